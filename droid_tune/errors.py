@@ -1,0 +1,40 @@
+"""What goes wrong by the user's doing, said in one sentence (floor 0)."""
+
+
+class UserError(Exception):
+    """A mistake or circumstance that the user can mend: never shown with a traceback.
+
+    `message` says what is wrong and gives the value; `place` names where (file:line, folder, setting);
+    `remedy` says what to do. `str(error)` joins them: "PLACE: MESSAGE; REMEDY.".
+    """
+
+    def __init__(self, message: str, *, value: object = None, place: str = "", remedy: str = "") -> None:
+        self.message = message.strip().rstrip(".")
+        self.value = value
+        self.place = place
+        self.remedy = remedy.strip().rstrip(".")
+        super().__init__(self.sentence())
+
+    def sentence(self) -> str:
+        """The whole sentence on one line, as the terminal and the window show it."""
+        said = self.message
+        if self.value is not None:
+            said = f"{said} (found {abbreviated(self.value)})"
+        if self.place:
+            said = f"{self.place}: {said}"
+        if self.remedy:
+            said = f"{said}; {self.remedy}"
+        return " ".join(said.split()) + "."
+
+
+class UsageError(UserError):
+    """The command or the config asks for something that does not exist: exit code 2 on the command line."""
+
+
+def abbreviated(value: object, longest: int = 80) -> str:
+    """`repr` of a value, cut in the middle so that a long one cannot drown the sentence."""
+    text = repr(value)
+    if len(text) <= longest:
+        return text
+    half = (longest - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"

@@ -1,0 +1,55 @@
+"""What every test shares: no display needed, no user folder touched, no network used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before the first Qt import: windows are drawn off screen unless the caller chose a platform.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# Tests use local files only; a forgotten download must fail, not wait.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+SHARED = PROJECT_ROOT.parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def data_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The application's data folder, fresh for each test, so that no run of the user's is seen or changed."""
+    home = tmp_path_factory.mktemp("droid-tune-home")
+    monkeypatch.setenv("DROID_TUNE_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    return PROJECT_ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Real models, tokenizers and data sets, beside the project; a test that needs them skips without."""
+    return _present(SHARED, "the shared assets (../shared) are not on this machine")
+
+
+@pytest.fixture(scope="session")
+def stories_model(shared_dir: Path) -> Path:
+    """260,032 parameters, vocabulary 512, float32: fast enough for every code path."""
+    return _present(shared_dir / "models" / "stories260K", "stories260K is not in ../shared/models")
+
+
+@pytest.fixture(scope="session")
+def smol_model(shared_dir: Path) -> Path:
+    """SmolLM2-135M-Instruct, 4 bits: a real chat model, slow on a CPU."""
+    return _present(
+        shared_dir / "models" / "SmolLM2-135M-Instruct-4bit", "SmolLM2-135M is not in ../shared/models"
+    )
+
+
+def _present(folder: Path, otherwise: str) -> Path:
+    if not folder.is_dir():
+        pytest.skip(otherwise)
+    return folder
