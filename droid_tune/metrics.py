@@ -1,0 +1,109 @@
+"""The metric catalogue: one name, label, unit and good direction for each number a run reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["up", "down", "neither"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown. `good` is the direction a user hopes for."""
+
+    name: str
+    label: str
+    unit: str = ""
+    good: Direction = "neither"
+    help: str = ""
+
+
+CATALOGUE: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "loss",
+            "Loss",
+            "",
+            "neither",
+            "Near 0 is normal for group-relative methods; watch the reward instead.",
+        ),
+        Metric("reward", "Reward", "", "up", "Mean of the completions' total reward."),
+        Metric(
+            "reward_std", "Reward spread", "", "neither", "Mean spread within a group; 0 teaches nothing."
+        ),
+        Metric(
+            "frac_reward_zero_std",
+            "Groups without signal",
+            "share",
+            "down",
+            "Groups whose rewards are all equal.",
+        ),
+        Metric(
+            "kl", "KL to the reference", "nats", "neither", "How far the model has moved from where it began."
+        ),
+        Metric(
+            "entropy",
+            "Entropy",
+            "nats",
+            "neither",
+            "How undecided the model is per token; near 0 it has collapsed.",
+        ),
+        Metric("completions/mean_length", "Completion length", "tokens"),
+        Metric("completions/min_length", "Shortest completion", "tokens"),
+        Metric("completions/max_length", "Longest completion", "tokens"),
+        Metric("completions/mean_terminated_length", "Length of finished completions", "tokens"),
+        Metric("completions/clipped_ratio", "Cut off at the limit", "share", "down"),
+        Metric("clip_ratio/region_mean", "Clipped tokens", "share"),
+        Metric("clip_ratio/low_mean", "Clipped below", "share"),
+        Metric("clip_ratio/high_mean", "Clipped above", "share"),
+        Metric("cispo_clip_ratio", "Capped tokens", "share"),
+        Metric(
+            "ratio/mean",
+            "Probability ratio",
+            "",
+            "neither",
+            "Near 1 while the model stays close to the sampler.",
+        ),
+        Metric("policy_loss", "Policy loss"),
+        Metric("entropy_coef", "Entropy bonus"),
+        Metric("grad_norm", "Gradient norm", "", "neither"),
+        Metric("learning_rate", "Learning rate"),
+        Metric("sampling/logp_difference/mean", "Sampler difference", "nats", "down"),
+        Metric("sampling/logp_difference/max", "Largest sampler difference", "nats", "down"),
+        Metric("perplexity", "Perplexity", "", "down"),
+        Metric("num_tokens", "Tokens seen", "tokens"),
+        Metric("tokens_per_second", "Sampling speed", "tokens/s", "up"),
+        Metric("memory/active_bytes", "Memory in use", "bytes", "down"),
+        Metric("memory/peak_bytes", "Peak memory", "bytes", "down"),
+        Metric("memory/cache_bytes", "Memory kept for reuse", "bytes", "down"),
+        Metric("step_time", "Time per step", "s", "down"),
+        Metric(
+            "eval/accuracy",
+            "Held-out accuracy",
+            "share",
+            "up",
+            "Greedy answers to held-out rows that are right.",
+        ),
+        Metric("eval/reward", "Held-out reward", "", "up"),
+        Metric("eval/loss", "Held-out loss", "", "down"),
+        Metric("eval/perplexity", "Held-out perplexity", "", "down"),
+        Metric("eval/completion_length", "Held-out completion length", "tokens"),
+        Metric("eval/clipped_ratio", "Held-out cut off", "share", "down"),
+    )
+}
+
+
+def describe(name: str) -> Metric:
+    """The catalogue's entry; `rewards/<name>/mean` and anything unknown get one made for them."""
+    known = CATALOGUE.get(name)
+    if known is not None:
+        return known
+    if name.startswith(("rewards/", "eval/rewards/")):
+        parts = name.split("/")
+        reward, statistic = parts[-2], parts[-1]
+        held_out = "held-out " if name.startswith("eval/") else ""
+        label = f"{held_out}{reward}" if statistic == "mean" else f"{held_out}{reward} (spread)"
+        return Metric(name, label.capitalize(), "", "up" if statistic == "mean" else "neither")
+    return Metric(name, name.replace("_", " ").replace("/", " "))

@@ -1,0 +1,82 @@
+"""Where things live: the user's data folder, the bundled resources, one run's files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+APP_NAME = "Droid Tune"
+HOME_VARIABLE = "DROID_TUNE_HOME"
+
+
+def data_dir() -> Path:
+    """The user's own folder (runs, settings, logs); `DROID_TUNE_HOME` overrides it."""
+    override = os.environ.get(HOME_VARIABLE)
+    if override:
+        return Path(override).expanduser()
+    return Path(platformdirs.user_data_dir(APP_NAME, appauthor=False))
+
+
+def runs_dir() -> Path:
+    return data_dir() / "runs"
+
+
+def cache_dir() -> Path:
+    """What can be made again: indexes, calibrations, statistics."""
+    override = os.environ.get(HOME_VARIABLE)
+    if override:
+        return Path(override).expanduser() / "cache"
+    return Path(platformdirs.user_cache_dir(APP_NAME, appauthor=False))
+
+
+def log_dir() -> Path:
+    override = os.environ.get(HOME_VARIABLE)
+    if override:
+        return Path(override).expanduser() / "logs"
+    return Path(platformdirs.user_log_dir(APP_NAME, appauthor=False))
+
+
+def settings_file() -> Path:
+    return data_dir() / "settings.json"
+
+
+def resources_dir() -> Path:
+    """Icons, starter model, sample data, help texts: beside the packages, in a checkout and in a wheel."""
+    return Path(__file__).resolve().parent.parent / "resources"
+
+
+def starter_model_dir() -> Path:
+    return resources_dir() / "starter"
+
+
+def sample_data_dir() -> Path:
+    return resources_dir() / "sample-data"
+
+
+def hub_cache_dir() -> Path:
+    """The Hugging Face cache, by its own environment variables (read without importing the library)."""
+    explicit = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    if explicit:
+        return Path(explicit).expanduser()
+    home = os.environ.get("HF_HOME")
+    return (Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface") / "hub"
+
+
+class RunPaths:
+    """The files of one run folder (DESIGN.md section 5)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "config.yaml"
+        self.events = folder / "events.jsonl"
+        self.rollouts = folder / "rollouts.jsonl"
+        self.checkpoints = folder / "checkpoints"
+        self.lock = folder / "lock"
+        self.adapter_weights = folder / "adapters.safetensors"
+        self.adapter_config = folder / "adapter_config.json"
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
