@@ -103,7 +103,7 @@ install_with_uv_or_pip() {
     else
         # uv leaves pip out of the environments it makes.
         "$venv_python" -m pip --version >/dev/null 2>&1 || "$venv_python" -m ensurepip >/dev/null || return 1
-        "$venv_python" -m pip install --quiet --disable-pip-version-check "$@"
+        "$venv_python" -m pip install -qq --disable-pip-version-check "$@"
     fi
 }
 
