@@ -24,7 +24,8 @@ class UserError(Exception):
             said = f"{self.place}: {said}"
         if self.remedy:
             said = f"{said}; {self.remedy}"
-        return " ".join(said.split()) + "."
+        sentence = " ".join(said.split())
+        return sentence if sentence.endswith(("?", "!")) else sentence + "."
 
 
 class UsageError(UserError):
