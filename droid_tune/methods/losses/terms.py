@@ -1,0 +1,65 @@
+"""A token's policy loss in its parts, with padding made harmless before the first exponential.
+
+Shapes: n rows, T positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mlx.core as mx
+
+from droid_tune.methods.losses.masks import on_policy_rows
+from droid_tune.methods.losses.objectives import OBJECTIVES, Tokens
+from droid_tune.methods.losses.ratios import importance_ratio, kl_penalty
+from droid_tune.methods.losses.spec import LossRows, LossSpec
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The parts of a token's loss: `loss` (n, T) or (n, 1), `kl` (n, T) where there is a KL term."""
+
+    tokens: Tokens
+    loss: mx.array
+    kl: mx.array | None
+
+
+def token_terms(spec: LossSpec, rows: LossRows, logprobs: mx.array, valid: mx.array) -> Terms:
+    """The per-token loss in its parts: objective, its gates, then the KL term, which no gate touches."""
+    current = only(valid, logprobs)
+    old = mx.stop_gradient(current) if rows.old_logprobs is None else only(valid, rows.old_logprobs)
+    advantages = rows.advantages.astype(mx.float32)[:, None]
+    ratio = importance_ratio(spec.importance_sampling_level, current, old, rows.mask)
+    sampler_ratio = _sampler_ratio(rows, valid)
+    tokens = Tokens(ratio, current, old, advantages, rows.mask, sampler_ratio)
+    loss = OBJECTIVES[spec.loss_type](spec, tokens)
+    if spec.off_policy_mask_threshold is not None:
+        behaviour = old if rows.sampled_logprobs is None else only(valid, rows.sampled_logprobs)
+        loss = loss * on_policy_rows(
+            advantages, current, behaviour, rows.mask, spec.off_policy_mask_threshold
+        )
+    if rows.entropy_mask is not None:
+        loss = loss * rows.entropy_mask
+    if sampler_ratio is not None and spec.loss_type != "vespo":
+        loss = loss * sampler_ratio
+    if spec.beta == 0.0:
+        return Terms(tokens, loss, None)
+    if rows.reference_logprobs is None:
+        raise ValueError("a KL penalty (beta) needs reference log-probabilities")
+    kl = kl_penalty(current, only(valid, rows.reference_logprobs))
+    if spec.use_bias_correction_kl:
+        kl = kl * ratio
+    return Terms(tokens, loss + spec.beta * kl, kl)
+
+
+def only(valid: mx.array, values: mx.array) -> mx.array:
+    """`values` in float32 where `valid`, else 0; what stands elsewhere has no influence, nor a gradient."""
+    return mx.where(valid, values.astype(mx.float32), 0.0)
+
+
+def _sampler_ratio(rows: LossRows, valid: mx.array) -> mx.array | None:
+    """The sampler's ratio (n, T) or (n, 1), 1 on padding."""
+    ratio = rows.sampler_ratio
+    if ratio is None or ratio.shape[1] != valid.shape[1]:
+        return ratio
+    return mx.where(valid, ratio, 1.0)

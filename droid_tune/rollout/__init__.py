@@ -1,0 +1,1 @@
+"""Sampling completions: filters over logits, batched generation and the rollout they make."""
