@@ -32,6 +32,10 @@ class UsageError(UserError):
     """The command or the config asks for something that does not exist: exit code 2 on the command line."""
 
 
+class Stopped(Exception):  # noqa: N818  (an outcome, not an error)
+    """The person asked the run to stop: the loop unwinds, saves and ends."""
+
+
 def abbreviated(value: object, longest: int = 80) -> str:
     """`repr` of a value, cut in the middle so that a long one cannot drown the sentence."""
     text = repr(value)

@@ -1,0 +1,137 @@
+"""Runs the engine in this thread: events to the terminal, Ctrl-C to the engine, the outcome to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from droid_tune.cli.entry import DONE, FAILED, STOPPED
+from droid_tune.cli.live import Listener, listener
+from droid_tune.cli.output import say
+from droid_tune.events import Event, RunFinished, Step, to_line
+
+if TYPE_CHECKING:
+    from droid_tune.train.control import Control
+
+Emit = Callable[[Event], None]
+#: Something that trains until it is done or `control` says stop, telling `emit`.
+Training = Callable[["Control", Emit], None]
+
+
+def add_driving_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--events", action="store_true", help="print the run's events on stdout, one JSON line each"
+    )
+    parser.add_argument(
+        "--stop-after",
+        type=positive,
+        metavar="N",
+        help="save and stop after N steps of this session; `droid-tune resume` goes on exactly from there",
+    )
+
+
+def positive(text: str) -> int:
+    """argparse's type for a count: 1 or more."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number of 1 or more")
+    return number
+
+
+def drive(training: Training, *, as_events: bool, stop_after: int | None) -> int:
+    """Train to the end or to a stop; returns the exit code."""
+    from droid_tune.train.control import Control
+
+    control = Control()
+    session = Session(control, stop_after)
+    with stopping_gracefully(control), event_lines(control) if as_events else listener() as out:
+
+        def emit(event: Event) -> None:
+            out.apply(event)
+            session.apply(event)
+
+        training(control, emit)
+    return session.exit_code()
+
+
+class Session:
+    """Counts this session's steps, stops at the last one asked for, remembers how it ended."""
+
+    def __init__(self, control: Control, stop_after: int | None) -> None:
+        self._control = control
+        self._steps_left = stop_after
+        self._finished: RunFinished | None = None
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case Step() if self._steps_left is not None:
+                self._steps_left -= 1
+                if self._steps_left <= 0:
+                    self._control.request_stop()
+            case RunFinished():
+                self._finished = event
+            case _:
+                pass
+
+    def exit_code(self) -> int:
+        """A stop that `--stop-after` asked for is what was wanted: done."""
+        match self._finished:
+            case RunFinished(outcome="completed"):
+                return DONE
+            case RunFinished(outcome="stopped"):
+                return DONE if self._steps_left is not None and self._steps_left <= 0 else STOPPED
+            case _:
+                return FAILED
+
+
+@contextmanager
+def stopping_gracefully(control: Control) -> Generator[None]:
+    """The first Ctrl-C (or SIGTERM) asks the run to save and stop; the second ends the process at once."""
+
+    def first(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        control.request_stop()
+        say("stopping: the run is being saved; Ctrl-C again quits at once")
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, first) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def event_lines(control: Control) -> AbstractContextManager[Listener]:
+    from contextlib import nullcontext
+
+    return nullcontext(EventLines(control))
+
+
+class EventLines:
+    """The events as they are, one JSON line each, for another program to read."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._reader_left = False
+
+    def apply(self, event: Event) -> None:
+        if self._reader_left:
+            return
+        try:
+            sys.stdout.write(to_line(event) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Nobody listens any more: save and stop, as Ctrl-C would.
+            self._reader_left = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._control.request_stop()

@@ -1,0 +1,94 @@
+"""From the words on the command line to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn, Protocol, cast
+
+from droid_tune import __version__
+from droid_tune.errors import UsageError, UserError
+
+DONE, FAILED, WRONG_USAGE, STOPPED = 0, 1, 2, 130
+
+#: Name of a subcommand -> the module that holds it. One file and one line here add a subcommand.
+COMMANDS = {
+    "open": "droid_tune.cli.open",
+    "runs": "droid_tune.cli.runs",
+    "methods": "droid_tune.cli.methods",
+}
+
+
+class Command(Protocol):
+    """What a subcommand's module holds. Importing it must be cheap: the engine is imported inside `run`."""
+
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, arguments: argparse.Namespace) -> int: ...
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a wrong word is answered with one sentence rather than a page."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, remedy=f"`{self.prog} --help` shows what is possible")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 stopped."""
+    try:
+        return run(list(sys.argv[1:] if argv is None else argv))
+    except UsageError as error:
+        return complain(error, WRONG_USAGE)
+    except UserError as error:
+        return complain(error, FAILED)
+    except KeyboardInterrupt:
+        return STOPPED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def run(words: list[str]) -> int:
+    if not words or words[0] not in (*COMMANDS, "-h", "--help", "--version"):
+        words = ["open", *words]
+    arguments = parser(words[0]).parse_args(words)
+    return command(arguments.command).run(arguments)
+
+
+def parser(only: str = "") -> argparse.ArgumentParser:
+    """The whole parser; with `only` the name of a command just its own arguments are read in."""
+    whole = Parser(
+        prog="droid-tune",
+        usage="droid-tune [FOLDER] | droid-tune COMMAND ...",
+        description="Fine-tune language models on your own Mac. Without a command it opens the application.",
+    )
+    whole.add_argument("--version", action="version", version=f"droid-tune {__version__}")
+    commands = whole.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
+    for name in COMMANDS:
+        module = command(name)
+        one = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        if name == only:
+            module.add_arguments(one)
+    return whole
+
+
+def command(name: str) -> Command:
+    return cast(Command, import_module(COMMANDS[name]))
+
+
+def nearest_command(word: str) -> str:
+    """The command that a mistyped word may have meant, or ""."""
+    return next(iter(difflib.get_close_matches(word, COMMANDS, n=1)), "")
+
+
+def complain(error: UserError, code: int) -> int:
+    print(f"droid-tune: {error}", file=sys.stderr)
+    return code

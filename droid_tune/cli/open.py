@@ -1,0 +1,31 @@
+"""`droid-tune [FOLDER]`: the application, with a data folder dropped in."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from droid_tune.errors import UsageError
+
+HELP = "open the application (with that data folder dropped in)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "droid-tune [FOLDER]"
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="a folder with train.jsonl")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    folder: Path | None = arguments.folder
+    if folder is not None and not folder.exists():
+        raise UsageError(f"there is no command and no folder `{folder}`", remedy=suggestion(str(folder)))
+    from ui.app import main
+
+    return main(folder)
+
+
+def suggestion(word: str) -> str:
+    from droid_tune.cli.entry import nearest_command
+
+    near = nearest_command(word)
+    return f"did you mean `droid-tune {near}`?" if near else "`droid-tune --help` lists the commands"

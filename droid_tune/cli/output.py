@@ -1,0 +1,70 @@
+"""What goes to the terminal: data to stdout, words about it to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout, readable by people too."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say(sentence: str) -> None:
+    """A word to the person, kept out of what a pipe reads."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def console(*, to_stderr: bool = False) -> Console:
+    """A terminal that takes text as it is: no markup, no colours by guess, no emoji codes."""
+    from rich.console import Console
+
+    return Console(stderr=to_stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """A plain table on stdout; the columns numbered in `right` are set flush right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console().print(table)
+
+
+def amount(value: float | None, unit: str = "") -> str:
+    """A number with its unit in the catalogue's units, short enough for a table."""
+    if value is None:
+        return "-"
+    match unit:
+        case "share":
+            return f"{value:.0%}"
+        case "bytes":
+            return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"
+        case "s":
+            return duration(value)
+        case "tokens":
+            return f"{value:.0f}"
+        case _:
+            return f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

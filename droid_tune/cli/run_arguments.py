@@ -1,0 +1,82 @@
+"""The arguments that say what a run is, for `train` and `estimate`, and the config that they make."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from droid_tune.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from droid_tune.config import RunConfig
+
+#: Names of what comes with the application: never a path.
+BUNDLED = ("starter", "sample")
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    run = parser.add_argument_group("the run (a later one wins: preset, config file, arguments, --set)")
+    run.add_argument("--config", type=Path, metavar="RUN.yaml", help="settings in YAML or JSON")
+    run.add_argument(
+        "--model", metavar="M", help="`starter` (the default), a model folder or a Hugging Face id"
+    )
+    run.add_argument(
+        "--data", metavar="D", help="`sample` (the default), a file, or a folder with train.jsonl"
+    )
+    run.add_argument(
+        "--method", metavar="NAME", help="grpo (the default), sft, ...: see `droid-tune methods`"
+    )
+    run.add_argument(
+        "--preset", metavar="P", default="default", help="fast_test, full_training, low_memory, ..."
+    )
+    run.add_argument("--name", help="the run's name in lists")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one setting, e.g. group_size=8 or optimizer.learning_rate=1e-5; may be given many times",
+    )
+
+
+def config_from(arguments: argparse.Namespace) -> RunConfig:
+    """All layers as one resolved config. Raises UsageError with the first fault."""
+    from droid_tune.config import merge, parse_overrides, read_values, resolve
+    from droid_tune.config.load import canonical
+
+    file: Path | None = arguments.config
+    try:
+        values = canonical(read_values(file)) if file else {}
+        values = merge(values, canonical(named_settings(arguments)))
+        values = merge(values, parse_overrides(arguments.set))
+        return resolve(with_absolute_paths(values), preset=arguments.preset, place=str(file or ""))
+    except UserError as error:
+        raise UsageError(str(error)) from None
+
+
+def named_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that have an argument of their own."""
+    given: dict[str, Any] = {
+        "model": {"path": arguments.model} if arguments.model else None,
+        "data": {"path": arguments.data} if arguments.data else None,
+        "method": arguments.method,
+        "name": arguments.name,
+    }
+    return {key: value for key, value in given.items() if value}
+
+
+def with_absolute_paths(values: dict[str, Any]) -> dict[str, Any]:
+    """Paths that exist here written in full, so that the run can be resumed from any other folder."""
+    return {key: absolute(value) if key in ("model", "data") else value for key, value in values.items()}
+
+
+def absolute(section: Any) -> Any:
+    """A config section with its `path`, where that is an existing file or folder, made absolute."""
+    if not isinstance(section, dict):
+        return section
+    settings = cast(dict[str, Any], section)
+    path = settings.get("path")
+    if not isinstance(path, str) or path in BUNDLED or not Path(path).expanduser().exists():
+        return settings
+    return {**settings, "path": str(Path(path).expanduser().resolve())}

@@ -1,0 +1,42 @@
+"""`droid-tune train`: a new run, watched in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from droid_tune.cli.driving import add_driving_arguments, drive
+from droid_tune.cli.output import say
+from droid_tune.cli.run_arguments import add_run_arguments, config_from
+
+HELP = "train a model; by default the starter model on the sample data"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run_arguments(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="the run's folder; by default a new one in the list"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check everything, print the config, train nothing"
+    )
+    add_driving_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from droid_tune.config import dump_yaml
+
+    config = config_from(arguments)
+    if arguments.dry_run:
+        from droid_tune.train.check import check
+
+        check(config)
+        print(dump_yaml(config), end="")
+        return 0
+    from droid_tune.train.run import train
+    from droid_tune.train.runs import create_run
+
+    folder = create_run(config, arguments.out)
+    say(f"run {folder.name} in {folder}")
+    return drive(partial(train, folder), as_events=arguments.events, stop_after=arguments.stop_after)

@@ -1,0 +1,106 @@
+"""Ctrl-C, `--stop-after` and a reader that leaves: each ends a run in its own way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from droid_tune.cli.driving import drive
+from droid_tune.errors import UserError
+from droid_tune.events import Event, RunFinished, RunStarted, Step, parse_event
+from droid_tune.train.control import Control
+
+Emit = Callable[[Event], None]
+
+
+def training(
+    steps: int, during: Callable[[int], None] = lambda _step: None
+) -> Callable[[Control, Emit], None]:
+    """A stand-in for the engine: counts steps and looks at the control after each."""
+
+    def train(control: Control, emit: Emit) -> None:
+        emit(RunStarted(config={}, total_steps=steps))
+        for step in range(1, steps + 1):
+            emit(Step(step=step, metrics={}))
+            during(step)
+            if control.stop_requested():
+                emit(RunFinished(outcome="stopped", step=step))
+                return
+        emit(RunFinished(outcome="completed", step=steps))
+
+    return train
+
+
+def steps_in(lines: str) -> list[int]:
+    return [event.step for event in map(parse_event, lines.splitlines()) if isinstance(event, Step)]
+
+
+def test_a_completed_run_is_done_and_its_events_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert drive(training(3), as_events=True, stop_after=None) == 0
+    assert steps_in(capsys.readouterr().out) == [1, 2, 3]
+
+
+def test_a_stop_that_was_asked_for_by_number_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    assert drive(training(5), as_events=True, stop_after=2) == 0
+    assert steps_in(capsys.readouterr().out) == [1, 2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_ctrl_c_lets_the_run_save_and_stop(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(step: int) -> None:
+        if step == 2:
+            os.kill(os.getpid(), number)
+
+    assert drive(training(5, interrupt), as_events=True, stop_after=None) == 130
+    told = capsys.readouterr()
+    assert steps_in(told.out) == [1, 2]
+    assert "Ctrl-C again quits at once" in told.err
+
+
+def test_the_second_ctrl_c_is_the_systems_own() -> None:
+    handlers: list[object] = []
+
+    def interrupt(step: int) -> None:
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            handlers.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    drive(training(5, interrupt), as_events=True, stop_after=None)
+    assert handlers == [signal.SIG_DFL]
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_failed_run_is_told_apart() -> None:
+    def fail(_control: Control, emit: Emit) -> None:
+        emit(RunFinished(outcome="failed", step=0, why="no space left"))
+
+    assert drive(fail, as_events=False, stop_after=None) == 1
+
+
+def test_a_mistake_found_while_starting_reaches_the_caller() -> None:
+    def refuse(_control: Control, _emit: Emit) -> None:
+        raise UserError("the model folder has no weights")
+
+    with pytest.raises(UserError, match="no weights"):
+        drive(refuse, as_events=False, stop_after=None)
+
+
+def test_a_reader_that_leaves_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`droid-tune train --events | head`: the run is saved, not lost to a broken pipe."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert drive(training(50), as_events=True, stop_after=None) == 130
+
+
+def test_without_a_terminal_the_steps_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert drive(training(2), as_events=False, stop_after=None) == 0
+    assert capsys.readouterr().out.split("\n")[:2] == ["step 1/2", "step 2/2"]

@@ -1,0 +1,77 @@
+"""From words to an exit code: 0 done, 1 failed, 2 wrong usage, 130 stopped."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from droid_tune.cli import entry, main
+from droid_tune.errors import UsageError, UserError
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert [name for name in entry.COMMANDS if name not in said] == []
+
+
+@pytest.mark.parametrize("name", entry.COMMANDS)
+def test_each_command_has_a_help_of_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert entry.command(name).HELP.split(";")[0].split()[0] in capsys.readouterr().out
+
+
+def test_help_is_quick_because_it_imports_no_engine() -> None:
+    code = (
+        "import sys; from droid_tune.cli import entry; entry.parser().format_help(); "
+        "print({'mlx', 'pydantic', 'numpy', 'rich', 'PySide6', 'yaml'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["methods", "--jsn"], "unrecognized arguments: --jsn; `droid-tune --help` shows what is possible."),
+        (["metods"], "there is no command and no folder `metods`; did you mean `droid-tune methods`?"),
+        (
+            ["no-such-folder"],
+            "there is no command and no folder `no-such-folder`; `droid-tune --help` lists the commands.",
+        ),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr().err == f"droid-tune: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UserError("no data"), 1), (UsageError("no such thing"), 2), (KeyboardInterrupt(), 130)],
+)
+def test_each_kind_of_end_has_its_exit_code(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_words: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(entry, "run", fail)
+    assert main(["methods"]) == code
+
+
+def test_a_bug_is_not_hidden_behind_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_words: list[str]) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(entry, "run", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["methods"])

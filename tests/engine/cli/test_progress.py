@@ -1,0 +1,104 @@
+"""A run's events, added up for the terminal."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from droid_tune.cli.live import Lines, LiveTable, headline, one_line, sample
+from droid_tune.cli.progress import Progress
+from droid_tune.events import (
+    Completion,
+    Evaluation,
+    Event,
+    Notice,
+    Phase,
+    RolloutGroup,
+    RunFinished,
+    RunStarted,
+    Step,
+)
+
+
+def completion(text: str, reward: float) -> Completion:
+    return Completion(text=text, reward=reward, length=3, finish_reason="stop")
+
+
+#: Two of four steps, two seconds each, then a stop.
+RUN: list[Event] = [
+    RunStarted(config={"method": {"type": "grpo"}}, total_steps=4, device="CPU", time=100.0),
+    Evaluation(step=0, metrics={"eval/accuracy": 0.25}, rows=8, time=100.0),
+    Phase(phase="rollout", step=1, done=3, total=8),
+    RolloutGroup(step=1, group=0, prompt="2 + 3?", completions=[completion("6", 0.0), completion("5", 1.0)]),
+    Step(step=1, metrics={"reward": 0.5, "kl": None, "completions/clipped_ratio": 0.125}, time=102.0),
+    Step(step=2, metrics={"reward": 0.75, "kl": 0.01, "completions/clipped_ratio": 0.0}, time=104.0),
+    Notice(level="warning", code="x", text="one reward\nfailed", remedy="Look at row 3."),
+    Evaluation(step=2, metrics={"eval/accuracy": 0.75}, rows=8, time=104.0),
+    RunFinished(outcome="stopped", step=2),
+]
+
+
+def after(*events: Event) -> Progress:
+    progress = Progress()
+    for event in events:
+        progress.apply(event)
+    return progress
+
+
+def test_speed_and_time_left_come_from_the_steps_of_this_session() -> None:
+    progress = after(*RUN)
+    assert progress.seconds_per_step() == 2.0  # (104 - 100) / 2
+    assert progress.seconds_left() == 4.0  # two more steps
+
+
+def test_a_resumed_run_counts_its_speed_from_where_it_goes_on() -> None:
+    progress = after(
+        RunStarted(config={}, total_steps=10, start_step=8, time=1000.0),
+        Step(step=9, metrics={}, time=1003.0),
+    )
+    assert progress.seconds_per_step() == 3.0
+    assert progress.seconds_left() == 3.0
+
+
+def test_before_the_first_step_no_speed_is_claimed() -> None:
+    assert after(*RUN[:4]).seconds_left() is None
+
+
+def test_the_headline_says_where_the_run_is() -> None:
+    assert headline(after(*RUN[:6])) == "grpo on CPU: step 2 of 4, sampling 3/8, 2.0 s a step, 4.0 s left"
+
+
+def test_the_sample_shows_the_best_and_the_worst_of_a_group() -> None:
+    lines = str(sample(after(*RUN))).split("\n")
+    assert [line.split() for line in lines[1:]] == [["prompt", "2", "+", "3?"], ["1", "5"], ["0", "6"]]
+
+
+def test_terminal_codes_in_a_completion_are_not_obeyed() -> None:
+    assert "\x1b" not in one_line("red \x1b[31malert\x07\nnext")
+
+
+def test_a_pipe_gets_one_line_for_each_happening() -> None:
+    out = io.StringIO()
+    lines = Lines(Console(file=out, width=200, markup=False, highlight=False, soft_wrap=True))
+    for event in RUN:
+        lines.apply(event)
+    assert out.getvalue().splitlines() == [
+        "After 0 steps, 8 held-out rows: held-out accuracy 25%",
+        "step 1/4  Reward 0.5  KL -  Cut off 12%",
+        "step 2/4  Reward 0.75  KL 0.01  Cut off 0%",
+        "warning: one reward failed Look at row 3.",
+        "After 2 steps, 8 held-out rows: held-out accuracy 75%",
+        "Stopped after 2 steps; held-out accuracy 25% -> 75%",
+    ]
+
+
+def test_the_live_table_can_be_drawn_at_every_moment() -> None:
+    out = io.StringIO()
+    screen = Console(file=out, width=100, markup=False, highlight=False)
+    table = LiveTable(screen)
+    screen.print(table)
+    for event in RUN:
+        table.apply(event)
+        screen.print(table)
+    assert "step 2 of 4" in out.getvalue()

@@ -1,0 +1,63 @@
+"""Which layer of settings wins, and that a fault is wrong usage, said in one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from droid_tune.cli.run_arguments import add_run_arguments, config_from
+from droid_tune.config import RunConfig
+from droid_tune.errors import UsageError
+
+
+def config(*words: str) -> RunConfig:
+    parser = argparse.ArgumentParser()
+    add_run_arguments(parser)
+    return config_from(parser.parse_args(words))
+
+
+def test_without_arguments_the_starter_learns_from_the_sample_data() -> None:
+    defaults = config()
+    assert (defaults.model.path, defaults.data.path, defaults.method.type) == ("starter", "sample", "grpo")
+
+
+def test_set_wins_over_the_argument_and_the_argument_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        "name: from file\nmethod: {type: dapo, group_size: 6}\ntraining: {batch_size: 3, seed: 5}\n"
+    )
+    chosen = config("--config", str(file), "--name", "from argument", "--set", "batch_size=2")
+    assert chosen.name == "from argument"
+    assert chosen.method.type == "dapo"
+    assert chosen.training.batch_size == 2
+    assert chosen.training.seed == 5
+
+
+def test_a_relative_path_is_written_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rows").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert config("--data", "rows").data.path == str(tmp_path / "rows")
+
+
+def test_a_hub_id_stays_as_it_is() -> None:
+    assert config("--model", "mlx-community/Qwen3-0.6B-4bit").model.path == "mlx-community/Qwen3-0.6B-4bit"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "group_siz=4"], "did you mean `group_size`?"),
+        (["--set", "group_size"], "needs the form name=value"),
+        (["--set", "group_size=1"], "method.group_size"),
+        (["--preset", "fastest"], "fast_test"),
+        (["--config", "missing.yaml"], "missing.yaml"),
+        (["--method", "gpro"], "grpo"),
+    ],
+)
+def test_a_fault_names_the_remedy(words: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)) as fault:
+        config(*words)
+    assert "\n" not in str(fault.value)
