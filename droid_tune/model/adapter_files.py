@@ -1,0 +1,112 @@
+"""Adapters on disk, in mlx-lm's own layout: `adapters.safetensors` and `adapter_config.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from mlx.utils import tree_flatten, tree_unflatten
+
+from droid_tune.config.run import AdapterConfig
+from droid_tune.errors import UserError
+from droid_tune.model.adapters import is_adapter, layer_count
+from droid_tune.model.folder import check_safetensors, read_json
+from droid_tune.model.policy import Policy
+
+WEIGHTS = "adapters.safetensors"
+SETTINGS = "adapter_config.json"
+
+
+def adapter_settings(policy: Policy) -> dict[str, Any]:
+    """`adapter_config.json`: what mlx-lm needs to build the same layers again."""
+    adapter = policy.adapter
+    settings: dict[str, Any] = {
+        "fine_tune_type": adapter.type,
+        "num_layers": layer_count(policy.model, adapter),
+        "model": str(policy.path),
+    }
+    if adapter.type != "full":
+        settings["lora_parameters"] = {
+            "rank": adapter.rank,
+            "scale": adapter.scale,
+            "dropout": adapter.dropout,
+            "keys": _keys(policy),
+        }
+    return settings
+
+
+def _keys(policy: Policy) -> list[str]:
+    """The adapted modules as mlx-lm names them: inside a layer relative to the layer."""
+    layers: list[Any] = list(policy.model.layers)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    inside = {name for layer in layers for name, module in layer.named_modules() if is_adapter(module)}
+    outside = {name for name in policy.adapted if ".layers." not in f".{name}"}
+    return sorted(inside | outside)
+
+
+def save_adapter(policy: Policy, folder: Path, arrays: Mapping[str, mx.array] | None = None) -> list[Path]:
+    """Write the adapter (or `arrays` under its names) into `folder`; returns the files written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, settings = folder / WEIGHTS, folder / SETTINGS
+    fresh = weights.with_name("adapters.new.safetensors")
+    mx.save_safetensors(str(fresh), dict(arrays or policy.trainable()), metadata={"format": "mlx"})
+    fresh.replace(weights)
+    settings.write_text(json.dumps(adapter_settings(policy), indent=2) + "\n", encoding="utf-8")
+    return [weights, settings]
+
+
+def adapter_config_in(folder: Path) -> AdapterConfig:
+    """The adapter that a folder holds, as our config."""
+    settings = read_json(folder / SETTINGS)
+    parameters = settings.get("lora_parameters") or {}
+    try:
+        return AdapterConfig(
+            type=settings.get("fine_tune_type", "lora"),
+            rank=parameters.get("rank", 8),
+            scale=parameters.get("scale", 20.0),
+            dropout=parameters.get("dropout", 0.0),
+            layers=settings.get("num_layers", -1) or -1,
+            target_modules=tuple(parameters.get("keys") or ()),
+        )
+    except ValueError as error:
+        raise UserError("not an adapter that Droid Tune can read", place=str(folder / SETTINGS)) from error
+
+
+def load_adapter(policy: Policy, folder: Path) -> None:
+    """Put the weights of `folder` into the policy's adapter; every name and shape must fit."""
+    load_arrays(policy, read_arrays(folder / WEIGHTS), place=str(folder / WEIGHTS))
+
+
+def read_arrays(file: Path) -> dict[str, mx.array]:
+    """A safetensors file whose header and size are right, evaluated (so that the file may go)."""
+    if not file.is_file():
+        raise UserError("there is no such adapter file", place=str(file))
+    check_safetensors(file)
+    with file.open("rb") as stream:
+        arrays: Any = mx.load(stream, format="safetensors")
+        mx.eval(arrays)
+    return dict(arrays)
+
+
+def load_arrays(policy: Policy, arrays: Mapping[str, mx.array], *, place: str) -> None:
+    """Set the trainable parameters; unknown, missing or misshapen ones are named."""
+    expected = policy.trainable()
+    problems = [f"{name} is not part of this adapter" for name in arrays if name not in expected]
+    problems += [f"{name} is missing" for name in expected if name not in arrays]
+    problems += [
+        f"{name} has shape {tuple(arrays[name].shape)}, not {tuple(wanted.shape)}"
+        for name, wanted in expected.items()
+        if name in arrays and arrays[name].shape != wanted.shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise UserError(
+            f"the adapter does not fit: {problems[0]}{more}",
+            place=place,
+            remedy="use the model and adapter settings it was trained with",
+        )
+    typed = [(name, arrays[name].astype(wanted.dtype)) for name, wanted in expected.items()]
+    policy.model.update(tree_unflatten(typed))
+    mx.eval([array for _, array in tree_flatten(policy.model.trainable_parameters())])

@@ -1,0 +1,141 @@
+"""From a folder or an id to a policy that is ready to sample and to train."""
+
+from __future__ import annotations
+
+import glob
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlx.nn as nn
+from mlx_lm.utils import load_model, load_tokenizer
+
+from droid_tune.config.run import AdapterConfig
+from droid_tune.errors import UserError
+from droid_tune.model.adapters import apply_adapter
+from droid_tune.model.architecture import inspect
+from droid_tune.model.folder import check_model_folder, read_json, resolve_model
+from droid_tune.model.policy import Policy
+
+
+def load_policy(
+    name: str | Path,
+    adapter: AdapterConfig | None = None,
+    *,
+    revision: str = "",
+    seed: int = 0,
+    needs_chat_template: bool = False,
+) -> Policy:
+    """Load `starter`, a model folder or a Hub id, with a fresh adapter whose first weights derive from `seed`."""
+    path = resolve_model(str(name), revision)
+    config = check_model_folder(path)
+    with plain_path(path) as plain:
+        tokenizer = _tokenizer(plain, path, needs_chat_template)
+        model = _model(plain, path)
+    return make_policy(model, tokenizer, config, path, adapter, seed=seed)
+
+
+def make_policy(
+    model: nn.Module,
+    tokenizer: Any,
+    config: dict[str, Any],
+    path: Path,
+    adapter: AdapterConfig | None = None,
+    *,
+    seed: int = 0,
+) -> Policy:
+    """A policy of a model that is in memory already."""
+    settings = adapter or AdapterConfig()
+    model.eval()
+    architecture = inspect(model)
+    adapted = apply_adapter(model, settings, seed=seed)
+    stops = stop_tokens(tokenizer, path)
+    return Policy(model, tokenizer, config, path, settings, architecture, stops, adapted)
+
+
+@contextmanager
+def plain_path(path: Path) -> Iterator[Path]:
+    """A path without `[`, `*` and `?`: mlx_lm looks for weights by a pattern made of the folder's name."""
+    if glob.escape(str(path)) == str(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / "model"
+        link.symlink_to(path.resolve(), target_is_directory=True)
+        yield link
+
+
+def _model(plain: Path, path: Path) -> nn.Module:
+    try:
+        return load_model(plain, trust_remote_code=False)[0]
+    except (ValueError, KeyError, TypeError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"the model cannot be loaded: {first}",
+            place=str(path),
+            remedy="its config.json and its weights may not belong together; download it again",
+        ) from error
+
+
+def _tokenizer(plain: Path, path: Path, needs_chat_template: bool) -> Any:
+    if not any(
+        (path / file).is_file() for file in ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+    ):
+        raise UserError(
+            "the tokenizer is missing (tokenizer.json)", place=str(path), remedy="download the model again"
+        )
+    try:
+        tokenizer = load_tokenizer(
+            plain, {"trust_remote_code": False}, eos_token_ids=_eos_in_files(path) or None
+        )
+    except (ValueError, KeyError, OSError, TypeError, ImportError) as error:
+        raise UserError(
+            f"the tokenizer cannot be loaded ({type(error).__name__})",
+            place=str(path),
+            remedy="download the model again",
+        ) from error
+    if not tokenizer.eos_token_ids:
+        raise UserError(
+            "the tokenizer has no end-of-sequence token, so no completion would ever end",
+            place=str(path / "tokenizer_config.json"),
+            remedy="set `eos_token` there, or choose an instruction-tuned version of the model",
+        )
+    if needs_chat_template:
+        require_chat_template(tokenizer, path)
+    return tokenizer
+
+
+def require_chat_template(tokenizer: Any, path: Path) -> None:
+    """Messages can only be rendered by a chat template; say so before training instead of inventing one."""
+    if not tokenizer.has_chat_template:
+        raise UserError(
+            "the data holds chat messages and this model has no chat template",
+            place=str(path / "tokenizer_config.json"),
+            remedy="choose an instruct version of the model, or data with plain `prompt` texts",
+        )
+
+
+def stop_tokens(tokenizer: Any, path: Path, extra: Iterable[str] = ()) -> frozenset[int]:
+    """Ids that end a completion: the tokenizer's eos, those in the configs, and `extra` special tokens by name."""
+    stops = {int(token) for token in tokenizer.eos_token_ids} | _eos_in_files(path)
+    return frozenset(stops | {token_id(tokenizer, name) for name in extra})
+
+
+def token_id(tokenizer: Any, name: str) -> int:
+    """The id of one token by its text."""
+    found = tokenizer.convert_tokens_to_ids(name)
+    if found is None or found == getattr(tokenizer, "unk_token_id", None):
+        raise UserError("the tokenizer has no such token", value=name, place="sampling.extra_stop_tokens")
+    return int(found)
+
+
+def _eos_in_files(path: Path) -> set[int]:
+    found: set[int] = set()
+    for file in ("config.json", "generation_config.json"):
+        if (path / file).is_file():
+            value = read_json(path / file).get("eos_token_id")
+            values = value if isinstance(value, list) else [value]
+            found |= {int(item) for item in values if isinstance(item, int)}
+    return found

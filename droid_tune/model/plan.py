@@ -1,0 +1,38 @@
+"""How much runs at once, chosen from one memory budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What fits: rows decoded together, rows per training micro-batch, tokens per head chunk, and the backward pass."""
+
+    decode_rows: int = 32
+    train_rows: int = 8
+    head_tokens: int = 256
+    #: keep activations between the forward and the backward pass (faster) or run the forward again (smaller)
+    hold: bool = True
+    #: back-propagate one layer at a time: least memory
+    layer_wise: bool = False
+    #: run prompt and completion apart, the prompt once per group
+    share_prompts: bool = True
+    prefill_tokens: int = 512
+    estimated_bytes: int = 0
+    note: str = ""
+
+    @property
+    def path(self) -> str:
+        """The backward pass by name."""
+        if not self.share_prompts:
+            return "whole rows"
+        return "layer by layer" if self.layer_wise else "two-stage"
+
+    @property
+    def sentence(self) -> str:
+        """For the window and the log: "8 rows at a time, two-stage, est. 3.1 GB"."""
+        said = f"{self.train_rows} rows at a time, {self.path}"
+        if self.estimated_bytes:
+            said += f", est. {self.estimated_bytes / 1e9:.1f} GB"
+        return f"{said} ({self.note})" if self.note else said

@@ -1,0 +1,53 @@
+"""The policy: a model with its adapter, its tokenizer, and what the engine knows about its architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_flatten
+
+from droid_tune.config.run import AdapterConfig
+from droid_tune.model.architecture import Architecture
+
+
+@dataclass
+class Policy:
+    """What is trained. `stop_tokens` end a completion: eos of the tokenizer and of the generation config."""
+
+    model: nn.Module
+    tokenizer: Any
+    config: dict[str, Any]
+    path: Path
+    adapter: AdapterConfig
+    architecture: Architecture
+    stop_tokens: frozenset[int]
+    #: module names that carry an adapter, relative to the model; empty when training in full
+    adapted: tuple[str, ...] = ()
+    #: the trainable arrays of a moving reference (None: the base model itself), see model/reference.py
+    reference_arrays: dict[str, mx.array] | None = None
+
+    def trainable(self) -> dict[str, mx.array]:
+        """The trainable arrays by name, in a fixed order."""
+        return dict(tree_flatten(self.model.trainable_parameters()))
+
+    @property
+    def trainable_bytes(self) -> int:
+        return sum(array.nbytes for array in self.trainable().values())
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(array.nbytes for _, array in tree_flatten(self.model.parameters()))
+
+    @property
+    def context_length(self) -> int | None:
+        """The longest sequence the model was made for, where its config says so."""
+        for source in (self.config, self.config.get("text_config") or {}):
+            for key in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+                value = source.get(key)
+                if isinstance(value, int) and value > 0:
+                    return value
+        return None

@@ -1,0 +1,78 @@
+"""What the KL penalty compares with: never a second model.
+
+static: the base model, which is the policy with its adapter bypassed (training in full needs a copy of the trained
+weights, because there is nothing to bypass). ema and periodic: a copy of the trainable parameters only, put in place of
+the policy's while the reference is scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import mlx.core as mx
+from mlx.utils import tree_unflatten
+
+from droid_tune.model.adapters import adapter_off
+from droid_tune.model.policy import Policy
+
+Mode = Literal["static", "ema", "periodic"]
+
+
+class Reference:
+    """The moving part of a reference; `arrays` is None where bypassing the adapter is enough."""
+
+    def __init__(
+        self, policy: Policy, mode: Mode = "static", *, ema_alpha: float = 0.99, every: int = 100
+    ) -> None:
+        self._policy = policy
+        self.mode: Mode = mode
+        self._ema_alpha, self._every = ema_alpha, every
+        needs_copy = mode != "static" or policy.adapter.type == "full"
+        policy.reference_arrays = _copy(policy.trainable()) if needs_copy else None
+
+    @property
+    def arrays(self) -> dict[str, mx.array] | None:
+        """The copy, for checkpoints."""
+        return self._policy.reference_arrays
+
+    def restore(self, arrays: dict[str, mx.array]) -> None:
+        """The copy of a checkpoint, back in place."""
+        self._policy.reference_arrays = dict(arrays)
+
+    def after_step(self, step: int) -> None:
+        """Follow the policy after optimizer step `step` (counted from 1): ref <- a ref + (1 - a) policy, or a copy."""
+        old = self._policy.reference_arrays
+        if old is None or self.mode == "static":
+            return
+        now = self._policy.trainable()
+        if self.mode == "ema":
+            keep = self._ema_alpha
+            mixed = {
+                name: (keep * old[name] + (1 - keep) * now[name]).astype(now[name].dtype) for name in old
+            }
+            mx.eval(mixed)
+            self._policy.reference_arrays = mixed
+        elif step % self._every == 0:
+            self._policy.reference_arrays = _copy(now)
+
+
+def _copy(arrays: dict[str, mx.array]) -> dict[str, mx.array]:
+    """The same values. Arrays are immutable: an update replaces them, so holding on to them is a copy."""
+    return dict(arrays)
+
+
+@contextmanager
+def as_reference(policy: Policy) -> Iterator[None]:
+    """Inside, the policy's model computes as the reference."""
+    if policy.reference_arrays is None:
+        with adapter_off(policy.model, policy.adapted):
+            yield
+        return
+    own = policy.trainable()
+    policy.model.update(tree_unflatten(list(policy.reference_arrays.items())))
+    try:
+        yield
+    finally:
+        policy.model.update(tree_unflatten(list(own.items())))

@@ -1,0 +1,50 @@
+"""The trainable arrays as a flat list, put into the model while a function of them runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_flatten, tree_unflatten
+
+Result = TypeVar("Result")
+
+
+class Trainables:
+    """Names and arrays of what a model trains, in one fixed order."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        pairs = tree_flatten(model.trainable_parameters())
+        self.names: list[str] = [name for name, _ in pairs]
+        self.arrays: list[mx.array] = [array for _, array in pairs]
+
+    def tree(self, arrays: Sequence[mx.array]) -> dict[str, Any]:
+        """`arrays`, one per name, in the shape of the model's parameter tree."""
+        return tree_unflatten(list(zip(self.names, arrays, strict=True)))
+
+    def using(self, arrays: Sequence[mx.array]) -> AbstractContextManager[None]:
+        """The model computes with `arrays` inside, and with its own again afterwards."""
+        return self._using(arrays)
+
+    @contextmanager
+    def _using(self, arrays: Sequence[mx.array]) -> Any:
+        self._model.update(self.tree(arrays))
+        try:
+            yield
+        finally:
+            self._model.update(self.tree(self.arrays))
+
+    def call(self, arrays: Sequence[mx.array], function: Callable[[], Result]) -> Result:
+        with self.using(arrays):
+            return function()
+
+    def zeros(self) -> list[mx.array]:
+        return [mx.zeros_like(array) for array in self.arrays]
+
+    def outside_layers(self) -> list[int]:
+        """Indices of what may act outside the layers: embeddings, final norm, head."""
+        return [index for index, name in enumerate(self.names) if ".layers." not in f".{name}"]

@@ -1,0 +1,172 @@
+"""Completions for a batch of prompts: every unique prompt runs once, all rows are decoded together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import mlx.core as mx
+import numpy as np
+
+from droid_tune.config.sampling import SamplingConfig
+from droid_tune.model.loading import token_id
+from droid_tune.model.plan import Plan
+from droid_tune.model.policy import Policy
+from droid_tune.rollout.choice import draw, uniforms
+from droid_tune.rollout.decoders import Decoder, Prompt, make_decoder
+from droid_tune.rollout.rollout import FinishReason, Rollout
+
+#: rows are dropped from the batch when at least this share of them has finished
+DROP_SHARE = 0.25
+
+
+class StoppedError(Exception):
+    """`should_stop` said so between two tokens; there is no rollout."""
+
+
+@dataclass
+class _Row:
+    """One completion while it grows."""
+
+    index: int
+    prompt: int
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    reason: FinishReason | None = None
+
+
+def generate(
+    policy: Policy,
+    prompts: Sequence[Sequence[int]],
+    *,
+    group_size: int,
+    sampling: SamplingConfig,
+    seed: int,
+    plan: Plan,
+    on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Rollout:
+    """Sample `group_size` completions of each prompt (token ids, not empty), greedily at temperature 0.
+
+    A row's tokens depend on `seed`, its place and the model only. `on_progress(done, total)` counts finished rows;
+    `should_stop` is asked between tokens and ends the rollout with `StoppedError`.
+    """
+    rows = [_Row(index, index // group_size) for index in range(len(prompts) * group_size)]
+    run = _Run(policy, prompts, sampling, seed, plan, len(rows), on_progress, should_stop)
+    policy.model.eval()
+    for start in range(0, len(rows), plan.decode_rows):
+        run.decode(rows[start : start + plan.decode_rows])
+    return _collected(policy, prompts, group_size, rows)
+
+
+class _Run:
+    """What all waves of one rollout share."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        prompts: Sequence[Sequence[int]],
+        sampling: SamplingConfig,
+        seed: int,
+        plan: Plan,
+        total: int,
+        on_progress: Callable[[int, int], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        self._policy, self._prompts, self._sampling, self._plan = policy, prompts, sampling, plan
+        self._seed, self._total, self._done = seed, total, 0
+        self._on_progress, self._should_stop = on_progress, should_stop
+        extra = {token_id(policy.tokenizer, name) for name in sampling.extra_stop_tokens}
+        self._stops = policy.stop_tokens | extra
+
+    def decode(self, rows: list[_Row]) -> None:
+        """One wave: all of `rows` at once, until each has finished."""
+        limit = self._sampling.max_completion_length
+        noise = mx.array(uniforms(self._seed, np.array([row.index for row in rows]), limit))
+        decoder, logits = self._begin(rows)
+        places = np.arange(len(rows))
+        tokens, logprobs = self._choose(logits, noise[0])
+        for step in range(limit):
+            self._stop_if_asked()
+            ahead = None
+            if step + 1 < limit:
+                ahead = self._choose(decoder.step(tokens), noise[step + 1][mx.array(places)])
+                mx.async_eval(*ahead)
+            self._take(rows, places, np.asarray(tokens), np.asarray(logprobs), last=ahead is None)
+            if ahead is None:
+                return
+            tokens, logprobs = ahead
+            alive = np.array([rows[place].reason is None for place in places])
+            if not alive.any():
+                return
+            if (~alive).mean() >= DROP_SHARE:
+                kept = np.flatnonzero(alive)
+                decoder.keep(kept)
+                tokens, logprobs = tokens[mx.array(kept)], logprobs[mx.array(kept)]
+                places = places[kept]
+
+    def _begin(self, rows: list[_Row]) -> tuple[Decoder, mx.array]:
+        """Prefill each prompt of the wave once; the decoder and every row's first logits (n, V)."""
+        unique = sorted({row.prompt for row in rows})
+        ready = [
+            Prompt(self._policy.model, self._prompts[index], self._plan.prefill_tokens) for index in unique
+        ]
+        row_prompts = [unique.index(row.prompt) for row in rows]
+        logits = mx.concatenate([ready[index].logits for index in row_prompts])
+        return make_decoder(self._policy.model, ready, row_prompts), logits
+
+    def _choose(self, logits: mx.array, uniform: mx.array) -> tuple[mx.array, mx.array]:
+        """Tokens (n,) and their float32 log-probabilities under softmax(logits / temperature), unfiltered."""
+        temperature = self._sampling.temperature
+        scaled = logits.astype(mx.float32) / (temperature or 1.0)
+        everything = scaled - mx.logsumexp(scaled, axis=-1, keepdims=True)
+        tokens = draw(mx.exp(everything), uniform) if temperature else mx.argmax(scaled, axis=-1)
+        return tokens, mx.take_along_axis(everything, tokens[:, None], axis=-1)[:, 0]
+
+    def _take(
+        self, rows: list[_Row], places: np.ndarray, tokens: np.ndarray, logprobs: np.ndarray, *, last: bool
+    ) -> None:
+        """Append one token to every unfinished row."""
+        before = self._done
+        for place, token, logprob in zip(places, tokens.tolist(), logprobs.tolist(), strict=True):
+            row = rows[place]
+            if row.reason is not None:
+                continue
+            row.tokens.append(token)
+            row.logprobs.append(logprob)
+            if token in self._stops or self._ends_in_stop_string(row.tokens):
+                row.reason = "stop"
+            elif last:
+                row.reason = "length"
+            self._done += row.reason is not None
+        if self._on_progress is not None and self._done > before:
+            self._on_progress(self._done, self._total)
+
+    def _ends_in_stop_string(self, tokens: list[int]) -> bool:
+        """Whether a stop string has just appeared; only the tail that can hold it is decoded."""
+        if not self._sampling.stop_strings:
+            return False
+        tail = max(len(stop) for stop in self._sampling.stop_strings) + 8
+        text = self._policy.tokenizer.decode(tokens[-tail:])
+        return any(stop in text for stop in self._sampling.stop_strings)
+
+    def _stop_if_asked(self) -> None:
+        if self._should_stop is not None and self._should_stop():
+            raise StoppedError
+
+
+def _collected(
+    policy: Policy, prompts: Sequence[Sequence[int]], group_size: int, rows: list[_Row]
+) -> Rollout:
+    length = max(len(row.tokens) for row in rows)
+    tokens = np.zeros((len(rows), length), np.int32)
+    mask = np.zeros((len(rows), length), np.float32)
+    logprobs = np.zeros((len(rows), length), np.float32)
+    for row in rows:
+        count = len(row.tokens)
+        tokens[row.index, :count] = row.tokens
+        mask[row.index, :count] = 1
+        logprobs[row.index, :count] = row.logprobs
+    texts = [policy.tokenizer.decode(row.tokens, skip_special_tokens=True) for row in rows]
+    reasons: list[FinishReason] = [row.reason or "length" for row in rows]
+    return Rollout([list(prompt) for prompt in prompts], group_size, tokens, mask, logprobs, texts, reasons)

@@ -1,0 +1,36 @@
+"""One rollout on the host: plain arrays, so that it can be checkpointed and replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """P prompts with G completions each, N = P * G rows, groups consecutive; T is the longest completion.
+
+    `sampled_logprobs` are of softmax(logits / temperature) in float32, without filters, as they were while sampling
+    (at temperature 0, greedy, of the plain softmax).
+    """
+
+    prompt_tokens: list[list[int]]  # P
+    group_size: int
+    tokens: npt.NDArray[np.int32]  # (N, T), right-padded with 0
+    completion_mask: npt.NDArray[np.float32]  # (N, T), the stop token included
+    sampled_logprobs: npt.NDArray[np.float32]  # (N, T), 0 on padding
+    texts: list[str]  # N
+    finish_reasons: list[FinishReason]  # N
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens per completion (N,)."""
+        return self.completion_mask.sum(axis=1).astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.texts)
