@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
@@ -21,30 +20,7 @@ if TYPE_CHECKING:
 
 Emit = Callable[[Event], None]
 #: Something that trains until it is done or `control` says stop, telling `emit`.
-Training = Callable[["Control", Emit], None]
-
-
-def add_driving_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--events", action="store_true", help="print the run's events on stdout, one JSON line each"
-    )
-    parser.add_argument(
-        "--stop-after",
-        type=positive,
-        metavar="N",
-        help="save and stop after N steps of this session; `droid-tune resume` goes on exactly from there",
-    )
-
-
-def positive(text: str) -> int:
-    """argparse's type for a count: 1 or more."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number of 1 or more")
-    return number
+Training = Callable[["Control", Emit], object]
 
 
 def drive(training: Training, *, as_events: bool, stop_after: int | None) -> int:

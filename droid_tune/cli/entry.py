@@ -18,7 +18,10 @@ DONE, FAILED, WRONG_USAGE, STOPPED = 0, 1, 2, 130
 #: Name of a subcommand -> the module that holds it. One file and one line here add a subcommand.
 COMMANDS = {
     "open": "droid_tune.cli.open",
+    "train": "droid_tune.cli.train",
+    "resume": "droid_tune.cli.resume",
     "runs": "droid_tune.cli.runs",
+    "validate": "droid_tune.cli.validate",
     "methods": "droid_tune.cli.methods",
 }
 

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
+from typing import TYPE_CHECKING
 
-from droid_tune.cli.driving import add_driving_arguments, drive, positive
 from droid_tune.cli.output import say
+from droid_tune.cli.run_arguments import add_driving_arguments, positive
+
+if TYPE_CHECKING:
+    from droid_tune.cli.driving import Emit
+    from droid_tune.train.control import Control
 
 HELP = "go on with a run that was stopped, or whose process ended"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="its id, the beginning of it, or its folder")
-    parser.add_argument("--steps", type=positive, metavar="N", help="train up to N steps in all")
+    parser.add_argument(
+        "--steps", type=positive, metavar="N", help="this many further steps; may go past the planned end"
+    )
     add_driving_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from droid_tune.train.run import train
+    from droid_tune.cli.driving import drive
+    from droid_tune.train.engine import resume_training
     from droid_tune.train.runs import find_run
 
     folder = find_run(arguments.run)
     say(f"run {folder.name} in {folder}")
-    return drive(partial(train, folder), as_events=arguments.events, stop_after=arguments.stop_after)
+
+    def go_on(control: Control, emit: Emit) -> object:
+        return resume_training(folder, control, emit, arguments.steps)
+
+    return drive(go_on, as_events=arguments.events, stop_after=arguments.stop_after)

@@ -1,4 +1,4 @@
-"""The arguments that say what a run is, for `train` and `estimate`, and the config that they make."""
+"""The arguments of `train`, `resume` and `estimate`, and the config that they make."""
 
 from __future__ import annotations
 
@@ -38,6 +38,29 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="one setting, e.g. group_size=8 or optimizer.learning_rate=1e-5; may be given many times",
     )
+
+
+def add_driving_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--events", action="store_true", help="print the run's events on stdout, one JSON line each"
+    )
+    parser.add_argument(
+        "--stop-after",
+        type=positive,
+        metavar="N",
+        help="save and stop after N steps of this session; `droid-tune resume` goes on exactly from there",
+    )
+
+
+def positive(text: str) -> int:
+    """argparse's type for a count: 1 or more."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number of 1 or more")
+    return number
 
 
 def config_from(arguments: argparse.Namespace) -> RunConfig:

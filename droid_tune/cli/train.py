@@ -6,9 +6,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from droid_tune.cli.driving import add_driving_arguments, drive
 from droid_tune.cli.output import say
-from droid_tune.cli.run_arguments import add_run_arguments, config_from
+from droid_tune.cli.run_arguments import add_driving_arguments, add_run_arguments, config_from
 
 HELP = "train a model; by default the starter model on the sample data"
 
@@ -25,18 +24,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from droid_tune.cli.preparation import check_data, check_model
     from droid_tune.config import dump_yaml
 
     config = config_from(arguments)
+    check_model(config)
     if arguments.dry_run:
-        from droid_tune.train.check import check
-
-        check(config)
+        check_data(config)
         print(dump_yaml(config), end="")
         return 0
-    from droid_tune.train.run import train
+    from droid_tune.cli.driving import drive
+    from droid_tune.train.engine import run_training
     from droid_tune.train.runs import create_run
 
     folder = create_run(config, arguments.out)
     say(f"run {folder.name} in {folder}")
-    return drive(partial(train, folder), as_events=arguments.events, stop_after=arguments.stop_after)
+    return drive(
+        partial(run_training, config, folder), as_events=arguments.events, stop_after=arguments.stop_after
+    )

@@ -1,0 +1,32 @@
+"""What can be found wrong before a run begins: checked without loading a weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from droid_tune.errors import UserError
+
+if TYPE_CHECKING:
+    from droid_tune.config import RunConfig
+
+
+def check_model(config: RunConfig) -> None:
+    """Raise UserError where the model cannot or must not be loaded."""
+    from droid_tune.model.folder import check_model_folder, resolve_model
+
+    check_model_folder(resolve_model(config.model.path, config.model.revision))
+
+
+def check_data(config: RunConfig) -> None:
+    """Raise UserError with the first fault where the data cannot be trained on."""
+    from droid_tune.cli.validate import issue_line
+    from droid_tune.data.validate import validate
+
+    report = validate(config.data.path, config.method.type, config.data.mapping)
+    if report.usable:
+        return
+    for file in report.errors:
+        if file.error is not None:
+            raise UserError(file.error.message)
+    first = next(iter(report.issues), None)
+    raise UserError(issue_line(first) if first else f"{config.data.path} has no rows to train on")

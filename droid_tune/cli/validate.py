@@ -1,0 +1,121 @@
+"""`droid-tune validate`: every row accounted for, every fault with its place and what to do."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from droid_tune.cli.output import print_table
+from droid_tune.errors import UsageError
+
+if TYPE_CHECKING:
+    from droid_tune.data.issues import Issue
+    from droid_tune.data.report import Report
+
+HELP = "check a data file or folder and say what is wrong with which row"
+#: Issues written out for a person; `--json` has them all.
+SHOWN_ISSUES = 50
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, metavar="PATH", help="a file, or a folder with train.jsonl")
+    parser.add_argument("--method", metavar="NAME", help="check for this method; by default for any")
+    add_mapping_argument(parser)
+    parser.add_argument("--json", action="store_true", help="the whole report as one JSON document")
+
+
+def add_mapping_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="which column of the data holds a field, e.g. prompt=query; may be given many times",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from droid_tune.data.validate import validate
+
+    known_method(arguments.method)
+    report = validate(arguments.path, arguments.method, mapping_from(arguments.map), progress_line())
+    if arguments.json:
+        report.write_json(sys.stdout)
+    else:
+        print_report(report)
+    return 0 if report.usable else 1
+
+
+def known_method(name: str | None) -> None:
+    from droid_tune.config.methods import METHOD_CONFIGS
+
+    if name is not None and name not in METHOD_CONFIGS:
+        raise UsageError(f"there is no method `{name}`", remedy=f"choose one of {', '.join(METHOD_CONFIGS)}")
+
+
+def mapping_from(pairs: list[str]) -> dict[str, str]:
+    """`["prompt=query"]` -> {"prompt": "query"}. Raises UsageError."""
+    mapping: dict[str, str] = {}
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if not (field and equals and column):
+            raise UsageError(f"`--map {pair}` needs the form field=column, e.g. --map prompt=query")
+        mapping[field] = column
+    return mapping
+
+
+def progress_line() -> Callable[[int, int, str], None] | None:
+    """A line on the terminal that counts up in place; None where nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int, file: str) -> None:
+        end = "\r" if done < total else "\r\x1b[K"
+        print(f"reading {Path(file).name}: {done / max(1, total):.0%}", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def print_report(report: Report) -> None:
+    print_table(
+        ("FILE", "SPLIT", "FORMAT", "ROWS", "REJECTED", "BLANK"),
+        [
+            (
+                Path(file.path).name,
+                file.split,
+                file.format or "-",
+                str(file.accepted),
+                str(file.rejected),
+                str(file.blank),
+            )
+            for file in report.files
+        ],
+        right=(3, 4, 5),
+    )
+    for file in report.errors:
+        if file.error is not None:
+            print(file.error.message)
+    for issue in islice(report.issues, SHOWN_ISSUES):
+        print(issue_line(issue))
+    more = len(report.issues) - SHOWN_ISSUES
+    if more > 0:
+        print(f"... and {more} more; --json lists them all.")
+    print(verdict(report))
+
+
+def issue_line(issue: Issue) -> str:
+    """`train.jsonl:3:12: warning: ...`, as compilers write it, so that editors can jump there."""
+    place = ":".join(str(part) for part in (Path(issue.file).name, issue.place, issue.column) if part)
+    kind = "" if issue.severity == "error" else f"{issue.severity}: "
+    return f"{place}: {kind}{issue.message}"
+
+
+def verdict(report: Report) -> str:
+    if not report.usable:
+        return "This data cannot be trained on yet."
+    left_out = f", left out: {report.rejected}" if report.rejected else ""
+    return f"Rows that can be used: {report.accepted}{left_out}."
