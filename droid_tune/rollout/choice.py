@@ -1,24 +1,95 @@
-"""Drawing tokens: one uniform number per row and step, from the seed alone.
+"""Choosing the next token of every row: filters, the draw, and the log-probability that is recorded.
 
-The numbers are made on the host from (seed, row, step), so a row's draw does not depend on which rows are decoded
-with it, on the device, or on how many rows fit at once.
+All random numbers of a wave are made at its start, from each row's own key, so a row's completion does not depend on
+which rows are decoded with it or on how many fit at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mlx.core as mx
-import numpy as np
-import numpy.typing as npt
+
+from droid_tune.config.sampling import SamplingConfig
+from droid_tune.rollout.keys import row_keys
+from droid_tune.rollout.samplers import filtered_logits, sampler_settings, see, seen_tokens
 
 #: below 1, so that `u * total < total` also after rounding
 LARGEST_UNIFORM = 1 - 2.0**-20
+#: width of the pieces in which a draw looks first
 BLOCK = 128
 
 
-def uniforms(seed: int, rows: npt.NDArray[np.int64], steps: int) -> npt.NDArray[np.float32]:
-    """Uniform numbers (steps, len(rows)) in [0, 1); a column depends on (seed, row) only."""
-    columns = [np.random.Generator(np.random.Philox(key=[seed, int(row)])).random(steps) for row in rows]
-    return np.minimum(np.stack(columns, axis=1), LARGEST_UNIFORM).astype(np.float32)
+class Chooser:
+    """Draws for a fixed set of rows, of which fewer and fewer remain (`keep`)."""
+
+    def __init__(
+        self,
+        sampling: SamplingConfig,
+        seed: int,
+        rows: Sequence[int],
+        *,
+        xtc_special_tokens: Sequence[int] = (),
+    ) -> None:
+        self._settings = sampler_settings(sampling, xtc_special_tokens)
+        self._noise = uniforms(seed, rows, sampling.max_completion_length)
+        self._seen: mx.array | None = None
+
+    def remember(self, histories: Sequence[Sequence[int]], vocabulary: int) -> None:
+        """What each row has read so far, where a filter asks for it."""
+        if self._settings.needs_history:
+            self._seen = seen_tokens(histories, vocabulary)
+
+    def keep(self, places: mx.array) -> None:
+        """Go on with the rows at `places` only."""
+        self._noise = self._noise[places]
+        if self._seen is not None:
+            self._seen = self._seen[places]
+
+    def choose(self, logits: mx.array, step: int) -> tuple[mx.array, mx.array]:
+        """Tokens (n,) for position `step`, and their float32 log-probabilities under
+        softmax(logits (n, V) / temperature): filters act on the choice, not on what is recorded."""
+        settings = self._settings
+        scaled = logits.astype(mx.float32) / (settings.temperature or 1.0)
+        lse = mx.logsumexp(scaled, axis=-1, keepdims=True)
+        if self._seen is None and not self._filters:
+            tokens = (
+                draw(mx.exp(scaled - lse), self._noise[:, 0, step])
+                if settings.temperature
+                else mx.argmax(scaled, -1)
+            )
+        else:
+            tokens = self._filtered(logits, step)
+        if self._seen is not None:
+            self._seen = see(self._seen, tokens)
+        return tokens, (mx.take_along_axis(scaled, tokens[:, None], axis=-1) - lse)[:, 0]
+
+    @property
+    def _filters(self) -> bool:
+        settings = self._settings
+        off = (
+            settings.top_k == 0
+            and settings.top_p == 1
+            and settings.min_p == 0
+            and settings.xtc_probability == 0
+        )
+        return not off
+
+    def _filtered(self, logits: mx.array, step: int) -> mx.array:
+        acts = self._noise[:, 1, step, None] < self._settings.xtc_probability
+        kept = filtered_logits(logits, self._settings, seen=self._seen, xtc_acts=acts)
+        if not self._settings.temperature:
+            return mx.argmax(kept, axis=-1)
+        return draw(mx.softmax(kept, axis=-1), self._noise[:, 0, step])
+
+
+def uniforms(seed: int, rows: Sequence[int], steps: int) -> mx.array:
+    """Numbers in [0, 1) for every row, (n, 2, steps): one for the draw and one for XTC at each position."""
+
+    def of_row(key: mx.array) -> mx.array:
+        return mx.random.uniform(shape=(2, steps), key=key)
+
+    return mx.minimum(mx.vmap(of_row)(row_keys(seed, rows)), LARGEST_UNIFORM)
 
 
 def draw(probabilities: mx.array, uniform: mx.array) -> mx.array:

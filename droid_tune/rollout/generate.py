@@ -12,7 +12,7 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.model.loading import token_id
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
-from droid_tune.rollout.choice import draw, uniforms
+from droid_tune.rollout.choice import Chooser
 from droid_tune.rollout.decoders import Decoder, Prompt, make_decoder
 from droid_tune.rollout.rollout import FinishReason, Rollout
 
@@ -82,28 +82,36 @@ class _Run:
     def decode(self, rows: list[_Row]) -> None:
         """One wave: all of `rows` at once, until each has finished."""
         limit = self._sampling.max_completion_length
-        noise = mx.array(uniforms(self._seed, np.array([row.index for row in rows]), limit))
         decoder, logits = self._begin(rows)
+        chooser = self._chooser(rows, int(logits.shape[-1]))
         places = np.arange(len(rows))
-        tokens, logprobs = self._choose(logits, noise[0])
+        tokens, logprobs = chooser.choose(logits, 0)
         for step in range(limit):
             self._stop_if_asked()
             ahead = None
             if step + 1 < limit:
-                ahead = self._choose(decoder.step(tokens), noise[step + 1][mx.array(places)])
+                ahead = chooser.choose(decoder.step(tokens), step + 1)
                 mx.async_eval(*ahead)
             self._take(rows, places, np.asarray(tokens), np.asarray(logprobs), last=ahead is None)
-            if ahead is None:
+            alive = np.flatnonzero([rows[place].reason is None for place in places])
+            if ahead is None or not len(alive):
                 return
             tokens, logprobs = ahead
-            alive = np.array([rows[place].reason is None for place in places])
-            if not alive.any():
-                return
-            if (~alive).mean() >= DROP_SHARE:
-                kept = np.flatnonzero(alive)
-                decoder.keep(kept)
-                tokens, logprobs = tokens[mx.array(kept)], logprobs[mx.array(kept)]
-                places = places[kept]
+            if len(places) - len(alive) >= DROP_SHARE * len(places):
+                kept, places = mx.array(alive), places[alive]
+                decoder.keep(alive)
+                chooser.keep(kept)
+                tokens, logprobs = tokens[kept], logprobs[kept]
+
+    def _chooser(self, rows: list[_Row], vocabulary: int) -> Chooser:
+        chooser = Chooser(
+            self._sampling,
+            self._seed,
+            [row.index for row in rows],
+            xtc_special_tokens=sorted(stop for stop in self._stops if stop < vocabulary),
+        )
+        chooser.remember([self._prompts[row.prompt] for row in rows], vocabulary)
+        return chooser
 
     def _begin(self, rows: list[_Row]) -> tuple[Decoder, mx.array]:
         """Prefill each prompt of the wave once; the decoder and every row's first logits (n, V)."""
@@ -114,14 +122,6 @@ class _Run:
         row_prompts = [unique.index(row.prompt) for row in rows]
         logits = mx.concatenate([ready[index].logits for index in row_prompts])
         return make_decoder(self._policy.model, ready, row_prompts), logits
-
-    def _choose(self, logits: mx.array, uniform: mx.array) -> tuple[mx.array, mx.array]:
-        """Tokens (n,) and their float32 log-probabilities under softmax(logits / temperature), unfiltered."""
-        temperature = self._sampling.temperature
-        scaled = logits.astype(mx.float32) / (temperature or 1.0)
-        everything = scaled - mx.logsumexp(scaled, axis=-1, keepdims=True)
-        tokens = draw(mx.exp(everything), uniform) if temperature else mx.argmax(scaled, axis=-1)
-        return tokens, mx.take_along_axis(everything, tokens[:, None], axis=-1)[:, 0]
 
     def _take(
         self, rows: list[_Row], places: np.ndarray, tokens: np.ndarray, logprobs: np.ndarray, *, last: bool
