@@ -20,6 +20,8 @@ from droid_tune.methods.losses import (
     slice_context,
     top_entropy_mask,
 )
+from droid_tune.rollout import samplers
+from droid_tune.rollout.samplers import SamplerSettings
 
 
 def loss(inputs: dict[str, Any], config: dict[str, Any], rows_at_once: int | None = None) -> dict[str, Any]:
@@ -124,3 +126,15 @@ def is_ratio(
 def padded(rows: list[list[float | None]], width: int) -> np.ndarray:
     """Ragged rows as a matrix, NaN for what is missing."""
     return np.array([row + [None] * (width - len(row)) for row in rows], dtype=np.float64)
+
+
+def sample_probs(
+    logits: np.ndarray, history: list[int], config: dict[str, Any], temperature_first: bool
+) -> np.ndarray:
+    settings = SamplerSettings(
+        **{**config, "xtc_special_tokens": tuple(config["xtc_special_tokens"])},
+        order="temperature_first" if temperature_first else "temperature_last",
+    )
+    seen = samplers.seen_tokens([history], logits.size)
+    probabilities = samplers.sample_probs(mx.array(logits.astype(np.float32))[None], settings, seen=seen)
+    return np.array(probabilities[0])

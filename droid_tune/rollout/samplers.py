@@ -1,0 +1,258 @@
+"""From logits to the next token: filters as pure functions over a batch, and a draw with a key per row.
+
+One new filter is one function and one line in FILTERS (and its place in ORDERS).
+
+No filter sorts the vocabulary except top-p, and that only where no top-k came before it. The order of
+transformers and TRL (temperature first) is the default; mlx-lm's (temperature last) is an option.
+
+Shapes: n rows, V vocabulary. Removed tokens have the logit -inf.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, NamedTuple
+
+import mlx.core as mx
+import numpy as np
+
+from droid_tune.rollout.keys import PIECE, draw, pieces, uniform
+
+Order = Literal["temperature_first", "temperature_last"]
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How to sample; every filter is off by default. A temperature of 0 takes the most probable token.
+
+    `top_k` 0, `top_p` 1, `min_p` 0, `repetition_penalty` 1 and `xtc_probability` 0 are off.
+    `xtc_special_tokens` (end of sequence, newline) are never removed by XTC.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
+    order: Order = "temperature_first"
+    xtc_special_tokens: tuple[int, ...] = ()
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether the tokens seen so far matter."""
+        return self.repetition_penalty != 1.0
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The active filters in order: what makes the sampler differ from softmax(logits / temperature)."""
+        return tuple(
+            name for name in ORDERS[self.order] if name != "temperature" and FILTERS[name].active(self)
+        )
+
+
+def sampler_settings(config: object, xtc_special_tokens: Sequence[int] = ()) -> SamplerSettings:
+    """The settings in a config's attributes of the same names."""
+    names = [field.name for field in fields(SamplerSettings) if field.name != "xtc_special_tokens"]
+    given: dict[str, Any] = {name: getattr(config, name) for name in names}
+    return SamplerSettings(**given, xtc_special_tokens=tuple(xtc_special_tokens))
+
+
+class Extra(NamedTuple):
+    """What some filters need besides logits: tokens seen (n, V), and whether XTC acts on each row (n, 1)."""
+
+    seen: mx.array | None
+    xtc_acts: mx.array | None
+
+
+def repetition_penalty(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array:
+    """CTRL's penalty (arXiv 1909.05858): logits of tokens seen are divided, or multiplied where negative."""
+    if extra.seen is None:
+        return logits
+    penalty = settings.repetition_penalty
+    return mx.where(extra.seen, mx.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
+def temperature(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array:
+    """Flattens (above 1) or sharpens (below 1)."""
+    return logits / settings.temperature
+
+
+def top_k(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array:
+    """Keeps the k largest; equals of the k-th stay with it."""
+    if settings.top_k >= logits.shape[-1]:
+        return logits
+    return at_least(logits, largest(logits, settings.top_k)[:, -1:])
+
+
+def top_p(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array:
+    """Nucleus sampling (arXiv 1904.09751): keeps a token while those more probable hold less than p.
+
+    After top-k the largest k logits decide, so that the vocabulary need not be sorted.
+    """
+    bound = settings.top_k if settings.order == "temperature_first" else 0
+    ranked = largest(logits, min(bound or logits.shape[-1], logits.shape[-1]))
+    mass = mx.exp(ranked - ranked[:, :1])
+    equals = (logits >= ranked[:, -1:]).sum(axis=-1, keepdims=True) - ranked.shape[
+        -1
+    ]  # of the k-th, beyond it
+    total = mass.sum(axis=-1, keepdims=True) + equals * mass[:, -1:]
+    above = mx.cumsum(mass, axis=-1, inclusive=False)
+    kept = mx.maximum((above < settings.top_p * total).sum(axis=-1, keepdims=True), 1)
+    return at_least(logits, mx.take_along_axis(ranked, kept - 1, axis=-1))
+
+
+def min_p(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array:
+    """Drops what is less probable than this share of the best token (arXiv 2407.01082)."""
+    return at_least(logits, logits.max(axis=-1, keepdims=True) + math.log(settings.min_p))
+
+
+def xtc(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array:
+    """Exclude Top Choices: of the tokens above the threshold only the least probable stays, where it acts."""
+    probabilities = mx.softmax(logits, axis=-1)
+    above = mx.where(probabilities > settings.xtc_threshold, probabilities, mx.inf)
+    removed = probabilities > above.min(axis=-1, keepdims=True)
+    if settings.xtc_special_tokens:
+        special = mx.zeros((logits.shape[-1],), dtype=mx.bool_)
+        special[mx.array(settings.xtc_special_tokens)] = True
+        removed = removed & ~special
+    if extra.xtc_acts is not None:
+        removed = removed & extra.xtc_acts
+    return mx.where(removed, -mx.inf, logits)
+
+
+class Filter(NamedTuple):
+    """A function over logits (n, V), the setting that rules it, and the value of it that means off."""
+
+    apply: Callable[[mx.array, SamplerSettings, Extra], mx.array]
+    setting: str
+    off: float
+
+    def active(self, settings: SamplerSettings) -> bool:
+        """Whether the filter has anything to do."""
+        return getattr(settings, self.setting) != self.off
+
+
+FILTERS: dict[str, Filter] = {
+    "repetition_penalty": Filter(repetition_penalty, "repetition_penalty", off=1.0),
+    "temperature": Filter(temperature, "temperature", off=1.0),
+    "top_k": Filter(top_k, "top_k", off=0),
+    "top_p": Filter(top_p, "top_p", off=1.0),
+    "min_p": Filter(min_p, "min_p", off=0.0),
+    "xtc": Filter(xtc, "xtc_probability", off=0.0),
+}
+ORDERS: dict[Order, tuple[str, ...]] = {
+    "temperature_first": ("repetition_penalty", "temperature", "top_k", "top_p", "min_p", "xtc"),
+    "temperature_last": ("repetition_penalty", "top_p", "min_p", "xtc", "top_k", "temperature"),
+}
+
+
+def filtered_logits(
+    logits: mx.array,
+    settings: SamplerSettings,
+    *,
+    seen: mx.array | None = None,
+    xtc_acts: mx.array | None = None,
+) -> mx.array:
+    """Logits (n, V) after every active filter in the settings' order, float32, -inf where removed.
+
+    `seen` (n, V) marks the tokens of prompt and completion so far, for the repetition penalty;
+    `xtc_acts` (n, 1) where XTC fires, None: everywhere. A temperature of 0 applies the penalty only.
+    """
+    logits = logits.astype(mx.float32)
+    extra = Extra(seen, xtc_acts)
+    names = ("repetition_penalty",) if settings.temperature == 0 else ORDERS[settings.order]
+    for rule in (FILTERS[name] for name in names):
+        if rule.active(settings):
+            logits = rule.apply(logits, settings, extra)
+    return logits
+
+
+def sample_probs(
+    logits: mx.array,
+    settings: SamplerSettings,
+    *,
+    seen: mx.array | None = None,
+    xtc_acts: mx.array | None = None,
+) -> mx.array:
+    """The distribution (n, V) that `sample` draws from; removed tokens have probability exactly 0."""
+    kept = filtered_logits(logits, settings, seen=seen, xtc_acts=xtc_acts)
+    if settings.temperature == 0:
+        best = mx.argmax(kept, axis=-1, keepdims=True)
+        return (mx.arange(kept.shape[-1])[None] == best).astype(mx.float32)
+    return mx.softmax(kept, axis=-1, precise=True)
+
+
+class Draw(NamedTuple):
+    """Tokens (n,) uint32 and their log-probabilities (n,) under softmax(logits / temperature), without the filters:
+    the ones that training compares with. At temperature 0 they are those of temperature 1."""
+
+    tokens: mx.array
+    logprobs: mx.array
+
+
+def sample(
+    logits: mx.array, settings: SamplerSettings, keys: mx.array, *, seen: mx.array | None = None
+) -> Draw:
+    """The next token of each row. `keys` (n, 2) from `step_keys`: a row's draw depends on its own key alone, so it
+    does not matter which rows share its batch. Where no filter is active the log-probabilities cost nothing.
+    """
+    acts = _xtc_acts(settings, keys)
+    kept = filtered_logits(logits, settings, seen=seen, xtc_acts=acts)
+    if settings.temperature == 0:
+        tokens = mx.argmax(kept, axis=-1)
+    else:
+        tokens, logprobs = draw(kept, keys)
+        if settings.filters == ():
+            return Draw(tokens, logprobs)
+    scaled = logits.astype(mx.float32) / (settings.temperature or 1.0)
+    chosen = mx.take_along_axis(scaled, tokens[:, None], axis=-1)[:, 0]
+    return Draw(tokens, chosen - mx.logsumexp(scaled, axis=-1))
+
+
+def seen_tokens(histories: Sequence[Sequence[int]], vocabulary: int) -> mx.array:
+    """Marks (n, V) the tokens in each row's history; `see` adds to it."""
+    seen = np.zeros((len(histories), vocabulary), dtype=np.bool_)
+    for row, history in zip(seen, histories, strict=True):
+        row[np.asarray(history, dtype=np.int64)] = True
+    return mx.array(seen.view(np.uint8)).astype(mx.bool_)
+
+
+def see(seen: mx.array, tokens: mx.array) -> mx.array:
+    """`seen` (n, V) with the rows' latest tokens (n,) marked."""
+    return mx.put_along_axis(seen, tokens[:, None], mx.array(True), axis=-1)
+
+
+def largest(values: mx.array, count: int) -> mx.array:
+    """The `count` largest of each row (n, count), in descending order.
+
+    In a wide row only the pieces with the largest maxima can hold them, so a small part is searched.
+    """
+    wide = values.shape[-1]
+    if count * PIECE * 4 < wide:
+        values = _best_pieces(values, count)
+    if count < values.shape[-1]:
+        values = mx.topk(values, count, axis=-1)
+    return mx.sort(values, axis=-1)[:, ::-1]
+
+
+def at_least(logits: mx.array, threshold: mx.array) -> mx.array:
+    """Removes what lies below the threshold (n, 1)."""
+    return mx.where(logits < threshold, -mx.inf, logits)
+
+
+def _best_pieces(values: mx.array, count: int) -> mx.array:
+    """The `count` pieces (n, count x PIECE) of each row that have the largest maxima."""
+    parts = pieces(values, filler=-mx.inf)
+    best = mx.argpartition(-parts.max(axis=-1), kth=count - 1, axis=-1)[:, :count]
+    return mx.take_along_axis(parts, best[..., None], axis=1).reshape(values.shape[0], -1)
+
+
+def _xtc_acts(settings: SamplerSettings, keys: mx.array) -> mx.array | None:
+    """Where XTC fires (n, 1); None where it always or never does."""
+    if not 0.0 < settings.xtc_probability < 1.0:
+        return None
+    return (uniform(keys) < settings.xtc_probability)[:, None]
