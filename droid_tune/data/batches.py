@@ -1,0 +1,123 @@
+"""The order in which rows are drawn, and a cursor in it that a checkpoint can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from droid_tune.data.formats.base import Row
+from droid_tune.data.spill import Numbers
+from droid_tune.errors import UserError
+
+STATE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class PromptBatch:
+    """P rows and their numbers in the split."""
+
+    indices: list[int]
+    rows: list[Row]
+    epoch: float
+
+
+def permutation(length: int, seed: int, epoch: int) -> Numbers:
+    """The order of the rows in one epoch, by (seed, epoch) alone.
+
+    Sorts the raw output of a counter-based generator, which NumPy keeps the same for ever (it does not promise that
+    for `Generator.permutation`), so that a run can be resumed after an update.
+    """
+    generator = np.random.Philox(np.random.SeedSequence([seed % 2**64, epoch]))
+    return np.argsort(generator.random_raw(length), kind="stable")
+
+
+class PromptBatches:
+    """Batches of rows without end: epoch after epoch, each row once in each.
+
+    Every batch has `batch_size` rows. The last rows of an epoch that do not fill a batch are not dropped: the batch is
+    filled up with the first rows of the next epoch's order. With `world` > 1 each rank takes its equal share of every
+    batch (`batch_size` must be a multiple of `world`), and all ranks together see what one process would.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        *,
+        shuffle: bool = True,
+    ) -> None:
+        if not len(rows):
+            raise UserError("There is no row to train on", remedy="add rows to the train file")
+        if batch_size % world:
+            raise UserError(
+                f"`batch_size` {batch_size} cannot be shared by {world} machines",
+                remedy=f"make it a multiple of {world}",
+            )
+        self._rows = rows
+        self._batch_size = batch_size
+        self._seed = seed
+        self._rank, self._world = rank, world
+        self._shuffle = shuffle
+        self._drawn = 0
+        self._order: tuple[int, Numbers] | None = None
+
+    @property
+    def epoch(self) -> float:
+        """How many times the rows were gone through so far."""
+        return self._drawn / len(self._rows)
+
+    def take(self) -> PromptBatch:
+        """The next batch (this rank's share of it); the cursor moves by the whole batch."""
+        share = self._batch_size // self._world
+        first = self._drawn + self._rank * share
+        indices = [self._index_at(place) for place in range(first, first + share)]
+        rows = [self._rows[index] for index in indices]
+        # Only now: a row that cannot be read leaves the cursor where it was.
+        self._drawn += self._batch_size
+        return PromptBatch(indices, rows, self.epoch)
+
+    def _index_at(self, place: int) -> int:
+        epoch, offset = divmod(place, len(self._rows))
+        if not self._shuffle:
+            return offset
+        if self._order is None or self._order[0] != epoch:
+            self._order = (epoch, permutation(len(self._rows), self._seed, epoch))
+        return int(self._order[1][offset])
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on: plain numbers."""
+        return {
+            "version": STATE_VERSION,
+            "drawn": self._drawn,
+            "seed": self._seed,
+            "shuffle": self._shuffle,
+            "length": len(self._rows),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state()` was taken. Raises `UserError` when the rows are not the same ones any more."""
+        if state["version"] > STATE_VERSION:
+            raise UserError("The checkpoint comes from a newer version", remedy="update Droid Tune")
+        if state["length"] != len(self._rows):
+            raise UserError(
+                f"The train rows changed since the run began: there were {state['length']:,}, now {len(self._rows):,}",
+                remedy="put the old file back, or start a new run",
+            )
+        self._seed = state["seed"]
+        self._shuffle = state["shuffle"]
+        self._drawn = state["drawn"]
+        self._order = None
+
+
+def sequential(rows: Sequence[Row], batch_size: int, limit: int | None = None) -> Iterator[PromptBatch]:
+    """Every row once and in order, for evaluation; the last batch may be smaller."""
+    count = len(rows) if limit is None else min(limit, len(rows))
+    for start in range(0, count, batch_size):
+        indices = list(range(start, min(start + batch_size, count)))
+        yield PromptBatch(indices, [rows[index] for index in indices], (start + len(indices)) / count)

@@ -1,0 +1,158 @@
+"""A data set for training: rows are read from the files when they are asked for, by an index of their places."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from droid_tune.data.files.discover import Found, discover
+from droid_tune.data.fingerprint import Fingerprint, change_of, fingerprint
+from droid_tune.data.formats.base import Layout, Row
+from droid_tune.data.issues import FileFault
+from droid_tune.data.report import SPLITS, Report, Split
+from droid_tune.data.rowfile import RowFile
+from droid_tune.data.scan import FileScan, Options
+from droid_tune.data.validate import scan_files
+from droid_tune.errors import UserError
+
+
+class Rows(Sequence[Row]):
+    """The accepted rows of one split, in the order of the files. Safe to read from several threads."""
+
+    def __init__(self, files: Sequence[RowFile]) -> None:
+        self._files = list(files)
+        self._ends = np.cumsum([len(one) for one in self._files], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self.row(one) for one in range(*index.indices(len(self)))]
+        return self.row(index)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self.row(index) for index in range(len(self)))
+
+    def row(self, index: int) -> Row:
+        """One row as training and rewards see it (`prompt`, `answer`, `system`, ... and the other columns)."""
+        file, place = self._locate(index)
+        return file.row(place)
+
+    def raw(self, index: int) -> Row:
+        """One row as it stands in the file."""
+        file, place = self._locate(index)
+        return file.raw(place)
+
+    def place(self, index: int) -> str:
+        """Where a row stands, for messages: `train.jsonl:17`."""
+        file, place = self._locate(index)
+        return file.said_place(place)
+
+    def origin(self, index: int) -> tuple[Path, int]:
+        """`(file, line or row number)` of a row."""
+        file, place = self._locate(index)
+        return file.path, file.number(place)
+
+    @property
+    def layout(self) -> Layout | None:
+        return self._files[0].layout if self._files else None
+
+    def _locate(self, index: int) -> tuple[RowFile, int]:
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        which = int(np.searchsorted(self._ends, index, side="right"))
+        return self._files[which], index - (int(self._ends[which - 1]) if which else 0)
+
+
+class Dataset:
+    """Train, valid and test rows of a file or folder, with the report of their validation."""
+
+    def __init__(
+        self, path: Path, report: Report, splits: Mapping[Split, Rows], prints: Sequence[Fingerprint]
+    ) -> None:
+        self.path = path
+        self.report = report
+        self.splits = dict(splits)
+        self.fingerprints = tuple(prints)
+
+    @property
+    def train(self) -> Rows:
+        return self.splits["train"]
+
+    @property
+    def valid(self) -> Rows:
+        """Held-out rows: the valid split, else the test split, else none."""
+        return self.splits["valid"] if len(self.splits["valid"]) else self.splits["test"]
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def row(self, index: int) -> Row:
+        """One row of the train split."""
+        return self.train.row(index)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint remembers of the files."""
+        return {"files": [one.to_json() for one in self.fingerprints]}
+
+
+def changes(state: Mapping[str, Any]) -> list[str]:
+    """A sentence for each file that changed since `Dataset.state()` was taken."""
+    known = (Fingerprint.from_json(one) for one in state["files"])
+    return [said for said in map(change_of, known) if said is not None]
+
+
+def open_dataset(
+    path: str | Path,
+    method: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Dataset:
+    """Validate the files and index their accepted rows.
+
+    Rejected rows are left out and are in `report`; a file that cannot be used, or a train split without rows, raises
+    `UserError` with the first reason. Raises `Stopped` when asked to stop.
+    """
+    options = Options(method, dict(mapping or {}), progress, should_stop, keep_index=True)
+    found = discover(Path(path))
+    report, scans = scan_files(Path(path), found, options)
+    if not report.usable:
+        raise _unusable(report)
+    splits = {split: Rows([_row_file(one) for one in scans if one.file.split == split]) for split in SPLITS}
+    return Dataset(Path(path), report, splits, _fingerprints(found))
+
+
+def _row_file(scan: FileScan) -> RowFile:
+    assert scan.layout is not None, "a usable file has a layout"
+    return scan.row_file or RowFile(Path(scan.file.path), scan.index, scan.layout, by_line=scan.by_line)
+
+
+def _fingerprints(found: Found) -> list[Fingerprint]:
+    return [fingerprint(one.path) for one in found.files]
+
+
+def _unusable(report: Report) -> UserError:
+    for file in report.errors:
+        fault: FileFault | None = file.error
+        if fault is not None:
+            said, _, remedy = fault.message.rstrip(".").partition("; ")
+            return UserError(said, place=os.fspath(file.path), remedy=remedy)
+    first = next((issue for issue in report.issues if issue.severity == "error"), None)
+    if first is None:
+        return UserError(
+            "There is no row to train on", place=report.path, remedy="add rows to the train file"
+        )
+    said, _, remedy = first.message.rstrip(".").partition("; ")
+    return UserError(
+        f"None of the {report.rejected} rows can be used; the first: {said}",
+        place=f"{first.file}:{first.place}",
+        remedy=remedy,
+    )

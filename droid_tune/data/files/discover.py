@@ -1,0 +1,108 @@
+"""Which files a path means, and which split each of them is."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from droid_tune.data.issues import FileFault
+from droid_tune.data.report import Split
+
+#: Names of splits, as people and the Hub write them.
+SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "val": "valid",
+    "eval": "valid",
+    "dev": "valid",
+    "test": "test",
+}
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+_SHARD = re.compile(r"[-_.]\d+([-_]of[-_]\d+)?$")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file and its split."""
+
+    path: Path
+    split: Split
+
+
+@dataclass(frozen=True)
+class Found:
+    """The data files of a path; `fault` says what is missing from the whole."""
+
+    files: tuple[DataFile, ...]
+    fault: FileFault | None = None
+    unused: tuple[Path, ...] = ()
+
+
+def suffix_of(path: Path) -> str:
+    """The file type by name, `.gz` taken off: `.jsonl` for `train.jsonl.gz`; lower case, empty when unknown."""
+    name = path.name.lower().removesuffix(".gz")
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+
+
+def split_of(path: Path) -> Split | None:
+    """The split that a file name says: `train.jsonl`, `validation-00000-of-00002.parquet`, `dev.csv.gz`."""
+    name = path.name.lower().removesuffix(".gz")
+    suffix = suffix_of(path)
+    stem = _SHARD.sub("", name.removesuffix(suffix))
+    return SPLIT_NAMES.get(stem) if suffix else None
+
+
+def discover(path: Path) -> Found:
+    """The data files of a folder, or the one file. Nothing is opened here."""
+    if not path.is_dir():
+        return Found((DataFile(path, split_of(path) or "train"),))
+    return _discover_folder(path)
+
+
+def _discover_folder(folder: Path) -> Found:
+    try:
+        entries = sorted(Path(entry.path) for entry in os.scandir(folder) if not entry.name.startswith("."))
+    except OSError as error:
+        return Found(
+            (), FileFault("unreadable", f"The folder cannot be read ({error.strerror}); check its rights.")
+        )
+    named = [(one, split_of(one)) for one in entries if suffix_of(one)]
+    files = [DataFile(one, split) for one, split in named if split is not None]
+    files += [one for entry in entries if not suffix_of(entry) for one in _split_folder(entry)]
+    unused = tuple(one for one, split in named if split is None)
+    files.sort(key=lambda one: (["train", "valid", "test"].index(one.split), one.path.name))
+    if any(one.split == "train" for one in files):
+        return Found(tuple(files), None, unused)
+    return Found(tuple(files), _missing_train(unused), unused)
+
+
+def _split_folder(folder: Path) -> list[DataFile]:
+    """The files of a folder that is itself named for a split (`train/part-0.parquet`)."""
+    split = SPLIT_NAMES.get(folder.name.lower())
+    if split is None or not folder.is_dir():
+        return []
+    return [
+        DataFile(one, split)
+        for one in sorted(folder.iterdir())
+        if suffix_of(one) and not one.name.startswith(".")
+    ]
+
+
+def _missing_train(unused: tuple[Path, ...]) -> FileFault:
+    said = "The folder has no train file"
+    if unused:
+        names = ", ".join(one.name for one in unused[:5])
+        return FileFault(
+            "missing_train",
+            f"{said}, only {names}; rename one to train{suffix_of(unused[0])}, or choose that file.",
+        )
+    return FileFault("missing_train", f"{said}; add train.jsonl (or .json, .csv, .tsv, .parquet).")
+
+
+def assigned(paths: list[Path]) -> list[DataFile]:
+    """Several files dropped at once, each with the split that its name says (train where it says none)."""
+    return [DataFile(one, split_of(one) or "train") for one in paths]

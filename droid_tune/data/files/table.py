@@ -1,0 +1,31 @@
+"""Which reader scans which type of file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from droid_tune.data.files.discover import suffix_of
+from droid_tune.data.files.jsonl import scan_jsonl
+from droid_tune.data.issues import FileFault
+from droid_tune.data.scan import FileScan
+
+
+class Scanner(Protocol):
+    """Scans a stream that stands at `start`, after a byte order mark."""
+
+    def __call__(self, stream: BinaryIO, start: int, size: int, scan: FileScan) -> None: ...
+
+
+SCANNERS: dict[str, Scanner] = {".jsonl": scan_jsonl, ".ndjson": scan_jsonl}
+
+
+def scanner_of(path: Path) -> Scanner:
+    """The reader of a file by its name; raises `FileFault` for a type that we do not read."""
+    scanner = SCANNERS.get(suffix_of(path))
+    if scanner is None:
+        raise FileFault(
+            "unsupported_file_type",
+            f"{path.name} is no data file that we read; use {', '.join(sorted(SCANNERS))} (or one of these as .gz).",
+        )
+    return scanner

@@ -1,0 +1,60 @@
+"""The table of row formats, and which method can use which. A new format is one file and one line here."""
+
+from __future__ import annotations
+
+from droid_tune.data.formats.base import Need, RowFormat
+from droid_tune.data.formats.chat import MESSAGES
+from droid_tune.data.formats.conversations import CONVERSATIONS
+from droid_tune.data.formats.instruction import INSTRUCTION
+from droid_tune.data.formats.preference import INSTRUCTION_PREFERENCE, PREFERENCE
+from droid_tune.data.formats.prompt_answer import PROMPT_ANSWER
+from droid_tune.data.formats.prompt_completion import PROMPT_COMPLETION
+from droid_tune.data.formats.prompts import PROMPTS
+from droid_tune.data.formats.question_answer import QUESTION_ANSWER
+from droid_tune.data.formats.text import TEXT
+
+#: In the order of preference: a row that fits several is read as the first, the one that uses most of its fields.
+FORMATS: tuple[RowFormat, ...] = (
+    MESSAGES,
+    CONVERSATIONS,
+    PREFERENCE,
+    PROMPT_ANSWER,
+    QUESTION_ANSWER,
+    PROMPT_COMPLETION,
+    INSTRUCTION_PREFERENCE,
+    INSTRUCTION,
+    TEXT,
+    PROMPTS,
+)
+
+FORMATS_BY_NAME = {one.name: one for one in FORMATS}
+
+#: Methods that do not sample and reward completions of their own.
+_NEEDS: dict[str, Need] = {"sft": "demonstration"} | dict.fromkeys(
+    ("dpo", "orpo", "cpo", "simpo"), "preference"
+)
+
+_SAID: dict[Need, str] = {
+    "prompt": "prompts to answer",
+    "demonstration": "answers to imitate",
+    "preference": "pairs of a chosen and a rejected answer",
+}
+
+
+def need_of(method: str) -> Need:
+    """What a method asks of a row; every group-relative method asks for prompts."""
+    return _NEEDS.get(method, "prompt")
+
+
+def said_need(need: Need) -> str:
+    return _SAID[need]
+
+
+def usable_formats(need: Need | None) -> tuple[RowFormat, ...]:
+    """The formats that serve a need (all of them when no method is chosen yet), the likeliest first."""
+    if need is None:
+        return FORMATS
+    fitting = [one for one in FORMATS if need in one.needs]
+    # A plain answer goes before a pair of them, and any answer before a prompt alone.
+    pairs_late = need != "preference"
+    return tuple(sorted(fitting, key=lambda one: (one is PROMPTS, pairs_late and "preference" in one.needs)))

@@ -1,0 +1,104 @@
+"""What a validation found: counts per file, every issue, and whether the data can be trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any, Literal
+
+from droid_tune.data.formats.base import Layout
+from droid_tune.data.issues import FileFault, IssueLog
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+@dataclass
+class FileReport:
+    """One file, each of its physical rows accounted for: accepted + rejected + blank."""
+
+    path: str
+    split: Split
+    format: str | None = None
+    accepted: int = 0
+    rejected: int = 0
+    blank: int = 0
+    error: FileFault | None = None
+    layout: Layout | None = None
+
+    @property
+    def rows(self) -> int:
+        return self.accepted + self.rejected + self.blank
+
+    def to_json(self) -> dict[str, Any]:
+        error = None if self.error is None else {"reason": self.error.reason, "message": self.error.message}
+        return {
+            "path": self.path,
+            "split": self.split,
+            "format": self.format,
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "blank": self.blank,
+            "error": error,
+        }
+
+
+@dataclass
+class Report:
+    """All files of a data set. `ok`: nothing is wrong at all; `usable`: training has rows, rejected ones left out."""
+
+    path: str
+    files: list[FileReport] = field(default_factory=list[FileReport])
+    issues: IssueLog = field(default_factory=IssueLog)
+    stats: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def accepted(self) -> int:
+        return sum(one.accepted for one in self.files)
+
+    @property
+    def rejected(self) -> int:
+        return sum(one.rejected for one in self.files)
+
+    @property
+    def blank(self) -> int:
+        return sum(one.blank for one in self.files)
+
+    @property
+    def errors(self) -> list[FileReport]:
+        return [one for one in self.files if one.error is not None]
+
+    @property
+    def ok(self) -> bool:
+        return self.usable and not self.rejected
+
+    @property
+    def usable(self) -> bool:
+        """Whether training can start: no file is spoilt and the train split has rows."""
+        return not self.errors and any(one.split == "train" and one.accepted for one in self.files)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of DESIGN.md section 6, with all issues; for very many prefer `write_json`."""
+        return {**self._head(), "issues": [one.to_json() for one in self.issues], "stats": self.stats}
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "ok": self.ok,
+            "files": [one.to_json() for one in self.files],
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "blank": self.blank,
+        }
+
+    def write_json(self, stream: IO[str]) -> None:
+        """Write `to_json()` as one line, an issue at a time, so that ten million of them need no memory."""
+        for piece in self._pieces():
+            stream.write(piece)
+
+    def _pieces(self) -> Iterator[str]:
+        yield json.dumps(self._head())[:-1] + ', "issues": ['
+        for number, issue in enumerate(self.issues):
+            yield (", " if number else "") + json.dumps(issue.to_json())
+        yield '], "stats": ' + json.dumps(self.stats) + "}\n"

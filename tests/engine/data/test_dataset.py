@@ -1,0 +1,112 @@
+"""Rows on demand: normalised, with their other columns, found again by place, and changes under us said."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from droid_tune.data.dataset import changes, open_dataset
+from droid_tune.errors import UserError
+
+
+def write(path: Path, *rows: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = (row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_rejected_and_blank_lines_are_left_out_and_places_are_kept(tmp_path: Path):
+    write(
+        tmp_path / "train.jsonl",
+        {"prompt": "a", "answer": "1"},
+        "",
+        "{broken",
+        {"prompt": "é\u2028b", "answer": "2"},
+    )
+    data = open_dataset(tmp_path)
+    assert len(data) == 2
+    assert data.row(1)["prompt"] == "é\u2028b"
+    assert data.train.place(1) == "train.jsonl:4"
+    assert (data.report.accepted, data.report.rejected, data.report.blank) == (2, 1, 1)
+
+
+def test_other_columns_reach_rewards_by_name_and_numbers_stay_exact(tmp_path: Path):
+    number = 12345678901234567890123
+    write(tmp_path / "train.jsonl", {"prompt": "a", "answer": "1", "metadata": {"target": number}})
+    assert open_dataset(tmp_path).row(0) == {"prompt": "a", "answer": "1", "metadata": {"target": number}}
+
+
+@pytest.mark.parametrize(
+    ("raw", "prompt", "answer"),
+    [
+        ({"question": "q", "answer": "a"}, "q", "a"),
+        ({"instruction": "Do", "input": "this", "output": "done"}, "Do\n\nthis", "done"),
+        ({"instruction": "Do", "input": "", "output": "done"}, "Do", "done"),
+        ({"instruction": "Do", "response": "done"}, "Do", "done"),
+        ({"prompt": "p", "completion": "c"}, "p", "c"),
+        ({"prompt": "p", "chosen": "c", "rejected": "r"}, "p", "c"),
+        ({"prompt": "p"}, "p", None),
+    ],
+)
+def test_every_shape_gives_prompt_and_answer(tmp_path: Path, raw: Any, prompt: str, answer: str | None):
+    row = open_dataset(write(tmp_path / "train.jsonl", raw), "grpo").row(0)
+    assert (row["prompt"], row["answer"]) == (prompt, answer)
+
+
+def test_messages_and_sharegpt_give_the_turns_before_the_last_answer(tmp_path: Path):
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]
+    share = {"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "yo"}]}
+    first = open_dataset(write(tmp_path / "a.jsonl", {"messages": turns}), "grpo").row(0)
+    second = open_dataset(write(tmp_path / "b.jsonl", share), "grpo").row(0)
+    assert first == second == {"messages": turns, "prompt": turns[:1], "answer": "yo"}
+
+
+def test_columns_are_mapped_and_the_rest_is_kept(tmp_path: Path):
+    path = write(tmp_path / "train.jsonl", {"query": "q", "solution": "s", "id": 7})
+    row = open_dataset(path, "grpo", {"prompt": "query", "answer": "solution"}).row(0)
+    assert row == {"id": 7, "prompt": "q", "answer": "s"}
+
+
+def test_valid_falls_back_to_test(tmp_path: Path):
+    write(tmp_path / "train.jsonl", {"text": "a"})
+    write(tmp_path / "test.jsonl", {"text": "b"})
+    assert [row["text"] for row in open_dataset(tmp_path).valid] == ["b"]
+
+
+def test_unusable_data_is_one_sentence_with_place_and_remedy(tmp_path: Path):
+    path = write(tmp_path / "train.jsonl", {"prompt": "a", "answer": ""}, {"prompt": "b", "answer": "1"}, "{")
+    assert len(open_dataset(path)) == 1
+    broken = write(tmp_path / "other.jsonl", {"prompt": "a", "answer": ""})
+    with pytest.raises(UserError, match=r"other.jsonl:1: None of the 1 rows.*`answer` is blank; fill it in"):
+        open_dataset(broken)
+    with pytest.raises(UserError, match="does not exist"):
+        open_dataset(tmp_path / "nowhere.jsonl")
+
+
+def test_a_changed_file_is_said_and_a_touched_one_is_not(tmp_path: Path):
+    path = write(tmp_path / "train.jsonl", {"prompt": "a", "answer": "1"})
+    state = json.loads(json.dumps(open_dataset(path).state()))
+    assert changes(state) == []
+    os.utime(path, (1, 1))
+    assert changes(state) == []
+    write(path, {"prompt": "b", "answer": "1"})
+    assert changes(state) == [
+        f"{path} changed since the run began: the size is the same, the content is not."
+    ]
+    write(path, {"prompt": "abc", "answer": "1"})
+    assert "now has 33" in changes(state)[0]
+    path.unlink()
+    assert "cannot be read any more" in changes(state)[0]
+
+
+def test_a_file_cut_under_us_is_one_sentence(tmp_path: Path):
+    path = write(tmp_path / "train.jsonl", {"prompt": "a", "answer": "1"}, {"prompt": "b", "answer": "2"})
+    data = open_dataset(path)
+    path.write_text("{}")
+    with pytest.raises(UserError, match=r"train\.jsonl:2: The file changed"):
+        data.row(1)
