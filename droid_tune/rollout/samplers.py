@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from droid_tune.rollout.keys import PIECE, draw, pieces, uniform
+from droid_tune.rollout.keys import PIECE, draw, pieces
 
 Order = Literal["temperature_first", "temperature_last"]
 
@@ -195,18 +195,19 @@ class Draw(NamedTuple):
 
 
 def sample(
-    logits: mx.array, settings: SamplerSettings, keys: mx.array, *, seen: mx.array | None = None
+    logits: mx.array, settings: SamplerSettings, chance: mx.array, *, seen: mx.array | None = None
 ) -> Draw:
-    """The next token of each row. `keys` (n, 2) from `step_keys`: a row's draw depends on its own key alone, so it
-    does not matter which rows share its batch. Where no filter is active the log-probabilities cost nothing.
+    """The next token of each row. `chance` (n, 3) is one position of `keys.chances`: a row's draw depends on its own
+    numbers alone, so it does not matter which rows share its batch. Without a filter the log-probabilities
+    cost nothing.
     """
-    acts = _xtc_acts(settings, keys)
+    acts = chance[:, 2:3] < settings.xtc_probability if settings.xtc_probability else None
     kept = filtered_logits(logits, settings, seen=seen, xtc_acts=acts)
     if settings.temperature == 0:
         tokens = mx.argmax(kept, axis=-1)
     else:
-        tokens, logprobs = draw(kept, keys)
-        if settings.filters == ():
+        tokens, logprobs = draw(kept, chance)
+        if not settings.filters:
             return Draw(tokens, logprobs)
     scaled = logits.astype(mx.float32) / (settings.temperature or 1.0)
     chosen = mx.take_along_axis(scaled, tokens[:, None], axis=-1)[:, 0]
@@ -249,10 +250,3 @@ def _best_pieces(values: mx.array, count: int) -> mx.array:
     parts = pieces(values, filler=-mx.inf)
     best = mx.argpartition(-parts.max(axis=-1), kth=count - 1, axis=-1)[:, :count]
     return mx.take_along_axis(parts, best[..., None], axis=1).reshape(values.shape[0], -1)
-
-
-def _xtc_acts(settings: SamplerSettings, keys: mx.array) -> mx.array | None:
-    """Where XTC fires (n, 1); None where it always or never does."""
-    if not 0.0 < settings.xtc_probability < 1.0:
-        return None
-    return (uniform(keys) < settings.xtc_probability)[:, None]
