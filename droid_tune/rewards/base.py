@@ -1,0 +1,96 @@
+"""What a reward is: something that looks at a completion and its row, and says a number.
+
+A reward is asked once per rollout, for all completions together. Its answer for each completion is one of
+
+* a number (a `Graded` one where it is made of parts that are worth seeing);
+* None: the reward does not apply to this row, and is left out of its total;
+* `Failed`: the reward could not judge. Never a 0 in disguise: the completion is left out of the training signal and shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One completion as a reward sees it. `length` is in tokens; `finish_reason` is stop or length."""
+
+    prompt: str
+    completion: str
+    row: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    length: int = 0
+    finish_reason: str = "stop"
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A number with the parts it was made of, each reported under `<reward>.<part>`."""
+
+    value: float
+    parts: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a reward could not judge one completion, and where (file:line, server, column)."""
+
+    message: str
+    place: str = ""
+
+
+Outcome = float | Graded | Failed | None
+
+
+class RewardError(Exception):
+    """A reward was misused: the row or the setting is wrong, not the completion. Becomes a `Failed`."""
+
+    def __init__(self, message: str, place: str = "") -> None:
+        super().__init__(message)
+        self.failed = Failed(message, place)
+
+
+class Reward:
+    """The base of all rewards. `needs` names the columns without which it never applies."""
+
+    needs: tuple[str, ...] = ()
+    #: something the user should know before the run starts
+    caution: str = ""
+
+    def score(self, samples: Sequence[Sample]) -> list[Outcome]:
+        """One outcome per sample, in order."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Free what the reward holds (child processes, models). It may be called twice."""
+
+
+class EachReward(Reward):
+    """A reward that judges every completion by itself."""
+
+    def __init__(
+        self, judge: Callable[[Sample], float | Graded | None], *, needs: tuple[str, ...] = ()
+    ) -> None:
+        self._judge = judge
+        self.needs = needs
+
+    def score(self, samples: Sequence[Sample]) -> list[Outcome]:
+        return [self._outcome(sample) for sample in samples]
+
+    def _outcome(self, sample: Sample) -> Outcome:
+        try:
+            return self._judge(sample)
+        except RewardError as error:
+            return error.failed
+
+
+def reference_text(row: Mapping[str, Any], column: str = "answer") -> str | None:
+    """The row's reference as text, None where the row has none. Raises RewardError where it is not text or a number."""
+    value = row.get(column)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise RewardError(f"the row's `{column}` is {type(value).__name__}, not text or a number")
+    return str(value)

@@ -1,0 +1,220 @@
+"""Several rewards as one: ask each once, weigh, add up, count what failed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from droid_tune.errors import UserError
+from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample
+
+Array = NDArray[np.float64]
+
+
+class TooManyFailures(UserError):  # noqa: N818 - it says what happened
+    """A reward failed on more completions than it may: the run stops rather than learn from the rest."""
+
+
+@dataclass(frozen=True)
+class RewardFailure:
+    """One completion that one reward could not judge."""
+
+    name: str
+    index: int
+    message: str
+    place: str = ""
+
+    def sentence(self) -> str:
+        where = f" ({self.place})" if self.place else ""
+        return f"The reward `{self.name}` failed on completion {self.index + 1}{where}: {self.message}"
+
+
+@dataclass(frozen=True)
+class RewardScores:
+    """What the rewards said of N completions.
+
+    `totals` (N,): the weighted sum over the rewards that applied; NaN where none did or one failed.
+    `parts`: each reward's own numbers (N,), unweighted, NaN where not applicable or failed.
+    `details`: what a reward is made of, as `<reward>.<part>`: shown, never added.
+    """
+
+    totals: Array
+    parts: Mapping[str, Array]
+    weights: Mapping[str, float]
+    details: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    failures: Sequence[RewardFailure] = ()
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """(N,) True where any reward failed: such a completion takes no part in its group."""
+        mask = np.zeros(len(self.totals), dtype=bool)
+        mask[[failure.index for failure in self.failures]] = True
+        return mask
+
+    @property
+    def matrix(self) -> Array:
+        """(N, K) the parts side by side, a failed completion's row all NaN: for the advantages."""
+        columns = np.stack(list(self.parts.values()), axis=1)
+        columns[self.failed] = np.nan
+        return columns
+
+    @property
+    def shown(self) -> dict[str, Array]:
+        """Everything with a curve of its own: parts and details."""
+        return {**self.parts, **self.details}
+
+
+@dataclass(frozen=True)
+class WeighedReward:
+    """A reward with its place in the sum."""
+
+    name: str
+    weight: float
+    reward: Reward
+    failure_share: float = 0.5
+
+
+class RewardSet:
+    """The rewards of a run. Close it (or use `with`): some hold child processes."""
+
+    def __init__(self, rewards: Sequence[WeighedReward]) -> None:
+        self._rewards = tuple(rewards)
+
+    @property
+    def names(self) -> list[str]:
+        return [one.name for one in self._rewards]
+
+    @property
+    def weights(self) -> list[float]:
+        return [one.weight for one in self._rewards]
+
+    @property
+    def cautions(self) -> list[str]:
+        """What the user should know before the run, one sentence each."""
+        return [one.reward.caution for one in self._rewards if one.reward.caution]
+
+    def score(
+        self,
+        prompts: Sequence[str],
+        completions: Sequence[str],
+        rows: Sequence[Mapping[str, Any]],
+        lengths: Sequence[int],
+        finish_reasons: Sequence[str],
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> RewardScores:
+        """Every reward's word on N completions; each argument has one entry per completion.
+
+        `on_progress(done, total)` is called after each reward and may raise to stop.
+        Raises TooManyFailures where a reward failed on more than its share of the completions.
+        """
+        samples = [
+            Sample(*facts) for facts in zip(prompts, completions, rows, lengths, finish_reasons, strict=True)
+        ]
+        outcomes: dict[str, list[Outcome]] = {}
+        for done, one in enumerate(self._rewards, start=1):
+            outcomes[one.name] = judged(one, samples)
+            if on_progress is not None:
+                on_progress(done, len(self._rewards))
+        return combined(outcomes, dict(zip(self.names, self.weights, strict=True)))
+
+    def check_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Refuse data to which a reward can never apply. Raises UserError naming the reward and the column."""
+        seen = {column for row in rows for column, value in row.items() if value not in (None, "")}
+        for one in self._rewards:
+            missing = [column for column in one.reward.needs if column not in seen]
+            if missing:
+                raise UserError(
+                    f"The reward `{one.name}` needs the column `{missing[0]}`, which no row has",
+                    place="rewards",
+                    remedy=f"map a column to `{missing[0]}` under Data, or take the reward out "
+                    f"(the rows have {', '.join(sorted(seen)) or 'no columns'})",
+                )
+
+    def close(self) -> None:
+        for one in self._rewards:
+            one.reward.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def judged(one: WeighedReward, samples: Sequence[Sample]) -> list[Outcome]:
+    """A reward's outcomes, checked. Raises TooManyFailures past the reward's share."""
+    outcomes = [checked(outcome) for outcome in one.reward.score(samples)]
+    if len(outcomes) != len(samples):
+        raise AssertionError(
+            f"the reward {one.name} gave {len(outcomes)} outcomes for {len(samples)} samples"
+        )
+    failed = [(index, outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, Failed)]
+    if failed and len(failed) > one.failure_share * len(samples):
+        index, first = failed[0]
+        raise TooManyFailures(
+            f"The reward `{one.name}` failed on {len(failed)} of {len(samples)} completions "
+            f"(at most {one.failure_share:.0%} may); completion {index + 1}: {first.message}",
+            place=first.place,
+            remedy="mend the reward and try it with `droid-tune test-reward` before training again",
+        )
+    return outcomes
+
+
+def checked(outcome: Outcome) -> Outcome:
+    """A number that is not finite is a failure, whoever gave it."""
+    value = outcome.value if isinstance(outcome, Graded) else outcome
+    if isinstance(value, (int, float)) and not math.isfinite(value):
+        return Failed(f"the reward gave {value}, which is not a finite number")
+    return outcome
+
+
+def combined(outcomes: Mapping[str, Sequence[Outcome]], weights: Mapping[str, float]) -> RewardScores:
+    """Parts, their weighted sum over what applied, and the failures in order of completion."""
+    parts = {name: numbers(of) for name, of in outcomes.items()}
+    failures = sorted(
+        (
+            RewardFailure(name, index, outcome.message, outcome.place)
+            for name, of in outcomes.items()
+            for index, outcome in enumerate(of)
+            if isinstance(outcome, Failed)
+        ),
+        key=lambda failure: failure.index,
+    )
+    totals = weighted_sum(parts, weights)
+    totals[[failure.index for failure in failures]] = np.nan
+    return RewardScores(totals, parts, weights, details_of(outcomes), failures)
+
+
+def weighted_sum(parts: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
+    """(N,) sum over the rewards that are not NaN; NaN where all are."""
+    values = np.stack([weights[name] * part for name, part in parts.items()])  # (K, N)
+    totals = np.nansum(values, axis=0)
+    totals[np.isnan(values).all(axis=0)] = np.nan
+    return totals
+
+
+def numbers(outcomes: Sequence[Outcome]) -> Array:
+    """(N,) the outcomes as numbers, NaN for None and failures."""
+    return np.array([_number(outcome) for outcome in outcomes], dtype=np.float64)
+
+
+def _number(outcome: Outcome) -> float:
+    if isinstance(outcome, Graded):
+        return outcome.value
+    return math.nan if outcome is None or isinstance(outcome, Failed) else float(outcome)
+
+
+def details_of(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Array]:
+    """`<reward>.<part>` -> (N,), NaN where a completion was not graded in that part."""
+    details: dict[str, Array] = {}
+    for name, of in outcomes.items():
+        graded = {index: outcome.parts for index, outcome in enumerate(of) if isinstance(outcome, Graded)}
+        for part in dict.fromkeys(part for parts in graded.values() for part in parts):
+            values = [graded.get(index, {}).get(part, math.nan) for index in range(len(of))]
+            details[f"{name}.{part}"] = np.array(values, dtype=np.float64)
+    return details

@@ -1,0 +1,255 @@
+"""One persistent child process for code that may hang, crash, print or eat memory.
+
+Its own session, an environment of a few harmless variables, an empty scratch folder as home and working folder; killed with
+all its descendants when it takes too long or too much. What it prints goes to a file and never into the protocol.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+Message = dict[str, Any]
+
+_BOOT = (
+    "import json, runpy, sys; sys.path.extend(json.loads(sys.argv[1])); "
+    "runpy.run_module(sys.argv[2], run_name='__main__')"
+)
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
+_LONGEST_REPLY_BYTES = 64 * 1024 * 1024
+_WATCH_INTERVAL_S = 0.1
+_START_SECONDS = 60.0
+
+
+class ChildError(Exception):
+    """The child could not answer; it has been killed and the next question starts a new one."""
+
+
+class ChildHungError(ChildError):
+    """It took longer than it may."""
+
+
+class ChildTooBigError(ChildError):
+    """It took more memory than it may."""
+
+
+class ChildEndedError(ChildError):
+    """It ended by itself."""
+
+
+class Child:
+    """A worker of `droid_tune.rewards.workers`, started at the first question and again after each death.
+
+    `setup` is asked first of every new process. Not for use from several threads at once.
+    """
+
+    def __init__(
+        self,
+        worker: str,
+        *,
+        memory_mb: int,
+        setup: Message | None = None,
+        setup_seconds: float = _START_SECONDS,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        self._worker = worker
+        self._memory_mb = memory_mb
+        self._setup = setup
+        self._setup_seconds = setup_seconds
+        self._prefix = tuple(prefix)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._asked = 0
+
+    def ask(self, message: Message, seconds: float) -> Message:
+        """The reply to one message. Raises ChildHungError, ChildTooBigError or ChildEndedError, after killing the child."""
+        self.start()
+        return self._exchange(message, seconds)
+
+    def start(self) -> Message | None:
+        """The reply to `setup` where this started a new process."""
+        if self._process is not None:
+            return None
+        self._scratch = tempfile.TemporaryDirectory(prefix="droid-tune-reward-", ignore_cleanup_errors=True)
+        folder = Path(self._scratch.name)
+        self._prints = folder / "prints.txt"
+        home = folder / "home"
+        home.mkdir()
+        with self._prints.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [*self._prefix, *self._command()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=home,
+                env=environment(home),
+                start_new_session=True,
+            )
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+        return self._exchange(self._setup, self._setup_seconds) if self._setup is not None else None
+
+    def printed(self, most: int = 2000) -> str:
+        """The end of what the child has printed since the last question."""
+        try:
+            return self._prints.read_bytes()[-most:].decode(errors="replace").strip()
+        except (AttributeError, OSError):
+            return ""
+
+    def close(self) -> None:
+        """Kill the child and remove its scratch folder. It may be asked again afterwards."""
+        if self._process is not None:
+            kill_family(self._process)
+            self._process = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    def _command(self) -> list[str]:
+        package_home = str(Path(__file__).resolve().parents[2])
+        paths = [package_home, *(path for path in sys.path if path.endswith("site-packages"))]
+        module = f"droid_tune.rewards.workers.{self._worker}"
+        return [
+            sys.executable,
+            "-I",
+            "-c",
+            _BOOT,
+            json.dumps(paths),
+            module,
+            str(self._prints),
+            str(self._memory_mb),
+        ]
+
+    def _exchange(self, message: Message, seconds: float) -> Message:
+        self._asked += 1
+        request = json.dumps({**message, "id": self._asked}, default=str).encode() + b"\n"
+        with contextlib.suppress(OSError):
+            os.truncate(self._prints, 0)
+        try:
+            line = self._converse(request, seconds)
+            reply: Message = json.loads(line)
+            if reply.get("id") != self._asked:
+                raise ChildEndedError("answered a question that was not asked")
+        except (ChildError, ValueError) as error:
+            last_words = self.printed()
+            self.close()
+            if isinstance(error, ChildEndedError) and last_words:
+                raise ChildEndedError(f"{error}; it said: {last_words.splitlines()[-1]}") from None
+            if isinstance(error, ChildError):
+                raise
+            raise ChildEndedError("answered with something that is not JSON") from None
+        return reply
+
+    def _converse(self, request: bytes, seconds: float) -> bytes:
+        """Write the request and read one line, watching clock, memory and life."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        deadline = time.monotonic() + seconds
+        reply = bytearray()
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+            selector.register(process.stdout, selectors.EVENT_READ)
+            next_look = time.monotonic() + _WATCH_INTERVAL_S
+            while True:
+                for key, _ in selector.select(_WATCH_INTERVAL_S):
+                    if key.fileobj is process.stdin:
+                        request = _send(key.fd, request, process)
+                        if not request:
+                            selector.unregister(process.stdin)
+                    elif _receive(key.fd, reply, process):
+                        return bytes(reply)
+                if time.monotonic() > deadline:
+                    raise ChildHungError(f"took longer than {seconds:g} s")
+                if time.monotonic() > next_look:
+                    self._weigh(process)
+                    next_look = time.monotonic() + _WATCH_INTERVAL_S
+
+    def _weigh(self, process: subprocess.Popen[bytes]) -> None:
+        if resident_bytes(process.pid) > self._memory_mb * 1024 * 1024:
+            raise ChildTooBigError(f"took more than {self._memory_mb} MB of memory")
+
+
+def _send(pipe: int, request: bytes, process: subprocess.Popen[bytes]) -> bytes:
+    """What is left to send."""
+    try:
+        return request[os.write(pipe, request[:65536]) :]
+    except BlockingIOError:
+        return request
+    except BrokenPipeError:
+        raise ChildEndedError(how_it_ended(process)) from None
+
+
+def _receive(pipe: int, reply: bytearray, process: subprocess.Popen[bytes]) -> bool:
+    """Append what has come; whether the line is whole."""
+    try:
+        part = os.read(pipe, 1 << 20)
+    except BlockingIOError:
+        return False
+    if not part:
+        raise ChildEndedError(how_it_ended(process))
+    reply += part
+    if len(reply) > _LONGEST_REPLY_BYTES:
+        raise ChildTooBigError("answered with more than 64 MB")
+    return reply.endswith(b"\n")
+
+
+def environment(home: Path) -> dict[str, str]:
+    """What the child may know of the user's environment: no keys, no home folder."""
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {**passed_on, "HOME": str(home), "TMPDIR": str(home), "PYTHONIOENCODING": "utf-8"}
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process and all its descendants."""
+    total = 0
+    for process in family(pid):
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total
+
+
+def family(pid: int) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def kill_family(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the child's group and to descendants that left the group, then wait."""
+    members = family(process.pid) if process.poll() is None else []
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for member in members:
+        with contextlib.suppress(psutil.Error):
+            member.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def how_it_ended(process: subprocess.Popen[bytes]) -> str:
+    """`exited with code 3`, `was killed by SIGSEGV`."""
+    try:
+        code = process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        return "closed its connection"
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"

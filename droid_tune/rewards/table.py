@@ -1,0 +1,59 @@
+"""The rewards by the type of their config: a new reward is a file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from droid_tune.config.rewards import RewardConfig
+from droid_tune.errors import UserError
+from droid_tune.rewards.accuracy import Accuracy
+from droid_tune.rewards.base import Reward
+from droid_tune.rewards.combine import RewardSet, WeighedReward
+from droid_tune.rewards.format import format_reward
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a reward may need to know beyond its own config. Lengths in tokens."""
+
+    max_completion_length: int
+    folder: Path  # what a relative path in a config is relative to
+
+
+#: config type -> maker; each takes its own config class and the surroundings
+MAKERS: dict[str, Callable[[Any, Surroundings], Reward]] = {
+    "accuracy": lambda config, _: Accuracy(config),
+    "format": lambda config, _: format_reward(config),
+}
+
+
+def build_rewards(
+    configs: Sequence[RewardConfig], *, max_completion_length: int, folder: Path | None = None
+) -> RewardSet:
+    """The rewards of a run, ready to score. Relative paths start from `folder` (the working folder).
+
+    Raises UserError naming the reward where one cannot be made (a file that does not load, code not allowed to run).
+    """
+    surroundings = Surroundings(max_completion_length, folder or Path.cwd())
+    made: list[WeighedReward] = []
+    try:
+        for config in configs:
+            made.append(weighed(config, surroundings, taken={one.name for one in made}))
+    except UserError:
+        RewardSet(made).close()
+        raise
+    return RewardSet(made)
+
+
+def weighed(config: RewardConfig, surroundings: Surroundings, taken: set[str]) -> WeighedReward:
+    kind: str = getattr(config, "type", "")
+    name = config.name or kind
+    if name in taken:
+        raise UserError(
+            f"Two rewards are called `{name}`", place="rewards", remedy="give one of them another name"
+        )
+    reward = MAKERS[kind](config, surroundings)
+    return WeighedReward(name, config.weight, reward, getattr(config, "failure_share", 0.5))

@@ -1,0 +1,80 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from droid_tune.config.rewards import Extraction
+from droid_tune.rewards.extraction import after_thinking, answer_of, in_box, reference_of
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        ("12 + 30 = 42, so #### 42", "42"),
+        ("#### 41\nno, wait\n#### 42", "42"),
+        ("so it is \\boxed{42}", "42"),
+        ("first \\boxed{1}, at last \\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
+        ("<think>7 or 8</think><answer>8</answer>", "8"),
+        ("<ANSWER> \\boxed{8} </ANSWER>", "8"),
+        ("There are 3 boxes of 14, which makes 42.", "42"),
+        ("<think>it is 42</think>I cannot say", None),
+        ("<think>it is 42", None),  # cut off while thinking: nothing was answered
+        ("", None),
+    ],
+)
+def test_auto_finds_where_a_number_was_given(completion: str, answer: str | None) -> None:
+    assert answer_of(completion, "auto", reference="42") == answer
+
+
+def test_auto_takes_the_whole_text_where_the_reference_is_one() -> None:
+    assert answer_of(" Paris, 75001 ", "auto", reference="Paris") == "Paris, 75001"
+
+
+@pytest.mark.parametrize(
+    ("extraction", "answer"),
+    [
+        ("hash", "1"),
+        ("boxed", "2"),
+        ("answer_tag", "3"),
+        ("last_number", "4"),
+        ("whole", "#### 1\n\\boxed{2} <answer>3</answer> 4"),
+    ],
+)
+def test_each_place_can_be_asked_for_alone(extraction: Extraction, answer: str) -> None:
+    text = "#### 1\n\\boxed{2} <answer>3</answer> 4"
+    assert answer_of(text, extraction, reference="9") == answer
+
+
+@pytest.mark.parametrize("extraction", ["hash", "boxed", "answer_tag"])
+def test_the_right_number_in_the_wrong_place_is_no_answer(extraction: Extraction) -> None:
+    assert answer_of("it is 42", extraction, reference="42") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference"),
+    [
+        ("Natalia sold 48/2 = <<48/2=24>>24 clips.\n#### 72", "72"),  # GSM8K
+        ("so \\boxed{3}", "3"),
+        (" Paris ", "Paris"),
+    ],
+)
+def test_a_row_may_mark_its_own_answer(answer: str, reference: str) -> None:
+    assert reference_of(answer, "auto") == reference
+
+
+def test_the_last_number_of_a_worked_reference_is_taken_when_asked_for() -> None:
+    assert reference_of("3 times 4 makes 12 apples", "last_number") == "12"
+
+
+def test_a_box_that_never_closes_is_none() -> None:
+    assert in_box("\\boxed{1 + {2}") is None
+
+
+def test_only_what_follows_the_last_thought_is_said() -> None:
+    assert after_thinking("<think>a</think>b<think>c</think>d") == "d"
+
+
+@given(st.text(alphabet="#\\boxed{} <think>/answr12,.\n"))
+def test_no_completion_breaks_the_extraction(completion: str) -> None:
+    for extraction in ("auto", "hash", "boxed", "answer_tag", "last_number", "whole"):
+        found = answer_of(completion, extraction, reference="1")
+        assert found is None or found in completion or extraction in ("auto", "last_number")

@@ -1,0 +1,36 @@
+import pytest
+
+from droid_tune.config.rewards import FormatReward
+from droid_tune.rewards.base import Sample
+from droid_tune.rewards.format import format_reward
+
+
+def score(completion: str, **settings: object) -> object:
+    return format_reward(FormatReward.model_validate(settings)).score([Sample("", completion)])[0]
+
+
+@pytest.mark.parametrize(
+    ("completion", "value"),
+    [
+        ("<think>a\nb</think>\n<answer>4</answer>\n", 1.0),
+        ("a</think><answer>4</answer>", 1.0),  # the template opened <think>
+        ("<think>a</think>4", 0.0),
+        ("<think>a</think><answer>4</answer> and more", 0.0),
+        ("<think>a</think><answer>4</answer><answer>5</answer>", 0.0),
+        ("<think>a<think>b</think><answer>4</answer>", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_without_a_pattern_thoughts_and_answer_are_wanted(completion: str, value: float) -> None:
+    assert score(completion) == value
+
+
+def test_a_pattern_is_searched_for_and_the_dot_crosses_lines() -> None:
+    assert score("step 1\nThe answer is 4.", pattern=r"The answer is -?\d+\.$") == 1.0
+    assert score("a\nb", pattern="a.b") == 1.0
+    assert score("The answer is four.", pattern=r"The answer is -?\d+\.$") == 0.0
+
+
+def test_the_whole_completion_can_be_asked_to_match() -> None:
+    assert score("so 4", pattern=r"\d", full_match=True) == 0.0
+    assert score("4", pattern=r"\d", full_match=True) == 1.0
