@@ -23,6 +23,7 @@ COMMANDS = {
     "runs": "droid_tune.cli.runs",
     "validate": "droid_tune.cli.validate",
     "methods": "droid_tune.cli.methods",
+    "generate": "droid_tune.cli.generate",
 }
 
 
