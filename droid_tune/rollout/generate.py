@@ -9,6 +9,7 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.errors import Stopped
 from droid_tune.model.loading import token_id
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
@@ -20,7 +21,7 @@ from droid_tune.rollout.rollout import FinishReason, Rollout
 DROP_SHARE = 0.25
 
 
-class StoppedError(Exception):
+class StoppedError(Stopped):
     """`should_stop` said so between two tokens; there is no rollout."""
 
 

@@ -1,0 +1,168 @@
+"""Checkpoints that are whole or not there (DESIGN.md section 5).
+
+Written to a temporary folder, flushed, renamed; a manifest holds each file's size and sha256, which is checked
+before a checkpoint is used, because a flipped bit in a safetensors file loads without complaint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+
+from droid_tune.errors import UserError
+from droid_tune.train.durable import disk_error, sha256_of, sync_file, sync_folder
+
+MANIFEST = "manifest.json"
+STATE = "state.json"
+FORMAT = 1
+
+Tensors = dict[str, mx.array]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified checkpoint on disk. `tensors(name)` reads one of its files into memory."""
+
+    folder: Path
+    state: dict[str, Any]
+    bytes: int
+
+    @property
+    def step(self) -> int:
+        return int(self.state["step"])
+
+    def tensors(self, name: str) -> Tensors:
+        """The arrays of `<name>.safetensors`, evaluated (mx.load is lazy and the file may go); {} where absent."""
+        path = self.folder / f"{name}.safetensors"
+        if not path.exists():
+            return {}
+        loaded = mx.load(str(path))
+        assert isinstance(loaded, dict)
+        mx.eval(loaded)
+        return loaded
+
+
+class BadCheckpointError(Exception):
+    """A checkpoint that must not be used, and why."""
+
+    def __init__(self, folder: Path, why: str) -> None:
+        super().__init__(f"{folder.name}: {why}")
+        self.folder = folder
+        self.why = why
+
+
+class CheckpointStore:
+    """The `checkpoints/` folder of a run."""
+
+    def __init__(self, folder: Path, keep: int = 2) -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def save(self, step: int, state: Mapping[str, Any], files: Mapping[str, Tensors]) -> Checkpoint:
+        """Write, flush, rename and re-read the checkpoint of `step`; then let old ones go.
+
+        Raises UserError when the disk refuses; what was there before stays.
+        """
+        final = self.folder / f"step-{step:06d}"
+        temporary = self.folder / f".step-{step:06d}.{os.getpid()}.tmp"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            self._write(temporary, {**state, "step": step}, files)
+            if final.exists():
+                # Only a repeated save of the same step comes here: the older one is set aside, never half replaced.
+                aside = self.folder / f".step-{step:06d}.{os.getpid()}.old"
+                final.replace(aside)
+                temporary.replace(final)
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                temporary.replace(final)
+            sync_folder(self.folder)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise disk_error(error, final) from error
+        except RuntimeError as error:  # MLX reports a failed write so
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise UserError(f"The checkpoint {final} could not be written: {error}.") from error
+        saved = verify(final)
+        self._prune()
+        return saved
+
+    def _write(self, folder: Path, state: Mapping[str, Any], files: Mapping[str, Tensors]) -> None:
+        for name, tensors in files.items():
+            if tensors:
+                mx.save_safetensors(str(folder / f"{name}.safetensors"), tensors)
+        (folder / STATE).write_text(json.dumps(state, allow_nan=False), encoding="utf-8")
+        entries = {
+            path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+            for path in sorted(folder.iterdir())
+        }
+        (folder / MANIFEST).write_text(
+            json.dumps({"format": FORMAT, "files": entries}, indent=1), encoding="utf-8"
+        )
+        for path in folder.iterdir():
+            sync_file(path)
+        sync_folder(folder)
+
+    def newest_first(self) -> list[Path]:
+        """Finished checkpoint folders, newest first, not yet verified."""
+        if not self.folder.is_dir():
+            return []
+        found = [path for path in self.folder.iterdir() if path.name.startswith("step-") and path.is_dir()]
+        return sorted(found, key=lambda path: path.name, reverse=True)
+
+    def newest_good(self) -> tuple[Checkpoint | None, list[BadCheckpointError]]:
+        """The newest checkpoint that verifies, and the bad ones passed over on the way, to be named."""
+        bad: list[BadCheckpointError] = []
+        for folder in self.newest_first():
+            try:
+                return verify(folder), bad
+            except BadCheckpointError as error:
+                bad.append(error)
+        return None, bad
+
+    def _prune(self) -> None:
+        if self.keep:
+            for folder in self.newest_first()[self.keep :]:
+                shutil.rmtree(folder, ignore_errors=True)
+        for leftover in self._leftovers():
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def _leftovers(self) -> Iterator[Path]:
+        """Temporary folders of processes that died while writing (the run is locked: none is in use)."""
+        yield from (path for path in self.folder.iterdir() if path.name.startswith(".step-"))
+
+
+def verify(folder: Path) -> Checkpoint:
+    """Check every file's size and sha256 against the manifest. Raises BadCheckpointError."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        entries: dict[str, dict[str, Any]] = manifest["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadCheckpointError(folder, f"its manifest cannot be read ({error})") from None
+    if manifest.get("format") != FORMAT:
+        raise BadCheckpointError(
+            folder, f"it is of format {manifest.get('format')}; this version reads {FORMAT}"
+        )
+    total = 0
+    for name, entry in entries.items():
+        path = folder / name
+        if not path.is_file():
+            raise BadCheckpointError(folder, f"{name} is missing")
+        size = path.stat().st_size
+        if size != entry["bytes"] or sha256_of(path) != entry["sha256"]:
+            raise BadCheckpointError(folder, f"{name} is damaged (its checksum differs)")
+        total += size
+    try:
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadCheckpointError(folder, f"{STATE} cannot be read ({error})") from None
+    return Checkpoint(folder, state, total)

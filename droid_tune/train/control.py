@@ -1,0 +1,41 @@
+"""How a person steers a run from another thread: stop, pause, go on."""
+
+from __future__ import annotations
+
+import threading
+
+from droid_tune.errors import Stopped
+
+
+class Control:
+    """Flags that the loop looks at between small pieces of work. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._running = threading.Event()
+        self._running.set()
+
+    def request_stop(self) -> None:
+        """Ask for the run to save and end; it also ends a pause."""
+        self._stop.set()
+        self._running.set()
+
+    def request_pause(self) -> None:
+        """Ask for the run to hold still (memory stays in use) until `resume`."""
+        if not self._stop.is_set():
+            self._running.clear()
+
+    def resume(self) -> None:
+        self._running.set()
+
+    def stop_requested(self) -> bool:
+        return self._stop.is_set()
+
+    def pause_requested(self) -> bool:
+        return not self._running.is_set()
+
+    def checkpoint(self) -> None:
+        """Called by the loop wherever it may be interrupted: waits out a pause, raises Stopped at a stop."""
+        self._running.wait()
+        if self._stop.is_set():
+            raise Stopped

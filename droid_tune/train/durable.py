@@ -1,0 +1,65 @@
+"""Writing that survives a power cut: flush to the medium, then rename, then flush the folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from droid_tune.errors import UserError
+
+
+def sync_file(path: Path) -> None:
+    """Return once the file's bytes are on the medium (F_FULLFSYNC on macOS, where fsync alone is not enough)."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        _full_sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Return once the folder's entries are on the medium."""
+    sync_file(path)
+
+
+def _full_sync(descriptor: int) -> None:
+    if sys.platform == "darwin":
+        import fcntl
+
+        with contextlib.suppress(OSError):  # some network file systems know only fsync
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a small file whole: a reader sees the old text or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        sync_file(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise disk_error(error, path) from error
+    sync_folder(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def disk_error(error: OSError, path: Path) -> UserError:
+    """The sentence for a write that failed."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(f"No space is left on the disk that holds {path}; free some and resume the run.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return UserError(
+            f"{path} cannot be written ({error.strerror}); choose a folder that you may write to."
+        )
+    return UserError(f"Writing {path} failed: {error.strerror or error}.")

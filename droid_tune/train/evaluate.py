@@ -1,0 +1,106 @@
+"""Greedy answers to held-out rows: the honest measure of a run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from droid_tune.config.rewards import AccuracyReward
+from droid_tune.rewards.accuracy import Accuracy
+from droid_tune.rewards.base import Sample
+from droid_tune.rollout.generate import generate
+from droid_tune.train.sampler import Sampled
+
+if TYPE_CHECKING:
+    from droid_tune.train.judge import Judge
+    from droid_tune.train.session import Session
+
+#: held-out groups told to whoever watches, per evaluation
+SHOWN_ROWS = 16
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Metrics by catalogue name over `rows` held-out rows."""
+
+    metrics: dict[str, float]
+    rows: int
+    seconds: float
+
+
+def evaluate_by_reward(session: Session, judge: Judge, step: int) -> Evaluated | None:
+    """One greedy completion for each held-out prompt: accuracy against the answers, and every reward."""
+    count = min(session.config.evaluation.rows, len(session.valid))
+    if not count:
+        return None
+    start = time.perf_counter()
+    sampled = _greedy(session, step, count)
+    judged = judge.score(step, sampled, group_size=1)
+    judge.tell(step, _first(sampled, SHOWN_ROWS), judged, None, held_out=True)
+    metrics = _reward_metrics(judged.table, judged.names, judged.weights)
+    metrics |= _accuracy(session, sampled, judged.table)
+    lengths = sampled.rollout.completion_mask.sum(axis=1)
+    metrics["eval/completion_length"] = float(lengths.mean())
+    metrics["eval/clipped_ratio"] = float(
+        np.mean([reason == "length" for reason in sampled.rollout.finish_reasons])
+    )
+    return Evaluated(metrics, count, time.perf_counter() - start)
+
+
+def _greedy(session: Session, step: int, count: int) -> Sampled:
+    """The first `count` held-out rows, always the same ones, so that evaluations can be compared."""
+    rows = [
+        session.reader.prompt(session.valid.number(index), session.valid.row(index)) for index in range(count)
+    ]
+    session.phase("evaluate", step, 0, count, "rows")
+
+    def progress(done: int, of: int) -> None:
+        session.phase("evaluate", step, done, of, "rows")
+
+    rollout = generate(
+        session.policy,
+        [row.tokens for row in rows],
+        group_size=1,
+        sampling=session.config.sampling.model_copy(update={"temperature": 0.0}),
+        seed=0,
+        plan=session.plan,
+        on_progress=progress,
+        should_stop=session.control.stop_requested,
+    )
+    session.control.checkpoint()
+    return Sampled(rows, rollout)
+
+
+def _first(sampled: Sampled, rows: int) -> Sampled:
+    return sampled.take(np.arange(min(rows, len(sampled.rows))))
+
+
+def _reward_metrics(table: Any, names: tuple[str, ...], weights: tuple[float, ...]) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for k, name in enumerate(names):
+        column = table[:, k]
+        if np.isfinite(column).any():
+            metrics[f"eval/rewards/{name}/mean"] = float(np.nanmean(column))
+    scored = np.isfinite(table).any(axis=1)
+    if scored.any():
+        totals = np.nansum(table * np.asarray(weights), axis=1)
+        metrics["eval/reward"] = float(totals[scored].mean())
+    return metrics
+
+
+def _accuracy(session: Session, sampled: Sampled, table: Any) -> dict[str, float]:
+    """The share of right answers among rows that have one: by the run's own accuracy reward, else by equal values."""
+    kinds = [reward.type for reward in session.config.rewards]
+    if "accuracy" in kinds:
+        verdicts = table[:, kinds.index("accuracy")]
+    else:
+        samples = [
+            Sample(row.text, text, row.fields)
+            for row, text in zip(sampled.rows, sampled.rollout.texts, strict=True)
+        ]
+        outcomes = Accuracy(AccuracyReward(math=False)).score(samples)
+        verdicts = np.array([one if isinstance(one, float) else np.nan for one in outcomes])
+    return {"eval/accuracy": float(np.nanmean(verdicts))} if np.isfinite(verdicts).any() else {}

@@ -1,0 +1,26 @@
+"""Gradients summed over the slices of one update."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import mlx.core as mx
+from mlx.utils import tree_map
+
+Tree = dict[str, Any]
+
+
+class Accumulator:
+    """Sums losses and gradients. The losses bring their own division, so the sum is what is applied."""
+
+    def __init__(self) -> None:
+        self.loss = 0.0
+        self.gradients: Tree = {}
+
+    def add(self, loss: float, gradients: Tree) -> None:
+        self.loss += loss
+        if not self.gradients:
+            self.gradients = gradients
+            return
+        self.gradients = cast(Tree, tree_map(mx.add, self.gradients, gradients))
+        mx.eval(self.gradients)

@@ -1,0 +1,242 @@
+"""The loop: gather a gradient, apply it, tell of it, look at held-out rows, save. The same for every method.
+
+It knows no thread, no window and no file but its checkpoints; a stop may come anywhere and costs nothing but
+the update that was being gathered.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import mlx.core as mx
+import numpy as np
+
+from droid_tune.errors import Stopped, UserError
+from droid_tune.events import Checkpoint as CheckpointEvent
+from droid_tune.events import Evaluation, Notice, Step, finite
+from droid_tune.model.adapter_files import load_arrays
+from droid_tune.model.reference import Reference
+from droid_tune.train.checkpoint import Checkpoint, CheckpointStore
+from droid_tune.train.learner import Gathered, Learner, State, Tensors
+from droid_tune.train.optimizer import (
+    clip_to_norm,
+    gradient_norm,
+    learning_rate_at,
+    optimizer_tensors,
+    restore_optimizer,
+    set_learning_rate,
+)
+from droid_tune.train.session import Session
+
+#: updates in a row with a loss or gradient that is no number, after which a run ends
+NON_FINITE_LIMIT = 3
+
+
+class Watcher(Protocol):
+    """Reads the metrics as they come and says in words what they mean (`train.diagnose`)."""
+
+    def observe_step(self, step: int, metrics: Mapping[str, float | None]) -> list[Notice]: ...
+    def observe_evaluation(self, step: int, metrics: Mapping[str, float | None]) -> list[Notice]: ...
+    def state(self) -> State: ...
+    def restore(self, state: State) -> None: ...
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Everything a resume needs besides weights and optimizer, as it was when `step` updates were done."""
+
+    step: int
+    state: State
+    tensors: Tensors
+
+
+@dataclass
+class Loop:
+    """One run from its first (or next) update to its last."""
+
+    session: Session
+    learner: Learner
+    optimizer: Any
+    reference: Reference
+    store: CheckpointStore
+    total_steps: int
+    on_progress: Callable[[int, dict[str, float | None]], None]
+    fixed_state: State  # what the checkpoints keep of the run itself: data fingerprint, ...
+    step: int = 0
+    evaluated_step: int = -1
+    saved_step: int = -1
+    non_finite: int = 0
+    diagnosis: Watcher | None = None
+    on_saved: Callable[[], None] = lambda: None
+    _boundary: Boundary = field(init=False)
+
+    def run(self) -> None:
+        """Train to the end. Raises Stopped when asked to stop, after saving; UserError when it cannot go on."""
+        self._boundary = self._at_boundary()
+        try:
+            if self.step == 0 and self.session.config.evaluation.at_start:
+                self.evaluate()
+            while self.step < self.total_steps:
+                self.session.control.checkpoint()
+                self.advance()
+                self.evaluate_if_due()
+                self.save_if_due()
+            self.evaluate()
+        except Stopped:
+            self.save()
+            raise
+        self.save()
+
+    # -- one update --------------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Gather and apply one update, then tell of it."""
+        mx.reset_peak_memory()
+        start = time.perf_counter()
+        gathered = self.learner.gather(self.step)
+        norm = gradient_norm(gathered.gradients)
+        rate = learning_rate_at(self.session.config.optimizer, self.step, self.total_steps)
+        size = float(np.asarray(norm))
+        applied = math.isfinite(gathered.loss) and math.isfinite(size)
+        if applied:
+            self._apply(gathered, norm, rate)
+        self.non_finite = 0 if applied else self.non_finite + 1
+        self.step += 1
+        self.learner.after_update(self.step)
+        self._boundary = self._at_boundary()
+        self._tell(gathered, size, rate, applied, time.perf_counter() - start)
+        if self.non_finite >= NON_FINITE_LIMIT:
+            raise UserError(
+                f"The loss or its gradient was not a number in {NON_FINITE_LIMIT} steps in a row (steps "
+                f"{self.step - NON_FINITE_LIMIT + 1} to {self.step}); none of these was applied. Lower the learning "
+                f"rate ({rate:g}) and resume, or start from an earlier run."
+            )
+
+    def _apply(self, gathered: Gathered, norm: mx.array, rate: float) -> None:
+        """Clip, update, evaluate once: after this the update is whole."""
+        model = self.session.policy.model
+        gradients = clip_to_norm(gathered.gradients, norm, self.session.config.training.max_grad_norm)
+        set_learning_rate(self.optimizer, rate)
+        self.optimizer.update(model, gradients)
+        mx.eval(model.trainable_parameters(), self.optimizer.state)
+        self.reference.after_step(self.step + 1)
+
+    def _tell(self, gathered: Gathered, norm: float, rate: float, applied: bool, seconds: float) -> None:
+        tokens = gathered.metrics.get("sampled_tokens", 0.0)
+        sampling = gathered.seconds.get("rollout", 0.0)
+        metrics: dict[str, float | None] = {
+            "loss": finite(gathered.loss),
+            **{name: finite(value) for name, value in gathered.metrics.items() if name != "sampled_tokens"},
+            "grad_norm": finite(norm),
+            "learning_rate": rate,
+            "step_time": seconds,
+            "memory/active_bytes": float(mx.get_active_memory()),
+            "memory/peak_bytes": float(mx.get_peak_memory()),
+            "memory/cache_bytes": float(mx.get_cache_memory()),
+        }
+        if tokens and sampling:
+            metrics["tokens_per_second"] = tokens / sampling
+        if self.step % self.session.config.training.steps_per_report == 0 or self.step == self.total_steps:
+            self.session.emit(
+                Step(step=self.step, metrics=metrics, seconds=gathered.seconds, applied=applied)
+            )
+        if not applied:
+            self._tell_not_applied()
+        self._diagnose(metrics)
+        self.on_progress(self.step, metrics)
+
+    def _tell_not_applied(self) -> None:
+        self.session.emit(
+            Notice(
+                level="warning",
+                code="non_finite",
+                text=f"Step {self.step}: the loss or its gradient was not a number, so the step was not applied.",
+                remedy="If it happens again, lower the learning rate.",
+                step=self.step,
+            )
+        )
+
+    def _diagnose(self, metrics: dict[str, float | None]) -> None:
+        if self.diagnosis is not None:
+            for notice in self.diagnosis.observe_step(self.step, metrics):
+                self.session.emit(notice)
+
+    # -- held-out rows -----------------------------------------------------------------------------
+
+    def evaluate_if_due(self) -> None:
+        every = self.session.config.evaluation.steps_per_eval
+        if every and self.step % every == 0:
+            self.evaluate()
+
+    def evaluate(self) -> None:
+        """Once for each number of updates done."""
+        if self.evaluated_step == self.step:
+            return
+        found = self.learner.evaluate(self.step)
+        self.evaluated_step = self.step
+        self._boundary = self._at_boundary()
+        if found is None:
+            return
+        metrics = {name: finite(value) for name, value in found.metrics.items()}
+        self.session.emit(Evaluation(step=self.step, metrics=metrics, rows=found.rows, seconds=found.seconds))
+        if self.diagnosis is not None:
+            for notice in self.diagnosis.observe_evaluation(self.step, metrics):
+                self.session.emit(notice)
+        self.on_progress(self.step, metrics)
+
+    # -- checkpoints -------------------------------------------------------------------------------
+
+    def save_if_due(self) -> None:
+        if self.step % self.session.config.checkpoint.save_every == 0:
+            self.save()
+
+    def save(self) -> None:
+        """Save the last boundary, if it is not on disk yet."""
+        boundary = self._boundary
+        if self.saved_step == boundary.step:
+            return
+        self.session.phase("save", boundary.step, 0, 1, "checkpoint")
+        saved = self.store.save(
+            boundary.step,
+            boundary.state,
+            {
+                "adapters": self.session.policy.trainable(),
+                "optimizer": optimizer_tensors(self.optimizer),
+                "reference": self.reference.arrays or {},
+                "rollout": boundary.tensors,
+            },
+        )
+        self.saved_step = boundary.step
+        self.session.emit(
+            CheckpointEvent(step=boundary.step, path=f"checkpoints/{saved.folder.name}", bytes=saved.bytes)
+        )
+        self.on_saved()
+
+    def _at_boundary(self) -> Boundary:
+        state: State = {
+            **self.fixed_state,
+            "total_steps": self.total_steps,
+            "evaluated_step": self.evaluated_step,
+            "non_finite": self.non_finite,
+            "learner": self.learner.state(),
+            "diagnosis": None if self.diagnosis is None else self.diagnosis.state(),
+        }
+        return Boundary(self.step, state, self.learner.tensors())
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue exactly where the checkpoint was taken. Comes before the first update."""
+        state = checkpoint.state
+        load_arrays(self.session.policy, checkpoint.tensors("adapters"), place=str(checkpoint.folder))
+        restore_optimizer(self.optimizer, checkpoint.tensors("optimizer"))
+        if self.reference.arrays is not None:
+            self.reference.restore(checkpoint.tensors("reference"))
+        self.learner.restore(state["learner"], checkpoint.tensors("rollout"))
+        self.step = self.saved_step = checkpoint.step
+        self.evaluated_step = int(state["evaluated_step"])
+        self.non_finite = int(state["non_finite"])
+        if self.diagnosis is not None and state.get("diagnosis") is not None:
+            self.diagnosis.restore(state["diagnosis"])

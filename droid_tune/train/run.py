@@ -1,0 +1,232 @@
+"""One run from its config to its result: load, check, train or go on, keep what was learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlx.core as mx
+import numpy as np
+
+from droid_tune.config import RunConfig
+from droid_tune.config.methods import PolicyMethodConfig, SFTConfig
+from droid_tune.data.batches import PromptBatches
+from droid_tune.data.dataset import Dataset, changes, open_dataset
+from droid_tune.errors import UserError
+from droid_tune.events import Event, MemoryFacts, Plan, RunStarted
+from droid_tune.model.adapter_files import adapter_config_in, load_adapter, save_adapter
+from droid_tune.model.loading import load_policy
+from droid_tune.model.plan import Plan as MemoryPlan
+from droid_tune.model.policy import Policy
+from droid_tune.model.reference import Reference
+from droid_tune.paths import sample_data_dir
+from droid_tune.rewards.combine import RewardSet
+from droid_tune.rewards.table import build_rewards
+from droid_tune.train.checkpoint import Checkpoint, CheckpointStore
+from droid_tune.train.control import Control
+from droid_tune.train.learner import Learner, State
+from droid_tune.train.loop import Loop
+from droid_tune.train.optimizer import build_optimizer
+from droid_tune.train.policy_gradient import PolicyGradient
+from droid_tune.train.rows import Chosen, RowReader
+from droid_tune.train.runs import find_run
+from droid_tune.train.session import Session
+from droid_tune.train.supervised import Supervised
+
+if TYPE_CHECKING:
+    from droid_tune.train.engine import Engine
+
+
+def execute(engine: Engine) -> str:
+    """Train (or go on with) the engine's run to its end; returns the result's folder, relative to the run.
+
+    Raises Stopped, and UserError for what the user can mend.
+    """
+    config, control = engine.config, engine.control
+    store = CheckpointStore(engine.paths.checkpoints, config.checkpoint.keep)
+    checkpoint = _newest(store, engine)
+    engine.step = 0 if checkpoint is None else checkpoint.step
+    engine.write_status("running")
+    dataset = open_dataset(
+        data_path(config), config.method.type, config.data.mapping, should_stop=control.stop_requested
+    )
+    engine.data_state = _data_state(dataset, checkpoint, engine)
+    control.checkpoint()
+    policy = starting_policy(config)
+    control.checkpoint()
+    rewards = build_rewards(
+        () if config.is_sft else config.rewards, max_completion_length=config.sampling.max_completion_length
+    )
+    with rewards:
+        session = build_session(config, policy, dataset, rewards, control, engine.emit)
+        loop = build_loop(session, store, engine)
+        if checkpoint is not None:
+            loop.restore(checkpoint)
+        _announce(session, engine, loop.step)
+        loop.run()
+        return keep_result(policy, engine.paths.folder)
+
+
+def data_path(config: RunConfig) -> Path:
+    """The data's place; `sample` is the bundled one."""
+    return sample_data_dir() if config.data.path == "sample" else Path(config.data.path).expanduser()
+
+
+def starting_policy(config: RunConfig) -> Policy:
+    """The model with the adapter it starts from: a fresh one, or that of an earlier run."""
+    model, start = config.model, config.model.start_from
+    seed = config.training.seed
+    if not start:
+        return load_policy(model.path, config.adapter, revision=model.revision, seed=seed)
+    folder = Path(start).expanduser()
+    folder = folder if (folder / "adapter_config.json").exists() else find_run(start)
+    adapter = adapter_config_in(folder)
+    adapter = adapter.model_copy(update={"dropout": config.adapter.dropout})
+    policy = load_policy(model.path, adapter, revision=model.revision, seed=seed)
+    load_adapter(policy, folder)
+    return policy
+
+
+def build_session(
+    config: RunConfig,
+    policy: Policy,
+    dataset: Dataset,
+    rewards: RewardSet,
+    control: Control,
+    emit: Callable[[Event], None],
+) -> Session:
+    """Everything the learners work with."""
+    reader = RowReader(policy.tokenizer, config, policy.context_length)
+    train = Chosen(dataset.train, reader.short_enough(dataset.train))
+    valid = Chosen(dataset.valid, reader.short_enough(dataset.valid) if len(dataset.valid) else None)
+    rewards.check_rows(train[: min(len(train), 100)])
+    training = config.training
+    batches = PromptBatches(train, training.batch_size, training.seed, shuffle=config.data.shuffle)
+    return Session(
+        config=config,
+        policy=policy,
+        train=train,
+        valid=valid,
+        batches=batches,
+        rewards=rewards,
+        plan=memory_plan(config, policy),
+        control=control,
+        emit=emit,
+        reader=reader,
+    )
+
+
+def memory_plan(config: RunConfig, policy: Policy) -> MemoryPlan:
+    """How the work is portioned to stay inside the memory budget."""
+    return MemoryPlan()
+
+
+def build_loop(session: Session, store: CheckpointStore, engine: Engine) -> Loop:
+    """The loop with its optimizer and reference, at step 0."""
+    config = session.config
+    method = config.method
+    if isinstance(method, PolicyMethodConfig):
+        reference = Reference(
+            session.policy,
+            method.reference_mode,
+            ema_alpha=method.ema_alpha,
+            every=method.reference_update_freq,
+        )
+    else:
+        reference = Reference(session.policy)
+    return Loop(
+        session=session,
+        learner=learner_for(session),
+        optimizer=build_optimizer(config.optimizer),
+        reference=reference,
+        store=store,
+        total_steps=config.training.iterations,
+        on_progress=engine.progressed,
+        on_saved=engine.saved,
+        fixed_state={"data": engine.data_state},
+    )
+
+
+def learner_for(session: Session) -> Learner:
+    """How the session's method learns."""
+    method = session.config.method
+    if isinstance(method, SFTConfig):
+        return Supervised(session, method)
+    return PolicyGradient(session, method)
+
+
+def _newest(store: CheckpointStore, engine: Engine) -> Checkpoint | None:
+    """The newest good checkpoint; bad ones are named. Raises UserError where all are bad."""
+    checkpoint, bad = store.newest_good()
+    for error in bad:
+        going_on = f"going on from {checkpoint.folder.name}" if checkpoint else "no other is left"
+        engine.notice(
+            "bad_checkpoint", f"The checkpoint {error.folder.name} is not used: {error.why}; {going_on}."
+        )
+    if checkpoint is None and bad:
+        raise UserError(
+            f"None of the {len(bad)} checkpoints of this run can be used ({bad[0]})",
+            place=str(store.folder),
+            remedy="start a new run with the same settings",
+        )
+    return checkpoint
+
+
+def _data_state(dataset: Dataset, checkpoint: Checkpoint | None, engine: Engine) -> State:
+    """The data files' fingerprints as the run began; on a resume, say where they changed since."""
+    if checkpoint is None:
+        return dataset.state()
+    for sentence in changes(checkpoint.state["data"]):
+        engine.notice(
+            "data_changed", sentence, "The run goes on with the data as it is now; it is no longer exact."
+        )
+    return checkpoint.state["data"]
+
+
+def _announce(session: Session, engine: Engine, step: int) -> None:
+    policy, config = session.policy, session.config
+    device = mx.device_info()
+    total = int(device.get("memory_size", 0))
+    limit = int(device.get("max_recommended_working_set_size", 0)) or total
+    engine.emit(
+        RunStarted(
+            config=config.model_dump(mode="json"),
+            total_steps=config.training.iterations,
+            start_step=step,
+            device=str(device.get("device_name") or mx.default_device()),
+            memory=MemoryFacts(
+                total_bytes=total,
+                gpu_limit_bytes=limit,
+                budget_bytes=int(limit * config.memory.budget_fraction),
+            ),
+            model={
+                "architecture": policy.config.get("model_type", ""),
+                "weight_bytes": policy.weight_bytes,
+                "trainable_parameters": int(sum(np.prod(a.shape) for a in policy.trainable().values())),
+                "path": str(policy.path),
+            },
+            data={"train": len(session.train), "valid": len(session.valid)},
+        )
+    )
+    engine.emit(Plan(step=step, sentence=session.plan.sentence, details={"path": session.plan.path}))
+    _say_what_is_left_out(session, engine)
+    for sentence in session.rewards.cautions:
+        engine.notice("caution", sentence)
+
+
+def _say_what_is_left_out(session: Session, engine: Engine) -> None:
+    for name, rows in (("train", session.train), ("valid", session.valid)):
+        if rows.left_out:
+            engine.notice(
+                "rows_too_long",
+                f"{rows.left_out:,} of {rows.left_out + len(rows):,} {name} rows are left out: they are too long for "
+                f"{session.reader.limit:,} tokens with room for the answer.",
+                "Raise `max_seq_length` or shorten these rows.",
+            )
+
+
+def keep_result(policy: Policy, folder: Path) -> str:
+    """The adapter in mlx-lm's own layout, in the run's folder."""
+    save_adapter(policy, folder)
+    return "."

@@ -1,0 +1,101 @@
+"""From data rows to a rollout: which prompts come next, and their completions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from droid_tune.rollout.generate import generate
+from droid_tune.rollout.rollout import Rollout
+from droid_tune.train.rows import PromptRow
+from droid_tune.train.session import Session
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Data rows (P) and the completions of their prompts."""
+
+    rows: list[PromptRow]
+    rollout: Rollout
+
+    def joined(self, other: Sampled) -> Sampled:
+        """Both, one after the other."""
+        return Sampled(self.rows + other.rows, joined(self.rollout, other.rollout))
+
+    def take(self, groups: Array) -> Sampled:
+        """Some of the groups, in the order given."""
+        return Sampled([self.rows[i] for i in groups], take_groups(self.rollout, groups))
+
+
+class Sampler:
+    """Takes the next prompts and lets the policy complete them."""
+
+    def __init__(self, session: Session, group_size: int) -> None:
+        self.session = session
+        self.group_size = group_size
+
+    def sample(self, step: int, number: int) -> Sampled:
+        """Rollout `number` of the run: its random state derives from (seed, number) alone."""
+        session = self.session
+        session.control.checkpoint()
+        batch = session.batches.take()
+        rows = [
+            session.reader.prompt(session.train.number(index), row)
+            for index, row in zip(batch.indices, batch.rows, strict=True)
+        ]
+
+        def progress(done: int, of: int) -> None:
+            session.phase("rollout", step, done, of, "completions")
+
+        session.phase("rollout", step, 0, len(rows) * self.group_size, "completions")
+        rollout = generate(
+            session.policy,
+            [row.tokens for row in rows],
+            group_size=self.group_size,
+            sampling=session.config.sampling,
+            seed=session.seed("rollout", number),
+            plan=session.plan,
+            on_progress=progress,
+            should_stop=session.control.stop_requested,
+        )
+        session.control.checkpoint()
+        return Sampled(rows, rollout)
+
+
+def take_groups(rollout: Rollout, groups: Array) -> Rollout:
+    """Some of a rollout's groups, in the order given."""
+    size = rollout.group_size
+    rows = (np.asarray(groups)[:, None] * size + np.arange(size)).reshape(-1)
+    return replace(
+        rollout,
+        prompt_tokens=[rollout.prompt_tokens[i] for i in groups],
+        tokens=rollout.tokens[rows],
+        completion_mask=rollout.completion_mask[rows],
+        sampled_logprobs=rollout.sampled_logprobs[rows],
+        texts=[rollout.texts[i] for i in rows],
+        finish_reasons=[rollout.finish_reasons[i] for i in rows],
+    )
+
+
+def joined(first: Rollout, second: Rollout) -> Rollout:
+    """Two rollouts with the same group size, one after the other."""
+    width = max(first.tokens.shape[1], second.tokens.shape[1])
+
+    def both(name: str) -> Array:
+        parts = [getattr(rollout, name) for rollout in (first, second)]
+        return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts])
+
+    return replace(
+        first,
+        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
+        tokens=both("tokens"),
+        completion_mask=both("completion_mask"),
+        sampled_logprobs=both("sampled_logprobs"),
+        texts=first.texts + second.texts,
+        finish_reasons=first.finish_reasons + second.finish_reasons,
+    )

@@ -1,0 +1,53 @@
+"""What a run works with, loaded once in the engine's thread."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from droid_tune.config import RunConfig
+from droid_tune.data.batches import PromptBatches
+from droid_tune.events import Event, Phase, PhaseName
+from droid_tune.model.plan import Plan
+from droid_tune.model.policy import Policy
+from droid_tune.rewards.combine import RewardSet
+from droid_tune.train.control import Control
+from droid_tune.train.rows import Chosen, RowReader
+
+#: least seconds between two progress events of one phase
+PROGRESS_INTERVAL_S = 0.1
+
+
+@dataclass
+class Session:
+    """Config, policy, data, rewards and the way out. Belongs to one thread."""
+
+    config: RunConfig
+    policy: Policy
+    train: Chosen
+    valid: Chosen
+    batches: PromptBatches
+    rewards: RewardSet
+    plan: Plan
+    control: Control
+    emit: Callable[[Event], None]
+    reader: RowReader
+    _last_phase: tuple[str, float] = field(default=("", 0.0))
+
+    def seed(self, purpose: str, *numbers: int) -> int:
+        """A seed (63 bits) that depends on the run's seed, the purpose and the numbers alone."""
+        words = (self.config.training.seed, zlib.crc32(purpose.encode()), *numbers)
+        return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+
+    def phase(self, phase: PhaseName, step: int, done: int, total: int, unit: str) -> None:
+        """Tell where the work is, at most ten times a second within a phase."""
+        now = time.monotonic()
+        name, told = self._last_phase
+        if name == phase and done not in (0, total) and now - told < PROGRESS_INTERVAL_S:
+            return
+        self._last_phase = (phase, now)
+        self.emit(Phase(phase=phase, step=step, done=done, total=total, unit=unit))

@@ -1,0 +1,115 @@
+"""Supervised fine-tuning in the same loop: rows with answers instead of rollouts with rewards."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from droid_tune.config.methods import SFTConfig
+from droid_tune.methods.losses import supervised_loss
+from droid_tune.methods.losses.metrics import combined
+from droid_tune.model.rows import ScoringRows
+from droid_tune.model.scoring import loss_and_gradients, score
+from droid_tune.train.evaluate import Evaluated
+from droid_tune.train.gradients import Accumulator
+from droid_tune.train.learner import Gathered, State, Tensors
+from droid_tune.train.lessons import Lesson, lesson_rows
+from droid_tune.train.session import Session
+from droid_tune.train.stopwatch import Stopwatch
+
+
+class Supervised:
+    """Cross-entropy over the tokens of the answers: every token of an update weighs the same."""
+
+    def __init__(self, session: Session, method: SFTConfig) -> None:
+        self.session = session
+        self.method = method
+
+    def gather(self, step: int) -> Gathered:
+        """The gradient of `gradient_accumulation_steps` batches of rows."""
+        session, watch = self.session, Stopwatch()
+        training = session.config.training
+        lessons = [self._take(training.batch_size) for _ in range(training.gradient_accumulation_steps)]
+        tokens = float(sum(lesson.learnt for batch in lessons for lesson in batch))
+        accumulator = Accumulator()
+        sums: list[dict[str, Any]] = []
+        for number, batch in enumerate(lessons):
+            session.phase("update", step, number, len(lessons), "batches")
+            with watch("update"):
+                sums += self._learn(step, number, lesson_rows(batch), tokens, accumulator)
+        totals = combined(sums)
+        loss = totals["nll"] / max(totals["tokens"], 1.0)
+        metrics = {
+            "perplexity": math.exp(min(loss, 700.0)),
+            "num_tokens": float(sum(len(lesson.tokens) for batch in lessons for lesson in batch)),
+        }
+        return Gathered(accumulator.gradients, accumulator.loss, metrics, watch.seconds)
+
+    def _take(self, rows: int) -> list[Lesson]:
+        batch = self.session.batches.take(rows)
+        return [
+            self.session.reader.lesson(self.session.train.number(i), row)
+            for i, row in zip(batch.indices, batch.rows, strict=True)
+        ]
+
+    def _learn(
+        self, step: int, number: int, rows: ScoringRows, tokens: float, accumulator: Accumulator
+    ) -> list[dict[str, Any]]:
+        session = self.session
+
+        def loss(index: Any, logprobs: Any, _entropies: Any) -> Any:
+            session.control.checkpoint()
+            mask = mx.array(rows.completion_mask[index][:, : logprobs.shape[1]])
+            return supervised_loss(logprobs, mask, tokens)
+
+        value, gradients, sums = loss_and_gradients(
+            session.policy,
+            rows,
+            loss,
+            temperature=1.0,
+            plan=session.plan,
+            dropout_seed=session.seed("dropout", step, number),
+        )
+        accumulator.add(value, gradients)
+        return sums
+
+    def after_update(self, step: int) -> None:
+        """Nothing moves but the weights."""
+
+    def evaluate(self, step: int) -> Evaluated | None:
+        """Loss and perplexity per answer token over held-out rows."""
+        session = self.session
+        count = min(session.config.evaluation.rows, len(session.valid))
+        if not count:
+            return None
+        start = time.perf_counter()
+        total = tokens = 0.0
+        size = session.config.training.batch_size
+        for first in range(0, count, size):
+            session.control.checkpoint()
+            session.phase("evaluate", step, first, count, "rows")
+            lessons = [
+                session.reader.lesson(session.valid.number(i), session.valid.row(i))
+                for i in range(first, min(first + size, count))
+            ]
+            rows = lesson_rows(lessons)
+            total -= float(
+                score(session.policy, rows, temperature=1.0, plan=session.plan).logprobs.sum(dtype=np.float64)
+            )
+            tokens += float(rows.completion_mask.sum())
+        loss = total / max(tokens, 1.0)
+        metrics = {"eval/loss": loss, "eval/perplexity": math.exp(min(loss, 700.0))}
+        return Evaluated(metrics, count, time.perf_counter() - start)
+
+    def state(self) -> State:
+        return {"batches": self.session.batches.state()}
+
+    def tensors(self) -> Tensors:
+        return {}
+
+    def restore(self, state: State, tensors: Tensors) -> None:
+        self.session.batches.restore(state["batches"])
