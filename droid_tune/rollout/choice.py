@@ -50,19 +50,16 @@ class Chooser:
         """Tokens (n,) for position `step`, and their float32 log-probabilities under
         softmax(logits (n, V) / temperature): filters act on the choice, not on what is recorded."""
         settings = self._settings
-        scaled = logits.astype(mx.float32) / (settings.temperature or 1.0)
-        lse = mx.logsumexp(scaled, axis=-1, keepdims=True)
-        if self._seen is None and not self._filters:
-            tokens = (
-                draw(mx.exp(scaled - lse), self._noise[:, 0, step])
-                if settings.temperature
-                else mx.argmax(scaled, -1)
-            )
-        else:
+        likely = mx.softmax(logits.astype(mx.float32) * (1 / (settings.temperature or 1.0)), axis=-1)
+        if self._filters or self._seen is not None:
             tokens = self._filtered(logits, step)
+        elif settings.temperature:
+            tokens = draw(likely, self._noise[:, 0, step])
+        else:
+            tokens = mx.argmax(likely, axis=-1)
         if self._seen is not None:
             self._seen = see(self._seen, tokens)
-        return tokens, (mx.take_along_axis(scaled, tokens[:, None], axis=-1) - lse)[:, 0]
+        return tokens, mx.log(mx.take_along_axis(likely, tokens[:, None], axis=-1)[:, 0])
 
     @property
     def _filters(self) -> bool:

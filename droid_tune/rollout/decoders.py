@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
-from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.models.cache import KVCache, make_prompt_cache
+
+from droid_tune.model.cascade import GroupCache, Layout, shared_attention
 
 
 class Prompt:
@@ -34,6 +36,80 @@ class Decoder(Protocol):
     def keep(self, places: np.ndarray) -> None:
         """Go on with the rows at `places` only."""
         ...
+
+
+class GroupDecoder:
+    """Prompts stay shared: every slot of rows reads one copy of its prompt (see model/cascade.py)."""
+
+    def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
+        self._model = model
+        self._lengths = [prompt.length for prompt in prompts]
+        self._arrange(np.asarray(row_prompts))
+        self._caches = [self._cache([prompt.caches[layer] for prompt in prompts]) for layer in range(len(prompts[0].caches))]
+
+    def _arrange(self, row_prompts: np.ndarray) -> None:
+        """Slots of equal size for rows of these prompts; a slot that is not full repeats its last row."""
+        self._row_prompts = row_prompts
+        per_slot = slot_size(np.unique(row_prompts, return_counts=True)[1], self._lengths)
+        self._slot_prompts: list[int] = []
+        members: list[np.ndarray] = []
+        for prompt in np.unique(row_prompts):
+            rows = np.flatnonzero(row_prompts == prompt)
+            for start in range(0, len(rows), per_slot):
+                members.append(np.pad(rows[start : start + per_slot], (0, max(0, start + per_slot - len(rows))), mode="edge"))
+                self._slot_prompts.append(int(prompt))
+        self._members = np.stack(members)  # (S, R): which row sits where
+        self._layout = Layout([self._lengths[prompt] for prompt in self._slot_prompts], per_slot)
+        flat = self._members.reshape(-1)
+        self._in_order = bool(np.array_equal(flat, np.arange(len(row_prompts))))
+        self._inward = mx.array(flat)
+        self._outward = mx.array(np.array([np.flatnonzero(flat == row)[0] for row in range(len(row_prompts))]))
+
+    def _cache(self, caches: Sequence[Any]) -> GroupCache:
+        keys = [cache.keys[..., : cache.offset, :] for cache in caches]
+        values = [cache.values[..., : cache.offset, :] for cache in caches]
+        chosen = self._slot_prompts
+        return GroupCache(
+            mx.concatenate([_padded(keys[prompt], self._layout.longest) for prompt in chosen]),
+            mx.concatenate([_padded(values[prompt], self._layout.longest) for prompt in chosen]),
+            self._layout,
+            getattr(caches[0], "max_size", None),
+        )
+
+    def step(self, tokens: mx.array) -> mx.array:
+        if not self._in_order:
+            tokens = tokens[self._inward]
+        with shared_attention(self._model):
+            logits = self._model(tokens[:, None], cache=self._caches)[:, -1]
+        return logits if self._in_order else logits[self._outward]
+
+    def keep(self, places: np.ndarray) -> None:
+        before, old_slots = self._outward.tolist(), self._slot_prompts
+        self._arrange(self._row_prompts[places])
+        rows = mx.array(np.array(before)[places][self._members])
+        slots = mx.array([old_slots.index(prompt) for prompt in self._slot_prompts])
+        for cache in self._caches:
+            cache.keep(self._layout, slots, rows)
+        mx.eval([cache.state for cache in self._caches])
+
+
+def _padded(array: mx.array, length: int) -> mx.array:
+    return mx.pad(array, [(0, 0), (0, 0), (0, length - array.shape[2]), (0, 0)])
+
+
+def slot_size(counts: np.ndarray, lengths: Sequence[int]) -> int:
+    """Rows per slot for prompts with `counts` live rows: as large as possible without running many idle rows.
+
+    An idle row costs about as much as a live one; a further slot costs another reading of its prompt, counted as a
+    row per 512 prompt tokens.
+    """
+    price = 0.05 + max(lengths) / 512
+
+    def cost(size: int) -> float:
+        slots = np.ceil(counts / size)
+        return float((slots * size).sum() + price * slots.sum())
+
+    return min(range(1, int(counts.max()) + 1), key=lambda size: (cost(size), -size))
 
 
 class BatchDecoder:
@@ -76,6 +152,8 @@ class RowDecoder:
 
 def make_decoder(model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> Decoder:
     """The best decoder that these caches allow."""
+    if all(type(cache) is KVCache for cache in prompts[0].caches):
+        return GroupDecoder(model, prompts, row_prompts)
     if all(hasattr(type(cache), "merge") for cache in prompts[0].caches):
         return BatchDecoder(model, prompts, row_prompts)
     return RowDecoder(model, prompts, row_prompts)

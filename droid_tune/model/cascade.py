@@ -1,0 +1,196 @@
+"""Attention that reads a shared prompt once for its whole group.
+
+The rows of a batch lie in S slots of R rows each; the rows of a slot continue the same prompt, whose keys and values
+exist once. Scores against the prompt are one matrix product per slot and head; scores against a row's own tokens are
+one per row; one softmax runs over both (the first level of "cascade" or "prefix sharing" attention, e.g. Juravsky et
+al., arXiv 2402.05099). Memory for keys and values is the prompt's plus what the rows add, not R times the prompt's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx_lm.models import base
+
+NAME = "scaled_dot_product_attention"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What stands in for a layer's keys (values are None then): the parts that `attend` joins."""
+
+    prefix_keys: mx.array  # (S, H, L, D)
+    prefix_values: mx.array
+    own_keys: mx.array  # (S, H, R, t, D)
+    own_values: mx.array
+    prefix_mask: mx.array | None  # broadcastable to (S, H, R, rep * T, L), True where visible
+    own_mask: mx.array | None  # broadcastable to (S, H, R, rep, T, t)
+
+
+def attend(queries: mx.array, shared: Shared, scale: float) -> mx.array:
+    """Attention output (n, Hq, T, D) of `queries` (n, Hq, T, D) over a shared prompt and the rows' own tokens."""
+    slots, heads, rows, own, width = shared.own_keys.shape
+    length = int(shared.prefix_keys.shape[2])
+    count, query_heads, steps, _ = queries.shape
+    repeats = query_heads // heads
+    q = (queries * scale).reshape(slots, rows, heads, repeats * steps, width).transpose(0, 2, 1, 3, 4)
+    flat = q.reshape(slots, heads, -1, width)
+    far = (flat @ shared.prefix_keys.swapaxes(-1, -2)).reshape(slots, heads, rows, repeats * steps, length)
+    near = q @ shared.own_keys.swapaxes(-1, -2)
+    if shared.prefix_mask is not None:
+        far = mx.where(shared.prefix_mask, far, -mx.inf)
+    if shared.own_mask is not None:
+        shape = near.shape
+        near = near.reshape(slots, heads, rows, repeats, steps, own)
+        near = mx.where(shared.own_mask, near, -mx.inf).reshape(shape)
+    weights = mx.softmax(mx.concatenate([far, near], axis=-1), axis=-1, precise=True)
+    values_width = int(shared.own_values.shape[-1])
+    out = (weights[..., :length].reshape(slots, heads, -1, length) @ shared.prefix_values).reshape(
+        slots, heads, rows, repeats * steps, values_width
+    ) + weights[..., length:] @ shared.own_values
+    out = out.reshape(slots, heads, rows, repeats, steps, values_width).transpose(0, 2, 1, 3, 4, 5)
+    return out.reshape(count, query_heads, steps, values_width)
+
+
+def in_slots(rows: mx.array, slots: int) -> mx.array:
+    """(S * R, H, t, D) as (S, H, R, t, D)."""
+    count, heads, steps, width = rows.shape
+    return rows.reshape(slots, count // slots, heads, steps, width).transpose(0, 2, 1, 3, 4)
+
+
+@contextmanager
+def shared_attention(model: nn.Module) -> Generator[None]:
+    """Inside, `model`'s attention accepts `Shared` keys from its caches; everything else is mlx-lm's own."""
+    modules = [module for module in _modules_of(model) if getattr(module, NAME, None) is base.scaled_dot_product_attention]
+    for module in modules:
+        setattr(module, NAME, _dispatch)
+    try:
+        yield
+    finally:
+        for module in modules:
+            setattr(module, NAME, base.scaled_dot_product_attention)
+
+
+def _modules_of(model: nn.Module) -> list[Any]:
+    names = {type(module).__module__ for module in model.modules()}
+    return [sys.modules[name] for name in sorted(names) if name.startswith("mlx_lm.models.")]
+
+
+def _dispatch(
+    queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, mask: Any, sinks: Any = None
+) -> mx.array:
+    if not isinstance(keys, Shared):
+        return base.scaled_dot_product_attention(queries, keys, values, cache, scale, mask, sinks)
+    if sinks is not None:
+        raise TypeError("attention sinks are not part of shared attention")
+    return attend(queries, keys, scale)
+
+
+class GroupCache:
+    """One layer's keys and values while S slots of R rows are decoded together, all rows equally far.
+
+    The rows' own part grows by blocks; `lengths` (S,) are the prompts', which differ from slot to slot.
+    """
+
+    block = 64
+
+    def __init__(self, keys: mx.array, values: mx.array, layout: Layout, window: int | None) -> None:
+        self.prefix_keys, self.prefix_values = keys, values
+        self.keys: mx.array | None = None
+        self.values: mx.array | None = None
+        self.layout = layout
+        self.window = window
+        self.used = 0
+
+    @property
+    def offset(self) -> int | mx.array:
+        """The position of the next token: one number, or one per row (n,) where prompts differ in length."""
+        return self.layout.start + self.used
+
+    def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[Shared, None]:
+        """Append one token per row."""
+        keys, values = in_slots(keys, self.layout.slots), in_slots(values, self.layout.slots)
+        if self.keys is None or self.values is None or self.used == self.keys.shape[3]:
+            self.keys, self.values = _grown(self.keys, keys, self.block), _grown(self.values, values, self.block)
+        end = self.used + 1
+        self.keys[..., self.used : end, :] = keys
+        self.values[..., self.used : end, :] = values
+        self.used = end
+        prefix_mask, own_mask = self.layout.masks(end, self.window)
+        shared = Shared(
+            self.prefix_keys,
+            self.prefix_values,
+            self.keys[..., :end, :],
+            self.values[..., :end, :],
+            prefix_mask,
+            own_mask,
+        )
+        return shared, None
+
+    def make_mask(self, *_: Any, **__: Any) -> None:
+        """The masks travel with the keys."""
+
+    def keep(self, layout: Layout, slots: mx.array, rows: mx.array) -> None:
+        """Go on in `layout`: its slot i continues old slot `slots[i]`; its rows (S', R') are old flat rows."""
+        if layout.slots != self.layout.slots or slots.tolist() != list(range(layout.slots)):
+            self.prefix_keys = mx.contiguous(self.prefix_keys[slots, :, : layout.longest])
+            self.prefix_values = mx.contiguous(self.prefix_values[slots, :, : layout.longest])
+        for name in ("keys", "values"):
+            own: mx.array | None = getattr(self, name)
+            if own is not None:
+                setattr(self, name, _rearranged(own[..., : self.used, :], rows, self.block))
+        self.layout = layout
+
+    @property
+    def state(self) -> list[mx.array]:
+        return [self.prefix_keys, self.prefix_values, *(own for own in (self.keys, self.values) if own is not None)]
+
+
+class Layout:
+    """Which prompt each slot continues: S slots of R rows, prompts of `lengths` (S,), padded on the right."""
+
+    def __init__(self, lengths: Sequence[int], rows: int) -> None:
+        self.lengths, self.slots, self.rows = list(lengths), len(lengths), rows
+        self.longest = max(self.lengths)
+        self.ragged = min(self.lengths) < self.longest
+        self.start: int | mx.array = self.longest
+        if self.ragged:
+            self.start = mx.repeat(mx.array(self.lengths), rows)
+        self._masks: dict[tuple[int, int | None], tuple[mx.array | None, mx.array | None]] = {}
+
+    def masks(self, used: int, window: int | None) -> tuple[mx.array | None, mx.array | None]:
+        """What a row's newest token (its `used`-th own one) sees of the prompt and of its own tokens."""
+        if (used, window) not in self._masks:
+            self._masks = {key: mask for key, mask in self._masks.items() if key[0] == used}
+            self._masks[used, window] = self._made(used, window)
+        return self._masks[used, window]
+
+    def _made(self, used: int, window: int | None) -> tuple[mx.array | None, mx.array | None]:
+        lengths = mx.array(self.lengths)[:, None]
+        place = mx.arange(self.longest)[None]
+        visible: mx.array | None = place < lengths if self.ragged else None
+        own = None
+        if window is not None and self.longest + used > window:
+            near = place > lengths + used - 1 - window
+            visible = near if visible is None else visible & near
+            own = mx.arange(used) > used - 1 - window if used > window else None
+        return None if visible is None else visible[:, None, None, None, :], own
+
+
+def _grown(own: mx.array | None, like: mx.array, block: int) -> mx.array:
+    room = mx.zeros((*like.shape[:3], block, like.shape[4]), dtype=like.dtype)
+    return room if own is None else mx.concatenate([own, room], axis=3)
+
+
+def _rearranged(own: mx.array, rows: mx.array, block: int) -> mx.array:
+    """(S, H, R, t, D) with its flat rows chosen and laid out anew as `rows` (S', R'), with room to a whole block."""
+    slots, heads, per_slot, used, width = own.shape
+    flat = own.transpose(0, 2, 1, 3, 4).reshape(slots * per_slot, heads, used, width)
+    chosen = flat[rows].transpose(0, 2, 1, 3, 4)
+    return mx.pad(chosen, [(0, 0), (0, 0), (0, 0), (0, -used % block), (0, 0)])
