@@ -58,7 +58,8 @@ class FormatReward(RewardConfig):
         str,
         setting(
             "Pattern",
-            "A regular expression searched for; empty asks for <think>...</think><answer>...</answer>.",
+            "A regular expression searched for (`.` also matches line ends); empty asks for "
+            "<think>...</think><answer>...</answer>.",
         ),
     ] = ""
     full_match: Annotated[
@@ -140,6 +141,34 @@ class RepetitionReward(RewardConfig):
     ] = 3
 
 
+Script = Literal[
+    "LATIN",
+    "HAN",
+    "JAPANESE",
+    "KOREAN",
+    "CYRILLIC",
+    "ARABIC",
+    "DEVANAGARI",
+    "BENGALI",
+    "GREEK",
+    "HEBREW",
+    "TAMIL",
+    "TELUGU",
+    "THAI",
+    "GEORGIAN",
+    "ARMENIAN",
+    "ETHIOPIC",
+    "GUJARATI",
+    "GURMUKHI",
+    "KANNADA",
+    "KHMER",
+    "LAO",
+    "MALAYALAM",
+    "MYANMAR",
+    "SINHALA",
+]
+
+
 class LanguageReward(RewardConfig):
     """The share of letters in the wanted script."""
 
@@ -147,10 +176,7 @@ class LanguageReward(RewardConfig):
     summary: ClassVar[str] = "The share of the completion's letters in the wanted script (0 to 1)."
     type: Literal["language"] = "language"
     script: Annotated[
-        str,
-        setting(
-            "Script", "LATIN, HAN, CYRILLIC, ARABIC, HIRAGANA, HANGUL, ...: the Unicode name of the script."
-        ),
+        Script, setting("Script", "English and most of Europe write LATIN, Chinese is HAN.")
     ] = "LATIN"
 
 

@@ -13,6 +13,12 @@ from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Reward
 from droid_tune.rewards.combine import RewardSet, WeighedReward
 from droid_tune.rewards.format import format_reward
+from droid_tune.rewards.language import language_reward
+from droid_tune.rewards.length import length_reward
+from droid_tune.rewards.math_heuristic import math_heuristic_reward
+from droid_tune.rewards.partial_format import partial_format_reward
+from droid_tune.rewards.repetition import repetition_reward
+from droid_tune.rewards.similarity import similarity_reward
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,12 @@ class Surroundings:
 MAKERS: dict[str, Callable[[Any, Surroundings], Reward]] = {
     "accuracy": lambda config, _: Accuracy(config),
     "format": lambda config, _: format_reward(config),
+    "length": lambda config, around: length_reward(config, around.max_completion_length),
+    "partial_format": lambda config, _: partial_format_reward(config),
+    "similarity": lambda config, _: similarity_reward(config),
+    "repetition": lambda config, _: repetition_reward(config),
+    "language": lambda config, _: language_reward(config),
+    "math_heuristic": lambda config, _: math_heuristic_reward(),
 }
 
 

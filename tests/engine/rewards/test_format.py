@@ -1,7 +1,7 @@
 import pytest
 
 from droid_tune.config.rewards import FormatReward
-from droid_tune.rewards.base import Sample
+from droid_tune.rewards.base import Failed, Sample
 from droid_tune.rewards.format import format_reward
 
 
@@ -34,3 +34,9 @@ def test_a_pattern_is_searched_for_and_the_dot_crosses_lines() -> None:
 def test_the_whole_completion_can_be_asked_to_match() -> None:
     assert score("so 4", pattern=r"\d", full_match=True) == 0.0
     assert score("4", pattern=r"\d", full_match=True) == 1.0
+
+
+def test_a_pattern_that_takes_for_ever_fails_its_completion_and_not_the_run() -> None:
+    outcome = score("a" * 60 + "!", pattern=r"^(a|aa|a?)+$")
+    assert isinstance(outcome, Failed)
+    assert "took longer than" in outcome.message
