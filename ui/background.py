@@ -1,0 +1,47 @@
+"""Work off the GUI thread: one function in, one signal out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject, QThreadPool, Signal
+
+from droid_tune.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+class Task(QObject):
+    """Calls `work` in the thread pool; `done` or `failed` comes back in the thread that made the task.
+
+    A task whose owner went away in the meantime is silent. `failed` carries one sentence.
+    """
+
+    done = Signal(object)
+    failed = Signal(str)
+
+    def __init__(self, work: Callable[[], Any], parent: QObject) -> None:
+        super().__init__(parent)
+        self._work = work
+
+    def start(self) -> Task:
+        QThreadPool.globalInstance().start(self._run)
+        return self
+
+    def _run(self) -> None:
+        try:
+            result = self._work()
+        except (UserError, OSError) as error:
+            self._tell(self.failed, str(error))
+        except Exception as error:  # the pool would swallow it; here it is logged and said
+            log.exception("background work failed")
+            self._tell(self.failed, f"{type(error).__name__}: {error}")
+        else:
+            self._tell(self.done, result)
+
+    def _tell(self, signal: Any, value: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the owner was deleted while we worked
+            signal.emit(value)

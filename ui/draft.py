@@ -1,0 +1,231 @@
+"""The run being prepared: the user's own values over the model's and the preset's, without any widget.
+
+Only what differs from the default is kept, so that a default that moves (another method, another model) moves along.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from droid_tune.config import RunConfig, merge, resolve
+from droid_tune.config.load import field_path
+from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.presets import PRESETS, preset_values, recommended_values
+from droid_tune.config.run import find_setting
+from droid_tune.errors import UserError
+from ui.faults import sentence
+
+Values = dict[str, Any]
+
+
+class Draft:
+    """`path` is `section.field`, as in the config file."""
+
+    def __init__(self) -> None:
+        self.method = "grpo"
+        self.preset = "default"
+        self._values: Values = {}  # by section, the method's apart
+        self._method_values: dict[str, Values] = {}
+        self._rewards: list[Values] | None = None  # None: the default ones
+        self._default: tuple[tuple[str, str, str], RunConfig] | None = None
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> str:
+        return str(self._values.get("model", {}).get("path", "starter"))
+
+    @property
+    def data(self) -> str:
+        return str(self._values.get("data", {}).get("path", "sample"))
+
+    @property
+    def name(self) -> str:
+        return str(self._values.get("name", ""))
+
+    def defaults(self) -> RunConfig:
+        """What the run would be without the user's own values."""
+        key = (self.model, self.method, self.preset)
+        if self._default is None or self._default[0] != key:
+            try:
+                config = RunConfig.model_validate(self._below())
+            except (
+                ValidationError,
+                UserError,
+            ):  # a model folder with a damaged recommendation; `faults` says it
+                config = RunConfig.model_validate({"method": {"type": self.method}})
+            self._default = (key, config)
+        return self._default[1]
+
+    def default(self, path: str) -> Any:
+        section, name = path.split(".")
+        return getattr(getattr(self.defaults(), section), name)
+
+    def value(self, path: str) -> Any:
+        section, name = path.split(".")
+        own = self._section(section)
+        return own[name] if name in own else self.default(path)
+
+    def changed(self, path: str) -> bool:
+        section, name = path.split(".")
+        return name in self._section(section)
+
+    def changes(self) -> list[str]:
+        """The paths whose value is the user's own, but for model and data."""
+        own = [
+            (section, name)
+            for section, values in self._values.items()
+            if isinstance(values, dict)
+            for name in values
+        ]
+        own += [("method", name) for name in self._section("method")]
+        return [f"{s}.{n}" for s, n in own if (s, n) not in (("model", "path"), ("data", "path"))]
+
+    @property
+    def rewards(self) -> list[Values]:
+        if self._rewards is not None:
+            return self._rewards
+        return [reward.model_dump(mode="json") for reward in self.defaults().rewards]
+
+    # --- changing -----------------------------------------------------------------------------------------------
+
+    def set(self, path: str, value: Any) -> None:
+        """Keep the user's value; the default itself is not kept."""
+        section, name = path.split(".")
+        if _same(value, self.default(path)):
+            self.reset(path)
+        else:
+            self._own(section)[name] = value
+
+    def reset(self, path: str) -> None:
+        section, name = path.split(".")
+        self._own(section).pop(name, None)
+
+    def reset_all(self) -> None:
+        """Back to the defaults, but for model, data and rewards."""
+        for path in self.changes():
+            self.reset(path)
+
+    def set_name(self, name: str) -> None:
+        self._values["name"] = name
+
+    def set_model(self, path: str) -> None:
+        self._own("model")["path"] = path
+
+    def set_data(self, path: str) -> None:
+        self._own("data").clear()  # a column mapping belongs to the data it was made for
+        self._own("data")["path"] = path
+
+    def set_rewards(self, rewards: list[Values]) -> None:
+        self._rewards = rewards
+
+    # --- the whole ----------------------------------------------------------------------------------------------
+
+    def config(self) -> RunConfig:
+        """The run as it would start. Raises UserError."""
+        return resolve(self._mine(), preset=self.preset)
+
+    def faults(self) -> dict[str, str]:
+        """What is wrong, by path (`rewards[2].pattern`); `""` for what belongs to no field."""
+        try:
+            RunConfig.model_validate(merge(self._below(), self._mine()))
+        except ValidationError as error:
+            found: dict[str, str] = {}
+            for fault in error.errors():
+                said = sentence(fault)
+                found.setdefault(field_path(fault["loc"]) or home_of(said), said)
+            return found
+        except UserError as error:
+            return {"": str(error)}
+        return {}
+
+    def to_values(self) -> Values:
+        return {
+            "method": self.method,
+            "preset": self.preset,
+            "values": self._values,
+            "method_values": self._method_values,
+            "rewards": self._rewards,
+        }
+
+    @classmethod
+    def from_values(cls, kept: Mapping[str, Any]) -> Draft:
+        """A remembered draft; what does not fit any more is left out."""
+        draft = cls()
+        if kept.get("method") in METHOD_CONFIGS:
+            draft.method = str(kept["method"])
+        if kept.get("preset") in PRESETS:
+            draft.preset = str(kept["preset"])
+        draft._values = _known_sections(kept.get("values"))
+        for method, values in _items(kept.get("method_values")):
+            if method in METHOD_CONFIGS and isinstance(values, dict):
+                known = METHOD_CONFIGS[method].model_fields
+                own = cast(Values, values)
+                draft._method_values[method] = {name: own[name] for name in own if name in known}
+        rewards = kept.get("rewards")
+        if isinstance(rewards, list):
+            draft._rewards = [cast(Values, one) for one in cast(list[Any], rewards) if isinstance(one, dict)]
+        if any(path.startswith("rewards") for path in draft.faults()):
+            draft._rewards = None
+        return draft
+
+    # --- layers -------------------------------------------------------------------------------------------------
+
+    def _below(self) -> Values:
+        layers = merge(recommended_values(self.model, self.method), preset_values(self.preset, self.method))
+        return merge({"method": {"type": self.method}}, layers)
+
+    def _mine(self) -> Values:
+        mine = merge({}, self._values)
+        mine["method"] = {"type": self.method, **self._section("method")}
+        if self._rewards is not None:
+            mine["rewards"] = self._rewards
+        return mine
+
+    def _section(self, section: str) -> Values:
+        if section == "method":
+            return self._method_values.get(self.method, {})
+        found = self._values.get(section, {})
+        return cast(Values, found) if isinstance(found, dict) else {}
+
+    def _own(self, section: str) -> Values:
+        if section == "method":
+            return self._method_values.setdefault(self.method, {})
+        return self._values.setdefault(section, {})
+
+
+def home_of(message: str) -> str:
+    """The field that a sentence about several fields names first (in backticks), `""` where it names none."""
+    for name in re.findall(r"`(\w+)`", message):
+        try:
+            return ".".join(find_setting(name))
+        except ValueError:
+            continue
+    return ""
+
+
+def _same(value: Any, default: Any) -> bool:
+    if isinstance(value, list | tuple) and isinstance(default, list | tuple):
+        return list(cast(list[Any], value)) == list(cast(list[Any], default))
+    return value == default and isinstance(value, bool) == isinstance(default, bool)
+
+
+def _items(values: Any) -> list[tuple[str, Any]]:
+    return list(cast(Values, values).items()) if isinstance(values, dict) else []
+
+
+def _known_sections(values: Any) -> Values:
+    """The remembered sections without fields that this version does not know."""
+    kept: Values = {}
+    for section, own in _items(values):
+        field = RunConfig.model_fields.get(section)
+        if section == "name" and isinstance(own, str):
+            kept["name"] = own
+        elif field is not None and isinstance(own, dict):
+            known: Mapping[str, Any] = getattr(field.annotation, "model_fields", {})
+            kept[section] = {name: value for name, value in cast(Values, own).items() if name in known}
+    return kept

@@ -1,0 +1,1 @@
+"""One file per pane; each draws what the session holds."""

@@ -1,0 +1,104 @@
+"""Numbers as people read them: durations, sizes, metric values, and text with nothing hidden in it."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+
+from droid_tune.metrics import describe
+
+#: invisible characters that steer the direction or join of text
+_STEERING = {"Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 20 s`, `2 h 10 min`, `3 d 4 h`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 10:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h"
+
+
+def size(count: float) -> str:
+    """Bytes in the units of the Finder (powers of 1000)."""
+    value = float(count)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if abs(value) < 1000:
+            return f"{value:.0f} {unit}" if unit in ("bytes", "KB") or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def number(value: float) -> str:
+    """Four significant places at most, without trailing noise: `0.0125`, `3.2e-05`, `12,345`."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 10_000:
+        return f"{value:,.0f}"
+    if abs(value) < 1e-3:
+        return f"{value:.2e}".replace("e-0", "e-").replace("e+0", "e+")
+    return f"{value:.4g}"
+
+
+def metric(name: str, value: float | None) -> str:
+    """A metric's value with its unit, `-` where there is none."""
+    if value is None:
+        return "–"
+    unit = describe(name).unit
+    if unit == "share":
+        return f"{100 * value:.1f} %"
+    if unit == "bytes":
+        return size(value)
+    if unit == "s":
+        return f"{value:.2f} s" if value < 10 else duration(value)
+    return f"{number(value)} {unit}".rstrip()
+
+
+def count(amount: int, noun: str, plural: str = "") -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
+
+
+def when(moment: float) -> str:
+    """`today 14:05`, `yesterday 09:30`, `12 Mar 2026`."""
+    if not moment:
+        return ""
+    then, now = time.localtime(moment), time.localtime()
+    clock = time.strftime("%H:%M", then)
+    days = (time.mktime((*now[:3], 0, 0, 0, 0, 0, -1)) - time.mktime((*then[:3], 0, 0, 0, 0, 0, -1))) / 86400
+    if round(days) == 0:
+        return f"today {clock}"
+    if round(days) == 1:
+        return f"yesterday {clock}"
+    return f"{then.tm_mday} {time.strftime('%b', then)} {then.tm_year}"
+
+
+def literal(text: str) -> str:
+    """Text with control and direction characters made visible, so that what is shown is what is there.
+
+    Line ends and tabs stay; ESC becomes its picture, a bidi override its code point.
+    """
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    if character in "\n\t" or " " <= character <= "~":
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    category = unicodedata.category(character)
+    if category == "Cc" or (category in _STEERING and code != 0x200D):
+        return f"⟨U+{code:04X}⟩"
+    return character

@@ -1,0 +1,230 @@
+"""What the application is doing: the run that trains, the run that is shown, the draft of the next one.
+
+Panes read from here and ask here; no pane knows another one or the engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from droid_tune.config import RunConfig
+from droid_tune.errors import UserError
+from droid_tune.events import Event, Notice, RunFinished, replay
+from droid_tune.paths import RunPaths
+from ui.background import Task
+from ui.draft import Draft
+from ui.engine_worker import Emit, EngineDoor, EngineThread, Steering
+from ui.run_state import RunState
+from ui.settings import Settings
+
+if TYPE_CHECKING:
+    from droid_tune.train.runs import RunSummary
+
+log = logging.getLogger(__name__)
+
+
+class Session(QObject):
+    """One engine thread at most. `revision` of the shown state tells panes when to draw again."""
+
+    life_changed = Signal()  # a run began, stops, paused, ended
+    shown_changed = Signal()  # another run is shown
+    runs_changed = Signal()  # the list on disk was read again
+    data_changed = Signal(str)  # the draft's data folder
+    draft_changed = Signal()  # the draft changed from outside the Setup pane
+    told = Signal(str, str, str)  # level, sentence, remedy: for the banner
+
+    def __init__(self, engine: EngineDoor, settings: Settings, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.engine = engine
+        self.settings = settings
+        self.draft = Draft.from_values(settings.draft)
+        self.live: RunState | None = None
+        self.live_folder: Path | None = None
+        self.shown = RunState()
+        self.shown_folder: Path | None = None
+        self.runs: list[RunSummary] = []
+        self.stopping = False
+        self._thread: EngineThread | None = None
+        self._control: Steering | None = None
+        self._failure = ""
+
+    # --- training -----------------------------------------------------------------------------------------------
+
+    @property
+    def training(self) -> bool:
+        return self._thread is not None
+
+    @property
+    def paused(self) -> bool:
+        return self.live is not None and self.live.life == "paused"
+
+    def train(self, config: RunConfig) -> None:
+        """Begin a new run. Raises UserError where its folder cannot be made."""
+        if self.training:
+            raise UserError("A run is training already; stop it first.")
+        folder = self.engine.create(config)
+        self.settings.remember_data(config.data.path)
+        self.settings.remember_model(config.model.path)
+        self._begin(folder, RunState(), partial(self.engine.train, config, folder))
+
+    def resume(self, folder: Path, total_steps: int | None = None) -> None:
+        """Go on with a run on disk: its curve so far first, then the engine."""
+        if self.training:
+            raise UserError("A run is training already; stop it first.")
+        state = RunState().apply_all(_events_of(folder))
+        state.mark_interrupted()
+
+        def work(control: Steering, emit: Emit) -> object:
+            return self.engine.resume(folder, control, emit, total_steps)
+
+        self._begin(folder, state, work)
+
+    def stop(self) -> None:
+        """Ask the engine to save and end; said at once, done when it can."""
+        if self._control is not None and not self.stopping:
+            self.stopping = True
+            self._control.request_stop()
+            if self.live is not None and self.live.life == "paused":
+                self.live.life = "running"
+            self.life_changed.emit()
+
+    def toggle_pause(self) -> None:
+        if self._control is None or self.live is None or self.stopping:
+            return
+        if self.live.life == "paused":
+            self._control.resume()
+            self.live.life = "running"
+        else:
+            self._control.request_pause()
+            self.live.life = "paused"
+        self.live.revision += 1
+        self.life_changed.emit()
+
+    def wait(self, milliseconds: int) -> bool:
+        """Wait for the engine's thread (tests and closing)."""
+        return self._thread is None or self._thread.wait(milliseconds)
+
+    def _begin(self, folder: Path, state: RunState, work: Callable[[Steering, Emit], object]) -> None:
+        control = self.engine.control()
+        state.life = "running"
+        self.live, self.live_folder = state, folder
+        self._failure = ""
+        self.stopping = False
+        self._control = control
+        self._thread = EngineThread(lambda emit: work(control, emit), self)
+        self._thread.told.connect(self._apply)
+        self._thread.failed.connect(self._fail)
+        self._thread.finished.connect(self._ended)
+        self.show_live()
+        self._thread.start()
+        self.life_changed.emit()
+
+    @Slot(object)
+    def _apply(self, event: Event) -> None:
+        if self.live is None:
+            return
+        paused = self.live.life == "paused"
+        self.live.apply(event)
+        if paused and self.live.life == "running":
+            self.live.life = "paused"  # events of the work in flight do not end a pause
+
+    @Slot(str)
+    def _fail(self, sentence: str) -> None:
+        self._failure = sentence
+
+    @Slot()
+    def _ended(self) -> None:
+        state, thread = self.live, self._thread
+        self._thread, self._control = None, None
+        self.stopping = False
+        if thread is not None:
+            thread.deleteLater()
+        if state is not None and (state.running or self._failure):
+            why = self._failure or "The engine ended without saying why; see the log."
+            if state.running:
+                state.apply(RunFinished(outcome="failed", step=state.step, why=why))
+            state.apply(Notice(level="error", code="engine_failed", text=why, step=state.step))
+            self.told.emit("error", why, "")
+        self.life_changed.emit()
+        self.refresh_runs()
+
+    # --- what is shown ------------------------------------------------------------------------------------------
+
+    def show_live(self) -> None:
+        if self.live is not None:
+            self.shown, self.shown_folder = self.live, self.live_folder
+            self.shown_changed.emit()
+
+    def show_run(self, folder: Path) -> None:
+        """Show a run from disk; it is read in the background."""
+        if folder == self.live_folder:
+            self.show_live()
+            return
+        task = Task(partial(read_run, folder), self)
+        task.done.connect(partial(self._show_read, folder))
+        task.failed.connect(self._say_unreadable)
+        task.start()
+
+    def _show_read(self, folder: Path, state: RunState) -> None:
+        self.shown, self.shown_folder = state, folder
+        self.shown_changed.emit()
+
+    @Slot(str)
+    def _say_unreadable(self, sentence: str) -> None:
+        self.told.emit("error", sentence, "")
+
+    # --- runs on disk -------------------------------------------------------------------------------------------
+
+    def refresh_runs(self) -> None:
+        task = Task(self.engine.runs, self)
+        task.done.connect(self._keep_runs)
+        task.failed.connect(self._say_unreadable)
+        task.start()
+
+    @Slot(object)
+    def _keep_runs(self, runs: list[RunSummary]) -> None:
+        self.runs = runs
+        self.runs_changed.emit()
+
+    def interrupted(self) -> list[RunSummary]:
+        """Runs that a crash or a power cut ended, that can go on and that nobody waved away."""
+        return [
+            run
+            for run in self.runs
+            if run.state == "interrupted" and run.resumable and run.id not in self.settings.dismissed_runs
+        ]
+
+    # --- the draft ----------------------------------------------------------------------------------------------
+
+    def set_data(self, path: str) -> None:
+        self.draft.set_data(path)
+        if path != "sample":
+            self.settings.remember_data(path)
+        self.data_changed.emit(path)
+        self.draft_changed.emit()
+
+    def keep_draft(self) -> None:
+        self.settings.draft = self.draft.to_values()
+
+
+def read_run(folder: Path) -> RunState:
+    """A run as its files tell it."""
+    state = RunState().apply_all(_events_of(folder))
+    state.mark_interrupted()
+    if state.life == "empty":
+        state.life = "interrupted"
+        with contextlib.suppress(OSError):
+            state.started_at = RunPaths(folder).config.stat().st_mtime
+    return state
+
+
+def _events_of(folder: Path) -> list[Event]:
+    paths = RunPaths(folder)
+    return list(replay(paths.events, paths.rollouts))

@@ -1,0 +1,232 @@
+"""Colours, fonts and the style sheet: light or dark with the system, one accent colour.
+
+Every colour has a name (`Tokens`); widgets and the style sheet use the names only, so that a change of the system's
+appearance is one call of `Theme.apply`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QGuiApplication, QPalette
+from PySide6.QtWidgets import QApplication
+
+from droid_tune.paths import resources_dir
+
+Appearance = Literal["system", "light", "dark"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Named colours, `#rrggbb`."""
+
+    window: str
+    sidebar: str
+    surface: str  # cards and fields
+    raised: str  # hovered rows, chips, segmented tracks
+    border: str
+    separator: str
+    text: str
+    secondary: str
+    tertiary: str
+    accent: str
+    accent_hover: str
+    accent_soft: str  # tinted backgrounds: selection, drop zone
+    on_accent: str
+    good: str
+    good_soft: str
+    warning: str
+    warning_soft: str
+    bad: str
+    bad_soft: str
+    grid: str  # lines inside plots
+
+
+LIGHT = Tokens(
+    window="#f5f5f7",
+    sidebar="#eaeaee",
+    surface="#ffffff",
+    raised="#eeeef2",
+    border="#dcdce2",
+    separator="#e6e6eb",
+    text="#1d1d1f",
+    secondary="#63636a",
+    tertiary="#8a8a92",
+    accent="#2f62e8",
+    accent_hover="#2554d2",
+    accent_soft="#e4ebfd",
+    on_accent="#ffffff",
+    good="#1a7f4b",
+    good_soft="#dff3e7",
+    warning="#9a5b00",
+    warning_soft="#fcefd6",
+    bad="#c22f26",
+    bad_soft="#fbe4e2",
+    grid="#ececf0",
+)
+DARK = Tokens(
+    window="#1c1c1f",
+    sidebar="#242428",
+    surface="#28282c",
+    raised="#343439",
+    border="#3d3d43",
+    separator="#333338",
+    text="#f2f2f5",
+    secondary="#a8a8b0",
+    tertiary="#7f7f88",
+    accent="#6f9bff",
+    accent_hover="#86abff",
+    accent_soft="#2a3858",
+    on_accent="#10131a",
+    good="#5fd08f",
+    good_soft="#1f3d2c",
+    warning="#f0b357",
+    warning_soft="#43341b",
+    bad="#ff8a80",
+    bad_soft="#4a2725",
+    grid="#38383d",
+)
+
+#: Curves, told apart by lightness as well as hue (Okabe and Ito's palette, tuned per background).
+CURVES_LIGHT = ("#2f62e8", "#d0560b", "#14856a", "#a23b94", "#8a6d00", "#2a8fbd", "#6b5bd2", "#c23a55")
+CURVES_DARK = ("#7fa6ff", "#ff9a57", "#4fcfa8", "#e48bd6", "#e0c24f", "#67c6ef", "#a99bff", "#ff8fa3")
+
+
+class Theme(QObject):
+    """The application's look. `changed` after every switch, for what paints itself."""
+
+    changed = Signal()
+
+    def __init__(self, application: QApplication, appearance: Appearance = "system") -> None:
+        super().__init__(application)
+        self._application = application
+        self._appearance: Appearance = appearance
+        self.tokens = LIGHT
+        application.setStyle("Fusion")
+        application.setFont(system_font())
+        application.styleHints().colorSchemeChanged.connect(self._system_changed)
+        self.apply(appearance)
+
+    @property
+    def dark(self) -> bool:
+        return self.tokens.window == DARK.window
+
+    @property
+    def curves(self) -> tuple[str, ...]:
+        return CURVES_DARK if self.dark else CURVES_LIGHT
+
+    def color(self, name: str) -> QColor:
+        return QColor(getattr(self.tokens, name))
+
+    def apply(self, appearance: Appearance) -> None:
+        self._appearance = appearance
+        hints = self._application.styleHints()
+        scheme = {"light": Qt.ColorScheme.Light, "dark": Qt.ColorScheme.Dark}.get(
+            appearance, Qt.ColorScheme.Unknown
+        )
+        # Tells the platform too: title bar and native menus follow on macOS.
+        hints.setColorScheme(scheme)
+        dark = appearance == "dark" or (appearance == "system" and hints.colorScheme() == Qt.ColorScheme.Dark)
+        self.tokens = with_accent(DARK if dark else LIGHT, system_accent())
+        self._application.setPalette(palette(self.tokens))
+        self._application.setStyleSheet(style_sheet(self.tokens))
+        self.changed.emit()
+
+    @Slot()
+    def _system_changed(self) -> None:
+        if self._appearance == "system":
+            self.apply("system")
+
+
+def current_theme() -> Theme:
+    """The application's theme, made on first use (tests build single widgets)."""
+    application = QApplication.instance()
+    assert isinstance(application, QApplication), "the theme needs the application"
+    found = application.findChild(Theme)
+    return found if found is not None else Theme(application, "light")
+
+
+def system_accent() -> QColor | None:
+    """The accent colour the user chose in System Settings; elsewhere ours."""
+    if sys.platform != "darwin":
+        return None
+    accent = QGuiApplication.palette().color(QPalette.ColorRole.Accent)
+    return accent if accent.isValid() and accent.saturation() > 40 else None
+
+
+def with_accent(tokens: Tokens, accent: QColor | None) -> Tokens:
+    """The same colours around another accent."""
+    if accent is None:
+        return tokens
+    window = QColor(tokens.window)
+    soft = QColor.fromRgbF(*(0.18 * a + 0.82 * w for a, w in zip(_rgb(accent), _rgb(window), strict=True)))
+    values = asdict(tokens) | {
+        "accent": accent.name(),
+        "accent_hover": accent.darker(112).name(),
+        "accent_soft": soft.name(),
+        "on_accent": "#ffffff" if accent.lightness() < 150 else "#10131a",
+    }
+    return Tokens(**values)
+
+
+def _rgb(color: QColor) -> tuple[float, float, float]:
+    return color.redF(), color.greenF(), color.blueF()
+
+
+def system_font() -> QFont:
+    """San Francisco on a Mac, Inter where it is installed, else what the system has; 13 px."""
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+    if sys.platform != "darwin" and "Inter" in QFontDatabase.families():
+        font.setFamily("Inter")
+    font.setPixelSize(13)
+    return font
+
+
+def mono_font(pixels: int = 12) -> QFont:
+    """The system's fixed-width font."""
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    if not QFontInfo(font).fixedPitch():
+        font.setFamily("monospace")
+    font.setPixelSize(pixels)
+    return font
+
+
+def palette(tokens: Tokens) -> QPalette:
+    """The same colours for what Qt draws itself."""
+    roles = {
+        QPalette.ColorRole.Window: tokens.window,
+        QPalette.ColorRole.WindowText: tokens.text,
+        QPalette.ColorRole.Base: tokens.surface,
+        QPalette.ColorRole.AlternateBase: tokens.raised,
+        QPalette.ColorRole.Text: tokens.text,
+        QPalette.ColorRole.Button: tokens.surface,
+        QPalette.ColorRole.ButtonText: tokens.text,
+        QPalette.ColorRole.BrightText: tokens.bad,
+        QPalette.ColorRole.Highlight: tokens.accent,
+        QPalette.ColorRole.HighlightedText: tokens.on_accent,
+        QPalette.ColorRole.Accent: tokens.accent,
+        QPalette.ColorRole.ToolTipBase: tokens.surface,
+        QPalette.ColorRole.ToolTipText: tokens.text,
+        QPalette.ColorRole.PlaceholderText: tokens.tertiary,
+        QPalette.ColorRole.Link: tokens.accent,
+        QPalette.ColorRole.Mid: tokens.border,
+        QPalette.ColorRole.Light: tokens.raised,
+        QPalette.ColorRole.Dark: tokens.border,
+    }
+    result = QPalette()
+    for role, value in roles.items():
+        result.setColor(role, QColor(value))
+    for role in (QPalette.ColorRole.Text, QPalette.ColorRole.WindowText, QPalette.ColorRole.ButtonText):
+        result.setColor(QPalette.ColorGroup.Disabled, role, QColor(tokens.tertiary))
+    return result
+
+
+def style_sheet(tokens: Tokens) -> str:
+    """`resources/style/app.qss` with each `@name` replaced by its colour (and `@icons` by the icon folder)."""
+    file = resources_dir() / "style" / "app.qss"
+    names = {**asdict(tokens), "icons": (resources_dir() / "icons").as_posix()}
+    return re.sub(r"@(\w+)", lambda found: names[found[1]], file.read_text(encoding="utf-8"))

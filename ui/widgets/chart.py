@@ -1,0 +1,330 @@
+"""One chart: lines over steps with a spread band, points, a legend, hover values, zoom, and a summary in words.
+
+A chart draws at most its width in points (min and max of each bucket), so that 100,000 steps cost what 300 do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QPointF, Qt, Slot
+from PySide6.QtGui import QColor, QMouseEvent, QWheelEvent
+from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QWidget
+
+from droid_tune.metrics import describe
+from ui import phrases
+from ui.series import Floats, Series, bucketed, smoothed
+from ui.theme import current_theme
+from ui.widgets.basics import column, label, row
+
+pg.setConfigOptions(antialias=True)
+
+#: thick antialiased pens are slow on long noisy curves
+FEW_POINTS = 500
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve. `points` draws markers as well (few, exact values); `band` names the series of its spread."""
+
+    metric: str
+    label: str
+    points: bool = False
+    band: str = ""
+    key: str = ""  # of the series where it is not the metric's name (compared runs)
+
+    @property
+    def source(self) -> str:
+        return self.key or self.metric
+
+
+@dataclass(frozen=True)
+class ChartSpec:
+    """What a chart shows."""
+
+    title: str
+    lines: tuple[Line, ...]
+    help: str = ""
+    empty: str = "No values yet"
+
+
+class _UnitAxis(pg.AxisItem):
+    """Ticks in the metric's unit: shares in percent, bytes in MB."""
+
+    unit = ""
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        if self.unit == "share":
+            return [f"{100 * value:.3g}%" for value in values]
+        if self.unit == "bytes":
+            return [phrases.size(value) if value >= 0 else "" for value in values]
+        digits = max(0, min(4, -int(np.floor(np.log10(spacing))))) if spacing > 0 else 3
+        if spacing < 1e-3:
+            return [phrases.number(value) for value in values]
+        return [f"{value:,.{digits}f}" for value in values]
+
+
+class _StepAxis(pg.AxisItem):
+    """Whole steps only."""
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        return [f"{value:,.0f}" if float(value).is_integer() else "" for value in values]
+
+
+class _Plot(pg.PlotWidget):
+    """Leaves the wheel to the page; Ctrl (Cmd) and wheel zooms, dragging marks a range, a double click shows all."""
+
+    def wheelEvent(self, ev: QWheelEvent) -> None:
+        if ev.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            super().wheelEvent(ev)
+        else:
+            ev.ignore()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        super().mouseDoubleClickEvent(event)
+        cast(Any, self.getPlotItem()).enableAutoRange()
+
+
+class Chart(QFrame):
+    """A card with a title, the newest value and the plot."""
+
+    def __init__(self, spec: ChartSpec, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumHeight(190)
+        self.spec = spec
+        self._series: Mapping[str, Series] = {}
+        self._smoothing = 0.0
+        self._drawn: tuple[object, ...] = ()
+        self._legend: list[QLabel] = []
+        self._curves: list[Any] = []
+        layout = column(self, spacing=4)
+        layout.setContentsMargins(12, 10, 10, 6)
+        head = row(spacing=8)
+        self._title = label(spec.title, "strong", parent=self)
+        self._title.setToolTip(spec.help or describe(spec.lines[0].metric).help)
+        self._value = label("", "small", parent=self)
+        head.addWidget(self._title)
+        head.addStretch(1)
+        head.addWidget(self._value)
+        layout.addLayout(head)
+        self._legend_row = row(spacing=10)
+        layout.addLayout(self._legend_row)
+        self._plot = self._make_plot()
+        layout.addWidget(self._plot, 1)
+        self._empty = label(spec.empty, "small", parent=self)
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        layout.addWidget(self._empty, 1)
+        self.set_lines(spec.lines)
+        current_theme().changed.connect(self._retint)
+
+    # --- what it shows ------------------------------------------------------------------------------------------
+
+    def set_lines(self, lines: tuple[Line, ...]) -> None:
+        """Other curves in the same chart (reward parts appear with the first step)."""
+        self.spec = ChartSpec(self.spec.title, lines, self.spec.help, self.spec.empty)
+        self._axis.unit = describe(lines[0].metric).unit if lines else ""
+        self._rebuild()
+
+    def show_series(self, series: Mapping[str, Series], smoothing: float) -> None:
+        """Draw what has changed."""
+        mark = (
+            smoothing,
+            self.width(),
+            *((len(series[n]), series[n].last) for n in self._names() if n in series),
+        )
+        if mark == self._drawn and series is self._series:
+            return
+        self._drawn, self._series, self._smoothing = mark, series, smoothing
+        self._draw()
+
+    def summary(self) -> str:
+        """The chart in words, for VoiceOver and the table."""
+        told = [
+            said
+            for line in self.spec.lines
+            if (said := summary_of(line.label, line.metric, self._series.get(line.source)))
+        ]
+        return " ".join(told) or self.spec.empty + "."
+
+    # --- making -------------------------------------------------------------------------------------------------
+
+    def _make_plot(self) -> _Plot:
+        self._axis = _UnitAxis("left")
+        plot = _Plot(self, axisItems={"left": self._axis, "bottom": _StepAxis("bottom")})
+        plot.setFrameShape(QFrame.Shape.NoFrame)
+        item = self._item = cast(Any, plot.getPlotItem())  # pyqtgraph has no stubs
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.getViewBox().setMouseMode(pg.ViewBox.RectMode)
+        item.showGrid(x=False, y=True, alpha=0.16)
+        item.getAxis("left").setWidth(52)
+        item.getAxis("bottom").setHeight(20)
+        for side in ("left", "bottom"):
+            item.getAxis(side).setStyle(tickLength=0, tickTextOffset=6, autoExpandTextSpace=False)
+            item.getAxis(side).setTickFont(self.font())
+        self._cursor = pg.InfiniteLine(angle=90, movable=False)
+        self._cursor.hide()
+        cast(Any, plot.scene()).sigMouseMoved.connect(self._hover)
+        plot.setToolTip("Drag to zoom, double-click to show everything")
+        return plot
+
+    def _rebuild(self) -> None:
+        """Curves and legend for the present lines and theme."""
+        theme = current_theme()
+        item = self._item
+        item.clear()
+        self._plot.setBackground(QColor(theme.tokens.surface))
+        font = self.font()
+        font.setPixelSize(11)
+        for side in ("left", "bottom"):
+            axis = item.getAxis(side)
+            axis.setPen(pg.mkPen(theme.tokens.border if side == "bottom" else "#00000000"))
+            axis.setTextPen(pg.mkPen(theme.tokens.secondary))
+            axis.setTickFont(font)
+        self._cursor.setPen(pg.mkPen(theme.tokens.tertiary, style=Qt.PenStyle.DashLine))
+        item.addItem(self._cursor, ignoreBounds=True)
+        self._curves = [self._make_curve(place, line) for place, line in enumerate(self.spec.lines)]
+        self._drawn = ()
+        self._make_legend()
+
+    def _make_curve(self, place: int, line: Line) -> Any:
+        color = QColor(self.color_of(place))
+        item = self._item
+        made: dict[str, Any] = {}
+        if line.band:
+            soft = QColor(color)
+            soft.setAlphaF(0.16)
+            made["low"], made["high"] = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
+            made["band"] = pg.FillBetweenItem(made["low"], made["high"], brush=soft)
+            item.addItem(made["band"])
+        symbol = (
+            {"symbol": "o", "symbolSize": 7, "symbolBrush": color, "symbolPen": None} if line.points else {}
+        )
+        made["curve"] = item.plot(skipFiniteCheck=True, **symbol)
+        made["color"] = color
+        return made
+
+    def color_of(self, place: int) -> str:
+        curves = current_theme().curves
+        return curves[place % len(curves)]
+
+    def _make_legend(self) -> None:
+        for old in self._legend:
+            self._legend_row.removeWidget(old)
+            old.deleteLater()
+        self._legend = []
+        while self._legend_row.count():
+            self._legend_row.takeAt(0)
+        if len(self.spec.lines) < 2:
+            return
+        for place, line in enumerate(self.spec.lines[:6]):
+            entry = QLabel(self)
+            entry.setTextFormat(Qt.TextFormat.RichText)
+            name = line.label.replace("&", "&amp;").replace("<", "&lt;")
+            entry.setText(f'<span style="color:{self.color_of(place)}">●</span> {name}')
+            entry.setProperty("role", "caption")
+            self._legend.append(entry)
+            self._legend_row.addWidget(entry)
+        self._legend_row.addStretch(1)
+
+    @Slot()
+    def _retint(self) -> None:
+        self._rebuild()
+        self._draw()
+
+    # --- drawing ------------------------------------------------------------------------------------------------
+
+    def _names(self) -> list[str]:
+        return [name for line in self.spec.lines for name in (line.source, line.band) if name]
+
+    def _draw(self) -> None:
+        present = [line for line in self.spec.lines if self._series.get(line.source)]
+        self._plot.setVisible(bool(present))
+        self._empty.setVisible(not present)
+        for line, made in zip(self.spec.lines, self._curves, strict=True):
+            found = self._series.get(line.source)
+            if found is not None and len(found):
+                self._draw_line(line, made, found)
+        self._value.setText(self._newest(present))
+        self.setAccessibleName(f"Chart: {self.spec.title}")
+        self.setAccessibleDescription(self.summary())
+
+    def _draw_line(self, line: Line, made: Any, found: Series) -> None:
+        values = found.values if line.points else smoothed(found.values, self._smoothing)
+        buckets = max(60, self._plot.width() // 2)
+        steps, shown = bucketed(found.steps, values, buckets)
+        width = 1.8 if len(shown) <= FEW_POINTS else 1.0
+        made["curve"].setData(steps, shown, pen=pg.mkPen(made["color"], width=width))
+        spread = self._series.get(line.band) if line.band else None
+        if spread is not None and len(spread) == len(found):
+            self._draw_band(made, found.steps, values, smoothed(spread.values, self._smoothing), buckets)
+
+    def _draw_band(self, made: Any, steps: Floats, values: Floats, spread: Floats, buckets: int) -> None:
+        # Every n-th point is enough for a soft band, and keeps both edges in step with each other.
+        stride = max(1, len(values) // (2 * buckets))
+        made["low"].setData(steps[::stride], (values - spread)[::stride])
+        made["high"].setData(steps[::stride], (values + spread)[::stride])
+
+    def _newest(self, present: list[Line]) -> str:
+        if not present:
+            return ""
+        line = present[0]
+        return phrases.metric(line.metric, self._series[line.source].last)
+
+    @Slot(object)
+    def _hover(self, position: QPointF) -> None:
+        box = self._item.getViewBox()
+        present = [line for line in self.spec.lines if self._series.get(line.source)]
+        if not present or not box.sceneBoundingRect().contains(position):
+            self._leave()
+            return
+        near = self._series[present[0].source].at(box.mapSceneToView(position).x())
+        if near is None:
+            return
+        self._cursor.setPos(near[0])
+        self._cursor.show()
+        told = [f"{near[0]:,.0f}"]
+        for line in present[:4]:
+            point = self._series[line.source].at(near[0])
+            if point is not None:
+                prefix = f"{line.label} " if len(present) > 1 else ""
+                told.append(prefix + phrases.metric(line.metric, point[1]))
+        self._value.setText("step " + " · ".join(told))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._leave()
+
+    def _leave(self) -> None:
+        self._cursor.hide()
+        self._value.setText(self._newest([line for line in self.spec.lines if self._series.get(line.source)]))
+
+
+def summary_of(name: str, metric: str, found: Series | None) -> str:
+    """One curve in a sentence: where it is, between what, and which way it goes."""
+    if found is None or not len(found):
+        return ""
+    values = found.values
+    return (
+        f"{name}: {phrases.metric(metric, found.last)} at step {found.steps[-1]:.0f}, "
+        f"between {phrases.metric(metric, float(values.min()))} and {phrases.metric(metric, float(values.max()))}, "
+        f"{trend(values)}."
+    )
+
+
+def trend(values: Floats) -> str:
+    """Whether the last quarter lies above or below the first, measured by the whole range."""
+    if len(values) < 4:
+        return "too few values for a trend"
+    quarter = max(1, len(values) // 4)
+    change = float(values[-quarter:].mean() - values[:quarter].mean())
+    span = float(values.max() - values.min())
+    if span == 0 or abs(change) < 0.15 * span:
+        return "steady"
+    return "rising" if change > 0 else "falling"

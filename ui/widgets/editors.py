@@ -1,0 +1,129 @@
+"""One editor per kind of setting. `edited` tells the value; text that is no number is told as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
+
+from ui.fields import FieldSpec, as_text, choice_label, from_text
+from ui.widgets.basics import label, restyle, row
+from ui.widgets.switch import Switch
+
+FIELD_WIDTH = 190
+NUMBER_WIDTH = 110
+
+
+class QuietCombo(QComboBox):
+    """A combo box that leaves the wheel to the page around it unless it has the focus."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class Editor(QWidget):
+    """Shows a value and tells what the user makes of it."""
+
+    edited = Signal(object)
+
+    def __init__(self, spec: FieldSpec, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.spec = spec
+        self.box = row(self, spacing=6)
+        self.box.addStretch(1)
+
+    def show_value(self, value: Any) -> None:
+        """Show a value without telling it."""
+        raise NotImplementedError
+
+    def show_fault(self, faulty: bool) -> None:
+        """Mark the field, or not."""
+
+
+class SwitchEditor(Editor):
+    def __init__(self, spec: FieldSpec, parent: QWidget) -> None:
+        super().__init__(spec, parent)
+        self._switch = Switch(spec.title, self)
+        self._switch.clicked.connect(self._clicked)
+        self.box.addWidget(self._switch)
+        self.setFocusProxy(self._switch)
+
+    def show_value(self, value: Any) -> None:
+        self._switch.setChecked(bool(value))
+
+    @Slot(bool)
+    def _clicked(self, on: bool) -> None:
+        self.edited.emit(on)
+
+
+class ChoiceEditor(Editor):
+    def __init__(self, spec: FieldSpec, parent: QWidget) -> None:
+        super().__init__(spec, parent)
+        self._combo = QuietCombo(self)
+        self._combo.setAccessibleName(spec.title)
+        self._combo.setMinimumWidth(FIELD_WIDTH)
+        for value in spec.choices:
+            self._combo.addItem(choice_label(value), value)
+        self._combo.activated.connect(self._activated)
+        self.box.addWidget(self._combo)
+        self.setFocusProxy(self._combo)
+
+    def show_value(self, value: Any) -> None:
+        self._combo.setCurrentIndex(self._combo.findData(value))
+
+    def show_fault(self, faulty: bool) -> None:
+        restyle(self._combo, "fault", faulty)
+
+    @Slot(int)
+    def _activated(self, place: int) -> None:
+        self.edited.emit(self._combo.itemData(place))
+
+
+class TextEditor(Editor):
+    """Numbers, texts, comma-separated words and `key: name` pairs."""
+
+    def __init__(self, spec: FieldSpec, parent: QWidget) -> None:
+        super().__init__(spec, parent)
+        self.field = QLineEdit(self)
+        self.field.setAccessibleName(spec.title)
+        self.field.setFixedWidth(NUMBER_WIDTH if spec.kind == "number" else FIELD_WIDTH)
+        if spec.kind == "number":
+            self.field.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.field.setPlaceholderText({"words": "a, b, c", "pairs": "prompt: query"}.get(spec.kind, ""))
+        self.field.textEdited.connect(self._edited)
+        self.box.addWidget(self.field)
+        if spec.unit:
+            self.box.addWidget(label(spec.unit, "small", parent=self))
+        self.setFocusProxy(self.field)
+
+    def show_value(self, value: Any) -> None:
+        text = as_text(value, self.spec.kind) if not isinstance(value, str) else value
+        if from_text(self.field.text(), self.spec) != value or not self.field.text():
+            self.field.setText(text)
+
+    def show_placeholder(self, text: str) -> None:
+        self.field.setPlaceholderText(text)
+
+    def show_fault(self, faulty: bool) -> None:
+        restyle(self.field, "fault", faulty)
+
+    @Slot(str)
+    def _edited(self, text: str) -> None:
+        self.edited.emit(from_text(text, self.spec))
+
+
+def editor_for(spec: FieldSpec, parent: QWidget) -> Editor:
+    if spec.kind == "switch":
+        return SwitchEditor(spec, parent)
+    if spec.kind == "choice":
+        return ChoiceEditor(spec, parent)
+    return TextEditor(spec, parent)

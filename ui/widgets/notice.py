@@ -1,0 +1,131 @@
+"""An inline notice: what happened, what to do, and perhaps a button. Never a dialog."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QToolButton, QWidget
+
+from ui import icons
+from ui.theme import current_theme
+from ui.widgets.basics import column, label, row, selectable
+
+Level = Literal["info", "good", "warning", "error"]
+
+_LOOK = {
+    "info": ("info", "accent"),
+    "good": ("check", "good"),
+    "warning": ("warning", "warning"),
+    "error": ("error", "bad"),
+}
+
+
+class NoticeBar(QFrame):
+    """`actions` are button texts; `chosen` tells which was pressed. `closed` when it was waved away."""
+
+    chosen = Signal(str)
+    closed = Signal()
+
+    def __init__(
+        self,
+        level: Level,
+        text: str,
+        remedy: str = "",
+        *,
+        actions: tuple[str, ...] = (),
+        closable: bool = True,
+        parent: QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "notice")
+        self.setProperty("level", level)
+        self.text, self.remedy = text, remedy
+        self.setAccessibleName(f"{level}: {text} {remedy}".strip())
+        layout = row(self, spacing=10)
+        layout.setContentsMargins(12, 9, 8, 9)
+        layout.addWidget(self._icon(level), 0, Qt.AlignmentFlag.AlignTop)
+        words = column(spacing=2)
+        words.addWidget(selectable(label(text, "strong" if remedy else "", parent=self, wrap=True)))
+        if remedy:
+            words.addWidget(selectable(label(remedy, "small", parent=self, wrap=True)))
+        layout.addLayout(words, 1)
+        for place, action in enumerate(actions):
+            layout.addWidget(self._action(action, primary=place == 0), 0, Qt.AlignmentFlag.AlignVCenter)
+        if closable:
+            layout.addWidget(self._close_button(), 0, Qt.AlignmentFlag.AlignVCenter)
+
+    def _icon(self, level: Level) -> QLabel:
+        name, color = _LOOK[level]
+        sign = QLabel(self)
+        sign.setPixmap(icons.pixmap(name, getattr(current_theme().tokens, color), 18))
+        return sign
+
+    def _action(self, text: str, *, primary: bool) -> QPushButton:
+        pressed = QPushButton(text, self)
+        pressed.setProperty("role", "primary" if primary else "")
+        pressed.clicked.connect(self._choose)
+        return pressed
+
+    def _close_button(self) -> QToolButton:
+        close = QToolButton(self)
+        close.setIcon(icons.icon("close", current_theme().tokens.secondary, size=14))
+        close.setAccessibleName("Dismiss")
+        close.setToolTip("Dismiss")
+        close.clicked.connect(self._close)
+        return close
+
+    @Slot()
+    def _choose(self) -> None:
+        pressed = self.sender()
+        if isinstance(pressed, QPushButton):
+            self.chosen.emit(pressed.text())
+
+    @Slot()
+    def _close(self) -> None:
+        self.closed.emit()
+        self.hide()
+        self.deleteLater()
+
+
+class NoticeStack(QWidget):
+    """Notices above one another, the newest on top, each sentence once."""
+
+    def __init__(self, parent: QWidget, most: int = 4) -> None:
+        super().__init__(parent)
+        self._most = most
+        self._layout = column(self, spacing=6)
+        self.hide()
+
+    def add(self, level: Level, text: str, remedy: str = "", *, actions: tuple[str, ...] = ()) -> NoticeBar:
+        for old in self.bars():
+            if old.text == text:
+                self._remove(old)
+        bar = NoticeBar(level, text, remedy, actions=actions, parent=self)
+        bar.closed.connect(self._hide_when_empty)
+        self._layout.insertWidget(0, bar)
+        for surplus in self.bars()[self._most :]:
+            self._remove(surplus)
+        self.show()
+        return bar
+
+    def bars(self) -> list[NoticeBar]:
+        found = [self._layout.itemAt(place).widget() for place in range(self._layout.count())]
+        return [bar for bar in found if isinstance(bar, NoticeBar)]
+
+    def clear(self) -> None:
+        for bar in self.bars():
+            self._remove(bar)
+        self.hide()
+
+    def _remove(self, bar: NoticeBar) -> None:
+        self._layout.removeWidget(bar)
+        bar.hide()
+        bar.deleteLater()
+
+    @Slot()
+    def _hide_when_empty(self) -> None:
+        bar = self.sender()
+        if isinstance(bar, NoticeBar):
+            self._layout.removeWidget(bar)
+        self.setVisible(bool(self.bars()))

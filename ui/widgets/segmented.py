@@ -1,0 +1,49 @@
+"""A row of exclusive choices, as macOS draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QFrame, QPushButton, QSizePolicy, QWidget
+
+from ui.widgets.basics import row
+
+
+class Segmented(QFrame):
+    """`choices` are (key, label); `chosen` tells the key."""
+
+    chosen = Signal(str)
+
+    def __init__(self, choices: Sequence[tuple[str, str]], parent: QWidget, name: str = "") -> None:
+        super().__init__(parent)
+        self.setProperty("role", "inset")
+        self.setAccessibleName(name)
+        self._group = QButtonGroup(self)
+        self._keys: dict[QAbstractButton, str] = {}
+        layout = row(self, spacing=2, margins=2)
+        for key, text in choices:
+            part = QPushButton(text, self)
+            part.setCheckable(True)
+            part.setProperty("role", "segment")
+            part.setAccessibleName(f"{name}: {text}" if name else text)
+            self._group.addButton(part)
+            self._keys[part] = key
+            layout.addWidget(part)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self._group.buttonClicked.connect(self._clicked)
+        self.choose(choices[0][0])
+
+    @property
+    def key(self) -> str:
+        return self._keys[self._group.checkedButton()]
+
+    def choose(self, key: str) -> None:
+        """Show a choice without telling."""
+        for part, own in self._keys.items():
+            if own == key:
+                part.setChecked(True)
+
+    @Slot(QAbstractButton)
+    def _clicked(self, part: QAbstractButton) -> None:
+        self.chosen.emit(self._keys[part])
