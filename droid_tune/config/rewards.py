@@ -23,6 +23,16 @@ class RewardConfig(Closed):
     ] = ""
 
 
+FailureShare = Annotated[
+    float,
+    setting(
+        "Stop the run at failures",
+        "The run stops when more than this share of a step's completions fail.",
+        advanced=True,
+        ge=0,
+        le=1,
+    ),
+]
 Extraction = Literal["auto", "hash", "boxed", "answer_tag", "last_number", "whole"]
 
 
@@ -220,19 +230,22 @@ class UserFileReward(RewardConfig):
     function: Annotated[
         str, setting("Function", "Its name; empty takes the only public function of the file.")
     ] = ""
+    chat_messages: Annotated[
+        bool,
+        setting(
+            "Completions as messages",
+            "Pass prompts and completions as lists of messages, as TRL does for chat data.",
+            advanced=True,
+        ),
+    ] = False
     timeout_seconds: Annotated[
-        float, setting("Time limit", "Per batch of completions.", unit="s", gt=0, le=3600)
-    ] = 30.0
-    memory_mb: Annotated[int, setting("Memory limit", "Of the child process.", unit="MB", ge=64)] = 2048
-    failure_share: Annotated[
         float,
         setting(
-            "Stop the run at failures",
-            "The run stops when more than this share of a step's completions fail.",
-            ge=0,
-            le=1,
+            "Time limit", "Per call: of one completion, or of a batch function.", unit="s", gt=0, le=3600
         ),
-    ] = 0.5
+    ] = 30.0
+    memory_mb: Annotated[int, setting("Memory limit", "Of the child process.", unit="MB", ge=64)] = 2048
+    failure_share: FailureShare = 0.5
 
 
 class ModelReward(RewardConfig):
@@ -263,6 +276,7 @@ class ModelReward(RewardConfig):
     concurrency: Annotated[
         int, setting("At once", "Requests in flight together.", advanced=True, ge=1, le=64)
     ] = 4
+    failure_share: FailureShare = 0.5
 
 
 AnyReward = Annotated[

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import selectors
 import signal
 import subprocess
@@ -71,7 +72,6 @@ class Child:
         self._prefix = tuple(prefix)
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
-        self._asked = 0
 
     def ask(self, message: Message, seconds: float) -> Message:
         """The reply to one message. Raises ChildHungError, ChildTooBigError or ChildEndedError, after killing the child."""
@@ -134,14 +134,14 @@ class Child:
         ]
 
     def _exchange(self, message: Message, seconds: float) -> Message:
-        self._asked += 1
-        request = json.dumps({**message, "id": self._asked}, default=str).encode() + b"\n"
+        number = secrets.token_hex(8)  # so that a reply cannot be written in advance
+        request = json.dumps({**message, "id": number}, default=str).encode() + b"\n"
         with contextlib.suppress(OSError):
             os.truncate(self._prints, 0)
         try:
             line = self._converse(request, seconds)
             reply: Message = json.loads(line)
-            if reply.get("id") != self._asked:
+            if reply.get("id") != number:
                 raise ChildEndedError("answered a question that was not asked")
         except (ChildError, ValueError) as error:
             last_words = self.printed()

@@ -19,6 +19,7 @@ from droid_tune.rewards.math_heuristic import math_heuristic_reward
 from droid_tune.rewards.partial_format import partial_format_reward
 from droid_tune.rewards.repetition import repetition_reward
 from droid_tune.rewards.similarity import similarity_reward
+from droid_tune.rewards.user_file import UserFile
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ MAKERS: dict[str, Callable[[Any, Surroundings], Reward]] = {
     "repetition": lambda config, _: repetition_reward(config),
     "language": lambda config, _: language_reward(config),
     "math_heuristic": lambda config, _: math_heuristic_reward(),
+    "user_file": lambda config, around: UserFile(config, around.folder),
 }
 
 

@@ -1,0 +1,121 @@
+"""A reward function of the user's own, in a child process that may hang, crash or print without harm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from droid_tune.config.rewards import UserFileReward
+from droid_tune.errors import UserError
+from droid_tune.rewards.base import Failed, Outcome, Reward, Sample
+from droid_tune.rewards.process import Child, ChildError
+
+_LOADING_SECONDS = 60.0
+
+
+class UserFile(Reward):
+    """Loads the file at once, so that its mistakes are said before the training starts.
+
+    The source is read once: an edit while the run goes on counts from the next run. Raises UserError.
+    """
+
+    def __init__(self, config: UserFileReward, folder: Path) -> None:
+        self._config = config
+        self._path = (folder / Path(config.path).expanduser()).resolve()
+        setup = {"source": read_source(self._path), "path": str(self._path), "function": config.function}
+        self._child = Child(
+            "user_file",
+            memory_mb=config.memory_mb,
+            setup=setup,
+            setup_seconds=max(config.timeout_seconds, _LOADING_SECONDS),
+        )
+        loaded = self._load()
+        self.function: str = loaded["function"]
+        self.style: str = loaded["style"]
+        self.needs = tuple(loaded["columns"])
+        self._place = f"{self._path}:{loaded['line']}"
+
+    def _load(self) -> Mapping[str, Any]:
+        try:
+            reply = self._child.start() or {}
+        except ChildError as error:
+            raise UserError(
+                f"The reward file could not be loaded: it {error}", place=str(self._path), remedy=_REMEDY
+            ) from None
+        if "error" in reply:
+            self._child.close()
+            raise UserError(f"The reward file {reply['error']}", place=reply["place"], remedy=_REMEDY)
+        return reply
+
+    def score(self, samples: Sequence[Sample]) -> list[Outcome]:
+        messages = [self._message(sample) for sample in samples]
+        if self.style == "batch":
+            return self._outcomes({"samples": messages}, len(samples))
+        outcomes: list[Outcome] = []
+        failures = 0
+        for message in messages:
+            if failures > self._config.failure_share * len(samples):
+                outcomes.append(Failed("it was not run, because too many failed before it", self._place))
+                continue
+            outcomes += self._outcomes({"sample": message}, 1)
+            failures += isinstance(outcomes[-1], Failed)
+        return outcomes
+
+    def _message(self, sample: Sample) -> dict[str, Any]:
+        prompt, completion = sample.prompt, sample.completion
+        chat = self._config.chat_messages
+        return {
+            "prompt": as_messages(sample) if chat else prompt,
+            "completion": [{"role": "assistant", "content": completion}] if chat else completion,
+            "row": dict(sample.row),
+            "length": sample.length,
+            "finish_reason": sample.finish_reason,
+        }
+
+    def _outcomes(self, request: dict[str, Any], count: int) -> list[Outcome]:
+        """`count` outcomes; where the call as a whole went wrong it did so for each of them."""
+        try:
+            reply = self._child.ask(request, self._config.timeout_seconds)
+        except ChildError as error:
+            return [Failed(f"the function `{self.function}` {error}", self._place)] * count
+        if "error" in reply:
+            return [Failed(str(reply["error"]), str(reply.get("place", self._place)))] * count
+        values: Any = reply.get("values", [reply.get("value")])
+        if not isinstance(values, list) or len(values) != count:  # pyright: ignore[reportUnknownArgumentType]
+            return [Failed(f"the child process gave {values!r} for {count} completions", self._place)] * count
+        return [as_outcome(value, self._place) for value in values]  # pyright: ignore[reportUnknownVariableType]
+
+    def printed(self) -> str:
+        """What the function printed in its last call."""
+        return self._child.printed()
+
+    def close(self) -> None:
+        self._child.close()
+
+
+_REMEDY = "mend it and try it with `droid-tune test-reward`"
+
+
+def read_source(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            "The reward file does not exist", place=str(path), remedy="give the path of a Python file"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The reward file cannot be read: {error}", place=str(path)) from None
+
+
+def as_messages(sample: Sample) -> Any:
+    """The prompt as TRL's chat form has it: the row's own messages where it has some."""
+    own = sample.row.get("prompt")
+    return own if isinstance(own, list) else [{"role": "user", "content": sample.prompt}]  # pyright: ignore[reportUnknownVariableType]
+
+
+def as_outcome(value: object, place: str) -> Outcome:
+    """The parent trusts nothing that comes out of the child."""
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    return Failed(f"the child process gave {value!r}, not a number", place)
