@@ -16,11 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from droid_tune.rewards.sandbox import Wrapper
 
 Message = dict[str, Any]
 
@@ -53,7 +54,7 @@ class ChildEndedError(ChildError):
 class Child:
     """A worker of `droid_tune.rewards.workers`, started at the first question and again after each death.
 
-    `setup` is asked first of every new process. Not for use from several threads at once.
+    `setup` is asked first of every new process; `wrapper` shuts it in further. Not for use from several threads at once.
     """
 
     def __init__(
@@ -63,13 +64,13 @@ class Child:
         memory_mb: int,
         setup: Message | None = None,
         setup_seconds: float = _START_SECONDS,
-        prefix: Sequence[str] = (),
+        wrapper: Wrapper | None = None,
     ) -> None:
         self._worker = worker
         self._memory_mb = memory_mb
         self._setup = setup
         self._setup_seconds = setup_seconds
-        self._prefix = tuple(prefix)
+        self._wrapper = wrapper
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
@@ -89,7 +90,7 @@ class Child:
         home.mkdir()
         with self._prints.open("ab") as errors:
             self._process = subprocess.Popen(
-                [*self._prefix, *self._command()],
+                [*(self._wrapper(folder) if self._wrapper else ()), *self._command()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

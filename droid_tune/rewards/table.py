@@ -11,6 +11,7 @@ from droid_tune.config.rewards import RewardConfig
 from droid_tune.errors import UserError
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Reward
+from droid_tune.rewards.code import Code
 from droid_tune.rewards.combine import RewardSet, WeighedReward
 from droid_tune.rewards.format import format_reward
 from droid_tune.rewards.language import language_reward
@@ -40,6 +41,7 @@ MAKERS: dict[str, Callable[[Any, Surroundings], Reward]] = {
     "repetition": lambda config, _: repetition_reward(config),
     "language": lambda config, _: language_reward(config),
     "math_heuristic": lambda config, _: math_heuristic_reward(),
+    "code": lambda config, _: Code(config),
     "user_file": lambda config, around: UserFile(config, around.folder),
 }
 

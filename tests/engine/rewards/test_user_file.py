@@ -308,3 +308,14 @@ def test_the_scratch_folder_goes_with_the_child(make: Make) -> None:
     assert home.is_dir()
     reward.close()
     assert not home.exists()
+
+
+def test_memory_beyond_the_limit_is_noticed_where_the_system_does_not_enforce_it(make: Make) -> None:
+    """Shared pages escape Linux's limit as all pages escape macOS's: the parent watches."""
+    reward = make(
+        "import mmap, time\ndef f(completion, row):\n    pages = mmap.mmap(-1, 200 * 2**20)\n"
+        "    pages.write(b'x' * (200 * 2**20 // 2))\n    pages.write(b'x' * (200 * 2**20 // 2))\n    time.sleep(60)\n",
+        memory_mb=180,
+        timeout_seconds=20,
+    )
+    assert failure(reward).message == "the function `f` took more than 180 MB of memory"
