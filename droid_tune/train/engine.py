@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -180,5 +181,6 @@ def release_memory() -> None:
     mx.synchronize()
     mx.clear_cache()
     clear_streams = getattr(mx, "clear_streams", None)
-    if clear_streams is not None:
+    # The main thread keeps its streams: it could not use MLX again, and they end with the process anyway.
+    if clear_streams is not None and threading.current_thread() is not threading.main_thread():
         clear_streams()
