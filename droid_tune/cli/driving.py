@@ -23,8 +23,8 @@ Emit = Callable[[Event], None]
 Training = Callable[["Control", Emit], object]
 
 
-def drive(training: Training, *, as_events: bool, stop_after: int | None) -> int:
-    """Train to the end or to a stop; returns the exit code."""
+def drive(training: Training, run_id: str, *, as_events: bool, stop_after: int | None) -> int:
+    """Train to the end or to a stop, say what can be done next; returns the exit code."""
     from droid_tune.train.control import Control
 
     control = Control()
@@ -36,7 +36,19 @@ def drive(training: Training, *, as_events: bool, stop_after: int | None) -> int
             session.apply(event)
 
         training(control, emit)
+    if session.finished is not None:
+        say(next_step(session.finished, run_id))
     return session.exit_code()
+
+
+def next_step(finished: RunFinished, run_id: str) -> str:
+    match finished.outcome:
+        case "completed":
+            return f"try it: droid-tune generate --run {run_id} --prompt '...'"
+        case "stopped":
+            return f"go on:  droid-tune resume {run_id}"
+        case "failed":
+            return f"droid-tune: {finished.why}"
 
 
 class Session:
@@ -45,7 +57,7 @@ class Session:
     def __init__(self, control: Control, stop_after: int | None) -> None:
         self._control = control
         self._steps_left = stop_after
-        self._finished: RunFinished | None = None
+        self.finished: RunFinished | None = None
 
     def apply(self, event: Event) -> None:
         match event:
@@ -54,13 +66,13 @@ class Session:
                 if self._steps_left <= 0:
                     self._control.request_stop()
             case RunFinished():
-                self._finished = event
+                self.finished = event
             case _:
                 pass
 
     def exit_code(self) -> int:
         """A stop that `--stop-after` asked for is what was wanted: done."""
-        match self._finished:
+        match self.finished:
             case RunFinished(outcome="completed"):
                 return DONE
             case RunFinished(outcome="stopped"):

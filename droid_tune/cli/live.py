@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from droid_tune.cli.output import amount, console, duration
 from droid_tune.cli.progress import Progress
 from droid_tune.events import Completion, Evaluation, Event, Notice, RunFinished, Step
-from droid_tune.metrics import describe
+from droid_tune.metrics import CATALOGUE, describe
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -64,8 +64,9 @@ def listener() -> Generator[Listener]:
     from rich.live import Live
 
     table = LiveTable(screen)
-    with Live(table, console=screen, refresh_per_second=4, transient=False, vertical_overflow="crop"):
+    with Live(table, console=screen, refresh_per_second=4, vertical_overflow="crop"):
         yield table
+    screen.print(finish_sentence(table.progress))
 
 
 class Lines:
@@ -91,7 +92,7 @@ class Lines:
                 pass
 
     def _print(self, *parts: str) -> None:
-        self._screen.print("  ".join(parts))
+        self._screen.print("  ".join(parts), soft_wrap=True)
 
 
 class LiveTable:
@@ -99,17 +100,15 @@ class LiveTable:
 
     def __init__(self, screen: Console) -> None:
         self._screen = screen
-        self._progress = Progress()
+        self.progress = Progress()
 
     def apply(self, event: Event) -> None:
-        self._progress.apply(event)
+        self.progress.apply(event)
         match event:
             case Notice():  # above the table, so that it stays
                 self._screen.print(notice_sentence(event))
             case Evaluation():
                 self._screen.print(evaluation_sentence(event))
-            case RunFinished():
-                self._screen.print(finish_sentence(self._progress))
             case _:
                 pass
 
@@ -117,7 +116,7 @@ class LiveTable:
         from rich.console import Group
         from rich.text import Text
 
-        progress = self._progress
+        progress = self.progress
         if progress.finished is not None:
             return steps_table(progress)
         parts: list[RenderableType] = [Text(headline(progress), style="bold"), bar(progress)]
@@ -133,7 +132,7 @@ def headline(progress: Progress) -> str:
     phase = progress.phase
     now = ""
     if phase is not None:
-        of = f" {phase.done}/{phase.total}" if phase.total else ""
+        of = f" {phase.done}/{phase.total}" if phase.total > 1 else ""
         now = f"{PHASES[phase.phase]}{of}"
     pace, left = progress.seconds_per_step(), progress.seconds_left()
     parts = [
@@ -148,8 +147,12 @@ def headline(progress: Progress) -> str:
 
 def bar(progress: Progress) -> RenderableType:
     from rich.progress_bar import ProgressBar
+    from rich.table import Table
 
-    return ProgressBar(total=max(1, progress.total), completed=progress.step, width=60)
+    # In a grid, because a bar alone does not end its line and the redrawing would lose count of them.
+    grid = Table.grid()
+    grid.add_row(ProgressBar(total=max(1, progress.total), completed=progress.step, width=60))
+    return grid
 
 
 def steps_table(progress: Progress) -> Table:
@@ -201,9 +204,13 @@ def shown(step: Step, name: str) -> str:
 
 
 def evaluation_sentence(event: Evaluation) -> str:
-    known = ((describe(name), value) for name, value in event.metrics.items() if value is not None)
-    values = ", ".join(f"{metric.label.lower()} {amount(value, metric.unit)}" for metric, value in known)
-    return f"After {event.step} steps, {event.rows} held-out rows: {values}"
+    """The catalogue's held-out metrics; single rewards are in the events."""
+    values = [
+        f"{describe(name).label.lower().removeprefix('held-out ')} {amount(value, describe(name).unit)}"
+        for name, value in event.metrics.items()
+        if name in CATALOGUE and value is not None
+    ]
+    return f"After {event.step} steps, {event.rows} held-out rows: {', '.join(values)}"
 
 
 def notice_sentence(notice: Notice) -> str:
@@ -211,11 +218,10 @@ def notice_sentence(notice: Notice) -> str:
 
 
 def finish_sentence(progress: Progress) -> str:
-    """How it ended, with what was gained."""
+    """How it ended, with what was gained; why a run failed is said on stderr."""
     finished = progress.finished
     if finished is None:
         return ""
     accuracy = progress.accuracy()
     gained = f"; held-out accuracy {accuracy[0]:.0%} -> {accuracy[1]:.0%}" if accuracy else ""
-    why = f": {finished.why}" if finished.why else ""
-    return f"{finished.outcome.capitalize()} after {finished.step} steps{why}{gained}"
+    return f"{finished.outcome.capitalize()} after {finished.step} steps{gained}"

@@ -21,11 +21,11 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
-def console(*, to_stderr: bool = False) -> Console:
-    """A terminal that takes text as it is: no markup, no colours by guess, no emoji codes."""
+def console() -> Console:
+    """Stdout that takes text as it is: no markup, no colours by guess, no emoji codes."""
     from rich.console import Console
 
-    return Console(stderr=to_stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    return Console(markup=False, emoji=False, highlight=False)
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:

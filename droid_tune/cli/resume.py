@@ -34,4 +34,4 @@ def run(arguments: argparse.Namespace) -> int:
     def go_on(control: Control, emit: Emit) -> object:
         return resume_training(folder, control, emit, arguments.steps)
 
-    return drive(go_on, as_events=arguments.events, stop_after=arguments.stop_after)
+    return drive(go_on, folder.name, as_events=arguments.events, stop_after=arguments.stop_after)

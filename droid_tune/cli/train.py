@@ -40,5 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     folder = create_run(config, arguments.out)
     say(f"run {folder.name} in {folder}")
     return drive(
-        partial(run_training, config, folder), as_events=arguments.events, stop_after=arguments.stop_after
+        partial(run_training, config, folder),
+        folder.name,
+        as_events=arguments.events,
+        stop_after=arguments.stop_after,
     )

@@ -14,6 +14,7 @@ from droid_tune.errors import UserError
 from droid_tune.events import Event, RunFinished, RunStarted, Step, parse_event
 from droid_tune.train.control import Control
 
+RUN = "20260101-grpo"
 Emit = Callable[[Event], None]
 
 
@@ -40,12 +41,12 @@ def steps_in(lines: str) -> list[int]:
 
 
 def test_a_completed_run_is_done_and_its_events_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert drive(training(3), as_events=True, stop_after=None) == 0
+    assert drive(training(3), RUN, as_events=True, stop_after=None) == 0
     assert steps_in(capsys.readouterr().out) == [1, 2, 3]
 
 
 def test_a_stop_that_was_asked_for_by_number_is_done(capsys: pytest.CaptureFixture[str]) -> None:
-    assert drive(training(5), as_events=True, stop_after=2) == 0
+    assert drive(training(5), RUN, as_events=True, stop_after=2) == 0
     assert steps_in(capsys.readouterr().out) == [1, 2]
 
 
@@ -57,7 +58,7 @@ def test_the_first_ctrl_c_lets_the_run_save_and_stop(
         if step == 2:
             os.kill(os.getpid(), number)
 
-    assert drive(training(5, interrupt), as_events=True, stop_after=None) == 130
+    assert drive(training(5, interrupt), RUN, as_events=True, stop_after=None) == 130
     told = capsys.readouterr()
     assert steps_in(told.out) == [1, 2]
     assert "Ctrl-C again quits at once" in told.err
@@ -72,16 +73,24 @@ def test_the_second_ctrl_c_is_the_systems_own() -> None:
             handlers.append(signal.getsignal(signal.SIGINT))
 
     before = signal.getsignal(signal.SIGINT)
-    drive(training(5, interrupt), as_events=True, stop_after=None)
+    drive(training(5, interrupt), RUN, as_events=True, stop_after=None)
     assert handlers == [signal.SIG_DFL]
     assert signal.getsignal(signal.SIGINT) == before
 
 
-def test_a_failed_run_is_told_apart() -> None:
-    def fail(_control: Control, emit: Emit) -> None:
-        emit(RunFinished(outcome="failed", step=0, why="no space left"))
+def test_a_stopped_run_names_the_command_that_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    drive(training(5), RUN, as_events=True, stop_after=2)
+    assert capsys.readouterr().err == f"go on:  droid-tune resume {RUN}\n"
 
-    assert drive(fail, as_events=False, stop_after=None) == 1
+
+def test_a_failed_run_says_why_on_stderr_and_has_a_code_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_control: Control, emit: Emit) -> None:
+        emit(RunFinished(outcome="failed", step=0, why="No space is left."))
+
+    assert drive(fail, RUN, as_events=True, stop_after=None) == 1
+    assert capsys.readouterr().err == "droid-tune: No space is left.\n"
 
 
 def test_a_mistake_found_while_starting_reaches_the_caller() -> None:
@@ -89,7 +98,7 @@ def test_a_mistake_found_while_starting_reaches_the_caller() -> None:
         raise UserError("the model folder has no weights")
 
     with pytest.raises(UserError, match="no weights"):
-        drive(refuse, as_events=False, stop_after=None)
+        drive(refuse, RUN, as_events=False, stop_after=None)
 
 
 def test_a_reader_that_leaves_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,9 +107,9 @@ def test_a_reader_that_leaves_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> 
     os.close(read_end)
     with os.fdopen(write_end, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
-        assert drive(training(50), as_events=True, stop_after=None) == 130
+        assert drive(training(50), RUN, as_events=True, stop_after=None) == 130
 
 
 def test_without_a_terminal_the_steps_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert drive(training(2), as_events=False, stop_after=None) == 0
+    assert drive(training(2), RUN, as_events=False, stop_after=None) == 0
     assert capsys.readouterr().out.split("\n")[:2] == ["step 1/2", "step 2/2"]

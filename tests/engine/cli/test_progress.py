@@ -34,7 +34,9 @@ RUN: list[Event] = [
     Step(step=1, metrics={"reward": 0.5, "kl": None, "completions/clipped_ratio": 0.125}, time=102.0),
     Step(step=2, metrics={"reward": 0.75, "kl": 0.01, "completions/clipped_ratio": 0.0}, time=104.0),
     Notice(level="warning", code="x", text="one reward\nfailed", remedy="Look at row 3."),
-    Evaluation(step=2, metrics={"eval/accuracy": 0.75}, rows=8, time=104.0),
+    Evaluation(
+        step=2, metrics={"eval/accuracy": 0.75, "eval/rewards/accuracy/mean": 0.75}, rows=8, time=104.0
+    ),
     RunFinished(outcome="stopped", step=2),
 ]
 
@@ -84,11 +86,11 @@ def test_a_pipe_gets_one_line_for_each_happening() -> None:
     for event in RUN:
         lines.apply(event)
     assert out.getvalue().splitlines() == [
-        "After 0 steps, 8 held-out rows: held-out accuracy 25%",
+        "After 0 steps, 8 held-out rows: accuracy 25%",
         "step 1/4  Reward 0.5  KL -  Cut off 12%",
         "step 2/4  Reward 0.75  KL 0.01  Cut off 0%",
         "warning: one reward failed Look at row 3.",
-        "After 2 steps, 8 held-out rows: held-out accuracy 75%",
+        "After 2 steps, 8 held-out rows: accuracy 75%",
         "Stopped after 2 steps; held-out accuracy 25% -> 75%",
     ]
 
