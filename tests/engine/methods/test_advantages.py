@@ -78,6 +78,13 @@ def test_equal_rewards_give_exactly_zero(scale: Any) -> None:
     assert found.informative.tolist() == [False, True]
 
 
+@pytest.mark.parametrize("size", [3, 5, 6, 7, 8])
+@pytest.mark.parametrize("reward", [0.1, 0.3, 0.7, 1e6 + 0.1])
+def test_no_reward_is_so_awkward_that_equals_differ(reward: float, size: int) -> None:
+    assert values([[reward]] * size, size) == [0.0] * size
+    assert values([[reward]] * size, size, scale_rewards="none") == [0.0] * size
+
+
 def test_flat_groups_are_counted_by_rows_of_the_spread_that_divides() -> None:
     rewards = [[1.0], [1.0], [0.0], [1.0]]
     assert compute_advantages(rewards, 2).metrics["frac_reward_zero_std"] == 0.5

@@ -324,10 +324,16 @@ def test_metrics_of_one_column_are_one_value_per_row() -> None:
     """TRL's convention for T == 1: a masked row counts in the metrics, though not in the loss."""
     half = np.array([[1.0], [0.0]], dtype=np.float32)
     value, gradient, metrics = loss_of(
-        LossSpec(loss_type="dapo"), [[-1.0], [-1.0]], mask=half, entropies=[[1.0], [3.0]]
+        LossSpec(loss_type="dapo"),
+        log([[2.0], [2.0]]),
+        old=[[0.0], [0.0]],
+        mask=half,
+        entropies=[[1.0], [3.0]],
     )
     assert metrics["entropy"] == pytest.approx(2.0)
-    assert value == pytest.approx(-1.0)
+    assert metrics["clip_ratio/high_mean"] == pytest.approx(1.0)
+    assert metrics["ratio/mean"] == pytest.approx(2.0)
+    assert value == pytest.approx(-1.2)
     assert gradient[1, 0] == 0.0
 
 

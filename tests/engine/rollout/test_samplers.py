@@ -134,7 +134,7 @@ def test_draws_reach_every_piece_of_a_wide_vocabulary() -> None:
     assert tokens.max() < vocabulary
 
 
-@pytest.mark.parametrize("chance", [0.0, 0.5, 1 - 2**-24])
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1 - 2**-24, 1.0])
 @pytest.mark.parametrize("alive", [[0], [130], [7, 300]])
 def test_a_removed_token_is_never_drawn(chance: float, alive: list[int]) -> None:
     logits = np.full((1, 301), -np.inf, dtype=np.float32)
