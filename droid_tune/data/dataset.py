@@ -14,7 +14,7 @@ from droid_tune.data.fingerprint import Fingerprint, change_of, fingerprint
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.issues import FileFault
 from droid_tune.data.report import SPLITS, Report, Split
-from droid_tune.data.rowfile import RowFile
+from droid_tune.data.rowfile import RowFile, json_row
 from droid_tune.data.scan import FileScan, Options
 from droid_tune.data.validate import scan_files
 from droid_tune.errors import UserError
@@ -125,14 +125,25 @@ def open_dataset(
     found = discover(Path(path))
     report, scans = scan_files(Path(path), found, options)
     if not report.usable:
+        for scan in scans:
+            scan.close()
         raise _unusable(report)
-    splits = {split: Rows([_row_file(one) for one in scans if one.file.split == split]) for split in SPLITS}
+    splits: dict[Split, Rows] = {
+        split: Rows([_row_file(one) for one in scans if one.file.split == split]) for split in SPLITS
+    }
     return Dataset(Path(path), report, splits, _fingerprints(found))
 
 
 def _row_file(scan: FileScan) -> RowFile:
     assert scan.layout is not None, "a usable file has a layout"
-    return scan.row_file or RowFile(Path(scan.file.path), scan.index, scan.layout, by_line=scan.by_line)
+    return RowFile(
+        Path(scan.file.path),
+        scan.index,
+        scan.layout,
+        by_line=scan.by_line,
+        decode=scan.decode or json_row,
+        stored_in=scan.stored_in,
+    )
 
 
 def _fingerprints(found: Found) -> list[Fingerprint]:

@@ -65,6 +65,7 @@ def check_row(value: Any, layout: Layout | None) -> Row:
             raise RowFault(
                 "schema_mismatch",
                 f"This is a row of {other.name}, but the file holds {layout.format.name}; put it into a file of its own.",
+                foreign=True,
             )
     layout.check(row)
     return row

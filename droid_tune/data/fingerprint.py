@@ -31,9 +31,11 @@ class Fingerprint:
 def fingerprint(path: Path) -> Fingerprint:
     """Read the file once and remember it. Raises `FileFault` when it cannot be read."""
     with open_regular(path) as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
     status = path.stat()
-    return Fingerprint(str(path), status.st_size, status.st_mtime_ns, digest)
+    return Fingerprint(str(path), status.st_size, status.st_mtime_ns, digest.hexdigest())
 
 
 def change_of(known: Fingerprint) -> str | None:

@@ -32,6 +32,7 @@ class RowFault(Exception):  # noqa: N818  (a finding about data, seldom raised f
         field: str | None = None,
         column: int | None = None,
         path: tuple[str | int, ...] | None = None,
+        foreign: bool = False,
     ) -> None:
         super().__init__(message)
         self.reason: RowReason = reason
@@ -39,6 +40,8 @@ class RowFault(Exception):  # noqa: N818  (a finding about data, seldom raised f
         self.field = field
         self.column = column
         self.path = path
+        #: Whether the row is a sound one of another format.
+        self.foreign = foreign
 
 
 class FileFault(Exception):  # noqa: N818
@@ -161,7 +164,7 @@ def excerpt_of(raw: bytes | str, column: int | None = None) -> str:
     )
     middle = max(0, (column or 1) - 1)
     start = max(0, middle - EXCERPT_LENGTH // 2) if middle > EXCERPT_LENGTH - 20 else 0
-    return text[start : start + EXCERPT_LENGTH].encode("utf-8", "backslashreplace").decode()
+    return text[start : start + EXCERPT_LENGTH].rstrip("\r\n").encode("utf-8", "backslashreplace").decode()
 
 
 def listed(names: Iterable[str], last: str = "and") -> str:

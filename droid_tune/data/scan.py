@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, Any
 
 from droid_tune.data.controls import first_bom, first_control
 from droid_tune.data.duplicates import repeats
@@ -15,9 +15,6 @@ from droid_tune.data.layout import detect
 from droid_tune.data.reasons import LONG_ROW_BYTES, WarningReason
 from droid_tune.data.report import FileReport
 from droid_tune.data.spill import SpillArray
-
-if TYPE_CHECKING:
-    from droid_tune.data.rowfile import RowFile
 
 
 class Stopped(Exception):  # noqa: N818
@@ -59,8 +56,9 @@ class FileScan:
         self.hashes = SpillArray()
         self.prompts = SpillArray()
         self.detected = False
-        #: Set by readers whose rows are not JSON text in the file itself.
-        self.row_file: RowFile | None = None
+        #: For readers whose rows are not JSON text in the file itself: how a stored row is read, and from where.
+        self.decode: Callable[[bytes], Row] | None = None
+        self.stored_in: IO[bytes] | None = None
         self.by_line = by_line
         self._runs = log.open_file()
         self._rows = IssueRun()
@@ -131,7 +129,7 @@ class FileScan:
         self.file.rejected += 1
         message = fault.message.replace("{place}", said_place or f"column {fault.column}")
         self._rows.append(self._issue(place, fault.reason, "error", message, fault.column, fault.field, raw))
-        if fault.reason == "schema_mismatch" and not self._mixed:
+        if fault.foreign and not self._mixed:
             self._mixed = True
             self.warn(
                 "mixed_schema",
@@ -151,6 +149,10 @@ class FileScan:
         field: str | None = None,
     ) -> None:
         self._rows.append(self._issue(place, reason, "warning", message, column, field, raw))
+
+    def say_of_file(self, reason: WarningReason, message: str, field: str | None = None) -> None:
+        """A warning about the whole file, wherever it is read by now."""
+        self.add_run().append(self._issue(None, reason, "warning", message, None, field, b""))
 
     def _issue(
         self,
@@ -195,12 +197,24 @@ class FileScan:
                 field=field,
             )
 
+    def keep_stored(self, stored: IO[bytes]) -> None:
+        """Keep a temporary file for random access, when rows will be read and it is the last form of them."""
+        if self.options.keep_index and self.stored_in is None:
+            self.stored_in = stored
+        else:
+            stored.close()
+
+    def close(self) -> None:
+        """Let go of what was kept for random access."""
+        if self.stored_in is not None:
+            self.stored_in.close()
+
     # -- the end of the file ----------------------------------------------------------------------
 
     def finish(self) -> None:
         """Warn about duplicates; an error when the file held no row."""
         if self.file.error is None and not self.file.accepted and not self.file.rejected:
-            self.file.error = FileFault("no_rows", "The file holds no row, only blank lines; add rows to it.")
+            self.file.error = FileFault("no_rows", "The file holds no row; add rows to it.")
         found = IssueRun()
         self._runs.append(found)
         word = "line" if self.by_line else "row"

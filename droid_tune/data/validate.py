@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from droid_tune.data.duplicates import shared
-from droid_tune.data.files.discover import DataFile, Found, discover
+from droid_tune.data.files.discover import BINARY_SUFFIXES, DataFile, Found, discover, suffix_of
+from droid_tune.data.files.gzipped import MAGIC, unpack
 from droid_tune.data.files.opening import open_regular, skip_mark
-from droid_tune.data.files.table import scanner_of
+from droid_tune.data.files.table import Scanner, scanner_of
 from droid_tune.data.issues import FileFault, Issue
 from droid_tune.data.layout import check_mapping
 from droid_tune.data.report import FileReport, Report
@@ -59,9 +61,7 @@ def _scan_file(one: DataFile, options: Options, report: Report) -> FileScan:
     scan = FileScan(file, options, report.issues)
     try:
         with open_regular(one.path) as stream:
-            scanner = scanner_of(one.path)
-            start = skip_mark(stream, one.path.name)
-            scanner(stream, start, os.fstat(stream.fileno()).st_size, scan)
+            scan_stream(stream, one.path, scan)
         scan.finish()
     except FileFault as fault:
         file.error = fault
@@ -70,6 +70,35 @@ def _scan_file(one: DataFile, options: Options, report: Report) -> FileScan:
             "unreadable", f"{one.path.name} cannot be read ({error.strerror}); check the disk."
         )
     return scan
+
+
+def scan_stream(stream: BinaryIO, path: Path, scan: FileScan) -> None:
+    """Scan an opened file by its type. Raises `FileFault`, `Stopped`."""
+    size = os.fstat(stream.fileno()).st_size
+    scanner = scanner_of(path)
+    magic = stream.read(4)
+    stream.seek(0)
+    if magic.startswith(MAGIC):
+        unpacked = unpack(stream, size, scan)
+        try:
+            _scan_plain(unpacked, path, scanner, scan)
+        finally:
+            scan.keep_stored(unpacked)
+        return
+    if magic.startswith(b"PK\x03\x04"):
+        raise FileFault(
+            "unsupported_file_type", f"{path.name} is a zip archive; unpack it and choose the file in it."
+        )
+    if path.name.lower().endswith(".gz") and magic:
+        raise FileFault("unsupported_file_type", f"{path.name} is no gzip archive; give it its true name.")
+    _scan_plain(stream, path, scanner, scan)
+
+
+def _scan_plain(stream: BinaryIO, path: Path, scanner: Scanner, scan: FileScan) -> None:
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    start = 0 if suffix_of(path) in BINARY_SUFFIXES and size else skip_mark(stream, path.name)
+    scanner(stream, start, size, scan)
 
 
 def _say_mixed_files(scans: list[FileScan]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from droid_tune.data.issues import FileFault
-from droid_tune.data.report import Split
+from droid_tune.data.report import SPLITS, Split
 
 #: Names of splits, as people and the Hub write them.
 SPLIT_NAMES: dict[str, Split] = {
@@ -22,6 +22,8 @@ SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
 }
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+#: Types that are no text.
+BINARY_SUFFIXES = (".parquet",)
 _SHARD = re.compile(r"[-_.]\d+([-_]of[-_]\d+)?$")
 
 
@@ -70,14 +72,19 @@ def _discover_folder(folder: Path) -> Found:
         return Found(
             (), FileFault("unreadable", f"The folder cannot be read ({error.strerror}); check its rights.")
         )
-    named = [(one, split_of(one)) for one in entries if suffix_of(one)]
-    files = [DataFile(one, split) for one, split in named if split is not None]
+    files: list[DataFile] = []
+    unused: list[Path] = []
+    for one in entries:
+        split = split_of(one)
+        if split is not None:
+            files.append(DataFile(one, split))
+        elif suffix_of(one):
+            unused.append(one)
     files += [one for entry in entries if not suffix_of(entry) for one in _split_folder(entry)]
-    unused = tuple(one for one, split in named if split is None)
-    files.sort(key=lambda one: (["train", "valid", "test"].index(one.split), one.path.name))
+    files.sort(key=lambda one: (SPLITS.index(one.split), one.path.name))
     if any(one.split == "train" for one in files):
-        return Found(tuple(files), None, unused)
-    return Found(tuple(files), _missing_train(unused), unused)
+        return Found(tuple(files), None, tuple(unused))
+    return Found(tuple(files), _missing_train(tuple(unused)), tuple(unused))
 
 
 def _split_folder(folder: Path) -> list[DataFile]:

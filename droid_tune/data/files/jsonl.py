@@ -1,13 +1,15 @@
 """JSON Lines: one object per line. Fast where a row is plain and sound, exact where it is not.
 
 A block of lines is parsed by orjson, which refuses all that strict JSON refuses but lets a repeated key pass; a count
-of quotation marks finds those (see `_strings`). Whatever is not surely right goes through `examine_line`, which is
+of quotation marks finds those (see `_no_key_repeated`). Whatever is not surely right goes through `examine_line`, which is
 slow, knows every rule and every place, and alone decides what is rejected.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import repeat
+from operator import itemgetter
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,6 +26,8 @@ from droid_tune.data.scan import FileScan
 
 #: Judges a block: the places of the lines that it cannot vouch for.
 Judge = Callable[[list[bytes], list[Any]], list[int]]
+#: Lines judged at once, a power of 8.
+PIECE = 512
 
 
 def scan_jsonl(stream: BinaryIO, start: int, size: int, scan: FileScan) -> None:
@@ -105,57 +109,59 @@ def _to_examine(raw: bytes, lines: list[bytes], rows: list[Any], layout: Layout 
 
 
 def _judge_for(layout: Layout) -> Judge:
-    """The quickest judge for a layout: for rows of exactly one or two texts, or for any row."""
+    """The quickest judge for a layout: for rows that are texts and nothing else, or for any row."""
     columns = [layout.columns(one) for one in layout.format.required]
-    texts = all(one.kind in ("text", "text_or_messages") for one in layout.format.required)
-    if texts and len(columns) == 1 and len(columns[0]) == 1:
-        return lambda lines, rows: _judge_one(lines, rows, columns[0][0], layout)
-    if texts and len(columns) == 2 and max(map(len, columns)) == 1:
-        return lambda lines, rows: _judge_two(lines, rows, columns[0][0], columns[1][0], layout)
-    return lambda lines, rows: [
-        place for place, line in enumerate(lines) if not _vouch(line, rows[place], layout)
-    ]
+    kinds = {one.kind for one in layout.format.required}
+    if kinds <= {"text", "text_or_messages"} and max(map(len, columns)) == 1:
+        getters = [itemgetter(names[0]) for names in columns]
+        return lambda lines, rows: _judge_texts(lines, rows, getters, layout)
+    return lambda lines, rows: _judge_each(lines, rows, 0, layout)
 
 
-def _judge_one(lines: list[bytes], rows: list[Any], only: str, layout: Layout) -> list[int]:
+def _judge_texts(
+    lines: list[bytes],
+    rows: list[Any],
+    getters: list[itemgetter[str]],
+    layout: Layout,
+    start: int = 0,
+    size: int = PIECE,
+) -> list[int]:
+    """Piece by piece: one of which every row is plainly right passes at once, another is cut into smaller ones."""
+    if size == 1:
+        return _judge_each(lines, rows, start, layout)
     unsure: list[int] = []
-    for place, (line, row) in enumerate(zip(lines, rows, strict=True)):
-        try:
-            # Two strings in the row and two in the bytes: no key was repeated. Only a `str` has `strip`.
-            if row[only].strip() and len(row) == 1 and b"\\" not in line and line.count(b'"') == 4:
-                continue
-        except (TypeError, KeyError, AttributeError):
-            pass
-        if not _vouch(line, row, layout):
-            unsure.append(place)
+    for first in range(0, len(lines), size):
+        some, parsed = lines[first : first + size], rows[first : first + size]
+        if not _all_plain(some, parsed, getters):
+            unsure += _judge_texts(some, parsed, getters, layout, start + first, size // 8)
     return unsure
 
 
-def _judge_two(lines: list[bytes], rows: list[Any], one: str, two: str, layout: Layout) -> list[int]:
-    unsure: list[int] = []
-    for place, (line, row) in enumerate(zip(lines, rows, strict=True)):
-        try:
-            # Four strings in the row and four in the bytes, as in `_judge_one`.
-            if (
-                row[one].strip()
-                and row[two].strip()
-                and len(row) == 2
-                and b"\\" not in line
-                and line.count(b'"') == 8
-            ):
-                continue
-        except (TypeError, KeyError, AttributeError):
-            pass
-        if not _vouch(line, row, layout):
-            unsure.append(place)
-    return unsure
+def _all_plain(lines: list[bytes], rows: list[Any], getters: list[itemgetter[str]]) -> bool:
+    """Whether every row has the texts asked for, none blank, and no other field; no key was repeated.
+
+    N texts with their keys are 2N strings, 4N quotation marks: more would be a repeated key or an escaped mark.
+    """
+    try:
+        for get in getters:
+            # `str.strip` refuses what is no text.
+            if not all(map(str.strip, map(get, rows))):
+                return False
+    except (TypeError, KeyError):
+        return False
+    marks = map(bytes.count, lines, repeat(b'"'))
+    return set(map(len, rows)) == {len(getters)} and set(marks) == {4 * len(getters)}
 
 
-def _vouch(line: bytes, row: Any, layout: Layout) -> bool:
+def _judge_each(lines: list[bytes], rows: list[Any], start: int, layout: Layout) -> list[int]:
+    return [start + i for i, line in enumerate(lines) if not vouch(line, rows[i], layout)]
+
+
+def vouch(line: bytes, row: Any, layout: Layout) -> bool:
     """Whether a row parsed by orjson is surely right: no repeated key, not too deep, every field in order."""
-    if not isinstance(row, dict) or (
-        line.count(b"[") + line.count(b"{") > MAX_DEPTH or 2 * _strings(row) != _quotation_marks(line)
-    ):
+    if not isinstance(row, dict) or line.count(b"[") + line.count(b"{") > MAX_DEPTH:
+        return False
+    if not _no_key_repeated(line, row):
         return False
     try:
         layout.check(row)
@@ -164,19 +170,21 @@ def _vouch(line: bytes, row: Any, layout: Layout) -> bool:
     return True
 
 
-def _quotation_marks(line: bytes) -> int:
-    """Quotation marks that begin or end a string; in strict JSON a backslash stands only in front of an escape."""
-    if b"\\" in line:
-        line = line.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return line.count(b'"')
+def _no_key_repeated(line: bytes, row: Row) -> bool:
+    """Whether the bytes hold as many strings as the row.
+
+    A repeated key leaves its text in the bytes without a counterpart in the row (and perhaps its value too, never the
+    other way round), so both have equally many strings exactly when no key was repeated.
+    """
+    expected = 2 * _strings(row)
+    if line.count(b'"') == expected:
+        return True
+    # In strict JSON a backslash stands only in front of an escape; what is left are the marks around strings.
+    return b"\\" in line and line.replace(b"\\\\", b"").replace(b'\\"', b"").count(b'"') == expected
 
 
 def _strings(value: Any) -> int:
-    """How many strings, keys included, a value has.
-
-    A repeated key leaves its text without a counterpart here (and perhaps its value too, never the other way round),
-    so the strings of the bytes and of the value are equally many exactly when no key was repeated.
-    """
+    """How many strings, keys included, a value has."""
     if isinstance(value, str):
         return 1
     if isinstance(value, dict):

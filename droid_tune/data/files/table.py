@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from droid_tune.data.files.delimited import scan_delimited
 from droid_tune.data.files.discover import suffix_of
+from droid_tune.data.files.json_document import scan_json_document
 from droid_tune.data.files.jsonl import scan_jsonl
+from droid_tune.data.files.parquet import scan_parquet
 from droid_tune.data.issues import FileFault
 from droid_tune.data.scan import FileScan
 
@@ -17,7 +20,14 @@ class Scanner(Protocol):
     def __call__(self, stream: BinaryIO, start: int, size: int, scan: FileScan) -> None: ...
 
 
-SCANNERS: dict[str, Scanner] = {".jsonl": scan_jsonl, ".ndjson": scan_jsonl}
+SCANNERS: dict[str, Scanner] = {
+    ".jsonl": scan_jsonl,
+    ".ndjson": scan_jsonl,
+    ".json": scan_json_document,
+    ".csv": scan_delimited,
+    ".tsv": scan_delimited,
+    ".parquet": scan_parquet,
+}
 
 
 def scanner_of(path: Path) -> Scanner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from droid_tune.data.formats.messages import check_messages, role_of
@@ -56,15 +57,19 @@ class Layout:
     mapping: Mapping[str, str] = field(default_factory=dict[str, str])
     need: Need | None = None
 
+    @cached_property
+    def _columns(self) -> dict[str, tuple[str, ...]]:
+        taken = set(self.mapping.values())
+        return {
+            one.name: (self.mapping[one.name],)
+            if one.name in self.mapping
+            else tuple(name for name in one.names if name not in taken)
+            for one in self.format.fields
+        }
+
     def columns(self, one: Field) -> tuple[str, ...]:
         """The column names a field may stand under; a mapped field stands only under the name it is mapped to."""
-        if one.name in self.mapping:
-            return (self.mapping[one.name],)
-        return tuple(name for name in one.names if name not in self._taken_columns)
-
-    @property
-    def _taken_columns(self) -> frozenset[str]:
-        return frozenset(self.mapping.values())
+        return self._columns[one.name]
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Whether every required field is there, whatever it holds."""

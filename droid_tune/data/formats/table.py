@@ -30,9 +30,7 @@ FORMATS: tuple[RowFormat, ...] = (
 FORMATS_BY_NAME = {one.name: one for one in FORMATS}
 
 #: Methods that do not sample and reward completions of their own.
-_NEEDS: dict[str, Need] = {"sft": "demonstration"} | dict.fromkeys(
-    ("dpo", "orpo", "cpo", "simpo"), "preference"
-)
+_NEEDS: dict[str, Need] = {"sft": "demonstration", "dpo": "preference", "orpo": "preference"}
 
 _SAID: dict[Need, str] = {
     "prompt": "prompts to answer",
