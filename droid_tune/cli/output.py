@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+PIPE_WIDTH = 1000
+
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout, readable by people too."""
@@ -22,10 +24,11 @@ def say(sentence: str) -> None:
 
 
 def console() -> Console:
-    """Stdout that takes text as it is: no markup, no colours by guess, no emoji codes."""
+    """Stdout that takes text as it is: no markup, no colours by guess, no emoji codes. A pipe is as wide as it gets."""
     from rich.console import Console
 
-    return Console(markup=False, emoji=False, highlight=False)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(markup=False, emoji=False, highlight=False, width=width)
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
@@ -35,7 +38,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number in right else "left", overflow="fold")
+        # The first column names the thing: it must stay whole, so that it can be copied.
+        justify = "right" if number in right else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console().print(table)
@@ -55,7 +60,7 @@ def amount(value: float | None, unit: str = "") -> str:
         case "tokens":
             return f"{value:.0f}"
         case _:
-            return f"{value:.3g}"
+            return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:

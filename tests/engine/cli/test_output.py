@@ -13,6 +13,7 @@ from droid_tune.cli.output import amount, duration
         (None, "", "-"),
         (0.123456, "", "0.123"),
         (1e-05, "", "1e-05"),
+        (2063.4, "", "2,063"),
         (0.25, "share", "25%"),
         (1_500_000_000, "bytes", "1.50 GB"),
         (70_400_000, "bytes", "70 MB"),
