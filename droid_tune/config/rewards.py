@@ -261,13 +261,24 @@ class ModelReward(RewardConfig):
         str, setting("Base URL", "An OpenAI-compatible server of yours; empty runs the judge here.")
     ] = ""
     api_key_variable: Annotated[
-        str, setting("Key variable", "The environment variable that holds the server's key.", advanced=True)
+        str,
+        setting(
+            "Key variable",
+            "The environment variable that holds the server's key; without it the macOS keychain is asked "
+            "(service Droid Tune, account: the server's name).",
+            advanced=True,
+        ),
     ] = "OPENAI_API_KEY"
     rubric: Annotated[str, setting("Rubric", "What makes a good answer, in words.")] = (
         "Rate how well the answer solves the task."
     )
     max_score: Annotated[
-        float, setting("Best score", "The judge answers with a number from 0 to this.", gt=0)
+        float,
+        setting(
+            "Best score",
+            "The judge answers with a number from 0 to this; the reward is its share, 0 to 1.",
+            gt=0,
+        ),
     ] = 10.0
     timeout_seconds: Annotated[float, setting("Time limit", "Per request.", unit="s", gt=0)] = 60.0
     retries: Annotated[

@@ -17,6 +17,7 @@ from droid_tune.rewards.format import format_reward
 from droid_tune.rewards.language import language_reward
 from droid_tune.rewards.length import length_reward
 from droid_tune.rewards.math_heuristic import math_heuristic_reward
+from droid_tune.rewards.model import model_reward
 from droid_tune.rewards.partial_format import partial_format_reward
 from droid_tune.rewards.repetition import repetition_reward
 from droid_tune.rewards.similarity import similarity_reward
@@ -42,6 +43,7 @@ MAKERS: dict[str, Callable[[Any, Surroundings], Reward]] = {
     "language": lambda config, _: language_reward(config),
     "math_heuristic": lambda config, _: math_heuristic_reward(),
     "code": lambda config, _: Code(config),
+    "model": lambda config, _: model_reward(config),
     "user_file": lambda config, around: UserFile(config, around.folder),
 }
 

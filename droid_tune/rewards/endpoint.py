@@ -1,0 +1,149 @@
+"""An OpenAI-compatible chat server: one question, one reply, with time-outs and retries."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from email.message import Message as Headers
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from droid_tune.errors import UserError
+
+KEYCHAIN_SERVICE = "Droid Tune"
+
+_LONGEST_REPLY_BYTES = 4 * 1024 * 1024
+_MOST_TOKENS = 1024
+_LONGEST_WAIT_S = 30.0
+_WORTH_ANOTHER_TRY = frozenset((408, 409, 425, 429, 500, 502, 503, 504))
+
+
+class EndpointError(Exception):
+    """The server gave no reply; the message is a clause that says why."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect could carry the key to another server."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Headers, newurl: str
+    ) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirect)
+
+
+class Endpoint:
+    """A server's chat completions. Safe to use from several threads. Raises UserError for a base URL that is none."""
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        key_variable: str = "",
+        timeout_s: float = 60.0,
+        retries: int = 2,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UserError(
+                "The judge's base URL is no web address",
+                value=base_url,
+                place="rewards",
+                remedy="write it like http://localhost:1234/v1",
+            )
+        self.host = parts.hostname
+        self._url = base_url.rstrip("/") + "/chat/completions"
+        self._model = model
+        self._key = find_key(key_variable, self.host)
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._sleep = sleep
+
+    def reply(self, question: str) -> str:
+        """What the model answers, at temperature 0. Raises EndpointError after the last try."""
+        failure = ""
+        for tries_left in range(self._retries, -1, -1):
+            try:
+                return text_of(self._post(question))
+            except urllib.error.HTTPError as error:
+                failure, wait = described(error), wait_asked_for(error.headers)
+                if error.code not in _WORTH_ANOTHER_TRY:
+                    break
+            except (TimeoutError, urllib.error.URLError, http.client.HTTPException, OSError) as error:
+                failure, wait = (
+                    f"did not answer ({getattr(error, 'reason', error) or type(error).__name__})",
+                    None,
+                )
+            if tries_left:
+                backoff = 0.5 * 2 ** (self._retries - tries_left)
+                self._sleep(min(_LONGEST_WAIT_S, backoff if wait is None else wait))
+        raise EndpointError(f"{self.host} {failure}")
+
+    def _post(self, question: str) -> bytes:
+        body = {
+            "model": self._model,
+            "messages": [{"role": "user", "content": question}],
+            "temperature": 0,
+            "max_tokens": _MOST_TOKENS,
+        }
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        request = urllib.request.Request(self._url, json.dumps(body).encode(), headers, method="POST")
+        with _opener.open(request, timeout=self._timeout_s) as response:
+            return response.read(_LONGEST_REPLY_BYTES)
+
+
+def text_of(body: bytes) -> str:
+    """The message in a chat completion. Raises EndpointError for anything else."""
+    try:
+        content: Any = json.loads(body)["choices"][0]["message"]["content"]
+    except (ValueError, LookupError, TypeError):
+        raise EndpointError("answered with something that is no chat completion") from None
+    if not isinstance(content, str):
+        raise EndpointError("answered without a text")
+    return content
+
+
+def described(error: urllib.error.HTTPError) -> str:
+    """`answered 401 Unauthorized: invalid key`."""
+    with error:
+        said = error.read(2000).decode(errors="replace")
+    try:
+        said = json.loads(said)["error"]["message"]
+    except (ValueError, LookupError, TypeError):
+        said = ""
+    detail = f": {' '.join(str(said).split())[:200]}" if said else ""
+    return f"answered {error.code} {error.reason}{detail}"
+
+
+def wait_asked_for(headers: Mapping[str, str] | Headers) -> float | None:
+    """Seconds of a `Retry-After` header; a date in it is not read."""
+    try:
+        return max(0.0, float(headers.get("Retry-After") or ""))
+    except ValueError:
+        return None
+
+
+def find_key(variable: str, host: str) -> str:
+    """From the environment, else from the macOS keychain (service `Droid Tune`, account = host), else none."""
+    key = os.environ.get(variable, "") if variable else ""
+    if key or sys.platform != "darwin":
+        return key.strip()
+    command = ["/usr/bin/security", "find-generic-password", "-s", KEYCHAIN_SERVICE, "-a", host, "-w"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""
