@@ -1,0 +1,1 @@
+"""Assembles and checks the application bundle. Its command lines are `packaging/build-app` and `packaging/check-app`."""
