@@ -38,25 +38,33 @@ def run_training(config: RunConfig, run_dir: Path, control: Control, emit: Emit)
 
 
 def resume_training(
-    run_dir: Path, control: Control, emit: Emit, total_steps: int | None = None
+    run_dir: Path, control: Control, emit: Emit, further_steps: int | None = None
 ) -> RunFinished:
-    """Go on exactly where the run's newest good checkpoint stands, up to `total_steps` in all, if given."""
+    """Go on exactly where the run's newest good checkpoint stands: to its planned end, or `further_steps` on.
+
+    Further steps may go past the planned end, which then moves; a schedule that falls is stretched to it.
+    """
     try:
         config = read_config(run_dir)
     except UserError as error:
         finished = RunFinished(outcome="failed", step=0, why=str(error))
         emit(finished)
         return finished
-    if total_steps is not None:
-        training = config.training.model_copy(update={"iterations": total_steps})
-        config = config.model_copy(update={"training": training})
-    return Engine(config, run_dir, control, emit).train()
+    return Engine(config, run_dir, control, emit, further_steps).train()
 
 
 class Engine:
     """One call of the door: lock, log, run, tidy up."""
 
-    def __init__(self, config: RunConfig, run_dir: Path, control: Control, emit: Emit) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        run_dir: Path,
+        control: Control,
+        emit: Emit,
+        further_steps: int | None = None,
+    ) -> None:
+        self.further_steps = further_steps
         self.config, self.paths, self.control = config, RunPaths(run_dir), control
         self._listener = emit
         self._log: EventLog | None = None

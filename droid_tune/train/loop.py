@@ -64,6 +64,7 @@ class Loop:
     reference: Reference
     store: CheckpointStore
     total_steps: int
+    until: int  # where this session ends: the planned end, or before it
     on_progress: Callable[[int, dict[str, float | None]], None]
     fixed_state: State  # what the checkpoints keep of the run itself: data fingerprint, ...
     step: int = 0
@@ -80,11 +81,13 @@ class Loop:
         try:
             if self.step == 0 and self.session.config.evaluation.at_start:
                 self.evaluate()
-            while self.step < self.total_steps:
+            while self.step < self.until:
                 self.session.control.checkpoint()
                 self.advance()
                 self.evaluate_if_due()
                 self.save_if_due()
+            if self.step < self.total_steps:
+                raise Stopped
             self.evaluate()
         except Stopped:
             self.save()

@@ -15,8 +15,7 @@ from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_dataset
 from droid_tune.errors import UserError
 from droid_tune.events import Event, MemoryFacts, Plan, RunStarted
-from droid_tune.model.adapter_files import adapter_config_in, load_adapter, save_adapter
-from droid_tune.model.loading import load_policy
+from droid_tune.model.adapter_files import save_adapter
 from droid_tune.model.plan import Plan as MemoryPlan
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import Reference
@@ -30,8 +29,8 @@ from droid_tune.train.loop import Loop
 from droid_tune.train.optimizer import build_optimizer
 from droid_tune.train.policy_gradient import PolicyGradient
 from droid_tune.train.rows import Chosen, RowReader
-from droid_tune.train.runs import find_run
 from droid_tune.train.session import Session
+from droid_tune.train.start import starting_policy
 from droid_tune.train.supervised import Supervised
 
 if TYPE_CHECKING:
@@ -47,20 +46,21 @@ def execute(engine: Engine) -> str:
     store = CheckpointStore(engine.paths.checkpoints, config.checkpoint.keep)
     checkpoint = _newest(store, engine)
     engine.step = 0 if checkpoint is None else checkpoint.step
+    engine.total_steps, until = _steps(engine, checkpoint)
     engine.write_status("running")
     dataset = open_dataset(
         data_path(config), config.method.type, config.data.mapping, should_stop=control.stop_requested
     )
     engine.data_state = _data_state(dataset, checkpoint, engine)
     control.checkpoint()
-    policy = starting_policy(config)
+    policy = starting_policy(config, engine.paths.folder)
     control.checkpoint()
     rewards = build_rewards(
         () if config.is_sft else config.rewards, max_completion_length=config.sampling.max_completion_length
     )
     with rewards:
         session = build_session(config, policy, dataset, rewards, control, engine.emit)
-        loop = build_loop(session, store, engine)
+        loop = build_loop(session, store, engine, until)
         if checkpoint is not None:
             loop.restore(checkpoint)
         _announce(session, engine, loop.step)
@@ -73,19 +73,15 @@ def data_path(config: RunConfig) -> Path:
     return sample_data_dir() if config.data.path == "sample" else Path(config.data.path).expanduser()
 
 
-def starting_policy(config: RunConfig) -> Policy:
-    """The model with the adapter it starts from: a fresh one, or that of an earlier run."""
-    model, start = config.model, config.model.start_from
-    seed = config.training.seed
-    if not start:
-        return load_policy(model.path, config.adapter, revision=model.revision, seed=seed)
-    folder = Path(start).expanduser()
-    folder = folder if (folder / "adapter_config.json").exists() else find_run(start)
-    adapter = adapter_config_in(folder)
-    adapter = adapter.model_copy(update={"dropout": config.adapter.dropout})
-    policy = load_policy(model.path, adapter, revision=model.revision, seed=seed)
-    load_adapter(policy, folder)
-    return policy
+def _steps(engine: Engine, checkpoint: Checkpoint | None) -> tuple[int, int]:
+    """The planned end, and where this session ends."""
+    planned = engine.config.training.iterations
+    if checkpoint is not None:
+        planned = max(planned, int(checkpoint.state["total_steps"]))
+    if engine.further_steps is None:
+        return planned, planned
+    until = engine.step + engine.further_steps
+    return max(planned, until), until
 
 
 def build_session(
@@ -122,7 +118,7 @@ def memory_plan(config: RunConfig, policy: Policy) -> MemoryPlan:
     return MemoryPlan()
 
 
-def build_loop(session: Session, store: CheckpointStore, engine: Engine) -> Loop:
+def build_loop(session: Session, store: CheckpointStore, engine: Engine, until: int) -> Loop:
     """The loop with its optimizer and reference, at step 0."""
     config = session.config
     method = config.method
@@ -141,7 +137,8 @@ def build_loop(session: Session, store: CheckpointStore, engine: Engine) -> Loop
         optimizer=build_optimizer(config.optimizer),
         reference=reference,
         store=store,
-        total_steps=config.training.iterations,
+        total_steps=engine.total_steps,
+        until=until,
         on_progress=engine.progressed,
         on_saved=engine.saved,
         fixed_state={"data": engine.data_state},
@@ -192,7 +189,7 @@ def _announce(session: Session, engine: Engine, step: int) -> None:
     engine.emit(
         RunStarted(
             config=config.model_dump(mode="json"),
-            total_steps=config.training.iterations,
+            total_steps=engine.total_steps,
             start_step=step,
             device=str(device.get("device_name") or mx.default_device()),
             memory=MemoryFacts(

@@ -33,7 +33,7 @@ class Supervised:
         """The gradient of `gradient_accumulation_steps` batches of rows."""
         session, watch = self.session, Stopwatch()
         training = session.config.training
-        lessons = [self._take(training.batch_size) for _ in range(training.gradient_accumulation_steps)]
+        lessons = [self._take() for _ in range(training.gradient_accumulation_steps)]
         tokens = float(sum(lesson.learnt for batch in lessons for lesson in batch))
         accumulator = Accumulator()
         sums: list[dict[str, Any]] = []
@@ -49,8 +49,8 @@ class Supervised:
         }
         return Gathered(accumulator.gradients, accumulator.loss, metrics, watch.seconds)
 
-    def _take(self, rows: int) -> list[Lesson]:
-        batch = self.session.batches.take(rows)
+    def _take(self) -> list[Lesson]:
+        batch = self.session.batches.take()
         return [
             self.session.reader.lesson(self.session.train.number(i), row)
             for i, row in zip(batch.indices, batch.rows, strict=True)
