@@ -127,8 +127,11 @@ def normalize_then_sum(
     normal = (centred / (spread + eps)).reshape(scores.shape)
     summed = np.where(np.isnan(totals), np.nan, np.nansum(normal * weights, axis=1))[None]  # (1, N)
     whole = np.broadcast_to(sample_std(summed, axis=1), summed.shape)
-    values = np.where(whole <= ZERO_SPREAD, 0.0, summed - sample_mean(summed, axis=1)) / (whole + eps)
-    return values[0], whole[0]
+    centred = summed - sample_mean(summed, axis=1)
+    centred = np.where(
+        np.abs(centred) <= ZERO_SPREAD, 0.0, centred
+    )  # so that a flat group stays at exactly 0
+    return (centred / (whole + eps))[0], whole[0]
 
 
 def sample_mean(values: Floats, axis: int) -> Floats:

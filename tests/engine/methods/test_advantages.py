@@ -50,6 +50,13 @@ def test_gdpo_lets_each_function_count_whatever_its_size() -> None:
     assert each[3] == pytest.approx(-each[0])
 
 
+def test_a_flat_group_stays_at_exactly_zero_under_gdpo() -> None:
+    rewards = [[0.1, 0.7], [0.3, 0.2], [0.9, 0.4], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
+    found = compute_advantages(rewards, 3, aggregation="normalize_then_sum")
+    assert found.values[3:].tolist() == [0, 0, 0]
+    assert found.informative.tolist() == [True, False]
+
+
 def test_a_function_that_does_not_apply_is_left_out_of_the_sum() -> None:
     assert values([[1, None], [0, 0.5]], 2, scale_rewards="none") == [0.25, -0.25]
 
