@@ -15,6 +15,10 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models.cache import make_prompt_cache
 
+from droid_tune.model.compare import close
+from droid_tune.model.layers import passes_layer_by_layer
+from droid_tune.model.prefix import shares_prompt_exactly
+
 #: where mlx-lm's models keep the stack that turns tokens into hidden states
 BODY_PATHS = (
     ("model",),
@@ -34,6 +38,7 @@ class Architecture:
     #: one cache per layer, by class name, as the model makes them
     cache_kinds: tuple[str, ...]
     shares_prompts: bool
+    layer_wise: bool = False
     why_not: str = ""
 
     @property
@@ -87,16 +92,17 @@ def head_of(model: nn.Module, body_path: Sequence[str]) -> Callable[[mx.array], 
 
 def inspect(model: nn.Module) -> Architecture:
     """Find and prove the shortcuts of a loaded model (two forward passes over eight tokens)."""
-    from droid_tune.model.prefix import shares_prompt_exactly  # noqa: PLC0415  (uses this module)
-
     kinds = tuple(type(cache).__name__ for cache in make_prompt_cache(model))
     tokens = mx.array([[3, 5, 7, 4, 2, 6, 8, 1]], dtype=mx.int32)
     expected = model(tokens).astype(mx.float32)
     body_path = next((path for path in BODY_PATHS if _splits_at(model, path, tokens, expected)), None)
     if body_path is None:
-        return Architecture(None, kinds, False, "the output head of this architecture cannot be taken apart")
-    shares, why_not = shares_prompt_exactly(model, body_path, tokens)
-    return Architecture(body_path, kinds, shares, why_not)
+        return Architecture(
+            None, kinds, False, why_not="the output head of this architecture cannot be taken apart"
+        )
+    body = find(model, body_path)
+    shares, why_not = shares_prompt_exactly(model, body, tokens)
+    return Architecture(body_path, kinds, shares, passes_layer_by_layer(model, body, tokens), why_not)
 
 
 def _splits_at(model: nn.Module, path: Sequence[str], tokens: mx.array, expected: mx.array) -> bool:
@@ -107,14 +113,3 @@ def _splits_at(model: nn.Module, path: Sequence[str], tokens: mx.array, expected
         return close(head_of(model, path)(hidden), expected)
     except (AttributeError, KeyError, TypeError, ValueError, IndexError):
         return False
-
-
-def close(found: mx.array, expected: mx.array) -> bool:
-    """Whether two results agree as well as their number format can."""
-    if found.shape != expected.shape:
-        return False
-    tolerance = 2e-4 if found.dtype == mx.float32 else 6e-2
-    wide, reference = found.astype(mx.float32), expected.astype(mx.float32)
-    error = mx.abs(wide - reference).max().item()
-    spread = (mx.abs(reference).max() + 1e-6).item()
-    return bool(error <= tolerance * spread)

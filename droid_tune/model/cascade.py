@@ -67,7 +67,11 @@ def in_slots(rows: mx.array, slots: int) -> mx.array:
 @contextmanager
 def shared_attention(model: nn.Module) -> Generator[None]:
     """Inside, `model`'s attention accepts `Shared` keys from its caches; everything else is mlx-lm's own."""
-    modules = [module for module in _modules_of(model) if getattr(module, NAME, None) is base.scaled_dot_product_attention]
+    modules = [
+        module
+        for module in _modules_of(model)
+        if getattr(module, NAME, None) is base.scaled_dot_product_attention
+    ]
     for module in modules:
         setattr(module, NAME, _dispatch)
     try:
@@ -117,7 +121,10 @@ class GroupCache:
         """Append one token per row."""
         keys, values = in_slots(keys, self.layout.slots), in_slots(values, self.layout.slots)
         if self.keys is None or self.values is None or self.used == self.keys.shape[3]:
-            self.keys, self.values = _grown(self.keys, keys, self.block), _grown(self.values, values, self.block)
+            self.keys, self.values = (
+                _grown(self.keys, keys, self.block),
+                _grown(self.values, values, self.block),
+            )
         end = self.used + 1
         self.keys[..., self.used : end, :] = keys
         self.values[..., self.used : end, :] = values
@@ -149,7 +156,11 @@ class GroupCache:
 
     @property
     def state(self) -> list[mx.array]:
-        return [self.prefix_keys, self.prefix_values, *(own for own in (self.keys, self.values) if own is not None)]
+        return [
+            self.prefix_keys,
+            self.prefix_values,
+            *(own for own in (self.keys, self.values) if own is not None),
+        ]
 
 
 class Layout:

@@ -16,7 +16,7 @@ import numpy as np
 from droid_tune.model.architecture import Architecture, body_of, head_of
 from droid_tune.model.head import Head
 from droid_tune.model.prefix import Leaves, caches_with, empty_caches, read_leaves
-from droid_tune.model.rows import MicroBatch, ScoringRows
+from droid_tune.model.rows import ScoringRows
 
 
 class PromptPass:
@@ -25,14 +25,14 @@ class PromptPass:
     def __init__(self, model: nn.Module, architecture: Architecture, prompt: Sequence[int]) -> None:
         self._model = model
         self._body = body_of(model, architecture)
-        self._tokens = mx.array([list(prompt)], dtype=mx.int32)
+        self.tokens = mx.array([list(prompt)], dtype=mx.int32)
         self._layout: list[list[bool]] = []
 
     def __call__(self) -> list[mx.array]:
         caches = empty_caches(self._model)
-        hidden = self._body(self._tokens, cache=caches)
+        hidden = self._body(self.tokens, cache=caches)
         leaves = read_leaves(caches)
-        self._layout = [[leaf is not None for leaf in layer] for layer in leaves]
+        self.remember(leaves)
         return [hidden[:, -1:], *(leaf for layer in leaves for leaf in layer if leaf is not None)]
 
     def completions(self, flat: Sequence[mx.array], tokens: mx.array) -> mx.array:
@@ -41,11 +41,16 @@ class PromptPass:
         first = mx.broadcast_to(flat[0], (rows, 1, flat[0].shape[-1]))
         if length == 1:
             return first
-        caches = caches_with(self._model, self._unflat(flat[1:]), rows)
+        caches = caches_with(self._model, self.unflat(flat[1:]), rows)
         rest = self._body(tokens[:, :-1], cache=caches)
         return mx.concatenate([first, rest], axis=1)
 
-    def _unflat(self, flat: Sequence[mx.array]) -> Leaves:
+    def remember(self, leaves: Leaves) -> None:
+        """Where the leaves of this model are present: what `unflat` needs."""
+        self._layout = [[leaf is not None for leaf in layer] for layer in leaves]
+
+    def unflat(self, flat: Sequence[mx.array]) -> Leaves:
+        """The leaves (without the hidden state before them), layer by layer."""
         remaining = iter(flat)
         return [[next(remaining) if present else None for present in layer] for layer in self._layout]
 
@@ -65,7 +70,7 @@ class WholeRows:
     def hidden(self, model: nn.Module, architecture: Architecture) -> mx.array:
         """States (M, D), or logits (M, V) where the head cannot be taken apart."""
         whole = body_of(model, architecture)(self.tokens) if architecture.splits_head else model(self.tokens)
-        return whole.reshape(-1, whole.shape[-1])[mx.array(self.states)]
+        return whole.reshape(-1, whole.shape[-1])[mx.array(self.states)]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def whole_rows(rows: ScoringRows, per_batch: int) -> Iterator[WholeRows]:
@@ -99,6 +104,3 @@ def _assembled(rows: ScoringRows, chosen: np.ndarray, prompts: np.ndarray, ends:
 def head_for(model: nn.Module, architecture: Architecture) -> Head:
     """Hidden states to logits; nothing to do where the body gives logits already."""
     return head_of(model, architecture.body_path) if architecture.body_path else lambda logits: logits
-
-
-__all__ = ["MicroBatch", "PromptPass", "WholeRows", "head_for", "whole_rows"]

@@ -12,8 +12,10 @@ class Plan:
     decode_rows: int = 32
     train_rows: int = 8
     head_tokens: int = 256
-    #: keep activations between the forward and the backward pass (faster) or run the forward again (smaller)
+    #: keep a micro-batch's activations between forward and backward (faster), or run the forward again (smaller)
     hold: bool = True
+    #: the same for the prompt, whose backward pass comes after all of its group's micro-batches
+    hold_prompt: bool = False
     #: back-propagate one layer at a time: least memory
     layer_wise: bool = False
     #: run prompt and completion apart, the prompt once per group

@@ -8,13 +8,15 @@ and mask it, which gives the same numbers as a rotating cache.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models.base import create_causal_mask
 from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, RotatingKVCache, make_prompt_cache
+
+from droid_tune.model.compare import close
 
 #: the arrays of one layer's cache: [keys, values], or the states of a recurrent layer
 Leaves = list[list[mx.array | None]]
@@ -118,11 +120,10 @@ def _repeated(leaf: mx.array, rows: int) -> mx.array:
     return leaf if leaf.shape[0] == rows else mx.broadcast_to(leaf, (rows, *leaf.shape[1:]))
 
 
-def shares_prompt_exactly(model: nn.Module, body_path: Sequence[str], tokens: mx.array) -> tuple[bool, str]:
+def shares_prompt_exactly(
+    model: nn.Module, body: Callable[..., mx.array], tokens: mx.array
+) -> tuple[bool, str]:
     """Whether prompt and completion apart give what one forward pass gives; else the reason, in words."""
-    from droid_tune.model.architecture import close, find  # noqa: PLC0415  (which uses this module)
-
-    body = find(model, body_path)
     cut = tokens.shape[1] // 2
     try:
         caches = empty_caches(model)
@@ -137,14 +138,3 @@ def shares_prompt_exactly(model: nn.Module, body_path: Sequence[str], tokens: mx
     if close(mx.concatenate([first, second[1:]], axis=1), expected):
         return True, ""
     return False, "a shared prompt changes its numbers"
-
-
-__all__ = [
-    "Leaves",
-    "PrefixCache",
-    "UnsharableCacheError",
-    "caches_with",
-    "empty_caches",
-    "read_leaves",
-    "shares_prompt_exactly",
-]

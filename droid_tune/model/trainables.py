@@ -18,6 +18,7 @@ class Trainables:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
+        self.layers_prefix = layers_prefix(model)
         pairs = tree_flatten(model.trainable_parameters())
         self.names: list[str] = [name for name, _ in pairs]
         self.arrays: list[mx.array] = [array for _, array in pairs]
@@ -47,4 +48,13 @@ class Trainables:
 
     def outside_layers(self) -> list[int]:
         """Indices of what may act outside the layers: embeddings, final norm, head."""
-        return [index for index, name in enumerate(self.names) if ".layers." not in f".{name}"]
+        return [index for index, name in enumerate(self.names) if not name.startswith(self.layers_prefix)]
+
+
+def layers_prefix(model: nn.Module) -> str:
+    """What the names of the layers' parameters begin with, such as `model.layers.`."""
+    first: Any = model.layers[0]  # pyright: ignore[reportIndexIssue]
+    for name, module in model.named_modules():
+        if module is first:
+            return name.rpartition(".")[0] + "."
+    raise ValueError("the model's layers are not among its modules")

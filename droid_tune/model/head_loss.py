@@ -1,0 +1,115 @@
+"""The loss of a micro-batch and its derivative by the hidden states, with the head outside the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import numpy.typing as npt
+
+from droid_tune.model.head import TokenScores, score_tokens, token_entropies, token_logprobs
+from droid_tune.model.passes import head_for
+from droid_tune.model.policy import Policy
+from droid_tune.model.trainables import Trainables
+
+Indices = npt.NDArray[np.int64]
+#: (row_index (n,), logprobs (n, T), entropies (n, T) or None) -> (scalar, sums to report); additive over rows
+Loss = Callable[[Indices, mx.array, mx.array | None], tuple[mx.array, dict[str, mx.array]]]
+
+
+class HeadLoss:
+    """Evaluates `loss` micro-batch by micro-batch; `total` and `reports` add up."""
+
+    def __init__(
+        self, policy: Policy, length: int, loss: Loss, temperature: float, chunk: int, with_entropy: bool
+    ) -> None:
+        self._length, self._loss, self._temperature = length, loss, temperature
+        self._chunk, self._with_entropy = chunk, with_entropy
+        self._head = head_for(policy.model, policy.architecture)
+        self.trainables = Trainables(policy.model)
+        self._parts = self.trainables.outside_layers() if policy.architecture.splits_head else []
+        self.total = 0.0
+        self.reports: list[dict[str, Any]] = []
+
+    def slope(
+        self,
+        hidden: mx.array,
+        targets: mx.array,
+        row_index: Indices,
+        flat: Indices,
+        gradients: list[mx.array],
+    ) -> mx.array:
+        """d loss / d hidden (M, D), float32, for the M scored tokens of rows `row_index` at flat positions in (n, T).
+
+        What is trained in the head itself gets its gradient added to `gradients`.
+        """
+        found = score_tokens(
+            self._head,
+            hidden,
+            targets,
+            temperature=self._temperature,
+            chunk=self._chunk,
+            with_entropy=self._with_entropy,
+            with_slopes=True,
+        )
+        by_logprob, by_entropy = self._differentiate(found, row_index, mx.array(flat))
+        if self._parts:
+            self._add_head(hidden, targets, by_logprob, by_entropy, gradients)
+        return _chained(found.logprob_slopes, by_logprob) + _chained(found.entropy_slopes, by_entropy)
+
+    def _differentiate(
+        self, found: TokenScores, row_index: Indices, flat: mx.array
+    ) -> tuple[mx.array, mx.array | None]:
+        """The derivative of the loss by each scored token's log-probability and entropy (M,)."""
+        rows, length = len(row_index), self._length
+
+        def spread(values: mx.array) -> mx.array:
+            return mx.zeros(rows * length).at[flat].add(values).reshape(rows, length)
+
+        def of_tokens(values: list[mx.array]) -> tuple[mx.array, dict[str, mx.array]]:
+            return self._loss(row_index, values[0], values[1] if self._with_entropy else None)
+
+        inputs = [spread(values) for values in (found.logprobs, found.entropies) if values is not None]
+        (value, report), slopes = mx.value_and_grad(of_tokens)(inputs)
+        mx.eval(value, report, slopes)
+        self.total += float(value.item())
+        self.reports.append(report)
+        picked = [slope.reshape(-1)[flat] for slope in slopes]
+        return picked[0], picked[1] if self._with_entropy else None
+
+    def _add_head(
+        self,
+        hidden: mx.array,
+        targets: mx.array,
+        by_logprob: mx.array,
+        by_entropy: mx.array | None,
+        gradients: list[mx.array],
+    ) -> None:
+        """Once more through the head in chunks, now by its own weights."""
+        trainables, indices = self.trainables, self._parts
+
+        def weighted(parts: list[mx.array], span: slice) -> mx.array:
+            arrays = list(trainables.arrays)
+            for index, part in zip(indices, parts, strict=True):
+                arrays[index] = part
+            logits = trainables.call(arrays, lambda: self._head(hidden[span]))
+            total = (token_logprobs(logits, targets[span], self._temperature) * by_logprob[span]).sum()
+            if by_entropy is not None:
+                total = total + (token_entropies(logits, self._temperature) * by_entropy[span]).sum()
+            return total
+
+        for start in range(0, hidden.shape[0], self._chunk):
+            parts = [trainables.arrays[index] for index in indices]
+            slopes = mx.grad(weighted)(parts, slice(start, start + self._chunk))
+            for index, slope in zip(indices, slopes, strict=True):
+                gradients[index] = gradients[index] + slope
+            mx.eval([gradients[index] for index in indices])
+
+
+def _chained(slopes: mx.array | None, outer: mx.array | None) -> mx.array | float:
+    """Each token's derivative (M, D) times the loss's by that token (M,); nothing where there is none."""
+    if slopes is None or outer is None:
+        return 0.0
+    return slopes.astype(mx.float32) * outer[:, None]
