@@ -24,6 +24,8 @@ COMMANDS = {
     "validate": "droid_tune.cli.validate",
     "methods": "droid_tune.cli.methods",
     "generate": "droid_tune.cli.generate",
+    "export": "droid_tune.cli.export",
+    "test-reward": "droid_tune.cli.test_reward",
 }
 
 

@@ -13,6 +13,8 @@ from droid_tune.config import build
 from droid_tune.events import Event, RunFinished, RunStarted, Step, parse_event
 
 SMALL = ("iterations=4", "batch_size=1", "group_size=2", "max_completion_length=4", "evaluation.rows=0")
+ADAPTER = {"adapters.safetensors", "adapter_config.json"}
+MODEL = {"model.safetensors", "config.json", "tokenizer.json"}
 
 
 @pytest.fixture
@@ -61,6 +63,22 @@ def test_a_run_stops_goes_on_and_answers(train: list[str], capsys: pytest.Captur
     assert (run["state"], run["resumable"]) == ("completed", False)
     assert main(["generate", "--run", str(run["id"]), "--prompt", "1 + 1?", "--max-tokens", "4"]) == 0
     assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize(("fuse", "files"), [(False, ADAPTER), (True, MODEL)])
+def test_a_stopped_run_can_be_taken_away(
+    fuse: bool, files: set[str], train: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*train, "--stop-after", "1"]) == 0
+    (run,) = listed(capsys)
+    out = tmp_path / "result"
+    words = ["export", str(run["id"]), "--out", str(out), *(["--fuse"] if fuse else [])]
+    assert main(words) == 0
+    assert files <= {path.name for path in out.iterdir()}
+    assert capsys.readouterr().out == f"{out}\n"
+
+    assert main(words) == 1
+    assert "is not empty" in capsys.readouterr().err
 
 
 def test_a_dry_run_prints_a_config_that_reads_back_and_makes_no_run(
