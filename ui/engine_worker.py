@@ -7,14 +7,19 @@ is first imported inside the engine's thread. `EngineDoor` is what the window kn
 from __future__ import annotations
 
 import logging
+import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from queue import Queue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QObject, QThread, Signal
 
 from droid_tune.config import RunConfig
+from droid_tune.config.sampling import SamplingConfig
 from droid_tune.errors import UserError
 from droid_tune.events import Event
 
@@ -34,15 +39,31 @@ class Steering(Protocol):
     def resume(self) -> None: ...
 
 
+class Answerer(Protocol):
+    """`droid_tune.train.playground.Playground`, as far as the window asks."""
+
+    def reply(
+        self,
+        prompt: str,
+        sampling: SamplingConfig,
+        *,
+        with_adapter: bool = True,
+        on_text: Callable[[str], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Any: ...
+
+
 class EngineDoor(Protocol):
     """What the window asks of the engine. `train` and `resume` block: they are called in the engine's thread."""
 
     def control(self) -> Steering: ...
     def create(self, config: RunConfig) -> Path: ...
     def train(self, config: RunConfig, folder: Path, control: Any, emit: Emit) -> object: ...
-    def resume(self, folder: Path, control: Any, emit: Emit, total_steps: int | None) -> object: ...
+    def resume(self, folder: Path, control: Any, emit: Emit) -> object: ...
     def runs(self) -> list[RunSummary]: ...
     def rename(self, folder: Path, name: str) -> None: ...
+    def playground(self, folder: Path) -> Answerer: ...
+    def release(self) -> None: ...
 
 
 class Engine:
@@ -63,10 +84,10 @@ class Engine:
 
         return run_training(config, folder, control, emit)
 
-    def resume(self, folder: Path, control: Any, emit: Emit, total_steps: int | None) -> object:
+    def resume(self, folder: Path, control: Any, emit: Emit) -> object:
         from droid_tune.train.engine import resume_training
 
-        return resume_training(folder, control, emit, total_steps=total_steps)
+        return resume_training(folder, control, emit)
 
     def runs(self) -> list[RunSummary]:
         from droid_tune.train.runs import list_runs
@@ -82,6 +103,18 @@ class Engine:
 
         renamed = read_config(folder).model_copy(update={"name": name})
         write_text(RunPaths(folder).config, dump_yaml(renamed))
+
+    def playground(self, folder: Path) -> Answerer:
+        """What a run has learnt, to ask. Call it in the thread that asks."""
+        from droid_tune.train.playground import Playground
+
+        return Playground.of_run(folder)
+
+    def release(self) -> None:
+        """Give the memory of this thread's models back."""
+        from droid_tune.train.engine import release_memory
+
+        release_memory()
 
 
 class EngineThread(QThread):
@@ -103,3 +136,73 @@ class EngineThread(QThread):
         except BaseException as error:  # a thread that dies silently would leave the window waiting
             log.error("the engine failed\n%s", traceback.format_exc())
             self.failed.emit(f"The engine met an unexpected error: {type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the playground asks: a run, a prompt, and how to sample."""
+
+    run: Path
+    prompt: str
+    temperature: float
+    max_tokens: int
+
+
+class PlaygroundThread(QThread):
+    """Keeps the model of one run and answers one question after another: as it was, then as it is."""
+
+    piece = Signal(str, str)  # side, the next piece of text
+    replied = Signal(str, str)  # side, the whole answer
+    failed = Signal(str)
+    answered = Signal()  # a question is done, well or not
+
+    def __init__(self, engine: EngineDoor, parent: QObject) -> None:
+        super().__init__(parent)
+        self.setObjectName("playground")
+        self._engine = engine
+        self._questions: Queue[Question | None] = Queue()
+        self._closing = threading.Event()
+
+    def ask(self, question: Question) -> None:
+        self._questions.put(question)
+
+    def close(self) -> None:
+        """End within a token or so."""
+        self._closing.set()
+        self._questions.put(None)
+
+    def run(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:  # loading a library may fail as well
+            log.error("the playground failed\n%s", traceback.format_exc())
+            self.failed.emit(f"The playground ended: {type(error).__name__}: {error}")
+
+    def _serve(self) -> None:
+        held: tuple[Path, Answerer] | None = None
+        while (question := self._questions.get()) is not None:
+            try:
+                if held is None or held[0] != question.run:
+                    held = None  # lets go of one model before it loads another
+                    held = (question.run, self._engine.playground(question.run))
+                self._answer(held[1], question)
+            except UserError as error:
+                self.failed.emit(str(error))
+            except Exception as error:
+                log.error("the playground failed\n%s", traceback.format_exc())
+                self.failed.emit(f"The model could not answer: {type(error).__name__}: {error}")
+            self.answered.emit()
+        held = None
+        self._engine.release()
+
+    def _answer(self, model: Answerer, question: Question) -> None:
+        sampling = SamplingConfig(temperature=question.temperature, max_completion_length=question.max_tokens)
+        for side, trained in (("base", False), ("trained", True)):
+            said = model.reply(
+                question.prompt,
+                sampling,
+                with_adapter=trained,
+                on_text=partial(self.piece.emit, side),
+                should_stop=self._closing.is_set,
+            )
+            self.replied.emit(side, said.text)

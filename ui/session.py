@@ -74,17 +74,13 @@ class Session(QObject):
         self.settings.remember_model(config.model.path)
         self._begin(folder, RunState(), partial(self.engine.train, config, folder))
 
-    def resume(self, folder: Path, total_steps: int | None = None) -> None:
+    def resume(self, folder: Path) -> None:
         """Go on with a run on disk: its curve so far first, then the engine."""
         if self.training:
             raise UserError("A run is training already; stop it first.")
         state = RunState().apply_all(_events_of(folder))
         state.mark_interrupted()
-
-        def work(control: Steering, emit: Emit) -> object:
-            return self.engine.resume(folder, control, emit, total_steps)
-
-        self._begin(folder, state, work)
+        self._begin(folder, state, partial(self.engine.resume, folder))
 
     def stop(self) -> None:
         """Ask the engine to save and end; said at once, done when it can."""

@@ -22,3 +22,6 @@ class Pane(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.refresh()
+
+    def shut(self) -> None:
+        """The window closes: let go of threads and files."""

@@ -54,7 +54,6 @@ ELSEWHERE = frozenset({"path"})
 class SetupPane(Pane):
     """Every change goes to the draft at once; faults stand next to their fields; Train is below."""
 
-    train_wanted = Signal()
     data_wanted = Signal()
 
     def __init__(self, session: Session, parent: QWidget) -> None:
@@ -81,7 +80,6 @@ class SetupPane(Pane):
         self._later.setInterval(VALIDATE_AFTER_MS)
         self._later.timeout.connect(self._validate)
         session.draft_changed.connect(self._show_draft)
-        session.life_changed.connect(self._show_readiness)
         self._show_draft()
 
     # --- sections -----------------------------------------------------------------------------------------------
@@ -192,9 +190,6 @@ class SetupPane(Pane):
         self._show_fault_button = button("Show", parent=foot, help="Go to the setting that needs attention")
         self._show_fault_button.clicked.connect(self._go_to_fault)
         bar.addWidget(self._show_fault_button)
-        self._train = button("Train", "primary", parent=foot, icon="train")
-        self._train.clicked.connect(self.train_wanted)
-        bar.addWidget(self._train)
         return foot
 
     # --- drawing ------------------------------------------------------------------------------------------------
@@ -279,7 +274,6 @@ class SetupPane(Pane):
             self._summary.setText(self._run_in_words())
         restyle(self._summary, "role", "fault" if count else "small")
         self._show_fault_button.setVisible(bool(count))
-        self._train.setEnabled(not count and not self.session.training)
 
     def _run_in_words(self) -> str:
         try:

@@ -131,6 +131,10 @@ class Chart(QFrame):
         self._axis.unit = describe(lines[0].metric).unit if lines else ""
         self._rebuild()
 
+    def show_title(self, title: str) -> None:
+        self._title.setText(title)
+        self.spec = ChartSpec(title, self.spec.lines, self.spec.help, self.spec.empty)
+
     def show_series(self, series: Mapping[str, Series], smoothing: float) -> None:
         """Draw what has changed."""
         mark = (

@@ -1,0 +1,519 @@
+"""The window: a sidebar of panes, a unified toolbar with the run's progress, menus, banners, drops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl, Slot
+from PySide6.QtGui import QAction, QCloseEvent, QDesktopServices, QKeySequence, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QStackedWidget, QToolBar, QWidget
+
+from droid_tune.errors import UserError
+from droid_tune.paths import runs_dir
+from ui import icons, phrases
+from ui.drops import DropCatcher, DropZone, is_model_folder, meant_data
+from ui.menus import Command, add_menu
+from ui.panes.pane import Pane
+from ui.platform_manners import Wakefulness, show_badge
+from ui.session import Session
+from ui.settings import save_settings
+from ui.theme import current_theme
+from ui.widgets.activity import Activity
+from ui.widgets.basics import button, column, label, row
+from ui.widgets.notice import Level, NoticeBar, NoticeStack
+from ui.widgets.sidebar import Sidebar
+
+#: how often the visible pane looks whether something changed
+BEAT_MS = 100
+PANES = (
+    ("data", "Data"),
+    ("setup", "Setup"),
+    ("monitor", "Monitor"),
+    ("rollouts", "Rollouts"),
+    ("runs", "Runs"),
+    ("playground", "Playground"),
+    ("settings", "Settings"),
+)
+STOP_AND_SAVE, KEEP_TRAINING = "Stop and Save", "Keep Training"
+
+
+class MainWindow(QMainWindow):
+    """Shows the session. Panes are made when they are first looked at."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._panes: dict[str, Pane] = {}
+        self._seen: tuple[object, ...] = ()
+        self._closing = False
+        self._close_question: NoticeBar | None = None
+        self._offered: set[str] = set()
+        self._wakefulness = Wakefulness()
+        self.setWindowTitle("Droid Tune")
+        self.setWindowIcon(icons.app_icon())
+        self.setMinimumSize(860, 560)
+        self.resize(1180, 780)
+        self.setUnifiedTitleAndToolBarOnMac(True)
+        self.setAcceptDrops(True)
+        self._make_toolbar()
+        self._make_body()
+        self._make_menus()
+        self._zone = DropZone(self)
+        self._catcher = DropCatcher(self._zone, self)
+        self._catcher.dropped.connect(self._dropped)
+        session.life_changed.connect(self._life_changed)
+        session.told.connect(self._tell)
+        session.runs_changed.connect(self._offer_resume)
+        current_theme().changed.connect(self._tint)
+        self._restore()
+        self._life_changed()
+        self._beat = QTimer(self)
+        self._beat.setInterval(BEAT_MS)
+        self._beat.timeout.connect(self._on_beat)
+        self._beat.start()
+
+    # --- parts --------------------------------------------------------------------------------------------------
+
+    def _make_toolbar(self) -> None:
+        bar = QToolBar("Toolbar", self)
+        bar.setObjectName("toolbar")
+        bar.setMovable(False)
+        bar.setFloatable(False)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        inside = QWidget(bar)
+        layout = row(inside, spacing=10)
+        self._title = label("", "title", parent=inside)
+        self._title.setMinimumWidth(150)
+        self._activity = Activity(inside)
+        self._activity.clicked.connect(self._to_monitor)
+        self._pause = button("Pause", parent=inside, icon="pause")
+        self._pause.clicked.connect(self.session.toggle_pause)
+        self._stop = button("Stop", parent=inside, icon="stop", help="Save and stop; the run can go on later")
+        self._stop.clicked.connect(self.session.stop)
+        self._train = button("Train", "primary", parent=inside, icon="train")
+        self._train.clicked.connect(self.train)
+        layout.addWidget(self._title)
+        layout.addStretch(1)
+        layout.addWidget(self._activity, 4)
+        layout.addStretch(1)
+        for pressed in (self._pause, self._stop, self._train):
+            layout.addWidget(pressed)
+        bar.addWidget(inside)
+        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, bar)
+
+    def _make_body(self) -> None:
+        body = QWidget(self)
+        sides = row(body, spacing=0)
+        self._sidebar = Sidebar(PANES, body)
+        self._sidebar.chosen.connect(self.show_pane)
+        sides.addWidget(self._sidebar)
+        main = QWidget(body)
+        stack = column(main, spacing=0)
+        self._banner_box = QWidget(main)
+        banner_layout = column(self._banner_box)
+        banner_layout.setContentsMargins(20, 12, 20, 0)
+        self._banners = NoticeStack(self._banner_box)
+        banner_layout.addWidget(self._banners)
+        stack.addWidget(self._banner_box)
+        self._pages = QStackedWidget(main)
+        stack.addWidget(self._pages, 1)
+        sides.addWidget(main, 1)
+        self.setCentralWidget(body)
+
+    def _make_menus(self) -> None:
+        role = QAction.MenuRole
+        standard = QKeySequence.StandardKey
+        self._actions: dict[str, QAction] = {}
+        menu, made = add_menu(
+            self,
+            "File",
+            [
+                Command("open", "Open Folder…", self._open_folder, standard.Open),
+                Command("sample", "Use Sample Data", self._use_sample),
+                None,
+                Command("runs", "Show Runs Folder", self._show_runs_folder),
+                None,
+                Command("close", "Close Window", self.close, standard.Close),
+                Command("quit", "Quit Droid Tune", self.close, standard.Quit, role.QuitRole),
+            ],
+        )
+        self._recent = menu.addMenu("Open Recent")
+        menu.insertMenu(made["sample"], self._recent)
+        self._recent.aboutToShow.connect(self._fill_recent)
+        self._actions |= made
+        self._make_edit_menu()
+        _, made = add_menu(
+            self,
+            "Run",
+            [
+                Command("train", "Train", self.train, "Ctrl+R"),
+                Command("pause", "Pause", self.session.toggle_pause, "Ctrl+Shift+P"),
+                Command("stop", "Stop and Save", self.session.stop, "Ctrl+."),
+                None,
+                Command("resume", "Resume Last Run", self.resume_last, "Ctrl+Shift+R"),
+            ],
+        )
+        self._actions |= made
+        panes = [
+            Command(key, title, partial(self.show_pane, key), f"Ctrl+{number}")
+            for number, (key, title) in enumerate(PANES[:-1], start=1)
+        ]
+        settings = Command("settings", "Settings…", self._to_settings, "Ctrl+,", role.PreferencesRole)
+        add_menu(self, "View", [*panes, None, settings])
+        window = [
+            Command("minimise", "Minimize", self.showMinimized, "Ctrl+M"),
+            Command("zoom", "Zoom", self._zoom),
+        ]
+        add_menu(self, "Window", [*window])
+        about = Command("about", "About Droid Tune", self._to_settings, role=role.AboutRole)
+        add_menu(self, "Help", [about])
+
+    def _make_edit_menu(self) -> None:
+        """Text fields answer the keys themselves; the menu shows that they do."""
+        standard = QKeySequence.StandardKey
+        commands: list[Command | None] = [
+            Command(name, text, partial(self._edit, name), key)
+            for name, text, key in (
+                ("cut", "Cut", standard.Cut),
+                ("copy", "Copy", standard.Copy),
+                ("paste", "Paste", standard.Paste),
+                ("selectAll", "Select All", standard.SelectAll),
+            )
+        ]
+        add_menu(self, "Edit", commands)
+
+    def _restore(self) -> None:
+        settings = self.session.settings
+        raw = settings.geometry_bytes()
+        if raw:
+            self.restoreGeometry(QByteArray(raw))
+        known = [key for key, _ in PANES]
+        self.show_pane(settings.pane if settings.pane in known else "setup")
+
+    # --- panes --------------------------------------------------------------------------------------------------
+
+    def pane(self, key: str) -> Pane:
+        """The pane, made on first use: plots and tables take a moment that the first paint should not wait for."""
+        if key not in self._panes:
+            made = make_pane(key, self.session, self._pages)
+            self._panes[key] = made
+            self._pages.addWidget(made)
+            self._connect_pane(made)
+        return self._panes[key]
+
+    @Slot(str)
+    def show_pane(self, key: str) -> None:
+        self._pages.setCurrentWidget(self.pane(key))
+        self._sidebar.choose(key)
+        self._title.setText(dict(PANES)[key])
+        self.session.settings.pane = key
+
+    def current_key(self) -> str:
+        return self.session.settings.pane
+
+    def _connect_pane(self, made: Pane) -> None:
+        """Wishes of a pane that another one fulfils."""
+        for name, slot in self._wishes().items():
+            signal = getattr(made, name, None)
+            if signal is not None:
+                signal.connect(slot)
+
+    def _wishes(self) -> dict[str, Callable[..., object]]:
+        return {
+            "setup_wanted": self._to_setup,
+            "data_wanted": self._to_data,
+            "monitor_wanted": self._to_monitor,
+            "playground_wanted": self._to_playground,
+        }
+
+    # --- what a person asks for ---------------------------------------------------------------------------------
+
+    @Slot()
+    def train(self) -> None:
+        """Start the run of the Setup pane, or say what keeps it from starting."""
+        if self.session.training:
+            return
+        try:
+            self.session.train(self.session.draft.config())
+        except UserError as error:
+            self._tell("error", str(error), "")
+            self.show_pane("setup")
+            return
+        self._save()
+        self.show_pane("monitor")
+
+    @Slot()
+    def resume_last(self) -> None:
+        run = next((run for run in self.session.runs if run.resumable), None)
+        if run is None:
+            self._tell(
+                "info", "There is no run to go on with.", "Stopped and interrupted runs can be resumed."
+            )
+            return
+        self.resume(run.folder)
+
+    def resume(self, folder: Path) -> None:
+        try:
+            self.session.resume(folder)
+        except UserError as error:
+            self._tell("error", str(error), "")
+            return
+        self.show_pane("monitor")
+
+    def open_data(self, path: Path) -> None:
+        """Take a folder or file as the data, and show what is in it."""
+        self.session.set_data(str(path))
+        self.show_pane("data")
+
+    @Slot(str)
+    def open_path(self, path: str) -> None:
+        """A file that the Finder or the Dock asks for while the window is open."""
+        self._dropped([Path(path)])
+
+    @Slot(list)
+    def _dropped(self, paths: list[Path]) -> None:
+        self.raise_()
+        self.activateWindow()
+        if len(paths) == 1 and is_model_folder(paths[0]):
+            self.session.draft.set_model(str(paths[0]))
+            self.session.draft_changed.emit()
+            self.show_pane("setup")
+            return
+        meant = meant_data(paths)
+        if meant is None:
+            said = f"{phrases.count(len(paths), 'thing')} were dropped that do not belong together."
+            self._tell("warning", said, "Drop one folder, one file, or several files of one folder.")
+            return
+        self.open_data(meant)
+
+    @Slot()
+    def _open_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(
+            self, "Choose a folder with training data", str(Path.home())
+        )
+        if folder:
+            self.open_data(Path(folder))
+
+    @Slot()
+    def _use_sample(self) -> None:
+        self.session.set_data("sample")
+        self.show_pane("data")
+
+    @Slot()
+    def _fill_recent(self) -> None:
+        self._recent.clear()
+        for path in self.session.settings.recent_data:
+            action = self._recent.addAction(path)
+            action.triggered.connect(partial(self.open_data, Path(path)))
+        if not self.session.settings.recent_data:
+            self._recent.addAction("Nothing yet").setEnabled(False)
+
+    @Slot()
+    def _show_runs_folder(self) -> None:
+        runs_dir().mkdir(parents=True, exist_ok=True)
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(runs_dir())))
+
+    @Slot()
+    def _to_setup(self) -> None:
+        self.show_pane("setup")
+
+    @Slot()
+    def _to_data(self) -> None:
+        self.show_pane("data")
+
+    @Slot()
+    def _to_monitor(self) -> None:
+        if self.session.training:
+            self.session.show_live()
+        self.show_pane("monitor")
+
+    @Slot()
+    def _to_settings(self) -> None:
+        self.show_pane("settings")
+
+    @Slot(str)
+    def _to_playground(self, folder: str) -> None:
+        self.show_pane("playground")
+        chooser = getattr(self.pane("playground"), "choose_run", None)
+        if chooser is not None:
+            chooser(folder)
+
+    @Slot()
+    def _zoom(self) -> None:
+        if self.isMaximized():
+            self.showNormal()
+        else:
+            self.showMaximized()
+
+    def _edit(self, name: str) -> None:
+        handler = getattr(self.focusWidget(), name, None)
+        if handler is not None:
+            handler()
+
+    # --- what happens -------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _on_beat(self) -> None:
+        session = self.session
+        live = session.live.revision if session.live is not None else -1
+        mark = (id(session.shown), session.shown.revision, live, session.stopping, session.training)
+        if mark == self._seen:
+            return
+        self._seen = mark
+        self._activity.show_run(session.live, stopping=session.stopping)
+        if session.live is not None and session.training:
+            show_badge(round(100 * session.live.fraction))
+        current = self._pages.currentWidget()
+        if isinstance(current, Pane) and self.isVisible() and not self.isMinimized():
+            current.refresh()
+
+    @Slot()
+    def _life_changed(self) -> None:
+        session = self.session
+        training = session.training
+        self._train.setVisible(not training)
+        self._stop.setVisible(training)
+        self._pause.setVisible(training)
+        self._stop.setEnabled(not session.stopping)
+        self._pause.setEnabled(not session.stopping)
+        self._pause.setText("Continue" if session.paused else "Pause")
+        self._actions["train"].setEnabled(not training)
+        self._actions["stop"].setEnabled(training and not session.stopping)
+        self._actions["pause"].setEnabled(training and not session.stopping)
+        self._actions["pause"].setText("Continue" if session.paused else "Pause")
+        self._actions["resume"].setEnabled(not training)
+        self._wakefulness.keep(training and session.settings.keep_awake)
+        self._activity.show_run(session.live, stopping=session.stopping)
+        self.setWindowModified(training)
+        self._seen = ()
+        if not training:
+            show_badge(None)
+            if self._closing:
+                self.close()
+
+    @Slot(str, str, str)
+    def _tell(self, level: Level, text: str, remedy: str) -> None:
+        self._banners.add(level, text, remedy)
+
+    @Slot()
+    def _offer_resume(self) -> None:
+        """A run that a crash ended is offered once, inline."""
+        for run in self.session.interrupted():
+            if run.id in self._offered or self.session.training:
+                continue
+            self._offered.add(run.id)
+            saved = f"It was saved last at step {run.step:,} of {run.total_steps:,}."
+            bar = self._banners.add(
+                "warning", f"“{phrases.literal(run.name)}” was interrupted.", saved, actions=("Resume",)
+            )
+            bar.chosen.connect(partial(self._accept_resume, run.folder))
+            bar.closed.connect(partial(self._dismiss_run, run.id))
+            return
+
+    def _accept_resume(self, folder: Path, action: str) -> None:
+        self._banners.clear()
+        self.resume(folder)
+
+    def _dismiss_run(self, run_id: str) -> None:
+        self.session.settings.dismissed_runs.append(run_id)
+
+    @Slot()
+    def _tint(self) -> None:
+        tokens = current_theme().tokens
+        for pressed, name, color in (
+            (self._pause, "pause", tokens.text),
+            (self._stop, "stop", tokens.text),
+            (self._train, "train", tokens.on_accent),
+        ):
+            pressed.setIcon(icons.icon(name, color, disabled=tokens.tertiary, size=16))
+
+    # --- Qt's own -----------------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.windowHandle().installEventFilter(self._catcher)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._zone.isVisible():
+            self._zone.cover()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self.session.training:
+            event.ignore()
+            self._ask_to_close()
+            return
+        self._beat.stop()
+        self._wakefulness.keep(False)
+        for pane in self._panes.values():
+            pane.shut()
+        self._save()
+        event.accept()
+
+    def _ask_to_close(self) -> None:
+        if self.session.stopping or self._close_question is not None:
+            return
+        asked = self._banners.add(
+            "warning",
+            "A run is training.",
+            "Stop and save: the window closes as soon as the run is saved, and it can go on later.",
+            actions=(STOP_AND_SAVE, KEEP_TRAINING),
+        )
+        self._close_question = asked
+        asked.chosen.connect(self._answer_close)
+        asked.closed.connect(self._forget_question)
+
+    @Slot(str)
+    def _answer_close(self, action: str) -> None:
+        self._forget_question()
+        self._banners.clear()
+        if action == STOP_AND_SAVE:
+            self._closing = True
+            self.session.stop()
+            if not self.session.training:
+                self.close()
+
+    @Slot()
+    def _forget_question(self) -> None:
+        self._close_question = None
+
+    def _save(self) -> None:
+        settings = self.session.settings
+        settings.keep_geometry(bytes(self.saveGeometry().data()))
+        self.session.keep_draft()
+        save_settings(settings)
+
+
+def make_pane(key: str, session: Session, parent: QWidget) -> Pane:
+    """A pane by its key. Imported here: plots and tables load libraries that the first paint does not need."""
+    match key:
+        case "data":
+            from ui.panes.data import DataPane
+
+            return DataPane(session, parent)
+        case "setup":
+            from ui.panes.setup import SetupPane
+
+            return SetupPane(session, parent)
+        case "monitor":
+            from ui.panes.monitor import MonitorPane
+
+            return MonitorPane(session, parent)
+        case "rollouts":
+            from ui.panes.rollouts import RolloutsPane
+
+            return RolloutsPane(session, parent)
+        case "runs":
+            from ui.panes.runs import RunsPane
+
+            return RunsPane(session, parent)
+        case "playground":
+            from ui.panes.playground import PlaygroundPane
+
+            return PlaygroundPane(session, parent)
+        case _:
+            from ui.panes.settings import SettingsPane
+
+            return SettingsPane(session, parent)

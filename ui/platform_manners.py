@@ -1,0 +1,51 @@
+"""What a Mac expects of an application that works for hours. Each is harmless elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+from PySide6.QtGui import QGuiApplication
+
+log = logging.getLogger(__name__)
+
+
+class Wakefulness:
+    """Holds off idle system sleep while something trains (`caffeinate -i`); the display may sleep."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def keep(self, wanted: bool) -> None:
+        if wanted and self._child is None:
+            self._begin()
+        elif not wanted and self._child is not None:
+            self._child.terminate()
+            self._child.wait(timeout=5)
+            self._child = None
+
+    def _begin(self) -> None:
+        command = shutil.which("caffeinate")
+        if sys.platform != "darwin" or command is None:
+            return
+        try:
+            # -w: it also ends when we do, however we end.
+            self._child = subprocess.Popen([command, "-i", "-w", str(os.getpid())])
+        except OSError as error:
+            log.warning("the computer may fall asleep while training: %s", error)
+
+
+def show_badge(percent: int | None) -> None:
+    """The progress on the Dock icon; None takes it away."""
+    application: Any = QGuiApplication.instance()
+    if sys.platform == "darwin" and application is not None:
+        application.setBadgeNumber(percent or 0)
+
+
+def prepare_environment() -> None:
+    """Before MLX is imported: long GPU kernels must not be taken for hangs."""
+    os.environ.setdefault("AGX_RELAX_CDM_CTXSTORE_TIMEOUT", "1")
