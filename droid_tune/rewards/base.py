@@ -63,6 +63,10 @@ class Reward:
         """One outcome per sample, in order."""
         raise NotImplementedError
 
+    def printed(self) -> str:
+        """What the reward's code printed in its last call."""
+        return ""
+
     def close(self) -> None:
         """Free what the reward holds (child processes, models). It may be called twice."""
 

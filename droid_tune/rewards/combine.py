@@ -122,6 +122,10 @@ class RewardSet:
                 on_progress(done, len(self._rewards))
         return combined(outcomes, dict(zip(self.names, self.weights, strict=True)))
 
+    def printed(self) -> dict[str, str]:
+        """What each reward's code printed in its last call, where it printed anything."""
+        return {one.name: said for one in self._rewards if (said := one.reward.printed())}
+
     def check_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Refuse data to which a reward can never apply. Raises UserError naming the reward and the column."""
         seen = {column for row in rows for column, value in row.items() if value not in (None, "")}

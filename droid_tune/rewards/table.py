@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +49,32 @@ MAKERS: dict[str, Callable[[Any, Surroundings], Reward]] = {
 
 
 def build_rewards(
-    configs: Sequence[RewardConfig], *, max_completion_length: int, folder: Path | None = None
+    configs: Sequence[RewardConfig],
+    *,
+    max_completion_length: int,
+    folder: Path | None = None,
+    tolerant: bool = False,
 ) -> RewardSet:
     """The rewards of a run, ready to score. Relative paths start from `folder` (the working folder).
 
+    `tolerant` shows every failure instead of stopping at too many: for a trial.
     Raises UserError naming the reward where one cannot be made (a file that does not load, code not allowed to run).
     """
     surroundings = Surroundings(max_completion_length, folder or Path.cwd())
     made: list[WeighedReward] = []
     try:
-        for config in configs:
+        for config in map(forgiving, configs) if tolerant else configs:
             made.append(weighed(config, surroundings, taken={one.name for one in made}))
-    except UserError:
+    except BaseException:
         RewardSet(made).close()
         raise
-    return RewardSet(made)
+    return RewardSet([replace(one, failure_share=1.0) for one in made] if tolerant else made)
+
+
+def forgiving(config: RewardConfig) -> RewardConfig:
+    """The same reward, never giving up early."""
+    has_share = "failure_share" in type(config).model_fields
+    return config.model_copy(update={"failure_share": 1.0}) if has_share else config
 
 
 def weighed(config: RewardConfig, surroundings: Surroundings, taken: set[str]) -> WeighedReward:

@@ -1,0 +1,37 @@
+"""A reward of your own for Droid Tune. Copy this file, change it, and choose it under Rewards > Your Python file.
+
+Try it before you train (nothing is trained, it takes a second):
+
+    droid-tune test-reward my_reward.py --data my_data/
+
+How it works: for each prompt the model writes several completions. This function is called once for each of them
+and says how good it is. Completions that got more than the others of their group become likelier, the others less
+likely. So what counts is that better answers get MORE than worse ones; the size of the numbers hardly matters. If all
+get the same, the model learns nothing.
+
+The function gets
+
+    completion   what the model wrote, as text
+    row          the row of your data as a dictionary: row["prompt"], row["answer"] and every other column
+
+It may also ask for `prompt`, `length` (in tokens) and `finish_reason` ("stop", or "length" where it was cut off):
+just name them as arguments. It gives back a number, or None where it has nothing to say about this row (the completion
+is then judged by your other rewards alone). An exception is not a 0: the completion is left out and the mistake is shown
+with its line.
+
+The file runs in a process of its own with a time and a memory limit. You may import what is installed beside Droid Tune
+(numpy, for example) and modules in the same folder. What you `print` is shown by `test-reward`. A function that takes
+whole batches, as for TRL, works as well: `def reward(prompts, completions, **columns)` gives a list of numbers.
+"""
+
+import re
+
+
+def reward(completion, row):
+    """1 for the right number at the end, and a tenth for saying it in a whole sentence."""
+    numbers = re.findall(r"-?\d+(?:\.\d+)?", completion)
+    if not numbers:
+        return 0.0
+    is_right = float(numbers[-1]) == float(row["answer"])
+    is_sentence = completion.strip().endswith(".")
+    return 1.0 * is_right + 0.1 * is_sentence
