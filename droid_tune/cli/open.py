@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
-from droid_tune.errors import UsageError
+from droid_tune.errors import UsageError, UserError
 
 HELP = "open the application (with that data folder dropped in)"
 
@@ -19,9 +21,19 @@ def run(arguments: argparse.Namespace) -> int:
     folder: Path | None = arguments.folder
     if folder is not None and not folder.exists():
         raise UsageError(f"there is no command and no folder `{folder}`", remedy=suggestion(str(folder)))
+    if not has_display():
+        raise UserError(
+            "there is no display to open the window on", remedy="`droid-tune train` trains in the terminal"
+        )
     from ui.app import main
 
     return main(folder)
+
+
+def has_display() -> bool:
+    """Linux without a display: Qt would end the process with a message of its own."""
+    named = (os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+    return sys.platform != "linux" or any(named)
 
 
 def suggestion(word: str) -> str:

@@ -68,6 +68,16 @@ def test_each_kind_of_end_has_its_exit_code(
     assert main(["methods"]) == code
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a display")
+def test_without_a_display_the_terminal_is_offered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    assert main([]) == 1
+    assert "`droid-tune train` trains in the terminal" in capsys.readouterr().err
+
+
 def test_a_bug_is_not_hidden_behind_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_words: list[str]) -> int:
         raise ZeroDivisionError
