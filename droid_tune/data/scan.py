@@ -15,10 +15,7 @@ from droid_tune.data.layout import detect
 from droid_tune.data.reasons import LONG_ROW_BYTES, WarningReason
 from droid_tune.data.report import FileReport
 from droid_tune.data.spill import SpillArray
-
-
-class Stopped(Exception):  # noqa: N818
-    """The caller asked to stop; nothing was changed."""
+from droid_tune.errors import Stopped
 
 
 @dataclass(frozen=True)
@@ -118,8 +115,9 @@ class FileScan:
         """What is compared between train and valid: the prompt's text, whatever the answer."""
         if not self.options.keep_prompts or self.layout is None:
             return 0
-        fields = self.layout.normalise(row)
-        return hash(repr(fields.get("prompt") or fields.get("text")))
+        column = self.layout.prompt_column
+        prompt = row[column] if column is not None else self.layout.normalise(row)["prompt"]
+        return hash(prompt if isinstance(prompt, str) else repr(prompt))
 
     def blank(self, count: int = 1) -> None:
         self.file.blank += count

@@ -41,6 +41,8 @@ class RowFormat:
     needs: frozenset[Need]
     normalise: Callable[[Row], Row]
     example: Row = field(default_factory=dict[str, Any])
+    #: The field that is the prompt as it stands, where one is.
+    prompt_field: str | None = None
     #: Whether a row must hold an answer of the assistant's (unless the method only needs prompts).
     needs_assistant: bool = False
 
@@ -70,6 +72,12 @@ class Layout:
     def columns(self, one: Field) -> tuple[str, ...]:
         """The column names a field may stand under; a mapped field stands only under the name it is mapped to."""
         return self._columns[one.name]
+
+    @property
+    def prompt_column(self) -> str | None:
+        """The column that holds the whole prompt, where one does."""
+        name = self.format.prompt_field
+        return None if name is None else self.mapping.get(name, name)
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Whether every required field is there, whatever it holds."""

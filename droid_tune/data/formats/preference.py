@@ -22,6 +22,7 @@ PREFERENCE = RowFormat(
     fields=(Field("prompt", "text_or_messages"), *_SIDES, Field("system", required=False)),
     needs=frozenset({"preference", "prompt"}),
     normalise=_normalise,
+    prompt_field="prompt",
     example={"prompt": "Say hello.", "chosen": "Hello!", "rejected": "What?"},
 )
 

@@ -13,5 +13,6 @@ PROMPT_ANSWER = RowFormat(
     fields=(Field("prompt", "text_or_messages"), Field("answer"), Field("system", required=False)),
     needs=frozenset({"prompt", "demonstration"}),
     normalise=_normalise,
+    prompt_field="prompt",
     example={"prompt": "What is 2 + 3?", "answer": "5"},
 )

@@ -29,5 +29,6 @@ PROMPT_COMPLETION = RowFormat(
     ),
     needs=frozenset({"prompt", "demonstration"}),
     normalise=_normalise,
+    prompt_field="prompt",
     example={"prompt": "The capital of France is", "completion": " Paris."},
 )

@@ -13,5 +13,6 @@ PROMPTS = RowFormat(
     fields=(Field("prompt", "text_or_messages"), Field("system", required=False)),
     needs=frozenset({"prompt"}),
     normalise=_normalise,
+    prompt_field="prompt",
     example={"prompt": "Write a haiku about snow."},
 )

@@ -19,5 +19,6 @@ QUESTION_ANSWER = RowFormat(
     ),
     needs=frozenset({"prompt", "demonstration"}),
     normalise=_normalise,
+    prompt_field="question",
     example={"question": "What is 2 + 3?", "answer": "5"},
 )

@@ -13,5 +13,6 @@ TEXT = RowFormat(
     fields=(Field("text"),),
     needs=frozenset({"demonstration"}),
     normalise=_normalise,
+    prompt_field="text",
     example={"text": "Once upon a time there was a small droid."},
 )

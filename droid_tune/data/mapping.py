@@ -1,0 +1,153 @@
+"""Columns of other names: a mapping to ours is proposed from a sample of rows, and the user confirms or edits it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from droid_tune.data.formats.base import Field, Layout, RowFormat, check_value
+from droid_tune.data.formats.table import need_of, usable_formats
+from droid_tune.data.issues import RowFault
+from droid_tune.data.peek import first_rows
+
+#: What other data sets call our fields, the likeliest first.
+KNOWN_NAMES: dict[str, tuple[str, ...]] = {
+    "prompt": (
+        "query",
+        "question",
+        "problem",
+        "input",
+        "prompt_text",
+        "user",
+        "task",
+        "request",
+        "inputs",
+        "context",
+    ),
+    "answer": (
+        "solution",
+        "ideal",
+        "target",
+        "final_answer",
+        "label",
+        "ground_truth",
+        "expected",
+        "expected_answer",
+        "reference",
+        "output",
+        "response",
+        "result",
+        "targets",
+    ),
+    "completion": ("response", "output", "answer", "reply", "generation", "target", "assistant", "solution"),
+    "system": ("system_prompt", "system_message", "instructions"),
+    "messages": ("conversation", "dialogue", "dialog", "chat", "turns", "history", "prompt", "input"),
+    "conversations": ("conversation", "dialogue", "dialog", "chat", "turns"),
+    "chosen": ("preferred", "accepted", "better", "positive", "response_chosen", "win", "output_1"),
+    "rejected": ("dispreferred", "refused", "worse", "negative", "response_rejected", "lose", "output_2"),
+    "instruction": ("task", "command"),
+    "output": ("completion", "answer", "reply"),
+    "text": ("content", "body", "document", "passage", "sentence", "story"),
+}
+#: Share of sampled values that must be right for a column to be proposed.
+_RIGHT_SHARE = 0.9
+_LOOKED_AT = 200
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A format and the mapping by which the rows would fit it (empty where they fit already)."""
+
+    format: RowFormat
+    mapping: dict[str, str]
+
+    @property
+    def said(self) -> str:
+        """For a person: `query as prompt, solution as answer`."""
+        pairs = [f"{column} as {name}" for name, column in self.mapping.items()]
+        return ", ".join(pairs) or f"as they are, {self.format.title.lower()}"
+
+
+def propose_for(path: str | Path, method: str | None = None) -> list[Proposal]:
+    """Proposals for the first rows of a file. Raises `UserError` when it has none."""
+    return propose(first_rows(path), method)
+
+
+def propose(rows: Sequence[Mapping[str, Any]], method: str | None = None) -> list[Proposal]:
+    """The ways in which rows could be read, the best first: most fields found, fewest columns renamed, likeliest names."""
+    sample = list(islice(rows, _LOOKED_AT))
+    if not sample:
+        return []
+    need = None if method is None else need_of(method)
+    found = [
+        (proposal, rank)
+        for order, one in enumerate(usable_formats(need))
+        if (proposal := _proposal(one, sample)) is not None
+        for rank in [(-len(one.required), len(proposal.mapping), _unlikeliness(proposal), order)]
+    ]
+    return [proposal for proposal, _rank in sorted(found, key=lambda pair: pair[1])]
+
+
+def _proposal(row_format: RowFormat, sample: Sequence[Mapping[str, Any]]) -> Proposal | None:
+    """The mapping that makes a sample fit a format; None when a required field finds no column."""
+    mapping: dict[str, str] = {}
+    columns = _columns_by_name(sample)
+    for one in row_format.required:
+        found = next(
+            (columns[name] for name in _candidates(one) if _suits(one, columns.get(name), sample)), None
+        )
+        if found is None or found in mapping.values():
+            return None
+        if found not in one.names:
+            mapping[one.name] = found
+    return Proposal(row_format, mapping) if _not_two_in_one(row_format, mapping) else None
+
+
+def _columns_by_name(sample: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Columns by their names without capitals, spaces around, or hyphens: `Final-Answer ` is final_answer."""
+    present = dict.fromkeys(name for row in sample for name in row)
+    return {name.strip().lower().replace("-", "_").replace(" ", "_"): name for name in present} | {
+        n: n for n in present
+    }
+
+
+def _not_two_in_one(row_format: RowFormat, mapping: Mapping[str, str]) -> bool:
+    """A mapping must not take a column away that another field of the format needs under its own name."""
+    names = {one.name for one in row_format.required} - set(mapping)
+    return not names & set(mapping.values())
+
+
+def _candidates(one: Field) -> Iterable[str]:
+    return (*one.names, *KNOWN_NAMES.get(one.name, ()))
+
+
+def _suits(one: Field, column: str | None, sample: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether nearly all sampled rows have the column with a value that the field takes."""
+    right = 0
+    for row in sample:
+        if column in row:
+            try:
+                check_value(column, row[column], one)
+            except RowFault:
+                continue
+            right += 1
+    return right >= _RIGHT_SHARE * len(sample)
+
+
+def _unlikeliness(proposal: Proposal) -> int:
+    ranks = ((KNOWN_NAMES.get(name, ()), column) for name, column in proposal.mapping.items())
+    return sum(names.index(column) if column in names else 0 for names, column in ranks)
+
+
+def fits(rows: Sequence[Mapping[str, Any]], proposal: Proposal) -> bool:
+    """Whether the rows are right under a proposal, checked as validation would."""
+    layout = Layout(proposal.format, proposal.mapping)
+    try:
+        for row in islice(rows, _LOOKED_AT):
+            layout.check(dict(row))
+    except RowFault:
+        return False
+    return True
