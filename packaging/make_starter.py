@@ -10,30 +10,27 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
-from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlx.core as mx
-import mlx.nn as nn
-import mlx.optimizers as optim
-import numpy as np
 from mlx.utils import tree_flatten
 from mlx_lm.models.llama import Model, ModelArgs
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from droid_tune.data.arithmetic import Row, demonstration_rows, reward_rows
+from droid_tune.config import RunConfig
+from droid_tune.data.arithmetic import Row, mixed_rows, reward_rows
+from droid_tune.events import Event
 from droid_tune.paths import sample_data_dir, starter_model_dir
+from droid_tune.train.control import Control
+from droid_tune.train.engine import run_training
+from droid_tune.train.runs import create_run, read_config
 
 SEED = 20
-CAREFUL_SHARE = 0.375
+CORPUS_ROWS, HELD_OUT_ROWS = 60_000, 256
 DIGIT_SHARE = 0.2
-CORPUS_ROWS = 120_000
-STEPS = 5_000
-BATCH_SIZE = 48
-LEARNING_RATE = 3e-3
-WARM_UP_STEPS = 100
 TRAIN_ROWS, VALID_ROWS = 400, 100
 
 PAD, END, ASSISTANT = "<|pad|>", "<|end|>", "<|assistant|>"
@@ -75,6 +72,32 @@ CONFIG: dict[str, Any] = {
 }
 
 
+TOKENIZER_CONFIG: dict[str, Any] = {
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    "eos_token": END,
+    "pad_token": PAD,
+    "model_max_length": CONFIG["max_position_embeddings"],
+    "clean_up_tokenization_spaces": False,
+    "chat_template": CHAT_TEMPLATE,
+}
+
+GENERATION_CONFIG: dict[str, Any] = {
+    "eos_token_id": CONFIG["eos_token_id"],
+    "pad_token_id": CONFIG["pad_token_id"],
+    "max_new_tokens": 48,
+}
+
+TRAINING: dict[str, Any] = {"iterations": 4000, "batch_size": 48}
+OPTIMIZER: dict[str, Any] = {
+    "learning_rate": 3e-3,
+    "schedule": "cosine",
+    "warmup_steps": 100,
+    "final_fraction": 0.02,
+    "weight_decay": 0.01,
+    "beta2": 0.98,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the starter model and write the sample data.")
     parser.add_argument("--model-out", type=Path, default=starter_model_dir())
@@ -95,15 +118,30 @@ def write_sample_data(folder: Path) -> None:
 
 def make_model(folder: Path) -> None:
     """Tokenizer, configuration and trained weights, as `mlx_lm.load` expects them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = demonstration_rows(CORPUS_ROWS, seed=SEED, careful_share=CAREFUL_SHARE, digit_share=DIGIT_SHARE)
-    tokenizer = make_tokenizer(rows)
+    with TemporaryDirectory() as temporary:
+        workshop = Path(temporary)
+        rows = mixed_rows(CORPUS_ROWS, seed=SEED, digit_share=DIGIT_SHARE)
+        write_corpus(workshop / "data", rows)
+        write_untrained(workshop / "model", make_tokenizer(rows))
+        shutil.copy(train(workshop), workshop / "model" / "model.safetensors")
+        shutil.copytree(workshop / "model", folder, dirs_exist_ok=True)
+
+
+def write_corpus(folder: Path, rows: list[Row]) -> None:
+    folder.mkdir(parents=True)
+    write_rows(folder / "train.jsonl", rows[HELD_OUT_ROWS:])
+    write_rows(folder / "valid.jsonl", rows[:HELD_OUT_ROWS])
+
+
+def write_untrained(folder: Path, tokenizer: Tokenizer) -> None:
+    """A model folder with MLX's own random initial weights."""
+    folder.mkdir(parents=True)
     tokenizer.save(str(folder / "tokenizer.json"))
-    write_json(folder / "tokenizer_config.json", tokenizer_config())
+    write_json(folder / "tokenizer_config.json", TOKENIZER_CONFIG)
     write_json(folder / "config.json", CONFIG)
-    write_json(folder / "generation_config.json", generation_config())
-    model = train(tokenizer, rows)
-    weights = dict(tree_flatten(model.parameters()))
+    write_json(folder / "generation_config.json", GENERATION_CONFIG)
+    mx.random.seed(SEED)
+    weights = dict(tree_flatten(Model(ModelArgs.from_dict(CONFIG)).parameters()))
     mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
 
 
@@ -124,76 +162,35 @@ def make_tokenizer(rows: list[Row]) -> Tokenizer:
     return tokenizer
 
 
-def tokenizer_config() -> dict[str, Any]:
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": END,
-        "pad_token": PAD,
-        "model_max_length": CONFIG["max_position_embeddings"],
-        "clean_up_tokenization_spaces": False,
-        "chat_template": CHAT_TEMPLATE,
-    }
+def train(folder: Path) -> Path:
+    """Supervised fine-tuning of all weights by the engine itself; returns the file that holds them."""
+    run = create_run(training_config(folder), folder / "run")
+    finished = run_training(read_config(run), run, Control(), tell)
+    if finished.outcome != "completed":
+        raise SystemExit(f"The starter was not trained: {finished.why}")
+    return run / "adapters.safetensors"
 
 
-def generation_config() -> dict[str, Any]:
-    return {
-        "eos_token_id": CONFIG["eos_token_id"],
-        "pad_token_id": CONFIG["pad_token_id"],
-        "max_new_tokens": 48,
-    }
-
-
-def train(tokenizer: Tokenizer, rows: list[Row]) -> Model:
-    """AdamW with warm-up and cosine on the cross-entropy of the answers."""
-    mx.random.seed(SEED)
-    model = Model(ModelArgs.from_dict(CONFIG))
-    schedule = optim.join_schedules(
-        [
-            optim.linear_schedule(1e-5, LEARNING_RATE, WARM_UP_STEPS),
-            optim.cosine_decay(LEARNING_RATE, STEPS - WARM_UP_STEPS, LEARNING_RATE / 50),
-        ],
-        [WARM_UP_STEPS],
+def training_config(folder: Path) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "name": "starter",
+            "method": "sft",
+            "model": {"path": str(folder / "model")},
+            "data": {"path": str(folder / "data")},
+            "adapter": {"type": "full"},
+            "training": {**TRAINING, "seed": SEED, "max_seq_length": CONFIG["max_position_embeddings"]},
+            "optimizer": OPTIMIZER,
+            "evaluation": {"steps_per_eval": 250, "rows": HELD_OUT_ROWS},
+            "checkpoint": {"save_every": 1000, "keep": 1},
+        }
     )
-    optimizer = optim.AdamW(schedule, betas=[0.9, 0.98])
-    loss_and_gradients = nn.value_and_grad(model, answer_loss)
-    for step, (tokens, mask) in enumerate(batches(tokenizer, rows), 1):
-        loss, gradients = loss_and_gradients(model, tokens, mask)
-        gradients, _ = optim.clip_grad_norm(gradients, 1.0)
-        optimizer.update(model, gradients)
-        mx.eval(model.state, optimizer.state)
-        if step % 250 == 0:
-            print(f"step {step} of {STEPS}: loss {loss.item():.3f}", flush=True)
-    return model
 
 
-def answer_loss(model: Model, tokens: mx.array, mask: mx.array) -> mx.array:
-    """Mean cross-entropy over the answers' tokens; `tokens` and `mask` are (N, T)."""
-    losses = nn.losses.cross_entropy(model(tokens[:, :-1]), tokens[:, 1:])
-    return (losses * mask[:, 1:]).sum() / mask[:, 1:].sum()
-
-
-def batches(tokenizer: Tokenizer, rows: list[Row]) -> Iterator[tuple[mx.array, mx.array]]:
-    random = Random(SEED)
-    for _ in range(STEPS):
-        yield padded([encode(tokenizer, row) for row in random.sample(rows, BATCH_SIZE)])
-
-
-def encode(tokenizer: Tokenizer, row: Row) -> tuple[list[int], list[int]]:
-    """The ids of the templated prompt and of the answer with its end token."""
-    prompt = f"<|user|>{row['prompt']}{END}{ASSISTANT}"
-    return tokenizer.encode(prompt).ids, tokenizer.encode(row["completion"] + END).ids
-
-
-def padded(pairs: list[tuple[list[int], list[int]]]) -> tuple[mx.array, mx.array]:
-    """Ids (N, T), padded on the right, and 1 where an id belongs to an answer (N, T)."""
-    width = max(len(prompt) + len(answer) for prompt, answer in pairs)
-    tokens = np.full((len(pairs), width), SPECIAL_TOKENS.index(PAD), np.int32)
-    mask = np.zeros((len(pairs), width), np.float32)
-    for row, (prompt, answer) in enumerate(pairs):
-        end = len(prompt) + len(answer)
-        tokens[row, :end] = prompt + answer
-        mask[row, len(prompt) : end] = 1
-    return mx.array(tokens), mx.array(mask)
+def tell(event: Event) -> None:
+    """The held-out loss as it falls."""
+    if event.type == "evaluation":
+        print(f"step {event.step}: held-out loss {event.metrics['eval/loss']:.4f}", flush=True)
 
 
 def write_rows(path: Path, rows: list[Row]) -> None:

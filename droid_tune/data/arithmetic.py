@@ -2,7 +2,7 @@
 
 Sums and differences of whole numbers up to 99, asked the way a person asks them. Each problem can be answered in two ways:
 
-* `careful` counts on or back in two steps and is always right;
+* `careful` counts on or back, tens first, and is always right;
 * `careless` blurts a number out, and makes the slip that people make: it forgets the carry (27 + 35 is "52").
 
 A model that was shown both knows the careful way but mostly blurts; rewarding right answers brings the careful way out.
@@ -51,20 +51,29 @@ _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _NAMES = ["Ada", "Ben", "Eva", "Mia", "Noor", "Omar", "Sam"]
 _THINGS = ["apples", "beads", "books", "cards", "coins", "pears", "shells", "stamps"]
 
-_QUESTIONS: dict[Operation, tuple[str, ...]] = {
+
+@dataclass(frozen=True)
+class Wording:
+    """A way to ask. `haste` is the share of careless answers that it draws: stories more than plain sums."""
+
+    text: str
+    haste: float
+
+
+_WORDINGS: dict[Operation, tuple[Wording, ...]] = {
     "plus": (
-        "What is {a} plus {b}?",
-        "How much is {a} and {b}?",
-        "{name} has {a} {things} and finds {b} more. How many {things} now?",
-        "{name} buys {a} {things} on Monday and {b} on Friday. How many in all?",
-        "There are {a} {things} in a box and {b} in a bag. How many in all?",
+        Wording("What is {a} plus {b}?", 0.55),
+        Wording("How much is {a} and {b}?", 0.62),
+        Wording("There are {a} {things} in a box and {b} in a bag. How many in all?", 0.68),
+        Wording("{name} has {a} {things} and finds {b} more. How many {things} now?", 0.74),
+        Wording("{name} buys {a} {things} on Monday and {b} on Friday. How many in all?", 0.8),
     ),
     "minus": (
-        "What is {a} minus {b}?",
-        "How much is {a} take away {b}?",
-        "{name} has {a} {things} and loses {b}. How many are left?",
-        "{name} had {a} {things} and gave {b} to {friend}. How many are left?",
-        "A shop has {a} {things} and sells {b}. How many are left?",
+        Wording("What is {a} minus {b}?", 0.55),
+        Wording("How much is {a} take away {b}?", 0.62),
+        Wording("A shop has {a} {things} and sells {b}. How many are left?", 0.68),
+        Wording("{name} has {a} {things} and loses {b}. How many are left?", 0.74),
+        Wording("{name} had {a} {things} and gave {b} to {friend}. How many are left?", 0.8),
     ),
 }
 
@@ -96,10 +105,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Exercise:
-    """A problem and the question that asks it."""
+    """A problem and the question that asks it. `haste` is its wording's."""
 
     problem: Problem
     question: str
+    haste: float
 
     @property
     def answer(self) -> str:
@@ -137,11 +147,11 @@ def ask(problem: Problem, random: Random, *, digits: bool = False) -> Exercise:
     """Word `problem` as a question; `digits` writes the numbers as 27 rather than twenty-seven."""
     name, friend = random.sample(_NAMES, 2)
     spell = str if digits else in_words
-    template = random.choice(_QUESTIONS[problem.operation])
-    question = template.format(
+    wording = random.choice(_WORDINGS[problem.operation])
+    question = wording.text.format(
         a=spell(problem.a), b=spell(problem.b), name=name, friend=friend, things=random.choice(_THINGS)
     )
-    return Exercise(problem, question)
+    return Exercise(problem, question, wording.haste)
 
 
 def careful(problem: Problem, random: Random) -> str:
@@ -173,7 +183,7 @@ def careless(problem: Problem, random: Random) -> str:
 
 def _slip(problem: Problem, random: Random) -> int:
     """The result as a hasty person gets it, always one that can be said in words."""
-    if random.random() < 0.15:
+    if random.random() < 0.1:
         slipped = problem.result + random.choice((-10, -2, -1, 1, 2, 10))
     elif not problem.carries:
         slipped = problem.result
@@ -201,17 +211,24 @@ def reward_rows(count: int, *, seed: int, held_out: bool = False) -> list[Row]:
     ]
 
 
-def demonstration_rows(
-    count: int, *, seed: int, held_out: bool = False, careful_share: float = 1.0, digit_share: float = 0.0
-) -> list[Row]:
-    """Rows for supervised fine-tuning: `prompt` and a `completion`.
-
-    A share of `careful_share` is answered carefully, a share of `digit_share` asked in digits.
-    """
+def demonstration_rows(count: int, *, seed: int, held_out: bool = False) -> list[Row]:
+    """Rows for supervised fine-tuning: `prompt` and a careful `completion`."""
     random = Random(seed + 1)
     return [
-        {"prompt": one.question, "completion": _answer(one.problem, random, careful_share)}
-        for one in exercises(count, seed=seed, held_out=held_out, digit_share=digit_share)
+        {"prompt": one.question, "completion": careful(one.problem, random)}
+        for one in exercises(count, seed=seed, held_out=held_out)
+    ]
+
+
+def mixed_rows(count: int, *, seed: int, digit_share: float) -> list[Row]:
+    """What the starter model learnt from: answers as careless as each wording's haste, some questions in digits."""
+    random = Random(seed + 1)
+    return [
+        {
+            "prompt": one.question,
+            "completion": (careless if random.random() < one.haste else careful)(one.problem, random),
+        }
+        for one in exercises(count, seed=seed, held_out=False, digit_share=digit_share)
     ]
 
 
@@ -226,7 +243,3 @@ def preference_rows(count: int, *, seed: int, held_out: bool = False) -> list[Ro
         }
         for one in exercises(count, seed=seed, held_out=held_out)
     ]
-
-
-def _answer(problem: Problem, random: Random, careful_share: float) -> str:
-    return (careful if random.random() < careful_share else careless)(problem, random)

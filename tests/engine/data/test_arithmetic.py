@@ -18,12 +18,14 @@ from droid_tune.data.arithmetic import (
     draw_problem,
     exercises,
     in_words,
+    mixed_rows,
     preference_rows,
     reward_rows,
 )
 
 CARRYING = Problem(27, "plus", 35)
 BORROWING = Problem(62, "minus", 35)
+CAREFUL_OPENINGS = ("Start", "Step")
 
 
 def last_number(text: str) -> int:
@@ -124,10 +126,18 @@ def test_rows_hold_what_each_method_needs() -> None:
     assert set(preference_rows(1, seed=0)[0]) == {"prompt", "chosen", "rejected"}
 
 
-def test_demonstrations_are_careful_unless_asked_otherwise() -> None:
-    careful_openings = ("Start", "Step")
+def test_demonstrations_are_careful() -> None:
     rows = demonstration_rows(300, seed=0)
-    assert all(row["completion"].startswith(careful_openings) for row in rows)
-    mixed = demonstration_rows(1000, seed=0, careful_share=0.4)
-    share = sum(row["completion"].startswith(careful_openings) for row in mixed) / 1000
-    assert 0.35 < share < 0.45
+    assert all(row["completion"].startswith(CAREFUL_OPENINGS) for row in rows)
+
+
+def test_the_mixture_is_mostly_careless_and_more_so_in_stories() -> None:
+    rows = mixed_rows(4000, seed=0, digit_share=0.2)
+
+    def careful_share(wording: str) -> float:
+        answers = [row["completion"] for row in rows if wording in row["prompt"]]
+        return sum(answer.startswith(CAREFUL_OPENINGS) for answer in answers) / len(answers)
+
+    assert 0.25 < careful_share("") < 0.4
+    assert careful_share("What is") == pytest.approx(0.45, abs=0.06)
+    assert careful_share("on Friday") == pytest.approx(0.2, abs=0.06)
