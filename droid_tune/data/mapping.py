@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from droid_tune.data.formats.base import Field, Layout, RowFormat, check_value
 from droid_tune.data.formats.table import need_of, usable_formats
 from droid_tune.data.issues import RowFault
-from droid_tune.data.peek import first_rows
 
 #: What other data sets call our fields, the likeliest first.
 KNOWN_NAMES: dict[str, tuple[str, ...]] = {
@@ -71,11 +69,6 @@ class Proposal:
         return ", ".join(pairs) or f"as they are, {self.format.title.lower()}"
 
 
-def propose_for(path: str | Path, method: str | None = None) -> list[Proposal]:
-    """Proposals for the first rows of a file. Raises `UserError` when it has none."""
-    return propose(first_rows(path), method)
-
-
 def propose(rows: Sequence[Mapping[str, Any]], method: str | None = None) -> list[Proposal]:
     """The ways in which rows could be read, the best first: most fields found, fewest columns renamed, likeliest names."""
     sample = list(islice(rows, _LOOKED_AT))
@@ -126,6 +119,8 @@ def _candidates(one: Field) -> Iterable[str]:
 
 def _suits(one: Field, column: str | None, sample: Sequence[Mapping[str, Any]]) -> bool:
     """Whether nearly all sampled rows have the column with a value that the field takes."""
+    if column is None:
+        return False
     right = 0
     for row in sample:
         if column in row:

@@ -26,6 +26,8 @@ class FileReport:
     blank: int = 0
     error: FileFault | None = None
     layout: Layout | None = None
+    #: The mapping of columns that would make the rows fit, where they do not fit as they are.
+    proposed_mapping: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def rows(self) -> int:
@@ -80,7 +82,11 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The object of DESIGN.md section 6, with all issues; for very many prefer `write_json`."""
-        return {**self._head(), "issues": [one.to_json() for one in self.issues], "stats": self.stats}
+        return {**self._head(), "issues": [one.to_json() for one in self.issues], "stats": self._stats()}
+
+    def _stats(self) -> dict[str, Any]:
+        proposed = {one.path: one.proposed_mapping for one in self.files if one.proposed_mapping}
+        return {**self.stats, "proposed_mappings": proposed} if proposed else self.stats
 
     def _head(self) -> dict[str, Any]:
         return {
@@ -101,4 +107,4 @@ class Report:
         yield json.dumps(self._head())[:-1] + ', "issues": ['
         for number, issue in enumerate(self.issues):
             yield (", " if number else "") + json.dumps(issue.to_json())
-        yield '], "stats": ' + json.dumps(self.stats) + "}\n"
+        yield '], "stats": ' + json.dumps(self._stats()) + "}\n"

@@ -12,6 +12,7 @@ from droid_tune.data.formats.base import Layout, Need, Row
 from droid_tune.data.formats.table import need_of, said_need
 from droid_tune.data.issues import FileFault, Issue, IssueLog, IssueRun, RowFault, excerpt_of, listed
 from droid_tune.data.layout import detect
+from droid_tune.data.mapping import propose
 from droid_tune.data.reasons import LONG_ROW_BYTES, WarningReason
 from droid_tune.data.report import FileReport
 from droid_tune.data.spill import SpillArray
@@ -76,6 +77,8 @@ class FileScan:
         self.detected = True
         found = detect(sample, self.options.need, self.options.mapping)
         self.file.layout = found.layout
+        if found.layout is None or not any(found.layout.fits(row) for row in sample):
+            self._propose(sample)
         if found.layout is None:
             return
         self.file.format = found.layout.format.name
@@ -93,6 +96,11 @@ class FileScan:
                 None,
                 b"",
             )
+
+    def _propose(self, sample: Sequence[Row]) -> None:
+        proposals = propose(sample, self.options.method)
+        if proposals:
+            self.file.proposed_mapping = proposals[0].mapping
 
     # -- one row each -----------------------------------------------------------------------------
 
@@ -125,6 +133,9 @@ class FileScan:
     def reject(self, place: int, fault: RowFault, raw: bytes | str, *, said_place: str | None = None) -> None:
         """One rejected row; a fault's `{place}` becomes `said_place` (or its column)."""
         self.file.rejected += 1
+        if fault.reason == "unknown_schema" and self.file.proposed_mapping:
+            pairs = " ".join(f"--map {name}={column}" for name, column in self.file.proposed_mapping.items())
+            fault.message = fault.message.replace("map them to ours", f"map them to ours, perhaps by {pairs}")
         message = fault.message.replace("{place}", said_place or f"column {fault.column}")
         self._rows.append(self._issue(place, fault.reason, "error", message, fault.column, fault.field, raw))
         if fault.foreign and not self._mixed:
