@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.events import (
     Checkpoint,
     Evaluation,
@@ -107,7 +108,9 @@ class RunState:
         """The user's name for the run, else method and model in words."""
         given = str(self.config.get("name") or "")
         model = str(_mapping(self.config.get("model")).get("path", "")).rstrip("/").rpartition("/")[2]
-        return given or " on ".join(part for part in (self.method.upper().replace("_", ". "), model) if part)
+        known = METHOD_CONFIGS.get(self.method)
+        method = known.label if known is not None else self.method
+        return given or " ".join(part for part in (method, model) if part)
 
     @property
     def fraction(self) -> float:

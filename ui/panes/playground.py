@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QStackedLayout, QWidget
 
+from droid_tune.events import RolloutGroup, read_events
+from droid_tune.paths import RunPaths
 from ui import phrases
+from ui.background import Task
 from ui.engine_worker import PlaygroundThread, Question
 from ui.panes.pane import Pane
 from ui.session import Session
@@ -94,6 +98,8 @@ class PlaygroundPane(Pane):
         talk = QWidget(page)
         self._talk = column(talk, spacing=12)
         self._talk.setContentsMargins(0, 4, 6, 4)
+        self._hint = self._suggestions(talk)
+        self._talk.addWidget(self._hint)
         self._talk.addStretch(1)
         self._area = scrolling(talk, page)
         self._area.verticalScrollBar().rangeChanged.connect(self._scroll_down)
@@ -139,6 +145,41 @@ class PlaygroundPane(Pane):
         bar.addWidget(self._length)
         return bar
 
+    def _suggestions(self, parent: QWidget) -> QFrame:
+        """Before the first question: what to do here, and prompts that the run has seen."""
+        box = frame("inset", parent)
+        layout = column(box, spacing=8)
+        layout.setContentsMargins(18, 14, 18, 16)
+        layout.addWidget(label("What did the model learn?", "heading", parent=box))
+        words = "Ask something: the model as it was before training answers on the left, the trained one on the right."
+        layout.addWidget(label(words, "secondary", parent=box, wrap=True))
+        self._prompts = column(spacing=6)
+        layout.addLayout(self._prompts)
+        return box
+
+    def _show_prompts(self) -> None:
+        folder = self._runs.currentData()
+        if folder and self._hint.isVisibleTo(self):
+            task = Task(partial(first_prompts, Path(folder)), self)
+            task.done.connect(self._fill_prompts)
+            task.start()
+
+    @Slot(object)
+    def _fill_prompts(self, prompts: list[str]) -> None:
+        clear(self._prompts)
+        for prompt in prompts:
+            line = phrases.literal(prompt).replace("\n", " ")
+            shown = button(line if len(line) <= 90 else line[:90] + "…", parent=self._hint)
+            shown.setProperty("prompt", prompt)
+            shown.clicked.connect(self._use_prompt)
+            self._prompts.addWidget(shown, 0, Qt.AlignmentFlag.AlignLeft)
+
+    @Slot()
+    def _use_prompt(self) -> None:
+        pressed = self.sender()
+        self._prompt.setPlainText(str(pressed.property("prompt")))
+        self._send()
+
     def _input(self, page: QWidget) -> QHBoxLayout:
         bar = row(spacing=8)
         self._prompt = PromptField(page)
@@ -165,6 +206,7 @@ class PlaygroundPane(Pane):
         place = self._runs.findData(kept)
         self._runs.setCurrentIndex(max(0, place))
         self._wanted = ""
+        self._show_prompts()
 
     @Slot()
     def _life(self) -> None:
@@ -182,6 +224,7 @@ class PlaygroundPane(Pane):
         if not prompt or not folder or not self._ask.isEnabled():
             return
         self._prompt.clear()
+        self._hint.hide()
         self._add_exchange(prompt)
         if self._thread is None:
             self._thread = PlaygroundThread(self.session.engine, self)
@@ -231,7 +274,13 @@ class PlaygroundPane(Pane):
     def _scroll_down(self, low: int, high: int) -> None:
         self._area.verticalScrollBar().setValue(high)
 
-    def forget(self) -> None:
-        """An empty conversation."""
-        clear(self._talk)
-        self._talk.addStretch(1)
+
+def first_prompts(folder: Path, most: int = 3) -> list[str]:
+    """The first prompts of a run that differ, from its rollouts."""
+    found: dict[str, None] = {}
+    for event in read_events(RunPaths(folder).rollouts):
+        if isinstance(event, RolloutGroup):
+            found[event.prompt.strip()] = None
+        if len(found) == most:
+            break
+    return list(found)

@@ -105,14 +105,14 @@ class RunsPane(Pane):
         self._list.setItemDelegate(TwoLineDelegate(self._list))
         self._list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self._list.setMouseTracking(True)
-        self._list.setMinimumWidth(230)
+        self._list.setMinimumWidth(200)
         self._list.selectionModel().selectionChanged.connect(self._selected)
         split.addWidget(self._list)
         detail = QWidget(split)
         self._detail(detail)
         split.addWidget(scrolling(detail, split))
         split.setStretchFactor(1, 1)
-        split.setSizes([300, 640])
+        split.setSizes([260, 640])
         session.runs_changed.connect(self._show_runs)
         session.life_changed.connect(self._show_detail)
         self._show_runs()
@@ -169,10 +169,10 @@ class RunsPane(Pane):
             ("resume", "Resume", "primary", "resume", self._resume),
             ("open", "Open", "", "monitor", self._open),
             ("try", "Try It", "", "playground", self._try),
-            ("folder", "Show Folder", "", "folder", self._show_folder),
-            ("copy", "Copy Command", "", "copy", self._copy),
-            ("rename", "Rename", "", "rename", self._begin_rename),
-            ("trash", "Move to Trash", "danger", "trash", self._ask_trash),
+            ("folder", "Show Folder", "compact", "folder", self._show_folder),
+            ("copy", "Copy Command", "compact", "copy", self._copy),
+            ("rename", "Rename", "compact", "rename", self._begin_rename),
+            ("trash", "Move to Trash", "compact-danger", "trash", self._ask_trash),
         )
         compact = {"folder", "copy", "rename", "trash"}
         for key, text, role, icon, slot in wanted:

@@ -56,9 +56,12 @@ def button(text: str, role: str = "", *, parent: QWidget, icon: str = "", help: 
         made.setProperty("role", role)
     if icon:
         tokens = current_theme().tokens
-        color = {"primary": tokens.on_accent, "danger": tokens.bad, "quiet": tokens.accent}.get(
-            role, tokens.text
-        )
+        color = {
+            "primary": tokens.on_accent,
+            "danger": tokens.bad,
+            "compact-danger": tokens.bad,
+            "quiet": tokens.accent,
+        }.get(role, tokens.text)
         made.setIcon(icons.icon(icon, color, disabled=tokens.tertiary, size=16))
     if help:
         made.setToolTip(help)

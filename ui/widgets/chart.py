@@ -57,6 +57,9 @@ class _UnitAxis(pg.AxisItem):
 
     unit = ""
 
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
+        return round_ticks(minVal, maxVal, max(2, size / 28))
+
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         if self.unit == "share":
             return [f"{100 * value:.3g}%" for value in values]
@@ -70,6 +73,9 @@ class _UnitAxis(pg.AxisItem):
 
 class _StepAxis(pg.AxisItem):
     """Whole steps only."""
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
+        return round_ticks(minVal, maxVal, max(2, size / 55), least=1.0)
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         return [f"{value:,.0f}" if float(value).is_integer() else "" for value in values]
@@ -189,6 +195,7 @@ class Chart(QFrame):
         for side in ("left", "bottom"):
             axis = item.getAxis(side)
             axis.setPen(pg.mkPen(theme.tokens.border if side == "bottom" else "#00000000"))
+            axis.setTickPen(pg.mkPen(theme.tokens.secondary))
             axis.setTextPen(pg.mkPen(theme.tokens.secondary))
             axis.setTickFont(font)
         self._cursor.setPen(pg.mkPen(theme.tokens.tertiary, style=Qt.PenStyle.DashLine))
@@ -320,6 +327,19 @@ def summary_of(name: str, metric: str, found: Series | None) -> str:
         f"between {phrases.metric(metric, float(values.min()))} and {phrases.metric(metric, float(values.max()))}, "
         f"{trend(values)}."
     )
+
+
+def round_ticks(low: float, high: float, most: float, least: float = 0.0) -> list[tuple[float, list[float]]]:
+    """At most about `most` ticks at multiples of 1, 2 or 5: one level, so that the grid stays quiet."""
+    span = high - low
+    if not np.isfinite(span) or span <= 0:
+        return []
+    rough = span / most
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    step = max(float(step), least)
+    first = np.ceil(low / step)
+    return [(step, [float(step * (first + n)) for n in range(int(np.floor(high / step) - first) + 1)])]
 
 
 def trend(values: Floats) -> str:

@@ -32,6 +32,7 @@ class ModelPicker(QFrame):
         layout.setContentsMargins(6, 6, 6, 10)
         self._models = EntryList(self)
         self._list = QListView(self)
+        self._list.setProperty("role", "plain")
         self._list.setModel(self._models)
         self._list.setItemDelegate(TwoLineDelegate(self._list))
         self._list.setMouseTracking(True)
