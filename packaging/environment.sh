@@ -126,12 +126,9 @@ stamp_matches() {
 # --- Linux only ------------------------------------------------------------------------------------------------------
 
 # MLX's CPU wheels bring the reference BLAS; OpenBLAS, where Debian has it, is 20 to 40 times faster. Macs have their own.
-with_fast_blas() {
+use_fast_blas() {
     for library in /usr/lib/*-linux-gnu/openblas-serial/libopenblas.so.0; do
-        if [ -e "$library" ]; then
-            LD_PRELOAD=$library${LD_PRELOAD:+:$LD_PRELOAD} "$@"
-            return
-        fi
+        [ -e "$library" ] && export LD_PRELOAD="$library${LD_PRELOAD:+:$LD_PRELOAD}"
     done
-    "$@"
+    return 0
 }
