@@ -22,6 +22,8 @@ COMMANDS = {
     "resume": "droid_tune.cli.resume",
     "runs": "droid_tune.cli.runs",
     "validate": "droid_tune.cli.validate",
+    "convert": "droid_tune.cli.convert",
+    "sample-data": "droid_tune.cli.sample_data",
     "methods": "droid_tune.cli.methods",
     "generate": "droid_tune.cli.generate",
     "export": "droid_tune.cli.export",
