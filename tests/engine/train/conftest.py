@@ -1,0 +1,104 @@
+"""Small real runs on the bundled starter model, and a way to run them in a process of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from droid_tune.config import RunConfig, merge, resolve
+from droid_tune.events import Event, RunFinished
+from droid_tune.train.control import Control
+from droid_tune.train.engine import resume_training, run_training
+from droid_tune.train.runs import create_run
+
+#: a run of seconds: the starter, four completions of at most 12 tokens, no evaluation
+TINY: dict[str, Any] = {
+    "method": {"type": "grpo", "group_size": 4},
+    "training": {"iterations": 2, "batch_size": 2},
+    "sampling": {"max_completion_length": 12},
+    "rewards": [{"type": "format", "pattern": "The answer"}, {"type": "length", "target": 8}],
+    "evaluation": {"rows": 0},
+    "optimizer": {"learning_rate": 1e-3},
+}
+
+Record = list[Event]
+
+
+def tiny(**changes: Any) -> RunConfig:
+    """TINY with changes laid over it."""
+    return resolve(merge(TINY, changes))
+
+
+def train(config: RunConfig, folder: Path, control: Control | None = None) -> tuple[RunFinished, Record]:
+    """Run in this process; the end and every event."""
+    record: Record = []
+    create_run(config, folder)
+    return run_training(config, folder, control or Control(), record.append), record
+
+
+def resume(
+    folder: Path, control: Control | None = None, further: int | None = None
+) -> tuple[RunFinished, Record]:
+    record: Record = []
+    return resume_training(folder, control or Control(), record.append, further), record
+
+
+def digest(folder: Path) -> str:
+    """Of what was learnt: the adapter's bytes."""
+    return hashlib.sha256((folder / "adapters.safetensors").read_bytes()).hexdigest()
+
+
+STOPPER = """
+import json, os, signal, sys
+from pathlib import Path
+from droid_tune.config import resolve
+from droid_tune.train.control import Control
+from droid_tune.train.engine import resume_training, run_training
+from droid_tune.train.runs import create_run
+
+folder, values, kind, number, how = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
+control, seen = Control(), 0
+
+def emit(event):
+    global seen
+    name = event.phase if event.type == "phase" else event.type
+    seen += name == kind
+    if kind and name == kind and seen == number:
+        if how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        control.request_stop()
+
+if (folder / "config.yaml").exists():
+    end = resume_training(folder, control, emit)
+else:
+    config = resolve(values)
+    end = run_training(config, create_run(config, folder), control, emit)
+print(end.outcome)
+"""
+
+
+@pytest.fixture
+def in_process(project_root: Path) -> Callable[..., str]:
+    """Train (or resume) in a new process; it is stopped or killed at the `number`-th event of a kind."""
+
+    def call(folder: Path, values: dict[str, Any], kind: str = "", number: int = 0, how: str = "stop") -> str:
+        environment = os.environ | {"PYTHONPATH": str(project_root)}
+        done = subprocess.run(
+            [sys.executable, "-c", STOPPER, str(folder), json.dumps(values), kind, str(number), how],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        return done.stdout.strip() or f"exit {done.returncode}: {done.stderr[-800:]}"
+
+    return call

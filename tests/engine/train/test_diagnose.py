@@ -1,0 +1,208 @@
+"""Streams of metrics, and the words they must and must not draw."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+
+from droid_tune.config import resolve
+from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.events import Evaluation, Notice, Step, read_events
+from droid_tune.train.diagnose import Diagnosis
+from droid_tune.train.symptoms import Facts
+
+RECORDED = Path(__file__).parent / "recorded"
+
+Stream = Iterable[dict[str, float | None]]
+
+
+def fed(stream: Stream, facts: Facts | None = None) -> list[Notice]:
+    diagnosis = Diagnosis(facts or Facts())
+    return [
+        notice
+        for step, metrics in enumerate(stream, start=1)
+        for notice in diagnosis.observe_step(step, metrics)
+    ]
+
+
+def codes(notices: Sequence[Notice]) -> list[tuple[str, int | None]]:
+    return [(notice.code, notice.step) for notice in notices]
+
+
+def repeated(count: int, **metrics: float) -> Stream:
+    return [dict(metrics) for _ in range(count)]
+
+
+def test_groups_with_equal_rewards_are_told_once_and_again_after_they_cleared() -> None:
+    stream = [*repeated(10, frac_reward_zero_std=0.9), *repeated(6, frac_reward_zero_std=0.2)]
+    notices = fed([*stream, *repeated(6, frac_reward_zero_std=1.0)])
+    assert codes(notices) == [
+        ("no_learning_signal", 5),
+        ("no_learning_signal", 20),
+    ]  # (0.2 + 4 * 1.0) / 5 = 0.84
+    assert (
+        notices[0].text
+        == "90% of the groups had equal rewards in the last 5 steps: equal rewards teach nothing."
+    )
+
+
+def test_trembling_about_the_threshold_is_said_once() -> None:
+    shares = [0.82, 0.78] * 20
+    assert len(fed({"frac_reward_zero_std": share} for share in shares)) == 1
+
+
+@pytest.mark.parametrize(
+    ("right", "why", "remedy"),
+    [(0.97, "because all are right", "harder prompts"), (0.02, "because all are wrong", "easier prompts")],
+)
+def test_why_there_is_no_signal_decides_the_remedy(right: float, why: str, remedy: str) -> None:
+    (notice,) = fed(repeated(5, **{"frac_reward_zero_std": 1.0, "rewards/accuracy/mean": right}))
+    assert why in notice.text
+    assert remedy in notice.remedy
+
+
+def test_completions_cut_off_at_the_limit() -> None:
+    (notice,) = fed(repeated(8, **{"completions/clipped_ratio": 0.75}), Facts(max_completion_length=32))
+    assert notice.code == "completions_cut_off"
+    assert notice.text == "75% of the completions were cut off at 32 tokens, before their answer."
+    assert not fed(repeated(8, **{"completions/clipped_ratio": 0.4}))
+
+
+def test_kl_that_rises_while_the_reward_stays_flat() -> None:
+    flat = [{"kl": 0.04 * step, "reward": 0.3 + 0.01 * (step % 3)} for step in range(30)]
+    notices = fed(flat)
+    assert [notice.code for notice in notices] == ["kl_without_reward"]
+    assert notices[0].step is not None
+    assert 18 <= notices[0].step <= 20  # the mean of ten steps passes 0.5
+    gaining = [{"kl": 0.04 * step, "reward": 0.3 + 0.02 * step} for step in range(30)]
+    assert fed(gaining) == []
+
+
+def test_entropy_that_collapses() -> None:
+    entropies = [1.0, 1.1, 0.9, 1.0, 1.0, 0.5, 0.2, *[0.02] * 6]
+    (notice,) = fed({"entropy": value} for value in entropies)
+    assert notice.code == "entropy_collapse"
+    assert "at first 1.00 nats per token, now 0.020" in notice.text
+    assert fed(repeated(20, entropy=0.03)) == []  # it was so from the start: nothing collapsed
+
+
+def test_a_gradient_norm_that_jumps() -> None:
+    (notice,) = fed([*repeated(20, grad_norm=0.5), *repeated(3, grad_norm=40.0)])
+    assert (notice.code, notice.step) == ("gradient_explosion", 23)  # twenty usual ones, then three
+    assert "from about 0.5 to 40; it is clipped at 1" in notice.text
+    assert (
+        fed([*repeated(20, grad_norm=0.5), {"grad_norm": 40.0}, *repeated(10, grad_norm=0.5)]) == []
+    )  # one peak
+
+
+def test_a_ratio_far_from_1_or_most_tokens_clipped() -> None:
+    far = fed(repeated(5, **{"ratio/mean": 1.8, "clip_ratio/region_mean": 0.1}))
+    assert "the ratio is 1.80 on average" in far[0].text
+    clipped = fed(repeated(5, **{"ratio/mean": 1.0, "clip_ratio/region_mean": 0.9}))
+    assert "90% of the tokens are clipped" in clipped[0].text
+    sequence = repeated(5, **{"ratio/mean": 1.0, "clip_ratio/region_mean": 0.9})
+    facts = Facts(sequence_level=True, updates_per_rollout=2)
+    assert fed(sequence, facts) == []  # GSPO clips whole completions as a matter of course
+
+
+def test_a_loss_near_0_is_explained_once() -> None:
+    (notice,) = fed(repeated(50, loss=1e-4))
+    assert (notice.code, notice.level) == ("loss_near_zero", "info")
+    assert fed(repeated(10, loss=1e-4), Facts(reinforcement=False)) == []
+
+
+def test_a_learning_rate_for_sft_is_named_unless_the_model_recommends_it() -> None:
+    (notice,) = fed(repeated(5, reward=1.0), Facts(learning_rate=2e-4))
+    assert (notice.code, notice.step) == ("sft_learning_rate", 1)
+    for facts in (
+        Facts(learning_rate=1e-5),
+        Facts(learning_rate=2e-4, rate_is_recommended=True),
+        Facts(learning_rate=2e-4, reinforcement=False),
+    ):
+        assert fed(repeated(5, reward=1.0), facts) == []
+
+
+def test_a_sequence_clip_that_cannot_act_is_said() -> None:
+    assert [n.code for n in fed(repeated(3), Facts(sequence_level=True))] == ["sequence_clip_idle"]
+    assert fed(repeated(3), Facts(sequence_level=True, updates_per_rollout=2)) == []
+
+
+def evaluated(accuracies: Sequence[float], rewards: Sequence[float]) -> list[Notice]:
+    """Five steps at each reward, an evaluation before the first and after each five."""
+    diagnosis = Diagnosis(Facts())
+    notices = diagnosis.observe_evaluation(0, {"eval/accuracy": accuracies[0]})
+    for number, (accuracy, reward) in enumerate(zip(accuracies[1:], rewards, strict=True), start=1):
+        for step in range(5 * number - 4, 5 * number + 1):
+            notices += diagnosis.observe_step(step, {"reward": reward})
+        notices += diagnosis.observe_evaluation(5 * number, {"eval/accuracy": accuracy})
+    return notices
+
+
+def test_reward_up_while_held_out_accuracy_falls_is_reward_hacking() -> None:
+    (notice,) = evaluated([0.4, 0.6, 0.5, 0.45], [0.5, 0.7, 0.8])
+    assert (notice.code, notice.step) == ("reward_hacking", 10)
+    assert "The reward in training has risen (0.5, now 0.7)" in notice.text
+    assert "from 60% (step 5) to 50%" in notice.text
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "rewards"),
+    [
+        ([0.4, 0.5, 0.6], [0.5, 0.7]),  # both rise
+        ([0.4, 0.6, 0.5], [0.7, 0.5]),  # both fall
+        ([0.4, 0.6, 0.57], [0.5, 0.7]),  # within the noise
+    ],
+)
+def test_nothing_is_said_where_reward_and_accuracy_agree(
+    accuracies: list[float], rewards: list[float]
+) -> None:
+    assert evaluated(accuracies, rewards) == []
+
+
+def test_a_held_out_loss_that_rises_is_overfitting() -> None:
+    diagnosis = Diagnosis(Facts(reinforcement=False))
+    losses = [2.0, 1.0, 1.04, 1.2, 1.3]
+    notices = [
+        n for step, loss in enumerate(losses) for n in diagnosis.observe_evaluation(step, {"eval/loss": loss})
+    ]
+    assert codes(notices) == [("overfitting", 3)]
+
+
+def test_missing_and_unknown_numbers_are_passed_over() -> None:
+    assert fed([{}, {"reward": None, "kl": None}, {"something": math.pi}] * 10) == []
+
+
+def test_a_resume_in_the_middle_says_the_same() -> None:
+    stream = [
+        {"frac_reward_zero_std": 0.9, "loss": 0.0, "grad_norm": 1.0 + 20 * (step > 30)} for step in range(40)
+    ]
+    whole = fed(stream)
+    for cut in (3, 10, 32):
+        first, second = Diagnosis(Facts()), Diagnosis(Facts())
+        notices = [n for step in range(cut) for n in first.observe_step(step + 1, stream[step])]
+        second.restore(json.loads(json.dumps(first.state())))
+        notices += [n for step in range(cut, 40) for n in second.observe_step(step + 1, stream[step])]
+        assert codes(notices) == codes(whole)
+
+
+@pytest.mark.parametrize("method", METHOD_CONFIGS)
+def test_every_method_s_defaults_draw_no_warning_at_the_start(method: str) -> None:
+    diagnosis = Diagnosis.of(resolve({"method": method, "model": {"path": "elsewhere"}}))
+    notices = diagnosis.observe_step(1, {})
+    assert [notice.level for notice in notices] == (["info"] if method == "gspo" else [])
+
+
+def test_a_recorded_healthy_run_draws_no_warning() -> None:
+    """GRPO on the starter model, 60 steps, held-out accuracy rising: metrics as the engine wrote them."""
+    diagnosis = Diagnosis(Facts(learning_rate=1e-4, rate_is_recommended=True))
+    notices: list[Notice] = []
+    events = list(read_events(RECORDED / "starter_grpo.jsonl"))
+    assert len(events) > 60
+    for event in events:
+        if isinstance(event, Step):
+            notices += diagnosis.observe_step(event.step, event.metrics)
+        elif isinstance(event, Evaluation):
+            notices += diagnosis.observe_evaluation(event.step, event.metrics)
+    assert [notice.code for notice in notices if notice.level != "info"] == []

@@ -1,0 +1,143 @@
+"""Locks, lists and durable small files."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from droid_tune.errors import Stopped, UserError
+from droid_tune.paths import RunPaths
+from droid_tune.train.control import Control
+from droid_tune.train.durable import disk_error, write_text
+from droid_tune.train.lock import RunLock, is_locked
+from droid_tune.train.runs import create_run, delete_run, find_run, list_runs, read_config, slug, write_status
+from tests.engine.train.conftest import resume, tiny, train
+
+
+def test_one_lock_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with RunLock(path):
+        assert is_locked(path)
+        with pytest.raises(UserError, match="being trained by another Droid Tune"), RunLock(path):
+            pass
+    assert not is_locked(path)
+
+
+def test_a_second_process_on_the_same_run_is_refused_and_touches_nothing(
+    tmp_path: Path, project_root: Path
+) -> None:
+    folder = create_run(tiny(), tmp_path / "run")
+    with RunLock(RunPaths(folder).lock):
+        finished, _ = resume(folder)
+    assert finished.outcome == "failed"
+    assert "another Droid Tune" in finished.why
+    assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "lock"]
+
+
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    code = f"from droid_tune.train.lock import RunLock; RunLock(__import__('pathlib').Path({str(path)!r})).__enter__()"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
+    assert not is_locked(path)
+
+
+def test_runs_are_listed_newest_first_with_their_state() -> None:
+    first, second = create_run(tiny(name="first one")), create_run(tiny(name="second"))
+    write_status(first, state="stopped", step=3, total_steps=9, created=1.0)
+    write_status(second, state="running", step=2, total_steps=9, created=2.0)
+    runs = list_runs()
+    assert [(run.name, run.state, run.resumable) for run in runs] == [
+        ("second", "interrupted", True),  # it says running, but nobody holds its lock
+        ("first one", "stopped", True),
+    ]
+
+
+def test_an_unreadable_run_is_listed_with_its_reason() -> None:
+    folder = create_run(tiny())
+    RunPaths(folder).config.write_text("method: {type: nonsense}")
+    (run,) = list_runs()
+    assert run.state == "failed"
+    assert "nonsense" in run.why
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
+    folder = create_run(tiny())
+    assert find_run(folder.name[:12]) == folder
+    assert find_run(str(folder)) == folder
+    with pytest.raises(UserError, match="There is no run"):
+        find_run("nothing")
+
+
+def test_a_config_of_a_newer_version_is_refused() -> None:
+    folder = create_run(tiny())
+    text = RunPaths(folder).config.read_text().replace("version: 1", "version: 7", 1)
+    RunPaths(folder).config.write_text(text)
+    with pytest.raises(UserError, match="newer Droid Tune"):
+        read_config(folder)
+
+
+def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
+    create_run(tiny(), tmp_path / "run")
+    with pytest.raises(UserError, match="holds a run already"):
+        create_run(tiny(), tmp_path / "run")
+
+
+def test_a_training_run_is_not_deleted() -> None:
+    folder = create_run(tiny())
+    with RunLock(RunPaths(folder).lock), pytest.raises(UserError, match="is training"):
+        delete_run(folder)
+    delete_run(folder)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("GRPO Qwen3/0.6B", "grpo-qwen3-0-6b"), ("äöü", "run"), ("  ", "run")]
+)
+def test_names_become_plain_folder_names(text: str, expected: str) -> None:
+    assert slug(text) == expected
+
+
+def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    write_text(path, "old")
+    write_text(path, "new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "No space is left"), (errno.EACCES, "cannot be written"), (errno.EIO, "failed")],
+)
+def test_disk_errors_are_sentences(number: int, words: str) -> None:
+    assert words in str(disk_error(OSError(number, "why"), Path("x")))
+
+
+def test_control_stops_pauses_and_goes_on() -> None:
+    control = Control()
+    control.checkpoint()
+    control.request_pause()
+    assert control.pause_requested()
+    control.request_stop()  # ends the pause too
+    with pytest.raises(Stopped):
+        control.checkpoint()
+
+
+def test_the_folder_of_a_finished_run_is_what_mlx_lm_takes(tmp_path: Path) -> None:
+    from mlx_lm import load
+    from mlx_lm.utils import load_model
+
+    from droid_tune.paths import starter_model_dir
+
+    folder = tmp_path / "run"
+    train(tiny(), folder)
+    model, tokenizer = load(str(starter_model_dir()), adapter_path=str(folder))[:2]
+    base, _ = load_model(starter_model_dir())
+    import mlx.core as mx
+
+    tokens = mx.array([tokenizer.encode("What is two plus two?")])
+    assert not mx.allclose(model(tokens), base(tokens)).item()
