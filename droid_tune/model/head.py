@@ -8,7 +8,7 @@ chain rule is a multiplication. The same holds for the entropy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import mlx.core as mx
@@ -51,38 +51,45 @@ def score_tokens(
     with_slopes: bool = False,
 ) -> TokenScores:
     """Scores of `targets` (M,) given `hidden` (M, D), `chunk` tokens at a time."""
-
-    def logprobs_of(states: mx.array, wanted: mx.array) -> mx.array:
-        return token_logprobs(head(states), wanted, temperature)
-
-    def entropies_of(states: mx.array) -> mx.array:
-        return token_entropies(head(states), temperature)
-
-    pieces: list[list[mx.array]] = []
+    pieces: list[list[mx.array | None]] = []
     for start in range(0, hidden.shape[0], chunk):
-        states, wanted = hidden[start : start + chunk], targets[start : start + chunk]
-        if with_slopes:
-            piece = _with_slope(lambda s, w=wanted: logprobs_of(s, w), states)
-            piece += _with_slope(entropies_of, states) if with_entropy else []
-        else:
-            logits = head(states)
-            piece = [token_logprobs(logits, wanted, temperature)]
-            piece += [token_entropies(logits, temperature)] if with_entropy else []
-        mx.eval(piece)
+        span = slice(start, start + chunk)
+        piece = _scored(head, hidden[span], targets[span], temperature, with_entropy, with_slopes)
+        mx.eval([part for part in piece if part is not None])
         pieces.append(piece)
-    columns = [mx.concatenate(list(column)) for column in zip(*pieces, strict=True)]
-    return _named(columns, with_entropy, with_slopes)
+    columns = [_joined(column) for column in zip(*pieces, strict=True)]
+    return TokenScores(columns[0] if columns[0] is not None else mx.zeros((0,)), *columns[1:])
 
 
-def _with_slope(function: Callable[[mx.array], mx.array], states: mx.array) -> list[mx.array]:
-    """A per-token function's values (M,) and derivatives (M, D): tokens are independent, so ones as cotangent do."""
-    values, slopes = mx.vjp(lambda s: [function(s)], [states], [mx.ones(states.shape[0])])
-    return [values[0], slopes[0]]
+def _scored(
+    head: Head, states: mx.array, targets: mx.array, temperature: float, with_entropy: bool, with_slopes: bool
+) -> list[mx.array | None]:
+    """Log-probabilities, entropies and their slopes for one chunk, with a single exponential over the vocabulary."""
+    scaled = head(states).astype(mx.float32) * (1 / temperature)
+    likely = mx.softmax(scaled, axis=-1)
+    best = scaled.max(axis=-1, keepdims=True)
+    lse = best - mx.log(mx.take_along_axis(likely, mx.argmax(scaled, axis=-1, keepdims=True), axis=-1))
+    wanted = targets[:, None]
+    logprobs = mx.take_along_axis(scaled, wanted, axis=-1) - lse
+    entropies = lse - (likely * scaled).sum(axis=-1, keepdims=True) if with_entropy else None
+    of_logprob = of_entropy = None
+    if with_slopes:
+        outer = mx.put_along_axis(-likely, wanted, 1 - mx.take_along_axis(likely, wanted, axis=-1), axis=-1)
+        of_logprob = _pulled(head, states, outer * (1 / temperature))
+        if entropies is not None:
+            of_entropy = _pulled(head, states, likely * (lse - scaled - entropies) * (1 / temperature))
+    return [logprobs[:, 0], None if entropies is None else entropies[:, 0], of_logprob, of_entropy]
 
 
-def _named(columns: list[mx.array], with_entropy: bool, with_slopes: bool) -> TokenScores:
-    if not with_slopes:
-        return TokenScores(columns[0], columns[1] if with_entropy else None)
-    if not with_entropy:
-        return TokenScores(columns[0], None, columns[1])
-    return TokenScores(columns[0], columns[2], columns[1], columns[3])
+def _pulled(head: Head, states: mx.array, by_logits: mx.array) -> mx.array:
+    """A derivative by the logits (c, V), taken back to the hidden states (c, D)."""
+
+    def wide(hidden: mx.array) -> list[mx.array]:
+        return [head(hidden).astype(mx.float32)]
+
+    return mx.vjp(wide, [states], [by_logits])[1][0]
+
+
+def _joined(column: Sequence[mx.array | None]) -> mx.array | None:
+    parts = [part for part in column if part is not None]
+    return mx.concatenate(parts) if parts else None
