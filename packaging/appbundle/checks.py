@@ -217,7 +217,7 @@ def resources(bundle: Bundle) -> Iterator[Fault]:
         folder / "icons",
         bundle.layout.third_party,
     ):
-        if not needed.exists() or needed.is_dir() and not any(needed.iterdir()):
+        if not needed.exists() or (needed.is_dir() and not any(needed.iterdir())):
             yield Fault(bundle.name(needed), "it is missing")
     try:
         listed = {part["name"] for part in json.loads(bundle.layout.components.read_text())["components"]}

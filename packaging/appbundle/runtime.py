@@ -21,11 +21,11 @@ RUNTIME_REQUIREMENTS = Path(__file__).with_name("runtime.txt")
 
 # Parts of the standard library that the application never imports.
 UNUSED_LIBRARY = (
-    "__phello__", "ensurepip", "idlelib", "test", "tkinter", "turtledemo", "turtle.py", "lib-dynload",
+    "__phello__", "ensurepip", "idlelib", "test", "tkinter", "turtledemo", "turtle.py", "lib-dynload", "pydoc_data", "curses",
     "site-packages", "__pycache__", "config-*", "_sysconfigdata_*", "EXTERNALLY-MANAGED",
 )  # fmt: skip
-UNUSED_EXTENSIONS = ("_test*", "_xxtest*", "xx*", "_tkinter*", "_ctypes_test*")
-UNUSED_LIBRARIES = ("Tcl", "Tk")
+UNUSED_EXTENSIONS = ("_test*", "_xxtest*", "xx*", "_tkinter*", "_ctypes_test*", "_curses*")
+UNUSED_LIBRARIES = ("Tcl", "Tk", "libncurses*", "libpanel*")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ def add_linux_runtime(layout: Layout, interpreter: Path) -> Runtime:
     _copy_library(source, layout)
     unused = shutil.ignore_patterns(*UNUSED_EXTENSIONS)
     shutil.copytree(
-        prefix / "lib" / f"python{PYTHON}" / "lib-dynload", layout.extension_modules, ignore=unused
+        prefix / "lib" / f"python{PYTHON}" / "lib-dynload",
+        layout.extension_modules,
+        ignore=unused,
     )
     for found in source.library.glob("_sysconfigdata_*.py"):
         shutil.copyfile(found, layout.stdlib / found.name)
@@ -100,7 +102,7 @@ def _copy_dynamic_libraries(folder: Path, layout: Layout) -> None:
     shutil.copy2(folder / "Python", layout.python_library)
     layout.runtime_libraries.mkdir(parents=True)
     for library in sorted(folder.iterdir()):
-        if library.name not in (*UNUSED_LIBRARIES, "Python"):
+        if not any(library.match(pattern) for pattern in (*UNUSED_LIBRARIES, "Python")):
             shutil.copy2(library, layout.runtime_libraries / library.name)
 
 

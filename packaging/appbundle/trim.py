@@ -12,22 +12,28 @@ from pathlib import Path
 
 from appbundle.layout import Platform
 
-# The Qt modules the window uses, and those that they and the platform plugins link against.
-QT_MODULES = ("Core", "DBus", "Gui", "Network", "OpenGL", "OpenGLWidgets", "PrintSupport", "Svg", "SvgWidgets",
-              "Test", "Widgets", "XcbQpa", "WaylandClient", "WaylandEglClientHwIntegration", "EglFSDeviceIntegration",
-              "EglFsKmsSupport", "EglFsKmsGbmSupport")  # fmt: skip
-QT_BINDINGS = ("Core", "DBus", "Gui", "Network", "Svg", "SvgWidgets", "Test", "Widgets")
-QT_PLUGINS = ("iconengines", "imageformats", "networkinformation", "platforms", "platforminputcontexts",
-              "platformthemes", "styles", "tls", "xcbglintegrations")  # fmt: skip
+# The Qt modules that the window uses, and those that they and the platform plugins link against.
+QT_MODULES = (
+    *("Core", "DBus", "Gui", "OpenGL", "OpenGLWidgets", "Svg", "Widgets"),
+    *("XcbQpa", "EglFSDeviceIntegration", "EglFsKmsSupport", "EglFsKmsGbmSupport"),
+)
+# pyqtgraph imports the OpenGL ones whether or not it draws with them.
+QT_BINDINGS = ("Core", "Gui", "OpenGL", "OpenGLWidgets", "Svg", "Widgets")
+QT_PLUGINS = (
+    *("iconengines/libqsvgicon", "imageformats/libqjpeg", "imageformats/libqsvg", "styles/libqmacstyle"),
+    *("platforms/libqcocoa", "platforms/libqoffscreen", "platforms/libqxcb"),
+    *("platforminputcontexts/libcompose", "platforminputcontexts/libibus", "xcbglintegrations/libqxcb"),
+)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Files or folders that match `pattern` are removed."""
+    """Files or folders that match `pattern` are removed, except those of a name in `keep`."""
 
     pattern: str
     why: str
     platforms: tuple[Platform, ...] = ("macos", "linux")
+    keep: tuple[str, ...] = ()
 
 
 RULES = (
@@ -35,8 +41,10 @@ RULES = (
     Rule("**/tests", "a package's own tests"),
     Rule("**/conftest.py", "a package's own tests"),
     Rule("transformers/testing_utils.py", "a package's own tests; it holds a token of its authors"),
+    Rule("**/__pycache__", "byte code of whatever Python the authors had"),
     Rule("*.dist-info/sboms", "bills of materials for scanners; the licences are kept"),
     Rule("mlx/include", "headers for C++ extensions; MLX's own kernels are compiled from text inside libmlx"),
+    Rule("mlx/lib/libjaccl.dylib", "RDMA between Macs, opened only when asked for; the ring stays", ("macos",)),
     Rule("mlx/share", "CMake files for C++ extensions"),
     Rule("mlx/lib/cmake", "CMake files for C++ extensions"),
     Rule("numpy/_core/include", "headers for C extensions"),
@@ -46,6 +54,20 @@ RULES = (
     Rule("numpy/_core/*_tests.cpython-*", "extension modules for numpy's tests"),
     Rule("pyqtgraph/examples", "examples"),
     Rule("pyqtgraph/icons/peegee", "pyqtgraph's logo"),
+    Rule("latex2sympy2_extended/gen/antlr4_9_3", "for another version of antlr than the one installed"),
+    Rule("latex2sympy2_extended/gen/antlr4_11_0", "for another version of antlr than the one installed"),
+    Rule(
+        "pygments/lexers/*.py",
+        "colouring of languages; rich, which brings pygments, colours Python in error reports at most",
+        keep=("__init__.py", "_mapping.py", "python.py", "special.py", "data.py", "shell.py"),
+    ),
+    Rule("rapidfuzz/*_cpp*.so", "fast paths of functions that the rewards do not use; each has one in Python"),
+    Rule("transformers/cli", "command line"),
+    Rule("transformers/exporters", "export to other run times"),
+    *(
+        Rule(f"sympy/physics/{field}", "a field of physics; units stay, `simplify` asks for them")
+        for field in ("biomechanics", "continuum_mechanics", "control", "hep", "mechanics", "optics")
+    ),
     Rule("sympy/**/benchmarks", "speed tests"),
     Rule("sympy/parsing/autolev", "a reader of another program's language, with its examples"),
     Rule("PySide6/*.app", "Qt's developer tools", ("macos",)),
@@ -93,7 +115,9 @@ def trim(site_packages: Path, platform: Platform) -> list[str]:
 
 
 def _apply(rule: Rule, site_packages: Path) -> bool:
-    matches = sorted(site_packages.glob(rule.pattern), reverse=True)
+    matches = sorted(
+        (path for path in site_packages.glob(rule.pattern) if path.name not in rule.keep), reverse=True
+    )
     for path in matches:
         _remove(path)
     return bool(matches)
@@ -113,12 +137,9 @@ def _trim_qt(pyside: Path) -> None:
     for library in [*pyside.glob("Qt/lib/Qt*.framework"), *pyside.glob("Qt/lib/libQt6*.so*")]:
         if library.name.split(".")[0].removeprefix("libQt6").removeprefix("Qt") not in QT_MODULES:
             _remove(library)
-    for plugins in pyside.glob("Qt/plugins/*"):
-        if plugins.name not in QT_PLUGINS:
-            _remove(plugins)
-    # They need Qt modules that Essentials does not bring, or programs that no Mac has.
-    for broken in ("imageformats/*qpdf*", "tls/*openssl*", "platforms/*minimal*", "platforms/*vnc*",
-                   "platforms/*eglfs*", "platforms/*linuxfb*", "platforms/*vkkhr*",
-                   "platforms/*wayland*", "platforminputcontexts/*virtualkeyboard*"):  # fmt: skip
-        for path in pyside.glob(f"Qt/plugins/{broken}"):
-            path.unlink()
+    for plugin in pyside.glob("Qt/plugins/*/*"):
+        if not plugin.relative_to(pyside / "Qt" / "plugins").as_posix().startswith(QT_PLUGINS):
+            _remove(plugin)
+    for folder in pyside.glob("Qt/plugins/*"):
+        if not any(folder.iterdir()):
+            folder.rmdir()
