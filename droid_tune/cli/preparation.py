@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from droid_tune.errors import UserError
-
 if TYPE_CHECKING:
     from droid_tune.config import RunConfig
 
@@ -20,16 +18,8 @@ def check_model(config: RunConfig) -> None:
 
 def check_data(config: RunConfig) -> None:
     """Raise UserError with the first fault where the data cannot be trained on."""
-    from droid_tune.cli.validate import issue_line
-    from droid_tune.data.validate import validate
+    from droid_tune.data.dataset import open_dataset
     from droid_tune.paths import sample_data_dir
 
     path = sample_data_dir() if config.data.path == "sample" else Path(config.data.path)
-    report = validate(path, config.method.type, config.data.mapping)
-    if report.usable:
-        return
-    for file in report.errors:
-        if file.error is not None:
-            raise UserError(file.error.message)
-    first = next(iter(report.issues), None)
-    raise UserError(issue_line(first) if first else f"{path} has no rows to train on")
+    open_dataset(path, config.method.type, config.data.mapping)
