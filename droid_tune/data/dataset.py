@@ -122,7 +122,7 @@ def open_dataset(
     `UserError` with the first reason. Raises `Stopped` when asked to stop.
     """
     options = Options(method, dict(mapping or {}), progress, should_stop, keep_index=True)
-    found = discover(Path(path))
+    found = discover(Path(path), progress, should_stop)
     report, scans = scan_files(Path(path), found, options)
     if not report.usable:
         for scan in scans:

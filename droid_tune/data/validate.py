@@ -33,7 +33,7 @@ def validate(
     mapping of a field that no format has.
     """
     options = Options(method, dict(mapping or {}), progress, should_stop)
-    report, _scans = scan_files(Path(path), discover(Path(path)), options)
+    report, _scans = scan_files(Path(path), discover(Path(path), progress, should_stop), options)
     return report
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
 }
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+#: Begins a path that is in truth an id of the Hugging Face Hub.
+HUB_PREFIX = "hub:"
 #: Types that are no text.
 BINARY_SUFFIXES = (".parquet",)
 _SHARD = re.compile(r"[-_.]\d+([-_]of[-_]\d+)?$")
@@ -58,8 +61,19 @@ def split_of(path: Path) -> Split | None:
     return SPLIT_NAMES.get(stem) if suffix else None
 
 
-def discover(path: Path) -> Found:
-    """The data files of a folder, or the one file. Nothing is opened here."""
+def discover(
+    path: Path,
+    progress: Callable[[int, int, str], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Found:
+    """The data files of a folder, or the one file; nothing is opened here.
+
+    `hub:owner/name` is a data set of the Hugging Face Hub and is fetched. Raises `UserError`, `Stopped`.
+    """
+    if str(path).startswith(HUB_PREFIX):
+        from droid_tune.data.hub import Reference, fetch
+
+        return Found(tuple(fetch(Reference.of(str(path)), progress=progress, should_stop=should_stop)))
     if not path.is_dir():
         return Found((DataFile(path, split_of(path) or "train"),))
     return _discover_folder(path)

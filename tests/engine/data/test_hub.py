@@ -1,0 +1,175 @@
+"""Data sets of the Hub, against a server on this machine that speaks its API."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from droid_tune.data.files.discover import DataFile
+from droid_tune.data.hub import Reference, choose, fetch
+from droid_tune.errors import Stopped, UserError
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+ROW = b'{"prompt": "2 + 3?", "answer": "5"}\n'
+FILES = {
+    "org/plain": {"README.md": b"hello", "data/train.jsonl": ROW * 3, "data/test.jsonl": ROW},
+    "org/many": {"easy/train.jsonl": ROW, "hard/train.jsonl": ROW * 2},
+    "org/pictures": {"a.png": b"..."},
+    "org/audio": {"a.wav": b"..."},
+}
+CONVERTED = {"org/audio": {"default/train/0000.jsonl": ROW, "default/validation/0000.jsonl": ROW}}
+REFUSED = {
+    "org/gated": (403, "GatedRepo"),
+    "org/missing": (404, "RepoNotFound"),
+    "org/busy": (429, ""),
+    "org/down": (503, ""),
+}
+
+
+class Hub(BaseHTTPRequestHandler):
+    """`/api/datasets/ID[/revision/REV]` and `/datasets/ID/resolve/REV/FILE`, as the Hub answers them."""
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def answer(self, *, body: bool) -> None:
+        parts = [unquote(part) for part in self.path.split("?")[0].strip("/").split("/")]
+        is_api = parts[0] == "api"
+        repo = "/".join(parts[2:4] if is_api else parts[1:3])
+        if repo in REFUSED:
+            status, code = REFUSED[repo]
+            self.send(status, b"{}", {"X-Error-Code": code, "X-Error-Message": "no"}, body)
+        elif is_api:
+            self.info(repo, "/".join(parts[5:]) or "main", body)
+        else:
+            self.file(repo, parts[4:], body)
+
+    def info(self, repo: str, revision: str, body: bool) -> None:
+        files = CONVERTED.get(repo) if revision == "refs/convert/parquet" else FILES[repo]
+        if files is None or revision == "gone":
+            self.send(404, b"{}", {"X-Error-Code": "RevisionNotFound"}, body)
+            return
+        told = {"id": repo, "sha": SHA, "siblings": [{"rfilename": name} for name in files]}
+        self.send(200, json.dumps(told).encode(), {"Content-Type": "application/json"}, body)
+
+    def file(self, repo: str, parts: list[str], body: bool) -> None:
+        name = "/".join(parts[1:])
+        content = {**FILES[repo], **CONVERTED.get(repo, {})}[name]
+        self.send(200, content, {"ETag": f'"{hash(content)}"', "X-Repo-Commit": SHA}, body)
+
+    def send(self, status: int, content: bytes, headers: dict[str, str], body: bool) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            if value:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Quiet."""
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def names(files: list[DataFile]) -> list[tuple[str, str]]:
+    return [(one.path.name, one.split) for one in files]
+
+
+def test_an_id_may_carry_a_configuration_and_a_revision():
+    assert Reference.of("hub:org/name:main@v1") == Reference("org/name", "main", "v1")
+    assert Reference.of("https://huggingface.co/datasets/org/name") == Reference("org/name")
+
+
+def test_files_are_found_downloaded_and_reported(endpoint: str, tmp_path: Path):
+    heard: list[tuple[int, int, str]] = []
+    files = fetch(
+        Reference("org/plain"),
+        endpoint=endpoint,
+        cache_dir=tmp_path,
+        progress=lambda *said: heard.append(said),
+    )
+    assert names(files) == [("train.jsonl", "train"), ("test.jsonl", "test")]
+    assert files[0].path.read_bytes() == ROW * 3
+    assert (len(ROW) * 3, len(ROW) * 3, "data/train.jsonl") in heard
+
+
+def test_what_we_cannot_read_comes_as_the_hubs_conversion(endpoint: str, tmp_path: Path):
+    files = fetch(Reference("org/audio"), endpoint=endpoint, cache_dir=tmp_path)
+    assert names(files) == [("0000.jsonl", "train"), ("0000.jsonl", "valid")]
+
+
+def test_a_configuration_must_be_clear(endpoint: str, tmp_path: Path):
+    with pytest.raises(
+        UserError, match="has 2 configurations; choose one as hub:org/many:NAME of easy, hard"
+    ):
+        fetch(Reference("org/many"), endpoint=endpoint, cache_dir=tmp_path)
+    files = fetch(Reference("org/many", "hard"), endpoint=endpoint, cache_dir=tmp_path)
+    assert files[0].path.read_bytes() == ROW * 2
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("org/gated", "accept its terms; open its page"),
+        ("org/missing", "There is no data set org/missing, or it is private"),
+        ("org/busy", "too many requests"),
+        ("org/down", r"answered with an error \(503\)"),
+        ("org/pictures", "has no files that we read"),
+        ("org/plain@gone", "has no revision `gone`"),
+        ("a b c/d/e", "is no id of a data set"),
+    ],
+)
+def test_every_refusal_is_one_plain_sentence(endpoint: str, tmp_path: Path, reference: str, said: str):
+    with pytest.raises(UserError, match=said) as caught:
+        fetch(Reference.of(reference), endpoint=endpoint, cache_dir=tmp_path)
+    assert str(caught.value).startswith("Hugging Face Hub: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_without_a_connection_the_cache_answers(endpoint: str, tmp_path: Path):
+    nowhere = "http://127.0.0.1:9"
+    with pytest.raises(
+        UserError, match="no connection to the Hugging Face Hub, and org/plain was not downloaded"
+    ):
+        fetch(Reference("org/plain"), endpoint=nowhere, cache_dir=tmp_path)
+    fetch(Reference("org/plain"), endpoint=endpoint, cache_dir=tmp_path)
+    assert names(fetch(Reference("org/plain"), endpoint=nowhere, cache_dir=tmp_path))[0] == (
+        "train.jsonl",
+        "train",
+    )
+
+
+def test_a_download_can_be_stopped(endpoint: str, tmp_path: Path):
+    with pytest.raises(Stopped):
+        fetch(Reference("org/plain"), endpoint=endpoint, cache_dir=tmp_path, should_stop=lambda: True)
+
+
+def test_shards_and_folders_name_their_splits():
+    files = [
+        "data/train-00000-of-00002.parquet",
+        "data/train-00001-of-00002.parquet",
+        "data/validation-00000-of-00001.parquet",
+    ]
+    assert [split for _name, split in choose(files, Reference("x/y"))] == ["train", "train", "valid"]
