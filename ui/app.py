@@ -17,6 +17,7 @@ from droid_tune import __version__
 from droid_tune.paths import log_dir
 from ui.engine_worker import Engine
 from ui.icons import app_icon
+from ui.mac import install as install_mac_manners
 from ui.main_window import MainWindow
 from ui.platform_manners import prepare_environment
 from ui.session import Session
@@ -104,6 +105,7 @@ def main(folder: Path | None = None) -> int:
     session = Session(Engine(), settings, application)
     sys.excepthook = ErrorHook(session)
     window = MainWindow(session)
+    install_mac_manners(window, application)
     window.show()
     wanted = [str(folder)] if folder is not None else []
     for path in [*wanted, *application.hand_over()]:
