@@ -210,7 +210,7 @@ class PolicyGradient:
         collected = self._sample(step, watch)
         rounds = dropped = 0
         while self.method.dynamic_sampling and rounds < self.method.dynamic_sampling_rounds:
-            informative = np.flatnonzero(~collected.advantages.zero_variance)
+            informative = np.flatnonzero(collected.advantages.informative)
             if len(informative) >= wanted:
                 break
             rounds += 1
@@ -238,10 +238,10 @@ class PolicyGradient:
         """The informative groups of both, in order, filled up with uninformative ones; how many were dropped."""
         sampled = first.sampled.joined(fresh.sampled)
         judged = first.judged.joined(fresh.judged)
-        flat = np.concatenate([first.advantages.zero_variance, fresh.advantages.zero_variance])
-        order = np.concatenate([np.flatnonzero(~flat), np.flatnonzero(flat)])[:wanted]
+        teaches = np.concatenate([first.advantages.informative, fresh.advantages.informative])
+        order = np.concatenate([np.flatnonzero(teaches), np.flatnonzero(~teaches)])[:wanted]
         sampled, judged = sampled.take(order), judged.take(order, self.method.group_size)
-        return Collected(sampled, judged, self._advantages(sampled, judged)), len(flat) - wanted
+        return Collected(sampled, judged, self._advantages(sampled, judged)), len(teaches) - wanted
 
     def _advantages(self, sampled: Sampled, judged: Judged) -> Advantages:
         """The groups' advantages; DAPO's soft overlong punishment counts as one more reward."""
