@@ -9,7 +9,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QCoreApplication, QEvent, QThreadPool, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
 
@@ -30,30 +30,30 @@ log = logging.getLogger(__name__)
 PATIENCE_MS = 3000
 
 
-class Application(QApplication):
-    """Keeps files that the Finder or the Dock asks for until a window can take them."""
+class OpenedFiles(QObject):
+    """What the Finder and the Dock ask to open (an event filter of the application); kept until a window can take it."""
 
     opened = Signal(str)
 
-    def __init__(self, arguments: list[str]) -> None:
-        super().__init__(arguments)
-        self.waiting: list[str] = []
-        self.ready = False
+    def __init__(self, application: QApplication) -> None:
+        super().__init__(application)
+        self._waiting: list[str] = []
+        self._ready = False
+        application.installEventFilter(self)
 
-    def event(self, event: QEvent) -> bool:
-        if isinstance(event, QFileOpenEvent):
-            path = event.file()
-            if path and self.ready:
-                self.opened.emit(path)
-            elif path:
-                self.waiting.append(path)
-            return True
-        return super().event(event)
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() != QEvent.Type.FileOpen or not isinstance(event, QFileOpenEvent):
+            return False
+        if self._ready:
+            self.opened.emit(event.file())
+        else:
+            self._waiting.append(event.file())
+        return True
 
     def hand_over(self) -> list[str]:
         """What waited; from now on `opened` tells at once."""
-        self.ready = True
-        waiting, self.waiting = self.waiting, []
+        self._ready = True
+        waiting, self._waiting = self._waiting, []
         return waiting
 
 
@@ -96,7 +96,8 @@ def main(folder: Path | None = None) -> int:
     prepare_environment()
     QCoreApplication.setApplicationName("Droid Tune")
     QCoreApplication.setApplicationVersion(__version__)
-    application = Application(sys.argv[:1])
+    application = QApplication(sys.argv[:1])
+    files = OpenedFiles(application)
     application.setApplicationDisplayName("Droid Tune")
     application.setWindowIcon(app_icon())
     start_log()
@@ -108,9 +109,9 @@ def main(folder: Path | None = None) -> int:
     install_mac_manners(window, application)
     window.show()
     wanted = [str(folder)] if folder is not None else []
-    for path in [*wanted, *application.hand_over()]:
-        window.open_data(Path(path))
-    application.opened.connect(window.open_path)
+    for path in [*wanted, *files.hand_over()]:
+        window.open_path(path)
+    files.opened.connect(window.open_path)
     # The list of runs is read after the first paint.
     QTimer.singleShot(0, session.refresh_runs)
     code = application.exec()

@@ -111,12 +111,9 @@ class MainWindow(QMainWindow):
         sides.addWidget(self._sidebar)
         main = QWidget(body)
         stack = column(main, spacing=0)
-        self._banner_box = QWidget(main)
-        banner_layout = column(self._banner_box)
-        banner_layout.setContentsMargins(20, 12, 20, 0)
-        self._banners = NoticeStack(self._banner_box)
-        banner_layout.addWidget(self._banners)
-        stack.addWidget(self._banner_box)
+        self._banners = NoticeStack(main)
+        self._banners.setContentsMargins(20, 12, 20, 0)
+        stack.addWidget(self._banners)
         self._pages = QStackedWidget(main)
         stack.addWidget(self._pages, 1)
         sides.addWidget(main, 1)
@@ -274,7 +271,6 @@ class MainWindow(QMainWindow):
 
     @Slot(list)
     def _dropped(self, paths: list[Path]) -> None:
-        self.raise_()
         self.activateWindow()
         if len(paths) == 1 and is_model_folder(paths[0]):
             self.session.draft.set_model(str(paths[0]))
@@ -386,7 +382,6 @@ class MainWindow(QMainWindow):
         self._actions["resume"].setEnabled(not training)
         self._wakefulness.keep(training and session.settings.keep_awake)
         self._activity.show_run(session.live, stopping=session.stopping)
-        self.setWindowModified(training)
         self._seen = ()
         if not training:
             show_badge(None)

@@ -9,6 +9,9 @@ from ui import icons
 from ui.theme import current_theme
 from ui.widgets.basics import button, column, label
 
+#: short lines are read more readily
+TEXT_WIDTH = 440
+
 
 class EmptyState(QWidget):
     """An icon, a title, a sentence and at most one button (`asked`)."""
@@ -28,8 +31,8 @@ class EmptyState(QWidget):
         layout.addWidget(heading)
         text = label(words, "secondary", parent=self, wrap=True)
         text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        text.setMaximumWidth(460)
-        text.setMinimumWidth(320)
+        text.setFixedWidth(TEXT_WIDTH)
+        text.setMinimumHeight(text.heightForWidth(TEXT_WIDTH))
         layout.addWidget(text, 0, Qt.AlignmentFlag.AlignHCenter)
         if action:
             pressed = button(action, "primary", parent=self)

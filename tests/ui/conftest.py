@@ -1,0 +1,63 @@
+"""Sessions and windows on a fake engine; whatever a test opens is closed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from PySide6.QtCore import QThreadPool
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from tests.ui.fake_engine import FakeEngine
+from ui.main_window import MainWindow
+from ui.session import Session
+from ui.settings import Settings
+from ui.theme import Theme
+
+
+@pytest.fixture(scope="session", autouse=True)
+def theme(qapp: QApplication) -> Theme:
+    return Theme(qapp, "light")
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def session(qtbot: QtBot, engine: FakeEngine) -> Iterator[Session]:
+    made = Session(engine, Settings())
+    yield made
+    made.stop()
+    assert made.wait(5000)
+    QThreadPool.globalInstance().waitForDone(5000)
+    made.deleteLater()
+
+
+@pytest.fixture
+def open_window(qtbot: QtBot) -> Iterator[Callable[[Session], MainWindow]]:
+    opened: list[MainWindow] = []
+
+    def make(session: Session) -> MainWindow:
+        window = MainWindow(session)
+        opened.append(window)
+        window.show()
+        qtbot.waitExposed(window)
+        return window
+
+    yield make
+    for window in opened:
+        if window.session.training:
+            window.session.stop()
+            window.session.wait(5000)
+            qtbot.waitUntil(lambda window=window: not window.session.training)
+        window.close()
+        QThreadPool.globalInstance().waitForDone(5000)
+        window.deleteLater()
+
+
+@pytest.fixture
+def window(session: Session, open_window: Callable[[Session], MainWindow]) -> MainWindow:
+    return open_window(session)

@@ -1,0 +1,124 @@
+"""An engine that tells recorded steps: it stops, pauses, saves and resumes as the real one does, without a model."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from droid_tune.config import RunConfig, dump_yaml
+from droid_tune.errors import UserError
+from droid_tune.events import Checkpoint, Event, EventLog, RunFinished
+from droid_tune.paths import RunPaths, runs_dir
+from droid_tune.train.runs import RunSummary, list_runs, read_config
+from tests.ui.recording import started, step_events
+
+Emit = Callable[[Event], None]
+
+
+class FakeControl:
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        self.running = threading.Event()
+        self.running.set()
+
+    def request_stop(self) -> None:
+        self.stopped.set()
+        self.running.set()
+
+    def request_pause(self) -> None:
+        self.running.clear()
+
+    def resume(self) -> None:
+        self.running.set()
+
+
+class FakeEngine:
+    """`hold_at`: the step before which it waits for a stop, so that a test need not race."""
+
+    def __init__(self, hold_at: int | None = None, failure: Exception | None = None) -> None:
+        self.hold_at = hold_at
+        self.failure = failure
+        self.folders: list[Path] = []
+        self.threads: list[str] = []
+        self.renamed: list[tuple[Path, str]] = []
+
+    def control(self) -> FakeControl:
+        return FakeControl()
+
+    def create(self, config: RunConfig) -> Path:
+        folder = runs_dir() / f"run-{len(self.folders) + 1}"
+        folder.mkdir(parents=True)
+        RunPaths(folder).config.write_text(dump_yaml(config), encoding="utf-8")
+        self.folders.append(folder)
+        return folder
+
+    def train(self, config: RunConfig, folder: Path, control: Any, emit: Emit) -> object:
+        return self._go(folder, config.training.iterations, 0, control, emit)
+
+    def resume(self, folder: Path, control: Any, emit: Emit) -> object:
+        status = json.loads((folder / "status.json").read_text())
+        return self._go(folder, read_config(folder).training.iterations, status["saved"], control, emit)
+
+    def runs(self) -> list[RunSummary]:
+        return list_runs()
+
+    def rename(self, folder: Path, name: str) -> None:
+        self.renamed.append((folder, name))
+
+    def playground(self, folder: Path) -> FakeAnswerer:
+        if not folder.exists():
+            raise UserError(f"There is no run {folder}.")
+        return FakeAnswerer()
+
+    def release(self) -> None:
+        pass
+
+    def _go(self, folder: Path, steps: int, start: int, control: FakeControl, emit: Emit) -> RunFinished:
+        self.threads.append(threading.current_thread().name)
+        if self.failure is not None:
+            raise self.failure
+        log = EventLog(RunPaths(folder).events, RunPaths(folder).rollouts, folder.name)
+
+        def tell(event: Event) -> None:
+            emit(log.write(event))
+
+        tell(started(steps, start))
+        step = start
+        while step < steps and not control.stopped.is_set():
+            control.running.wait(5)
+            if self.hold_at is not None and step >= self.hold_at:
+                control.stopped.wait(5)
+                break
+            step += 1
+            for event in step_events(step, steps):
+                tell(event)
+        tell(Checkpoint(step=step, path=f"checkpoints/step-{step:06d}"))
+        outcome = "completed" if step == steps else "stopped"
+        finished = RunFinished(outcome=outcome, step=step)
+        tell(finished)
+        log.close()
+        status = {"state": outcome, "step": step, "saved": step, "total_steps": steps, "created": time.time()}
+        (folder / "status.json").write_text(json.dumps(status))
+        return finished
+
+
+class FakeAnswerer:
+    def reply(
+        self,
+        prompt: str,
+        sampling: Any,
+        *,
+        with_adapter: bool = True,
+        on_text: Callable[[str], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Any:
+        words = ("a ", "better answer") if with_adapter else ("an ", "answer")
+        for word in words:
+            if on_text is not None:
+                on_text(word)
+        return SimpleNamespace(text="".join(words))

@@ -1,0 +1,151 @@
+"""The form says what the config says, and faults where they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLineEdit
+from pytestqt.qtbot import QtBot
+
+from droid_tune.config.methods import DAPOConfig, GRPOConfig
+from droid_tune.config.rewards import REWARD_CONFIGS
+from droid_tune.config.run import SECTIONS, AdapterConfig, DataConfig, OptimizerConfig, RunConfig
+from droid_tune.config.sampling import SamplingConfig
+from ui.fields import FieldSpec, as_text, choice_label, from_text, spec_of, specs_of
+from ui.main_window import MainWindow
+from ui.widgets.form import SettingsGroup
+from ui.widgets.reward_list import RewardList, fresh_reward
+
+
+def spec(model: Any, name: str) -> FieldSpec:
+    return spec_of(f"section.{name}", model.model_fields[name])
+
+
+def test_a_field_brings_its_title_help_bounds_and_unit() -> None:
+    found = spec(SamplingConfig, "max_completion_length")
+    assert (found.title, found.unit, found.kind) == ("Longest completion", "tokens", "number")
+    assert found.whole
+    assert found.bounds == "1 to 65,536"
+    assert found.help
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "kind"),
+    [
+        (AdapterConfig, "type", "choice"),
+        (OptimizerConfig, "learning_rate", "number"),
+        (GRPOConfig, "use_bias_correction_kl", "switch"),
+        (SamplingConfig, "stop_strings", "words"),
+        (DataConfig, "mapping", "pairs"),
+        (DataConfig, "system_prompt", "text"),
+    ],
+)
+def test_the_kind_follows_the_annotation(model: Any, name: str, kind: str) -> None:
+    assert spec(model, name).kind == kind
+
+
+def test_every_setting_of_a_run_has_a_title_and_a_help_text() -> None:
+    bare = [
+        found.path
+        for section in SECTIONS
+        if section != "method"
+        for found in specs_of(RunConfig.model_fields[section].annotation, section)  # pyright: ignore
+        if not found.help
+    ]
+    assert bare == []
+    assert [found.path for found in specs_of(DAPOConfig, "method") if not found.help] == []
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (0.0002, "number", "0.0002"),
+        (1e-5, "number", "1e-5"),
+        (3e-4, "number", "0.0003"),
+        (200, "number", "200"),
+        (None, "number", ""),
+        (("a", "b"), "words", "a, b"),
+        ({"prompt": "query"}, "pairs", "prompt: query"),
+    ],
+)
+def test_values_stand_as_a_person_writes_them(value: Any, kind: Any, text: str) -> None:
+    assert as_text(value, kind) == text
+
+
+def test_text_that_is_no_number_stays_for_validation_to_name() -> None:
+    assert from_text("many", spec(GRPOConfig, "group_size")) == "many"
+    assert from_text("1e-5", spec(OptimizerConfig, "learning_rate")) == 1e-5
+    assert from_text("", spec(OptimizerConfig, "learning_rate")) is None
+    assert from_text("</a>, END", spec(SamplingConfig, "stop_strings")) == ["</a>", "END"]
+
+
+def test_choices_read_like_words() -> None:
+    assert choice_label("dr_grpo") == "Dr. GRPO"
+    assert choice_label("two_stage") == "Two stage"
+
+
+def test_the_advanced_rows_are_made_when_their_fold_opens(qtbot: QtBot) -> None:
+    group = SettingsGroup("Sampling", specs_of(SamplingConfig, "sampling"), None)  # pyright: ignore
+    qtbot.addWidget(group)
+    assert "sampling.top_p" not in group.rows
+    assert group.reveal("sampling.top_p") is not None
+    assert "sampling.top_p" in group.rows
+
+
+def test_typing_a_wrong_value_says_so_next_to_the_field(window: MainWindow, qtbot: QtBot) -> None:
+    window.show_pane("setup")
+    pane = window.pane("setup")
+    row = pane._groups["training"].rows["training.iterations"]
+    field = row.findChild(QLineEdit)
+    field.selectAll()
+    qtbot.keyClicks(field, "0")
+    qtbot.waitUntil(lambda: row.fault != "")
+    assert row.fault == "Must be at least 1."
+    assert pane._summary.text() == "training.iterations: Must be at least 1."
+    field.selectAll()
+    qtbot.keyClicks(field, "12")
+    qtbot.waitUntil(lambda: row.fault == "")
+    assert "12 steps" in pane._summary.text()
+
+
+def test_the_reset_button_brings_the_default_back(window: MainWindow, qtbot: QtBot) -> None:
+    window.show_pane("setup")
+    pane = window.pane("setup")
+    draft = window.session.draft
+    draft.set("training.iterations", 7)
+    window.session.draft_changed.emit()
+    row = pane._groups["training"].rows["training.iterations"]
+    assert row._changed.isEnabled()
+    qtbot.mouseClick(row._changed, Qt.MouseButton.LeftButton)
+    assert not draft.changed("training.iterations")
+    assert not row._changed.isEnabled()
+
+
+def test_another_method_brings_its_own_settings(window: MainWindow, qtbot: QtBot) -> None:
+    window.show_pane("setup")
+    pane = window.pane("setup")
+    pane._choose_method("sft")
+    assert "method.packing" in pane._groups["method"].paths()
+    assert not pane._rewards_section.isVisible()
+    pane._choose_method("grpo")
+    assert "method.group_size" in pane._groups["method"].rows
+    assert pane._rewards_section.isVisible()
+
+
+@pytest.mark.parametrize("kind", list(REWARD_CONFIGS))
+def test_every_reward_has_a_card_with_its_options(qtbot: QtBot, kind: str) -> None:
+    rewards = RewardList(None)  # pyright: ignore
+    qtbot.addWidget(rewards)
+    rewards.show_rewards([fresh_reward(kind, [])])
+    rewards.show_faults({"rewards[1].weight": "Must be at most 1,000.", "rewards[1].name": "Too long."})
+    card = rewards._cards[0]
+    assert card._weight_fault.text() == "Must be at most 1,000."
+    assert "name" in card._rows
+
+
+def test_a_second_reward_of_a_kind_gets_a_name_of_its_own() -> None:
+    assert fresh_reward("format", ["accuracy"]) == {"type": "format", "weight": 1.0}
+    assert fresh_reward("format", ["format"])["name"] == "format_2"
+    assert fresh_reward("format", ["format", "format_2"])["name"] == "format_3"

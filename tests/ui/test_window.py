@@ -1,0 +1,326 @@
+"""The window as a person uses it: drop, train, stop, resume, close."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QFileOpenEvent
+from PySide6.QtWidgets import QApplication, QPushButton
+from pytestqt.qtbot import QtBot
+
+from tests.ui.fake_engine import FakeEngine
+from tests.ui.recording import complete, recorded, write_run
+from ui.app import OpenedFiles
+from ui.main_window import KEEP_TRAINING, STOP_AND_SAVE, MainWindow
+from ui.session import Session
+from ui.settings import Settings
+from ui.widgets.notice import NoticeBar
+
+Open = Callable[[Session], MainWindow]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "my data"
+    folder.mkdir()
+    row = '{"prompt": "What is one plus one?", "answer": "2"}\n'
+    (folder / "train.jsonl").write_text(
+        row * 1 + '{"prompt": "Two and two?", "answer": "4"}\n{"prompt": ""}\n'
+    )
+    return folder
+
+
+def drop(window: MainWindow, paths: list[Path], *, fall: bool = True) -> None:
+    """Real drag events to the QWindow, so that Qt's own dispatch is part of the test."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    handle, copy = window.windowHandle(), Qt.DropAction.CopyAction
+    button, modifier = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    middle = QPoint(window.width() // 2, window.height() // 2)
+    entered = QDragEnterEvent(middle, copy, mime, button, modifier)
+    QApplication.sendEvent(handle, entered)
+    QApplication.sendEvent(handle, QDragMoveEvent(middle, copy, mime, button, modifier))
+    if fall:
+        QApplication.sendEvent(handle, QDropEvent(QPointF(middle), copy, mime, button, modifier))
+
+
+def press(window: MainWindow, text: str, qtbot: QtBot) -> None:
+    found = [made for made in window.findChildren(QPushButton) if made.text() == text and made.isVisible()]
+    assert found, f"no visible button {text}"
+    qtbot.mouseClick(found[0], Qt.MouseButton.LeftButton)
+
+
+def banners(window: MainWindow) -> list[str]:
+    return [bar.text for bar in window.findChildren(NoticeBar) if bar.isVisible()]
+
+
+def train_to(window: MainWindow, step: int, qtbot: QtBot) -> None:
+    press(window, "Train", qtbot)
+    qtbot.waitUntil(lambda: window.session.live is not None and window.session.live.step >= step)
+
+
+# --- building -------------------------------------------------------------------------------------------------------
+
+
+def test_building_the_window_reads_neither_mlx_nor_transformers() -> None:
+    program = (
+        "import sys\n"
+        "from ui.app import *\n"
+        "app = QApplication([]); Theme(app, 'light'); session = Session(Engine(), load_settings(), app)\n"
+        "window = MainWindow(session); window.show(); app.processEvents()\n"
+        "for key in ('data', 'setup', 'monitor', 'rollouts', 'runs', 'playground', 'settings'):\n"
+        "    window.show_pane(key); app.processEvents()\n"
+        "session.refresh_runs(); app.processEvents()\n"
+        "window.close(); QThreadPool.globalInstance().waitForDone()\n"
+        "heavy = {'mlx', 'mlx_lm', 'transformers', 'torch'} & {name.partition('.')[0] for name in sys.modules}\n"
+        "print('heavy:', sorted(heavy))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.stdout.strip() == "heavy: []"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("key", ["data", "setup", "monitor", "rollouts", "runs", "playground", "settings"])
+def test_each_pane_opens_empty_and_says_what_it_is_for(window: MainWindow, key: str, qtbot: QtBot) -> None:
+    window.show_pane(key)
+    qtbot.wait(10)
+    assert window.pane(key).isVisible()
+
+
+def test_the_window_remembers_the_pane_and_the_form(session: Session, open_window: Open) -> None:
+    window = open_window(session)
+    window.show_pane("runs")
+    session.draft.set("training.iterations", 7)
+    window.close()
+    again = Session(FakeEngine(), session.settings)
+    assert session.settings.pane == "runs"
+    assert again.draft.value("training.iterations") == 7
+
+
+# --- drops ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pane", ["setup", "data", "monitor", "playground"])
+def test_a_folder_may_fall_anywhere(window: MainWindow, data: Path, pane: str) -> None:
+    window.show_pane(pane)
+    drop(window, [data])
+    assert window.session.draft.data == str(data)
+    assert window.current_key() == "data"
+
+
+def test_the_zone_shows_while_something_hovers_and_goes_when_it_leaves(
+    window: MainWindow, data: Path
+) -> None:
+    drop(window, [data], fall=False)
+    assert window._zone.isVisible()
+    QApplication.sendEvent(window.windowHandle(), QEvent(QEvent.Type.DragLeave))
+    assert not window._zone.isVisible()
+
+
+def test_a_dropped_model_folder_becomes_the_model(window: MainWindow, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    drop(window, [tmp_path])
+    assert window.session.draft.model == str(tmp_path)
+    assert window.current_key() == "setup"
+
+
+def test_several_files_of_one_folder_mean_the_folder(window: MainWindow, data: Path) -> None:
+    (data / "valid.jsonl").write_text("")
+    drop(window, [data / "train.jsonl", data / "valid.jsonl"])
+    assert window.session.draft.data == str(data)
+
+
+def test_things_that_do_not_belong_together_are_refused_in_words(
+    window: MainWindow, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other.jsonl").write_text("")
+    drop(window, [data, tmp_path / "other.jsonl"])
+    assert window.session.draft.data == "sample"
+    assert banners(window) == ["2 things were dropped that do not belong together."]
+
+
+def test_the_data_pane_says_what_was_found(window: MainWindow, data: Path, qtbot: QtBot) -> None:
+    drop(window, [data])
+    pane = window.pane("data")
+    qtbot.waitUntil(lambda: pane._found is not None and pane._found.path == str(data))
+    found = pane._found
+    assert (found.report.accepted, found.report.rejected) == (2, 1)
+    assert found.issues[0].line == 3
+    assert "1 row cannot be used and will be left out of training." in banners(window)
+
+
+def test_a_folder_without_a_train_file_is_one_sentence(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    drop(window, [tmp_path])
+    qtbot.waitUntil(lambda: bool(banners(window)))
+    assert "train" in banners(window)[0]
+
+
+def test_files_asked_for_before_the_window_wait_for_it(qapp: QApplication, qtbot: QtBot) -> None:
+    files = OpenedFiles(qapp)
+    QApplication.sendEvent(qapp, QFileOpenEvent(QUrl.fromLocalFile("/some/folder")))
+    assert files.hand_over() == ["/some/folder"]
+    with qtbot.waitSignal(files.opened) as later:
+        QApplication.sendEvent(qapp, QFileOpenEvent(QUrl.fromLocalFile("/other/folder")))
+    assert later.args == ["/other/folder"]
+    qapp.removeEventFilter(files)
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+def test_train_shows_the_monitor_and_runs_to_its_end(
+    session: Session, window: MainWindow, qtbot: QtBot
+) -> None:
+    session.draft.set("training.iterations", 6)
+    press(window, "Train", qtbot)
+    assert window.current_key() == "monitor"
+    qtbot.waitUntil(lambda: not session.training)
+    assert session.live is not None
+    assert session.live.life == "completed"
+    assert session.live.step == 6
+    assert session.engine.threads != ["MainThread"]
+
+
+def test_stop_is_acknowledged_at_once_and_saves(engine: FakeEngine, window: MainWindow, qtbot: QtBot) -> None:
+    engine.hold_at = 3
+    train_to(window, 3, qtbot)
+    press(window, "Stop", qtbot)
+    assert window.session.stopping
+    assert window._activity._words.text().startswith("Stopping")
+    qtbot.waitUntil(lambda: not window.session.training)
+    assert window.session.live is not None
+    assert window.session.live.life == "stopped"
+    assert window.session.live.last_checkpoint is not None
+
+
+def test_resume_goes_on_with_one_continuous_curve(
+    engine: FakeEngine, window: MainWindow, qtbot: QtBot
+) -> None:
+    window.session.draft.set("training.iterations", 9)
+    engine.hold_at = 4
+    train_to(window, 4, qtbot)
+    window.session.stop()
+    qtbot.waitUntil(lambda: not window.session.training and bool(window.session.runs))
+    engine.hold_at = None
+    window.resume_last()
+    qtbot.waitUntil(lambda: not window.session.training)
+    assert window.session.live is not None
+    assert window.session.live.series["reward"].steps.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert window.session.live.life == "completed"
+
+
+def test_pause_holds_and_continue_goes_on(engine: FakeEngine, window: MainWindow, qtbot: QtBot) -> None:
+    engine.hold_at = 3
+    train_to(window, 3, qtbot)
+    press(window, "Pause", qtbot)
+    assert window.session.paused
+    press(window, "Continue", qtbot)
+    assert not window.session.paused
+
+
+def test_an_engine_that_breaks_is_said_and_leaves_the_window_ready(
+    engine: FakeEngine, window: MainWindow, qtbot: QtBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.failure = RuntimeError("out of cheese")
+    press(window, "Train", qtbot)
+    qtbot.waitUntil(lambda: not window.session.training)
+    assert window.session.live is not None
+    assert window.session.live.life == "failed"
+    assert any("out of cheese" in said for said in banners(window))
+    assert "out of cheese" in caplog.text
+    assert window._train.isVisible()
+
+
+def test_a_fault_in_the_form_keeps_train_from_starting(window: MainWindow, qtbot: QtBot) -> None:
+    window.session.draft.set("training.iterations", 0)
+    press(window, "Train", qtbot)
+    assert not window.session.training
+    assert window.current_key() == "setup"
+    assert any("iterations" in said for said in banners(window))
+
+
+# --- closing --------------------------------------------------------------------------------------------------------
+
+
+def test_closing_while_training_asks_and_keep_training_stays(
+    engine: FakeEngine, window: MainWindow, qtbot: QtBot
+) -> None:
+    engine.hold_at = 2
+    train_to(window, 2, qtbot)
+    window.close()
+    assert window.isVisible()
+    assert "A run is training." in banners(window)
+    press(window, KEEP_TRAINING, qtbot)
+    assert window.session.training
+    assert not window.session.stopping
+
+
+def test_stop_and_save_closes_when_the_run_is_saved(
+    engine: FakeEngine, window: MainWindow, qtbot: QtBot
+) -> None:
+    engine.hold_at = 2
+    train_to(window, 2, qtbot)
+    window.close()
+    press(window, STOP_AND_SAVE, qtbot)
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert window.session.live is not None
+    assert window.session.live.life == "stopped"
+
+
+def test_closing_an_idle_window_keeps_the_settings(window: MainWindow, data_home: Path) -> None:
+    window.close()
+    assert (data_home / "settings.json").is_file()
+
+
+# --- runs on disk ---------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_run_is_offered_once(
+    session: Session, open_window: Open, data_home: Path, qtbot: QtBot
+) -> None:
+    write_run(data_home / "runs" / "cut-off", recorded(60, until=30), state="running")
+    window = open_window(session)
+    session.refresh_runs()
+    qtbot.waitUntil(lambda: bool(banners(window)))
+    assert banners(window) == ["“GRPO starter” was interrupted."]
+    session.refresh_runs()
+    qtbot.wait(50)
+    assert len(banners(window)) == 1
+
+
+def test_a_dismissed_offer_stays_away(data_home: Path, open_window: Open, qtbot: QtBot) -> None:
+    write_run(data_home / "runs" / "cut-off", recorded(60, until=30), state="running")
+    session = Session(FakeEngine(), Settings(dismissed_runs=["cut-off"]))
+    window = open_window(session)
+    session.refresh_runs()
+    qtbot.waitUntil(lambda: bool(session.runs))
+    assert banners(window) == []
+
+
+def test_a_replayed_run_fills_monitor_and_rollouts(
+    session: Session, window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = write_run(tmp_path / "old", complete(60))
+    with qtbot.waitSignal(session.shown_changed):
+        session.show_run(folder)
+    window.show_pane("monitor")
+    monitor = window.pane("monitor")
+    summaries = {chart.spec.title: chart.summary() for chart in monitor._charts}
+    assert "at step 60" in summaries["Reward"]
+    assert "rising" in summaries["Reward"]
+    assert "Accuracy" in summaries["Reward parts"]
+    assert "Format" in summaries["Reward parts"]
+    window.show_pane("rollouts")
+    rollouts = window.pane("rollouts")
+    assert rollouts._step.text() == "Step 60"
+    assert len(rollouts._groups) == 4
