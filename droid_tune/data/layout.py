@@ -85,7 +85,7 @@ def foreign_format(row: Mapping[str, Any], layout: Layout) -> RowFormat | None:
 
     A row of prompts among prompt and answer rows lacks its answer: it is not of another format.
     """
-    own = {name for one in layout.format.required for name in layout.columns(one)}
+    own = {name for one in layout.format.required for name in (*layout.columns(one), one.name)}
     for one in FORMATS:
         other = Layout(one)
         needed = {field.name for field in one.required}

@@ -56,7 +56,8 @@ def scan_delimited(stream: BinaryIO, start: int, size: int, scan: FileScan) -> N
 def _settle(waiting: list[Record], header: list[str], scan: FileScan) -> None:
     """Judge the records that waited for the layout."""
     good = [one for one in waiting if one.fault is None and any(cell.strip() for cell in one.cells)]
-    scan.detect([_as_row(header, one.cells) for one in good])
+    # The header decides: a record that is too short lacks a cell, not a column.
+    scan.detect([dict.fromkeys(header, "") | _as_row(header, one.cells) for one in good])
     for one in waiting:
         _judge(one, header, scan)
     waiting.clear()

@@ -77,6 +77,8 @@ class _Document:
         # Whether bare texts are prompts, and whether the next element lies inside a broken one (no comma needed).
         self._bare_prompts = bare_prompts
         self._resumed = False
+        # Whether a row was never closed and nothing whole came after it: then the end of the array is lost too.
+        self._gave_up = False
         scan.by_line = False
         if bare_prompts:
             scan.decode = bare_prompt_row
@@ -91,7 +93,8 @@ class _Document:
             self._tick()
             mark = self.feed.peek()
             if mark == b"":
-                self._fault("the array is never closed; the file may be cut off, add ]")
+                if not self._gave_up:
+                    self._fault("the array is never closed; the file may be cut off, add ]")
                 break
             if mark == b"]":
                 if expects_value and self.count:
@@ -215,6 +218,7 @@ class _Document:
             if whole:
                 self.feed.step_back(start)
             self.feed.take(1)
+        self._gave_up = True
 
     def _is_row(self, raw: bytes) -> bool:
         try:

@@ -7,6 +7,7 @@ slow, knows every rule and every place, and alone decides what is rejected.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import repeat
 from operator import itemgetter
@@ -26,6 +27,8 @@ from droid_tune.data.scan import FileScan
 
 #: Judges a block: the places of the lines that it cannot vouch for.
 Judge = Callable[[list[bytes], list[Any]], list[int]]
+#: A carriage return where a row ends and the next one, or nothing, follows.
+_CARRIAGE_RETURN_ENDS = re.compile(rb"\}[ \t]*\r+[ \t]*\{")
 #: Lines judged at once, a power of 8.
 PIECE = 512
 
@@ -222,7 +225,7 @@ def _warn_about_marks(line: bytes, number: int, scan: FileScan) -> None:
             number,
             line,
         )
-    if b"\r" in line.strip(b"\r"):
+    if _CARRIAGE_RETURN_ENDS.search(line):
         scan.warn(
             "cr_line_ends",
             "The line holds bare carriage returns; save the file with LF line ends.",
