@@ -65,7 +65,7 @@ def file_digest(path: Path) -> str:
 def write_zip(root: Path, target: Path) -> None:
     """Zips the folder with its links, so that unpacking gives the same application."""
     date = time.gmtime(root.stat().st_mtime)[:6]
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for path in [root, *entries(root)]:
             name = path.relative_to(root.parent).as_posix()
             if path.is_symlink():

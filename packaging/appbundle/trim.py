@@ -13,12 +13,13 @@ from pathlib import Path
 from appbundle.layout import Platform
 
 # The Qt modules that the window uses, and those that they and the platform plugins link against.
-QT_MODULES = (
-    *("Core", "DBus", "Gui", "OpenGL", "OpenGLWidgets", "Svg", "Widgets"),
-    *("XcbQpa", "EglFSDeviceIntegration", "EglFsKmsSupport", "EglFsKmsGbmSupport"),
-)
-# pyqtgraph imports the OpenGL ones whether or not it draws with them.
-QT_BINDINGS = ("Core", "Gui", "OpenGL", "OpenGLWidgets", "Svg", "Widgets")
+QT_MODULES: dict[Platform, tuple[str, ...]] = {
+    "macos": ("Core", "DBus", "Gui", "Svg", "Widgets"),
+    "linux": ("Core", "DBus", "Gui", "OpenGL", "Svg", "Widgets", "XcbQpa"),
+}
+QT_BINDINGS = ("Core", "Gui", "Svg", "Widgets")
+# pyqtgraph imports QtOpenGL and QtOpenGLWidgets whether or not it draws with them.
+STANDINS = Path(__file__).with_name("standins")
 QT_PLUGINS = (
     *("iconengines/libqsvgicon", "imageformats/libqjpeg", "imageformats/libqsvg", "styles/libqmacstyle"),
     *("platforms/libqcocoa", "platforms/libqoffscreen", "platforms/libqxcb"),
@@ -63,6 +64,10 @@ RULES = (
     ),
     Rule("rapidfuzz/*_cpp*.so", "fast paths of functions that the rewards do not use; each has one in Python"),
     Rule("transformers/cli", "command line"),
+    Rule("transformers/pipelines", "ready-made uses of PyTorch models"),
+    Rule("huggingface_hub/cli", "command line"),
+    Rule("huggingface_hub/inference", "a client of paid services"),
+    Rule("sentencepiece/package_data", "rules for making a vocabulary, not for using one"),
     Rule("transformers/exporters", "export to other run times"),
     *(
         Rule(f"sympy/physics/{field}", "a field of physics; units stay, `simplify` asks for them")
@@ -110,7 +115,7 @@ def trim(site_packages: Path, platform: Platform) -> list[str]:
     idle = [rule.pattern for rule in RULES if platform in rule.platforms and not _apply(rule, site_packages)]
     for rule in OPTIONAL_RULES:
         _apply(rule, site_packages)
-    _trim_qt(site_packages / "PySide6")
+    _trim_qt(site_packages / "PySide6", platform)
     return idle
 
 
@@ -130,13 +135,15 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _trim_qt(pyside: Path) -> None:
+def _trim_qt(pyside: Path, platform: Platform) -> None:
     for binding in pyside.glob("Qt*.abi3.so"):
         if binding.name.split(".")[0].removeprefix("Qt") not in QT_BINDINGS:
             binding.unlink()
     for library in [*pyside.glob("Qt/lib/Qt*.framework"), *pyside.glob("Qt/lib/libQt6*.so*")]:
-        if library.name.split(".")[0].removeprefix("libQt6").removeprefix("Qt") not in QT_MODULES:
+        if library.name.split(".")[0].removeprefix("libQt6").removeprefix("Qt") not in QT_MODULES[platform]:
             _remove(library)
+    for standin in sorted(STANDINS.glob("*.py")):
+        shutil.copyfile(standin, pyside / standin.name)
     for plugin in pyside.glob("Qt/plugins/*/*"):
         if not plugin.relative_to(pyside / "Qt" / "plugins").as_posix().startswith(QT_PLUGINS):
             _remove(plugin)
