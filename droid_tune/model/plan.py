@@ -36,5 +36,10 @@ class Plan:
         """For the window and the log: "8 rows at a time, two-stage, est. 3.1 GB"."""
         said = f"{self.train_rows} rows at a time, {self.path}"
         if self.estimated_bytes:
-            said += f", est. {self.estimated_bytes / 1e9:.1f} GB"
+            said += f", est. {readable(self.estimated_bytes)}"
         return f"{said} ({self.note})" if self.note else said
+
+
+def readable(count: int) -> str:
+    """Bytes as a person reads them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

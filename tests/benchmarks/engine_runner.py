@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -25,10 +26,11 @@ import mlx.optimizers as optim  # noqa: E402
 import numpy as np  # noqa: E402
 from make_model import make  # noqa: E402
 
-from droid_tune.config.run import AdapterConfig  # noqa: E402
+from droid_tune.config.run import AdapterConfig, MemoryConfig  # noqa: E402
 from droid_tune.config.sampling import SamplingConfig  # noqa: E402
+from droid_tune.model.footprint import footprint  # noqa: E402
 from droid_tune.model.loading import load_policy  # noqa: E402
-from droid_tune.model.planning import make_plan  # noqa: E402
+from droid_tune.model.planning import Job, best_plan, memory_budget, smallest_plan  # noqa: E402
 from droid_tune.model.scoring import ScoringRows, loss_and_gradients, score  # noqa: E402
 from droid_tune.rollout.generate import generate  # noqa: E402
 
@@ -54,14 +56,15 @@ class Engine:
         )
         self.optimizer = optim.Adam(learning_rate=w["lr"])
         longest = w["prompt_len"] if isinstance(w["prompt_len"], int) else max(w["prompt_len"])
-        self.plan = make_plan(
-            self.policy,
-            prompts=w["batch_size"],
-            group_size=w["group_size"],
-            prompt_length=longest,
-            completion_length=w["completion_len"],
-            budget_bytes=int(opts["budget_mb"] * 2**20) if "budget_mb" in opts else None,
-            smallest=bool(opts.get("smallest")),
+        job = Job(w["batch_size"], w["group_size"], longest, w["completion_len"])
+        size = footprint(self.policy)
+        if opts.get("smallest"):
+            self.plan = smallest_plan(size, job, self.policy)
+        else:
+            memory = MemoryConfig(budget_mb=opts.get("budget_mb"))
+            self.plan = best_plan(size, job, memory_budget(memory), self.policy)
+        self.plan = replace(
+            self.plan, **{key: opts[key] for key in opts if key not in ("smallest", "budget_mb")}
         )
         self.step = 0
 
