@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from droid_tune.cli.output import say
 from droid_tune.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -65,17 +66,28 @@ def positive(text: str) -> int:
 
 def config_from(arguments: argparse.Namespace) -> RunConfig:
     """All layers as one resolved config. Raises UsageError with the first fault."""
-    from droid_tune.config import merge, parse_overrides, read_values, resolve
+    from droid_tune.config import merge, parse_overrides, resolve
     from droid_tune.config.load import canonical
 
     file: Path | None = arguments.config
     try:
-        values = canonical(read_values(file)) if file else {}
+        values = canonical(values_in(file)) if file else {}
         values = merge(values, canonical(named_settings(arguments)))
         values = merge(values, parse_overrides(arguments.set))
         return resolve(with_absolute_paths(values), preset=arguments.preset, place=str(file or ""))
     except UserError as error:
         raise UsageError(str(error)) from None
+
+
+def values_in(file: Path) -> dict[str, Any]:
+    """The settings in a config file; another trainer's are made ours, with a word about each that is not the same."""
+    from droid_tune.config import read_values
+    from droid_tune.config.migrate import import_foreign
+
+    imported = import_foreign(read_values(file))
+    for note in imported.notes:
+        say(f"{file.name}: {note}")
+    return imported.values
 
 
 def named_settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -91,7 +103,11 @@ def named_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def with_absolute_paths(values: dict[str, Any]) -> dict[str, Any]:
     """Paths that exist here written in full, so that the run can be resumed from any other folder."""
-    return {key: absolute(value) if key in ("model", "data") else value for key, value in values.items()}
+    full = {key: absolute(value) if key in ("model", "data") else value for key, value in values.items()}
+    rewards = values.get("rewards")
+    if isinstance(rewards, list):
+        full["rewards"] = [absolute(reward) for reward in cast(list[Any], rewards)]
+    return full
 
 
 def absolute(section: Any) -> Any:

@@ -61,3 +61,24 @@ def test_a_fault_names_the_remedy(words: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=re.escape(said)) as fault:
         config(*words)
     assert "\n" not in str(fault.value)
+
+
+def test_another_trainer_s_config_is_made_ours_and_what_has_no_counterpart_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "lora.yaml"
+    file.write_text("model: some-model\niters: 7\nlearning_rate: 1e-5\nadapter_path: adapters\n")
+    made = config("--config", str(file))
+    assert (made.model.path, made.method.type) == ("some-model", "sft")
+    assert (made.training.iterations, made.learning_rate) == (7, 1e-5)
+    assert "lora.yaml: `adapter_path` has no counterpart: " in capsys.readouterr().err
+
+
+def test_a_reward_file_is_found_again_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("")
+    (tmp_path / "run.yaml").write_text("rewards: [{type: user_file, path: mine.py}]\n")
+    monkeypatch.chdir(tmp_path)
+    (reward,) = config("--config", "run.yaml").rewards
+    assert reward.model_dump()["path"] == str((tmp_path / "mine.py").resolve())
