@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from droid_tune.config.load import read_values
+from droid_tune.config.migrate import import_foreign
 from droid_tune.config.presets import resolve
 from droid_tune.config.rewards import RewardConfig, UserFileReward
 from droid_tune.data.dataset import open_dataset
@@ -85,7 +86,7 @@ def try_file(
 def rewards_in(file: Path, function: str) -> tuple[Sequence[RewardConfig], int]:
     """The rewards in a file, and the longest completion they are built for."""
     if file.suffix in (".yaml", ".yml", ".json"):
-        config = resolve(read_values(file), place=str(file))
+        config = resolve(import_foreign(read_values(file)).values, place=str(file))
         return config.rewards, config.sampling.max_completion_length
     if file.suffix != ".py":
         raise UserError(

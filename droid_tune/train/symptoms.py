@@ -19,6 +19,7 @@ KL_THRESHOLD = 0.5
 _FEW, _WINDOW = 5, 10
 _SFT_RATE = 1e-4
 _LEARNT = 0.9
+_TINY_CLIP = 1e-3
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Facts:
     rate_is_recommended: bool = False
     sequence_level: bool = False
     updates_per_rollout: float = 1.0
+    epsilon: float = 0.2
     max_completion_length: int = 256
     max_grad_norm: float = 1.0
 
@@ -50,6 +52,7 @@ class Facts:
         return cls(
             sequence_level=method.importance_sampling_level == "sequence",
             updates_per_rollout=uses / config.training.gradient_accumulation_steps,
+            epsilon=method.epsilon,
             max_completion_length=config.sampling.max_completion_length,
             **common,
         )
@@ -188,6 +191,15 @@ def sft_rate(history: History, facts: Facts, told: bool) -> Said | None:
     )
 
 
+def tiny_epsilon(history: History, facts: Facts, told: bool) -> Said | None:
+    if not facts.reinforcement or facts.sequence_level or facts.epsilon > _TINY_CLIP:
+        return None
+    return Said(
+        f"The clip width (epsilon) is {facts.epsilon:g}: almost every token is clipped once a rollout is used twice.",
+        "The usual width is 0.2; the small number added to the spread of the rewards is the advantage epsilon.",
+    )
+
+
 def idle_sequence_clip(history: History, facts: Facts, told: bool) -> Said | None:
     if not facts.sequence_level or facts.updates_per_rollout > 1:
         return None
@@ -199,6 +211,7 @@ def idle_sequence_clip(history: History, facts: Facts, told: bool) -> Said | Non
 
 SYMPTOMS = (
     Symptom("sft_learning_rate", "warning", sft_rate, lasting=True),
+    Symptom("epsilon_tiny", "warning", tiny_epsilon, lasting=True),
     Symptom("sequence_clip_idle", "info", idle_sequence_clip, lasting=True),
     Symptom("loss_near_zero", "info", loss_near_zero, lasting=True),
     Symptom("no_learning_signal", "warning", no_signal),

@@ -124,6 +124,12 @@ def test_a_learning_rate_for_sft_is_named_unless_the_model_recommends_it() -> No
         assert fed(repeated(5, reward=1.0), facts) == []
 
 
+def test_a_clip_width_for_numerical_stability_is_warned_about() -> None:
+    (notice,) = fed(repeated(3), Facts(epsilon=1e-4))
+    assert (notice.code, notice.level) == ("epsilon_tiny", "warning")
+    assert fed(repeated(3), Facts(epsilon=3e-4, sequence_level=True, updates_per_rollout=2)) == []
+
+
 def test_a_sequence_clip_that_cannot_act_is_said() -> None:
     assert [n.code for n in fed(repeated(3), Facts(sequence_level=True))] == ["sequence_clip_idle"]
     assert fed(repeated(3), Facts(sequence_level=True, updates_per_rollout=2)) == []
