@@ -13,7 +13,7 @@ from pathlib import Path
 
 from appbundle import distributions, frameworks, info_plist, thin, trim, wheels
 from appbundle.components import components, components_json, python_component, third_party_text
-from appbundle.icon import write_icns
+from appbundle.icon import write_icns, write_retina_picture
 from appbundle.launcher import build_launcher
 from appbundle.layout import PYTHON, Layout, Platform, bundle_folder
 from appbundle.manifest import manifest, settle, tree_size, write_zip
@@ -24,6 +24,8 @@ from appbundle.tools import find_python
 PROJECT = Path(__file__).resolve().parents[2]
 PROJECT_NAME = "droid-tune"
 ICON = PROJECT / "resources" / "icons" / "app-icon.svg"
+IMAGE_BACKGROUND = PROJECT / "packaging" / "dmg-background.svg"
+IMAGE_POINTS = (660, 400)
 
 MEGABYTE = 1_000_000
 LARGEST_BUNDLE = 420 * MEGABYTE
@@ -112,6 +114,7 @@ def describe(root: Path, platform: Platform, dist: Path | None) -> str:
     if platform == "macos" and size > LARGEST_BUNDLE:
         raise BundleError(f"{lines[0]}: more than {LARGEST_BUNDLE // MEGABYTE} MB; see what can be trimmed.")
     if dist is not None and platform == "macos":
+        write_retina_picture(IMAGE_BACKGROUND, dist / "dmg-background.png", IMAGE_POINTS)
         archive = dist / f"{root.stem.replace(' ', '-')}-macos-arm64.zip"
         write_zip(root, archive)
         zipped = archive.stat().st_size

@@ -66,7 +66,6 @@ RULES = (
     Rule("transformers/cli", "command line"),
     Rule("transformers/pipelines", "ready-made uses of PyTorch models"),
     Rule("huggingface_hub/cli", "command line"),
-    Rule("huggingface_hub/inference", "a client of paid services"),
     Rule("sentencepiece/package_data", "rules for making a vocabulary, not for using one"),
     Rule("transformers/exporters", "export to other run times"),
     *(
