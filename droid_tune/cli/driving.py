@@ -51,6 +51,17 @@ def next_step(finished: RunFinished, run_id: str) -> str:
             return f"droid-tune: {finished.why}"
 
 
+def follow() -> int:
+    """Train along as one of several processes (`mlx.launch`); the first of them tells. Returns the exit code."""
+    from droid_tune.train.control import Control
+    from droid_tune.train.engine import follow_training
+
+    control = Control()
+    with stopping_gracefully(control):
+        finished = follow_training(control)
+    return {"completed": DONE, "stopped": STOPPED}.get(finished.outcome, FAILED)
+
+
 class Session:
     """Counts this session's steps, stops at the last one asked for, remembers how it ended."""
 

@@ -24,10 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from droid_tune.cli.driving import drive
-    from droid_tune.train.engine import resume_training
+    from droid_tune.cli.driving import drive, follow
+    from droid_tune.train.engine import follows, resume_training
     from droid_tune.train.runs import find_run
 
+    if follows():
+        return follow()
     folder = find_run(arguments.run)
     say(f"run {folder.name} in {folder}")
 

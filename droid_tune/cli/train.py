@@ -33,10 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
         check_data(config)
         print(dump_yaml(config), end="")
         return 0
-    from droid_tune.cli.driving import drive
-    from droid_tune.train.engine import run_training
+    from droid_tune.cli.driving import drive, follow
+    from droid_tune.train.engine import follows, run_training
     from droid_tune.train.runs import create_run
 
+    if follows():
+        return follow()
     folder = create_run(config, arguments.out)
     say(f"run {folder.name} in {folder}")
     return drive(

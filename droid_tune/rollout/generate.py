@@ -31,6 +31,7 @@ class _Row:
 
     index: int
     prompt: int
+    key: int  # what its random numbers derive from, beside the seed
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     reason: FinishReason | None = None
@@ -44,15 +45,23 @@ def generate(
     sampling: SamplingConfig,
     seed: int,
     plan: Plan,
+    groups: Sequence[int] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Rollout:
     """Sample `group_size` completions of each prompt (token ids, not empty), greedily at temperature 0.
 
-    A row's tokens depend on `seed`, its place and the model only. `on_progress(done, total)` counts finished rows;
-    `should_stop` is asked between tokens and ends the rollout with `StoppedError`.
+    A row's tokens depend on `seed`, its place and the model only. `groups` numbers the prompts where they are some
+    of a larger rollout (the share of one rank): their completions are those that the larger one
+    has. `on_progress(done, total)` counts finished rows; `should_stop` is asked between tokens and ends the
+    rollout with `StoppedError`.
     """
-    rows = [_Row(index, index // group_size) for index in range(len(prompts) * group_size)]
+    numbers = range(len(prompts)) if groups is None else groups
+    rows = [
+        _Row(place * group_size + member, place, number * group_size + member)
+        for place, number in enumerate(numbers)
+        for member in range(group_size)
+    ]
     run = _Run(policy, prompts, sampling, seed, plan, len(rows), on_progress, should_stop)
     policy.model.eval()
     for start in range(0, len(rows), plan.decode_rows):
@@ -108,7 +117,7 @@ class _Run:
         chooser = Chooser(
             self._sampling,
             self._seed,
-            [row.index for row in rows],
+            [row.key for row in rows],
             xtc_special_tokens=sorted(stop for stop in self._stops if stop < vocabulary),
         )
         chooser.remember([self._prompts[row.prompt] for row in rows], vocabulary)
@@ -117,12 +126,10 @@ class _Run:
     def _begin(self, rows: list[_Row]) -> tuple[Decoder, mx.array]:
         """Prefill each prompt of the wave once; the decoder and every row's first logits (n, V)."""
         unique = sorted({row.prompt for row in rows})
-        ready = [
-            Prompt(self._policy.model, self._prompts[index], self._plan.prefill_tokens) for index in unique
-        ]
+        ready = [Prompt(self._policy, self._prompts[index], self._plan.prefill_tokens) for index in unique]
         row_prompts = [unique.index(row.prompt) for row in rows]
         logits = mx.concatenate([ready[index].logits for index in row_prompts])
-        return make_decoder(self._policy.model, ready, row_prompts), logits
+        return make_decoder(self._policy, ready, row_prompts), logits
 
     def _take(
         self, rows: list[_Row], places: np.ndarray, tokens: np.ndarray, logprobs: np.ndarray, *, last: bool

@@ -38,6 +38,10 @@ class Checkpoint:
     def step(self) -> int:
         return int(self.state["step"])
 
+    @property
+    def place(self) -> str:
+        return str(self.folder)
+
     def tensors(self, name: str) -> Tensors:
         """The arrays of `<name>.safetensors`, evaluated (mx.load is lazy and the file may go); {} where absent."""
         path = self.folder / f"{name}.safetensors"

@@ -9,14 +9,15 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from droid_tune.config import RunConfig
+from droid_tune.config import RunConfig, build
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import Event, EventLog, Notice, RunFinished
 from droid_tune.paths import RunPaths
@@ -24,6 +25,9 @@ from droid_tune.train.control import Control
 from droid_tune.train.durable import write_text
 from droid_tune.train.lock import RunLock
 from droid_tune.train.runs import read_config, write_status
+
+if TYPE_CHECKING:
+    from droid_tune.train.distributed import World
 
 Emit = Callable[[Event], None]
 log = logging.getLogger(__name__)
@@ -35,6 +39,33 @@ STATUS_INTERVAL_S = 5.0
 def run_training(config: RunConfig, run_dir: Path, control: Control, emit: Emit) -> RunFinished:
     """Train a run made by `create_run` from its first step (or from its newest checkpoint, if it has one)."""
     return Engine(config, run_dir, control, emit).train()
+
+
+def follows() -> bool:
+    """Whether `mlx.launch` started this process as another rank than the first."""
+    return int(os.environ.get("MLX_RANK", "0")) > 0
+
+
+def follow_training(control: Control) -> RunFinished:
+    """What every rank but the first does of a run that `mlx.launch` started: it trains, and writes nothing.
+
+    Config and checkpoint come from rank 0; the model and the data must be at the same place on every machine.
+    """
+    from droid_tune.train.distributed import join_world
+
+    world = join_world()
+    try:
+        sent = world.from_lead(None)
+        with tempfile.TemporaryDirectory() as folder:
+            follower = Follower(build(sent["config"]), Path(folder), control, _unheard, sent["further_steps"])
+            follower.world = world
+            return follower.outcome()
+    finally:
+        release_memory()
+
+
+def _unheard(_event: Event) -> None:
+    """Rank 0 alone tells."""
 
 
 def resume_training(
@@ -72,6 +103,7 @@ class Engine:
         self._known: dict[str, float] = {}
         self.created = time.time()
         self.step, self.total_steps = 0, config.training.iterations
+        self.world: World
         #: fingerprints of the data files, as the run began with them
         self.data_state: dict[str, Any] = {}
 
@@ -91,7 +123,8 @@ class Engine:
         finished: RunFinished
         try:
             self._log = EventLog(self.paths.events, self.paths.rollouts, self.paths.id)
-            finished = self._outcome()
+            self._join()
+            finished = self.outcome()
         except OSError as error:
             finished = RunFinished(
                 outcome="failed", step=self.step, why=f"The run folder cannot be written: {error}."
@@ -99,7 +132,16 @@ class Engine:
         finished = self._finish(finished)
         return finished
 
-    def _outcome(self) -> RunFinished:
+    def _join(self) -> None:
+        """Find the other ranks, if there are any, and tell them what is to be done."""
+        from droid_tune.train.distributed import join_world
+
+        self.world = join_world()
+        self.world.from_lead(
+            {"config": self.config.model_dump(mode="json"), "further_steps": self.further_steps}
+        )
+
+    def outcome(self) -> RunFinished:
         """Run, and put every way it can end into words."""
         from droid_tune.train.run import execute
 
@@ -179,6 +221,16 @@ class Engine:
             metrics=self._known,
             pid=os.getpid(),
         )
+
+
+class Follower(Engine):
+    """A rank that trains along: it has no run folder, so it writes nothing and tells nobody."""
+
+    def emit(self, event: Event) -> None:
+        """Rank 0 tells."""
+
+    def write_status(self, state: str, why: str = "") -> None:
+        """Rank 0 writes."""
 
 
 def release_memory() -> None:

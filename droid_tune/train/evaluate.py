@@ -11,8 +11,7 @@ import numpy as np
 from droid_tune.config.rewards import AccuracyReward
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample
-from droid_tune.rollout.generate import generate
-from droid_tune.train.sampler import Sampled
+from droid_tune.train.sampler import Sampled, complete
 
 if TYPE_CHECKING:
     from droid_tune.train.judge import Judge
@@ -60,18 +59,8 @@ def _greedy(session: Session, step: int, count: int) -> Sampled:
     def progress(done: int, of: int) -> None:
         session.phase("evaluate", step, done, of, "rows")
 
-    rollout = generate(
-        session.policy,
-        [row.tokens for row in rows],
-        group_size=1,
-        sampling=session.config.sampling.model_copy(update={"temperature": 0.0}),
-        seed=0,
-        plan=session.plan,
-        on_progress=progress,
-        should_stop=session.control.stop_requested,
-    )
-    session.control.checkpoint()
-    return Sampled(rows, rollout)
+    greedy = session.config.sampling.model_copy(update={"temperature": 0.0})
+    return complete(session, rows, 1, greedy, 0, progress)
 
 
 def _first(sampled: Sampled, rows: int) -> Sampled:

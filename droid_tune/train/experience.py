@@ -41,6 +41,11 @@ class Experience:
         size = len(self.rows) // parts
         return np.arange(part * size, (part + 1) * size)
 
+    def scored_rows(self, index: Array) -> ScoringRows:
+        """The rows of a slice with their loss mask."""
+        rows = self.rows.take(index)
+        return ScoringRows(rows.prompts, rows.prompt_index, rows.tokens, self.mask[index])
+
     def loss_rows(self, index: Array, entropy_mask: Array | None) -> LossRows:
         """The loss's constants for the rows of a slice; `entropy_mask` belongs to the slice already."""
 

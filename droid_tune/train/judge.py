@@ -61,18 +61,23 @@ class Judge:
         session, rollout = self.session, sampled.rollout
         size = group_size or self.group_size
         session.phase("reward", step, 0, len(rollout.texts), "completions")
-        rows = [row for row in sampled.rows for _ in range(size)]
+        world = session.world
+        places = world.own_rows(world.own_groups(len(sampled.rows)), size)
+        lengths = rollout.completion_mask.sum(axis=1)
         scores = session.rewards.score(
-            prompts=[row.text for row in rows],
-            completions=rollout.texts,
-            rows=[row.fields for row in rows],
-            lengths=[int(length) for length in rollout.completion_mask.sum(axis=1)],
-            finish_reasons=rollout.finish_reasons,
+            prompts=[sampled.rows[place // size].text for place in places],
+            completions=[rollout.texts[place] for place in places],
+            rows=[sampled.rows[place // size].fields for place in places],
+            lengths=[int(lengths[place]) for place in places],
+            finish_reasons=[rollout.finish_reasons[place] for place in places],
         )
         self._tell_failures(step, scores.failures)
-        return Judged(
-            scores.matrix, tuple(session.rewards.names), tuple(session.rewards.weights), scores.shown
-        )
+        names = tuple(session.rewards.names)
+        table, shown = scores.matrix, scores.shown
+        if not world.alone:
+            table = world.merge(table.astype(np.float32), places, len(rollout.texts)).astype(np.float64)
+            shown = dict(zip(names, table.T, strict=True))
+        return Judged(table, names, tuple(session.rewards.weights), shown)
 
     def _tell_failures(self, step: int, failures: Sequence[RewardFailure]) -> None:
         more = len(failures) - TOLD_FAILURES

@@ -20,7 +20,8 @@ from droid_tune.events import Checkpoint as CheckpointEvent
 from droid_tune.events import Evaluation, Notice, Step, finite
 from droid_tune.model.adapter_files import load_arrays
 from droid_tune.model.reference import Reference
-from droid_tune.train.checkpoint import Checkpoint, CheckpointStore
+from droid_tune.train.checkpoint import CheckpointStore
+from droid_tune.train.distributed import SavedState
 from droid_tune.train.learner import Gathered, Learner, State, Tensors
 from droid_tune.train.optimizer import (
     clip_to_norm,
@@ -82,7 +83,7 @@ class Loop:
             if self.step == 0 and self.session.config.evaluation.at_start:
                 self.evaluate()
             while self.step < self.until:
-                self.session.control.checkpoint()
+                self.session.agree()
                 self.advance()
                 self.evaluate_if_due()
                 self.save_if_due()
@@ -110,8 +111,10 @@ class Loop:
         self.non_finite = 0 if applied else self.non_finite + 1
         self.step += 1
         self.learner.after_update(self.step)
+        metrics = self._metrics(gathered, size, rate, time.perf_counter() - start)
+        notices = self.diagnosis.observe_step(self.step, metrics) if self.diagnosis else []
         self._boundary = self._at_boundary()
-        self._tell(gathered, size, rate, applied, time.perf_counter() - start)
+        self._tell(metrics, gathered.seconds, applied, notices)
         if self.non_finite >= NON_FINITE_LIMIT:
             raise UserError(
                 f"The loss or its gradient was not a number in {NON_FINITE_LIMIT} steps in a row (steps "
@@ -128,7 +131,9 @@ class Loop:
         mx.eval(model.trainable_parameters(), self.optimizer.state)
         self.reference.after_step(self.step + 1)
 
-    def _tell(self, gathered: Gathered, norm: float, rate: float, applied: bool, seconds: float) -> None:
+    def _metrics(
+        self, gathered: Gathered, norm: float, rate: float, seconds: float
+    ) -> dict[str, float | None]:
         tokens = gathered.metrics.get("sampled_tokens", 0.0)
         sampling = gathered.seconds.get("rollout", 0.0)
         metrics: dict[str, float | None] = {
@@ -143,13 +148,21 @@ class Loop:
         }
         if tokens and sampling:
             metrics["tokens_per_second"] = tokens / sampling
+        return metrics
+
+    def _tell(
+        self,
+        metrics: dict[str, float | None],
+        seconds: dict[str, float],
+        applied: bool,
+        notices: list[Notice],
+    ) -> None:
         if self.step % self.session.config.training.steps_per_report == 0 or self.step == self.total_steps:
-            self.session.emit(
-                Step(step=self.step, metrics=metrics, seconds=gathered.seconds, applied=applied)
-            )
+            self.session.emit(Step(step=self.step, metrics=metrics, seconds=seconds, applied=applied))
         if not applied:
             self._tell_not_applied()
-        self._diagnose(metrics)
+        for notice in notices:
+            self.session.emit(notice)
         self.on_progress(self.step, metrics)
 
     def _tell_not_applied(self) -> None:
@@ -162,11 +175,6 @@ class Loop:
                 step=self.step,
             )
         )
-
-    def _diagnose(self, metrics: dict[str, float | None]) -> None:
-        if self.diagnosis is not None:
-            for notice in self.diagnosis.observe_step(self.step, metrics):
-                self.session.emit(notice)
 
     # -- held-out rows -----------------------------------------------------------------------------
 
@@ -181,14 +189,14 @@ class Loop:
             return
         found = self.learner.evaluate(self.step)
         self.evaluated_step = self.step
+        metrics = {name: finite(value) for name, value in found.metrics.items()} if found else {}
+        notices = self.diagnosis.observe_evaluation(self.step, metrics) if self.diagnosis else []
         self._boundary = self._at_boundary()
         if found is None:
             return
-        metrics = {name: finite(value) for name, value in found.metrics.items()}
         self.session.emit(Evaluation(step=self.step, metrics=metrics, rows=found.rows, seconds=found.seconds))
-        if self.diagnosis is not None:
-            for notice in self.diagnosis.observe_evaluation(self.step, metrics):
-                self.session.emit(notice)
+        for notice in notices:
+            self.session.emit(notice)
         self.on_progress(self.step, metrics)
 
     # -- checkpoints -------------------------------------------------------------------------------
@@ -200,7 +208,7 @@ class Loop:
     def save(self) -> None:
         """Save the last boundary, if it is not on disk yet."""
         boundary = self._boundary
-        if self.saved_step == boundary.step:
+        if self.saved_step == boundary.step or not self.session.world.leads:
             return
         self.session.phase("save", boundary.step, 0, 1, "checkpoint")
         saved = self.store.save(
@@ -230,10 +238,10 @@ class Loop:
         }
         return Boundary(self.step, state, self.learner.tensors())
 
-    def restore(self, checkpoint: Checkpoint) -> None:
+    def restore(self, checkpoint: SavedState) -> None:
         """Continue exactly where the checkpoint was taken. Comes before the first update."""
         state = checkpoint.state
-        load_arrays(self.session.policy, checkpoint.tensors("adapters"), place=str(checkpoint.folder))
+        load_arrays(self.session.policy, checkpoint.tensors("adapters"), place=checkpoint.place)
         restore_optimizer(self.optimizer, checkpoint.tensors("optimizer"))
         if self.reference.arrays is not None:
             self.reference.restore(checkpoint.tensors("reference"))

@@ -81,7 +81,9 @@ class PolicyGradient:
                 metrics.append(found)
             with watch("update"):
                 metrics.append(self.learn(step, number, slices, self.replay, accumulator))
-        return Gathered(accumulator.gradients, accumulator.loss, _mean_of(metrics), watch.seconds)
+        world = self.session.world
+        gradients, loss = world.sum_tree(accumulator.gradients), world.sum_number(accumulator.loss)
+        return Gathered(gradients, loss, _mean_of(metrics), watch.seconds)
 
     def learn(
         self, step: int, number: int, slices: int, replay: Replay, accumulator: Accumulator
@@ -91,9 +93,9 @@ class PolicyGradient:
         session.phase("update", step, number, slices, "slices")
         experience = replay.experience
         index = replay.take()
-        rows = experience.rows.take(index)
-        rows = ScoringRows(rows.prompts, rows.prompt_index, rows.tokens, experience.mask[index])
-        keep = self._high_entropy(rows)
+        rows = experience.scored_rows(index)
+        own = self._own(index)
+        keep = self._high_entropy(rows, own)
         constants = experience.loss_rows(index, keep)
         context = slice_context(
             experience.mask[index],
@@ -106,12 +108,12 @@ class PolicyGradient:
         )
 
         def loss(part: NDArray[np.int64], logprobs: Any, entropies: Any) -> Any:
-            session.control.checkpoint()
-            return policy_loss(self.spec, context, constants.take(part), logprobs, entropies)
+            session.checkpoint()
+            return policy_loss(self.spec, context, constants.take(own[part]), logprobs, entropies)
 
-        value, gradients, sums = loss_and_gradients(
+        value, gradients, parts = loss_and_gradients(
             session.policy,
-            rows,
+            rows.take(own),
             loss,
             temperature=session.config.sampling.temperature,
             plan=session.plan,
@@ -119,21 +121,30 @@ class PolicyGradient:
             dropout_seed=session.seed("dropout", step, number),
         )
         accumulator.add(value, gradients)
+        sums = session.world.gather_sums(combined(parts))
         totals = combined(sums)
         self.entropy = entropy_bonus.observe(
             self.entropy, totals.get("bonus_entropy", 0.0), totals.get("bonus_tokens", 0.0)
         )
         return finish_metrics(self.spec, context, sums)
 
-    def _high_entropy(self, rows: ScoringRows) -> NDArray[np.bool_] | None:
+    def _own(self, index: NDArray[Any]) -> NDArray[np.int64]:
+        """Which of a slice's rows are this rank's, by their place in the slice."""
+        world = self.session.world
+        return np.flatnonzero((index // self.method.group_size) % world.size == world.rank)
+
+    def _high_entropy(self, rows: ScoringRows, own: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """The tokens kept by `top_entropy_quantile` over the whole slice, which takes a pass of its own."""
         if self.method.top_entropy_quantile >= 1:
             return None
         session = self.session
         temperature = session.config.sampling.temperature
-        scores = score(session.policy, rows, temperature=temperature, plan=session.plan, with_entropy=True)
+        scores = score(
+            session.policy, rows.take(own), temperature=temperature, plan=session.plan, with_entropy=True
+        )
         assert scores.entropies is not None
-        return top_entropy_mask(scores.entropies, rows.completion_mask, self.method.top_entropy_quantile)
+        entropies = session.world.merge(scores.entropies, own, len(rows))
+        return top_entropy_mask(entropies, rows.completion_mask, self.method.top_entropy_quantile)
 
     def after_update(self, step: int) -> None:
         self.entropy = entropy_bonus.close_window(self.bonus, self.entropy)
@@ -169,7 +180,6 @@ class PolicyGradient:
     def _prepare(self, step: int, rows: ScoringRows, mask: Floats, collected: Collected) -> Experience:
         """Score what the method needs under the old and the reference policy; nothing that it does not."""
         method, session = self.method, self.session
-        temperature = session.config.sampling.temperature
         sampled = collected.sampled.rollout.sampled_logprobs
         corrected = method.sampler_correction != "off"
         accumulated = session.config.training.gradient_accumulation_steps
@@ -178,12 +188,10 @@ class PolicyGradient:
             accumulated, method.steps_per_generation, method.num_iterations, sampler_corrected=corrected
         ):
             session.phase("update", step, 0, 0, "old policy")
-            old = score(session.policy, rows, temperature=temperature, plan=session.plan).logprobs
+            old = self._scored(rows)
         if method.beta:
             session.phase("update", step, 0, 0, "reference")
-            reference = score(
-                session.policy, rows, temperature=temperature, plan=session.plan, reference=True
-            ).logprobs
+            reference = self._scored(rows, reference=True)
         if corrected and old is not None and method.sampler_correction != "off":
             ratio = sampler_ratio(
                 old,
@@ -203,6 +211,19 @@ class PolicyGradient:
             sampler_ratio=ratio,
             rollout_tokens=max(float(mask.sum()), 1.0),
         )
+
+    def _scored(self, rows: ScoringRows, *, reference: bool = False) -> Floats:
+        """Log-probabilities of all rows; each rank scores its own."""
+        session = self.session
+        own = self._own(np.arange(len(rows)))
+        found = score(
+            session.policy,
+            rows.take(own),
+            temperature=session.config.sampling.temperature,
+            plan=session.plan,
+            reference=reference,
+        )
+        return session.world.merge(found.logprobs, own, len(rows))
 
     def _collect(self, step: int, watch: Stopwatch) -> tuple[Collected, dict[str, float]]:
         """One generation batch; with dynamic sampling, groups that teach nothing are replaced a few times."""

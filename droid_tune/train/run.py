@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
 from droid_tune.train.checkpoint import Checkpoint, CheckpointStore
 from droid_tune.train.control import Control
+from droid_tune.train.diagnose import Diagnosis
+from droid_tune.train.distributed import SavedState, World, check_share, shared_checkpoint
 from droid_tune.train.learner import Learner, State
 from droid_tune.train.loop import Loop
 from droid_tune.train.optimizer import build_optimizer
@@ -42,9 +45,10 @@ def execute(engine: Engine) -> str:
 
     Raises Stopped, and UserError for what the user can mend.
     """
-    config, control = engine.config, engine.control
+    config, control, world = engine.config, engine.control, engine.world
+    check_share(world, config.training.batch_size)
     store = CheckpointStore(engine.paths.checkpoints, config.checkpoint.keep)
-    checkpoint = _newest(store, engine)
+    checkpoint = shared_checkpoint(_newest(store, engine) if world.leads else None, world)
     engine.step = 0 if checkpoint is None else checkpoint.step
     engine.total_steps, until = _steps(engine, checkpoint)
     engine.write_status("running")
@@ -59,13 +63,13 @@ def execute(engine: Engine) -> str:
         () if config.is_sft else config.rewards, max_completion_length=config.sampling.max_completion_length
     )
     with rewards:
-        session = build_session(config, policy, dataset, rewards, control, engine.emit)
+        session = build_session(config, policy, dataset, rewards, control, engine.emit, world)
         loop = build_loop(session, store, engine, until)
         if checkpoint is not None:
             loop.restore(checkpoint)
         _announce(session, engine, loop.step)
         loop.run()
-        return keep_result(policy, engine.paths.folder)
+        return keep_result(policy, engine.paths.folder) if world.leads else ""
 
 
 def data_path(config: RunConfig) -> Path:
@@ -73,7 +77,7 @@ def data_path(config: RunConfig) -> Path:
     return sample_data_dir() if config.data.path == "sample" else Path(config.data.path).expanduser()
 
 
-def _steps(engine: Engine, checkpoint: Checkpoint | None) -> tuple[int, int]:
+def _steps(engine: Engine, checkpoint: SavedState | None) -> tuple[int, int]:
     """The planned end, and where this session ends."""
     planned = engine.config.training.iterations
     if checkpoint is not None:
@@ -91,6 +95,7 @@ def build_session(
     rewards: RewardSet,
     control: Control,
     emit: Callable[[Event], None],
+    world: World,
 ) -> Session:
     """Everything the learners work with."""
     reader = RowReader(policy.tokenizer, config, policy.context_length)
@@ -109,6 +114,7 @@ def build_session(
         plan=memory_plan(config, policy),
         control=control,
         emit=emit,
+        world=world,
         reader=reader,
     )
 
@@ -142,6 +148,7 @@ def build_loop(session: Session, store: CheckpointStore, engine: Engine, until: 
         on_progress=engine.progressed,
         on_saved=engine.saved,
         fixed_state={"data": engine.data_state},
+        diagnosis=Diagnosis.of(config),
     )
 
 
@@ -170,7 +177,7 @@ def _newest(store: CheckpointStore, engine: Engine) -> Checkpoint | None:
     return checkpoint
 
 
-def _data_state(dataset: Dataset, checkpoint: Checkpoint | None, engine: Engine) -> State:
+def _data_state(dataset: Dataset, checkpoint: SavedState | None, engine: Engine) -> State:
     """The data files' fingerprints as the run began; on a resume, say where they changed since."""
     if checkpoint is None:
         return dataset.state()
@@ -184,7 +191,7 @@ def _data_state(dataset: Dataset, checkpoint: Checkpoint | None, engine: Engine)
 def _announce(session: Session, engine: Engine, step: int) -> None:
     policy, config = session.policy, session.config
     device = mx.device_info()
-    total = int(device.get("memory_size", 0))
+    total = int(device.get("memory_size", 0)) or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = int(device.get("max_recommended_working_set_size", 0)) or total
     engine.emit(
         RunStarted(

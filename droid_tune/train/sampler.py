@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from droid_tune.config.sampling import SamplingConfig
 from droid_tune.rollout.generate import generate
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.train.rows import PromptRow
@@ -42,7 +44,7 @@ class Sampler:
     def sample(self, step: int, number: int) -> Sampled:
         """Rollout `number` of the run: its random state derives from (seed, number) alone."""
         session = self.session
-        session.control.checkpoint()
+        session.checkpoint()
         batch = session.batches.take()
         rows = [
             session.reader.prompt(session.train.number(index), row)
@@ -53,18 +55,64 @@ class Sampler:
             session.phase("rollout", step, done, of, "completions")
 
         session.phase("rollout", step, 0, len(rows) * self.group_size, "completions")
-        rollout = generate(
-            session.policy,
-            [row.tokens for row in rows],
-            group_size=self.group_size,
-            sampling=session.config.sampling,
-            seed=session.seed("rollout", number),
-            plan=session.plan,
-            on_progress=progress,
-            should_stop=session.control.stop_requested,
+        return complete(
+            session,
+            rows,
+            self.group_size,
+            session.config.sampling,
+            session.seed("rollout", number),
+            progress,
         )
-        session.control.checkpoint()
-        return Sampled(rows, rollout)
+
+
+def complete(
+    session: Session,
+    rows: Sequence[PromptRow],
+    group_size: int,
+    sampling: SamplingConfig,
+    seed: int,
+    on_progress: Callable[[int, int], None],
+) -> Sampled:
+    """Completions of every row; each rank makes those of its own groups, all of them know all."""
+    world = session.world
+    own = world.own_groups(len(rows))
+    rollout = generate(
+        session.policy,
+        [rows[group].tokens for group in own],
+        group_size=group_size,
+        sampling=sampling,
+        seed=seed,
+        plan=session.plan,
+        groups=own.tolist(),
+        on_progress=on_progress,
+        should_stop=session.stop_requested,
+    )
+    session.checkpoint()
+    return Sampled(list(rows), rollout if world.alone else _shared(session, rollout, own, rows))
+
+
+def _shared(session: Session, own: Rollout, groups: Array, rows: Sequence[PromptRow]) -> Rollout:
+    """The rollout of all ranks; texts are decoded again, everywhere from the same tokens."""
+    world, size = session.world, own.group_size
+    places, total = world.own_rows(groups, size), len(rows) * size
+    tokens = world.merge(own.tokens, places, total)
+    mask = world.merge(own.completion_mask, places, total)
+    cut = world.merge(
+        np.array([reason == "length" for reason in own.finish_reasons], np.int32), places, total
+    )
+    decode = session.policy.tokenizer.decode
+    return Rollout(
+        prompt_tokens=[row.tokens for row in rows],
+        group_size=size,
+        tokens=tokens,
+        completion_mask=mask,
+        sampled_logprobs=world.merge(own.sampled_logprobs, places, total),
+        texts=[
+            decode(row[keep > 0].tolist(), skip_special_tokens=True)
+            for row, keep in zip(tokens, mask, strict=True)
+        ],
+        finish_reasons=["length" if flag else "stop" for flag in cut],
+    )
 
 
 def take_groups(rollout: Rollout, groups: Array) -> Rollout:

@@ -11,11 +11,13 @@ import numpy as np
 
 from droid_tune.config import RunConfig
 from droid_tune.data.batches import PromptBatches
+from droid_tune.errors import Stopped
 from droid_tune.events import Event, Phase, PhaseName
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.train.control import Control
+from droid_tune.train.distributed import World
 from droid_tune.train.rows import Chosen, RowReader
 
 #: least seconds between two progress events of one phase
@@ -35,6 +37,7 @@ class Session:
     plan: Plan
     control: Control
     emit: Callable[[Event], None]
+    world: World
     reader: RowReader
     _last_phase: tuple[str, float] = field(default=("", 0.0))
 
@@ -42,6 +45,20 @@ class Session:
         """A seed (63 bits) that depends on the run's seed, the purpose and the numbers alone."""
         words = (self.config.training.seed, zlib.crc32(purpose.encode()), *numbers)
         return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+
+    def checkpoint(self) -> None:
+        """Where the work may be interrupted by a stop or a pause: anywhere, unless several ranks must agree."""
+        if self.world.alone:
+            self.control.checkpoint()
+
+    def stop_requested(self) -> bool:
+        return self.world.alone and self.control.stop_requested()
+
+    def agree(self) -> None:
+        """Between two updates all ranks stop together. Raises Stopped."""
+        self.checkpoint()
+        if self.world.any(self.control.stop_requested()):
+            raise Stopped
 
     def phase(self, phase: PhaseName, step: int, done: int, total: int, unit: str) -> None:
         """Tell where the work is, at most ten times a second within a phase."""

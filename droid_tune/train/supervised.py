@@ -40,14 +40,20 @@ class Supervised:
         for number, batch in enumerate(lessons):
             session.phase("update", step, number, len(lessons), "batches")
             with watch("update"):
-                sums += self._learn(step, number, lesson_rows(batch), tokens, accumulator)
-        totals = combined(sums)
+                sums += self._learn(step, number, lesson_rows(self._own(batch)), tokens, accumulator)
+        world = session.world
+        totals = combined(world.gather_sums(combined(sums)))
         loss = totals["nll"] / max(totals["tokens"], 1.0)
         metrics = {
             "perplexity": math.exp(min(loss, 700.0)),
             "num_tokens": float(sum(len(lesson.tokens) for batch in lessons for lesson in batch)),
         }
-        return Gathered(accumulator.gradients, accumulator.loss, metrics, watch.seconds)
+        gradients, whole = world.sum_tree(accumulator.gradients), world.sum_number(accumulator.loss)
+        return Gathered(gradients, whole, metrics, watch.seconds)
+
+    def _own(self, batch: list[Lesson]) -> list[Lesson]:
+        """This rank's rows of a batch."""
+        return [batch[place] for place in self.session.world.own_groups(len(batch))]
 
     def _take(self) -> list[Lesson]:
         batch = self.session.batches.take()
@@ -62,7 +68,7 @@ class Supervised:
         session = self.session
 
         def loss(index: Any, logprobs: Any, _entropies: Any) -> Any:
-            session.control.checkpoint()
+            session.checkpoint()
             mask = mx.array(rows.completion_mask[index][:, : logprobs.shape[1]])
             return supervised_loss(logprobs, mask, tokens)
 
@@ -90,7 +96,7 @@ class Supervised:
         total = tokens = 0.0
         size = session.config.training.batch_size
         for first in range(0, count, size):
-            session.control.checkpoint()
+            session.checkpoint()
             session.phase("evaluate", step, first, count, "rows")
             lessons = [
                 session.reader.lesson(session.valid.number(i), session.valid.row(i))

@@ -1,0 +1,115 @@
+"""Two processes on one machine learn what one process learns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from droid_tune.errors import UserError
+from droid_tune.train.distributed import World, check_share
+
+BATCH = [
+    "--set",
+    "batch_size=4",
+    "--set",
+    "iterations=2",
+    "--set",
+    "learning_rate=1e-3",
+    "--set",
+    "steps_per_eval=0",
+]
+GRPO = [
+    *BATCH,
+    "--set",
+    "group_size=4",
+    "--set",
+    "max_completion_length=12",
+    "--set",
+    "rows=4",
+    "--set",
+    "num_iterations=2",
+]
+SFT = ["--method", "sft", *BATCH, "--set", "rows=4"]
+
+
+def train(
+    root: Path, out: Path, arguments: list[str], ranks: int, command: str = "train"
+) -> list[dict[str, object]]:
+    """Run the command line in one process, or in several under mlx.launch; rank 0's events."""
+    words = [sys.executable, "-m", "droid_tune", command, *arguments, "--events"]
+    if command == "train":
+        words += ["--out", str(out)]
+    if ranks > 1:
+        launch = Path(sys.executable).with_name("mlx.launch")
+        words = [sys.executable, str(launch), "-n", str(ranks), "--backend", "ring", *words]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=110, check=False, cwd=root
+    )
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"version"')]
+    assert events, done.stderr[-1500:]
+    return events
+
+
+def losses(events: list[dict[str, object]]) -> list[float]:
+    return [event["metrics"]["loss"] for event in events if event["type"] == "step"]  # type: ignore[index,misc]
+
+
+def largest_difference(one: Path, two: Path) -> float:
+    first, second = (mx.load(str(folder / "adapters.safetensors")) for folder in (one, two))
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    assert first.keys() == second.keys()
+    return max(float(np.abs(np.array(first[name] - second[name])).max()) for name in first)
+
+
+@pytest.mark.parametrize("arguments", [GRPO, SFT], ids=["grpo", "sft"])
+def test_two_ranks_end_with_the_losses_and_weights_of_one_process(
+    project_root: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    one = train(project_root, tmp_path / "one", arguments, ranks=1)
+    two = train(project_root, tmp_path / "two", arguments, ranks=2)
+    assert len(losses(one)) == 2
+    assert losses(two) == pytest.approx(losses(one), abs=1e-5)
+    assert largest_difference(tmp_path / "one", tmp_path / "two") < 1e-5
+    # Rank 0 alone told and wrote: the same number of lines as of one process, each once.
+    assert [event["type"] for event in two if event["type"] != "phase"] == [
+        event["type"] for event in one if event["type"] != "phase"
+    ]
+
+
+def test_two_ranks_stop_together_and_resume(project_root: Path, tmp_path: Path) -> None:
+    train(project_root, tmp_path / "one", GRPO, ranks=1)
+    stopped = train(project_root, tmp_path / "two", [*GRPO, "--stop-after", "1"], ranks=2)
+    assert (stopped[-1]["type"], stopped[-1]["outcome"]) == ("run_finished", "stopped")
+    finished = train(project_root, tmp_path / "two", [str(tmp_path / "two")], ranks=2, command="resume")
+    assert finished[-1]["outcome"] == "completed"
+    assert largest_difference(tmp_path / "one", tmp_path / "two") < 1e-5
+
+
+def test_prompts_that_cannot_be_shared_out_are_refused() -> None:
+    class Three:
+        def rank(self) -> int:
+            return 0
+
+        def size(self) -> int:
+            return 3
+
+    with pytest.raises(UserError, match="`batch_size` 4 cannot be shared by 3 processes"):
+        check_share(World(Three()), 4)
+
+
+def test_alone_everything_stays_as_it_is() -> None:
+    world = World()
+    rows = np.arange(6.0).reshape(3, 2)
+    assert world.merge(rows, np.arange(3), 3) is rows
+    assert world.gather_sums({"a": 1.0}) == [{"a": 1.0}]
+    assert world.own_groups(3).tolist() == [0, 1, 2]
+    assert world.from_lead({"x": 1}) == {"x": 1}
