@@ -1,5 +1,9 @@
 """A user's file may do anything wrong that a file can: each is said with file and line, and nothing else is lost."""
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -319,3 +323,33 @@ def test_memory_beyond_the_limit_is_noticed_where_the_system_does_not_enforce_it
         timeout_seconds=20,
     )
     assert failure(reward).message == "the function `f` took more than 180 MB of memory"
+
+
+def test_a_child_does_not_outlive_an_application_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "rewards.py").write_text(
+        "import os\nfrom pathlib import Path\ndef f(completion, row):\n"
+        f"    Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n    while True: pass\n"
+    )
+    program = (
+        "from pathlib import Path\nfrom droid_tune.config.rewards import UserFileReward\n"
+        "from droid_tune.rewards.base import Sample\nfrom droid_tune.rewards.user_file import UserFile\n"
+        "UserFile(UserFileReward(path='rewards.py'), Path.cwd()).score([Sample('', '')])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+    with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment) as application:
+        child = wait_for(
+            lambda: int((tmp_path / "pid").read_text() or 0) if (tmp_path / "pid").exists() else 0
+        )
+        application.kill()
+    assert wait_for(
+        lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    )
+
+
+def wait_for(look: Callable[[], Any]) -> Any:
+    """The first answer that is true, within half a minute."""
+    for _ in range(300):
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("nothing happened within 30 s")
