@@ -25,13 +25,14 @@ def length_reward(config: LengthReward, max_completion_length: int) -> EachRewar
             remedy="make `overlong_cache` smaller",
         )
 
-    def judge(sample: Sample) -> Graded:
+    def judge(sample: Sample) -> float | Graded:
         parts: dict[str, float] = {}
         if target is not None:
             parts["target"] = closeness(sample.length, target)
         if margin is not None:
             parts["overlong"] = soft_overlong_reward(sample.length, max_completion_length, margin)
-        return Graded(sum(parts.values()), parts)
+        value = sum(parts.values())
+        return Graded(value, parts) if len(parts) > 1 else value
 
     return EachReward(judge)
 

@@ -30,13 +30,13 @@ def score(reward: Reward, completion: str = "", answer: str | None = None, lengt
 @pytest.mark.parametrize(("length", "value"), [(0, 0), (50, 0.5), (100, 1), (150, 0.5), (200, 0), (999, 0)])
 def test_a_length_is_worth_its_closeness_to_the_target(length: int, value: float) -> None:
     reward = length_reward(LengthReward(target=100), max_completion_length=1000)
-    assert score(reward, length=length) == Graded(value, {"target": value})
+    assert score(reward, length=length) == value
 
 
 @pytest.mark.parametrize(("length", "value"), [(1, 0), (80, 0), (85, -0.25), (100, -1), (101, -1)])
 def test_the_last_tokens_before_the_limit_cost_more_and_more(length: int, value: float) -> None:
     reward = length_reward(LengthReward(overlong_cache=20), max_completion_length=100)
-    assert score(reward, length=length) == Graded(value, {"overlong": value})
+    assert score(reward, length=length) == value
 
 
 def test_target_and_overlong_add_up_and_are_told_apart() -> None:
