@@ -15,9 +15,11 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models.cache import make_prompt_cache
 
+from droid_tune.model.cascade import decodes_on_shared_prompts
 from droid_tune.model.compare import close
 from droid_tune.model.layers import passes_layer_by_layer
 from droid_tune.model.prefix import shares_prompt_exactly
+from droid_tune.model.repeated import merges_exactly
 
 #: where mlx-lm's models keep the stack that turns tokens into hidden states
 BODY_PATHS = (
@@ -39,6 +41,9 @@ class Architecture:
     cache_kinds: tuple[str, ...]
     shares_prompts: bool
     layer_wise: bool = False
+    decodes_shared: bool = False
+    #: prompts of different length can be decoded in one batch
+    merges_prompts: bool = False
     why_not: str = ""
 
     @property
@@ -97,12 +102,19 @@ def inspect(model: nn.Module) -> Architecture:
     expected = model(tokens).astype(mx.float32)
     body_path = next((path for path in BODY_PATHS if _splits_at(model, path, tokens, expected)), None)
     if body_path is None:
-        return Architecture(
-            None, kinds, False, why_not="the output head of this architecture cannot be taken apart"
-        )
+        reason = "the output head of this architecture cannot be taken apart"
+        return Architecture(None, kinds, False, merges_prompts=merges_exactly(model, tokens), why_not=reason)
     body = find(model, body_path)
     shares, why_not = shares_prompt_exactly(model, body, tokens)
-    return Architecture(body_path, kinds, shares, passes_layer_by_layer(model, body, tokens), why_not)
+    return Architecture(
+        body_path,
+        kinds,
+        shares,
+        layer_wise=passes_layer_by_layer(model, body, tokens),
+        decodes_shared=decodes_on_shared_prompts(model, tokens),
+        merges_prompts=merges_exactly(model, tokens),
+        why_not=why_not,
+    )
 
 
 def _splits_at(model: nn.Module, path: Sequence[str], tokens: mx.array, expected: mx.array) -> bool:

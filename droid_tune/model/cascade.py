@@ -18,6 +18,9 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models import base
 
+from droid_tune.model.compare import close
+from droid_tune.model.prefix import PrefixCache, UnsharableCacheError, empty_caches
+
 NAME = "scaled_dot_product_attention"
 
 
@@ -205,3 +208,47 @@ def _rearranged(own: mx.array, rows: mx.array, block: int) -> mx.array:
     flat = own.transpose(0, 2, 1, 3, 4).reshape(slots * per_slot, heads, used, width)
     chosen = flat[rows].transpose(0, 2, 1, 3, 4)
     return mx.pad(chosen, [(0, 0), (0, 0), (0, 0), (0, -used % block), (0, 0)])
+
+
+def group_caches(caches: Sequence[Sequence[Any]], chosen: Sequence[int], layout: Layout) -> list[GroupCache]:
+    """One cache per layer for slots that continue the prompts `chosen`; `caches` are prefix caches, by prompt."""
+    return [
+        GroupCache(
+            mx.concatenate([_padded(caches[prompt][layer].keys, layout.longest) for prompt in chosen]),
+            mx.concatenate([_padded(caches[prompt][layer].values, layout.longest) for prompt in chosen]),
+            layout,
+            caches[0][layer].window,
+        )
+        for layer in range(len(caches[0]))
+    ]
+
+
+def _padded(array: mx.array, length: int) -> mx.array:
+    return mx.pad(array, [(0, 0), (0, 0), (0, length - array.shape[2]), (0, 0)])
+
+
+def decodes_on_shared_prompts(model: nn.Module, tokens: mx.array) -> bool:
+    """Whether decoding on shared prompts gives what a full forward pass gives, for prompts of two lengths."""
+    longer, shorter, steps = int(tokens.shape[1]) - 2, int(tokens.shape[1]) // 2, 2
+    try:
+        prompts = [empty_caches(model), empty_caches(model)]
+        for caches, length in zip(prompts, (longer, shorter), strict=True):
+            if not all(isinstance(cache, PrefixCache) for cache in caches):
+                return False
+            model(tokens[:, :length], cache=caches)
+        decoding = group_caches(prompts, [0, 1], Layout([longer, shorter], 2))
+        found: list[mx.array] = []
+        with shared_attention(model):
+            for step in range(steps):
+                latest = mx.array(
+                    [int(tokens[0, length + step].item()) for length in (longer, longer, shorter, shorter)]
+                )
+                found.append(model(latest[:, None], cache=decoding)[:, 0])
+    except (UnsharableCacheError, AttributeError, KeyError, TypeError, ValueError, IndexError):
+        return False
+    expected = model(tokens)[0]
+    return all(
+        close(found[step][row], expected[length + step])
+        for step in range(steps)
+        for row, length in ((0, longer), (1, longer), (3, shorter))
+    )

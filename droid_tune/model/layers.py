@@ -19,7 +19,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from droid_tune.model.compare import close
 from droid_tune.model.prefix import Leaves, UnsharableCacheError, caches_with, empty_caches, read_leaves
-from droid_tune.model.trainables import Trainables
+from droid_tune.model.trainables import Trainables, layer_list
 
 
 class LayerOrderError(Exception):
@@ -68,7 +68,7 @@ class LayerPass:
     ) -> None:
         self._model, self._body, self.trainables, self._tokens = model, body, trainables, tokens
         self._leaves, self._seed = leaves, seed
-        self._layers: list[Any] = model.layers  # pyright: ignore[reportAttributeAccessIssue]
+        self._layers = layer_list(model)
         self._calls: list[_Call] = []
         caches = self._caches()
         with self._listening(lambda index, layer: self._hearing(index, layer, caches[index])):

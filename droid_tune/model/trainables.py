@@ -51,6 +51,16 @@ class Trainables:
         return [index for index, name in enumerate(self.names) if not name.startswith(self.layers_prefix)]
 
 
+def layer_list(model: nn.Module) -> list[Any]:
+    """The list itself that holds the model's layers (`model.layers` may be a copy of it)."""
+    first: Any = model.layers[0]  # pyright: ignore[reportIndexIssue]
+    for module in model.modules():
+        for value in module.values():
+            if isinstance(value, list) and value and value[0] is first:
+                return value
+    raise ValueError("the model's layers are not in a list")
+
+
 def layers_prefix(model: nn.Module) -> str:
     """What the names of the layers' parameters begin with, such as `model.layers.`."""
     first: Any = model.layers[0]  # pyright: ignore[reportIndexIssue]

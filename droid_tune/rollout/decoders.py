@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
-from mlx_lm.models.cache import KVCache, make_prompt_cache
+from mlx_lm.models.cache import make_prompt_cache
 
-from droid_tune.model.cascade import GroupCache, Layout, shared_attention
+from droid_tune.model.cascade import Layout, group_caches, shared_attention
+from droid_tune.model.policy import Policy
+from droid_tune.model.prefix import empty_caches
+from droid_tune.model.repeated import keep_rows, merged, repeated
 
 
 class Prompt:
     """A prompt that has run once: its caches and the logits (1, V) of its next token."""
 
-    def __init__(self, model: nn.Module, tokens: Sequence[int], chunk: int) -> None:
+    def __init__(self, policy: Policy, tokens: Sequence[int], chunk: int) -> None:
+        model = policy.model
         self.length = len(tokens)
-        self.caches: list[Any] = make_prompt_cache(model)
+        shared = policy.architecture.decodes_shared
+        self.caches: list[Any] = empty_caches(model) if shared else make_prompt_cache(model)
         ids = mx.array([list(tokens)], dtype=mx.int32)
         for start in range(0, self.length - 1, chunk):
             model(ids[:, start : min(start + chunk, self.length - 1)], cache=self.caches)
@@ -45,7 +49,7 @@ class GroupDecoder:
         self._model = model
         self._lengths = [prompt.length for prompt in prompts]
         self._arrange(np.asarray(row_prompts))
-        self._caches = [self._cache([prompt.caches[layer] for prompt in prompts]) for layer in range(len(prompts[0].caches))]
+        self._caches = group_caches([prompt.caches for prompt in prompts], self._slot_prompts, self._layout)
 
     def _arrange(self, row_prompts: np.ndarray) -> None:
         """Slots of equal size for rows of these prompts; a slot that is not full repeats its last row."""
@@ -56,24 +60,19 @@ class GroupDecoder:
         for prompt in np.unique(row_prompts):
             rows = np.flatnonzero(row_prompts == prompt)
             for start in range(0, len(rows), per_slot):
-                members.append(np.pad(rows[start : start + per_slot], (0, max(0, start + per_slot - len(rows))), mode="edge"))
+                members.append(
+                    np.pad(
+                        rows[start : start + per_slot], (0, max(0, start + per_slot - len(rows))), mode="edge"
+                    )
+                )
                 self._slot_prompts.append(int(prompt))
         self._members = np.stack(members)  # (S, R): which row sits where
         self._layout = Layout([self._lengths[prompt] for prompt in self._slot_prompts], per_slot)
         flat = self._members.reshape(-1)
         self._in_order = bool(np.array_equal(flat, np.arange(len(row_prompts))))
         self._inward = mx.array(flat)
-        self._outward = mx.array(np.array([np.flatnonzero(flat == row)[0] for row in range(len(row_prompts))]))
-
-    def _cache(self, caches: Sequence[Any]) -> GroupCache:
-        keys = [cache.keys[..., : cache.offset, :] for cache in caches]
-        values = [cache.values[..., : cache.offset, :] for cache in caches]
-        chosen = self._slot_prompts
-        return GroupCache(
-            mx.concatenate([_padded(keys[prompt], self._layout.longest) for prompt in chosen]),
-            mx.concatenate([_padded(values[prompt], self._layout.longest) for prompt in chosen]),
-            self._layout,
-            getattr(caches[0], "max_size", None),
+        self._outward = mx.array(
+            np.array([np.flatnonzero(flat == row)[0] for row in range(len(row_prompts))])
         )
 
     def step(self, tokens: mx.array) -> mx.array:
@@ -93,10 +92,6 @@ class GroupDecoder:
         mx.eval([cache.state for cache in self._caches])
 
 
-def _padded(array: mx.array, length: int) -> mx.array:
-    return mx.pad(array, [(0, 0), (0, 0), (0, length - array.shape[2]), (0, 0)])
-
-
 def slot_size(counts: np.ndarray, lengths: Sequence[int]) -> int:
     """Rows per slot for prompts with `counts` live rows: as large as possible without running many idle rows.
 
@@ -113,15 +108,11 @@ def slot_size(counts: np.ndarray, lengths: Sequence[int]) -> int:
 
 
 class BatchDecoder:
-    """mlx-lm's own batched caches, one copy of the prompt per row: right for every kind that can be merged."""
+    """mlx-lm's own batched caches, one copy of the prompt per row."""
 
     def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
         self._model = model
-        layers = range(len(prompts[0].caches))
-        self._caches = [
-            type(prompts[0].caches[layer]).merge([prompts[index].caches[layer] for index in row_prompts])
-            for layer in layers
-        ]
+        self._caches = merged([prompts[index].caches for index in row_prompts])
 
     def step(self, tokens: mx.array) -> mx.array:
         return self._model(tokens[:, None], cache=self._caches)[:, -1]
@@ -132,28 +123,40 @@ class BatchDecoder:
             cache.filter(indices)
 
 
-class RowDecoder:
-    """One row after another, each on its own copy of the prompt's caches: for caches that cannot be merged."""
+class PromptDecoder:
+    """Prompt after prompt, its rows together and in step: right for every cache, whatever its kind."""
 
     def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
         self._model = model
-        self._rows = [copy.deepcopy(prompts[index].caches) for index in row_prompts]
+        self._row_prompts = np.asarray(row_prompts)
+        self._caches = {
+            int(prompt): repeated(prompts[prompt].caches, int(count))
+            for prompt, count in zip(*np.unique(self._row_prompts, return_counts=True), strict=True)
+        }
 
     def step(self, tokens: mx.array) -> mx.array:
+        order = [np.flatnonzero(self._row_prompts == prompt) for prompt in self._caches]
         outputs = [
-            self._model(tokens[place : place + 1, None], cache=caches)[:, -1]
-            for place, caches in enumerate(self._rows)
+            self._model(tokens[mx.array(rows)][:, None], cache=caches)[:, -1]
+            for rows, caches in zip(order, self._caches.values(), strict=True)
         ]
-        return mx.concatenate(outputs)
+        return mx.concatenate(outputs)[mx.array(np.argsort(np.concatenate(order)))]
 
     def keep(self, places: np.ndarray) -> None:
-        self._rows = [self._rows[place] for place in places]
+        kept = np.isin(np.arange(len(self._row_prompts)), places)
+        for prompt in list(self._caches):
+            own = kept[self._row_prompts == prompt]
+            if own.any():
+                keep_rows(self._caches[prompt], mx.array(np.flatnonzero(own)))
+            else:
+                del self._caches[prompt]
+        self._row_prompts = self._row_prompts[kept]
 
 
-def make_decoder(model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> Decoder:
+def make_decoder(policy: Policy, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> Decoder:
     """The best decoder that these caches allow."""
-    if all(type(cache) is KVCache for cache in prompts[0].caches):
-        return GroupDecoder(model, prompts, row_prompts)
-    if all(hasattr(type(cache), "merge") for cache in prompts[0].caches):
-        return BatchDecoder(model, prompts, row_prompts)
-    return RowDecoder(model, prompts, row_prompts)
+    if policy.architecture.decodes_shared:
+        return GroupDecoder(policy.model, prompts, row_prompts)
+    if policy.architecture.merges_prompts:
+        return BatchDecoder(policy.model, prompts, row_prompts)
+    return PromptDecoder(policy.model, prompts, row_prompts)

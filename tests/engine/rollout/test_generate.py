@@ -1,0 +1,155 @@
+"""Batched completions on shared prompts are what one-row forward passes say they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import mlx.optimizers as optim
+import numpy as np
+import pytest
+
+from droid_tune.config.sampling import SamplingConfig
+from droid_tune.model.plan import Plan
+from droid_tune.model.scoring import ScoringRows, loss_and_gradients, score
+from droid_tune.rollout.generate import StoppedError, generate
+from droid_tune.rollout.rollout import Rollout
+from tests.engine.model.tiny import CONFIGS, one_row_logprobs, tiny_policy
+
+PROMPTS = [[5, 9, 13], [7, 2, 11, 3, 8, 4, 21, 30, 12], [40]]
+TEMPERATURE = 0.8
+
+
+def sampled(policy: Any, *, plan: Plan | None = None, seed: int = 3, **sampling: Any) -> Rollout:
+    settings = {"max_completion_length": 14, "temperature": TEMPERATURE, **sampling}
+    return generate(
+        policy, PROMPTS, group_size=4, sampling=SamplingConfig(**settings), seed=seed, plan=plan or Plan()
+    )
+
+
+def as_rows(rollout: Rollout) -> ScoringRows:
+    return ScoringRows.of_groups(
+        rollout.prompt_tokens, rollout.group_size, rollout.tokens, rollout.completion_mask
+    )
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_sampled_logprobs_are_those_of_one_row_forward_passes(architecture: str):
+    policy = tiny_policy(architecture)
+    policy.stop_tokens = frozenset({1, 17, 23, 29, 31})  # rows end early and leave the batch
+    rollout = sampled(policy)
+    scored = score(policy, as_rows(rollout), temperature=TEMPERATURE, plan=Plan(train_rows=3)).logprobs
+    assert len(set(rollout.lengths.tolist())) > 2
+    for row, length in enumerate(rollout.lengths):
+        completion = rollout.tokens[row, :length].tolist()
+        alone = np.asarray(one_row_logprobs(policy, PROMPTS[row // 4], completion, TEMPERATURE))
+        np.testing.assert_allclose(rollout.sampled_logprobs[row, :length], alone, atol=1e-4)
+        np.testing.assert_allclose(scored[row, :length], alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_one_update_makes_good_completions_likelier_and_bad_ones_less_likely(architecture: str):
+    policy = tiny_policy(architecture, stir=False)
+    rows = as_rows(sampled(policy))
+    advantages = mx.array(np.tile([1.0, -1.0], 6).astype(np.float32))
+    mask = mx.array(rows.completion_mask)
+
+    def loss(row_index: Any, logprobs: mx.array, _: Any) -> tuple[mx.array, dict[str, mx.array]]:
+        chosen = mx.array(row_index)
+        return -(logprobs * advantages[chosen][:, None] * mask[chosen]).sum() / 12, {}
+
+    plan = Plan(layer_wise=True, train_rows=2)
+    before = score(policy, rows, temperature=1.0, plan=plan).logprobs.sum(axis=1)
+    _, gradient, _ = loss_and_gradients(policy, rows, loss, temperature=1.0, plan=plan)
+    optim.SGD(learning_rate=1e-3).update(policy.model, gradient)
+    after = score(policy, rows, temperature=1.0, plan=plan).logprobs.sum(axis=1)
+    assert ((after - before) * np.asarray(advantages)).sum() > 0
+
+
+def test_the_rows_decoded_together_do_not_change_a_completion():
+    policy = tiny_policy("llama")
+    together, apart = sampled(policy), sampled(policy, plan=Plan(decode_rows=1))
+    np.testing.assert_array_equal(together.tokens, apart.tokens)
+    np.testing.assert_array_equal(together.tokens, sampled(policy, plan=Plan(decode_rows=5)).tokens)
+    assert not np.array_equal(together.tokens, sampled(policy, seed=4).tokens)
+
+
+def test_the_prefill_chunk_does_not_change_a_completion():
+    policy = tiny_policy("llama")
+    np.testing.assert_array_equal(sampled(policy).tokens, sampled(policy, plan=Plan(prefill_tokens=2)).tokens)
+
+
+def test_greedy_takes_the_most_likely_token():
+    policy = tiny_policy("qwen3")
+    rollout = sampled(policy, temperature=0.0)
+    np.testing.assert_array_equal(rollout.tokens[0], rollout.tokens[3])  # a group agrees with itself
+    for row in (0, 4, 8):
+        tokens = list(PROMPTS[row // 4])
+        for token in rollout.tokens[row, : rollout.lengths[row]]:
+            assert token == mx.argmax(policy.model(mx.array([tokens]))[0, -1]).item()
+            tokens.append(int(token))
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [{"top_k": 3}, {"top_p": 0.5}, {"min_p": 0.2}, {"repetition_penalty": 1.5}, {"xtc_probability": 0.5}],
+    ids=lambda filters: next(iter(filters)),
+)
+def test_filters_change_the_choice_but_not_what_is_recorded(filters: dict[str, float]):
+    policy = tiny_policy("llama")
+    rollout = sampled(policy, **filters)
+    scored = score(policy, as_rows(rollout), temperature=TEMPERATURE, plan=Plan()).logprobs
+    np.testing.assert_allclose(rollout.sampled_logprobs, scored, atol=1e-4)
+
+
+def test_top_k_one_is_greedy():
+    policy = tiny_policy("llama")
+    np.testing.assert_array_equal(sampled(policy, top_k=1).tokens, sampled(policy, temperature=0.0).tokens)
+
+
+def test_a_stop_token_ends_the_completion_and_belongs_to_it():
+    policy = tiny_policy("llama")
+    policy.stop_tokens = frozenset(range(2, 30))
+    rollout = sampled(policy, max_completion_length=40)
+    for row, length in enumerate(rollout.lengths):
+        assert rollout.finish_reasons[row] == "stop"
+        assert rollout.tokens[row, length - 1] in policy.stop_tokens
+        assert not policy.stop_tokens & set(rollout.tokens[row, : length - 1].tolist())
+
+
+def test_extra_stop_tokens_and_stop_strings_end_a_completion():
+    policy = tiny_policy("llama")
+    policy.stop_tokens = frozenset()
+    named = sampled(policy, extra_stop_tokens=("17",), max_completion_length=60)
+    for row, length in enumerate(named.lengths):
+        ended = named.tokens[row, length - 1] == 17
+        assert named.finish_reasons[row] == ("stop" if ended else "length")
+    text = sampled(policy, stop_strings=(" 3",), max_completion_length=60)
+    for reason, said in zip(text.finish_reasons, text.texts, strict=True):
+        assert (" 3" in said) == (reason == "stop")
+        assert " 3" not in said.rpartition(" ")[0]
+
+
+def test_progress_counts_finished_rows_and_stopping_ends_the_rollout():
+    policy = tiny_policy("llama")
+    seen: list[tuple[int, int]] = []
+    generate(
+        policy,
+        PROMPTS,
+        group_size=2,
+        sampling=SamplingConfig(max_completion_length=3),
+        seed=0,
+        plan=Plan(decode_rows=4),
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen[-1] == (6, 6)
+    with pytest.raises(StoppedError):
+        generate(
+            policy,
+            PROMPTS,
+            group_size=2,
+            sampling=SamplingConfig(max_completion_length=3),
+            seed=0,
+            plan=Plan(),
+            should_stop=lambda: True,
+        )
