@@ -21,7 +21,7 @@ BATCH = [
     "--set",
     "iterations=2",
     "--set",
-    "learning_rate=1e-3",
+    "learning_rate=2e-4",
     "--set",
     "steps_per_eval=0",
 ]
