@@ -68,7 +68,7 @@ def specs_of(
     return [
         spec_of(f"{section}.{name}", info)
         for name, info in model.model_fields.items()
-        if name not in leave_out and name != "type"
+        if name not in leave_out and not _is_tag(info)
     ]
 
 
@@ -141,6 +141,11 @@ def _plain_float(value: float) -> str:
         return f"{value:.10g}"
     mantissa, _, exponent = f"{value:.10e}".partition("e")
     return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def _is_tag(info: FieldInfo) -> bool:
+    """A literal with one value tells kinds of sections apart; there is nothing to choose."""
+    return get_origin(info.annotation) is Literal and len(get_args(info.annotation)) == 1
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

@@ -19,7 +19,6 @@ from ui.panes.pane import Pane
 from ui.platform_manners import Wakefulness, show_badge
 from ui.session import Session
 from ui.settings import save_settings
-from ui.theme import current_theme
 from ui.widgets.activity import Activity
 from ui.widgets.basics import button, column, label, row
 from ui.widgets.notice import Level, NoticeBar, NoticeStack
@@ -66,7 +65,6 @@ class MainWindow(QMainWindow):
         session.life_changed.connect(self._life_changed)
         session.told.connect(self._tell)
         session.runs_changed.connect(self._offer_resume)
-        current_theme().changed.connect(self._tint)
         self._restore()
         self._life_changed()
         self._beat = QTimer(self)
@@ -413,16 +411,6 @@ class MainWindow(QMainWindow):
 
     def _dismiss_run(self, run_id: str) -> None:
         self.session.settings.dismissed_runs.append(run_id)
-
-    @Slot()
-    def _tint(self) -> None:
-        tokens = current_theme().tokens
-        for pressed, name, color in (
-            (self._pause, "pause", tokens.text),
-            (self._stop, "stop", tokens.text),
-            (self._train, "train", tokens.on_accent),
-        ):
-            pressed.setIcon(icons.icon(name, color, disabled=tokens.tertiary, size=16))
 
     # --- Qt's own -----------------------------------------------------------------------------------------------
 

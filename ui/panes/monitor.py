@@ -62,6 +62,10 @@ SUPERVISED = (
 SMOOTHINGS = (("0", "Raw"), ("0.6", "Smooth"), ("0.9", "Smoother"))
 
 
+#: older ones stay in the run's events
+MOST_NOTICES = 3
+
+
 class MonitorPane(Pane):
     """Draws `session.shown`."""
 
@@ -171,7 +175,7 @@ class MonitorPane(Pane):
             self._grid.setColumnStretch(place, 1 if place < columns else 0)
 
     def _show_notices(self, state: RunState) -> None:
-        told = {id(notice): notice for notice in state.notices[-5:]}
+        told = {id(notice): notice for notice in state.notices[-MOST_NOTICES:]}
         if told.keys() == self._notices.keys():
             return
         for gone in self._notices.keys() - told.keys():

@@ -267,13 +267,22 @@ class SetupPane(Pane):
         count = len(self._faults)
         if count:
             path, said = next(iter(self._faults.items()))
-            words = f"{path}: {said}" if path else said
+            words = f"{self._title_of(path)}: {said}" if path else said
             more = f" {phrases.count(count, 'setting')} to mend in all." if count > 1 else ""
             self._summary.setText(words + more)
         else:
             self._summary.setText(self._run_in_words())
         restyle(self._summary, "role", "fault" if count else "small")
         self._show_fault_button.setVisible(bool(count))
+
+    def _title_of(self, path: str) -> str:
+        """`Training, Steps` for `training.iterations`: as the page names it."""
+        section, _, name = path.partition(".")
+        group = self._groups.get(section)
+        spec = group.spec(path) if group is not None else None
+        if group is None or spec is None:
+            return path.replace("rewards", "Reward ").replace("[", "").replace("].", ", ")
+        return f"{group.accessibleName()}, {spec.title or name}"
 
     def _run_in_words(self) -> str:
         try:

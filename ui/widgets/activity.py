@@ -11,6 +11,9 @@ from ui.run_state import RunState
 from ui.widgets.basics import column, label
 from ui.widgets.run_header import phase_words
 
+#: with and without the progress bar, so that the toolbar keeps its own
+HEIGHT = 38
+
 
 class Activity(QFrame):
     clicked = Signal()
@@ -20,6 +23,7 @@ class Activity(QFrame):
         self.setProperty("role", "activity")
         self.setMinimumWidth(240)
         self.setMaximumWidth(520)
+        self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         layout = column(self, spacing=4)

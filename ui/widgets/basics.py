@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -50,19 +50,28 @@ def line(parent: QWidget) -> QFrame:
     return frame("line", parent)
 
 
-def button(text: str, role: str = "", *, parent: QWidget, icon: str = "", help: str = "") -> QPushButton:  # noqa: A002
-    made = QPushButton(text, parent)
-    if role:
-        made.setProperty("role", role)
-    if icon:
+class Button(QPushButton):
+    """A push button whose icon takes the colour of its role, also after the theme changed."""
+
+    def __init__(self, text: str, role: str, icon: str, parent: QWidget) -> None:
+        super().__init__(text, parent)
+        self._role, self._icon = role, icon
+        if role:
+            self.setProperty("role", role)
+        if icon:
+            self._tint()
+            current_theme().changed.connect(self._tint)
+
+    @Slot()
+    def _tint(self) -> None:
         tokens = current_theme().tokens
-        color = {
-            "primary": tokens.on_accent,
-            "danger": tokens.bad,
-            "compact-danger": tokens.bad,
-            "quiet": tokens.accent,
-        }.get(role, tokens.text)
-        made.setIcon(icons.icon(icon, color, disabled=tokens.tertiary, size=16))
+        colors = {"primary": tokens.on_accent, "compact-danger": tokens.bad, "quiet": tokens.accent}
+        color = colors.get(self._role, tokens.text)
+        self.setIcon(icons.icon(self._icon, color, disabled=tokens.tertiary, size=16))
+
+
+def button(text: str, role: str = "", *, parent: QWidget, icon: str = "", help: str = "") -> Button:  # noqa: A002
+    made = Button(text, role, icon, parent)
     if help:
         made.setToolTip(help)
     if not text:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 
 from ui.fields import FieldSpec, as_text, choice_label, from_text
-from ui.widgets.basics import label, restyle, row
+from ui.theme import current_theme
+from ui.widgets.basics import restyle, row
 from ui.widgets.switch import Switch
 
 FIELD_WIDTH = 190
-NUMBER_WIDTH = 110
+NUMBER_WIDTH = 124
 
 
 class QuietCombo(QComboBox):
@@ -28,6 +29,27 @@ class QuietCombo(QComboBox):
             super().wheelEvent(event)
         else:
             event.ignore()
+
+
+class UnitField(QLineEdit):
+    """A number with its unit inside the field, so that fields align."""
+
+    def __init__(self, unit: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._unit = unit
+        self.setAlignment(Qt.AlignmentFlag.AlignRight)
+        if unit:
+            self.setTextMargins(0, 0, self.fontMetrics().horizontalAdvance(unit) + 4, 0)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._unit:
+            return
+        painter = QPainter(self)
+        painter.setPen(QColor(current_theme().tokens.tertiary))
+        area = self.rect().adjusted(0, 0, -9, 0)
+        painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._unit)
+        painter.end()
 
 
 class Editor(QWidget):
@@ -93,16 +115,12 @@ class TextEditor(Editor):
 
     def __init__(self, spec: FieldSpec, parent: QWidget) -> None:
         super().__init__(spec, parent)
-        self.field = QLineEdit(self)
+        self.field = UnitField(spec.unit, self) if spec.kind == "number" else QLineEdit(self)
         self.field.setAccessibleName(spec.title)
         self.field.setFixedWidth(NUMBER_WIDTH if spec.kind == "number" else FIELD_WIDTH)
-        if spec.kind == "number":
-            self.field.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.field.setPlaceholderText({"words": "a, b, c", "pairs": "prompt: query"}.get(spec.kind, ""))
         self.field.textEdited.connect(self._edited)
         self.box.addWidget(self.field)
-        if spec.unit:
-            self.box.addWidget(label(spec.unit, "small", parent=self))
         self.setFocusProxy(self.field)
 
     def show_value(self, value: Any) -> None:

@@ -103,6 +103,7 @@ class SettingsGroup(QFrame):
         self.setProperty("role", "card")
         self.setAccessibleName(title)
         self.rows: dict[str, SettingRow] = {}
+        self._specs = {spec.path: spec for spec in specs}
         self._advanced = [spec for spec in specs if spec.advanced]
         self._layout = column(self, spacing=0)
         self._layout.setContentsMargins(0, 4, 0, 4)
@@ -116,6 +117,9 @@ class SettingsGroup(QFrame):
 
     def paths(self) -> list[str]:
         return [*self.rows, *(spec.path for spec in self._advanced if spec.path not in self.rows)]
+
+    def spec(self, path: str) -> FieldSpec | None:
+        return self._specs.get(path)
 
     def reveal(self, path: str) -> SettingRow | None:
         """The row of a setting, its fold opened if need be."""
