@@ -27,5 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def report(app: Path, faults: Sequence[Fault]) -> str:
     if faults:
-        return "\n".join([*(str(fault) for fault in faults), f"{app}: {len(faults)} faults"])
+        return "\n".join(
+            [
+                *(str(fault) for fault in faults),
+                f"{app}: {len(faults)} {'fault' if len(faults) == 1 else 'faults'}",
+            ]
+        )
     return f"{app}: {len(CHECKS)} checks over {len(Bundle(app).macho_paths)} Mach-O files, no fault"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from xml.parsers.expat import ExpatError
 
 from icnsutil import IcnsFile
 
@@ -16,10 +17,11 @@ from appbundle import macho
 from appbundle.distributions import installed, metadata_folder, required
 from appbundle.icon import SIZES
 from appbundle.info_plist import info_plist
-from appbundle.layout import Layout
+from appbundle.layout import MINIMUM_MACOS, Layout
 from appbundle.macho import MachO
 from appbundle.manifest import entries, tree_size
 from appbundle.signature import signature_fault
+from appbundle.thin import arm64_slice
 
 LARGEST_BUNDLE = 420_000_000
 SYSTEM_PREFIXES = ("/usr/lib/", "/System/Library/")
@@ -59,8 +61,11 @@ class Bundle:
     @cached_property
     def minimum_system(self) -> tuple[int, ...]:
         """LSMinimumSystemVersion, as numbers."""
-        properties = plistlib.loads(self.layout.info_plist.read_bytes())
-        return version_tuple(str(properties["LSMinimumSystemVersion"]))
+        try:
+            properties = plistlib.loads(self.layout.info_plist.read_bytes())
+            return version_tuple(str(properties["LSMinimumSystemVersion"]))
+        except (OSError, plistlib.InvalidFileException, ExpatError, ValueError, KeyError):
+            return version_tuple(MINIMUM_MACOS)  # `properties` says what is wrong with the file
 
     def resolve(self, file: MachO, library: str) -> Path | None:
         """The file that dyld would load for a name as written, or None."""
@@ -134,7 +139,7 @@ def symbols(bundle: Bundle) -> Iterator[Fault]:
 def signatures(bundle: Bundle) -> Iterator[Fault]:
     """Every Mach-O file is signed, if only ad hoc, and its pages are what was signed."""
     for path in bundle.macho_files:
-        fault = signature_fault(path.read_bytes())
+        fault = signature_fault(arm64_slice(path.read_bytes()))
         if fault:
             yield Fault(bundle.name(path), fault)
 
@@ -183,7 +188,7 @@ def properties(bundle: Bundle) -> Iterator[Fault]:
     name = bundle.name(bundle.layout.info_plist)
     try:
         found = plistlib.loads(bundle.layout.info_plist.read_bytes())
-    except (OSError, plistlib.InvalidFileException, ValueError) as error:
+    except (OSError, plistlib.InvalidFileException, ExpatError, ValueError) as error:
         yield Fault(name, f"it cannot be read ({error})")
         return
     for key, value in info_plist(str(found.get("CFBundleShortVersionString", ""))).items():

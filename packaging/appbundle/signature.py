@@ -30,6 +30,13 @@ class CodeDirectory:
 
 def signature_fault(content: bytes) -> str | None:
     """What is wrong with the signature of a thin 64-bit Mach-O file; None when it is right."""
+    try:
+        return _fault(content)
+    except struct.error:
+        return "its load commands or its code signature are cut short"
+
+
+def _fault(content: bytes) -> str | None:
     blob = _signature_blob(content)
     if blob is None:
         return "it has no code signature"
