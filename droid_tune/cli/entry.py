@@ -25,6 +25,7 @@ COMMANDS = {
     "convert": "droid_tune.cli.convert",
     "sample-data": "droid_tune.cli.sample_data",
     "methods": "droid_tune.cli.methods",
+    "estimate": "droid_tune.cli.estimate",
     "generate": "droid_tune.cli.generate",
     "export": "droid_tune.cli.export",
     "test-reward": "droid_tune.cli.test_reward",

@@ -30,14 +30,6 @@ class Host:
     backend: str = "cpu"
     cores: int = 1
 
-    def to_json(self) -> dict[str, object]:
-        return {
-            "memory_bytes": self.memory_bytes,
-            "gpu_limit_bytes": self.gpu_limit_bytes,
-            "chip": self.chip,
-            "used_by_others_bytes": self.used_by_others_bytes,
-        }
-
 
 def read_host() -> Host:
     """This machine, now."""

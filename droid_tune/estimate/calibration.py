@@ -1,0 +1,114 @@
+"""What this machine has shown of a model: how much faster or slower, larger or smaller than the formulas say.
+
+One small file per model and machine in the cache folder; losing it costs accuracy, nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import platform
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from droid_tune.estimate.model_facts import ModelFacts
+from droid_tune.paths import cache_dir
+
+VERSION = 1
+#: how much a new run's factor weighs against what was known; the newest tell most
+NEWEST = 0.6
+#: factors outside this are a mistake of measurement, not of the formulas
+LEAST, MOST = 1e-3, 1e3
+
+Source = Literal["measured", "run"]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Observed divided by predicted, per phase; 0 where nothing was seen yet. `runs` counts what taught it."""
+
+    rollout: float = 0.0
+    update: float = 0.0
+    memory: float = 0.0
+    #: share of the longest completion that completions really took
+    completion_share: float = 0.0
+    runs: int = 0
+    source: Source = "measured"
+    #: of the last run: what was foretold and what came
+    predicted_peak_bytes: int = 0
+    observed_peak_bytes: int = 0
+    predicted_seconds: float = 0.0
+    observed_seconds: float = 0.0
+
+    @property
+    def rollout_factor(self) -> float:
+        return self.rollout or self.update or 1.0
+
+    @property
+    def update_factor(self) -> float:
+        return self.update or self.rollout or 1.0
+
+    def learnt(
+        self,
+        *,
+        rollout: float = 0.0,
+        update: float = 0.0,
+        memory: float = 0.0,
+        completion_share: float = 0.0,
+        source: Source = "run",
+    ) -> Calibration:
+        """With new ratios of observed to predicted; 0 teaches nothing."""
+        return replace(
+            self,
+            rollout=_mixed(self.rollout, rollout),
+            update=_mixed(self.update, update),
+            memory=_mixed(self.memory, memory),
+            completion_share=_mixed(self.completion_share, completion_share),
+            runs=self.runs + 1,
+            source=source,
+        )
+
+
+def _mixed(old: float, new: float) -> float:
+    """The geometric mean of both, weighted towards the newer."""
+    if not (math.isfinite(new) and LEAST < new < MOST):
+        return old
+    if not old:
+        return new
+    return math.exp((1 - NEWEST) * math.log(old) + NEWEST * math.log(new))
+
+
+def calibration_file(facts: ModelFacts, chip: str) -> Path:
+    """Where the calibration of a model on this machine is kept."""
+    key = f"{facts.fingerprint}|{chip}|{platform.machine()}|{os.cpu_count()}"
+    digest = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+    return cache_dir() / "calibration" / f"{digest}.json"
+
+
+def read_calibration(file: Path) -> Calibration | None:
+    """What is known, None where nothing is (or the file is damaged)."""
+    try:
+        values: Any = json.loads(file.read_text(encoding="utf-8"))
+        if values.pop("version") != VERSION:
+            return None
+        found = Calibration(**values)
+        numbers = (found.rollout, found.update, found.memory, found.completion_share)
+        return found if all(math.isfinite(n) and 0 <= n < MOST for n in numbers) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def write_calibration(file: Path, calibration: Calibration) -> None:
+    """Replace the file whole. A cache that cannot be written is no fault of the run's."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=file.parent, suffix=".partial", delete=False, encoding="utf-8"
+        ) as partial:
+            json.dump({"version": VERSION, **asdict(calibration)}, partial)
+        Path(partial.name).replace(file)

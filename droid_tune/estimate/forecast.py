@@ -1,0 +1,230 @@
+"""Memory, time and verdict of one config: files' headers in, arithmetic, an `Estimate` out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from droid_tune.config import RunConfig
+from droid_tune.estimate.calibration import Calibration, calibration_file, read_calibration
+from droid_tune.estimate.chips import speed_of
+from droid_tune.estimate.duration import Seconds, seconds_of
+from droid_tune.estimate.host import Host, read_host
+from droid_tune.estimate.job import DataLengths, Job, job_of
+from droid_tune.estimate.memory import Peak
+from droid_tune.estimate.model_facts import ModelFacts, facts_of, model_folder, read_model
+from droid_tune.estimate.portions import Choice, choose
+from droid_tune.estimate.sizes import Portions, sizes_of
+
+Verdict = Literal["fits", "tight", "too_large"]
+#: where the time comes from
+Basis = Literal["first guess", "measured", "earlier runs"]
+#: factor by which each basis may be wrong either way
+SPREAD: dict[Basis, float] = {"first guess": 2.0, "measured": 1.35, "earlier runs": 1.2}
+#: a machine without room for this beside a run begins to swap
+LEAST_FREE_BYTES = 500_000_000
+
+
+@dataclass(frozen=True)
+class Duration:
+    """Seconds per step and of the whole run, with the range in which they probably lie."""
+
+    per_step: float
+    total: float
+    least: float
+    most: float
+    basis: Basis
+    rollout: float = 0.0
+    update: float = 0.0
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A change of the config, as `--set` takes it, and the peak that it leads to."""
+
+    change: str
+    peak_bytes: int
+    why: str
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    verdict: Verdict = "fits"
+
+    def to_json(self) -> dict[str, object]:
+        return {"change": self.change, "peak_bytes": self.peak_bytes, "why": self.why}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Everything that is said before a run. Bytes of `peak` are of MLX; the host's are of the machine."""
+
+    host: Host
+    budget_bytes: int
+    peak_bytes: int
+    peak: Peak
+    portions: Portions
+    job: Job
+    duration: Duration
+    verdict: Verdict
+    suggestions: tuple[Suggestion, ...] = ()
+    notes: tuple[str, ...] = ()
+    calibration: Calibration | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """The object of DESIGN.md section 6, `estimate --json`; `parts` are those of the worst moment."""
+        host = self.host
+        return {
+            "host": {
+                "memory_bytes": host.memory_bytes,
+                "gpu_limit_bytes": host.gpu_limit_bytes,
+                "chip": host.chip,
+            },
+            "memory": {"peak_bytes": self.peak_bytes, "parts": self.peak.parts[self.peak.worst]},
+            "time": {"seconds_per_step": self.duration.per_step, "basis": self.duration.basis},
+            "verdict": self.verdict,
+            "suggestions": [suggestion.to_json() for suggestion in self.suggestions],
+        }
+
+    def details(self) -> dict[str, object]:
+        """What the window shows besides: rollout and update apart, the portions, the run's time, notes."""
+        duration = self.duration
+        return {
+            "budget_bytes": self.budget_bytes,
+            "used_by_others_bytes": self.host.used_by_others_bytes,
+            "stages": {
+                name: {"bytes": self.peak.stages[name], "parts": parts}
+                for name, parts in self.peak.parts.items()
+            },
+            "portions": asdict(self.portions),
+            "seconds": {
+                "rollout": duration.rollout,
+                "update": duration.update,
+                "run": duration.total,
+                "run_range": [duration.least, duration.most],
+            },
+            "notes": list(self.notes),
+        }
+
+
+def facts_for(config: RunConfig) -> ModelFacts:
+    """The model's facts; of one that is not on this computer yet a guess that says so."""
+    folder = model_folder(config.model.path)
+    if folder is not None:
+        return read_model(folder)
+    note = f"The model {config.model.path} is not on this computer yet: these are the figures of a typical small model."
+    return facts_of({}, (), (note,))
+
+
+def budget_of(config: RunConfig, host: Host) -> int:
+    """Bytes that the engine keeps to (model/planning.py)."""
+    if config.memory.budget_mb:
+        return config.memory.budget_mb * 2**20
+    return int(config.memory.budget_fraction * host.gpu_limit_bytes)
+
+
+def forecast(
+    config: RunConfig,
+    lengths: DataLengths | None,
+    host: Host,
+    calibration: Calibration | None,
+    facts: ModelFacts,
+) -> Estimate:
+    """The estimate of `config`, without suggestions."""
+    job = job_of(config, facts, lengths)
+    sizes = sizes_of(config, facts, host.backend)
+    budget = budget_of(config, host)
+    memory = config.memory
+    choice = choose(
+        sizes,
+        job,
+        budget,
+        backend=host.backend,
+        backward=memory.backward,
+        decode_rows=memory.rows_per_decode_batch,
+        train_rows=memory.rows_per_micro_batch,
+    )
+    factor = _memory_factor(calibration)
+    peak_bytes = int(choice.peak.bytes * factor)
+    seconds = seconds_of(
+        facts,
+        sizes,
+        job,
+        choice.portions,
+        speed_of(host.chip, host.backend, host.cores),
+        rollout_factor=calibration.rollout_factor if calibration else 1.0,
+        update_factor=calibration.update_factor if calibration else 1.0,
+    )
+    return Estimate(
+        host=host,
+        budget_bytes=budget,
+        peak_bytes=peak_bytes,
+        peak=choice.peak,
+        portions=choice.portions,
+        job=job,
+        duration=_duration(seconds, job, calibration),
+        verdict=verdict_of(peak_bytes, budget, host),
+        notes=_notes(choice, facts, lengths, host, peak_bytes, calibration),
+        calibration=calibration,
+    )
+
+
+def _memory_factor(calibration: Calibration | None) -> float:
+    """Earlier runs correct the peak, within what a formula may be wrong."""
+    return min(1.25, max(0.85, calibration.memory)) if calibration and calibration.memory else 1.0
+
+
+def verdict_of(peak_bytes: int, budget_bytes: int, host: Host) -> Verdict:
+    """too_large beyond the budget; tight within a tenth of it, or where other programs use that memory now."""
+    if peak_bytes > budget_bytes:
+        return "too_large"
+    free = host.memory_bytes - host.used_by_others_bytes - LEAST_FREE_BYTES
+    return "tight" if peak_bytes > 0.9 * budget_bytes or peak_bytes > free else "fits"
+
+
+def _duration(seconds: Seconds, job: Job, calibration: Calibration | None) -> Duration:
+    basis: Basis = "first guess"
+    if calibration and (calibration.rollout or calibration.update):
+        basis = "earlier runs" if calibration.source == "run" else "measured"
+    total = job.steps * seconds.step + job.evaluations * seconds.evaluation
+    spread = SPREAD[basis]
+    return Duration(
+        seconds.step, total, total / spread, total * spread, basis, seconds.rollout, seconds.update
+    )
+
+
+def _notes(
+    choice: Choice,
+    facts: ModelFacts,
+    lengths: DataLengths | None,
+    host: Host,
+    peak_bytes: int,
+    calibration: Calibration | None,
+) -> tuple[str, ...]:
+    notes = list(facts.notes)
+    if lengths is None:
+        notes.append("The data's lengths are not known yet: prompts of 128 tokens are assumed.")
+    free = host.memory_bytes - host.used_by_others_bytes - LEAST_FREE_BYTES
+    if peak_bytes > free:
+        notes.append(
+            f"Other programs use {gigabytes(host.used_by_others_bytes)} now: close some of them first."
+        )
+    if choice.portions.layer_wise:
+        notes.append(
+            "Gradients are computed layer by layer to save memory, which takes a quarter to a half longer."
+        )
+    if calibration and calibration.observed_peak_bytes:
+        notes.append(
+            f"The last run with this model took {gigabytes(calibration.observed_peak_bytes)}; "
+            f"{gigabytes(calibration.predicted_peak_bytes)} were foretold."
+        )
+    return tuple(notes)
+
+
+def gigabytes(count: float) -> str:
+    """`9.1 GB`, `142 MB`."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def calibration_for(config: RunConfig, host: Host | None = None) -> tuple[Path, Calibration]:
+    """The calibration's file for this run's model on this machine, and what it holds so far."""
+    file = calibration_file(facts_for(config), (host or read_host()).chip)
+    return file, read_calibration(file) or Calibration()

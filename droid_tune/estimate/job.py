@@ -1,0 +1,161 @@
+"""The work of one step in numbers: rows, lengths and passes, from a run's config and its data's lengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from droid_tune.config import RunConfig
+from droid_tune.config.methods import PolicyMethodConfig, SFTConfig
+from droid_tune.estimate.model_facts import ModelFacts
+
+#: lengths to go by while nothing is known of the data
+ASSUMED_PROMPT, ASSUMED_ANSWER = 128, 128
+
+
+@dataclass(frozen=True)
+class DataLengths:
+    """Tokens of the training rows (the whole row in SFT: prompt and answer); `rows` per split where known."""
+
+    median_prompt: int
+    longest_prompt: int
+    median_answer: int = ASSUMED_ANSWER
+    longest_answer: int = ASSUMED_ANSWER
+    rows: int | None = None
+    held_out_rows: int | None = None
+
+    @classmethod
+    def of(cls, statistics: Any) -> DataLengths:
+        """From `droid_tune.data.stats.Statistics`."""
+        train = statistics.splits["train"]
+        valid = statistics.splits.get("valid")
+        prompt, answer = train.prompt_tokens, train.answer_tokens
+        return cls(
+            prompt.median,
+            prompt.longest,
+            answer.median,
+            answer.longest,
+            train.rows,
+            valid.rows if valid is not None else 0,
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step: `prompts` x `group_size` rows. In SFT a group is one row and its whole text is the completion.
+
+    `longest_*` decide memory, `usual_*` decide time. `score_passes` are forward passes over all rows without
+    gradient (old policy, reference, entropies); `passes` is how often a rollout's rows are trained on per step
+    that samples, `rollouts_per_step` how many rollouts an update needs on average.
+    """
+
+    reinforcement: bool
+    prompts: int
+    group_size: int
+    longest_prompt: int
+    longest_completion: int
+    usual_prompt: int
+    usual_completion: int
+    steps: int
+    rows_per_slice: int
+    slices_per_step: int = 1
+    rollouts_per_step: float = 1.0
+    score_passes: float = 0.0
+    evaluation_rows: int = 0
+    evaluations: int = 0
+    entropy: bool = False
+    filters: bool = False
+
+    @property
+    def rows(self) -> int:
+        return self.prompts * self.group_size
+
+
+def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) -> Job:
+    """The step that `config` asks for. Without `lengths` prompts of `ASSUMED_PROMPT` tokens are assumed."""
+    training, method = config.training, config.method
+    limit = min(training.max_seq_length, facts.context or training.max_seq_length)
+    known = lengths or DataLengths(ASSUMED_PROMPT, ASSUMED_PROMPT)
+    held_out = config.evaluation.rows if known.held_out_rows is None else known.held_out_rows
+    evaluation_rows = min(config.evaluation.rows, held_out)
+    evaluations = _evaluations(config) if evaluation_rows else 0
+    if not isinstance(method, PolicyMethodConfig):
+        return _lessons(config, known, limit, evaluation_rows, evaluations)
+    room = max(1, limit - config.sampling.max_completion_length)
+    rows = training.batch_size * method.group_size
+    slices = method.steps_per_generation
+    rollouts = training.gradient_accumulation_steps / (slices * method.num_iterations)
+    rounds = 1 + 0.5 * method.dynamic_sampling_rounds if method.dynamic_sampling else 1.0
+    return Job(
+        reinforcement=True,
+        prompts=training.batch_size,
+        group_size=method.group_size,
+        longest_prompt=_between(known.longest_prompt, room),
+        longest_completion=config.sampling.max_completion_length,
+        usual_prompt=_between(known.median_prompt, room),
+        usual_completion=config.sampling.max_completion_length,
+        steps=training.iterations,
+        rows_per_slice=max(1, rows // slices),
+        slices_per_step=training.gradient_accumulation_steps,
+        rollouts_per_step=rollouts * rounds,
+        score_passes=_score_passes(config, method) * rollouts,
+        evaluation_rows=evaluation_rows,
+        evaluations=evaluations,
+        entropy=True,
+        filters=_filters(config),
+    )
+
+
+def _lessons(
+    config: RunConfig, known: DataLengths, limit: int, evaluation_rows: int, evaluations: int
+) -> Job:
+    """SFT: rows that are read up to the answer and learnt from there (or learnt whole)."""
+    longest = _between(known.longest_prompt + known.longest_answer, limit)
+    usual = _between(known.median_prompt + known.median_answer, limit)
+    answers_only = isinstance(config.method, SFTConfig) and config.method.answer_only_loss
+    learnt = _between(known.longest_answer, longest) if answers_only else longest
+    usually = _between(known.median_answer, usual) if answers_only else usual
+    training = config.training
+    return Job(
+        reinforcement=False,
+        prompts=training.batch_size,
+        group_size=1,
+        longest_prompt=longest - learnt,
+        longest_completion=learnt,
+        usual_prompt=usual - usually,
+        usual_completion=usually,
+        steps=training.iterations,
+        rows_per_slice=training.batch_size,
+        slices_per_step=training.gradient_accumulation_steps,
+        evaluation_rows=evaluation_rows,
+        evaluations=evaluations,
+    )
+
+
+def _between(value: int, most: int) -> int:
+    return max(1, min(value, most))
+
+
+def _evaluations(config: RunConfig) -> int:
+    every, steps = config.evaluation.steps_per_eval, config.training.iterations
+    between = (steps - 1) // every if every else 0
+    return int(config.evaluation.at_start) + between + 1
+
+
+def _score_passes(config: RunConfig, method: PolicyMethodConfig) -> float:
+    """Forward passes over a rollout besides the update's own (`methods.schedule` says when the old policy's is)."""
+    replayed = method.steps_per_generation * method.num_iterations
+    old = config.training.gradient_accumulation_steps % replayed != 0 or method.sampler_correction != "off"
+    entropies = method.num_iterations if method.top_entropy_quantile < 1 else 0
+    return float(old) + float(method.beta > 0) + entropies
+
+
+def _filters(config: RunConfig) -> bool:
+    sampling = config.sampling
+    return bool(
+        sampling.top_p < 1
+        or sampling.top_k
+        or sampling.min_p
+        or sampling.xtc_probability
+        or sampling.repetition_penalty != 1
+    )

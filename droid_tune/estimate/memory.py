@@ -1,0 +1,194 @@
+"""Peak memory of a step from a few sizes: what is always there, the rollout's share and the update's.
+
+The shape of the formulas follows the engine's passes (model/scoring.py, model/layers.py, rollout/decoders.py): what a
+layer keeps for its backward pass, what it needs besides while it runs, the head in chunks, keys and values. The
+factors were fitted to measured peaks of random Llama models (tests/benchmarks/estimate_accuracy.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import ceil
+
+from droid_tune.estimate.job import Job
+from droid_tune.estimate.sizes import Portions, Sizes
+
+#: keys and values of a prompt are allocated in blocks of so many tokens (mlx-lm), those of completions in others
+PROMPT_BLOCK, COMPLETION_BLOCK = 256, 64
+
+
+@dataclass(frozen=True)
+class Factors:
+    """How many arrays of each width a layer holds per token, and what its worst moment needs besides."""
+
+    held_intermediate: float = 4.5
+    held_hidden: float = 5.0
+    held_query: float = 3.0
+    held_key: float = 2.0
+    held_scores: float = 1.0
+    #: multiples of one layer's held bytes while it is differentiated
+    transient: float = 1.5
+    transient_scores: float = 2.0
+    #: the same without a gradient
+    forward: float = 0.8
+    forward_scores: float = 2.0
+    #: float32 arrays of a head chunk (tokens x vocabulary), with entropy and without
+    head_entropy: float = 5.0
+    head_plain: float = 4.0
+    #: float32 arrays (rows x vocabulary) while a token is drawn, without filters and with
+    draw: float = 3.0
+    draw_filtered: float = 6.0
+    #: arrays of the trained size while gradients are summed, and while the optimizer applies them
+    gradients: float = 1.0
+    applied: float = 2.4
+    #: keys and values of a prompt beside the leaves themselves: their slopes, and the sum of those
+    leaf_slopes: float = 2.0
+    #: what the framework itself holds
+    framework: int = 500_000
+
+
+FACTORS = Factors()
+
+
+@dataclass(frozen=True)
+class Peak:
+    """`bytes` is the largest of the stages; `stages` their totals, `parts` what each of them is made of."""
+
+    bytes: int
+    stages: dict[str, int] = field(default_factory=dict[str, int])
+    parts: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+
+    @property
+    def worst(self) -> str:
+        return max(self.stages, key=lambda name: self.stages[name])
+
+
+def peak_of(sizes: Sizes, job: Job, portions: Portions, factors: Factors = FACTORS) -> Peak:
+    """Peak bytes of a run's steps, by stage: rollout, update, and the optimizer's own moment."""
+    always = {
+        "weights": sizes.weights,
+        "adapters": sizes.adapters,
+        "optimizer": sizes.optimizer,
+        "reference": sizes.reference,
+        "framework": factors.framework,
+    }
+    stages = {"update": update_parts(sizes, job, portions, factors)}
+    stages["apply"] = {"gradients": int(factors.applied * sizes.trained)}
+    if job.reinforcement:
+        stages["rollout"] = rollout_parts(sizes, job, portions, factors)
+    parts = {name: {**always, **own} for name, own in stages.items()}
+    totals = {name: sum(own.values()) for name, own in parts.items()}
+    return Peak(max(totals.values()), totals, parts)
+
+
+def rollout_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors = FACTORS) -> dict[str, int]:
+    """Keys and values, and the busiest moment: reading the prompts, or a step of all rows with its draw."""
+    rows = min(portions.decode_rows, job.rows)
+    prompts = min(job.prompts, ceil(rows / job.group_size))
+    prompt, completion = job.longest_prompt, job.longest_completion
+    copies = prompts * prompt if sizes.shares_prompts else rows * prompt
+    own = rows * _whole(completion, COMPLETION_BLOCK)
+    chunk = min(portions.prefill_tokens, prompt)
+    read = prompts * _whole(prompt, PROMPT_BLOCK) * sizes.key_values
+    reading = {
+        "kv_cache": read,
+        "activations": _forward(sizes, 1, chunk, prompt, factors),
+    }
+    draws = factors.draw_filtered if job.filters else factors.draw
+    logits = int(draws * 4 * rows * sizes.vocabulary)
+    starting = {"kv_cache": read + copies * sizes.key_values, "activations": 0, "logits": logits}
+    held = (copies + own) * sizes.key_values
+    decoding = {
+        "kv_cache": held,
+        "activations": _forward(sizes, rows, 1, prompt + completion, factors) + held // sizes.layers,
+        "logits": logits,
+    }
+    return max((reading, starting, decoding), key=lambda moment: sum(moment.values()))
+
+
+def update_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors = FACTORS) -> dict[str, int]:
+    """Gradients, the chosen backward's activations, the head's chunk: the worst of prompt, body and head."""
+    shared = portions.share_prompts and sizes.shares_prompts and job.group_size > 1
+    gradients = int(factors.gradients * sizes.trained)
+    if not shared:
+        rows = min(portions.train_rows, job.rows_per_slice)
+        tokens = job.longest_prompt + job.longest_completion
+        return {"gradients": gradients, **_passes(sizes, job, portions, rows, tokens, 0, factors)}
+    rows = min(portions.train_rows, job.group_size)
+    prompt = job.longest_prompt
+    leaves = int((1 + factors.leaf_slopes) * prompt * sizes.key_values)
+    inputs = sizes.layers * prompt * sizes.hidden * sizes.item
+    body = _passes(sizes, job, portions, rows, job.longest_completion, prompt, factors)
+    back = _layer(sizes, 1, prompt, prompt, factors) + _transient(sizes, 1, prompt, prompt, factors)
+    if portions.hold_prompt or not sizes.layer_wise:
+        back += (sizes.layers - 1) * _layer(sizes, 1, prompt, prompt, factors)
+    if back > sum(body.values()):
+        body = {"activations": back, "head": 0}
+    return {"gradients": gradients, "prompt_kv": leaves + inputs, **body}
+
+
+def _passes(
+    sizes: Sizes, job: Job, portions: Portions, rows: int, tokens: int, prefix: int, factors: Factors
+) -> dict[str, int]:
+    """A micro-batch of `rows` x `tokens` after `prefix` shared ones: activations and head at their worst moment."""
+    one = _layer(sizes, rows, tokens, prefix + tokens, factors)
+    worst = _transient(sizes, rows, tokens, prefix + tokens, factors)
+    scored = rows * job.longest_completion
+    states = 3 * 4 * scored * sizes.hidden
+    copies = factors.head_entropy if job.entropy else factors.head_plain
+    head = int(copies * 4 * min(portions.head_tokens, scored) * sizes.vocabulary)
+    layers = sizes.layers if prefix else sizes.trained_layers
+    if portions.layer_wise and sizes.layer_wise:
+        held = sizes.layers * rows * tokens * sizes.hidden * sizes.item
+        backward = {"activations": held + one + worst + states, "head": 0}
+    else:
+        held = layers * one if portions.hold else 0
+        backward = {"activations": layers * one + worst + states, "head": 0}
+    scoring = {"activations": held + states, "head": head}
+    return max((backward, scoring), key=lambda moment: sum(moment.values()))
+
+
+def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
+    """What one layer keeps of `rows` x `tokens` for its backward pass; each token sees up to `seen`."""
+    widths = (
+        factors.held_intermediate * sizes.intermediate
+        + factors.held_hidden * sizes.hidden
+        + factors.held_query * sizes.query_width
+        + factors.held_key * sizes.key_width
+    )
+    kept = rows * tokens * sizes.item * widths
+    # Adapters are float32 whatever the model is: their inputs are widened, their middles kept.
+    kept += rows * tokens * 4 * sizes.ranks
+    if sizes.item < 4:
+        kept += rows * tokens * 4 * sizes.adapted_inputs
+    kept += 4 * 2 * sizes.rebuilt
+    if seen > tokens:
+        kept += rows * seen * 2 * sizes.key_width * sizes.item
+    return int(kept + factors.held_scores * _scores(sizes, rows, tokens, seen))
+
+
+def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
+    """What the layer that is just being differentiated needs besides."""
+    scores = factors.transient_scores * _scores(sizes, rows, tokens, seen)
+    linear = _layer(sizes, rows, tokens, seen, factors) - factors.held_scores * _scores(
+        sizes, rows, tokens, seen
+    )
+    return int(factors.transient * linear + scores)
+
+
+def _forward(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
+    """One layer's needs without a gradient."""
+    scores = _scores(sizes, rows, tokens, seen)
+    linear = _layer(sizes, rows, tokens, seen, factors) - factors.held_scores * scores
+    return int(factors.forward * linear + factors.forward_scores * scores)
+
+
+def _scores(sizes: Sizes, rows: int, tokens: int, seen: int) -> int:
+    """Bytes of one layer's attention weights where they exist whole."""
+    if sizes.fused_attention:
+        return 0
+    return rows * sizes.heads * tokens * seen * sizes.item
+
+
+def _whole(tokens: int, block: int) -> int:
+    return ceil(tokens / block) * block

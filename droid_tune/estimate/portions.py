@@ -1,0 +1,103 @@
+"""How the work is portioned to stay inside a budget: the engine's plan and the estimate are this one choice.
+
+More rows at once stop paying as soon as the device is busy; beyond that they cost memory only. So a choice aims at
+that many tokens per micro-batch and gives way in this order when the budget is short: fewer rows, then one layer at a
+time (a quarter to a half slower), then fewer rows again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from droid_tune.estimate.job import Job
+from droid_tune.estimate.memory import Peak, peak_of
+from droid_tune.estimate.sizes import Portions, Sizes
+
+Backward = Literal["auto", "two_stage", "layerwise", "plain"]
+
+#: tokens per micro-batch from which a device is busy, and tokens per head chunk
+BUSY_TOKENS = {"cpu": 128, "metal": 2048}
+HEAD_TOKENS = {"cpu": 64, "metal": 512}
+LEAST_HEAD_TOKENS = 16
+PREFILL_TOKENS = 512
+#: an estimate may be this much too low, so a choice aims below the budget by as much
+AIM = 0.9
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The portions and the peak they lead to; `fits` is False where even the smallest exceed the budget."""
+
+    portions: Portions
+    peak: Peak
+    fits: bool
+
+
+def choose(
+    sizes: Sizes,
+    job: Job,
+    budget_bytes: int,
+    *,
+    backend: str = "cpu",
+    backward: Backward = "auto",
+    decode_rows: int | None = None,
+    train_rows: int | None = None,
+) -> Choice:
+    """The fastest portions whose peak stays within `AIM` of the budget, else the smallest there are.
+
+    `decode_rows` and `train_rows` are the user's own, where given.
+    """
+    smallest: Choice | None = None
+    for portions in candidates(sizes, job, backend, backward, decode_rows, train_rows):
+        peak = peak_of(sizes, job, portions)
+        if peak.bytes <= AIM * budget_bytes:
+            return Choice(portions, peak, fits=True)
+        if smallest is None or peak.bytes < smallest.peak.bytes:
+            smallest = Choice(portions, peak, fits=peak.bytes <= budget_bytes)
+    assert smallest is not None
+    return smallest
+
+
+def candidates(
+    sizes: Sizes,
+    job: Job,
+    backend: str,
+    backward: Backward,
+    decode_rows: int | None = None,
+    train_rows: int | None = None,
+) -> Iterator[Portions]:
+    """From the fastest portions to the smallest."""
+    shared = sizes.shares_prompts and job.group_size > 1 and backward != "plain"
+    tokens = job.longest_completion + (0 if shared else job.longest_prompt)
+    most = job.group_size if shared else job.rows_per_slice
+    busy = min(most, max(1, -(-BUSY_TOKENS[backend] // max(1, tokens))))
+    decoded = max(job.rows if job.reinforcement else 1, 1)
+    ways = {"auto": (False, True), "layerwise": (True,)}.get(backward, (False,))
+    for layer_wise in (way for way in ways if not way or sizes.layer_wise) if sizes.layer_wise else (False,):
+        for rows in (train_rows,) if train_rows else _halved(busy, 1):
+            for head in _halved(
+                HEAD_TOKENS[backend], HEAD_TOKENS[backend] if rows > 1 else LEAST_HEAD_TOKENS
+            ):
+                for decode in (decode_rows,) if decode_rows else _halved(decoded, decoded if rows > 1 else 1):
+                    yield Portions(
+                        decode_rows=decode,
+                        train_rows=rows,
+                        head_tokens=head,
+                        layer_wise=layer_wise,
+                        share_prompts=backward != "plain",
+                        prefill_tokens=PREFILL_TOKENS,
+                    )
+
+
+def smallest(sizes: Sizes, job: Job, backend: str = "cpu") -> Choice:
+    """The least memory that this model and job can do with."""
+    return choose(sizes, job, 0, backend=backend)
+
+
+def _halved(most: int, least: int) -> Iterator[int]:
+    while most > least:
+        yield most
+        most = max(least, most // 2)
+    yield least

@@ -1,0 +1,100 @@
+"""The few numbers that memory follows from: one model with one adapter and one optimizer, on one kind of device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from droid_tune.config import RunConfig
+from droid_tune.config.methods import PolicyMethodConfig
+from droid_tune.estimate.adapters import Trained, trained_part
+from droid_tune.estimate.model_facts import ModelFacts
+
+#: arrays of the trained size that an optimizer keeps (Adafactor keeps a row and a column of each matrix)
+OPTIMIZER_COPIES = {"adamw": 2.0, "adam": 2.0, "adafactor": 0.05, "lion": 1.0, "muon": 1.2}
+
+
+@dataclass(frozen=True)
+class Portions:
+    """Rows decoded together, rows per training micro-batch, tokens per head chunk, and the backward pass."""
+
+    decode_rows: int = 32
+    train_rows: int = 8
+    head_tokens: int = 256
+    hold: bool = True
+    hold_prompt: bool = False
+    layer_wise: bool = False
+    share_prompts: bool = True
+    prefill_tokens: int = 512
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes and widths. Widths are numbers per token in one layer; `item` is the bytes of one activation."""
+
+    weights: int  # the model's own
+    adapters: int  # added to it
+    trained: int
+    optimizer: int
+    reference: int
+    item: int
+    layers: int
+    trained_layers: int
+    hidden: int
+    intermediate: int
+    query_width: int
+    key_width: int
+    heads: int
+    vocabulary: int
+    adapted_inputs: int = 0
+    adapted_outputs: int = 0
+    ranks: int = 0
+    rebuilt: int = 0
+    full: bool = False
+    #: attention weights are never stored whole (Metal's fused kernel); on the CPU they are
+    fused_attention: bool = False
+    shares_prompts: bool = True
+    layer_wise: bool = True
+
+    @property
+    def key_values(self) -> int:
+        """Bytes of one token's keys and values over all layers."""
+        return 2 * self.layers * self.key_width * self.item
+
+    @property
+    def steady(self) -> int:
+        """What is there all the time, once the first update is done."""
+        return self.weights + self.adapters + self.optimizer + self.reference
+
+
+def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
+    """Sizes of a run's model, from headers alone."""
+    trained = trained_part(config.adapter, facts)
+    return Sizes(
+        weights=facts.weight_bytes,
+        adapters=trained.added_bytes,
+        trained=trained.bytes,
+        optimizer=int(OPTIMIZER_COPIES[config.optimizer.name] * trained.bytes),
+        reference=_reference(config, trained),
+        item=facts.compute_bytes,
+        layers=facts.layers,
+        trained_layers=trained.layers,
+        hidden=facts.hidden,
+        intermediate=facts.intermediate * facts.experts_per_token,
+        query_width=facts.query_width,
+        key_width=facts.key_width,
+        heads=facts.heads,
+        vocabulary=facts.vocabulary,
+        adapted_inputs=trained.inputs,
+        adapted_outputs=trained.outputs,
+        ranks=trained.ranks,
+        rebuilt=trained.rebuilt,
+        full=trained.full,
+        fused_attention=backend == "metal",
+    )
+
+
+def _reference(config: RunConfig, trained: Trained) -> int:
+    """A copy of what is trained, where bypassing the adapter does not give the reference (model/reference.py)."""
+    method = config.method
+    moving = isinstance(method, PolicyMethodConfig) and method.reference_mode != "static"
+    return trained.bytes if moving or trained.full else 0
