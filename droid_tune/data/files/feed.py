@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import BinaryIO
 
 CHUNK_BYTES = 1 << 20
@@ -17,7 +16,7 @@ _PAIRS = {b"{": b"}", b"[": b"]"}
 class Feed:
     """Bytes from `start` on. `offset` is the place in the file where reading goes on."""
 
-    def __init__(self, stream: BinaryIO, start: int) -> None:
+    def __init__(self, stream: BinaryIO, start: int, line: int = 1, line_start: int | None = None) -> None:
         self._stream = stream
         self._buffer = b""
         self._base = start
@@ -25,8 +24,8 @@ class Feed:
         self._ended = False
         # The line on which `_counted` lies, and the offset at which that line begins.
         self._counted = start
-        self._line = 1
-        self._line_start = start
+        self._line = line
+        self._line_start = start if line_start is None else line_start
 
     @property
     def offset(self) -> int:
@@ -76,11 +75,6 @@ class Feed:
     def take(self, count: int) -> None:
         self._position += count
 
-    def skip_to(self, offset: int) -> None:
-        while offset - self._base > len(self._buffer) and self._fill():
-            pass
-        self._position = offset - self._base
-
     def step_back(self, offset: int) -> None:
         """Go back to where the value read last begins; the window still holds it."""
         self._position = offset - self._base
@@ -104,13 +98,6 @@ class Feed:
         self._position = found.end()
         return found.group()
 
-    def ahead(self, pattern: re.Pattern[bytes], most: int) -> Iterator[re.Match[bytes]]:
-        """Matches further on in the window, without moving."""
-        for count, found in enumerate(pattern.finditer(self._buffer, self._position)):
-            if count >= most:
-                return
-            yield found
-
     def value(self, limit: int) -> tuple[bytes, bool]:
         """The JSON value that begins here, `(bytes, whether it is whole)`, and step behind it.
 
@@ -125,11 +112,11 @@ class Feed:
                 raw = self._buffer[self._position : end]
                 self._position = end
                 return raw, True
-            before = self._position
-            if walk.broken or seen - before > limit or not self._fill():
-                return self._buffer[self._position : max(seen, self._position + 1)], False
+            read = seen - self._position
+            if walk.broken or read > limit or not self._fill():
+                return self._buffer[self._position : self._position + max(read, 1)], False
             # The window begins at the value now.
-            seen -= before
+            seen = self._position + read
 
     def find(self, pattern: re.Pattern[bytes]) -> bool:
         """Step forward to the next match of a short pattern, reading on as needed; False at the end of the file."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
 import orjson
@@ -16,7 +17,7 @@ import orjson
 from droid_tune.data.controls import may_hold_controls
 from droid_tune.data.examine import check_row, decode, examine_text
 from droid_tune.data.files.feed import Feed
-from droid_tune.data.files.jsonl import scan_jsonl, vouch
+from droid_tune.data.files.jsonl import parse_many, scan_jsonl, vouch
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.formats.table import FORMATS
 from droid_tune.data.issues import RowFault, excerpt_of
@@ -32,6 +33,7 @@ _OBJECT = re.compile(rb'\{\s*"')
 _PROMPTS = re.compile(rb'\s*\{\s*"prompts"\s*:\s*\[')
 _SPACE = b" \t\r\n"
 _COUNT_EVERY = 2000
+_SAMPLE_BYTES = 4 * 1024 * 1024
 
 
 def scan_json_document(stream: BinaryIO, start: int, size: int, scan: FileScan) -> None:
@@ -71,6 +73,7 @@ class _Document:
         self, stream: BinaryIO, start: int, size: int, scan: FileScan, *, bare_prompts: bool = False
     ) -> None:
         self.feed = Feed(stream, start)
+        self._stream, self._start = stream, start
         self.size = size
         self.scan = scan
         self.count = 0
@@ -87,7 +90,7 @@ class _Document:
 
     def read_array(self, first: int, closing: bytes) -> None:
         """Elements from the offset `first` on, up to `]` and then `closing`."""
-        self.feed.skip_to(first)
+        self._detect_from(first)
         expects_value = True
         while True:
             self._tick()
@@ -114,6 +117,7 @@ class _Document:
 
     def read_values(self) -> None:
         """Values without an array around them."""
+        self._detect_from(self._start)
         while self.feed.peek() != b"":
             self._tick()
             self._read_element(comma_missing=False)
@@ -147,18 +151,19 @@ class _Document:
         closed = raw is not None
         if raw is None:
             raw, closed = self.feed.value(MAX_ROW_BYTES)
-        if comma_missing:
+        if not closed:
+            self._judge_unclosed(raw, line, column)
+        elif comma_missing:
             message = "This is not valid JSON: a comma is missing at {place}; add it before this row."
             self._reject(RowFault("invalid_json", message, column=1), raw, line, column)
-        elif closed:
-            self._judge(offset, raw, line, column)
         else:
-            self._judge_unclosed(raw, line, column)
+            self._judge(offset, raw, line, column)
 
     def _judge(self, offset: int, raw: bytes, line: int, column: int) -> None:
         """Accept or reject one whole element."""
         if not self.scan.detected:
-            self._detect(raw)
+            # None of the first elements was whole; this one is.
+            self.scan.detect([self._row_of(value) for value in parse_many([raw])])
         row = self._surely_right(raw)
         certain = row is not None
         if row is None:
@@ -230,15 +235,32 @@ class _Document:
             return layout.fits(value)
         return any(Layout(one).fits(value) for one in FORMATS)
 
-    def _detect(self, raw: bytes) -> None:
-        """The layout from this element and those after it, as far as they are read already."""
+    def _detect_from(self, first: int) -> None:
+        """Settle the layout from the first whole elements, then begin anew."""
+        self._stream.seek(first)
+        feed = Feed(self._stream, first)
         sample: list[Any] = []
-        for text in (raw, *(found.group() for found in self.feed.ahead(_FLAT, SAMPLE_ROWS))):
-            try:
-                sample.append(self._row_of(orjson.loads(text)))
-            except orjson.JSONDecodeError:
+        while len(sample) < SAMPLE_ROWS and feed.offset - first < _SAMPLE_BYTES:
+            mark = feed.peek()
+            if mark in (b"", b"]"):
+                break
+            if mark == b",":
+                feed.take(1)
                 continue
+            raw, whole = feed.value(MAX_ROW_BYTES)
+            feed.take(0 if whole else len(raw))
+            with suppress(orjson.JSONDecodeError):
+                sample.append(self._row_of(orjson.loads(raw)))
         self.scan.detect(sample)
+        self._stream.seek(first)
+        self.feed = Feed(self._stream, first, *self._place_of(first))
+
+    def _place_of(self, first: int) -> tuple[int, int]:
+        """`(line, offset at which it begins)` of an offset near the start of the file."""
+        self._stream.seek(self._start)
+        head = self._stream.read(first - self._start)
+        self._stream.seek(first)
+        return 1 + head.count(b"\n"), self._start + head.rfind(b"\n") + 1
 
     # -- what is said ------------------------------------------------------------------------------
 
