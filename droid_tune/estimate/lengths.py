@@ -41,7 +41,10 @@ def measure(dataset: Dataset, config: RunConfig) -> DataLengths | None:
     frame += _count(tokenizer, [config.data.system_prompt])[0]
     rows = _sample(dataset.train)
     turns = [_turns(row) for row in rows]
-    prompts = [frame + count for count in _count(tokenizer, [prompt for prompt, _ in turns])]
+    asked = [prompt for prompt, _ in turns]
+    prompts = [
+        frame + count if text else 0 for text, count in zip(asked, _count(tokenizer, asked), strict=True)
+    ]
     answers = _count(tokenizer, [answer for _, answer in turns if answer])
     return DataLengths(
         median_prompt=int(median(prompts)),
