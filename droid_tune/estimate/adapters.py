@@ -14,7 +14,8 @@ class Trained:
     """`added_bytes` are new arrays beside the weights; `bytes` is all that is trained, `numbers` how many.
 
     `inputs` and `ranks` are summed over the adapted matrices of one layer: what their activations cost per token.
-    `rebuilt` are the numbers of weights that DoRA recomputes in each pass of one layer.
+    `rebuilt` are the float32 numbers of weights that DoRA makes and keeps in each pass of one layer: the adapted
+    matrix, and of a packed one the unpacked matrix too.
     """
 
     numbers: int
@@ -38,7 +39,7 @@ def trained_part(adapter: AdapterConfig, facts: ModelFacts) -> Trained:
     magnitudes = rebuilt = 0
     if adapter.type == "dora":
         magnitudes = sum(linear.outputs for linear in chosen)
-        rebuilt = sum(linear.numbers for linear in chosen)
+        rebuilt = sum(linear.numbers * (2 if linear.quantised else 1) for linear in chosen)
     numbers = layers * (per_layer + magnitudes)
     return Trained(
         numbers=numbers,

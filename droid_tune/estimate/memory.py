@@ -21,30 +21,30 @@ PROMPT_BLOCK, COMPLETION_BLOCK = 256, 64
 class Factors:
     """How many arrays of each width a layer holds per token, and what its worst moment needs besides."""
 
-    held_intermediate: float = 4.5
-    held_hidden: float = 5.0
-    held_query: float = 3.0
-    held_key: float = 2.0
-    held_scores: float = 1.0
+    held_intermediate: float = 4.4
+    held_hidden: float = 3.0
+    held_query: float = 2.2
+    held_key: float = 1.1
+    held_scores: float = 0.75
     #: multiples of one layer's held bytes while it is differentiated
-    transient: float = 1.5
-    transient_scores: float = 2.0
+    transient: float = 1.75
+    transient_scores: float = 3.4
     #: the same without a gradient
-    forward: float = 0.8
-    forward_scores: float = 2.0
+    forward: float = 0.5
+    forward_scores: float = 1.75
     #: float32 arrays of a head chunk (tokens x vocabulary), with entropy and without
-    head_entropy: float = 5.0
+    head_entropy: float = 5.1
     head_plain: float = 4.0
     #: float32 arrays (rows x vocabulary) while a token is drawn, without filters and with
-    draw: float = 3.0
+    draw: float = 2.5
     draw_filtered: float = 6.0
     #: arrays of the trained size while gradients are summed, and while the optimizer applies them
-    gradients: float = 1.0
-    applied: float = 2.4
+    gradients: float = 1.3
+    applied: float = 2.5
     #: keys and values of a prompt beside the leaves themselves: their slopes, and the sum of those
-    leaf_slopes: float = 2.0
+    leaf_slopes: float = 1.3
     #: what the framework itself holds
-    framework: int = 500_000
+    framework: int = 250_000
 
 
 FACTORS = Factors()
@@ -161,7 +161,7 @@ def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) ->
     kept += rows * tokens * 4 * sizes.ranks
     if sizes.item < 4:
         kept += rows * tokens * 4 * sizes.adapted_inputs
-    kept += 4 * 2 * sizes.rebuilt
+    kept += 4 * sizes.rebuilt
     if seen > tokens:
         kept += rows * seen * 2 * sizes.key_width * sizes.item
     return int(kept + factors.held_scores * _scores(sizes, rows, tokens, seen))
