@@ -90,8 +90,9 @@ def _statement(name: str, distribution: metadata.Distribution) -> str:
     classifiers = [
         text.split(" :: ")[-1] for text in fields.get_all("Classifier") or () if text.startswith("License")
     ]
-    stated = fields.get("License-Expression") or fields.get("License") or " / ".join(classifiers)
-    first_line = stated.strip().splitlines()[0] if stated and stated.strip() else ""
+    stated = next((str(fields[key]) for key in ("License-Expression", "License") if key in fields), "")
+    stated = stated or " / ".join(classifiers)
+    first_line = stated.strip().splitlines()[0] if stated.strip() else ""
     return first_line or STATEMENTS.get(name, "")
 
 
