@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from importlib import import_module
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,8 @@ from ui.theme import Theme
 
 log = logging.getLogger(__name__)
 
+#: after the window was painted
+PRELOAD_AFTER_MS = 600
 #: at the end, for background reads
 PATIENCE_MS = 3000
 
@@ -91,6 +94,11 @@ def start_log() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
+def preload() -> None:
+    """Read the plotting library before someone waits for the first curve, and not in the GUI thread."""
+    QThreadPool.globalInstance().start(lambda: import_module("pyqtgraph"))
+
+
 def main(folder: Path | None = None) -> int:
     """Open the window (with a data folder dropped in) and stay until it closes."""
     prepare_environment()
@@ -114,6 +122,7 @@ def main(folder: Path | None = None) -> int:
     files.opened.connect(window.open_path)
     # The list of runs is read after the first paint.
     QTimer.singleShot(0, session.refresh_runs)
+    QTimer.singleShot(PRELOAD_AFTER_MS, preload)
     code = application.exec()
     sys.excepthook = sys.__excepthook__
     QThreadPool.globalInstance().waitForDone(PATIENCE_MS)

@@ -101,12 +101,17 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _newest_snapshot(entry: Path) -> Path | None:
+    """The snapshot that `main` names, else the newest; None where nothing was downloaded whole."""
+    snapshots = entry / "snapshots"
     try:
-        named = (entry / "refs" / "main").read_text(encoding="ascii").strip()
-        if (entry / "snapshots" / named).is_dir():
-            return entry / "snapshots" / named
-        return max((entry / "snapshots").iterdir(), key=lambda path: path.stat().st_mtime, default=None)
+        named = snapshots / (entry / "refs" / "main").read_text(encoding="ascii").strip()
+        if named.is_dir():
+            return named
     except (OSError, ValueError):
+        pass  # an older cache, or a download of a commit: the newest one serves
+    try:
+        return max(snapshots.iterdir(), key=lambda path: path.stat().st_mtime, default=None)
+    except OSError:
         return None
 
 

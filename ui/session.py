@@ -54,12 +54,13 @@ class Session(QObject):
         self._thread: EngineThread | None = None
         self._control: Steering | None = None
         self._failure = ""
+        self._reading: Task | None = None  # a run about to be resumed
 
     # --- training -----------------------------------------------------------------------------------------------
 
     @property
     def training(self) -> bool:
-        return self._thread is not None
+        return self._thread is not None or self._reading is not None
 
     @property
     def paused(self) -> bool:
@@ -78,12 +79,17 @@ class Session(QObject):
         """Go on with a run on disk: its curve so far first, then the engine."""
         if self.training:
             raise UserError("A run is training already; stop it first.")
-        state = RunState().apply_all(_events_of(folder))
-        state.mark_interrupted()
-        self._begin(folder, state, partial(self.engine.resume, folder))
+        self._reading = Task(partial(read_run, folder), self)
+        self._reading.done.connect(partial(self._begin_again, folder, self._reading))
+        self._reading.failed.connect(self._could_not_read)
+        self._reading.start()
+        self.life_changed.emit()
 
     def stop(self) -> None:
         """Ask the engine to save and end; said at once, done when it can."""
+        if self._reading is not None:
+            self._reading = None
+            self.life_changed.emit()
         if self._control is not None and not self.stopping:
             self.stopping = True
             self._control.request_stop()
@@ -106,6 +112,17 @@ class Session(QObject):
     def wait(self, milliseconds: int) -> bool:
         """Wait for the engine's thread (tests and closing)."""
         return self._thread is None or self._thread.wait(milliseconds)
+
+    def _begin_again(self, folder: Path, reading: Task, state: RunState) -> None:
+        if reading is self._reading:
+            self._reading = None
+            self._begin(folder, state, partial(self.engine.resume, folder))
+
+    @Slot(str)
+    def _could_not_read(self, sentence: str) -> None:
+        self._reading = None
+        self.life_changed.emit()
+        self.told.emit("error", sentence, "")
 
     def _begin(self, folder: Path, state: RunState, work: Callable[[Steering, Emit], object]) -> None:
         control = self.engine.control()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from PySide6.QtCore import QThreadPool
+from PySide6.QtCore import QObject, QThreadPool
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -19,6 +19,12 @@ from ui.theme import Theme
 @pytest.fixture(scope="session", autouse=True)
 def theme(qapp: QApplication) -> Theme:
     return Theme(qapp, "light")
+
+
+@pytest.fixture
+def owner(qapp: QApplication) -> QObject:
+    """A parent that lives as long as the test."""
+    return QObject(qapp)
 
 
 @pytest.fixture

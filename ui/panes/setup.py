@@ -59,6 +59,8 @@ class SetupPane(Pane):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(session, parent)
         self._groups: dict[str, SettingsGroup] = {}
+        self._faults: dict[str, str] = {}
+        self._help: QVBoxLayout | None = None
         outer = column(self, spacing=0)
         page = QWidget(self)
         outer.addWidget(scrolling(page, self), 1)
@@ -124,12 +126,22 @@ class SetupPane(Pane):
         self._column.addWidget(self._help_fold)
 
     def _fill_help(self, layout: QVBoxLayout) -> None:
-        self._help = QLabel(self)
-        self._help.setTextFormat(Qt.TextFormat.MarkdownText)  # our own text, never the user's
-        self._help.setWordWrap(True)
-        self._help.setContentsMargins(14, 6, 14, 6)
-        self._help.setText(help_text(self.session.draft.method))
-        layout.addWidget(self._help)
+        self._help = column(spacing=9)
+        self._help.setContentsMargins(14, 4, 14, 8)
+        layout.addLayout(self._help)
+        self._show_help()
+
+    def _show_help(self) -> None:
+        """The method's text, a label per paragraph."""
+        if self._help is None:
+            return
+        clear(self._help)
+        for paragraph in help_text(self.session.draft.method).strip().split("\n\n"):
+            shown = QLabel(self)
+            shown.setTextFormat(Qt.TextFormat.MarkdownText)  # our own text, never the user's
+            shown.setWordWrap(True)
+            shown.setText(paragraph)
+            self._help.addWidget(shown)
 
     def _make_rewards(self, parent: QWidget) -> None:
         words = "Each completion is scored by these; the scores are added up with their weights."
@@ -225,8 +237,7 @@ class SetupPane(Pane):
         self._connect(group)
         self._groups["method"] = group
         self._method_box.addWidget(group)
-        if hasattr(self, "_help"):
-            self._help.setText(help_text(draft.method))
+        self._show_help()
         self._preset_words.setText(PRESETS[draft.preset].summary)
         self._show_values()
         self._validate()

@@ -37,7 +37,9 @@ class RewardCard(QFrame):
         head = row(spacing=10)
         head.setContentsMargins(14, 10, 10, 8)
         words = column(spacing=1)
-        words.addWidget(label(self.kind.label, "strong", parent=self))
+        own = str(values.get("name") or "")
+        title = f"{self.kind.label} ({own})" if own else self.kind.label
+        words.addWidget(label(title, "strong", parent=self))
         words.addWidget(label(self.kind.summary, "small", parent=self, wrap=True))
         head.addLayout(words, 1)
         head.addWidget(label("Weight", "small", parent=self))

@@ -1,0 +1,97 @@
+"""Looking through data: everything found is told, nothing blocks, a newer look replaces an older one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QObject, Qt
+from pytestqt.qtbot import QtBot
+
+from tests.ui.test_models_found import make_model
+from ui.data_reader import DataReader, inspect, token_lengths
+from ui.models.rows import IssuesModel, RowsModel, cell_text
+from ui.widgets.share_bar import widths
+
+
+def nothing(*told: object) -> None:
+    pass
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "train.jsonl").write_text(
+        '{"prompt": "One and one?", "answer": "2"}\n\n{"prompt": 7, "answer": "x"}\n{"prompt": "\u202e<b>", "answer": "4"}\n'
+    )
+    (tmp_path / "valid.jsonl").write_text('{"prompt": "Three?", "answer": "3"}\n')
+    return tmp_path
+
+
+def test_rows_issues_and_counts_are_all_there(data: Path) -> None:
+    found = inspect(str(data), "grpo", {}, nothing, never)
+    assert found.fault == ""
+    assert found.report is not None
+    assert (found.report.accepted, found.report.rejected, found.report.blank) == (3, 1, 1)
+    assert list(found.splits) == ["train", "valid"]
+    assert [issue.line for issue in found.issues if issue.severity == "error"] == [3]
+
+
+def test_data_without_a_usable_row_still_has_its_report(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"prompt": ""}\n')
+    found = inspect(str(tmp_path), "grpo", {}, nothing, never)
+    assert found.fault
+    assert found.report is not None
+    assert found.report.rejected == 1
+    assert found.splits == {}
+
+
+def test_a_folder_that_is_gone_is_one_sentence() -> None:
+    assert inspect("/not/here", "grpo", {}, nothing, never).fault == (
+        "There is no file or folder /not/here; choose another one."
+    )
+
+
+def test_the_newest_look_is_the_one_told(data: Path, tmp_path: Path, qtbot: QtBot, owner: QObject) -> None:
+    reader = DataReader(owner)
+    told: list[str] = []
+    reader.inspected.connect(lambda found: told.append(found.path))
+    reader.inspect("/not/here", "grpo", {})
+    reader.inspect(str(data), "grpo", {})
+    qtbot.waitUntil(lambda: bool(told))
+    qtbot.wait(50)
+    assert told == [str(data)]
+
+
+def test_rows_are_shown_literally(data: Path, owner: QObject) -> None:
+    found = inspect(str(data), "grpo", {}, nothing, never)
+    rows = RowsModel(owner)
+    rows.show(found.splits["train"])
+    assert rows.rowCount() == 2
+    assert rows.headerData(0, Qt.Orientation.Horizontal) == "prompt"
+    assert rows.data(rows.index(1, 0)) == "⟨U+202E⟩<b>"
+    issues = IssuesModel(owner)
+    issues.show(found.issues)
+    assert issues.data(issues.index(0, 1)) == "3"
+
+
+def test_a_cell_stays_on_its_line() -> None:
+    assert cell_text("a\nb") == "a ⏎ b"
+    assert cell_text(["a"]) == '[ ⏎   "a" ⏎ ]'
+    assert len(cell_text("x" * 1000)) == 301
+
+
+def test_token_lengths_need_a_tokenizer_at_hand(data: Path, tmp_path: Path) -> None:
+    found = inspect(str(data), "grpo", {}, nothing, never)
+    assert found.dataset is not None
+    assert token_lengths(found.dataset.train, str(make_model(tmp_path / "without"))) == {}
+    lengths = token_lengths(found.dataset.train, "starter")
+    assert lengths["answer"].longest <= 3
+
+
+def test_small_shares_can_still_be_seen() -> None:
+    assert widths((999_999, 1, 0), 100) == [96.0, 4.0, 0.0]
+    assert widths((0, 0, 0), 100) == [0.0, 0.0, 0.0]

@@ -1,0 +1,178 @@
+"""The session: one engine at most, every ending said, runs read off the GUI thread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QObject
+from pytestqt.qtbot import QtBot
+
+from droid_tune.config import RunConfig
+from droid_tune.errors import UserError
+from tests.ui.fake_engine import FakeEngine
+from tests.ui.recording import complete, config, recorded, write_run
+from ui.background import Task
+from ui.engine_worker import PlaygroundThread, Question
+from ui.session import Session, read_run
+from ui.settings import Settings, load_settings, save_settings
+
+
+@pytest.fixture
+def short() -> RunConfig:
+    return config(4)
+
+
+def test_a_second_run_is_refused_while_one_trains(
+    session: Session, engine: FakeEngine, short: RunConfig
+) -> None:
+    engine.hold_at = 1
+    session.train(short)
+    with pytest.raises(UserError, match="training already"):
+        session.train(short)
+    with pytest.raises(UserError, match="training already"):
+        session.resume(engine.folders[0])
+
+
+def test_a_users_mistake_that_the_engine_raises_is_one_sentence(
+    session: Session, engine: FakeEngine, short: RunConfig, qtbot: QtBot
+) -> None:
+    engine.failure = UserError("the model folder has no config.json", remedy="choose another one")
+    with qtbot.waitSignal(session.told) as told:
+        session.train(short)
+    assert told.args[0] == "error"
+    assert told.args[1] == "the model folder has no config.json; choose another one."
+    assert not session.training
+
+
+def test_a_finished_run_is_in_the_list(session: Session, short: RunConfig, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(session.runs_changed):
+        session.train(short)
+    assert [(run.state, run.step) for run in session.runs] == [("completed", 4)]
+
+
+def test_stopping_a_paused_run_ends_it(
+    session: Session, engine: FakeEngine, short: RunConfig, qtbot: QtBot
+) -> None:
+    engine.hold_at = 2
+    session.train(short)
+    qtbot.waitUntil(lambda: session.live is not None and session.live.step == 2)
+    session.toggle_pause()
+    assert session.paused
+    session.stop()
+    qtbot.waitUntil(lambda: not session.training)
+    assert session.live is not None
+    assert session.live.life == "stopped"
+
+
+def test_data_and_model_used_are_remembered(session: Session, short: RunConfig, qtbot: QtBot) -> None:
+    session.train(short)
+    qtbot.waitUntil(lambda: not session.training)
+    assert session.settings.recent_data == ["sample"]
+    assert session.settings.recent_models == ["starter"]
+
+
+def test_a_crashed_run_reads_as_interrupted(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", recorded(60, until=7), state="running")
+    with (folder / "events.jsonl").open("ab") as file:
+        file.write(b'{"type": "step", "ste')  # the power went while this was written
+    state = read_run(folder)
+    assert state.life == "interrupted"
+    assert state.step == 7
+
+
+def test_a_whole_run_reads_as_it_was_live(tmp_path: Path) -> None:
+    from ui.run_state import RunState
+
+    live = RunState().apply_all(complete(60))
+    read = read_run(write_run(tmp_path / "run", complete(60)))
+    assert read.life == live.life
+    assert {name: one.values.tolist() for name, one in read.series.items()} == {
+        name: one.values.tolist() for name, one in live.series.items()
+    }
+    assert read.rollouts.keys() == live.rollouts.keys()
+
+
+def test_an_unreadable_run_is_said(session: Session, tmp_path: Path, qtbot: QtBot) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "events.jsonl").mkdir()  # a folder where a file should be
+    with qtbot.waitSignal(session.told) as told:
+        session.show_run(folder)
+    assert told.args[0] == "error"
+
+
+def test_background_work_comes_back_or_says_why(qtbot: QtBot, owner: QObject) -> None:
+    works = Task(lambda: 7, owner)
+    with qtbot.waitSignal(works.done) as done:
+        works.start()
+    assert done.args == [7]
+
+    def fail() -> None:
+        raise UserError("no such thing")
+
+    fails = Task(fail, owner)
+    with qtbot.waitSignal(fails.failed) as failed:
+        fails.start()
+    assert failed.args == ["no such thing."]
+
+
+def test_the_playground_answers_as_it_was_and_as_it_is(
+    tmp_path: Path, engine: FakeEngine, qtbot: QtBot, owner: QObject
+) -> None:
+    thread = PlaygroundThread(engine, owner)
+    told: list[tuple[str, str]] = []
+    thread.replied.connect(lambda side, text: told.append((side, text)))
+    thread.start()
+    with qtbot.waitSignal(thread.answered):
+        thread.ask(Question(tmp_path, "Hello?", 0.0, 16))
+    thread.close()
+    assert thread.wait(5000)
+    assert told == [("base", "an answer"), ("trained", "a better answer")]
+
+
+def test_the_playground_says_what_is_missing_and_goes_on(
+    tmp_path: Path, engine: FakeEngine, qtbot: QtBot, owner: QObject
+) -> None:
+    thread = PlaygroundThread(engine, owner)
+    thread.start()
+    with qtbot.waitSignals([thread.failed, thread.answered]):
+        thread.ask(Question(tmp_path / "gone", "Hello?", 0.0, 16))
+    with qtbot.waitSignal(thread.replied):
+        thread.ask(Question(tmp_path, "Hello?", 0.0, 16))
+    thread.close()
+    assert thread.wait(5000)
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+def test_settings_come_back(tmp_path: Path) -> None:
+    kept = Settings(appearance="dark", pane="runs", smoothing=0.6, draft={"method": "sft"})
+    kept.keep_geometry(b"\x01\x02")
+    kept.remember_data("/a")
+    save_settings(kept, tmp_path / "deep" / "settings.json")
+    again = load_settings(tmp_path / "deep" / "settings.json")
+    assert again == kept
+    assert again.geometry_bytes() == b"\x01\x02"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"appearance": "pink", "smoothing": "much", "geometry": 7}', "\x00"]
+)
+def test_damaged_settings_are_like_none(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(text)
+    assert load_settings(file) == Settings()
+
+
+def test_settings_that_cannot_be_written_do_not_stop_the_window(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    save_settings(Settings(), tmp_path / "file" / "settings.json")
+
+
+def test_recent_things_are_listed_once_the_newest_first() -> None:
+    settings = Settings()
+    for path in ("/a", "/b", "/a"):
+        settings.remember_data(path)
+    assert settings.recent_data == ["/a", "/b"]
