@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+import pytest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
@@ -20,12 +23,18 @@ def series(values: list[float]) -> Series:
     return made
 
 
-def shown(spec: ChartSpec, qtbot: QtBot) -> Chart:
-    window = QWidget()
-    qtbot.addWidget(window)
+@pytest.fixture
+def window(qtbot: QtBot) -> Iterator[QWidget]:
+    made = QWidget()
+    made.show()
+    yield made
+    made.close()
+
+
+def shown(spec: ChartSpec, window: QWidget) -> Chart:
     chart = Chart(spec, window)
     chart.resize(500, 300)
-    window.show()
+    chart.show()
     return chart
 
 
@@ -54,8 +63,8 @@ def test_an_empty_chart_says_so(qtbot: QtBot) -> None:
     assert chart.summary() == "Not measured."
 
 
-def test_a_long_curve_is_drawn_with_few_points(qtbot: QtBot) -> None:
-    chart = shown(ChartSpec("Reward", (Line("reward", "Reward"),)), qtbot)
+def test_a_long_curve_is_drawn_with_few_points(window: QWidget) -> None:
+    chart = shown(ChartSpec("Reward", (Line("reward", "Reward"),)), window)
     long = series(list(np.sin(np.arange(20_000) / 50)))
     chart.show_series({"reward": long}, 0)
     drawn = chart._curves[0]["curve"].getData()[1]
@@ -63,10 +72,10 @@ def test_a_long_curve_is_drawn_with_few_points(qtbot: QtBot) -> None:
     assert drawn.max() == long.values.max()
 
 
-def test_the_legend_and_the_description_name_every_curve(qtbot: QtBot) -> None:
+def test_the_legend_and_the_description_name_every_curve(window: QWidget) -> None:
     state = RunState().apply_all(complete(60))
     lines = (Line("reward", "Mean", band="reward_std"), Line("eval/accuracy", "Held-out", points=True))
-    chart = shown(ChartSpec("Reward", lines), qtbot)
+    chart = shown(ChartSpec("Reward", lines), window)
     chart.show_series(state.series, 0.6)
     assert [
         entry.text().endswith(name) for entry, name in zip(chart._legend, ("Mean", "Held-out"), strict=True)
