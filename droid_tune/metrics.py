@@ -78,6 +78,14 @@ CATALOGUE: dict[str, Metric] = {
         Metric("memory/active_bytes", "Memory in use", "bytes", "down"),
         Metric("memory/peak_bytes", "Peak memory", "bytes", "down"),
         Metric("memory/cache_bytes", "Memory kept for reuse", "bytes", "down"),
+        Metric("memory/process_bytes", "Memory of the process", "bytes", "down"),
+        Metric(
+            "memory/pressure",
+            "Memory pressure",
+            "",
+            "down",
+            "As the system judges it: 0 normal, 1 warning, 2 critical.",
+        ),
         Metric("step_time", "Time per step", "s", "down"),
         Metric(
             "eval/accuracy",

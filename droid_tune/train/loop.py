@@ -16,12 +16,14 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.errors import Stopped, UserError
+from droid_tune.estimate.pressure import LEVELS
 from droid_tune.events import Checkpoint as CheckpointEvent
-from droid_tune.events import Evaluation, Notice, Step, finite
+from droid_tune.events import Evaluation, Notice, Plan, Step, finite
 from droid_tune.model.adapter_files import load_arrays
 from droid_tune.model.reference import Reference
 from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.distributed import SavedState
+from droid_tune.train.guard import MemoryGuard, Reading, read_memory, smaller
 from droid_tune.train.learner import Gathered, Learner, State, Tensors
 from droid_tune.train.optimizer import (
     clip_to_norm,
@@ -73,8 +75,11 @@ class Loop:
     saved_step: int = -1
     non_finite: int = 0
     diagnosis: Watcher | None = None
+    guard: MemoryGuard | None = None
     on_saved: Callable[[], None] = lambda: None
     _boundary: Boundary = field(init=False)
+    _reading: Reading = field(init=False)
+    _clearing: bool = False
 
     def run(self) -> None:
         """Train to the end. Raises Stopped when asked to stop, after saving; UserError when it cannot go on."""
@@ -85,6 +90,7 @@ class Loop:
             while self.step < self.until:
                 self.session.agree()
                 self.advance()
+                self.mind_memory()
                 self.evaluate_if_due()
                 self.save_if_due()
             if self.step < self.total_steps:
@@ -142,13 +148,21 @@ class Loop:
             "grad_norm": finite(norm),
             "learning_rate": rate,
             "step_time": seconds,
-            "memory/active_bytes": float(mx.get_active_memory()),
-            "memory/peak_bytes": float(mx.get_peak_memory()),
-            "memory/cache_bytes": float(mx.get_cache_memory()),
+            **self._memory_metrics(),
         }
         if tokens and sampling:
             metrics["tokens_per_second"] = tokens / sampling
         return metrics
+
+    def _memory_metrics(self) -> dict[str, float]:
+        self._reading = reading = self.guard.read() if self.guard else read_memory()
+        return {
+            "memory/active_bytes": float(reading.active),
+            "memory/peak_bytes": float(reading.peak),
+            "memory/cache_bytes": float(reading.cache),
+            "memory/process_bytes": float(reading.process),
+            "memory/pressure": float(LEVELS[reading.pressure]),
+        }
 
     def _tell(
         self,
@@ -175,6 +189,62 @@ class Loop:
                 step=self.step,
             )
         )
+
+    # -- memory ------------------------------------------------------------------------------------
+
+    def mind_memory(self) -> None:
+        """Act on what the last update took: clear the cache, take smaller portions, or save and hold still."""
+        if self.guard is None:
+            return
+        judged = self.guard.judge(self._reading)
+        if judged.action in ("shrink", "hold"):
+            self.save()
+        if judged.action != "none":
+            mx.clear_cache()
+        match judged.action:
+            case "clear" if not self._clearing:
+                self._tell_memory("info", "memory_cache_cleared", "Memory kept for reuse was given back.")
+            case "shrink":
+                self._shrink(judged.why)
+            case "hold":
+                self._hold(judged.why)
+            case _:
+                pass
+        self._clearing = judged.action == "clear"
+
+    def _shrink(self, why: str) -> bool:
+        """Go on with smaller portions, which change no number of the run but its pace."""
+        session = self.session
+        plan = smaller(session.plan, layer_wise=session.policy.architecture.layer_wise)
+        if plan is None:
+            self._tell_memory(
+                "warning",
+                "memory_short",
+                f"Memory is short and the portions are the smallest already: {why}.",
+                "Shorten `max_completion_length` or choose a smaller model.",
+            )
+            return False
+        session.plan = plan
+        session.emit(Plan(step=self.step, sentence=plan.sentence, details={"path": plan.path}))
+        self._tell_memory(
+            "warning", "memory_replanned", f"The run goes on in smaller portions ({plan.sentence}): {why}."
+        )
+        return True
+
+    def _hold(self, why: str) -> None:
+        """The run is saved; it waits until someone says go on, and then takes smaller portions."""
+        self._shrink(why)
+        self._tell_memory(
+            "error",
+            "memory_hold",
+            f"The run is saved and paused: {why}.",
+            "Close other programs, then let it go on; or stop it and resume later.",
+        )
+        self.session.control.request_pause()
+
+    def _tell_memory(self, level: str, code: str, text: str, remedy: str = "") -> None:
+        notice = {"level": level, "code": code, "text": text, "remedy": remedy, "step": self.step}
+        self.session.emit(Notice.model_validate(notice))
 
     # -- held-out rows -----------------------------------------------------------------------------
 

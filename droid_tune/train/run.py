@@ -27,6 +27,7 @@ from droid_tune.train.checkpoint import Checkpoint, CheckpointStore
 from droid_tune.train.control import Control
 from droid_tune.train.diagnose import Diagnosis
 from droid_tune.train.distributed import SavedState, World, check_share, shared_checkpoint
+from droid_tune.train.guard import MemoryGuard, limit_for
 from droid_tune.train.learner import Learner, State
 from droid_tune.train.loop import Loop
 from droid_tune.train.optimizer import build_optimizer
@@ -149,6 +150,7 @@ def build_loop(session: Session, store: CheckpointStore, engine: Engine, until: 
         on_saved=engine.saved,
         fixed_state={"data": engine.data_state},
         diagnosis=Diagnosis.of(config),
+        guard=MemoryGuard(limit_for(config.memory)),
     )
 
 

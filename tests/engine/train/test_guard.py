@@ -1,0 +1,133 @@
+"""The memory guard by injected readings: what it judges, and what a real run does about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from droid_tune.config.run import MemoryConfig
+from droid_tune.events import Checkpoint, Notice, Plan, Step
+from droid_tune.model.plan import Plan as Portions
+from droid_tune.train import run as run_module
+from droid_tune.train.control import Control
+from droid_tune.train.guard import MemoryGuard, Reading, limit_for, smaller
+from tests.engine.train.conftest import tiny, train
+
+CALM = Reading(active=10, peak=20, cache=5)
+
+
+@pytest.mark.parametrize(
+    ("reading", "action"),
+    [
+        (CALM, "none"),
+        (Reading(active=40, peak=50, cache=29), "none"),
+        (Reading(active=40, peak=50, cache=30), "clear"),  # 70 of 100 held
+        (Reading(active=10, peak=84, cache=0), "none"),
+        (Reading(active=10, peak=85, cache=0), "shrink"),
+        (Reading(active=10, peak=94, cache=80), "shrink"),
+        (Reading(active=10, peak=95, cache=0), "hold"),
+        (replace(CALM, pressure="warning"), "clear"),
+        (replace(CALM, pressure="critical"), "hold"),
+    ],
+)
+def test_each_reading_calls_for_the_strongest_action_that_it_reaches(reading: Reading, action: str) -> None:
+    assert MemoryGuard(100, lambda: reading).judge(reading).action == action
+
+
+def test_the_reason_names_the_bytes_and_the_share() -> None:
+    why = MemoryGuard(10_000_000_000).judge(Reading(active=0, peak=9_000_000_000, cache=0)).why
+    assert "9.0 GB" in why
+    assert "90%" in why
+
+
+def test_portions_shrink_by_rows_then_by_layers_then_by_head_and_then_no_more() -> None:
+    plan: Portions | None = Portions(decode_rows=4, train_rows=4, head_tokens=32)
+    seen: list[tuple[int, int, bool, int]] = []
+    while (plan := smaller(plan, layer_wise=True)) is not None:
+        seen.append((plan.decode_rows, plan.train_rows, plan.layer_wise, plan.head_tokens))
+    assert seen == [(2, 2, False, 32), (1, 1, False, 32), (1, 1, True, 32), (1, 1, True, 16)]
+
+
+def test_a_model_that_cannot_be_taken_by_layers_is_not() -> None:
+    assert smaller(Portions(decode_rows=1, train_rows=1, head_tokens=16), layer_wise=False) is None
+
+
+def test_a_fixed_budget_moves_the_limit_with_it() -> None:
+    assert limit_for(MemoryConfig(budget_mb=75)) == 100 * 2**20
+    assert limit_for(MemoryConfig(budget_fraction=0.1)) == limit_for(MemoryConfig(budget_fraction=0.9))
+
+
+class Injected(MemoryGuard):
+    """Gives the readings one after another; the limit is 100."""
+
+    readings: Iterator[Reading] = iter(())
+
+    def __init__(self, _limit_bytes: int) -> None:
+        super().__init__(100, lambda: next(self.readings, CALM))
+
+
+def run_with(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, readings: list[Reading], control: Control | None = None
+) -> list[Any]:
+    Injected.readings = iter(readings)
+    monkeypatch.setattr(run_module, "MemoryGuard", Injected)
+    finished, record = train(tiny(), folder, control)
+    assert finished.outcome == "completed", finished.why
+    return record
+
+
+def notices(record: list[Any]) -> list[str]:
+    return [event.code for event in record if isinstance(event, Notice) and event.code.startswith("memory")]
+
+
+def test_a_full_cache_is_cleared_and_said_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    full = Reading(active=40, peak=50, cache=40)
+    assert notices(run_with(monkeypatch, tmp_path / "run", [full, full])) == ["memory_cache_cleared"]
+
+
+def test_a_high_peak_saves_and_takes_smaller_portions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    record = run_with(monkeypatch, tmp_path / "run", [Reading(active=10, peak=90, cache=0)])
+    assert notices(record) == ["memory_replanned"]
+    saved = next(
+        place for place, event in enumerate(record) if isinstance(event, Checkpoint) and event.step == 1
+    )
+    planned = [place for place, event in enumerate(record) if isinstance(event, Plan)]
+    assert len(planned) == 2
+    assert saved < planned[1]
+
+
+def test_critical_pressure_saves_and_pauses_until_someone_says_go_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Eager(Control):
+        """Someone who presses Go On as soon as the run is paused."""
+
+        pauses = 0
+
+        def request_pause(self) -> None:
+            super().request_pause()
+            assert self.pause_requested()
+            self.pauses += 1
+            self.resume()
+
+    control = Eager()
+    record = run_with(monkeypatch, tmp_path / "run", [replace(CALM, pressure="critical")], control)
+    assert control.pauses == 1
+    assert notices(record)[-1] == "memory_hold"
+    assert any(isinstance(event, Checkpoint) and event.step == 1 for event in record)
+
+
+def test_every_step_tells_of_the_process_and_the_pressure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reading = replace(CALM, process=123, pressure="warning")
+    record = run_with(monkeypatch, tmp_path / "run", [reading])
+    step = next(event for event in record if isinstance(event, Step))
+    assert step.metrics["memory/process_bytes"] == 123
+    assert step.metrics["memory/pressure"] == 1
