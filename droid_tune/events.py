@@ -100,7 +100,10 @@ class Completion(BaseModel):
 
 
 class RolloutGroup(_Event):
-    """A prompt and its group of completions; `row` is the data row's number (from 0), `group` its place."""
+    """A prompt and its group of completions; `row` is the data row's number (from 0), `group` its place.
+
+    `step` is the update that first learns from it; of held-out rows, how many updates were done.
+    """
 
     type: Literal["rollout"] = "rollout"
     step: int

@@ -96,6 +96,7 @@ class PolicyGradient:
         rows = experience.scored_rows(index)
         own = self._own(index)
         keep = self._high_entropy(rows, own)
+        own = self._teaching(own, experience.advantages[index])
         constants = experience.loss_rows(index, keep)
         context = slice_context(
             experience.mask[index],
@@ -132,6 +133,14 @@ class PolicyGradient:
         """Which of a slice's rows are this rank's, by their place in the slice."""
         world = self.session.world
         return np.flatnonzero((index // self.method.group_size) % world.size == world.rank)
+
+    def _teaching(self, own: NDArray[np.int64], advantages: Floats) -> NDArray[np.int64]:
+        """The rows with a gradient: where only the policy term pulls, an advantage of 0 pulls nowhere.
+
+        The loss-side metrics (entropy, ratio, clipping) are then those of the rows that are learnt from.
+        """
+        pulled_otherwise = self.method.beta or entropy_bonus.applied_coef(self.bonus, self.entropy)
+        return own if pulled_otherwise or self.bonus.entropy_target is not None else own[advantages[own] != 0]
 
     def _high_entropy(self, rows: ScoringRows, own: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """The tokens kept by `top_entropy_quantile` over the whole slice, which takes a pass of its own."""
@@ -244,7 +253,7 @@ class PolicyGradient:
                 "dynamic_sampling/rounds": float(rounds),
                 "dynamic_sampling/dropped_groups": float(dropped),
             }
-        self.judge.tell(step, collected.sampled, collected.judged, collected.advantages)
+        self.judge.tell(step + 1, collected.sampled, collected.judged, collected.advantages)
         return collected, metrics
 
     def _sample(self, step: int, watch: Stopwatch) -> Collected:
