@@ -46,16 +46,17 @@ def sampler_ratio(
 def sampling_metrics(
     scored: Floats, sampled: Floats, mask: Floats, ratio: Floats | None = None
 ) -> dict[str, float]:
-    """TRL's `sampling/...`: how far sampler and scorer are apart, in nats, and the weights that follow.
+    """How far sampler and scorer are apart, in nats, and the weights that follow.
 
+    TRL calls the first `sampling/sampling_logp_difference`.
     Tokens that the sampler could not score are left out; statistics over nothing are 0.
     """
     valid = mask > 0
     gap = np.abs(_gap(scored, sampled, mask))[valid]
     gap = gap[~np.isnan(gap)]
     metrics = {
-        "sampling/sampling_logp_difference/mean": float(gap.mean()) if gap.size else 0.0,
-        "sampling/sampling_logp_difference/max": float(gap.max()) if gap.size else 0.0,
+        "sampling/logp_difference/mean": float(gap.mean()) if gap.size else 0.0,
+        "sampling/logp_difference/max": float(gap.max()) if gap.size else 0.0,
     }
     if ratio is not None:
         weights = ratio[valid] if ratio.shape == valid.shape else ratio.ravel()

@@ -17,7 +17,7 @@ from droid_tune.methods.losses.terms import Terms
 #: counts that the means are divided by, and what the adaptive entropy bonus measures
 COUNTS = ("tokens", "rows", "bonus_entropy", "bonus_tokens")
 LEAST = ("clip_ratio/low_min", "ratio/min")
-LARGEST = ("clip_ratio/high_max", "ratio/max")
+LARGEST = ("clip_ratio/high_max", "ratio/max", "sampling/logp_difference/max")
 
 
 def metric_sums(
@@ -30,6 +30,8 @@ def metric_sums(
         sums["kl"] = (terms.kl * mask).sum()
     if entropies is not None:
         sums |= _entropy_sums(rows, mask, entropies)
+    if rows.old_logprobs is None and rows.sampled_logprobs is not None:
+        sums |= _sampler_gap(rows.mask, terms.tokens.logprobs, rows.sampled_logprobs)
     if spec.loss_type != "reinforce":
         sums |= _ratio_sums(terms.tokens.ratio, mask)
     if spec.loss_type in CLIPPED_LOSSES:
@@ -79,7 +81,8 @@ def _per_row(spec: LossSpec, name: str) -> bool:
     """Whether a mean is over rows: what has one value per row, (n, 1)."""
     if name == "vespo/phi_seq_mean":
         return True
-    return spec.importance_sampling_level == "sequence" and name not in ("kl", "entropy")
+    of_tokens = ("kl", "entropy", "sampling/logp_difference/mean")
+    return spec.importance_sampling_level == "sequence" and name not in of_tokens
 
 
 def _entropy_sums(rows: LossRows, mask: mx.array, entropies: mx.array) -> dict[str, mx.array]:
@@ -89,6 +92,15 @@ def _entropy_sums(rows: LossRows, mask: mx.array, entropies: mx.array) -> dict[s
         "bonus_entropy": mx.where(acting > 0, entropies, 0.0).sum(),
         "bonus_tokens": acting.sum(),
     }
+
+
+def _sampler_gap(mask: mx.array, logprobs: mx.array, sampled: mx.array) -> dict[str, mx.array]:
+    """How far sampler and scorer are apart, in nats: free of charge while the policy is what sampled the rows.
+
+    Once old log-probabilities are needed, the gap to those is measured instead (`correction.sampling_metrics`).
+    """
+    gap = mx.where((mask > 0) & ~mx.isnan(sampled), mx.abs(logprobs - sampled), 0.0)
+    return {"sampling/logp_difference/mean": gap.sum(), "sampling/logp_difference/max": gap.max()}
 
 
 def _ratio_sums(ratio: mx.array, mask: mx.array) -> dict[str, mx.array]:

@@ -84,8 +84,8 @@ def test_the_correction_has_a_floor_where_one_is_given() -> None:
 def test_sampling_metrics_leave_out_padding_and_unknown_tokens() -> None:
     ratio = sampler_ratio(SCORED, SAMPLED, BOTH, "sequence_truncate")
     metrics = sampling_metrics(SCORED, SAMPLED, BOTH, ratio)
-    assert metrics["sampling/sampling_logp_difference/mean"] == pytest.approx((math.log(2) + math.log(4)) / 4)
-    assert metrics["sampling/sampling_logp_difference/max"] == pytest.approx(math.log(4))
+    assert metrics["sampling/logp_difference/mean"] == pytest.approx((math.log(2) + math.log(4)) / 4)
+    assert metrics["sampling/logp_difference/max"] == pytest.approx(math.log(4))
     assert metrics["sampling/importance_sampling_ratio/mean"] == pytest.approx(2.5)
 
 
