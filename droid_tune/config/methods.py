@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 from droid_tune.config.base import Closed, setting
 
 LossType = Literal["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo", "reinforce"]
+#: the losses without PPO's two branches
+UNCLIPPED_LOSSES = ("cispo", "sapo", "vespo", "reinforce")
 RatioLevel = Literal["token", "sequence", "sequence_token", "none"]
 ScaleRewards = Literal["group", "batch", "none"]
 Aggregation = Literal["sum_then_normalize", "normalize_then_sum"]
@@ -304,8 +306,27 @@ class PolicyMethodConfig(MethodConfig):
             raise ValueError(
                 "`epsilon_high` must be set for the loss cispo (5.0 in ScaleRL): it is the cap itself"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
         if self.entropy_coef_min > self.entropy_coef_max:
             raise ValueError("`entropy_coef_min` must not exceed `entropy_coef_max`")
+        if self.sampler_clip_min is not None and self.sampler_clip_min > self.sampler_clip_max:
+            raise ValueError("`sampler_clip_min` must not exceed `sampler_clip_max`")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Self:
+        if self.reference_mode != "static" and self.beta == 0:
+            raise ValueError(
+                f"`reference_mode` {self.reference_mode} has no effect while `beta` is 0, because nothing is compared with "
+                "the reference; set `beta`, or leave the reference static"
+            )
+        if self.delta is not None and self.loss_type in UNCLIPPED_LOSSES:
+            raise ValueError(
+                f"`delta` has no effect on the loss {self.loss_type}, which has no unclipped ratio; leave it empty"
+            )
         return self
 
 

@@ -104,6 +104,10 @@ class DataConfig(Closed):
     path: Annotated[
         str, setting("Data", "`sample`, a file, or a folder with train.jsonl (and valid.jsonl).")
     ] = "sample"
+    files: Annotated[
+        dict[Literal["train", "valid", "test"], list[str]],
+        setting("Files", "Files from several places by their split; read in place of `path`.", advanced=True),
+    ] = Field(default_factory=dict)
     mapping: Annotated[
         dict[str, str],
         setting("Column mapping", "Our field: the data's column, e.g. prompt: query.", advanced=True),
@@ -217,6 +221,14 @@ class OptimizerConfig(Closed):
             le=1,
         ),
     ] = 0.0
+
+    @model_validator(mode="after")
+    def _decay_acts(self) -> Self:
+        if self.name == "adam" and self.weight_decay:
+            raise ValueError(
+                "`weight_decay` has no effect in adam; use adamw, which is adam with weight decay"
+            )
+        return self
 
 
 class EvaluationConfig(Closed):
@@ -354,6 +366,16 @@ class RunConfig(Closed):
             if self.sampling.temperature == 0:
                 raise ValueError(
                     "`temperature` 0 makes all completions of a group the same: nothing to learn; use about 1"
+                )
+            if self.sampling.top_k == 1:
+                raise ValueError(
+                    "`top_k` 1 makes all completions of a group the same: nothing to learn; use 0, which is off"
+                )
+            longest = self.sampling.max_completion_length
+            if method.overlong_cache is not None and method.overlong_cache > longest:
+                raise ValueError(
+                    f"`overlong_cache` {method.overlong_cache} is more than `max_completion_length` {longest}: even an "
+                    "empty completion would be punished"
                 )
             names = [reward.name or reward.type for reward in self.rewards]
             double = {name for name in names if names.count(name) > 1}

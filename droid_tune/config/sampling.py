@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import model_validator
 
 from droid_tune.config.base import Closed, setting
 
@@ -100,3 +102,10 @@ class SamplingConfig(Closed):
             "Extra stop tokens", "Further special tokens, by name, that end a completion.", advanced=True
         ),
     ] = ()
+
+    @model_validator(mode="after")
+    def _stops_are_texts(self) -> Self:
+        for name in ("stop_strings", "extra_stop_tokens"):
+            if "" in getattr(self, name):
+                raise ValueError(f"`{name}` holds an empty text, which would end every completion at once")
+        return self

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import PolicyMethodConfig
 from droid_tune.config.presets import recommended_values
+from droid_tune.methods.schedule import old_logprobs_needed
 from droid_tune.train.history import History
 
 KL_THRESHOLD = 0.5
@@ -31,7 +32,7 @@ class Facts:
     learning_rate: float = 1e-5
     rate_is_recommended: bool = False
     sequence_level: bool = False
-    updates_per_rollout: float = 1.0
+    clip_acts: bool = False  # whether a rollout is still used after the weights have changed
     epsilon: float = 0.2
     max_completion_length: int = 256
     max_grad_norm: float = 1.0
@@ -48,10 +49,12 @@ class Facts:
         }
         if not isinstance(method, PolicyMethodConfig):
             return cls(reinforcement=False, **common)
-        uses = method.num_iterations * method.steps_per_generation
+        stale = old_logprobs_needed(
+            config.training.gradient_accumulation_steps, method.steps_per_generation, method.num_iterations
+        )
         return cls(
             sequence_level=method.importance_sampling_level == "sequence",
-            updates_per_rollout=uses / config.training.gradient_accumulation_steps,
+            clip_acts=stale,
             epsilon=method.epsilon,
             max_completion_length=config.sampling.max_completion_length,
             **common,
@@ -201,7 +204,7 @@ def tiny_epsilon(history: History, facts: Facts, told: bool) -> Said | None:
 
 
 def idle_sequence_clip(history: History, facts: Facts, told: bool) -> Said | None:
-    if not facts.sequence_level or facts.updates_per_rollout > 1:
+    if not facts.sequence_level or facts.clip_acts:
         return None
     return Said(
         "Each rollout is used for one update, so the clip over whole completions never acts: the run equals one without it.",

@@ -103,7 +103,7 @@ def test_a_ratio_far_from_1_or_most_tokens_clipped() -> None:
     clipped = fed(repeated(5, **{"ratio/mean": 1.0, "clip_ratio/region_mean": 0.9}))
     assert "90% of the tokens are clipped" in clipped[0].text
     sequence = repeated(5, **{"ratio/mean": 1.0, "clip_ratio/region_mean": 0.9})
-    facts = Facts(sequence_level=True, updates_per_rollout=2)
+    facts = Facts(sequence_level=True, clip_acts=True)
     assert fed(sequence, facts) == []  # GSPO clips whole completions as a matter of course
 
 
@@ -127,12 +127,32 @@ def test_a_learning_rate_for_sft_is_named_unless_the_model_recommends_it() -> No
 def test_a_clip_width_for_numerical_stability_is_warned_about() -> None:
     (notice,) = fed(repeated(3), Facts(epsilon=1e-4))
     assert (notice.code, notice.level) == ("epsilon_tiny", "warning")
-    assert fed(repeated(3), Facts(epsilon=3e-4, sequence_level=True, updates_per_rollout=2)) == []
+    assert fed(repeated(3), Facts(epsilon=3e-4, sequence_level=True, clip_acts=True)) == []
 
 
 def test_a_sequence_clip_that_cannot_act_is_said() -> None:
     assert [n.code for n in fed(repeated(3), Facts(sequence_level=True))] == ["sequence_clip_idle"]
-    assert fed(repeated(3), Facts(sequence_level=True, updates_per_rollout=2)) == []
+    assert fed(repeated(3), Facts(sequence_level=True, clip_acts=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "accumulate", "idle"),
+    [
+        ({}, 1, True),
+        ({"num_iterations": 2}, 1, False),
+        ({"num_iterations": 2}, 2, True),  # both passes go into one update
+        ({"steps_per_generation": 2}, 1, False),
+        ({"steps_per_generation": 2}, 3, False),  # the second update begins in the middle of a rollout
+    ],
+)
+def test_it_is_said_of_gspo_exactly_where_no_rollout_outlives_an_update(
+    method: dict[str, int], accumulate: int, idle: bool
+) -> None:
+    config = resolve(
+        {"method": {"type": "gspo", **method}, "training": {"gradient_accumulation_steps": accumulate}}
+    )
+    codes = [notice.code for notice in Diagnosis.of(config).observe_step(1, {"loss": 0.5})]
+    assert ("sequence_clip_idle" in codes) is idle
 
 
 def evaluated(accuracies: Sequence[float], rewards: Sequence[float]) -> list[Notice]:
