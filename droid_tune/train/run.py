@@ -17,7 +17,7 @@ from droid_tune.data.dataset import Dataset, changes, open_dataset
 from droid_tune.errors import UserError
 from droid_tune.events import Event, MemoryFacts, Plan, RunStarted
 from droid_tune.model.adapter_files import save_adapter
-from droid_tune.model.plan import Plan as MemoryPlan
+from droid_tune.model.planning import limit_memory, memory_budget, plan_for
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import Reference
 from droid_tune.paths import sample_data_dir
@@ -39,6 +39,10 @@ from droid_tune.train.supervised import Supervised
 
 if TYPE_CHECKING:
     from droid_tune.train.engine import Engine
+
+
+#: prompts whose length the memory plan looks at
+MEASURED_ROWS = 256
 
 
 def execute(engine: Engine) -> str:
@@ -63,6 +67,7 @@ def execute(engine: Engine) -> str:
     rewards = build_rewards(
         () if config.is_sft else config.rewards, max_completion_length=config.sampling.max_completion_length
     )
+    limit_memory(memory_budget(config.memory))
     with rewards:
         session = build_session(config, policy, dataset, rewards, control, engine.emit, world)
         loop = build_loop(session, store, engine, until)
@@ -112,7 +117,7 @@ def build_session(
         valid=valid,
         batches=batches,
         rewards=rewards,
-        plan=memory_plan(config, policy),
+        plan=plan_for(config, policy, prompt_length=longest_prompt(train, reader)),
         control=control,
         emit=emit,
         world=world,
@@ -120,9 +125,11 @@ def build_session(
     )
 
 
-def memory_plan(config: RunConfig, policy: Policy) -> MemoryPlan:
-    """How the work is portioned to stay inside the memory budget."""
-    return MemoryPlan()
+def longest_prompt(rows: Chosen, reader: RowReader) -> int | None:
+    """The longest of the first prompts in tokens, for the memory plan; None in supervised learning."""
+    if reader.room == 0:
+        return None
+    return max(len(reader.prompt(i, rows.row(i)).tokens) for i in range(min(len(rows), MEASURED_ROWS)))
 
 
 def build_loop(session: Session, store: CheckpointStore, engine: Engine, until: int) -> Loop:
@@ -204,7 +211,7 @@ def _announce(session: Session, engine: Engine, step: int) -> None:
             memory=MemoryFacts(
                 total_bytes=total,
                 gpu_limit_bytes=limit,
-                budget_bytes=int(limit * config.memory.budget_fraction),
+                budget_bytes=memory_budget(config.memory),
             ),
             model={
                 "architecture": policy.config.get("model_type", ""),
