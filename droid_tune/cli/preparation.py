@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ def check_model(config: RunConfig) -> None:
 
 def check_data(config: RunConfig) -> None:
     """Raise UserError with the first fault where the data cannot be trained on."""
-    from droid_tune.data.dataset import open_dataset
-    from droid_tune.paths import sample_data_dir
+    from droid_tune.data.dataset import open_configured
 
-    path = sample_data_dir() if config.data.path == "sample" else Path(config.data.path)
-    open_dataset(path, config.method.type, config.data.mapping)
+    open_configured(config.data, config.method.type)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from droid_tune.data.files.discover import Found, discover
+from droid_tune.config.run import DataConfig
+from droid_tune.data.files.discover import Found, discover, given
 from droid_tune.data.fingerprint import Fingerprint, change_of, fingerprint
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.issues import FileFault
@@ -18,6 +19,7 @@ from droid_tune.data.rowfile import RowFile, json_row
 from droid_tune.data.scan import FileScan, Options
 from droid_tune.data.validate import scan_files
 from droid_tune.errors import UserError
+from droid_tune.paths import sample_data_dir
 
 
 class Rows(Sequence[Row]):
@@ -115,14 +117,17 @@ def open_dataset(
     mapping: Mapping[str, str] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    *,
+    files: Mapping[Split, Sequence[str | Path]] | None = None,
 ) -> Dataset:
     """Validate the files and index their accepted rows.
 
-    Rejected rows are left out and are in `report`; a file that cannot be used, or a train split without rows, raises
-    `UserError` with the first reason. Raises `Stopped` when asked to stop.
+    `files` are read in place of what `path` holds, each as the split that it stands under. Rejected rows are left
+    out and are in `report`; a file that cannot be used, or a train split without rows, raises `UserError` with the
+    first reason. Raises `Stopped` when asked to stop.
     """
     options = Options(method, dict(mapping or {}), progress, should_stop, keep_index=True)
-    found = discover(Path(path), progress, should_stop)
+    found = given(files) if files else discover(Path(path), progress, should_stop)
     report, scans = scan_files(Path(path), found, options)
     if not report.usable:
         for scan in scans:
@@ -132,6 +137,17 @@ def open_dataset(
         split: Rows([_row_file(one) for one in scans if one.file.split == split]) for split in SPLITS
     }
     return Dataset(Path(path), report, splits, _fingerprints(found))
+
+
+def open_configured(
+    config: DataConfig,
+    method: str | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Dataset:
+    """The data of a run, as its config says (`sample` is the bundled one). Raises like `open_dataset`."""
+    path = sample_data_dir() if config.path == "sample" else Path(config.path).expanduser()
+    return open_dataset(path, method, config.mapping, progress, should_stop, files=config.files)
 
 
 def _row_file(scan: FileScan) -> RowFile:

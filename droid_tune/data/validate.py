@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from droid_tune.data.duplicates import shared
-from droid_tune.data.files.discover import BINARY_SUFFIXES, DataFile, Found, discover, suffix_of
+from droid_tune.data.files.discover import BINARY_SUFFIXES, DataFile, Found, discover, given, suffix_of
 from droid_tune.data.files.gzipped import MAGIC, unpack
 from droid_tune.data.files.opening import open_regular, skip_mark
 from droid_tune.data.files.table import Scanner, scanner_of
 from droid_tune.data.issues import FileFault, Issue
 from droid_tune.data.layout import check_mapping
-from droid_tune.data.report import FileReport, Report
+from droid_tune.data.report import FileReport, Report, Split
 from droid_tune.data.scan import FileScan, Options
 
 
@@ -25,15 +25,19 @@ def validate(
     mapping: Mapping[str, str] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    *,
+    files: Mapping[Split, Sequence[str | Path]] | None = None,
 ) -> Report:
-    """Check a file or folder, for a method or for any.
+    """Check a file or folder (or `files` by their split in its place), for a method or for any.
 
     `progress(bytes_done, bytes_in_file, file)` and `should_stop()` are called a few times a second or oftener.
     Whatever is wrong with the data is in the report. Raises `Stopped` when asked to stop, `UsageError` for a
     mapping of a field that no format has.
     """
     options = Options(method, dict(mapping or {}), progress, should_stop)
-    report, _scans = scan_files(Path(path), discover(Path(path), progress, should_stop), options)
+    report, _scans = scan_files(
+        Path(path), given(files) if files else discover(Path(path), progress, should_stop), options
+    )
     return report
 
 

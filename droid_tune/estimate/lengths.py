@@ -8,13 +8,12 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
 from droid_tune.config import RunConfig
-from droid_tune.data.dataset import Dataset, Rows, open_dataset
+from droid_tune.data.dataset import Dataset, Rows, open_configured
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.messages import Message, plain_messages
 from droid_tune.data.templates import prompt_text
 from droid_tune.estimate.job import ASSUMED_ANSWER, DataLengths
 from droid_tune.estimate.model_facts import model_folder
-from droid_tune.paths import sample_data_dir
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -27,8 +26,7 @@ FRAME_TOKENS = 16
 
 def measure_data(config: RunConfig) -> DataLengths | None:
     """Open the run's data and measure it; None where the tokenizer is not at hand. Raises UserError for bad data."""
-    path = sample_data_dir() if config.data.path == "sample" else Path(config.data.path).expanduser()
-    return measure(open_dataset(path, config.method.type, config.data.mapping), config)
+    return measure(open_configured(config.data, config.method.type), config)
 
 
 def measure(dataset: Dataset, config: RunConfig) -> DataLengths | None:

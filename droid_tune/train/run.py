@@ -13,14 +13,13 @@ import numpy as np
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import PolicyMethodConfig, SFTConfig
 from droid_tune.data.batches import PromptBatches
-from droid_tune.data.dataset import Dataset, changes, open_dataset
+from droid_tune.data.dataset import Dataset, changes, open_configured
 from droid_tune.errors import UserError
 from droid_tune.events import Event, MemoryFacts, Plan, RunStarted
 from droid_tune.model.adapter_files import save_adapter
 from droid_tune.model.planning import limit_memory, memory_budget, plan_for
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import Reference
-from droid_tune.paths import sample_data_dir
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
 from droid_tune.train.checkpoint import Checkpoint, CheckpointStore
@@ -57,9 +56,7 @@ def execute(engine: Engine) -> str:
     engine.step = 0 if checkpoint is None else checkpoint.step
     engine.total_steps, until = _steps(engine, checkpoint)
     engine.write_status("running")
-    dataset = open_dataset(
-        data_path(config), config.method.type, config.data.mapping, should_stop=control.stop_requested
-    )
+    dataset = open_configured(config.data, config.method.type, should_stop=control.stop_requested)
     engine.data_state = _data_state(dataset, checkpoint, engine)
     control.checkpoint()
     policy = starting_policy(config, engine.paths.folder)
@@ -76,11 +73,6 @@ def execute(engine: Engine) -> str:
         _announce(session, engine, loop.step)
         loop.run()
         return keep_result(policy, engine.paths.folder) if world.leads else ""
-
-
-def data_path(config: RunConfig) -> Path:
-    """The data's place; `sample` is the bundled one."""
-    return sample_data_dir() if config.data.path == "sample" else Path(config.data.path).expanduser()
 
 
 def _steps(engine: Engine, checkpoint: SavedState | None) -> tuple[int, int]:

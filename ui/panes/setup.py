@@ -48,7 +48,7 @@ SECTIONS = (
     ("model", "Start", ModelConfig),
 )
 #: has a place of its own on the page
-ELSEWHERE = frozenset({"path"})
+ELSEWHERE = frozenset({"path", "files"})
 
 
 class SetupPane(Pane):

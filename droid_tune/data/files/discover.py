@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +124,18 @@ def _missing_train(unused: tuple[Path, ...]) -> FileFault:
     return FileFault("missing_train", f"{said}; add train.jsonl (or .json, .csv, .tsv, .parquet).")
 
 
-def assigned(paths: list[Path]) -> list[DataFile]:
+def given(files: Mapping[Split, Sequence[str | Path]]) -> Found:
+    """Files whose splits were chosen, wherever they lie."""
+    chosen = tuple(
+        DataFile(Path(one).expanduser(), split) for split in SPLITS for one in files.get(split, ())
+    )
+    if any(one.split == "train" for one in chosen):
+        return Found(chosen)
+    return Found(
+        chosen, FileFault("missing_train", "None of the files is to train on; make one of them train.")
+    )
+
+
+def assigned(paths: Sequence[Path]) -> list[DataFile]:
     """Several files dropped at once, each with the split that its name says (train where it says none)."""
     return [DataFile(one, split_of(one) or "train") for one in paths]

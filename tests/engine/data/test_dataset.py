@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from droid_tune.data.dataset import changes, open_dataset
+from droid_tune.config.run import DataConfig
+from droid_tune.data.dataset import changes, open_configured, open_dataset
 from droid_tune.errors import UserError
 
 
@@ -110,3 +111,20 @@ def test_a_file_cut_under_us_is_one_sentence(tmp_path: Path):
     path.write_text("{}")
     with pytest.raises(UserError, match=r"train\.jsonl:2: The file changed"):
         data.row(1)
+
+
+def test_files_of_several_places_are_read_by_their_split(tmp_path: Path):
+    here, there = tmp_path / "a" / "some.jsonl", tmp_path / "b" / "other.jsonl"
+    for path, prompt in ((here, "a"), (there, "b")):
+        path.parent.mkdir()
+        write(path, {"prompt": prompt, "answer": "1"})
+    config = DataConfig(path=str(tmp_path), files={"train": [str(there)], "valid": [str(here)]})
+    data = open_configured(config, "grpo")
+    assert [row["prompt"] for row in data.train] == ["b"]
+    assert [row["prompt"] for row in data.valid] == ["a"]
+
+
+def test_several_files_need_one_to_train_on(tmp_path: Path):
+    path = write(tmp_path / "train.jsonl", {"prompt": "a", "answer": "1"})
+    with pytest.raises(UserError, match="None of the files is to train on"):
+        open_dataset(tmp_path, files={"valid": [path]})
