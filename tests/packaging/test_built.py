@@ -5,13 +5,14 @@ These need the package registries and minutes: `packaging/test -m slow tests/pac
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,40 +180,103 @@ def test_the_rewards_child_runs_a_users_file_inside_the_bundle(trial: Trial, tmp
     assert (run / "adapters.safetensors").exists()
 
 
-@pytest.mark.skipif(
-    shutil.which("Xvfb") is None or shutil.which("import") is None, reason="needs Xvfb and ImageMagick"
-)
+PROGRAMS = ("Xvfb", "openbox", "xdotool", "import", "identify")
+
+
+@pytest.fixture
+def screen() -> Iterator[None]:
+    """A screen of its own with a window manager: keys go to the window that is in front."""
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
+    with quiet("Xvfb", DISPLAY, "-screen", "0", "1280x860x24"):
+        time.sleep(1)
+        with quiet("openbox"):
+            yield
+
+
+@contextlib.contextmanager
+def quiet(*command: str) -> Iterator[None]:
+    """Runs a program on the screen of the test for as long as the block lasts."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "DISPLAY": DISPLAY},
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def window(trial: Trial, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """The application with its window; at the end it must not have told of an unforeseen error."""
+    command = trial.command(*arguments)
+    process = subprocess.Popen(
+        command, env=trial.environment(DISPLAY=DISPLAY), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert "Traceback" not in said
+
+
+def press(keys: str) -> None:
+    """Types into the window of the application."""
+    find = ["xdotool", "search", "--sync", "--onlyvisible", "--name", "Droid Tune"]
+    subprocess.run([*find, "windowactivate", "key", keys], check=True, env={**os.environ, "DISPLAY": DISPLAY})
+
+
+def eventually(what: Callable[[], bool], seconds: int = 90) -> None:
+    """Waits for something that must come; the machine may be busy."""
+    for _ in range(seconds):
+        if what():
+            return
+        time.sleep(1)
+    pytest.fail(f"did not happen within {seconds} s")
+
+
+def colours(picture: Path) -> int:
+    """The number of colours on the screen now; a blank screen has one."""
+    subprocess.run(["import", "-display", DISPLAY, "-window", "root", picture], check=True)
+    counted = subprocess.run(
+        ["identify", "-format", "%k", picture], capture_output=True, text=True, check=True
+    )
+    return int(counted.stdout)
+
+
+@pytest.mark.usefixtures("screen")
 def test_the_window_opens_with_a_folder(trial: Trial, tmp_path: Path) -> None:
     data = tmp_path / "my data"
     trial.run("sample-data", "--method", "grpo", "--out", data)
-    server = subprocess.Popen(["Xvfb", DISPLAY, "-screen", "0", "1280x860x24"], stderr=subprocess.DEVNULL)
-    window = subprocess.Popen(
-        trial.command(data), env=trial.environment(DISPLAY=DISPLAY), stderr=subprocess.PIPE, text=True
-    )
-    try:
-        picture = wait_for_picture(window, tmp_path / "window.png")
-        assert picture > 200, "a blank screen has one colour"
-        assert window.poll() is None
-    finally:
-        window.terminate()
-        _, said = window.communicate(timeout=30)
-        server.terminate()
-        server.wait()
-    assert "Traceback" not in said
+    with window(trial, data) as process:
+        eventually(lambda: colours(tmp_path / "window.png") > 200)
+        assert process.poll() is None
     assert (trial.home / ".local" / "state" / "Droid Tune").is_dir()  # the log
 
 
-def wait_for_picture(window: subprocess.Popen[str], picture: Path) -> int:
-    """Photographs the screen until a window is on it; returns the number of its colours."""
-    colours = 0
-    for _ in range(40):
-        time.sleep(1)
-        assert window.poll() is None, window.communicate()[1]
-        subprocess.run(["import", "-display", DISPLAY, "-window", "root", picture], check=True)
-        counted = subprocess.run(
-            ["identify", "-format", "%k", picture], capture_output=True, text=True, check=True
-        )
-        colours = int(counted.stdout)
-        if colours > 200:
-            break
-    return colours
+@pytest.mark.usefixtures("screen")
+def test_the_window_trains_stops_and_resumes(trial: Trial) -> None:
+    runs = trial.home / ".local" / "share" / "Droid Tune" / "runs"
+    before = set(runs.glob("*"))
+
+    def told() -> list[str]:
+        """The types of the new run's events so far."""
+        files = [folder / "events.jsonl" for folder in set(runs.glob("*")) - before]
+        lines = [line for file in files if file.exists() for line in file.read_text().splitlines()]
+        return [json.loads(line)["type"] for line in lines if line.endswith("}")]
+
+    with window(trial):
+        press("ctrl+r")
+        eventually(lambda: told().count("step") >= 2)
+        press("ctrl+period")
+        eventually(lambda: told()[-1] == "run_finished")
+        steps = told().count("step")
+        press("ctrl+shift+r")
+        eventually(lambda: told().count("step") > steps)
+        assert told().count("run_started") == 2
