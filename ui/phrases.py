@@ -45,7 +45,8 @@ def number(value: float) -> str:
     if abs(value) >= 10_000:
         return f"{value:,.0f}"
     if abs(value) < 1e-3:
-        return f"{value:.2e}".replace("e-0", "e-").replace("e+0", "e+")
+        mantissa, _, exponent = f"{value:.2e}".partition("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
     return f"{value:.4g}"
 
 

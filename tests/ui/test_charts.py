@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QApplication, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.ui.recording import complete
+from ui.main_window import MainWindow
 from ui.run_state import RunState
 from ui.series import Series
+from ui.session import Session
 from ui.widgets.chart import Chart, ChartSpec, Line, round_ticks, summary_of, trend
 from ui.widgets.metric_table import MetricTable
 
@@ -91,3 +95,27 @@ def test_the_table_has_a_line_per_metric(qtbot: QtBot) -> None:
     names = [table.item(line, 0).text() for line in range(table.rowCount())]
     assert "Held-out accuracy" in names
     assert len(names) == len(state.series)
+
+
+def test_the_wheel_over_a_chart_scrolls_the_page(
+    session: Session, open_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    window = open_window(session)
+    session.shown.apply_all(complete(60))
+    window.show_pane("monitor")
+    pane = window.pane("monitor")
+    area = pane.findChild(QScrollArea)
+    plot = pane._charts[0]._plot
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0)
+    wheel = QWheelEvent(
+        QPointF(60, 60),
+        QPointF(plot.mapToGlobal(QPoint(60, 60))),
+        QPoint(0, -40),
+        QPoint(0, -120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(plot.viewport(), wheel)
+    assert area.verticalScrollBar().value() > 0

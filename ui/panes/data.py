@@ -200,6 +200,7 @@ class DataPane(Pane):
                 "The Issues list says where they stand and what is wrong with each.",
             )
         self._issues.show(found.issues)
+        self._view.retitle("issues", f"Issues ({found.issue_count:,})" if found.issue_count else "Issues")
         if found.issue_count and not found.splits:
             self._view.choose("issues")
         elif not found.issue_count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -290,7 +291,10 @@ class RunsPane(Pane):
             if state is not None and metric in state.series:
                 series[run.id] = state.series[metric]
         points = metric.startswith("eval/")
-        lines = tuple(Line(metric, phrases.literal(run.name), points=points, key=run.id) for run in shown)
+        names = curve_names(shown)
+        lines = tuple(
+            Line(metric, name, points=points, key=run.id) for run, name in zip(shown, names, strict=True)
+        )
         known = describe(metric)
         if lines != self._chart.spec.lines and lines:
             self._chart.spec = ChartSpec(known.label, lines, known.help, "No values of this metric")
@@ -415,6 +419,15 @@ class RunsPane(Pane):
     def _single(self) -> RunSummary | None:
         chosen = self._chosen()
         return chosen[0] if len(chosen) == 1 else None
+
+
+def curve_names(runs: Sequence[RunSummary]) -> list[str]:
+    """The runs' names; those that several share are told apart by when they began."""
+    names = [phrases.literal(run.name) for run in runs]
+    return [
+        f"{name}, {phrases.when(run.created)}" if names.count(name) > 1 else name
+        for run, name in zip(runs, names, strict=True)
+    ]
 
 
 def generate_command(model: str, folder: Path) -> str:

@@ -21,11 +21,13 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.errors import UserError
 from ui import phrases
 from ui.fields import as_text, specs_of
+from ui.forecasting import Forecaster
 from ui.help_texts import help_text
 from ui.panes.pane import Pane
 from ui.session import Session
 from ui.widgets.basics import button, clear, column, frame, label, restyle, row, scrolling
 from ui.widgets.choice_cards import ChoiceCards
+from ui.widgets.forecast_strip import ForecastStrip
 from ui.widgets.form import Fold, SettingsGroup
 from ui.widgets.model_picker import ModelPicker
 from ui.widgets.reward_list import RewardList
@@ -195,8 +197,16 @@ class SetupPane(Pane):
 
     def _footer(self) -> QFrame:
         foot = frame("footer", self)
-        bar = row(foot, spacing=12)
-        bar.setContentsMargins(20, 10, 20, 10)
+        lines = column(foot, spacing=8)
+        lines.setContentsMargins(20, 10, 20, 10)
+        self._forecast = ForecastStrip(foot)
+        self._forecast.applied.connect(self._apply_remedy)
+        self._forecaster = Forecaster(self)
+        self._forecaster.told.connect(self._forecast.show_estimate)
+        self._forecaster.failed.connect(self._forecast.show_fault)
+        lines.addWidget(self._forecast)
+        bar = row(spacing=12)
+        lines.addLayout(bar)
         self._summary = label("", "small", parent=foot, wrap=True)
         bar.addWidget(self._summary, 1)
         self._show_fault_button = button("Show", parent=foot, help="Go to the setting that needs attention")
@@ -297,9 +307,11 @@ class SetupPane(Pane):
 
     def _run_in_words(self) -> str:
         try:
-            return run_in_words(self.session.draft.config())
+            config = self.session.draft.config()
         except UserError as error:
             return str(error)
+        self._forecaster.ask(config)
+        return run_in_words(config)
 
     # --- slots --------------------------------------------------------------------------------------------------
 
@@ -347,6 +359,13 @@ class SetupPane(Pane):
     @Slot()
     def _reset_everything(self) -> None:
         self.session.draft.reset_all()
+        self._show_values()
+        self._validate()
+
+    @Slot(dict)
+    def _apply_remedy(self, values: dict[str, object]) -> None:
+        for path, value in values.items():
+            self.session.draft.set(path, value)
         self._show_values()
         self._validate()
 

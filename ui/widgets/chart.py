@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, Qt, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt, Slot
 from PySide6.QtGui import QColor, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
 from droid_tune.metrics import describe
 from ui import phrases
@@ -25,6 +25,8 @@ pg.setConfigOptions(antialias=True)
 
 #: thick antialiased pens are slow on long noisy curves
 FEW_POINTS = 500
+#: a grid is there to read a value off, not to fill the plot
+MOST_TICKS = 6
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class _UnitAxis(pg.AxisItem):
     unit = ""
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
-        return round_ticks(minVal, maxVal, max(2, size / 28))
+        return round_ticks(minVal, maxVal, min(MOST_TICKS, max(2, size / 28)))
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         if self.unit == "share":
@@ -87,8 +89,13 @@ class _Plot(pg.PlotWidget):
     def wheelEvent(self, ev: QWheelEvent) -> None:
         if ev.modifiers() & Qt.KeyboardModifier.ControlModifier:
             super().wheelEvent(ev)
-        else:
-            ev.ignore()
+            return
+        page = self.parentWidget()
+        while page is not None and not isinstance(page, QScrollArea):
+            page = page.parentWidget()
+        # An ignored wheel event does not get out of a graphics view by itself.
+        if page is not None:
+            QCoreApplication.sendEvent(page.verticalScrollBar(), ev)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         super().mouseDoubleClickEvent(event)

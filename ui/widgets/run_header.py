@@ -105,12 +105,9 @@ class RunHeader(QFrame):
             name="Held-out perplexity" if held_out.endswith("perplexity") else "Held-out accuracy",
         )
         figures["step"].show_value(f"{state.step:,}", f"of {state.total_steps:,}", name="Step")
-        left, pace = state.seconds_left, state.seconds_per_step
-        figures["left"].show_value(
-            phrases.duration(left) if left is not None else "–",
-            f"{pace:.2g} s per step" if pace is not None else "",
-            name="Time left",
-        )
+        name, time = time_words(state)
+        pace = state.seconds_per_step
+        figures["left"].show_value(time, f"{pace:.2g} s per step" if pace is not None else "", name=name)
         speed = state.last("tokens_per_second")
         figures["speed"].show_value(
             f"{speed:,.0f}" if speed is not None else "–", "tokens/s", name="Sampling speed"
@@ -120,6 +117,15 @@ class RunHeader(QFrame):
         figures["memory"].show_value(
             phrases.size(peak) if peak is not None else "–", budget, name="Peak memory"
         )
+
+
+def time_words(state: RunState) -> tuple[str, str]:
+    """The time left while it runs, the time taken afterwards."""
+    if state.running:
+        left = state.seconds_left
+        return "Time left", phrases.duration(left) if left is not None else "–"
+    taken = state.changed_at - state.started_at
+    return "From start to end", phrases.duration(taken) if taken > 0 else "–"
 
 
 def phase_words(state: RunState) -> str:

@@ -44,6 +44,11 @@ class Segmented(QFrame):
             if own == key:
                 part.setChecked(True)
 
+    def retitle(self, key: str, text: str) -> None:
+        for part, own in self._keys.items():
+            if own == key:
+                part.setText(text)
+
     @Slot(QAbstractButton)
     def _clicked(self, part: QAbstractButton) -> None:
         self.chosen.emit(self._keys[part])

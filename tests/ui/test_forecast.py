@@ -1,0 +1,67 @@
+"""Will it fit: shown before the run, answered by a click where it does not."""
+
+from __future__ import annotations
+
+from pytestqt.qtbot import QtBot
+
+from droid_tune.config import resolve
+from droid_tune.estimate.estimate import estimate
+from droid_tune.estimate.host import Host
+from ui.forecasting import forecast_details, forecast_words
+from ui.main_window import MainWindow
+from ui.widgets.forecast_strip import ForecastStrip
+
+ROOMY = Host(
+    memory_bytes=16 * 10**9, gpu_limit_bytes=12 * 10**9, chip="Apple M2", used_by_others_bytes=4 * 10**9
+)
+SMALL = Host(
+    memory_bytes=40 * 10**6, gpu_limit_bytes=8 * 10**6, chip="Apple M2", used_by_others_bytes=4 * 10**6
+)
+
+
+def test_the_words_give_memory_time_and_range() -> None:
+    said = forecast_words(estimate(resolve({}), host=ROOMY))
+    assert " of 9.0 GB · about " in said  # three quarters of the GPU's 12 GB
+    assert said.endswith(")")
+
+
+def test_the_details_name_the_largest_part_first() -> None:
+    found = estimate(resolve({}), host=ROOMY)
+    lines = forecast_details(found).splitlines()
+    assert lines[0] == f"Most memory in: {found.peak.worst}"
+    parts = found.peak.parts[found.peak.worst]
+    assert lines[1].startswith(max(parts, key=lambda name: parts[name]).replace("_", " "))
+
+
+def test_a_run_that_does_not_fit_brings_remedies_to_click(qtbot: QtBot) -> None:
+    strip = ForecastStrip(None)  # pyright: ignore
+    qtbot.addWidget(strip)
+    found = estimate(resolve({}), host=SMALL)
+    assert found.verdict != "fits"
+    assert found.suggestions
+    strip.show_estimate(found)
+    with qtbot.waitSignal(strip.applied) as applied:
+        strip._remedies.itemAt(0).widget().click()
+    assert applied.args == [found.suggestions[0].values]
+
+
+def test_the_setup_pane_forecasts_its_draft(window: MainWindow, qtbot: QtBot) -> None:
+    window.show_pane("setup")
+    pane = window.pane("setup")
+    qtbot.waitUntil(lambda: pane._forecast.isVisible())
+    assert pane._forecast._chip.text() == "Fits"
+    assert "about" in pane._forecast._words.text()
+    pane._apply_remedy({"method.group_size": 2})
+    assert window.session.draft.value("method.group_size") == 2
+
+
+def test_a_model_that_cannot_be_read_is_a_sentence_in_place_of_figures(
+    window: MainWindow, qtbot: QtBot, tmp_path: object
+) -> None:
+    window.show_pane("setup")
+    pane = window.pane("setup")
+    qtbot.waitUntil(lambda: pane._forecast.isVisible())
+    window.session.draft.set_model(str(tmp_path))
+    pane._validate()
+    qtbot.waitUntil(lambda: not pane._forecast._bar.isVisible())
+    assert pane._forecast._words.text().endswith(".")
