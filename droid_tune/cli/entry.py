@@ -26,6 +26,7 @@ COMMANDS = {
     "sample-data": "droid_tune.cli.sample_data",
     "methods": "droid_tune.cli.methods",
     "estimate": "droid_tune.cli.estimate",
+    "check": "droid_tune.cli.check",
     "generate": "droid_tune.cli.generate",
     "export": "droid_tune.cli.export",
     "test-reward": "droid_tune.cli.test_reward",

@@ -159,7 +159,13 @@ def facts_of(config: dict[str, Any], tensors: tuple[Tensor, ...], notes: tuple[s
         experts_per_token=read.whole("num_experts_per_tok") or 1,
         notes=(*notes, *_generic(architecture)),
     )
-    return _weighed(facts, tensors, by_layer)
+    quantisation = config.get("quantization")
+    group = (
+        _Reader(cast("dict[str, Any]", quantisation)).whole("group_size")
+        if isinstance(quantisation, dict)
+        else None
+    )
+    return _weighed(facts, tensors, by_layer, group or 0)
 
 
 def _generic(architecture: str) -> tuple[str, ...]:
@@ -169,13 +175,16 @@ def _generic(architecture: str) -> tuple[str, ...]:
 
 
 def _weighed(
-    facts: ModelFacts, tensors: tuple[Tensor, ...], by_layer: dict[int, list[tuple[str, Tensor]]]
+    facts: ModelFacts,
+    tensors: tuple[Tensor, ...],
+    by_layer: dict[int, list[tuple[str, Tensor]]],
+    group: int,
 ) -> ModelFacts:
     """With what the weights' own headers say; without them, with what the config implies."""
     if not by_layer:
         return _imagined(facts)
     widest = max(by_layer.values(), key=lambda part: sum(tensor.nbytes for _, tensor in part))
-    linears = _linears(widest, facts.hidden)
+    linears = _linears(widest, facts.hidden, group)
     per_layer = sum(linear.numbers for linear in linears)
     outside = sum(t.size for t in tensors if _LAYER.search(t.name) is None and not _is_packing(t.name))
     embedding = facts.vocabulary * facts.hidden
@@ -233,9 +242,11 @@ def _by_layer(tensors: tuple[Tensor, ...]) -> dict[int, list[tuple[str, Tensor]]
     return found
 
 
-def _linears(layer: list[tuple[str, Tensor]], hidden: int) -> tuple[Linear, ...]:
-    """The matrices of a layer; of a packed one the width is told by its scales and its group."""
+def _linears(layer: list[tuple[str, Tensor]], hidden: int, group: int) -> tuple[Linear, ...]:
+    """The matrices of a layer; a packed one has a scale for each `group` of its inputs."""
     scales = {name.removesuffix(".scales"): t for name, t in layer if name.endswith(".scales")}
+    if scales and not group:
+        group = _group(scales, {name.removesuffix(".weight"): t for name, t in layer}, hidden)
     found: list[Linear] = []
     for name, tensor in layer:
         if not name.endswith(".weight") or len(tensor.shape) not in (2, 3):
@@ -243,24 +254,19 @@ def _linears(layer: list[tuple[str, Tensor]], hidden: int) -> tuple[Linear, ...]
         own = name.removesuffix(".weight")
         *experts, outputs, inputs = tensor.shape
         if own in scales:
-            inputs = _unpacked(tensor, scales[own], hidden)
+            inputs = scales[own].shape[-1] * group
         found.append(Linear(own, inputs, outputs, own in scales, experts[0] if experts else 1))
     return tuple(found)
 
 
-def _unpacked(packed: Tensor, scales: Tensor, hidden: int) -> int:
-    """Inputs of a quantised matrix: `packed` words of 32 bits, one scale per group of 32, 64 or 128.
-
-    The bits follow from both: 2, 3, 4, 5, 6 and 8 are possible, and the hidden size breaks ties.
-    """
-    words, groups = packed.shape[-1], scales.shape[-1]
-    options = [
-        group * groups
-        for group in (64, 32, 128)
-        for bits in (4, 8, 6, 3, 5, 2)
-        if words * 32 == group * groups * bits
-    ]
-    return hidden if hidden in options else (options[0] if options else words * 8)
+def _group(scales: dict[str, Tensor], packed: dict[str, Tensor], hidden: int) -> int:
+    """Inputs per scale, where the config does not say: the group by which some matrix is as wide as the model."""
+    for group in (64, 32, 128, 16):
+        for name, scale in scales.items():
+            words = packed[name].shape[-1] if name in packed else 0
+            if group * scale.shape[-1] == hidden and words * 32 % hidden == 0:
+                return group
+    return 64
 
 
 def _is_packing(name: str) -> bool:

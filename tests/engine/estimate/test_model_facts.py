@@ -1,0 +1,113 @@
+"""A model's sizes from its files' headers; anything may be missing or damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from droid_tune.estimate.model_facts import facts_of, model_folder, read_model
+from tests.engine.estimate.conftest import CONFIG, MATRICES, PER_LAYER, MakeModel, dense, header_only, packed
+
+
+def test_sizes_come_from_the_headers(make_model: MakeModel) -> None:
+    facts = read_model(make_model(dense()))
+    assert (facts.layers, facts.hidden, facts.key_width, facts.query_width) == (2, 64, 32, 64)
+    assert facts.parameters == 2 * PER_LAYER + 1000 * 64 + 64 + 2 * 0  # layers, embedding, final norm
+    assert facts.weight_bytes == 2 * (2 * PER_LAYER + 64_000 + 64 + 2 * 64)
+    assert facts.compute_bytes == 2
+    assert not facts.quantised
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 6, 8])
+@pytest.mark.parametrize("group", [32, 64])
+def test_packed_matrices_are_as_wide_as_they_were(make_model: MakeModel, bits: int, group: int) -> None:
+    facts = read_model(make_model(packed(bits, group)))
+    assert facts.quantised
+    assert {one.name: (one.outputs, one.inputs) for one in facts.linears} == MATRICES
+    assert facts.parameters == 2 * PER_LAYER + 64_000
+
+
+def test_the_name_of_the_folder_says_nothing(make_model: MakeModel) -> None:
+    assert read_model(make_model(dense(), name="Llama-70B-Instruct")).parameters < 200_000
+
+
+def test_shards_add_up(make_model: MakeModel) -> None:
+    folder = make_model()
+    tensors = list(dense().items())
+    header_only(folder / "model-00001-of-00002.safetensors", dict(tensors[:5]))
+    header_only(folder / "model-00002-of-00002.safetensors", dict(tensors[5:]))
+    assert read_model(folder).weight_bytes == read_model(make_model(dense(), name="whole")).weight_bytes
+
+
+def test_a_missing_shard_is_named(make_model: MakeModel) -> None:
+    folder = make_model(dense())
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert any("model-00002.safetensors" in note for note in read_model(folder).notes)
+
+
+def test_a_damaged_file_is_named_and_the_config_answers(make_model: MakeModel) -> None:
+    folder = make_model()
+    (folder / "model.safetensors").write_bytes(b"\xff" * 100)
+    facts = read_model(folder)
+    assert facts.parameters == 2 * PER_LAYER + 64_000
+    assert any("model.safetensors cannot be read" in note for note in facts.notes)
+
+
+def test_an_empty_folder_still_has_an_answer(tmp_path: Path) -> None:
+    facts = read_model(tmp_path)
+    assert facts.weight_bytes > 0
+    assert len(facts.notes) >= 2
+
+
+def test_an_unknown_architecture_is_said(make_model: MakeModel) -> None:
+    facts = read_model(make_model(dense(), config={**CONFIG, "model_type": "mamba99"}))
+    assert any("mamba99" in note for note in facts.notes)
+    assert read_model(make_model(dense(), name="known")).notes == ()
+
+
+def test_experts_count_whole_in_weight_and_in_part_in_work() -> None:
+    config = {**CONFIG, "num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 96}
+    facts = facts_of(config, ())
+    idle = 3 * 64 * 96 * (8 - 2) * 2  # three matrices, six experts that are not asked, two layers
+    assert facts.parameters - facts.active_parameters == idle
+
+
+def test_a_model_that_is_not_here_has_no_folder() -> None:
+    assert model_folder("nobody/nothing-at-all") is None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*CONFIG, "text_config", "num_experts", "head_dim", "sliding_window"]),
+        st.one_of(
+            st.none(),
+            st.integers(-5, 10**12),
+            st.text(max_size=3),
+            st.floats(),
+            st.lists(st.integers(), max_size=2),
+        ),
+    )
+)
+def test_absurd_configs_never_break_it(config: dict[str, object]) -> None:
+    facts = facts_of(config, ())
+    assert facts.weight_bytes > 0
+    assert facts.layers > 0
+
+
+def test_the_starter_is_as_heavy_as_its_file(project_root: Path) -> None:
+    facts = read_model(project_root / "resources" / "starter")
+    assert facts.weight_bytes == pytest.approx(
+        (project_root / "resources/starter/model.safetensors").stat().st_size, rel=0.01
+    )
+    assert facts.notes == ()
+
+
+def test_a_real_four_bit_model(smol_model: Path) -> None:
+    facts = read_model(smol_model)
+    assert facts.parameters == pytest.approx(134_515_008, rel=0.001)  # norms apart
+    assert (facts.layers, facts.vocabulary, facts.quantised) == (30, 49_152, True)
