@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import resolve
@@ -34,8 +37,9 @@ def test_the_details_name_the_largest_part_first() -> None:
 
 
 def test_a_run_that_does_not_fit_brings_remedies_to_click(qtbot: QtBot) -> None:
-    strip = ForecastStrip(None)  # pyright: ignore
-    qtbot.addWidget(strip)
+    window = QWidget()
+    qtbot.addWidget(window)
+    strip = ForecastStrip(window)
     found = estimate(resolve({}), host=SMALL)
     assert found.verdict != "fits"
     assert found.suggestions
@@ -55,13 +59,11 @@ def test_the_setup_pane_forecasts_its_draft(window: MainWindow, qtbot: QtBot) ->
     assert window.session.draft.value("method.group_size") == 2
 
 
-def test_a_model_that_cannot_be_read_is_a_sentence_in_place_of_figures(
-    window: MainWindow, qtbot: QtBot, tmp_path: object
+def test_a_model_without_weights_is_a_fault_on_the_page(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
     window.show_pane("setup")
     pane = window.pane("setup")
-    qtbot.waitUntil(lambda: pane._forecast.isVisible())
-    window.session.draft.set_model(str(tmp_path))
-    pane._validate()
-    qtbot.waitUntil(lambda: not pane._forecast._bar.isVisible())
-    assert pane._forecast._words.text().endswith(".")
+    pane._choose_model(str(tmp_path))
+    assert pane._summary.text().startswith(f"Model: {tmp_path.name} has no config.json")
+    assert not pane._forecast.isVisible()

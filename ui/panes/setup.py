@@ -23,6 +23,7 @@ from ui import phrases
 from ui.fields import as_text, specs_of
 from ui.forecasting import Forecaster
 from ui.help_texts import help_text
+from ui.models_found import describe
 from ui.panes.pane import Pane
 from ui.session import Session
 from ui.widgets.basics import button, clear, column, frame, label, restyle, row, scrolling
@@ -272,7 +273,11 @@ class SetupPane(Pane):
 
     @Slot()
     def _validate(self) -> None:
-        faults = self.session.draft.faults()
+        draft = self.session.draft
+        faults = draft.faults()
+        unusable = describe(draft.model).fault if draft.model != "starter" else ""
+        if unusable:
+            faults = {"model.path": unusable, **faults}
         for group in self._groups.values():
             for path in group.paths():
                 if path in faults and path not in group.rows:
@@ -287,6 +292,7 @@ class SetupPane(Pane):
     def _show_readiness(self) -> None:
         count = len(self._faults)
         if count:
+            self._forecast.hide()
             path, said = next(iter(self._faults.items()))
             words = f"{self._title_of(path)}: {said}" if path else said
             more = f" {phrases.count(count, 'setting')} to mend in all." if count > 1 else ""
@@ -301,6 +307,8 @@ class SetupPane(Pane):
         section, _, name = path.partition(".")
         group = self._groups.get(section)
         spec = group.spec(path) if group is not None else None
+        if path == "model.path":
+            return "Model"
         if group is None or spec is None:
             return path.replace("rewards", "Reward ").replace("[", "").replace("].", ", ")
         return f"{group.accessibleName()}, {spec.title or name}"
