@@ -148,8 +148,13 @@ class RunState:
             if name.startswith("rewards/") and name.endswith("/mean")
         ]
 
-    def rollout_steps(self) -> list[int]:
-        return sorted(self.rollouts)
+    def rollout_steps(self, *, held_out: bool = False) -> list[int]:
+        """The steps with sampled completions, or with answers to held-out rows."""
+        return sorted(
+            step
+            for step, groups in self.rollouts.items()
+            if any(group.held_out == held_out for group in groups)
+        )
 
     def mark_interrupted(self) -> None:
         """A replayed run that never said its end was cut off (a crash, a power cut)."""

@@ -117,3 +117,12 @@ def test_each_event_counts_as_a_change() -> None:
     before = state.revision
     state.apply(step(1))
     assert state.revision == before + 1
+
+
+def test_steps_with_only_held_out_answers_are_told_apart() -> None:
+    import random
+
+    answers = rollout_group(4, 0, 0.5, random.Random(1)).model_copy(update={"held_out": True})
+    state = RunState().apply_all([*recorded(60, until=3), answers])
+    assert state.rollout_steps() == [1, 2, 3]
+    assert state.rollout_steps(held_out=True) == [4]

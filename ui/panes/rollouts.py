@@ -69,7 +69,7 @@ class RolloutsPane(Pane):
         if mark == self._drawn:
             return
         self._drawn = mark
-        self._show_steps(state.rollout_steps())
+        self._show_steps(state.rollout_steps(held_out=self._filter.key == "held_out"))
         self._show_groups()
 
     # --- parts --------------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class RolloutsPane(Pane):
         before = self._shown_step()
         self._steps = steps
         self._slider.blockSignals(True)
-        self._slider.setRange(0, len(steps) - 1)
+        self._slider.setRange(0, max(0, len(steps) - 1))
         place = len(steps) - 1 if self._following or before not in steps else steps.index(before)
         self._slider.setValue(place)
         self._slider.blockSignals(False)
@@ -141,7 +141,7 @@ class RolloutsPane(Pane):
 
     def _show_groups(self) -> None:
         step = self._shown_step()
-        self._step.setText(f"Step {step:,}")
+        self._step.setText(f"Step {step:,}" if step >= 0 else "No step")
         everything = self.session.shown.rollouts.get(step, [])
         self._groups = chosen_groups(everything, self._filter.key)
         self._summary.setText(summary_of(everything))
@@ -213,7 +213,8 @@ class RolloutsPane(Pane):
 
     @Slot(str)
     def _filtered(self, key: str) -> None:
-        self._show_groups()
+        self._drawn = ()
+        self.refresh()
 
     @Slot(QModelIndex, QModelIndex)
     def _chosen(self, current: QModelIndex, previous: QModelIndex) -> None:
