@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-from mlx.utils import tree_flatten, tree_unflatten
+from mlx.utils import tree_unflatten
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import is_adapter, layer_count
+from droid_tune.model.arrays import layers_of
 from droid_tune.model.folder import check_safetensors, read_json
 from droid_tune.model.policy import Policy
 
@@ -40,8 +41,12 @@ def adapter_settings(policy: Policy) -> dict[str, Any]:
 
 def _keys(policy: Policy) -> list[str]:
     """The adapted modules as mlx-lm names them: inside a layer relative to the layer."""
-    layers: list[Any] = list(policy.model.layers)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    inside = {name for layer in layers for name, module in layer.named_modules() if is_adapter(module)}
+    inside = {
+        name
+        for layer in layers_of(policy.model)
+        for name, module in layer.named_modules()
+        if is_adapter(module)
+    }
     outside = {name for name in policy.adapted if ".layers." not in f".{name}"}
     return sorted(inside | outside)
 
@@ -109,4 +114,4 @@ def load_arrays(policy: Policy, arrays: Mapping[str, mx.array], *, place: str) -
         )
     typed = [(name, arrays[name].astype(wanted.dtype)) for name, wanted in expected.items()]
     policy.model.update(tree_unflatten(typed))
-    mx.eval([array for _, array in tree_flatten(policy.model.trainable_parameters())])
+    mx.eval(policy.model.trainable_parameters())

@@ -5,19 +5,20 @@ The layers are mlx-lm's, so that what is saved is what `mlx_lm.generate --adapte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten, tree_unflatten
+from mlx.utils import tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
+from droid_tune.model.arrays import flat_arrays, layers_of
 
 LINEAR = (nn.Linear, nn.QuantizedLinear)
 SWITCH = (SwitchLinear, QuantizedSwitchLinear)
@@ -29,7 +30,7 @@ DORA_BITS = (2, 4, 8)
 def target_modules(model: nn.Module) -> list[str]:
     """The names that `target_modules` patterns choose from: inside a layer relative to it, others in full."""
     inside = {
-        name for layer in _layers(model) for name, module in layer.named_modules() if _adaptable(module)
+        name for layer in layers_of(model) for name, module in layer.named_modules() if _adaptable(module)
     }
     outside = {
         name
@@ -37,10 +38,6 @@ def target_modules(model: nn.Module) -> list[str]:
         if _adaptable(module) and ".layers." not in f".{name}" and name not in inside
     }
     return sorted(inside) + sorted(outside)
-
-
-def _layers(model: nn.Module) -> list[nn.Module]:
-    return list(model.layers)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def _adaptable(module: nn.Module) -> bool:
@@ -65,7 +62,7 @@ def apply_adapter(model: nn.Module, config: AdapterConfig, *, seed: int) -> tupl
 
 def layer_count(model: nn.Module, config: AdapterConfig) -> int:
     """How many of the last layers are trained."""
-    total = len(_layers(model))
+    total = len(layers_of(model))
     return total if config.layers < 0 else min(config.layers, total)
 
 
@@ -75,7 +72,7 @@ def chosen_modules(model: nn.Module, config: AdapterConfig) -> list[str]:
     if config.target_modules:
         chosen = _matching(names, config.target_modules)
     else:
-        inside = {name for layer in _layers(model) for name, _ in layer.named_modules()}
+        inside = {name for layer in layers_of(model) for name, _ in layer.named_modules()}
         chosen = [name for name in names if name in inside]
         if config.type == "dora":
             chosen = [name for name in chosen if _refusal_for_dora(model, name) is None]
@@ -120,7 +117,7 @@ def _refusal_for_dora(model: nn.Module, name: str) -> str | None:
 
 
 def _named(model: nn.Module, name: str) -> Iterator[nn.Module]:
-    for owner in (*_layers(model), model):
+    for owner in (*layers_of(model), model):
         yield from (module for found, module in owner.named_modules() if found == name)
 
 
@@ -133,7 +130,7 @@ def _train_in_full(model: nn.Module, config: AdapterConfig, keys: Sequence[str])
                 place="adapter.type",
                 remedy="use LoRA or DoRA, or choose the model in bfloat16",
             )
-    owners: list[nn.Module] = [model] if config.layers < 0 else _layers(model)[-config.layers :]
+    owners: list[nn.Module] = [model] if config.layers < 0 else layers_of(model)[-config.layers :]
     for owner in owners:
         if not config.target_modules:
             owner.unfreeze()
@@ -154,7 +151,7 @@ def base_of(adapter: nn.Module) -> nn.Module | None:
 
 
 @contextmanager
-def adapter_off(model: nn.Module, adapted: Sequence[str]) -> Iterator[None]:
+def adapter_off(model: nn.Module, adapted: Sequence[str]) -> Generator[None]:
     """Inside, `model` is the base model: every adapter is bypassed, no weight is copied."""
     places = [_place(model, name) for name in adapted]
     adapters = [owner[key] for owner, key in places]
@@ -190,4 +187,4 @@ def fuse_adapter(model: nn.Module, *, dequantize: bool = False) -> None:
 
 def trainable_count(model: nn.Module) -> int:
     """How many numbers are trained."""
-    return sum(array.size for _, array in tree_flatten(model.trainable_parameters()))
+    return sum(array.size for array in flat_arrays(model.trainable_parameters()).values())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import mlx.core as mx
 import numpy as np
 
 from droid_tune.model.architecture import body_of
 from droid_tune.model.layers import LayerPass
+from droid_tune.model.packing import segment_caches
 from droid_tune.model.passes import PromptPass, WholeRows
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
@@ -35,7 +36,6 @@ class Bodies:
         self._policy, self._trainables, self._plan = policy, trainables, plan
         self._dropout_seed, self._draws = dropout_seed, 0
         self._stage: PromptPass | None = None
-        self._leaves: Callable[[Sequence[mx.array]], Leaves] = lambda _: []
 
     def prompt(self, tokens: Sequence[int]) -> Pullable:
         """The prompt's last hidden state (1, 1, D), then its cache leaves, flat."""
@@ -59,7 +59,7 @@ class Bodies:
     def whole(self, batch: WholeRows) -> Pullable:
         """The states (M, D) that predict the scored tokens of whole rows."""
         if self._by_layer:
-            return _LayeredRows(self._layer_pass(batch.tokens, None), batch)
+            return self._layered_rows(batch)
         model, architecture = self._policy.model, self._policy.architecture
         return self._pullback(lambda _: [batch.hidden(model, architecture)], [], hold=self._plan.hold)
 
@@ -67,9 +67,18 @@ class Bodies:
     def _by_layer(self) -> bool:
         return self._plan.layer_wise and self._policy.architecture.layer_wise
 
-    def _layer_pass(self, tokens: mx.array, leaves: Leaves | None) -> LayerPass:
-        body = body_of(self._policy.model, self._policy.architecture)
-        return LayerPass(self._policy.model, body, self._trainables, tokens, leaves, self._next_seed())
+    def _layered_rows(self, batch: WholeRows) -> Pullable:
+        if batch.segments is None:
+            return _LayeredRows(self._layer_pass(batch.tokens, None), batch)
+        model, segments = self._policy.model, batch.segments
+        run = self._layer_pass(batch.tokens, None, lambda: segment_caches(model, segments))
+        return _LayeredRows(run, batch)
+
+    def _layer_pass(
+        self, tokens: mx.array, leaves: Leaves | None, fresh: Callable[[], list[Any]] | None = None
+    ) -> LayerPass:
+        model, body = self._policy.model, body_of(self._policy.model, self._policy.architecture)
+        return LayerPass(model, body, self._trainables, tokens, leaves, self._next_seed(), fresh)
 
     def _pullback(
         self, function: Callable[[Arrays], Arrays], given: Sequence[mx.array], *, hold: bool

@@ -238,11 +238,10 @@ def decodes_on_shared_prompts(model: nn.Module, tokens: mx.array) -> bool:
             model(tokens[:, :length], cache=caches)
         decoding = group_caches(prompts, [0, 1], Layout([longer, shorter], 2))
         found: list[mx.array] = []
+        starts = (longer, longer, shorter, shorter)
         with shared_attention(model):
             for step in range(steps):
-                latest = mx.array(
-                    [int(tokens[0, length + step].item()) for length in (longer, longer, shorter, shorter)]
-                )
+                latest = mx.concatenate([tokens[0, place + step : place + step + 1] for place in starts])
                 found.append(model(latest[:, None], cache=decoding)[:, 0])
     except (UnsharableCacheError, AttributeError, KeyError, TypeError, ValueError, IndexError):
         return False

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
-import numpy as np
-import numpy.typing as npt
 
+from droid_tune.model.arrays import Indices, number
 from droid_tune.model.head import TokenScores, score_tokens, token_entropies, token_logprobs
 from droid_tune.model.passes import head_for
 from droid_tune.model.policy import Policy
 from droid_tune.model.trainables import Trainables
 
-Indices = npt.NDArray[np.int64]
 #: (row_index (n,), logprobs (n, T), entropies (n, T) or None) -> (scalar, sums to report); additive over rows
 Loss = Callable[[Indices, mx.array, mx.array | None], tuple[mx.array, dict[str, mx.array]]]
 
@@ -57,7 +55,9 @@ class HeadLoss:
         by_logprob, by_entropy = self._differentiate(found, row_index, mx.array(flat))
         if self._parts:
             self._add_head(hidden, targets, by_logprob, by_entropy, gradients)
-        return _chained(found.logprob_slopes, by_logprob) + _chained(found.entropy_slopes, by_entropy)
+        return _chained(found.logprob_slopes, by_logprob, hidden) + _chained(
+            found.entropy_slopes, by_entropy, hidden
+        )
 
     def _differentiate(
         self, found: TokenScores, row_index: Indices, flat: mx.array
@@ -74,7 +74,7 @@ class HeadLoss:
         inputs = [spread(values) for values in (found.logprobs, found.entropies) if values is not None]
         (value, report), slopes = mx.value_and_grad(of_tokens)(inputs)
         mx.eval(value, report, slopes)
-        self.total += float(value.item())
+        self.total += number(value)
         self.reports.append(report)
         picked = [slope.reshape(-1)[flat] for slope in slopes]
         return picked[0], picked[1] if self._with_entropy else None
@@ -108,8 +108,8 @@ class HeadLoss:
             mx.eval([gradients[index] for index in indices])
 
 
-def _chained(slopes: mx.array | None, outer: mx.array | None) -> mx.array | float:
+def _chained(slopes: mx.array | None, outer: mx.array | None, hidden: mx.array) -> mx.array:
     """Each token's derivative (M, D) times the loss's by that token (M,); nothing where there is none."""
     if slopes is None or outer is None:
-        return 0.0
+        return mx.zeros((1, hidden.shape[-1]))
     return slopes.astype(mx.float32) * outer[:, None]

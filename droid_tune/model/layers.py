@@ -15,8 +15,9 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten, tree_unflatten
+from mlx.utils import tree_unflatten
 
+from droid_tune.model.arrays import flat_arrays
 from droid_tune.model.compare import close
 from droid_tune.model.prefix import Leaves, UnsharableCacheError, caches_with, empty_caches, read_leaves
 from droid_tune.model.trainables import Trainables, layer_list
@@ -54,7 +55,8 @@ class LayerPass:
     """A body's pass over `tokens` (n, T) that can be pulled back layer by layer, like a `Pullback`.
 
     `results` are the hidden states (n, T, D) and, flat, the cache leaves it leaves behind. With `leaves` the rows
-    continue the prompt they were read from. `pull` gives the gradient by every trainable, then by every given leaf.
+    continue the prompt they were read from; `fresh` makes the caches where they are not the usual empty ones. `pull`
+    gives the gradient by every trainable, then by every given leaf.
     """
 
     def __init__(
@@ -65,9 +67,11 @@ class LayerPass:
         tokens: mx.array,
         leaves: Leaves | None = None,
         seed: int | None = None,
+        fresh: Callable[[], list[Any]] | None = None,
     ) -> None:
         self._model, self._body, self.trainables, self._tokens = model, body, trainables, tokens
         self._leaves, self._seed = leaves, seed
+        self._fresh = fresh or (lambda: empty_caches(model))
         self._layers = layer_list(model)
         self._calls: list[_Call] = []
         caches = self._caches()
@@ -81,7 +85,7 @@ class LayerPass:
 
     def _caches(self) -> list[Any]:
         if self._leaves is None:
-            return empty_caches(self._model)
+            return self._fresh()
         return caches_with(self._model, self._leaves, int(self._tokens.shape[0]))
 
     @contextmanager
@@ -133,8 +137,8 @@ class LayerPass:
     ) -> tuple[mx.array, list[mx.array]]:
         """Back through one layer: the gradient by its input and by its leaves; its weights' goes to `by_name`."""
         layer, call = self._layers[index], self._calls[index]
-        names = [name for name, _ in tree_flatten(layer.trainable_parameters())]
-        weights = [array for _, array in tree_flatten(layer.trainable_parameters())]
+        own_weights = flat_arrays(layer.trainable_parameters())
+        names, weights = list(own_weights), list(own_weights.values())
         own = [leaf for leaf in self._leaves[index] if leaf is not None] if self._leaves is not None else []
 
         def run(*primals: mx.array) -> list[mx.array]:
@@ -157,7 +161,7 @@ class LayerPass:
     def _cache_of(self, index: int, own: list[mx.array]) -> Any:
         """A fresh cache of one layer, holding the leaves `own`."""
         if self._leaves is None:
-            return empty_caches(self._model)[index]
+            return self._fresh()[index]
         given = iter(own)
         leaves: Leaves = [
             [None if leaf is None else (next(given) if place == index else leaf) for leaf in layer]
@@ -170,10 +174,13 @@ class LayerPass:
         last = self._calls[-1].output
 
         def run(output: mx.array) -> mx.array:
-            count = len(self._calls)
+            final = len(self._calls) - 1
 
             def passing(index: int, _: nn.Module) -> Callable[..., mx.array]:
-                return lambda __, given, *___, **____: output if index == count - 1 else given
+                def hear(__: nn.Module, given: mx.array, *___: Any, **____: Any) -> mx.array:
+                    return output if index == final else given
+
+                return hear
 
             with self._listening(passing):
                 return self._body(self._tokens, cache=self._caches())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def make_policy(
 
 
 @contextmanager
-def plain_path(path: Path) -> Iterator[Path]:
+def plain_path(path: Path) -> Generator[Path]:
     """A path without `[`, `*` and `?`: mlx_lm looks for weights by a pattern made of the folder's name."""
     if glob.escape(str(path)) == str(path):
         yield path

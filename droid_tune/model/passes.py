@@ -6,17 +6,20 @@ position before it, so the first is predicted by the prompt's last state.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
 from droid_tune.model.architecture import Architecture, body_of, head_of
+from droid_tune.model.arrays import Indices
 from droid_tune.model.head import Head
+from droid_tune.model.packing import NOTHING, first_fit, segment_caches
 from droid_tune.model.prefix import Leaves, caches_with, empty_caches, read_leaves
-from droid_tune.model.rows import ScoringRows
+from droid_tune.model.rows import IntArray, ScoringRows
 
 
 class PromptPass:
@@ -57,47 +60,83 @@ class PromptPass:
 
 @dataclass(frozen=True)
 class WholeRows:
-    """Rows of any prompts, prompt and completion together, right-padded to the longest."""
+    """Rows of any prompts, prompt and completion together, right-padded to the longest sequence of the batch."""
 
-    row_index: np.ndarray
+    row_index: Indices
     tokens: mx.array  # (n, L)
     #: flat positions (M,) of the predicting states in (n, L), row by row
-    states: np.ndarray
-    #: flat positions (M,) of the scored tokens in the source's (n, T)
-    scored: np.ndarray
-    targets: np.ndarray
+    states: Indices
+    #: flat positions (M,) of the scored tokens in the source's (rows, T)
+    scored: Indices
+    targets: IntArray
+    #: which row each position belongs to (n, L), where several share a sequence
+    segments: mx.array | None = None
 
     def hidden(self, model: nn.Module, architecture: Architecture) -> mx.array:
         """States (M, D), or logits (M, V) where the head cannot be taken apart."""
-        whole = body_of(model, architecture)(self.tokens) if architecture.splits_head else model(self.tokens)
-        return whole.reshape(-1, whole.shape[-1])[mx.array(self.states)]  # pyright: ignore[reportCallIssue, reportArgumentType]
+        body = body_of(model, architecture) if architecture.splits_head else model
+        run = cast("Callable[..., mx.array]", body)
+        whole = run(self.tokens, cache=self.caches(model))
+        return mx.take(whole.reshape(-1, whole.shape[-1]), mx.array(self.states), axis=0)
+
+    def caches(self, model: nn.Module) -> list[Any] | None:
+        """What keeps packed rows apart; None where each sequence is one row."""
+        return None if self.segments is None else segment_caches(model, self.segments)
 
 
-def whole_rows(rows: ScoringRows, per_batch: int) -> Iterator[WholeRows]:
-    """`rows` in batches of similar total length, longest first."""
+def whole_rows(rows: ScoringRows, per_batch: int, *, pack: bool = False) -> Iterator[WholeRows]:
+    """`rows` in batches of `per_batch` sequences of similar length, longest first.
+
+    With `pack` short rows share a sequence, never longer than the longest row on its own: the same numbers, the same
+    memory per batch, fewer batches.
+    """
     prompt_lengths = np.array([len(rows.prompts[index]) for index in rows.prompt_index])
     scored = rows.completion_mask > 0
     ends = (rows.length - np.argmax(scored[:, ::-1], axis=1)) * scored.any(axis=1)
-    order = np.argsort(-(prompt_lengths + ends), kind="stable")
+    lengths = prompt_lengths + ends
+    order = np.argsort(-lengths, kind="stable")
     order = order[ends[order] > 0]
-    for start in range(0, len(order), per_batch):
-        chosen = order[start : start + per_batch]
-        yield _assembled(rows, chosen, prompt_lengths[chosen], ends[chosen])
+    if not len(order):
+        return
+    sequences = (
+        [order[members] for members in first_fit(lengths[order].tolist(), int(lengths[order[0]]))]
+        if pack
+        else [order[place : place + 1] for place in range(len(order))]
+    )
+    for start in range(0, len(sequences), per_batch):
+        yield _assembled(rows, sequences[start : start + per_batch], prompt_lengths, ends, pack=pack)
 
 
-def _assembled(rows: ScoringRows, chosen: np.ndarray, prompts: np.ndarray, ends: np.ndarray) -> WholeRows:
-    width = int((prompts + ends).max())
-    tokens = np.zeros((len(chosen), width), np.int32)
-    for place, (row, prompt, end) in enumerate(zip(chosen, prompts, ends, strict=True)):
-        tokens[place, :prompt] = rows.prompts[rows.prompt_index[row]]
-        tokens[place, prompt : prompt + end] = rows.tokens[row, :end]
-    place, column = np.nonzero(rows.completion_mask[chosen] > 0)
+def _assembled(
+    rows: ScoringRows, sequences: Sequence[Indices], prompts: Indices, ends: Indices, *, pack: bool
+) -> WholeRows:
+    """One batch from the row numbers of each sequence; `prompts` and `ends` count every row's tokens."""
+    width = max(int((prompts[sequence] + ends[sequence]).sum()) for sequence in sequences)
+    chosen = np.concatenate(sequences)
+    tokens = np.zeros((len(sequences), width), np.int32)
+    segments = np.full((len(sequences), width), NOTHING, np.int32)
+    states: list[Indices] = []
+    scored: list[Indices] = []
+    for line, sequence in enumerate(sequences):
+        start = 0
+        for row in sequence.tolist():
+            place, prompt, end = len(states), int(prompts[row]), int(ends[row])
+            answer, stop = start + prompt, start + prompt + end
+            tokens[line, start:answer] = rows.prompts[int(rows.prompt_index[row])]
+            tokens[line, answer:stop] = rows.tokens[row, :end]
+            segments[line, start:stop] = place
+            columns = np.flatnonzero(rows.completion_mask[row] > 0)
+            states.append(line * width + answer + columns - 1)
+            scored.append(place * rows.length + columns)
+            start = stop
+    flat = np.concatenate(scored)
     return WholeRows(
         chosen,
         mx.array(tokens),
-        place * width + prompts[place] + column - 1,
-        place * rows.length + column,
-        rows.tokens[chosen][place, column],
+        np.concatenate(states),
+        flat,
+        rows.tokens[chosen].reshape(-1)[flat],
+        mx.array(segments) if pack else None,
     )
 
 

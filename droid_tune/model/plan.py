@@ -20,6 +20,8 @@ class Plan:
     layer_wise: bool = False
     #: run prompt and completion apart, the prompt once per group
     share_prompts: bool = True
+    #: put short rows into one sequence (they do not see each other) where no prompt is shared
+    pack_rows: bool = False
     prefill_tokens: int = 512
     estimated_bytes: int = 0
     note: str = ""
@@ -27,6 +29,8 @@ class Plan:
     @property
     def path(self) -> str:
         """The backward pass by name."""
+        if self.pack_rows:
+            return "packed rows"
         if not self.share_prompts:
             return "whole rows"
         return "layer by layer" if self.layer_wise else "two-stage"

@@ -8,10 +8,10 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.model.architecture import Architecture
+from droid_tune.model.arrays import flat_arrays
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Policy:
 
     def trainable(self) -> dict[str, mx.array]:
         """The trainable arrays by name, in a fixed order."""
-        return dict(tree_flatten(self.model.trainable_parameters()))
+        return flat_arrays(self.model.trainable_parameters())
 
     @property
     def trainable_bytes(self) -> int:
@@ -40,7 +40,7 @@ class Policy:
 
     @property
     def weight_bytes(self) -> int:
-        return sum(array.nbytes for _, array in tree_flatten(self.model.parameters()))
+        return sum(array.nbytes for array in flat_arrays(self.model.parameters()).values())
 
     @property
     def context_length(self) -> int | None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 import mlx.core as mx
 import numpy as np
 
+from droid_tune.model.arrays import host_view
+
 Arrays = list[mx.array]
 
 
@@ -45,11 +47,14 @@ class Pullback:
         (_, results), self._gradients = mx.value_and_grad(weighted)(self._primals)
         return results
 
+    def _spread(self, *primals: mx.array) -> Arrays:
+        return self._function(list(primals))
+
     def pull(self, cotangents: Sequence[mx.array]) -> Arrays:
         """The gradient by each primal of sum(results * cotangents); lazy. Can be called once."""
         if self._gradients is None:
             given = [c.astype(r.dtype) for c, r in zip(cotangents, self.results, strict=True)]
-            return mx.vjp(lambda *primals: self._function(list(primals)), self._primals, given)[1]
+            return mx.vjp(self._spread, self._primals, given)[1]
         for placeholder, cotangent in zip(self._placeholders, cotangents, strict=True):
             write(placeholder, cotangent)
         gradients, self._gradients, self.results = self._gradients, None, []
@@ -59,5 +64,4 @@ class Pullback:
 def write(placeholder: mx.array, values: mx.array) -> None:
     """Overwrite an evaluated float32 array in place, where every graph that reads it will see the new contents."""
     mx.eval(placeholder)
-    view = np.asarray(memoryview(placeholder))
-    view[...] = np.asarray(memoryview(values.astype(mx.float32)))
+    host_view(placeholder)[...] = host_view(values.astype(mx.float32))

@@ -7,7 +7,7 @@ the policy's while the reference is scored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -21,16 +21,27 @@ Mode = Literal["static", "ema", "periodic"]
 
 
 class Reference:
-    """The moving part of a reference; `arrays` is None where bypassing the adapter is enough."""
+    """The moving part of a reference; `arrays` is None where bypassing the adapter is enough, or none is `needed`.
+
+    A policy that comes with `reference_arrays` (it goes on from an earlier run in full) keeps them as its static ones.
+    """
 
     def __init__(
-        self, policy: Policy, mode: Mode = "static", *, ema_alpha: float = 0.99, every: int = 100
+        self,
+        policy: Policy,
+        mode: Mode = "static",
+        *,
+        ema_alpha: float = 0.99,
+        every: int = 100,
+        needed: bool = True,
     ) -> None:
         self._policy = policy
         self.mode: Mode = mode
         self._ema_alpha, self._every = ema_alpha, every
-        needs_copy = mode != "static" or policy.adapter.type == "full"
-        policy.reference_arrays = _copy(policy.trainable()) if needs_copy else None
+        if not needed or (mode == "static" and policy.adapter.type != "full"):
+            policy.reference_arrays = None
+        elif mode != "static" or policy.reference_arrays is None:
+            policy.reference_arrays = _copy(policy.trainable())
 
     @property
     def arrays(self) -> dict[str, mx.array] | None:
@@ -64,7 +75,7 @@ def _copy(arrays: dict[str, mx.array]) -> dict[str, mx.array]:
 
 
 @contextmanager
-def as_reference(policy: Policy) -> Iterator[None]:
+def as_reference(policy: Policy) -> Generator[None]:
     """Inside, the policy's model computes as the reference."""
     if policy.reference_arrays is None:
         with adapter_off(policy.model, policy.adapted):

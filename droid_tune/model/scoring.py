@@ -81,7 +81,7 @@ def loss_and_gradients(
             for prompt, batches in rows.micro_batches(plan.train_rows):
                 work.group(prompt, batches)
         else:
-            for batch in whole_rows(rows, plan.train_rows):
+            for batch in whole_rows(rows, plan.train_rows, pack=plan.pack_rows):
                 work.whole(batch)
     return head.total, head.trainables.tree(work.gradients), head.reports
 
@@ -89,7 +89,7 @@ def loss_and_gradients(
 def two_stage(policy: Policy, rows: ScoringRows, plan: Plan) -> bool:
     """Whether prompts run apart from completions: only where they can be shared and where they are shared."""
     shared = len(np.unique(rows.prompt_index)) < len(rows)
-    return plan.share_prompts and policy.architecture.shares_prompts and shared
+    return plan.share_prompts and policy.architecture.shares_prompts and shared and not plan.pack_rows
 
 
 class _Work:
@@ -152,7 +152,7 @@ def _hidden_states(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, mx.array, np.ndarray]]:
     """Micro-batch by micro-batch: row indices, flat positions in (n, T), states (M, D), target tokens (M,)."""
     if not two_stage(policy, rows, plan):
-        for batch in whole_rows(rows, plan.train_rows):
+        for batch in whole_rows(rows, plan.train_rows, pack=plan.pack_rows):
             hidden = batch.hidden(policy.model, policy.architecture)
             mx.eval(hidden)
             yield batch.row_index, batch.scored, hidden, batch.targets

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten, tree_unflatten
+from mlx.utils import tree_unflatten
+
+from droid_tune.model.arrays import flat_arrays, layers_of
 
 Result = TypeVar("Result")
 
@@ -19,9 +21,9 @@ class Trainables:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self.layers_prefix = layers_prefix(model)
-        pairs = tree_flatten(model.trainable_parameters())
-        self.names: list[str] = [name for name, _ in pairs]
-        self.arrays: list[mx.array] = [array for _, array in pairs]
+        arrays = flat_arrays(model.trainable_parameters())
+        self.names: list[str] = list(arrays)
+        self.arrays: list[mx.array] = list(arrays.values())
 
     def tree(self, arrays: Sequence[mx.array]) -> dict[str, Any]:
         """`arrays`, one per name, in the shape of the model's parameter tree."""
@@ -53,7 +55,7 @@ class Trainables:
 
 def layer_list(model: nn.Module) -> list[Any]:
     """The list itself that holds the model's layers (`model.layers` may be a copy of it)."""
-    first: Any = model.layers[0]  # pyright: ignore[reportIndexIssue]
+    first = layers_of(model)[0]
     for module in model.modules():
         for value in module.values():
             if isinstance(value, list) and value and value[0] is first:
@@ -63,7 +65,7 @@ def layer_list(model: nn.Module) -> list[Any]:
 
 def layers_prefix(model: nn.Module) -> str:
     """What the names of the layers' parameters begin with, such as `model.layers.`."""
-    first: Any = model.layers[0]  # pyright: ignore[reportIndexIssue]
+    first = layers_of(model)[0]
     for name, module in model.named_modules():
         if module is first:
             return name.rpartition(".")[0] + "."

@@ -1,0 +1,33 @@
+"""Small views of MLX modules and arrays, with the types that MLX's own stubs leave open."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import numpy.typing as npt
+from mlx.utils import tree_flatten
+
+Indices = npt.NDArray[np.int64]
+
+
+def flat_arrays(tree: Any) -> dict[str, mx.array]:
+    """The arrays of a parameter tree by dotted name, in a fixed order."""
+    return dict(cast("list[tuple[str, mx.array]]", tree_flatten(tree)))
+
+
+def layers_of(model: nn.Module) -> list[nn.Module]:
+    """The model's layers, first to last."""
+    return list(cast("Any", model).layers)
+
+
+def number(array: mx.array) -> float:
+    """A scalar array's value."""
+    return float(cast("float", array.item()))
+
+
+def host_view(array: mx.array) -> npt.NDArray[Any]:
+    """The memory of an evaluated array, shared with NumPy: writing to it writes to the array."""
+    return np.asarray(memoryview(cast("Any", array)))
