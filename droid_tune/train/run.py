@@ -134,9 +134,10 @@ def build_loop(session: Session, store: CheckpointStore, engine: Engine, until: 
             method.reference_mode,
             ema_alpha=method.ema_alpha,
             every=method.reference_update_freq,
+            needed=method.beta > 0,
         )
     else:
-        reference = Reference(session.policy)
+        reference = Reference(session.policy, needed=False)
     return Loop(
         session=session,
         learner=learner_for(session),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
-from droid_tune.model.adapter_files import adapter_config_in, load_adapter
+from droid_tune.model.adapter_files import SETTINGS, WEIGHTS, adapter_config_in, load_adapter
 from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
@@ -16,32 +17,85 @@ from droid_tune.train.runs import find_run
 
 #: the fused model of a run that starts so: a folder of its own in the run's
 FUSED_BASE = "base"
+#: what a run goes on from: the earlier run's result, copied
+STARTED_FROM = "start"
 
 
 def starting_policy(config: RunConfig, run_dir: Path) -> Policy:
     """The model with the adapter that the run begins with.
 
-    `start_from` with continue: the earlier adapter is trained further, the reference stays the base model. With
-    fuse: the earlier adapter is merged into the model, which is kept in the run's folder (so that a resume and
-    mlx-lm find it) and becomes the reference; a new adapter begins.
+    `start_from` with continue: the earlier adapter is trained further on the model that it was trained on, which
+    stays the reference. With fuse: the earlier adapter is merged into that model; the result is kept in the run's
+    folder (so that a resume and mlx-lm find it) and becomes the reference, and a new adapter begins.
     """
     model, seed = config.model, config.training.seed
     if not model.start_from:
         return load_policy(model.path, config.adapter, revision=model.revision, seed=seed)
     if model.start_mode == "fuse":
         return load_policy(_fused_base(config, run_dir), config.adapter, seed=seed)
-    folder = earlier_result(model.start_from)
-    adapter = adapter_config_in(folder).model_copy(update={"dropout": config.adapter.dropout})
-    policy = load_policy(model.path, adapter, revision=model.revision, seed=seed)
-    load_adapter(policy, folder)
+    return _continued(config, _kept_start(config, run_dir))
+
+
+def _continued(config: RunConfig, earlier: Path) -> Policy:
+    """The earlier run's model with its adapter (and that adapter's rank and modules); dropout is the new run's."""
+    adapter = adapter_config_in(earlier)
+    if adapter.type != "full":
+        adapter = adapter.model_copy(update={"dropout": config.adapter.dropout})
+    policy = load_policy(
+        _base_of(config, earlier), adapter, revision=config.model.revision, seed=config.training.seed
+    )
+    if adapter.type == "full":
+        # There is no adapter to bypass: the reference needs the weights as they were before the earlier run.
+        policy.reference_arrays = policy.trainable()
+    load_adapter(policy, earlier)
     return policy
+
+
+def _base_of(config: RunConfig, earlier: Path) -> str | Path:
+    """The model under an earlier run's adapter: the configured one, or the fused one of a run that began so."""
+    return _own_base(earlier) or config.model.path
+
+
+def _own_base(earlier: Path) -> Path | None:
+    """The fused model that an earlier run was trained on, where it was."""
+    places = (earlier / FUSED_BASE, earlier / STARTED_FROM / FUSED_BASE)
+    return next((place for place in places if place.is_dir()), None)
+
+
+def _kept_start(config: RunConfig, run_dir: Path) -> Path:
+    """A copy of the earlier result in the run's folder: a resume needs it, whatever becomes of the earlier run."""
+    start = run_dir / STARTED_FROM
+    if start.is_dir():
+        return start
+    earlier = earlier_result(config.model.start_from)
+    partial = run_dir / f".{STARTED_FROM}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        for name in (WEIGHTS, SETTINGS):
+            shutil.copyfile(earlier / name, partial / name)
+        if (base := _own_base(earlier)) is not None:
+            shutil.copytree(base, partial / FUSED_BASE, copy_function=_linked)
+        partial.replace(start)
+    except OSError as error:
+        raise disk_error(error, start) from error
+    return start
+
+
+def _linked(source: str, target: str) -> str:
+    """A second name for a large file that nobody writes to; a copy where the disk has no second names."""
+    try:
+        os.link(source, target)
+        return target
+    except OSError:
+        return shutil.copyfile(source, target)
 
 
 def earlier_result(name: str) -> Path:
     """The folder of an earlier run's result. Raises UserError where it has none yet."""
     given = Path(name).expanduser()
     folder = given if given.is_dir() else find_run(name)
-    if not (folder / "adapter_config.json").exists():
+    if not (folder / SETTINGS).exists() or not (folder / WEIGHTS).exists():
         raise UserError(
             f"The run {folder.name} has no result to start from yet",
             place="model.start_from",
@@ -56,7 +110,7 @@ def _fused_base(config: RunConfig, run_dir: Path) -> Path:
     if base.is_dir():
         return base
     folder = earlier_result(config.model.start_from)
-    policy = load_policy(config.model.path, adapter_config_in(folder), revision=config.model.revision)
+    policy = load_policy(_base_of(config, folder), adapter_config_in(folder), revision=config.model.revision)
     load_adapter(policy, folder)
     fuse_adapter(policy)
     partial = run_dir / f".{FUSED_BASE}.partial"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import mlx.core as mx
@@ -12,6 +13,7 @@ import numpy as np
 from droid_tune.config.methods import SFTConfig
 from droid_tune.methods.losses import supervised_loss
 from droid_tune.methods.losses.metrics import combined
+from droid_tune.model.packing import require_packing
 from droid_tune.model.rows import ScoringRows
 from droid_tune.model.scoring import loss_and_gradients, score
 from droid_tune.train.evaluate import Evaluated
@@ -28,6 +30,9 @@ class Supervised:
     def __init__(self, session: Session, method: SFTConfig) -> None:
         self.session = session
         self.method = method
+        if method.packing:
+            require_packing(session.policy)
+            session.plan = replace(session.plan, pack_rows=True)
 
     def gather(self, step: int) -> Gathered:
         """The gradient of `gradient_accumulation_steps` batches of rows."""

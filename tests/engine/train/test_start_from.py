@@ -1,0 +1,156 @@
+"""Base -> SFT -> GRPO: what a run starts from, and what it is compared with."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from droid_tune.config import RunConfig, merge, resolve
+from droid_tune.events import Event
+from droid_tune.model.plan import Plan
+from droid_tune.model.policy import Policy
+from droid_tune.model.reference import Reference
+from droid_tune.model.rows import ScoringRows
+from droid_tune.model.scoring import score
+from droid_tune.train.start import starting_policy
+from tests.engine.train.conftest import TINY, digest, resume, train
+
+SFT: dict[str, Any] = {
+    "method": "sft",
+    "training": {"iterations": 3, "batch_size": 4},
+    "adapter": {"rank": 3, "layers": 2},
+    "optimizer": {"learning_rate": 5e-3},
+    "evaluation": {"rows": 0},
+}
+#: sixteen tokens in two rows with one prompt
+ROWS = ScoringRows.of_groups([[5, 6, 7, 8]], 2, np.arange(40, 56).reshape(2, 8), np.ones((2, 8), np.float32))
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished SFT run."""
+    folder = tmp_path_factory.mktemp("earlier") / "sft"
+    finished, _ = train(resolve(SFT), folder)
+    assert finished.outcome == "completed", finished.why
+    return folder
+
+
+def after(earlier: Path, mode: str, **changes: Any) -> RunConfig:
+    start = {"model": {"start_from": str(earlier), "start_mode": mode}, "method": {"beta": 0.1}}
+    return resolve(merge(merge(TINY, start), changes))
+
+
+def logprobs(policy: Policy, *, reference: bool = False) -> np.ndarray:
+    return score(policy, ROWS, temperature=1.0, plan=Plan(), reference=reference).logprobs
+
+
+def of_result(folder: Path) -> np.ndarray:
+    """What the model of a finished run thinks of ROWS."""
+    from droid_tune.export import trained_policy
+
+    return logprobs(trained_policy(folder))
+
+
+def of_base() -> np.ndarray:
+    return logprobs(starting_policy(resolve({}), Path("unused")))
+
+
+def kl(record: list[Event]) -> list[float]:
+    return [event.metrics["kl"] or 0.0 for event in record if event.type == "step"]
+
+
+def test_what_sft_learnt_differs_from_the_base(earlier: Path) -> None:
+    assert np.abs(of_result(earlier) - of_base()).max() > 0.05
+
+
+def test_continue_begins_with_the_earlier_adapter_and_compares_with_the_base(
+    earlier: Path, tmp_path: Path
+) -> None:
+    policy = starting_policy(after(earlier, "continue"), tmp_path)
+    Reference(policy)
+    assert (policy.adapter.rank, policy.adapter.layers) == (3, 2)  # the earlier run's own
+    np.testing.assert_allclose(logprobs(policy), of_result(earlier), atol=1e-5)
+    np.testing.assert_allclose(logprobs(policy, reference=True), of_base(), atol=1e-5)
+
+
+def test_fuse_begins_with_a_new_adapter_and_compares_with_what_sft_learnt(
+    earlier: Path, tmp_path: Path
+) -> None:
+    policy = starting_policy(after(earlier, "fuse"), tmp_path)
+    Reference(policy)
+    assert policy.adapter.rank == 8
+    np.testing.assert_allclose(logprobs(policy), of_result(earlier), atol=1e-5)
+    np.testing.assert_allclose(logprobs(policy, reference=True), of_result(earlier), atol=1e-5)
+
+
+def test_the_kl_of_the_first_step_tells_the_two_apart(earlier: Path, tmp_path: Path) -> None:
+    went_on, first = train(after(earlier, "continue"), tmp_path / "continue")
+    fused, second = train(after(earlier, "fuse"), tmp_path / "fuse")
+    assert (went_on.outcome, fused.outcome) == ("completed", "completed")
+    assert kl(first)[0] > 1e-3  # the policy has left the base already
+    assert kl(second)[0] == pytest.approx(0, abs=1e-6)  # the policy is its reference
+    assert kl(second)[1] > 0
+
+
+@pytest.mark.parametrize("mode", ["continue", "fuse"])
+def test_a_run_goes_on_exactly_although_the_earlier_one_was_deleted(
+    earlier: Path, tmp_path: Path, mode: str
+) -> None:
+    copy = shutil.copytree(earlier, tmp_path / "copy")
+    config = after(copy, mode, checkpoint={"save_every": 1})
+    train(config, tmp_path / "run")
+    whole = digest(tmp_path / "run")
+    shutil.rmtree(copy)
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "step-000002")
+    finished, record = resume(tmp_path / "run")
+    assert (finished.outcome, finished.why) == ("completed", "")
+    assert [event.step for event in record if event.type == "step"] == [2]
+    assert digest(tmp_path / "run") == whole
+
+
+def test_a_third_run_goes_on_from_a_fused_one_on_the_fused_model(earlier: Path, tmp_path: Path) -> None:
+    train(after(earlier, "fuse"), tmp_path / "second")
+    policy = starting_policy(after(tmp_path / "second", "continue"), tmp_path / "third")
+    np.testing.assert_allclose(logprobs(policy), of_result(tmp_path / "second"), atol=1e-5)
+    np.testing.assert_allclose(logprobs(policy, reference=True), of_result(earlier), atol=1e-5)
+
+
+def test_in_full_too_the_reference_stays_the_base(tmp_path: Path) -> None:
+    config = resolve(merge(SFT, {"adapter": {"type": "full"}, "optimizer": {"learning_rate": 1e-4}}))
+    train(config, tmp_path / "sft")
+    policy = starting_policy(after(tmp_path / "sft", "continue"), tmp_path / "grpo")
+    Reference(policy)
+    assert policy.adapter.type == "full"
+    np.testing.assert_allclose(logprobs(policy), of_result(tmp_path / "sft"), atol=1e-5)
+    np.testing.assert_allclose(logprobs(policy, reference=True), of_base(), atol=1e-5)
+
+
+def test_training_in_full_keeps_no_second_copy_that_nothing_is_compared_with(tmp_path: Path) -> None:
+    config = resolve(merge(SFT, {"adapter": {"type": "full"}, "optimizer": {"learning_rate": 1e-4}}))
+    train(config, tmp_path / "sft")
+    assert not list((tmp_path / "sft").glob("checkpoints/*/reference.safetensors"))
+
+
+def test_a_run_without_a_result_is_no_start(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    finished, _ = train(after(tmp_path / "empty", "continue"), tmp_path / "run")
+    assert finished.outcome == "failed"
+    assert "has no result to start from yet" in finished.why
+    unknown, _ = train(after(Path("no-such-run"), "continue"), tmp_path / "other")
+    assert "There is no run `no-such-run`" in unknown.why
+
+
+def test_an_adapter_of_another_model_is_refused(earlier: Path, tmp_path: Path) -> None:
+    foreign = shutil.copytree(earlier, tmp_path / "foreign")
+    arrays = mx.load(str(foreign / "adapters.safetensors"))
+    assert isinstance(arrays, dict)
+    name = next(iter(arrays))
+    mx.save_safetensors(str(foreign / "adapters.safetensors"), {**arrays, name: mx.zeros((2, 2))})
+    finished, _ = train(after(foreign, "continue"), tmp_path / "run")
+    assert finished.outcome == "failed"
+    assert "the adapter does not fit" in finished.why
