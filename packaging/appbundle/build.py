@@ -46,13 +46,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build(platform: Platform, dist: Path, interpreter: Path | None, source: Path | None) -> Path:
-    """Assembles the bundle below `dist` and returns its folder. An older one is replaced at the very end."""
-    interpreter = interpreter or find_python(PYTHON)
+    """Assembles the bundle below `dist` and returns its folder. An older one is replaced at the very end.
+
+    `interpreter` is the Python whose runtime (Linux) or standard library (macOS, if nothing else has it) is taken.
+    """
     dist.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="building-", dir=dist) as temporary:
         work = Path(temporary)
         layout = Layout(work / "bundle", platform)
-        runtime = add_runtime(layout, work, interpreter, source)
+        if platform == "linux":
+            interpreter = interpreter or find_python(PYTHON)
+            runtime = add_linux_runtime(layout, interpreter)
+        else:
+            runtime = add_macos_runtime(layout, work, source, interpreter)
         version = add_packages(layout, work, interpreter)
         build_launcher(layout, runtime.headers, work)
         add_descriptions(layout, runtime, version)
@@ -62,28 +68,20 @@ def build(platform: Platform, dist: Path, interpreter: Path | None, source: Path
         return _replace(layout.root, bundle_folder(dist, platform))
 
 
-def add_runtime(layout: Layout, work: Path, interpreter: Path, source: Path | None) -> Runtime:
-    if layout.platform == "macos":
-        return add_macos_runtime(layout, work, source, interpreter)
-    return add_linux_runtime(layout, interpreter)
-
-
-def add_packages(layout: Layout, work: Path, interpreter: Path) -> str:
+def add_packages(layout: Layout, work: Path, interpreter: Path | None) -> str:
     """Installs the pinned wheels and the project's, trims them, and returns the project's version."""
     pinned: list[str | Path] = ["--require-hashes", "-r", PROJECT / "packaging" / "constraints.txt"]
     project = wheels.build_project_wheel(PROJECT, work / "wheel")
     for requirements in (pinned, [project]):
-        if layout.platform == "macos":
-            wheels.install_for_macos(requirements, layout.site_packages)
-        else:
+        if interpreter is not None and layout.platform == "linux":
             wheels.install_for_linux(requirements, layout.site_packages, interpreter)
+        else:
+            wheels.install_for_macos(requirements, layout.site_packages)
     wheels.remove_installer_traces(layout.site_packages)
     distributions.remove_unneeded(layout.site_packages, PROJECT_NAME, layout.platform)
     idle = trim.trim(layout.site_packages, layout.platform)
     if idle and layout.platform == "macos":
-        raise BundleError(
-            f"these rules of packaging/appbundle/trim.py match nothing any more: {', '.join(idle)}"
-        )
+        print(f"build-app: these rules of trim.py match nothing any more: {', '.join(idle)}", file=sys.stderr)
     frameworks.restore_links(layout.site_packages)
     return distributions.installed(layout.site_packages)[PROJECT_NAME].version
 
@@ -139,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         "--dist", type=Path, default=PROJECT / "dist", help="the folder to build in (default: dist)"
     )
     parser.add_argument(
-        "--python", type=Path, help=f"the Python {PYTHON} that compiles the modules (default: found)"
+        "--python", type=Path, help=f"an installed Python {PYTHON} (default: found where one is needed)"
     )
     parser.add_argument(
         "--python-source", type=Path, help="CPython's source archive, or the prefix of an installed Python"

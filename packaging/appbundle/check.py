@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from appbundle.checks import CHECKS, Bundle, Fault, check
+from appbundle.checks import CHECKS, check
+from appbundle.examined import Bundle, Fault
 from appbundle.layout import bundle_folder
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -17,6 +17,7 @@ from appbundle import debian
 from appbundle.cache import cache_dir
 from appbundle.problem import BundleError
 from appbundle.shell import run
+from appbundle.tools import find_python
 
 # The archives known to be good. One named with --python-source is the user's own choice and is not held to it.
 KNOWN_ARCHIVES = {"3.13.15": "1e66a7945a48390ee4c2a4268a0e4185884059a13c4aab6d148aa208deea4a76"}
@@ -33,7 +34,7 @@ class PythonSource:
     origin: str
 
 
-def python_source(version: str, chosen: Path | None, interpreter: Path) -> PythonSource:
+def python_source(version: str, chosen: Path | None, interpreter: Path | None) -> PythonSource:
     """The source of `version`, for example "3.13.15": `chosen`, else the cache, else Debian, else `interpreter`.
 
     `chosen` is a source archive or the prefix of an installed Python. Raises BundleError when nothing fits.
@@ -43,10 +44,11 @@ def python_source(version: str, chosen: Path | None, interpreter: Path) -> Pytho
     archive = _cached_archive(version) or _archive_from_debian(version)
     if archive is not None:
         return from_archive(version, archive)
-    if _installed_version(interpreter) == version:
-        return from_prefix(version, interpreter.parent.parent)
+    installed = interpreter or _installed_python(version)
+    if installed is not None and _installed_version(installed) == version:
+        return from_prefix(version, installed.parent.parent)
     raise BundleError(
-        f"the standard library of Python {version} was found neither in Debian's sources nor in {interpreter}; "
+        f"the standard library of Python {version} was found neither in Debian's sources nor on this machine; "
         f"please install Python {version}, or name its source archive or its prefix with --python-source."
     )
 
@@ -137,6 +139,13 @@ def _archive_from_debian(version: str) -> Path | None:
 def _is_known(version: str, archive: Path) -> bool:
     known = KNOWN_ARCHIVES.get(version)
     return known is None or hashlib.sha256(archive.read_bytes()).hexdigest() == known
+
+
+def _installed_python(version: str) -> Path | None:
+    try:
+        return find_python(version.rpartition(".")[0])
+    except BundleError:
+        return None
 
 
 def _installed_version(interpreter: Path) -> str:

@@ -37,7 +37,9 @@ class Runtime:
     origin: str
 
 
-def add_macos_runtime(layout: Layout, work: Path, chosen_source: Path | None, interpreter: Path) -> Runtime:
+def add_macos_runtime(
+    layout: Layout, work: Path, chosen_source: Path | None, interpreter: Path | None
+) -> Runtime:
     """Puts python.org's arm64 CPython into the bundle."""
     wheel = work / "freeze-core"
     install_for_macos(["--require-hashes", "-r", RUNTIME_REQUIREMENTS], wheel)

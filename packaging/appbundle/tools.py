@@ -95,7 +95,7 @@ def find_python(version: str) -> Path:
         if base:
             return base
     raise BundleError(
-        f"Python {version} is needed to compile the bundle's modules and was not found; please install it "
+        f"Python {version} is needed and was not found; please install it "
         f"(`uv python install {version}`, or the installer of python.org), or name it with --python."
     )
 

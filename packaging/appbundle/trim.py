@@ -1,7 +1,7 @@
 """What is left out of the bundle's site-packages, and why it may be.
 
 Wheels are otherwise untouched. transformers' model files stay, all of them: any of them may be the user's model.
-Each rule is a pattern relative to site-packages and must match something, so that a rule does not outlive its reason.
+Each rule is a pattern relative to site-packages and should match something; the builder names those that do not, so that a rule does not outlive its reason.
 """
 
 from __future__ import annotations
@@ -90,30 +90,10 @@ RULES = (
       ("lrelease", "lupdate", "qmlformat", "qmllint", "qmlls", "svgtoqml")),
 )  # fmt: skip
 
-# Rules for packages that the project may stop or start to need: they may match nothing.
-OPTIONAL_RULES = (
-    Rule("pyarrow/include", "headers for C++ extensions"),
-    Rule("pyarrow/src", "sources for C++ extensions"),
-    Rule("pyarrow/*flight*", "remote procedure calls"),
-    Rule("pyarrow/*_s3*", "cloud storage"),
-    Rule("pyarrow/*_gcsfs*", "cloud storage"),
-    Rule("pyarrow/*_azurefs*", "cloud storage"),
-    Rule("pyarrow/*_hdfs*", "cloud storage"),
-    Rule("pyarrow/*parquet_encryption*", "encrypted files"),
-    Rule("pyarrow/*_cpp_tests*", "a package's own tests"),
-    Rule("pyarrow/libarrow_python.dylib", "a second copy of the same library"),
-    Rule("pyarrow/libarrow_python.*.*.*.dylib", "a third copy of the same library"),
-    Rule("pyarrow/**/*.p[xy][xdi]", "sources for C++ extensions"),
-    Rule("PySide6/Qt/resources", "Qt's web engine"),
-    Rule("PySide6/*.pyi", "type stubs are for editors"),
-)
-
 
 def trim(site_packages: Path, platform: Platform) -> list[str]:
-    """Removes what the rules name; returns the patterns of required rules that matched nothing."""
+    """Removes what the rules name; returns the patterns that matched nothing."""
     idle = [rule.pattern for rule in RULES if platform in rule.platforms and not _apply(rule, site_packages)]
-    for rule in OPTIONAL_RULES:
-        _apply(rule, site_packages)
     _trim_qt(site_packages / "PySide6", platform)
     return idle
 

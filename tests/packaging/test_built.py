@@ -45,10 +45,17 @@ def test_the_mac_bundle_has_no_fault_keeps_its_size_and_comes_out_the_same_twice
     from appbundle.checks import check
 
     digests: list[str] = []
-    for name in ("first", "second"):
-        build(project_root, tmp_path / name)
+    source = project_root
+    for name in (
+        "first",
+        "second",
+    ):  # from two folders, and from the same files even if somebody works on them now
+        copy = tmp_path / name / "project"
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".*", "dist", "build", "__pycache__"))
+        build(copy, tmp_path / name)
         listing = json.loads((tmp_path / name / "Droid Tune.app.manifest.json").read_text())
         digests.append(listing["digest"])
+        source = copy
     app = tmp_path / "first" / "Droid Tune.app"
     assert check(app) == []  # its size is among the checks
     assert (tmp_path / "first" / "Droid-Tune-macos-arm64.zip").stat().st_size < 120_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appbundle import check, checks
+from appbundle import check, checks, checks_contents
 from appbundle.layout import Layout
 from tests.packaging.tiny_bundle import QT_CORE, SYSTEM, make_bundle
 from tests.packaging.tiny_macho import X86_64, Spec, macho, universal
@@ -194,7 +194,7 @@ def test_a_planted_fault_is_found(bundle: Layout, plant: Plant, words: str) -> N
 
 
 def test_a_bundle_that_is_too_large_is_refused(bundle: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "LARGEST_BUNDLE", 1000)
+    monkeypatch.setattr(checks_contents, "LARGEST_BUNDLE", 1000)
     assert any("more than" in line for line in found(bundle))
 
 
