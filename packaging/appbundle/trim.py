@@ -1,7 +1,8 @@
 """What is left out of the bundle's site-packages, and why it may be.
 
 Wheels are otherwise untouched. transformers' model files stay, all of them: any of them may be the user's model.
-Each rule is a pattern relative to site-packages and should match something; the builder names those that do not, so that a rule does not outlive its reason.
+Each rule is a pattern relative to site-packages and should match something; the builder names those that do not, so
+that a rule does not outlive its reason.
 """
 
 from __future__ import annotations
