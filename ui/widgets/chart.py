@@ -277,7 +277,8 @@ class Chart(QFrame):
         values = found.values if line.points else smoothed(found.values, self._smoothing)
         buckets = max(60, self._plot.width() // 2)
         steps, shown = bucketed(found.steps, values, buckets)
-        width = 1.8 if len(shown) <= FEW_POINTS else 1.0
+        # pyqtgraph's pens count the screen's own pixels
+        width = (1.8 if len(shown) <= FEW_POINTS else 1.0) * self.devicePixelRatioF()
         made["curve"].setData(steps, shown, pen=pg.mkPen(made["color"], width=width))
         spread = self._series.get(line.band) if line.band else None
         if spread is not None and len(spread) == len(found):

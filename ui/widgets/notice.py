@@ -44,7 +44,9 @@ class NoticeBar(QFrame):
         self.setAccessibleName(f"{level}: {text} {remedy}".strip())
         layout = row(self, spacing=10)
         layout.setContentsMargins(12, 9, 8, 9)
-        layout.addWidget(self._icon(level), 0, Qt.AlignmentFlag.AlignTop)
+        self._level: Level = level
+        self._sign = QLabel(self)
+        layout.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
         words = column(spacing=2)
         words.addWidget(selectable(label(text, "strong" if remedy else "", parent=self, wrap=True)))
         if remedy:
@@ -52,14 +54,19 @@ class NoticeBar(QFrame):
         layout.addLayout(words, 1)
         for place, action in enumerate(actions):
             layout.addWidget(self._action(action, primary=place == 0), 0, Qt.AlignmentFlag.AlignVCenter)
-        if closable:
-            layout.addWidget(self._close_button(), 0, Qt.AlignmentFlag.AlignVCenter)
+        self._shut = self._close_button() if closable else None
+        if self._shut is not None:
+            layout.addWidget(self._shut, 0, Qt.AlignmentFlag.AlignVCenter)
+        self._tint()
+        current_theme().changed.connect(self._tint)
 
-    def _icon(self, level: Level) -> QLabel:
-        name, color = _LOOK[level]
-        sign = QLabel(self)
-        sign.setPixmap(icons.pixmap(name, getattr(current_theme().tokens, color), 18))
-        return sign
+    @Slot()
+    def _tint(self) -> None:
+        name, color = _LOOK[self._level]
+        tokens = current_theme().tokens
+        self._sign.setPixmap(icons.pixmap(name, getattr(tokens, color), 18))
+        if self._shut is not None:
+            self._shut.setIcon(icons.icon("close", tokens.secondary, size=14))
 
     def _action(self, text: str, *, primary: bool) -> QPushButton:
         pressed = QPushButton(text, self)
@@ -69,7 +76,6 @@ class NoticeBar(QFrame):
 
     def _close_button(self) -> QToolButton:
         close = QToolButton(self)
-        close.setIcon(icons.icon("close", current_theme().tokens.secondary, size=14))
         close.setAccessibleName("Dismiss")
         close.setToolTip("Dismiss")
         close.clicked.connect(self._close)
