@@ -52,6 +52,8 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 stopped."""
+    # Before MLX starts Metal: long kernels must not be taken for hangs.
+    os.environ.setdefault("AGX_RELAX_CDM_CTXSTORE_TIMEOUT", "1")
     try:
         return run(list(sys.argv[1:] if argv is None else argv))
     except UsageError as error:
