@@ -104,7 +104,10 @@ def add_descriptions(layout: Layout, runtime: Runtime, version: str) -> None:
 
 def describe(root: Path, platform: Platform, dist: Path | None) -> str:
     """Writes the manifest and, into `dist`, the zip file; says what was built. Raises BundleError when it is too big."""
-    contents = manifest(root)
+    contents = {
+        **manifest(root),
+        "inside": json.loads(Layout(root, platform).components.read_text(encoding="utf-8")),
+    }
     listing = root.with_name(f"{root.name}.manifest.json")
     listing.write_text(json.dumps(contents, indent=1, sort_keys=True) + "\n")
     size = tree_size(root)

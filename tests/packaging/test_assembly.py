@@ -236,6 +236,15 @@ def test_size_counts_a_linked_file_once(tmp_path: Path) -> None:
     assert tree_size(tmp_path) == 3
 
 
+def test_the_manifest_beside_the_bundle_names_versions_and_digests(tmp_path: Path) -> None:
+    layout = make_bundle(tmp_path / "Droid Tune.app")
+    build.describe(layout.root, "macos", None)
+    listing = json.loads((tmp_path / "Droid Tune.app.manifest.json").read_text())
+    assert {"name": "mlx", "version": "0.1.0", "licence": "MIT"} in listing["inside"]["components"]
+    assert len(listing["files"]["Contents/Info.plist"]["sha256"]) == 64
+    assert listing["digest"] == manifest(layout.root)["digest"]
+
+
 def test_a_bundle_over_the_limit_is_said_with_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
