@@ -27,6 +27,8 @@ TEMPERATURES = (
     (0.7, "Temperature 0.7"),
     (1.0, "Temperature 1"),
 )
+#: for the present token, when the window closes
+PATIENCE_MS = 5000
 LENGTHS = (64, 128, 256, 512, 1024)
 
 
@@ -115,12 +117,17 @@ class PlaygroundPane(Pane):
         self._show_runs()
 
     def shut(self) -> None:
-        """Let go of the models (the window closes, or a run needs the memory)."""
+        """The window closes: no thread may outlive it."""
+        self._let_go()
+        for thread in self.findChildren(PlaygroundThread):
+            thread.wait(PATIENCE_MS)
+
+    def _let_go(self) -> None:
+        """A run needs the memory: end the thread within a token or so, without waiting for it."""
         if self._thread is not None:
+            self._thread.finished.connect(self._thread.deleteLater)
             self._thread.close()
-            self._thread.wait(5000)
             self._thread = None
-        self._ask.setEnabled(not self.session.training)
 
     # --- parts --------------------------------------------------------------------------------------------------
 
@@ -211,7 +218,7 @@ class PlaygroundPane(Pane):
     @Slot()
     def _life(self) -> None:
         if self.session.training:
-            self.shut()
+            self._let_go()
             self._ask.setEnabled(False)
             self._ask.setToolTip("A run is training and needs the memory; ask again when it has ended")
         else:
