@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from droid_tune.cli.entry import DONE, FAILED, STOPPED
 from droid_tune.cli.live import Listener, listener
 from droid_tune.cli.output import say
-from droid_tune.events import Event, RunFinished, Step, to_line
+from droid_tune.events import Event, Notice, RunFinished, Step, to_line
 
 if TYPE_CHECKING:
     from droid_tune.train.control import Control
@@ -76,6 +76,9 @@ class Session:
                 self._steps_left -= 1
                 if self._steps_left <= 0:
                     self._control.request_stop()
+            case Notice(code="memory_hold"):
+                # Nobody sits here to say go on: the run is saved, so it ends and can be resumed.
+                self._control.request_stop()
             case RunFinished():
                 self.finished = event
             case _:

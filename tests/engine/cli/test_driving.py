@@ -11,7 +11,7 @@ import pytest
 
 from droid_tune.cli.driving import drive
 from droid_tune.errors import UserError
-from droid_tune.events import Event, RunFinished, RunStarted, Step, parse_event
+from droid_tune.events import Event, Notice, RunFinished, RunStarted, Step, parse_event
 from droid_tune.train.control import Control
 
 RUN = "20260101-grpo"
@@ -48,6 +48,18 @@ def test_a_completed_run_is_done_and_its_events_are_lines(capsys: pytest.Capture
 def test_a_stop_that_was_asked_for_by_number_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     assert drive(training(5), RUN, as_events=True, stop_after=2) == 0
     assert steps_in(capsys.readouterr().out) == [1, 2]
+
+
+def test_a_run_held_for_want_of_memory_stops_where_nobody_could_let_it_go_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def train(control: Control, emit: Emit) -> None:
+        emit(Notice(level="error", code="memory_hold", text="The run is saved and paused."))
+        control.request_pause()
+        outcome = "stopped" if control.stop_requested() else "completed"
+        emit(RunFinished.model_validate({"outcome": outcome, "step": 1}))
+
+    assert drive(train, RUN, as_events=True, stop_after=None) == 130
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
