@@ -42,7 +42,7 @@ def icon(name: str, color: str, *, disabled: str = "", size: int = 18) -> QIcon:
 def app_icon() -> QIcon:
     result = QIcon()
     for size in (16, 32, 64, 128, 256, 512):
-        result.addPixmap(pixmap("app", "#ffffff", size, 1.0))
+        result.addPixmap(pixmap("app-icon", "#ffffff", size, 1.0))
     return result
 
 

@@ -159,3 +159,14 @@ def test_codesign_that_is_missing_says_nothing() -> None:
 
 def test_no_notification_is_tried_outside_a_bundle() -> None:
     assert not notifications.may_notify()
+
+
+def test_the_window_and_the_bundle_show_the_same_icon(project_root: Path) -> None:
+    from ui.icons import app_icon, pixmap
+
+    drawn = app_icon().pixmap(128).toImage()
+    assert drawn == pixmap("app-icon", "#ffffff", 128, 1.0).toImage()
+    assert drawn.pixelColor(2, 2).alpha() == 0  # the corners are clear
+    assert drawn.pixelColor(64, 64).alpha() == 255
+    built_from = (project_root / "packaging" / "appbundle" / "build.py").read_text(encoding="utf-8")
+    assert '"app-icon.svg"' in built_from
