@@ -8,7 +8,7 @@ time (a quarter to a half slower), then fewer rows again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from droid_tune.estimate.job import Job
@@ -74,8 +74,7 @@ def candidates(
     most = job.group_size if shared else job.rows_per_slice
     busy = min(most, max(1, -(-BUSY_TOKENS[backend] // max(1, tokens))))
     decoded = max(job.rows if job.reinforcement else 1, 1)
-    ways = {"auto": (False, True), "layerwise": (True,)}.get(backward, (False,))
-    for layer_wise in (way for way in ways if not way or sizes.layer_wise) if sizes.layer_wise else (False,):
+    for layer_wise in _ways(sizes, backward):
         for rows in (train_rows,) if train_rows else _halved(busy, 1):
             for head in _halved(
                 HEAD_TOKENS[backend], HEAD_TOKENS[backend] if rows > 1 else LEAST_HEAD_TOKENS
@@ -92,8 +91,26 @@ def candidates(
 
 
 def smallest(sizes: Sizes, job: Job, backend: str = "cpu") -> Choice:
-    """The least memory that this model and job can do with."""
-    return choose(sizes, job, 0, backend=backend)
+    """The least memory that this model and job can train with; as many rows are decoded as that leaves room for."""
+    least = min(candidates(sizes, job, backend, "auto"), key=lambda one: _update(peak_of(sizes, job, one)))
+    room = _update(peak_of(sizes, job, least))
+    for rows in _halved(max(1, job.rows if job.reinforcement else 1), 1):
+        portions = replace(least, decode_rows=rows)
+        peak = peak_of(sizes, job, portions)
+        if peak.bytes <= room or rows == 1:
+            return Choice(portions, peak, fits=True)
+    raise AssertionError("one row is always tried")
+
+
+def _update(peak: Peak) -> int:
+    return max(peak.stages["update"], peak.stages["apply"])
+
+
+def _ways(sizes: Sizes, backward: Backward) -> tuple[bool, ...]:
+    """Whole micro-batches, one layer at a time, or first the one and then the other."""
+    if not sizes.layer_wise or backward in ("two_stage", "plain"):
+        return (False,)
+    return (True,) if backward == "layerwise" else (False, True)
 
 
 def _halved(most: int, least: int) -> Iterator[int]:

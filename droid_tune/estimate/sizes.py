@@ -54,11 +54,14 @@ class Sizes:
     fused_attention: bool = False
     shares_prompts: bool = True
     layer_wise: bool = True
+    #: as the model's own caches were measured, where it is loaded; 0: from the widths
+    cache_per_token: int = 0
+    state_per_row: int = 0
 
     @property
     def key_values(self) -> int:
         """Bytes of one token's keys and values over all layers."""
-        return 2 * self.layers * self.key_width * self.item
+        return self.cache_per_token or 2 * self.layers * self.key_width * self.item
 
     @property
     def steady(self) -> int:
@@ -96,5 +99,6 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
 def _reference(config: RunConfig, trained: Trained) -> int:
     """A copy of what is trained, where bypassing the adapter does not give the reference (model/reference.py)."""
     method = config.method
-    moving = isinstance(method, PolicyMethodConfig) and method.reference_mode != "static"
-    return trained.bytes if moving or trained.full else 0
+    if not isinstance(method, PolicyMethodConfig) or not method.beta:
+        return 0
+    return trained.bytes if method.reference_mode != "static" or trained.full else 0

@@ -1,75 +1,76 @@
-"""What a model's numbers weigh while it runs: bytes per token, per row and per layer.
+"""A loaded model's sizes for the memory formulas of `droid_tune.estimate`: counted, not guessed.
 
-Counted from the modules themselves. Activations are an estimate: every projection's output twice (forward and
-backward) and a few vectors of the hidden size per layer, which agrees with measured peaks of Llama models to a fifth.
+The window's estimate has only the files' headers to go by; here the arrays and the caches themselves are asked.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import mlx.core as mx
-import mlx.nn as nn
+from mlx.utils import tree_flatten
 from mlx_lm.models.cache import make_prompt_cache
 
-from droid_tune.model.adapters import EMBEDDING, LINEAR, SWITCH, is_adapter
+from droid_tune.config import RunConfig
+from droid_tune.estimate.headers import Tensor
+from droid_tune.estimate.model_facts import ModelFacts, facts_of
+from droid_tune.estimate.sizes import Sizes, sizes_of
 from droid_tune.model.policy import Policy
 
 PROBE_TOKENS = 2
-#: vectors of the hidden size that a layer keeps per token: residuals, norms and their inputs
-HIDDEN_VECTORS = 8
-#: what one layer needs at its worst moment, in units of what it keeps
-TRANSIENT = 2.5
+#: types as safetensors spells them
+DTYPES = {mx.float32: "F32", mx.float16: "F16", mx.bfloat16: "BF16", mx.uint32: "U32", mx.uint8: "U8"}
+#: what an adapter puts around a layer and into it
+WRAPPERS = (".linear.", ".embedding.")
+ADAPTER_ARRAYS = ("lora_a", "lora_b", "m")
 
 
-@dataclass(frozen=True)
-class Footprint:
-    """Bytes of one model; `held` is what one layer keeps of one token for the backward pass."""
-
-    weights: int
-    trained: int
-    kv_per_token: int
-    state_per_row: int
-    hidden: int
-    held: int
-    layers: int
-    query_heads: int
-    vocabulary: int
-
-    @property
-    def steady(self) -> int:
-        """Weights, gradient, its accumulator, and an optimizer with two moments."""
-        return self.weights + 4 * self.trained
+def device_name() -> str:
+    """`metal` where MLX computes on a GPU, else `cpu`: what the formulas tell apart."""
+    return "metal" if mx.default_device() == mx.gpu else "cpu"
 
 
-def footprint(policy: Policy) -> Footprint:
-    """Measured and counted on the loaded model (one forward pass over two tokens)."""
-    model = policy.model
-    caches: list[Any] = make_prompt_cache(model)
-    logits = model(mx.zeros((1, PROBE_TOKENS), dtype=mx.int32), cache=caches)
+def footprint(policy: Policy, config: RunConfig | None = None) -> Sizes:
+    """Sizes of a loaded policy under a run's settings (one forward pass over two tokens)."""
+    settings = (config or RunConfig()).model_copy(update={"adapter": policy.adapter})
+    caches: list[Any] = make_prompt_cache(policy.model)
+    logits = policy.model(mx.zeros((1, PROBE_TOKENS), dtype=mx.int32), cache=caches)
     mx.eval(logits)
     per_token, per_row = _cache_bytes(caches)
-    layers: list[nn.Module] = list(model.layers)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    experts = int(policy.config.get("num_experts_per_tok") or 1)
-    outputs = max(_output_width(layer, experts) for layer in layers)
-    hidden = int(
-        policy.config.get("hidden_size")
-        or (policy.config.get("text_config") or {}).get("hidden_size")
-        or 1024
-    )
-    size = logits.dtype.size
-    return Footprint(
-        weights=policy.weight_bytes,
-        trained=policy.trainable_bytes,
-        kv_per_token=per_token,
-        state_per_row=per_row,
-        hidden=hidden * size,
-        held=size * (2 * outputs + HIDDEN_VECTORS * hidden),
-        layers=len(layers),
-        query_heads=int(policy.config.get("num_attention_heads") or 16),
+    counted = sizes_of(settings, facts_of_policy(policy), device_name())
+    trained = policy.trainable_bytes
+    share = trained / counted.trained if counted.trained else 0.0
+    added = 0 if counted.full else trained
+    return replace(
+        counted,
+        weights=policy.weight_bytes - added,
+        adapters=added,
+        trained=trained,
+        optimizer=round(share * counted.optimizer),
+        reference=round(share * counted.reference),
         vocabulary=int(logits.shape[-1]),
+        cache_per_token=per_token,
+        state_per_row=per_row,
+        shares_prompts=policy.architecture.shares_prompts,
+        layer_wise=policy.architecture.layer_wise,
     )
+
+
+def facts_of_policy(policy: Policy) -> ModelFacts:
+    """The model's facts from its own arrays, with the adapter's left out."""
+    tensors = [
+        Tensor(_plain(name), DTYPES.get(array.dtype, "F32"), tuple(array.shape))
+        for name, array in cast("list[tuple[str, mx.array]]", tree_flatten(policy.model.parameters()))
+        if name.rsplit(".", 1)[-1] not in ADAPTER_ARRAYS
+    ]
+    return facts_of(policy.config, tuple(tensors))
+
+
+def _plain(name: str) -> str:
+    for wrapper in WRAPPERS:
+        name = name.replace(wrapper, ".")
+    return name
 
 
 def _cache_bytes(caches: list[Any]) -> tuple[int, int]:
@@ -84,16 +85,3 @@ def _cache_bytes(caches: list[Any]) -> tuple[int, int]:
             else:
                 state += int(getattr(part, "nbytes", 0))
     return growing, state
-
-
-def _output_width(layer: nn.Module, experts: int) -> int:
-    """Numbers per token that a layer's projections put out."""
-    width = 0
-    for _, module in layer.named_modules():
-        if is_adapter(module):
-            continue
-        if isinstance(module, SWITCH):
-            width += experts * int(module.weight.shape[1])
-        elif isinstance(module, LINEAR) and not isinstance(module, EMBEDDING):
-            width += int(module.weight.shape[0])
-    return width

@@ -30,7 +30,7 @@ from droid_tune.config.run import AdapterConfig, MemoryConfig  # noqa: E402
 from droid_tune.config.sampling import SamplingConfig  # noqa: E402
 from droid_tune.model.footprint import footprint  # noqa: E402
 from droid_tune.model.loading import load_policy  # noqa: E402
-from droid_tune.model.planning import Job, best_plan, memory_budget, smallest_plan  # noqa: E402
+from droid_tune.model.planning import best_plan, memory_budget, smallest_plan, step_job  # noqa: E402
 from droid_tune.model.scoring import ScoringRows, loss_and_gradients, score  # noqa: E402
 from droid_tune.rollout.generate import generate  # noqa: E402
 
@@ -56,7 +56,7 @@ class Engine:
         )
         self.optimizer = optim.Adam(learning_rate=w["lr"])
         longest = w["prompt_len"] if isinstance(w["prompt_len"], int) else max(w["prompt_len"])
-        job = Job(w["batch_size"], w["group_size"], longest, w["completion_len"])
+        job = step_job(w["batch_size"], w["group_size"], longest, w["completion_len"])
         size = footprint(self.policy)
         if opts.get("smallest"):
             self.plan = smallest_plan(size, job, self.policy)
