@@ -83,7 +83,9 @@ def parser(only: str = "") -> argparse.ArgumentParser:
         description="Fine-tune language models on your own Mac. Without a command it opens the application.",
     )
     whole.add_argument("--version", action="version", version=f"droid-tune {__version__}")
-    commands = whole.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
+    commands = whole.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", parser_class=Parser, prog="droid-tune"
+    )
     for name in COMMANDS:
         module = command(name)
         one = commands.add_parser(name, help=module.HELP, description=module.HELP)

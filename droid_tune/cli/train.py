@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = config_from(arguments)
     check_model(config)
+    check_data(config)
     if arguments.dry_run:
-        check_data(config)
         print(dump_yaml(config), end="")
         return 0
     from droid_tune.cli.driving import drive, follow

@@ -1,4 +1,7 @@
-"""`droid-tune validate`: every row accounted for, every fault with its place and what to do."""
+"""`droid-tune validate`: every row accounted for, every fault with its place and what to do.
+
+It exits with 0 where nothing is wrong, with 1 where a row was rejected or a file cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         report.write_json(sys.stdout)
     else:
         print_report(report)
-    return 0 if report.usable else 1
+    return 0 if report.ok else 1
 
 
 def known_method(name: str | None) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import yaml
 from pydantic import ValidationError
 
+from droid_tune.config.faults import in_words
 from droid_tune.config.run import SECTIONS, RunConfig, find_setting, section_aliases
 from droid_tune.errors import UserError
 
@@ -20,8 +21,12 @@ def read_values(path: Path) -> Values:
     """The mapping in a YAML or JSON file. Raises UserError naming file, line and column."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The config {path} cannot be read: {error}.") from None
+    except OSError as error:
+        raise UserError(f"The config {path} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"The config {path} is not UTF-8 text (byte {error.start + 1}); save it as UTF-8."
+        ) from None
     try:
         loaded: object = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except json.JSONDecodeError as error:
@@ -118,7 +123,7 @@ def explain(error: ValidationError, place: str = "") -> str:
     faults = error.errors()
     first = faults[0]
     where = field_path(first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
+    message = in_words(first)
     given = first.get("input")
     value = f" (got {given!r})" if where and isinstance(given, (str, int, float, bool)) else ""
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""

@@ -111,7 +111,9 @@ def _check_architecture(path: Path, config: dict[str, Any]) -> None:
     model_type = config.get("model_type")
     place = str(path / "config.json")
     if not isinstance(model_type, str) or not re.fullmatch(r"[\w.-]+", model_type):
-        raise UserError("`model_type` is missing", value=model_type, place=place)
+        raise UserError(
+            "`model_type` is missing", value=model_type, place=place, remedy="download the model again"
+        )
     if module_of(config) is None:
         raise UserError(
             "this architecture is not supported by mlx-lm",

@@ -20,17 +20,22 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_report_as_json_counts_every_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["validate", str(folder), "--method", "grpo", "--json"]) == 0
+    assert main(["validate", str(folder), "--method", "grpo", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert (report["accepted"], report["rejected"], report["blank"], report["ok"]) == (2, 1, 0, False)
     assert [(issue["line"], issue["field"]) for issue in report["issues"]] == [(3, "answer")]
 
 
 def test_the_report_for_people_names_file_and_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["validate", str(folder), "--method", "grpo"]) == 0
+    assert main(["validate", str(folder), "--method", "grpo"]) == 1
     said = capsys.readouterr().out
     assert "train.jsonl:3" in said
     assert said.endswith("Rows that can be used: 2, left out: 1.\n")
+
+
+def test_data_in_order_is_a_success(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    assert main(["validate", str(tmp_path), "--method", "grpo"]) == 0
 
 
 def test_data_without_a_usable_row_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
