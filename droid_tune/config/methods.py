@@ -83,6 +83,22 @@ Scale = Annotated[
         advanced=True,
     ),
 ]
+MaskTruncated = Annotated[
+    bool,
+    setting(
+        "Leave out cut-off completions",
+        "Completions that hit the length limit set the group's baseline but are not trained on.",
+        advanced=True,
+    ),
+]
+Resample = Annotated[
+    bool,
+    setting(
+        "Sample again where all rewards are equal",
+        "Replace groups that teach nothing by fresh prompts (DAPO's dynamic sampling).",
+        advanced=True,
+    ),
+]
 
 
 class MethodConfig(Closed):
@@ -220,22 +236,8 @@ class PolicyMethodConfig(MethodConfig):
             "Correction floor", "Lower bound of the sampler correction; empty is none.", advanced=True, ge=0
         ),
     ] = None
-    mask_truncated_completions: Annotated[
-        bool,
-        setting(
-            "Leave out cut-off completions",
-            "Completions that hit the length limit set the group's baseline but are not trained on.",
-            advanced=True,
-        ),
-    ] = False
-    dynamic_sampling: Annotated[
-        bool,
-        setting(
-            "Sample again where all rewards are equal",
-            "Replace groups that teach nothing by fresh prompts (DAPO's dynamic sampling).",
-            advanced=True,
-        ),
-    ] = False
+    mask_truncated_completions: MaskTruncated = False
+    dynamic_sampling: Resample = False
     dynamic_sampling_rounds: Annotated[
         int,
         setting(
@@ -376,22 +378,8 @@ class DAPOConfig(PolicyMethodConfig):
     type: Literal["dapo"] = "dapo"
     loss_type: Loss = "dapo"
     epsilon_high: EpsilonHigh = 0.28
-    mask_truncated_completions: Annotated[
-        bool,
-        setting(
-            "Leave out cut-off completions",
-            "Completions that hit the length limit set the group's baseline but are not trained on.",
-            advanced=True,
-        ),
-    ] = True
-    dynamic_sampling: Annotated[
-        bool,
-        setting(
-            "Sample again where all rewards are equal",
-            "Replace groups that teach nothing by fresh prompts (DAPO's dynamic sampling).",
-            advanced=True,
-        ),
-    ] = True
+    mask_truncated_completions: MaskTruncated = True
+    dynamic_sampling: Resample = True
 
 
 class BNPOConfig(PolicyMethodConfig):
