@@ -123,22 +123,21 @@ MACHINE_PATHS = re.compile(rb"(?:/root/|/work/|/tmp/)(?:[\w.+-]+/)+[\w.+-]+")
 
 
 def machine_paths(bundle: Bundle) -> Iterator[Fault]:
-    """Nothing we made names a folder of the building machine. Third-party files are as their authors made them."""
+    """No file names this project's folder, and nothing that we made names any folder of a building machine.
+
+    Third-party binaries may name the folders of their authors' machines.
+    """
+    here = f"{Path(__file__).resolve().parents[2]}/".encode()
     ours = [bundle.layout.executable, bundle.layout.info_plist, bundle.layout.components]
     ours += sorted(bundle.layout.stdlib.glob("_sysconfigdata*.py"))
     ours += sorted(bundle.layout.site_packages.glob("*.dist-info/*"))
-    ours += [
-        path
-        for path in entries(bundle.layout.site_packages)
-        if path.name == "direct_url.json" or path.suffix == ".pth"
-    ]
-    here = str(Path(__file__).resolve().parents[2]).encode()
-    for path in ours:
-        if path.is_file():
+    ours += sorted(bundle.layout.site_packages.glob("*.pth"))
+    for path in entries(bundle.root):
+        if path.is_file() and not path.is_symlink():
             content = path.read_bytes()
-            found = MACHINE_PATHS.search(content)
+            found = MACHINE_PATHS.search(content) if path in ours else None
             if found or here in content:
-                yield Fault(bundle.name(path), f"it names {found[0].decode() if found else here.decode()}")
+                yield Fault(bundle.name(path), f"it names {(found[0] if found else here).decode()}")
 
 
 def secrets(bundle: Bundle) -> Iterator[Fault]:

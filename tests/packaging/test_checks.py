@@ -59,6 +59,7 @@ def with_property(key: str, value: object) -> Plant:
     return plant
 
 
+PROJECT = Path(__file__).resolve().parents[2]
 QT_LIBRARY = "PySide6/Qt/lib/QtCore.framework/Versions/A/QtCore"
 
 FAULTS: list[tuple[str, Plant, str]] = [
@@ -160,6 +161,11 @@ FAULTS: list[tuple[str, Plant, str]] = [
         "an address of the building machine",
         in_packages("mlx-0.1.0.dist-info/direct_url.json", b'{"url": "file:///root/build/x.whl"}'),
         "direct_url.json: it names /root/build/x.whl",
+    ),
+    (
+        "the project's own folder",
+        in_packages("droid_tune/where.py", f"HERE = '{PROJECT}/droid_tune'".encode()),
+        f"droid_tune/where.py: it names {PROJECT}/",
     ),
     (
         "a key",
