@@ -1,0 +1,58 @@
+"""Held-out rows are answered greedily: the same every time, whatever the seed, the temperature and the filters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from droid_tune.config.sampling import SamplingConfig
+from droid_tune.rollout.generate import generate
+from droid_tune.train.policy_gradient import PolicyGradient
+from tests.engine.train.learning import learner_of
+
+ROWS = 6
+EVALUATED: dict[str, Any] = {
+    "evaluation": {"rows": ROWS},
+    "sampling": {"max_completion_length": 20, "temperature": 1.7, "top_p": 0.8},
+    "rewards": [{"type": "accuracy", "weight": 2.0}, {"type": "format", "pattern": "[0-9]"}],
+}
+
+
+def greedy_texts(learner: PolicyGradient) -> list[str]:
+    session = learner.session
+    prompts = [session.reader.prompt(i, session.valid.row(i)).tokens for i in range(ROWS)]
+    sampling = SamplingConfig(temperature=0, max_completion_length=20)
+    found = generate(session.policy, prompts, group_size=1, sampling=sampling, seed=99, plan=session.plan)
+    return found.texts
+
+
+def test_the_accuracy_is_the_share_of_greedy_answers_that_are_right(tmp_path: Path) -> None:
+    learner = learner_of(tmp_path, **EVALUATED)
+    session = learner.session
+    answers = [str(session.valid.row(i)["answer"]) for i in range(ROWS)]
+    texts = greedy_texts(learner)
+    right = [text.rstrip(".").split()[-1:] == [answer] for text, answer in zip(texts, answers, strict=True)]
+    digits = [any(letter.isdigit() for letter in text) for text in texts]
+    evaluated = learner.evaluate(0)
+    assert evaluated is not None
+    assert evaluated.rows == ROWS
+    assert evaluated.metrics["eval/accuracy"] == pytest.approx(sum(right) / ROWS)
+    assert evaluated.metrics["eval/rewards/format/mean"] == pytest.approx(sum(digits) / ROWS)
+    assert evaluated.metrics["eval/reward"] == pytest.approx((2 * sum(right) + sum(digits)) / ROWS)
+
+
+def test_the_seed_changes_no_evaluation_and_an_evaluation_changes_no_state(tmp_path: Path) -> None:
+    one = learner_of(tmp_path, **EVALUATED, training={"seed": 1})
+    two = learner_of(tmp_path, **EVALUATED, training={"seed": 1, "batch_size": 4})
+    first, second = one.evaluate(0), two.evaluate(7)
+    assert first is not None
+    assert second is not None
+    assert first.metrics == second.metrics
+    assert one.rollouts == 0
+    assert one.session.batches.state()["drawn"] == 0
+
+
+def test_without_held_out_rows_there_is_no_evaluation(tmp_path: Path) -> None:
+    assert learner_of(tmp_path, evaluation={"rows": 0}).evaluate(0) is None
