@@ -6,9 +6,9 @@ share one loop: a method is a recipe.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from droid_tune.config.base import Closed, setting
 
@@ -104,7 +104,7 @@ Resample = Annotated[
 class MethodConfig(Closed):
     """What every method has."""
 
-    #: the starting learning rate when the user gives none: LoRA needs about ten times that of full training
+    #: the starting learning rate of an adapter when the user gives none
     default_learning_rate: ClassVar[float] = 1e-5
     label: ClassVar[str] = ""
     summary: ClassVar[str] = ""
@@ -301,6 +301,18 @@ class PolicyMethodConfig(MethodConfig):
             ge=1,
         ),
     ] = 100
+
+    @field_validator("importance_sampling_level", mode="before")
+    @classmethod
+    def _null_is_none(cls, value: Any) -> Any:
+        """Other trainers write null for a ratio of 1."""
+        return "none" if value is None else value
+
+    @field_validator("scale_rewards", mode="before")
+    @classmethod
+    def _switch_is_group_or_none(cls, value: Any) -> Any:
+        """TRL's older configs have a switch here."""
+        return {True: "group", False: "none"}[value] if isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _cap_given(self) -> Self:

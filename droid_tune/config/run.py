@@ -187,7 +187,7 @@ class OptimizerConfig(Closed):
         float | None,
         setting(
             "Learning rate",
-            "Size of a step; empty takes the method's own (SFT 2e-4, reinforcement 1e-5).",
+            "Size of a step; empty takes the method's own (SFT 2e-4, reinforcement 1e-5; in full a tenth of these).",
             gt=0,
             le=1,
         ),
@@ -387,9 +387,12 @@ class RunConfig(Closed):
 
     @property
     def learning_rate(self) -> float:
-        """The user's, else the method's own."""
+        """The user's, else the method's own; training every weight takes a tenth of an adapter's."""
         given = self.optimizer.learning_rate
-        return type(self.method).default_learning_rate if given is None else given
+        if given is not None:
+            return given
+        own = type(self.method).default_learning_rate
+        return own / 10 if self.adapter.type == "full" else own
 
     @property
     def is_sft(self) -> bool:

@@ -59,6 +59,26 @@ def test_supervised_learning_takes_a_learning_rate_twenty_times_that_of_reinforc
     assert build({"method": "sft", "optimizer": {"learning_rate": 1e-3}}).learning_rate == 1e-3
 
 
+def test_training_every_weight_takes_a_tenth_of_an_adapters_learning_rate() -> None:
+    assert build({"method": "sft", "adapter": {"type": "full"}}).learning_rate == pytest.approx(2e-5)
+    assert build({"method": "grpo", "adapter": {"type": "full"}}).learning_rate == pytest.approx(1e-6)
+    given = {"method": "sft", "adapter": {"type": "full"}, "optimizer": {"learning_rate": 1e-4}}
+    assert build(given).learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meaning"),
+    [
+        ("importance_sampling_level", None, "none"),
+        ("importance_sampling_level", "none", "none"),
+        ("scale_rewards", False, "none"),
+        ("scale_rewards", True, "group"),
+    ],
+)
+def test_what_other_trainers_write_for_a_choice_is_understood(name: str, value: Any, meaning: str) -> None:
+    assert getattr(GRPOConfig.model_validate({name: value}), name) == meaning
+
+
 # -- aliases and unknown names -------------------------------------------------------------------------------------------
 
 
