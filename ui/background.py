@@ -34,14 +34,19 @@ class Task(QObject):
     def _run(self) -> None:
         try:
             result = self._work()
-        except (UserError, OSError) as error:
-            self._tell(self.failed, str(error))
-        except Exception as error:  # the pool would swallow it; here it is logged and said
-            log.exception("background work failed")
-            self._tell(self.failed, f"{type(error).__name__}: {error}")
+        except Exception as error:
+            self._fail(error)
         else:
             self._tell(self.done, result)
 
-    def _tell(self, signal: Any, value: object) -> None:
+    def _fail(self, error: Exception) -> None:
+        """The pool would swallow an error: it is said, and logged where it is nobody's mistake but ours."""
+        if isinstance(error, UserError | OSError):
+            self._tell(self.failed, str(error))
+        else:
+            log.error("background work failed", exc_info=error)
+            self._tell(self.failed, f"{type(error).__name__}: {error}")
+
+    def _tell(self, signal: Any, *values: object) -> None:
         with contextlib.suppress(RuntimeError):  # the owner was deleted while we worked
-            signal.emit(value)
+            signal.emit(*values)

@@ -1,39 +1,52 @@
-"""Look through data off the GUI thread: validate it, index its rows, measure a sample in tokens. Can be cancelled."""
+"""Look through data off the GUI thread: validate it, index its rows, propose how to read it. Can be cancelled."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 
 from droid_tune.data.dataset import Dataset, Rows, open_dataset
+from droid_tune.data.files.discover import HUB_PREFIX
+from droid_tune.data.formats.base import Row
 from droid_tune.data.issues import Issue
-from droid_tune.data.report import Report
+from droid_tune.data.mapping import Proposal, propose
+from droid_tune.data.peek import first_rows
+from droid_tune.data.report import Report, Split
 from droid_tune.data.validate import validate
 from droid_tune.errors import Stopped, UserError
-from droid_tune.paths import hub_cache_dir, sample_data_dir, starter_model_dir
+from droid_tune.paths import sample_data_dir
 from ui.background import Task
 
 #: issues listed in the window; the command line prints them all
 MOST_ISSUES = 5000
-#: rows measured in tokens, spread over the split
-MEASURED_ROWS = 400
+#: rows whose fields make the columns of the table
+_ROWS_FOR_COLUMNS = 20
+
+_OURS = ("prompt", "messages", "text", "answer", "completion", "chosen", "rejected", "system")
+
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
-class Lengths:
-    """Tokens of one field: median, 95th percentile and longest of a sample."""
+class Source:
+    """What is to be looked through, and for which method."""
 
-    median: int
-    p95: int
-    longest: int
+    path: str
+    method: str
+    mapping: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[Split, Sequence[str]] = field(default_factory=dict[Split, Sequence[str]])
+
+    @property
+    def folder(self) -> Path:
+        """`sample` is the bundled data."""
+        return sample_data_dir() if self.path == "sample" else Path(self.path).expanduser()
 
 
 @dataclass
@@ -46,6 +59,11 @@ class Inspection:
     fault: str = ""
     issues: list[Issue] = field(default_factory=list[Issue])
     issue_count: int = 0
+    #: of the table, by split
+    columns: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    #: rows of the first file as they stand, and how they could be read
+    raw_rows: list[Row] = field(default_factory=list[Row])
+    proposals: list[Proposal] = field(default_factory=list[Proposal])
 
     @property
     def splits(self) -> dict[str, Rows]:
@@ -56,7 +74,7 @@ class Inspection:
 
 def data_folder(path: str) -> Path:
     """`sample` is the bundled data."""
-    return sample_data_dir() if path == "sample" else Path(path).expanduser()
+    return Source(path, "").folder
 
 
 class DataReader(QObject):
@@ -65,7 +83,6 @@ class DataReader(QObject):
     started = Signal()
     progressed = Signal(int, str)
     inspected = Signal(object)  # Inspection
-    measured = Signal(object)  # dict[str, Lengths]
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -76,10 +93,10 @@ class DataReader(QObject):
     def busy(self) -> bool:
         return self._task is not None
 
-    def inspect(self, path: str, method: str, mapping: Mapping[str, str]) -> None:
+    def inspect(self, source: Source) -> None:
         self.cancel()
         self._cancel = threading.Event()
-        self._task = Task(partial(self._look, path, method, dict(mapping), self._cancel), self)
+        self._task = Task(partial(self._look, source, self._cancel), self)
         self._task.done.connect(self._done)
         self._task.failed.connect(self._failed)
         self.started.emit()
@@ -89,20 +106,19 @@ class DataReader(QObject):
         self._cancel.set()
         self._task = None
 
-    def measure(self, dataset: Dataset, model: str) -> None:
-        """Token lengths of a sample with the model's own tokenizer, where it is on this computer."""
-        task = Task(partial(token_lengths, dataset.train, model), self)
-        task.done.connect(self.measured)
-        task.start()
+    def _look(self, source: Source, cancel: threading.Event) -> Inspection | None:
+        told = (-1, "")
 
-    def _look(
-        self, path: str, method: str, mapping: dict[str, str], cancel: threading.Event
-    ) -> Inspection | None:
         def progress(done: int, total: int, file: str) -> None:
-            self.progressed.emit(round(1000 * done / total) if total else 0, Path(file).name)
+            nonlocal told
+            now = (round(1000 * done / total) if total else 0, Path(file).name)
+            if now != told and not cancel.is_set():
+                told = now
+                with suppress(RuntimeError):  # the window closed while we read
+                    self.progressed.emit(*now)
 
         try:
-            return inspect(path, method, mapping, progress, cancel.is_set)
+            return inspect(source, progress, cancel.is_set)
         except Stopped:
             return None
 
@@ -119,56 +135,43 @@ class DataReader(QObject):
             self.inspected.emit(Inspection("", fault=sentence))
 
 
-def inspect(
-    path: str, method: str, mapping: Mapping[str, str], progress: Any, should_stop: Any
-) -> Inspection:
-    """Open the data for a method; where that fails, at least its report."""
-    folder = data_folder(path)
-    if not folder.exists():
-        return Inspection(path, fault=f"There is no file or folder {folder}; choose another one.")
-    found = Inspection(path)
+def inspect(source: Source, progress: Progress, should_stop: Callable[[], bool]) -> Inspection:
+    """Open the data for a method; where that fails, at least its report. Raises `Stopped`."""
+    found = Inspection(source.path)
+    folder = source.folder
+    if not source.files and not source.path.startswith(HUB_PREFIX) and not folder.exists():
+        found.fault = f"There is no file or folder {folder}; choose another one."
+        return found
+    told = (folder, source.method, source.mapping, progress, should_stop)
     try:
-        found.dataset = open_dataset(folder, method, mapping, progress, should_stop)
+        found.dataset = open_dataset(*told, files=source.files)
         found.report = found.dataset.report
     except UserError as error:
         found.fault = str(error)
-        found.report = validate(folder, method, mapping, progress, should_stop)
-    found.issues = list(islice(found.report.issues, MOST_ISSUES))
-    found.issue_count = len(found.report.issues)
+        with suppress(UserError):  # the Hub's answer comes before there is any file to report on
+            found.report = validate(*told, files=source.files)
+    if found.report is not None:
+        _describe(found, found.report, source.method)
     return found
 
 
-def token_lengths(rows: Rows, model: str) -> dict[str, Lengths]:
-    """Lengths of each text field over an even sample of rows; empty where the tokenizer is not at hand."""
-    file = _tokenizer_file(model)
-    if file is None or not len(rows):
-        return {}
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(file))
-    places = np.unique(np.linspace(0, len(rows) - 1, min(MEASURED_ROWS, len(rows))).astype(int))
-    texts: dict[str, list[str]] = {}
-    for place in places:
-        for name, value in rows.row(int(place)).items():
-            if isinstance(value, str) and value:
-                texts.setdefault(name, []).append(value)
-    return {
-        name: _lengths([len(one.ids) for one in tokenizer.encode_batch(sample)])
-        for name, sample in texts.items()
-    }
+def _describe(found: Inspection, report: Report, method: str) -> None:
+    found.issues = list(islice(report.issues, MOST_ISSUES))
+    found.issue_count = len(report.issues)
+    found.columns = {split: columns_of(rows) for split, rows in found.splits.items()}
+    if report.files:
+        with suppress(UserError):  # without a readable row there is nothing to propose for
+            found.raw_rows = first_rows(report.files[0].path)
+            found.proposals = propose(found.raw_rows, method)
 
 
-def _lengths(counts: list[int]) -> Lengths:
-    return Lengths(int(np.median(counts)), int(np.percentile(counts, 95)), max(counts))
+def columns_of(rows: Rows) -> list[str]:
+    """The fields of the first rows, in their order."""
+    first = (rows.row(place) for place in range(min(_ROWS_FOR_COLUMNS, len(rows))))
+    return in_order(dict.fromkeys(name for row in first for name in row))
 
 
-def _tokenizer_file(model: str) -> Path | None:
-    if model == "starter":
-        folder = starter_model_dir()
-    else:
-        folder = Path(model).expanduser()
-    if not folder.is_dir():
-        cached = hub_cache_dir() / f"models--{model.replace('/', '--')}" / "snapshots"
-        folder = next(iter(sorted(cached.glob("*"))), folder) if cached.is_dir() else folder
-    file = folder / "tokenizer.json"
-    return file if file.is_file() else None
+def in_order(names: Iterable[str]) -> list[str]:
+    """What the model is asked and answers first, then the columns that only rewards read."""
+    present = list(names)
+    return sorted(present, key=lambda name: _OURS.index(name) if name in _OURS else len(_OURS))

@@ -275,6 +275,10 @@ class MainWindow(QMainWindow):
             self.session.draft_changed.emit()
             self.show_pane("setup")
             return
+        if len(paths) > 1 and all(path.is_file() for path in paths):
+            self.show_pane("data")
+            self.pane("data").ask_splits(paths)  # type: ignore[attr-defined]  # the Data pane
+            return
         meant = meant_data(paths)
         if meant is None:
             said = f"{phrases.count(len(paths), 'thing')} were dropped that do not belong together."

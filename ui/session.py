@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -221,6 +222,16 @@ class Session(QObject):
         if path != "sample":
             self.settings.remember_data(path)
         self.data_changed.emit(path)
+        self.draft_changed.emit()
+
+    @Slot(object)
+    def set_files(self, files: dict[str, list[str]]) -> None:
+        """Files from several places, by their split."""
+        paths = [Path(one) for group in files.values() for one in group]
+        common = Path(os.path.commonpath([path.parent for path in paths]))
+        self.draft.set_data(str(common))
+        self.draft.set("data.files", files)
+        self.data_changed.emit(str(common))
         self.draft_changed.emit()
 
     def keep_draft(self) -> None:

@@ -120,7 +120,7 @@ def statistics(
     """
     meter = _Meter(progress, should_stop)
     splits = {split: rows for split, rows in dataset.splits.items() if len(rows)}
-    keys = {split: prompt_keys(rows) for split, rows in splits.items()}
+    keys = {split: prompt_keys(rows, meter.tick) for split, rows in splits.items()}
     measured = {
         split: _of_split(rows, keys[split], tokenizer, options, limits or Limits(), exact, seed, meter)
         for split, rows in splits.items()
@@ -180,7 +180,7 @@ def _of_split(
         rows=len(rows),
         sampled=len(chosen),
         exact=whole,
-        duplicates=_repeated(row_keys(rows)),
+        duplicates=_repeated(row_keys(rows, meter.tick)),
         repeated_prompts=_repeated(keys),
         prompt_tokens=Lengths.of(prompt_array),
         answer_tokens=Lengths.of(answer_array),

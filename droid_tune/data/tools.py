@@ -7,10 +7,10 @@ user's files stay as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +25,13 @@ from droid_tune.errors import UsageError
 
 #: One row of a plan: the split it comes from, and its number there.
 Source = tuple[Split, Numbers]
+#: Told (rows done, rows in all) now and then; may raise `Stopped`.
+Tick = Callable[[int, int], None]
+_TICK_ROWS = 1000
+
+
+def quiet(done: int, total: int) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +67,12 @@ def drop_rejected(dataset: Dataset) -> Plan:
     )
 
 
-def split_validation(dataset: Dataset, count: int, seed: int = 0) -> Plan:
+def split_validation(dataset: Dataset, count: int, seed: int = 0, *, tick: Tick = quiet) -> Plan:
     """Hold out about `count` train rows as valid, all rows of a prompt on one side. Raises `UsageError`."""
     rows = dataset.train
     if not 0 < count < len(rows):
         raise UsageError(f"{count:,} of {len(rows):,} rows cannot be held out", remedy="hold out fewer")
-    keys = prompt_keys(rows)
+    keys = prompt_keys(rows, tick)
     groups, group_of = np.unique(keys, return_inverse=True)
     sizes = np.bincount(group_of)
     chosen = np.zeros(len(groups), dtype=bool)
@@ -101,38 +108,44 @@ def shuffle(dataset: Dataset, seed: int = 0) -> Plan:
     return Plan(f"Puts {len(dataset.train):,} train rows into another order.", plan)
 
 
-def deduplicate(dataset: Dataset, *, by_prompt: bool = False) -> Plan:
+def deduplicate(dataset: Dataset, *, by_prompt: bool = False, tick: Tick = quiet) -> Plan:
     """The first of equal rows (or of rows with an equal prompt) in each split."""
     key_of = prompt_keys if by_prompt else row_keys
     plan: dict[Split, list[Source]] = {}
     removed = 0
     for split, rows in dataset.splits.items():
         if len(rows):
-            _values, first = np.unique(key_of(rows), return_index=True)
+            _values, first = np.unique(key_of(rows, tick), return_index=True)
             plan[split] = [(split, np.sort(first))]
             removed += len(rows) - len(first)
     what = "whose prompt was there before" if by_prompt else "that are the same as an earlier one"
     return Plan(f"Leaves out {removed:,} rows {what}.", plan, removed)
 
 
-def remove_overlap(dataset: Dataset) -> Plan:
+def remove_overlap(dataset: Dataset, *, tick: Tick = quiet) -> Plan:
     """Take the prompts of valid and test out of train."""
-    held_out = np.concatenate([prompt_keys(dataset.splits[split]) for split in ("valid", "test")])
-    kept = np.flatnonzero(~np.isin(prompt_keys(dataset.train), held_out))
+    held_out = np.concatenate([prompt_keys(dataset.splits[split], tick) for split in ("valid", "test")])
+    kept = np.flatnonzero(~np.isin(prompt_keys(dataset.train, tick), held_out))
     removed = len(dataset.train) - len(kept)
     plan = _with_train(dataset, kept)
     return Plan(f"Leaves out {removed:,} train rows whose prompt is held out.", plan, removed)
 
 
 def filter_length(
-    dataset: Dataset, length_of: Callable[[Row], int], longest: int, shortest: int = 0, unit: str = "tokens"
+    dataset: Dataset,
+    length_of: Callable[[Row], int],
+    longest: int,
+    shortest: int = 0,
+    unit: str = "tokens",
+    *,
+    tick: Tick = quiet,
 ) -> Plan:
     """Rows whose length, as `length_of` measures it, lies within the limits."""
     plan: dict[Split, list[Source]] = {}
     removed = 0
     for split, rows in dataset.splits.items():
         if len(rows):
-            lengths = np.fromiter((length_of(row) for row in rows), np.int64, len(rows))
+            lengths = np.fromiter((length_of(row) for row in _told(rows, tick)), np.int64, len(rows))
             kept = np.flatnonzero((lengths >= shortest) & (lengths <= longest))
             plan[split] = [(split, kept)]
             removed += len(rows) - len(kept)
@@ -141,9 +154,17 @@ def filter_length(
     )
 
 
-def prompt_keys(rows: Rows) -> Numbers:
+def prompt_keys(rows: Rows, tick: Tick = quiet) -> Numbers:
     """A number for each row's prompt, equal where the prompts are (as the model would be asked)."""
-    return np.fromiter((hash(prompt_key(row)) for row in rows), np.int64, len(rows))
+    return np.fromiter((hash(prompt_key(row)) for row in _told(rows, tick)), np.int64, len(rows))
+
+
+def _told(rows: Rows, tick: Tick) -> Iterator[Row]:
+    """The rows one by one, each thousandth of them told."""
+    for done, row in enumerate(rows):
+        if not done % _TICK_ROWS:
+            tick(done, len(rows))
+        yield row
 
 
 def prompt_key(row: Row) -> str:
@@ -154,23 +175,41 @@ def prompt_key(row: Row) -> str:
     return prompt_text(row).strip()
 
 
-def row_keys(rows: Rows) -> Numbers:
+def row_keys(rows: Rows, tick: Tick = quiet) -> Numbers:
     """A number for each row, equal where all their columns are."""
-    return np.fromiter(
-        (hash(json.dumps(rows.raw(index), sort_keys=True)) for index in range(len(rows))), np.int64, len(rows)
-    )
+    keys = np.empty(len(rows), np.int64)
+    for index in range(len(rows)):
+        if not index % _TICK_ROWS:
+            tick(index, len(rows))
+        keys[index] = hash(json.dumps(rows.raw(index), sort_keys=True))
+    return keys
 
 
-def carry_out(dataset: Dataset, plan: Plan, out: str | Path) -> Written:
+def first_rows(dataset: Dataset, plan: Plan, split: Split, count: int) -> list[Row]:
+    """What a split would begin with once the plan is carried out, for a preview."""
+    return list(islice(_rows_of(dataset, plan, split), count))
+
+
+def _rows_of(dataset: Dataset, plan: Plan, split: Split) -> Iterator[Row]:
+    for source, numbers in plan.splits.get(split, ()):
+        for number in numbers:
+            yield dataset.splits[source].raw(int(number))
+
+
+def carry_out(dataset: Dataset, plan: Plan, out: str | Path, tick: Tick = quiet) -> Written:
     """Write the rows of a plan to a new folder, each as it stands in its file. Raises `UserError`."""
     written = Written(new_folder(out))
+    total, before = sum(map(plan.count, SPLITS)), 0
     for split in SPLITS:
-        sources = plan.splits.get(split, ())
-        if any(len(numbers) for _source, numbers in sources):
-            rows = (_raw(dataset.splits[source], number) for source, numbers in sources for number in numbers)
+        if plan.count(split):
+            rows = _ticking(_rows_of(dataset, plan, split), before, total, tick)
             written.rows[split] = write_rows(written.folder / f"{split}.jsonl", rows)
+            before += plan.count(split)
     return written
 
 
-def _raw(rows: Rows, number: Any) -> Row:
-    return rows.raw(int(number))
+def _ticking(rows: Iterator[Row], before: int, total: int, tick: Tick) -> Iterator[Row]:
+    for done, row in enumerate(rows, start=before):
+        if not done % _TICK_ROWS:
+            tick(done, total)
+        yield row

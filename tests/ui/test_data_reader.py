@@ -8,9 +8,10 @@ import pytest
 from PySide6.QtCore import QObject, Qt
 from pytestqt.qtbot import QtBot
 
-from tests.ui.test_models_found import make_model
-from ui.data_reader import DataReader, inspect, token_lengths
-from ui.models.rows import IssuesModel, RowsModel, cell_text
+from ui.data_reader import DataReader, Inspection, Source
+from ui.data_reader import inspect as inspect_source
+from ui.models.issues import IssuesModel
+from ui.models.rows import RowsModel, cell_text
 from ui.widgets.share_bar import widths
 
 
@@ -20,6 +21,10 @@ def nothing(*told: object) -> None:
 
 def never() -> bool:
     return False
+
+
+def inspect(path: str) -> Inspection:
+    return inspect_source(Source(path, "grpo"), nothing, never)
 
 
 @pytest.fixture
@@ -32,7 +37,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_rows_issues_and_counts_are_all_there(data: Path) -> None:
-    found = inspect(str(data), "grpo", {}, nothing, never)
+    found = inspect(str(data))
     assert found.fault == ""
     assert found.report is not None
     assert (found.report.accepted, found.report.rejected, found.report.blank) == (3, 1, 1)
@@ -42,7 +47,7 @@ def test_rows_issues_and_counts_are_all_there(data: Path) -> None:
 
 def test_data_without_a_usable_row_still_has_its_report(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"prompt": ""}\n')
-    found = inspect(str(tmp_path), "grpo", {}, nothing, never)
+    found = inspect(str(tmp_path))
     assert found.fault
     assert found.report is not None
     assert found.report.rejected == 1
@@ -50,29 +55,30 @@ def test_data_without_a_usable_row_still_has_its_report(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_gone_is_one_sentence() -> None:
-    assert inspect("/not/here", "grpo", {}, nothing, never).fault == (
-        "There is no file or folder /not/here; choose another one."
-    )
+    assert inspect("/not/here").fault == ("There is no file or folder /not/here; choose another one.")
 
 
 def test_the_newest_look_is_the_one_told(data: Path, tmp_path: Path, qtbot: QtBot, owner: QObject) -> None:
     reader = DataReader(owner)
     told: list[str] = []
     reader.inspected.connect(lambda found: told.append(found.path))
-    reader.inspect("/not/here", "grpo", {})
-    reader.inspect(str(data), "grpo", {})
+    reader.inspect(Source("/not/here", "grpo"))
+    reader.inspect(Source(str(data), "grpo"))
     qtbot.waitUntil(lambda: bool(told))
     qtbot.wait(50)
     assert told == [str(data)]
 
 
-def test_rows_are_shown_literally(data: Path, owner: QObject) -> None:
-    found = inspect(str(data), "grpo", {}, nothing, never)
+def test_rows_are_shown_literally(data: Path, owner: QObject, qtbot: QtBot) -> None:
+    found = inspect(str(data))
     rows = RowsModel(owner)
-    rows.show(found.splits["train"])
+    rows.show(found.splits["train"], found.columns["train"])
     assert rows.rowCount() == 2
     assert rows.headerData(0, Qt.Orientation.Horizontal) == "prompt"
+    with qtbot.waitSignal(rows.dataChanged):
+        assert rows.data(rows.index(1, 0)) == "…"
     assert rows.data(rows.index(1, 0)) == "⟨U+202E⟩<b>"
+    rows.close()
     issues = IssuesModel(owner)
     issues.show(found.issues)
     assert issues.data(issues.index(0, 1)) == "3"
@@ -80,16 +86,9 @@ def test_rows_are_shown_literally(data: Path, owner: QObject) -> None:
 
 def test_a_cell_stays_on_its_line() -> None:
     assert cell_text("a\nb") == "a ⏎ b"
-    assert cell_text(["a"]) == '[ ⏎   "a" ⏎ ]'
+    assert cell_text(["a"]) == '["a"]'
+    assert cell_text([{"role": "user", "content": "Hi\n"}]) == "user: Hi ⏎ "
     assert len(cell_text("x" * 1000)) == 301
-
-
-def test_token_lengths_need_a_tokenizer_at_hand(data: Path, tmp_path: Path) -> None:
-    found = inspect(str(data), "grpo", {}, nothing, never)
-    assert found.dataset is not None
-    assert token_lengths(found.dataset.train, str(make_model(tmp_path / "without"))) == {}
-    lengths = token_lengths(found.dataset.train, "starter")
-    assert lengths["answer"].longest <= 3
 
 
 def test_small_shares_can_still_be_seen() -> None:

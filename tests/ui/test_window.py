@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QFileOpenEvent
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, write_run
 from ui.app import OpenedFiles
+from ui.data.split_dialog import SplitDialog
 from ui.main_window import KEEP_TRAINING, STOP_AND_SAVE, MainWindow
 from ui.session import Session
 from ui.settings import Settings
@@ -132,10 +133,16 @@ def test_a_dropped_model_folder_becomes_the_model(window: MainWindow, tmp_path: 
     assert window.current_key() == "setup"
 
 
-def test_several_files_of_one_folder_mean_the_folder(window: MainWindow, data: Path) -> None:
-    (data / "valid.jsonl").write_text("")
-    drop(window, [data / "train.jsonl", data / "valid.jsonl"])
-    assert window.session.draft.data == str(data)
+def test_several_files_are_asked_about(window: MainWindow, data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "more.jsonl"
+    other.write_text('{"prompt": "Two and two?", "answer": "4"}\n')
+    drop(window, [data / "train.jsonl", other])
+    dialog = window.findChild(SplitDialog)
+    assert dialog is not None
+    dialog.choose(other, "valid")
+    dialog.accept()
+    files = window.session.draft.value("data.files")
+    assert files == {"train": [str(data / "train.jsonl")], "valid": [str(other)]}
 
 
 def test_things_that_do_not_belong_together_are_refused_in_words(
@@ -154,7 +161,8 @@ def test_the_data_pane_says_what_was_found(window: MainWindow, data: Path, qtbot
     found = pane._found
     assert (found.report.accepted, found.report.rejected) == (2, 1)
     assert found.issues[0].line == 3
-    assert "1 row cannot be used and will be left out of training." in banners(window)
+    words = [made.text() for made in pane.findChildren(QLabel) if made.isVisible()]
+    assert "2 accepted · 1 rejected" in words
 
 
 def test_a_folder_without_a_train_file_is_one_sentence(

@@ -1,107 +1,105 @@
-"""The data: a place to drop it, what was found in each file, its rows, and what is wrong with them."""
+"""The data: a place to drop it, what was found in each file, its rows, what is wrong, what it is like, what to change."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, Qt, Signal, Slot
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QFileDialog,
-    QFrame,
-    QHeaderView,
-    QLabel,
-    QPlainTextEdit,
-    QProgressBar,
-    QSplitter,
-    QTableView,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSpinBox, QStackedWidget, QWidget
 
-from droid_tune.data.report import FileReport
-from ui import icons, phrases
-from ui.data_reader import DataReader, Inspection, Lengths, data_folder
-from ui.models.rows import IssuesModel, RowsModel, whole_text
+from droid_tune.data.files.discover import HUB_PREFIX
+from droid_tune.data.formats.table import need_of
+from ui import phrases
+from ui.data.columns_view import ColumnsView
+from ui.data.drop_bar import DropBar
+from ui.data.files_card import SPLIT_WORDS, FilesCard
+from ui.data.issues_view import IssuesView
+from ui.data.row_detail import Look
+from ui.data.rows_view import RowsView
+from ui.data.split_dialog import SplitDialog
+from ui.data.statistics_view import Lengthy, StatisticsView
+from ui.data.tokenizer_desk import TokenizerDesk
+from ui.data.tools_view import ToolsView
+from ui.data_reader import DataReader, Inspection, Source
 from ui.panes.pane import Pane
 from ui.session import Session
-from ui.theme import current_theme, mono_font
-from ui.widgets.basics import button, clear, column, frame, label, row
+from ui.widgets.basics import button, column, label, row
 from ui.widgets.notice import NoticeStack
 from ui.widgets.segmented import Segmented
-from ui.widgets.share_bar import ShareBar
-from ui.widgets.state_chip import Chip
 
-VIEWS = (("rows", "Rows"), ("issues", "Issues"))
+VIEWS = (
+    ("rows", "Rows"),
+    ("issues", "Issues"),
+    ("statistics", "Statistics"),
+    ("columns", "Columns"),
+    ("tools", "Tools"),
+)
+USE_PROPOSAL, EDIT_COLUMNS = "Use It", "Edit…"
+#: time that work in the tokenizer's thread gets to notice that the window closes
+PATIENCE_MS = 2000
 
 
 class DataPane(Pane):
-    """Looks through `session.draft.data` whenever it changes, and when the method does."""
+    """Looks through the draft's data whenever it changes, and when the method asks for other rows."""
 
     setup_wanted = Signal()
 
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(session, parent)
-        self._inspected: tuple[str, str] = ("", "")
+        self._inspected: tuple[object, ...] = ()
         self._found: Inspection | None = None
+        self._desk = TokenizerDesk(self)
         self._reader = DataReader(self)
         self._reader.started.connect(self._begin)
         self._reader.progressed.connect(self._progress)
         self._reader.inspected.connect(self._show)
-        self._reader.measured.connect(self._show_lengths)
-        layout = column(self, spacing=12)
-        layout.setContentsMargins(20, 18, 20, 18)
-        layout.addWidget(self._drop_zone())
+        layout = column(self, spacing=10)
+        layout.setContentsMargins(20, 16, 20, 16)
+        self._drop = DropBar(self)
+        self._drop.chosen.connect(session.set_data)
+        self._drop.several.connect(self.ask_splits)
+        layout.addWidget(self._drop)
         layout.addLayout(self._progress_row())
-        self._notices = NoticeStack(self, most=3)
+        self._notices = NoticeStack(self, most=2)
         layout.addWidget(self._notices)
-        self._files = frame("card", self)
-        self._files_box = column(self._files, spacing=12)
-        self._files_box.setContentsMargins(14, 12, 14, 12)
+        self._files = FilesCard(self)
         layout.addWidget(self._files)
         layout.addLayout(self._bar())
-        layout.addWidget(self._tables(), 1)
+        layout.addWidget(self._views(), 1)
         session.data_changed.connect(self._data_changed)
 
     def refresh(self) -> None:
         draft = self.session.draft
-        wanted = (draft.data, draft.method)
+        source = self._source()
+        wanted = (source.path, str(source.files), str(source.mapping), need_of(draft.method))
         if wanted != self._inspected:
             self._inspected = wanted
-            self._reader.inspect(draft.data, draft.method, draft.value("data.mapping"))
+            self._reader.inspect(source)
+        self._tell_views()
 
     def shut(self) -> None:
         """The window closes: no look may go on."""
         self._reader.cancel()
+        for view in (self._rows, self._statistics, self._tools):
+            view.shut()
+        self._desk.close(PATIENCE_MS)
+
+    def show_view(self, key: str) -> None:
+        """As if the user had chosen it."""
+        self._view.choose(key)
+        self._switch(key)
+
+    @Slot(list)
+    def ask_splits(self, paths: list[Path]) -> None:
+        """Several files that were dropped or chosen together."""
+        dialog = SplitDialog(paths, self)
+        dialog.assigned.connect(self.session.set_files)
+        dialog.open()
 
     # --- parts --------------------------------------------------------------------------------------------------
 
-    def _drop_zone(self) -> QFrame:
-        zone = frame("dropzone", self)
-        bar = row(zone, spacing=12)
-        bar.setContentsMargins(16, 12, 12, 12)
-        self._sign = QLabel(zone)
-        bar.addWidget(self._sign)
-        words = column(spacing=1)
-        self._name = label("", "heading", parent=zone)
-        self._place = label("", "small", parent=zone, wrap=True)
-        words.addWidget(self._name)
-        words.addWidget(self._place)
-        bar.addLayout(words, 1)
-        choose = button("Open Folder…", parent=zone, icon="folder")
-        choose.clicked.connect(self._open_folder)
-        single = button("Open File…", parent=zone)
-        single.clicked.connect(self._open_file)
-        self._sample = button("Use Sample", parent=zone, help="The bundled arithmetic in words")
-        self._sample.clicked.connect(self._use_sample)
-        for pressed in (choose, single, self._sample):
-            bar.addWidget(pressed)
-        self._tint()
-        current_theme().changed.connect(self._tint)
-        return zone
-
-    def _progress_row(self) -> QVBoxLayout:
-        box = column(spacing=4)
+    def _progress_row(self) -> QHBoxLayout:
         bar = row(spacing=10)
         self._bar_widget = QProgressBar(self)
         self._bar_widget.setRange(0, 1000)
@@ -113,55 +111,90 @@ class DataPane(Pane):
         bar.addWidget(self._what)
         bar.addWidget(self._bar_widget, 1)
         bar.addWidget(self._cancel)
-        box.addLayout(bar)
         self._busy(False)
-        return box
+        return bar
 
-    def _bar(self) -> QVBoxLayout:
-        box = column(spacing=6)
+    def _bar(self) -> QHBoxLayout:
         bar = row(spacing=10)
         self._view = Segmented(VIEWS, self, "Show")
         self._view.chosen.connect(self._switch)
-        self._split = Segmented((("train", "Train"), ("valid", "Held-out"), ("test", "Test")), self, "Split")
+        self._split = Segmented(tuple(SPLIT_WORDS.items()), self, "Split")
         self._split.chosen.connect(self._choose_split)
         self._count = label("", "small", parent=self)
-        self._lengths = label("", "small", parent=self)
+        self._go = QSpinBox(self)
+        self._go.setPrefix("Row ")
+        self._go.setGroupSeparatorShown(True)
+        self._go.setKeyboardTracking(False)
+        self._go.setAccessibleName("Go to row")
+        self._go.setToolTip("Go to a row by its number")
+        self._go.valueChanged.connect(self._go_to)
         bar.addWidget(self._view)
-        bar.addWidget(self._split)
-        bar.addWidget(self._count)
         bar.addStretch(1)
-        bar.addWidget(self._lengths)
-        box.addLayout(bar)
-        return box
+        bar.addWidget(self._go)
+        bar.addWidget(self._count)
+        bar.addWidget(self._split)
+        return bar
 
-    def _tables(self) -> QSplitter:
-        split = QSplitter(Qt.Orientation.Vertical, self)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(10)
-        self._rows = RowsModel(self)
-        self._rows_table = _table(self._rows, "Rows", split)
-        self._rows_table.selectionModel().currentRowChanged.connect(self._show_row)
-        self._issues = IssuesModel(self)
-        self._issues_table = _table(self._issues, "Issues", split)
-        for place, width in enumerate((130, 64, 64, 90, 330)):
-            self._issues_table.setColumnWidth(place, width)
-        self._issues_table.verticalHeader().hide()
-        self._issues_table.hide()
-        self._detail = QPlainTextEdit(split)
-        self._detail.setReadOnly(True)
-        self._detail.setFont(mono_font())
-        self._detail.setAccessibleName("The chosen row, whole")
-        self._detail.setPlaceholderText("Choose a row to read it whole")
-        for part in (self._rows_table, self._issues_table, self._detail):
-            split.addWidget(part)
-        split.setSizes([320, 320, 130])
-        return split
+    def _views(self) -> QStackedWidget:
+        self._pages = QStackedWidget(self)
+        self._rows = RowsView(self._desk, self._pages)
+        self._rows.thinking_chosen.connect(self._set_thinking)
+        self._issues = IssuesView(self._pages)
+        self._issues.told.connect(self._tell)
+        self._statistics = StatisticsView(self._desk, self._pages)
+        self._columns = ColumnsView(self._pages)
+        self._columns.confirmed.connect(self._set_mapping)
+        self._tools = ToolsView(self._desk, self._pages)
+        self._tools.data_wanted.connect(self.session.set_data)
+        for view in (self._rows, self._issues, self._statistics, self._columns, self._tools):
+            self._pages.addWidget(view)
+        return self._pages
+
+    # --- reading the draft --------------------------------------------------------------------------------------
+
+    def _source(self) -> Source:
+        draft = self.session.draft
+        return Source(draft.data, draft.method, draft.value("data.mapping"), draft.value("data.files"))
+
+    def _look(self) -> Look:
+        draft = self.session.draft
+        return Look(
+            draft.model,
+            draft.method,
+            str(draft.value("data.system_prompt")),
+            str(draft.value("data.thinking")),
+        )
+
+    def _limits(self) -> Lengthy:
+        draft = self.session.draft
+        sequence, completion = (
+            draft.value("training.max_seq_length"),
+            draft.value("sampling.max_completion_length"),
+        )
+        rollouts = need_of(draft.method) == "prompt"
+        # A field that holds no number yet is said by the Setup pane.
+        numbers = isinstance(sequence, int) and isinstance(completion, int)
+        return Lengthy(sequence, completion, rollouts) if numbers else Lengthy(2048, 256, rollouts)
+
+    def _tell_views(self) -> None:
+        """What of the draft the views depend on."""
+        found, look = self._found, self._look()
+        dataset = found.dataset if found is not None else None
+        self._rows.show_look(look)
+        self._statistics.show_data(dataset, look, self._limits())
+        self._tools.show_data(dataset, look, self._beside())
+
+    def _beside(self) -> Path:
+        """What new folders are named after: the data's own place, or the user's folder."""
+        source = self._source()
+        if source.path == "sample":
+            return Path.home() / "sample-data"
+        if source.path.startswith(HUB_PREFIX):
+            return Path.home() / source.path.rpartition("/")[2].partition(":")[0]
+        folder = source.folder
+        return folder if folder.is_dir() else folder.with_name(folder.name.partition(".")[0])
 
     # --- drawing ------------------------------------------------------------------------------------------------
-
-    @Slot()
-    def _tint(self) -> None:
-        self._sign.setPixmap(icons.pixmap("drop", current_theme().tokens.accent, 30))
 
     def _busy(self, busy: bool) -> None:
         for part in (self._bar_widget, self._cancel, self._what):
@@ -169,120 +202,131 @@ class DataPane(Pane):
 
     @Slot()
     def _begin(self) -> None:
-        path = self.session.draft.data
-        self._name.setText("Sample data" if path == "sample" else phrases.literal(data_folder(path).name))
-        words = "Drop a folder with train.jsonl (and valid.jsonl) or a single file anywhere on the window."
-        self._place.setText(words if path == "sample" else phrases.literal(path))
-        self._sample.setVisible(path != "sample")
+        source = self._source()
+        self._drop.show_source(source)
         self._notices.clear()
-        self._lengths.setText("")
+        self._what.setText(
+            "Asking the Hub" if source.path.startswith(HUB_PREFIX) else "Looking through the data"
+        )
         self._bar_widget.setValue(0)
         self._busy(True)
 
     @Slot(int, str)
     def _progress(self, thousandths: int, file: str) -> None:
-        self._what.setText(f"Looking through {file}")
+        self._what.setText(phrases.literal(f"Looking through {file}"))
         self._bar_widget.setValue(thousandths)
 
     @Slot(object)
     def _show(self, found: Inspection) -> None:
         self._found = found
         self._busy(False)
-        self._show_files(found)
-        for said in dict.fromkeys([found.fault, *_file_faults(found)]):
-            if said:
-                self._notices.add("error", said)
-        if not found.fault and found.report is not None and found.report.rejected:
-            left_out = phrases.count(found.report.rejected, "row")
-            self._notices.add(
-                "warning",
-                f"{left_out} cannot be used and will be left out of training.",
-                "The Issues list says where they stand and what is wrong with each.",
-            )
-        self._issues.show(found.issues)
+        self._files.show_report(found.report)
+        self._say_faults(found)
+        self._issues.show_issues(found.issues)
         self._view.retitle("issues", f"Issues ({found.issue_count:,})" if found.issue_count else "Issues")
-        if found.issue_count and not found.splits:
-            self._view.choose("issues")
-        elif not found.issue_count:
-            self._view.choose("rows")
+        self._show_columns(found)
         names = list(found.splits)
+        for key in SPLIT_WORDS:
+            self._split.allow(key, key in names)
         if names and self._split.key not in names:
             self._split.choose(names[0])
-        self._switch(self._view.key)
-        if found.dataset is not None:
-            self._reader.measure(found.dataset, self.session.draft.model)
+        self._choose_split(self._split.key)
+        self._tell_views()
+        wanted = self._view.key
+        if not names:
+            wanted = "issues" if found.issue_count else "columns" if found.proposals else "rows"
+        self.show_view(wanted)
 
-    def _show_files(self, found: Inspection) -> None:
-        clear(self._files_box)
+    def _say_faults(self, found: Inspection) -> None:
+        if _is_to_be_mapped(found):
+            said = found.proposals[0].said
+            bar = self._notices.add(
+                "info",
+                "The columns have other names than ours.",
+                f"They can be read so: {phrases.literal(said)}.",
+                actions=(USE_PROPOSAL, EDIT_COLUMNS),
+            )
+            bar.chosen.connect(partial(self._answer_proposal, dict(found.proposals[0].mapping)))
+            return
+        files = found.report.errors if found.report is not None else []
+        for said in dict.fromkeys([found.fault, *(file.error.message for file in files if file.error)]):
+            if said and not any(said in bar.text for bar in self._notices.bars()):
+                self._notices.add("error", phrases.literal(said))
+
+    def _show_columns(self, found: Inspection) -> None:
         files = found.report.files if found.report is not None else []
-        self._files.setVisible(bool(files))
-        for file in files:
-            self._files_box.addWidget(self._file_row(file))
-
-    def _file_row(self, file: FileReport) -> QWidget:
-        made = QWidget(self._files)
-        layout = column(made, spacing=5)
-        top = row(spacing=8)
-        top.addWidget(label(phrases.literal(Path(file.path).name), "strong", parent=made))
-        split = {"train": "Train", "valid": "Held-out", "test": "Test"}[file.split]
-        top.addWidget(Chip(made, split, "accent", "accent_soft"))
-        if file.format:
-            top.addWidget(label(file.format, "small", parent=made))
-        top.addStretch(1)
-        counts = [f"{file.accepted:,} accepted", f"{file.rejected:,} rejected", f"{file.blank:,} blank"]
-        top.addWidget(label(" · ".join(counts), "small", parent=made))
-        layout.addLayout(top)
-        layout.addWidget(ShareBar(file.accepted, file.rejected, file.blank, made))
-        return made
-
-    @Slot(object)
-    def _show_lengths(self, lengths: dict[str, Lengths]) -> None:
-        told = [f"{name} {one.median:,} (longest {one.longest:,})" for name, one in lengths.items()]
-        self._lengths.setText(f"Tokens: {', '.join(told[:3])}" if told else "")
-        self._lengths.setToolTip("Median and longest of a sample, with the chosen model's tokenizer")
+        source = self._source()
+        self._columns.show_rows(
+            found.raw_rows, source.method, source.mapping, found.proposals, files[0].format if files else None
+        )
 
     # --- slots --------------------------------------------------------------------------------------------------
 
     @Slot(str)
     def _switch(self, key: str) -> None:
-        if self._found is None:
-            return
-        self._rows_table.setVisible(key == "rows")
-        self._detail.setVisible(key == "rows")
-        self._split.setVisible(key == "rows" and len(self._found.splits) > 1)
-        self._issues_table.setVisible(key == "issues")
-        if key == "rows":
-            self._choose_split(self._split.key)
-            return
-        shown, total = len(self._found.issues), self._found.issue_count
-        self._count.setText(
-            phrases.count(total, "issue") if shown == total else f"the first {shown:,} of {total:,} issues"
-        )
+        self._pages.setCurrentIndex([name for name, _ in VIEWS].index(key))
+        splits = self._found.splits if self._found is not None else {}
+        self._split.setVisible(key in ("rows", "statistics") and len(splits) > 1)
+        self._go.setVisible(key == "rows" and bool(splits))
+        self._count.setVisible(key in ("rows", "issues"))
+        if key == "statistics":
+            self._statistics.measure()
+        self._say_count()
+
+    def _say_count(self) -> None:
+        found = self._found
+        if found is None:
+            self._count.setText("")
+        elif self._view.key == "issues":
+            shown, total = len(found.issues), found.issue_count
+            said = phrases.count(total, "issue")
+            self._count.setText(said if shown == total else f"the first {shown:,} of {said}")
+        else:
+            rows = found.splits.get(self._split.key)
+            self._count.setText(f"of {len(rows):,}" if rows is not None else "No rows to show")
 
     @Slot(str)
     def _choose_split(self, split: str) -> None:
         rows = self._found.splits.get(split) if self._found is not None else None
-        self._rows.show(rows)
-        for place in range(self._rows.columnCount()):
-            self._rows_table.setColumnWidth(place, 420 if place == 0 else 220)
-        self._count.setText(phrases.count(len(rows), "row") if rows is not None else "No rows to show")
-        self._detail.clear()
-        if rows is not None:
-            self._rows_table.selectRow(0)
+        self._rows.show_rows(rows, self._found.columns.get(split, []) if self._found is not None else [])
+        self._statistics.show_split(split)
+        self._go.blockSignals(True)
+        self._go.setRange(1, max(1, len(rows) if rows is not None else 1))
+        self._go.setValue(1)
+        self._go.blockSignals(False)
+        self._say_count()
 
-    @Slot(QModelIndex, QModelIndex)
-    def _show_row(self, current: QModelIndex, previous: QModelIndex) -> None:
-        if not current.isValid():
-            return
-        parts = [
-            f"{name}\n{phrases.literal(whole_text(value))}"
-            for name, value in self._rows.row(current.row()).items()
-        ]
-        self._detail.setPlainText(f"{self._rows.place_of(current.row())}\n\n" + "\n\n".join(parts))
+    @Slot(int)
+    def _go_to(self, number: int) -> None:
+        self._rows.go_to(number)
+
+    def _answer_proposal(self, mapping: dict[str, str], action: str) -> None:
+        if action == USE_PROPOSAL:
+            self._set_mapping(mapping)
+        else:
+            self.show_view("columns")
+
+    @Slot(object)
+    def _set_mapping(self, mapping: dict[str, str]) -> None:
+        self.session.draft.set("data.mapping", mapping)
+        self._draft_changed()
+
+    @Slot(str)
+    def _set_thinking(self, thinking: str) -> None:
+        self.session.draft.set("data.thinking", thinking)
+        self._draft_changed()
+
+    def _draft_changed(self) -> None:
+        self.session.draft_changed.emit()
+        self.refresh()
+
+    @Slot(str)
+    def _tell(self, sentence: str) -> None:
+        self._notices.add("info", phrases.literal(sentence))
 
     @Slot(str)
     def _data_changed(self, path: str) -> None:
-        self._inspected = ("", "")
+        self._inspected = ()
         if self.isVisible():
             self.refresh()
 
@@ -292,43 +336,7 @@ class DataPane(Pane):
         self._busy(False)
         self._notices.add("info", "Looking through the data was cancelled.", "Choose it again to start over.")
 
-    @Slot()
-    def _use_sample(self) -> None:
-        self.session.set_data("sample")
 
-    @Slot()
-    def _open_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(
-            self, "Choose a folder with training data", str(Path.home())
-        )
-        if folder:
-            self.session.set_data(folder)
-
-    @Slot()
-    def _open_file(self) -> None:
-        kinds = "Data (*.jsonl *.json *.csv *.tsv *.parquet *.gz *.ndjson)"
-        file, _ = QFileDialog.getOpenFileName(self, "Choose a data file", str(Path.home()), kinds)
-        if file:
-            self.session.set_data(file)
-
-
-def _table(model: RowsModel | IssuesModel, name: str, parent: QWidget) -> QTableView:
-    table = QTableView(parent)
-    table.setModel(model)
-    table.setAccessibleName(name)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setWordWrap(False)
-    table.setShowGrid(False)
-    table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-    table.verticalHeader().setDefaultSectionSize(28)
-    table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-    table.horizontalHeader().setStretchLastSection(True)
-    table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    return table
-
-
-def _file_faults(found: Inspection) -> list[str]:
-    return (
-        [file.error.message for file in found.report.errors if file.error] if found.report is not None else []
-    )
+def _is_to_be_mapped(found: Inspection) -> bool:
+    """Whether nothing could be read, and another reading of the columns would help."""
+    return bool(found.fault and found.proposals and found.proposals[0].mapping)

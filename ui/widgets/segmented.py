@@ -44,6 +44,12 @@ class Segmented(QFrame):
             if own == key:
                 part.setChecked(True)
 
+    def allow(self, key: str, allowed: bool) -> None:
+        """Show a choice or hide it."""
+        for part, own in self._keys.items():
+            if own == key:
+                part.setVisible(allowed)
+
     def retitle(self, key: str, text: str) -> None:
         for part, own in self._keys.items():
             if own == key:

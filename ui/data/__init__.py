@@ -1,0 +1,1 @@
+"""Parts of the Data pane: one view per file."""
