@@ -10,6 +10,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from droid_tune.metrics import CATALOGUE
 from droid_tune.model.plan import Plan
 from droid_tune.train.experience import Experience
 from droid_tune.train.judge import Judged
@@ -193,6 +194,66 @@ def test_two_passes_in_one_update_are_twice_the_gradient(tmp_path: Path) -> None
     assert_same(twice.gradients, once.gradients)
 
 
+# -- every setting reaches the loss ----------------------------------------------------------------------------------------
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "delta": {"delta": 1.01},
+    "cispo": {"loss_type": "cispo", "epsilon_high": 1.01},
+    "sapo": {"loss_type": "sapo", "sapo_temperature_pos": 2.0, "sapo_temperature_neg": 3.0},
+    "vespo": {"loss_type": "vespo"},
+    "off-policy mask": {"off_policy_mask_threshold": 0.002},
+    "KL without bias correction": {"beta": 0.5, "use_bias_correction_kl": False},
+    "KL with bias correction": {"beta": 0.5},
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_a_setting_changes_the_loss_of_the_second_pass_as_its_formula_says(tmp_path: Path, case: str) -> None:
+    """After a step the ratio is not 1 any more, and the formulas differ."""
+    learner = learner_of(tmp_path, method={"beta": 0.0, "num_iterations": 2, **SETTINGS[case]})
+    first = learner.gather(0)
+    experience, policy = experience_of(learner), learner.session.policy
+    before = logprobs_now(learner, experience)
+    moved(policy, first.gradients, rate=0.1)
+    learner.after_update(1)
+    second = learner.gather(1)
+    total, reference = sum(lengths(experience)), experience.reference_logprobs
+    left_out: list[int] = []
+
+    def loss(row: int, logprobs: mx.array, _: mx.array) -> mx.array:
+        advantage, old = float(experience.advantages[row]), mx.array(before[row])
+        ratio = mx.exp(logprobs - old)
+        surrogate = -mx.minimum(ratio * advantage, mx.clip(ratio, 0.8, 1.2) * advantage)
+        if case == "delta":
+            capped = mx.minimum(ratio, 1.01) * advantage
+            return -mx.minimum(capped, mx.clip(ratio, 0.8, 1.2) * advantage).mean() / 8
+        if case == "cispo":
+            return -(mx.stop_gradient(mx.minimum(ratio, 1.01)) * advantage * logprobs).sum() / total
+        if case == "sapo":
+            steep = 2.0 if advantage > 0 else 3.0
+            return -(advantage * 4 / steep * mx.sigmoid(steep * (ratio - 1))).mean() / 8
+        if case == "vespo":
+            power, decay = (2.0, 3.0) if advantage >= 0 else (3.0, 2.0)
+            log_weight = (logprobs - old).sum()
+            phi = mx.exp(decay + power * log_weight - decay * mx.exp(log_weight))
+            return -(mx.stop_gradient(phi) * advantage * logprobs).sum() / total
+        if case == "off-policy mask":
+            sampled = mx.array(experience.sampled_logprobs[row][: logprobs.size])
+            if advantage < 0 and (sampled - logprobs).mean().item() > 0.002:
+                left_out.append(row)
+                return mx.array(0.0)
+            return surrogate.mean() / 8
+        assert reference is not None
+        gap = mx.array(reference[row][: logprobs.size]) - logprobs
+        kl = mx.exp(gap) - gap - 1
+        return (surrogate + 0.5 * (kl if case == "KL without bias correction" else kl * ratio)).mean() / 8
+
+    value, gradients = by_hand(policy, experience, range(8), loss)
+    assert second.loss == pytest.approx(value, abs=1e-5)
+    assert_same(second.gradients, gradients)
+    assert bool(left_out) is (case == "off-policy mask")
+
+
 # -- portions and masks ----------------------------------------------------------------------------------------------------
 
 EVERYTHING: dict[str, Any] = {
@@ -302,6 +363,19 @@ def test_the_samplers_difference_is_always_measured(tmp_path: Path) -> None:
     for method in ({}, {"num_iterations": 2}, {"beta": 0.0, "type": "gspo"}):
         metrics = learner_of(tmp_path, method=method).gather(0).metrics
         assert 0 <= metrics["sampling/logp_difference/mean"] <= metrics["sampling/logp_difference/max"] < 1e-4
+
+
+def test_every_metric_of_a_run_is_in_the_catalogue(tmp_path: Path) -> None:
+    names: set[str] = set()
+    for method in (
+        {**EVERYTHING, "entropy_coef": 0.1},
+        {"type": "dapo"},
+        {"beta": 0.0, "loss_type": "cispo", "epsilon_high": 5.0},
+        {"beta": 0.0, "loss_type": "vespo"},
+    ):
+        names |= set(learner_of(tmp_path, method=method).gather(0).metrics)
+    unknown = {name for name in names if name not in CATALOGUE and not name.startswith("rewards/")}
+    assert unknown == {"sampled_tokens"}  # the loop makes tokens_per_second of it
 
 
 def test_the_samplers_difference_is_that_of_the_log_probabilities(tmp_path: Path) -> None:
