@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from collections.abc import Callable, Mapping
 from email.message import Message as Headers
 from typing import IO, Any
 from urllib.parse import urlsplit
+
+import truststore
 
 from droid_tune.errors import UserError
 
@@ -38,7 +41,14 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_opener = urllib.request.build_opener(_NoRedirect)
+def _trust() -> ssl.SSLContext:
+    """What the system trusts: a Mac's Keychain, which the OpenSSL inside the application knows nothing of."""
+    if sys.platform == "darwin":
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return ssl.create_default_context()
+
+
+_opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=_trust()))
 
 
 class Endpoint:

@@ -160,17 +160,6 @@ static char **python_arguments(int argc, char **argv, int *count)
     return arguments;
 }
 
-#ifdef __APPLE__
-/* python.org's OpenSSL looks for certificates in a folder that only python.org's installer makes. macOS keeps a file of
- * those it trusts; without it `urllib` would refuse every server. A choice of the user's own stands. */
-static void set_certificates(void)
-{
-    static const char system_certificates[] = "/etc/ssl/cert.pem";
-    if (getenv("SSL_CERT_DIR") == NULL && access(system_certificates, R_OK) == 0)
-        setenv("SSL_CERT_FILE", system_certificates, 0);
-}
-#endif
-
 static void require(PyStatus status)
 {
     if (python.is_exception(status))
@@ -210,7 +199,6 @@ int main(int argc, char **argv)
         return FAILED;
     }
 #ifdef __APPLE__
-    set_certificates();
     /* Long kernels would otherwise be cut off by the GPU's watchdog; it must be set before Metal starts. */
     setenv("AGX_RELAX_CDM_CTXSTORE_TIMEOUT", "1", 0);
 #endif

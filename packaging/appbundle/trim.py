@@ -49,6 +49,7 @@ RULES = (
     Rule("mlx/lib/libjaccl.dylib", "RDMA between Macs, opened only when asked for; the ring stays", ("macos",)),
     Rule("mlx/share", "CMake files for C++ extensions"),
     Rule("mlx/lib/cmake", "CMake files for C++ extensions"),
+    Rule("resources/screenshots", "for the README"),
     Rule("numpy/_core/include", "headers for C extensions"),
     Rule("numpy/_core/lib", "static libraries for C extensions"),
     Rule("numpy/random/lib", "static libraries for C extensions"),
