@@ -59,5 +59,5 @@ def forecast_details(found: Estimate) -> str:
     parts = found.peak.parts[found.peak.worst]
     largest = sorted(parts.items(), key=lambda part: -part[1])
     lines = [f"{name.replace('_', ' ')}: {phrases.size(count)}" for name, count in largest if count]
-    basis = f"Time: {found.duration.per_step:.2g} s per step, {found.duration.basis}"
+    basis = f"Time: {phrases.pace(found.duration.per_step)} per step, {found.duration.basis}"
     return "\n".join([f"Most memory in: {found.peak.worst}", *lines, basis, *found.notes])

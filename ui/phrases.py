@@ -28,6 +28,11 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours} h"
 
 
+def pace(seconds: float) -> str:
+    """`0.26 s`, `4.2 s`, `4 min 50 s`."""
+    return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)
+
+
 def size(count: float) -> str:
     """Bytes in the units of the Finder (powers of 1000)."""
     value = float(count)

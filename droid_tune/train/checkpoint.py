@@ -16,8 +16,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from droid_tune.errors import UserError
-from droid_tune.train.durable import disk_error, sha256_of, sync_file, sync_folder
+from droid_tune.train.durable import cause_of, disk_error, sha256_of, sync_file, sync_folder
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -94,8 +93,9 @@ class CheckpointStore:
             shutil.rmtree(temporary, ignore_errors=True)
             raise disk_error(error, final) from error
         except RuntimeError as error:  # MLX reports a failed write so
+            cause = cause_of(error, self.folder)  # before the room comes back
             shutil.rmtree(temporary, ignore_errors=True)
-            raise UserError(f"The checkpoint {final} could not be written: {error}.") from error
+            raise disk_error(cause, final) from error
         saved = verify(final)
         self._prune()
         return saved

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def write_text(path: Path, text: str) -> None:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+#: MLX says only that a write failed; with less room than this the disk was full.
+FULL_DISK_BYTES = 2**20
+
+
+def cause_of(error: RuntimeError, folder: Path) -> OSError:
+    """What the system would have said of a write that MLX reports as failed."""
+    if shutil.disk_usage(folder).free < FULL_DISK_BYTES:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return OSError(errno.EIO, str(error))
 
 
 def disk_error(error: OSError, path: Path) -> UserError:

@@ -67,3 +67,8 @@ def test_plain_text_is_left_alone(text: str) -> None:
 @given(st.text())
 def test_nothing_steers_the_direction_of_what_is_shown(text: str) -> None:
     assert not set("\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069\x1b\x07") & set(phrases.literal(text))
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.262, "0.26 s"), (4.23, "4.2 s"), (290, "4 min 50 s")])
+def test_a_pace_is_told_in_units_that_people_read(seconds: float, said: str) -> None:
+    assert phrases.pace(seconds) == said

@@ -107,7 +107,9 @@ class RunHeader(QFrame):
         figures["step"].show_value(f"{state.step:,}", f"of {state.total_steps:,}", name="Step")
         name, time = time_words(state)
         pace = state.seconds_per_step
-        figures["left"].show_value(time, f"{pace:.2g} s per step" if pace is not None else "", name=name)
+        figures["left"].show_value(
+            time, f"{phrases.pace(pace)} per step" if pace is not None else "", name=name
+        )
         speed = state.last("tokens_per_second")
         figures["speed"].show_value(
             f"{speed:,.0f}" if speed is not None else "–", "tokens/s", name="Sampling speed"

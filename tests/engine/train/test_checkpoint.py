@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlx.core as mx
 import pytest
@@ -112,3 +113,24 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_checkpoint(
     monkeypatch.undo()
     assert [folder.name for folder in store.newest_first()] == ["step-000001"]
     assert not list(store.folder.glob(".step*"))
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "sentence"), [(0, "No space is left on the disk"), (10**9, "Writing ")]
+)
+def test_a_write_that_mlx_reports_as_failed_is_told_with_its_cause(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch, free_bytes: int, sentence: str
+) -> None:
+    save(store, 1)
+
+    def refuse(*_arguments: object, **_settings: object) -> None:
+        raise RuntimeError("[write] Unable to write 1651 bytes to file.")
+
+    def usage(_folder: object) -> SimpleNamespace:
+        return SimpleNamespace(free=free_bytes)
+
+    monkeypatch.setattr(mx, "save_safetensors", refuse)
+    monkeypatch.setattr("droid_tune.train.durable.shutil.disk_usage", usage)
+    with pytest.raises(UserError, match=sentence):
+        save(store, 2)
+    assert [folder.name for folder in store.newest_first()] == ["step-000001"]

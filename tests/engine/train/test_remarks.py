@@ -1,0 +1,41 @@
+"""What was left out, and what is missing, is told before the first step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from droid_tune.data.validate import validate
+from droid_tune.train.remarks import remark_on_rows, remark_on_template
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.notices: list[tuple[str, str, str]] = []
+
+    def __call__(self, code: str, text: str, remedy: str = "", *, level: str = "warning") -> None:
+        self.notices.append((level, code, text))
+
+
+def test_rejected_rows_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
+    file, heard = tmp_path / "train.jsonl", Heard()
+    good = json.dumps({"prompt": "1 + 1?", "answer": "2"})
+    file.write_text(f'{good}\n{{"prompt": "x", answer}}\n{good}\n')
+    remark_on_rows(validate(file, "grpo"), heard)
+    ((level, code, text),) = heard.notices
+    assert (level, code) == ("warning", "rows_rejected")
+    assert text.startswith(f"1 of 3 rows are left out. The first: {file}:2: This is not valid JSON")
+
+
+def test_data_in_order_needs_no_remark(tmp_path: Path) -> None:
+    file, heard = tmp_path / "train.jsonl", Heard()
+    file.write_text(json.dumps({"prompt": "1 + 1?", "answer": "2"}) + "\n")
+    remark_on_rows(validate(file, "grpo"), heard)
+    remark_on_template(True, heard)
+    assert heard.notices == []
+
+
+def test_a_model_without_a_chat_template_is_told_of() -> None:
+    heard = Heard()
+    remark_on_template(False, heard)
+    assert [code for _, code, _ in heard.notices] == ["no_chat_template"]
