@@ -14,6 +14,7 @@ from droid_tune.config import RunConfig
 from droid_tune.config.methods import PolicyMethodConfig, SFTConfig
 from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured
+from droid_tune.data.templates import has_chat_template
 from droid_tune.errors import UserError
 from droid_tune.events import Event, MemoryFacts, Plan, RunStarted
 from droid_tune.model.adapter_files import save_adapter
@@ -31,6 +32,7 @@ from droid_tune.train.learner import Learner, State
 from droid_tune.train.loop import Loop
 from droid_tune.train.optimizer import build_optimizer
 from droid_tune.train.policy_gradient import PolicyGradient
+from droid_tune.train.remarks import remark_on_rows, remark_on_template
 from droid_tune.train.rows import Chosen, RowReader
 from droid_tune.train.session import Session
 from droid_tune.train.start import starting_policy
@@ -71,6 +73,9 @@ def execute(engine: Engine) -> str:
         if checkpoint is not None:
             loop.restore(checkpoint)
         _announce(session, engine, loop.step)
+        remark_on_rows(dataset.report, engine.notice)
+        if not config.is_sft:
+            remark_on_template(has_chat_template(policy.tokenizer), engine.notice)
         loop.run()
         return keep_result(policy, engine.paths.folder) if world.leads else ""
 
