@@ -14,6 +14,8 @@ from droid_tune.estimate.sizes import Portions, Sizes
 DECODING, TRAINING = 0.65, 0.55
 #: building and sending one layer's operations, and one token's draw
 LAYER_OVERHEAD_S, DRAW_OVERHEAD_S = 60e-6, 400e-6
+#: the same in training, where a layer has several times the operations; and what a micro-batch costs by itself
+TRAINED_LAYER_OVERHEAD_S, BATCH_OVERHEAD_S = 300e-6, 2e-3
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,11 @@ def _update(facts: ModelFacts, sizes: Sizes, job: Job, portions: Portions, speed
     heads = 3.0 if job.entropy else 2.0
     scored = _body(facts, job.usual_prompt) * prompts + _body(facts, job.usual_completion) * rows + head
     work = passes * body + heads * head + job.score_passes * scored
-    return work / (TRAINING * speed.arithmetic)
+    batches = (
+        prompts * ceil(job.group_size / portions.train_rows) if shared else ceil(rows / portions.train_rows)
+    )
+    each = facts.layers * (passes + job.score_passes) * TRAINED_LAYER_OVERHEAD_S + BATCH_OVERHEAD_S
+    return work / (TRAINING * speed.arithmetic) + batches * each
 
 
 def _body(facts: ModelFacts, tokens: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -129,7 +129,7 @@ def forecast(
     facts: ModelFacts,
 ) -> Estimate:
     """The estimate of `config`, without suggestions."""
-    job = job_of(config, facts, lengths)
+    job = _as_seen(job_of(config, facts, lengths), calibration)
     sizes = sizes_of(config, facts, host.backend)
     budget = budget_of(config, host)
     memory = config.memory
@@ -165,6 +165,14 @@ def forecast(
         notes=_notes(choice, facts, lengths, host, peak_bytes, calibration),
         calibration=calibration,
     )
+
+
+def _as_seen(job: Job, calibration: Calibration | None) -> Job:
+    """With completions as long as earlier runs' were; before any run they are taken to be as long as allowed."""
+    share = calibration.completion_share if calibration else 0.0
+    if not share or not job.reinforcement:
+        return job
+    return replace(job, usual_completion=max(1, round(min(1.0, share) * job.longest_completion)))
 
 
 def _memory_factor(calibration: Calibration | None) -> float:

@@ -10,6 +10,7 @@ from droid_tune.config import RunConfig
 from droid_tune.estimate.calibration import write_calibration
 from droid_tune.estimate.chips import speed_of
 from droid_tune.estimate.duration import seconds_of
+from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate, calibration_for, facts_for
 from droid_tune.estimate.job import DataLengths
 from droid_tune.estimate.sizes import sizes_of
@@ -41,6 +42,11 @@ class Ratios:
     rollout: float = 0.0
     update: float = 0.0
     memory: float = 0.0
+
+
+def foretold(session: Session) -> Estimate:
+    """The estimate of a session's run, with its own rows' lengths and what earlier runs taught."""
+    return estimate(session.config, lengths_of(session), suggesting=False)
 
 
 def lengths_of(session: Session) -> DataLengths:
@@ -91,7 +97,7 @@ def ratios(config: RunConfig, foretold: Estimate, observed: Observed) -> Ratios:
 class RunRecord:
     """The steps of one session, kept until its end."""
 
-    foretold: Estimate | None = None
+    foretold: Estimate
     rollout: list[float] = field(default_factory=list[float])
     update: list[float] = field(default_factory=list[float])
     steps: list[float] = field(default_factory=list[float])
@@ -110,7 +116,7 @@ class RunRecord:
     def keep(self, config: RunConfig) -> None:
         """Teach the next estimate of this model what this run took."""
         foretold = self.foretold
-        if foretold is None or len(self.steps) < LEAST_STEPS:
+        if len(self.steps) < LEAST_STEPS:
             return
         file, known = calibration_for(config)
         now = replace(

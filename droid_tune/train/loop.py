@@ -21,6 +21,7 @@ from droid_tune.events import Checkpoint as CheckpointEvent
 from droid_tune.events import Evaluation, Notice, Plan, Step, finite
 from droid_tune.model.adapter_files import load_arrays
 from droid_tune.model.reference import Reference
+from droid_tune.train.calibrate import RunRecord
 from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.distributed import SavedState
 from droid_tune.train.guard import MemoryGuard, Reading, read_memory, smaller
@@ -76,6 +77,7 @@ class Loop:
     non_finite: int = 0
     diagnosis: Watcher | None = None
     guard: MemoryGuard | None = None
+    record: RunRecord | None = None
     on_saved: Callable[[], None] = lambda: None
     _boundary: Boundary = field(init=False)
     _reading: Reading = field(init=False)
@@ -118,6 +120,8 @@ class Loop:
         self.step += 1
         self.learner.after_update(self.step)
         metrics = self._metrics(gathered, size, rate, time.perf_counter() - start)
+        if self.record is not None:
+            self.record.add(metrics, gathered.seconds)
         notices = self.diagnosis.observe_step(self.step, metrics) if self.diagnosis else []
         self._boundary = self._at_boundary()
         self._tell(metrics, gathered.seconds, applied, notices)

@@ -16,6 +16,7 @@ from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured
 from droid_tune.data.templates import has_chat_template
 from droid_tune.errors import UserError
+from droid_tune.estimate.forecast import Estimate
 from droid_tune.events import Event, MemoryFacts, Plan, RunStarted
 from droid_tune.model.adapter_files import save_adapter
 from droid_tune.model.planning import limit_memory, memory_budget, plan_for
@@ -23,6 +24,7 @@ from droid_tune.model.policy import Policy
 from droid_tune.model.reference import Reference
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
+from droid_tune.train.calibrate import RunRecord, foretold
 from droid_tune.train.checkpoint import Checkpoint, CheckpointStore
 from droid_tune.train.control import Control
 from droid_tune.train.diagnose import Diagnosis
@@ -72,11 +74,16 @@ def execute(engine: Engine) -> str:
         loop = build_loop(session, store, engine, until)
         if checkpoint is not None:
             loop.restore(checkpoint)
-        _announce(session, engine, loop.step)
+        loop.record = RunRecord(foretold(session))
+        _announce(session, engine, loop.step, loop.record.foretold)
         remark_on_rows(dataset.report, engine.notice)
         if not config.is_sft:
             remark_on_template(has_chat_template(policy.tokenizer), engine.notice)
-        loop.run()
+        try:
+            loop.run()
+        finally:
+            if world.alone:
+                loop.record.keep(config)
         return keep_result(policy, engine.paths.folder) if world.leads else ""
 
 
@@ -195,7 +202,7 @@ def _data_state(dataset: Dataset, checkpoint: SavedState | None, engine: Engine)
     return checkpoint.state["data"]
 
 
-def _announce(session: Session, engine: Engine, step: int) -> None:
+def _announce(session: Session, engine: Engine, step: int, foretold: Estimate) -> None:
     policy, config = session.policy, session.config
     device = mx.device_info()
     total = int(device.get("memory_size", 0)) or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -210,6 +217,8 @@ def _announce(session: Session, engine: Engine, step: int) -> None:
                 total_bytes=total,
                 gpu_limit_bytes=limit,
                 budget_bytes=memory_budget(config.memory),
+                estimated_peak_bytes=foretold.peak_bytes,
+                estimated_seconds_per_step=foretold.duration.per_step,
             ),
             model={
                 "architecture": policy.config.get("model_type", ""),
