@@ -31,6 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_model(config)
     check_data(config)
     if arguments.dry_run:
+        from droid_tune.cli.dry_run import rehearse
+
+        rehearse(config)
         print(dump_yaml(config), end="")
         return 0
     from droid_tune.cli.driving import drive, follow

@@ -159,7 +159,7 @@ def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) ->
     kept = rows * tokens * sizes.item * widths
     # Adapters are float32 whatever the model is: their inputs are widened, their middles kept.
     kept += rows * tokens * 4 * sizes.ranks
-    if sizes.item < 4:
+    if sizes.item < 4 and not sizes.full:
         kept += rows * tokens * 4 * sizes.adapted_inputs
     kept += 4 * sizes.rebuilt
     if seen > tokens:

@@ -151,7 +151,7 @@ def grid(count: int, seed: int) -> list[Case]:
             completion=draw.choice([32, 64, 128, 256]),
             backward=draw.choice(["auto", "auto", "auto", "layerwise", "plain"]),
         )
-        if work(case) < 6e11:
+        if work(case) < 4e11:
             cases.append(case)
     return cases + real()
 
@@ -164,7 +164,7 @@ def work(case: Case) -> float:
         + 3 * case.vocabulary * shape["hidden_size"]
     )
     tokens = case.batch * (case.prompt + case.completion * (1 if case.method == "sft" else case.group))
-    slow = {"f32": 1.0, "bf16": 8.0, "4bit": 6.0, "8bit": 8.0}[case.weights]
+    slow = {"f32": 1.0, "bf16": 60.0, "4bit": 8.0, "8bit": 12.0}[case.weights]
     return 6.0 * numbers * tokens * slow
 
 

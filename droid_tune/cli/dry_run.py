@@ -1,0 +1,78 @@
+"""`droid-tune train --dry-run`: everything that can be known before a run, said; nothing is trained or written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from droid_tune.cli.estimate import lengths_of_data, time_in_words, verdict_in_words
+from droid_tune.cli.output import say
+from droid_tune.errors import UserError
+
+if TYPE_CHECKING:
+    from droid_tune.config import RunConfig
+
+#: rows whose prompt is rendered, and on which the rewards are tried
+RENDERED_ROWS, TRIED_ROWS = 8, 4
+
+
+def rehearse(config: RunConfig) -> None:
+    """Render rows, try the rewards, estimate memory and time. Raises UserError where a run would fail."""
+    check_template(config)
+    if not config.is_sft:
+        check_rewards(config)
+    say_estimate(config)
+
+
+def check_template(config: RunConfig) -> None:
+    """The first rows through the model's own chat template. Raises UserError with the first that it refuses."""
+    from mlx_lm.utils import load_tokenizer
+
+    from droid_tune.config.methods import SFTConfig
+    from droid_tune.data.dataset import open_configured
+    from droid_tune.data.templates import TemplateOptions, render_example, render_prompt
+    from droid_tune.model.folder import resolve_model
+    from droid_tune.model.loading import plain_path
+
+    with plain_path(resolve_model(config.model.path, config.model.revision)) as plain:
+        tokenizer: Any = load_tokenizer(plain, {"trust_remote_code": False})
+    options = TemplateOptions(config.data.system_prompt, config.data.thinking)
+    rows = open_configured(config.data, config.method.type).train
+    longest = 0
+    for row in rows[:RENDERED_ROWS]:
+        if isinstance(config.method, SFTConfig):
+            longest = max(longest, len(render_example(tokenizer, row, options).tokens))
+        else:
+            longest = max(longest, len(render_prompt(tokenizer, row, options).tokens))
+    say(f"template: the first {min(len(rows), RENDERED_ROWS)} rows render, the longest to {longest} tokens")
+
+
+def check_rewards(config: RunConfig) -> None:
+    """Every reward on a few rows' own answers and on other rows'. Raises UserError where one fails."""
+    from droid_tune.data.dataset import open_configured
+    from droid_tune.rewards.table import build_rewards
+    from droid_tune.rewards.trial import try_rewards
+
+    rows = open_configured(config.data, config.method.type).train[:100]
+    length = config.sampling.max_completion_length
+    with build_rewards(config.rewards, max_completion_length=length) as rewards:
+        trial = try_rewards(rewards, rows, (), TRIED_ROWS)
+    failures = [sentence for one in trial.tries for sentence in one.failures]
+    if failures:
+        raise UserError(
+            f"A reward fails: {failures[0]}", remedy="`droid-tune test-reward` shows every try of it"
+        )
+    said = "; ".join(trial.notes) or "tell right answers from others"
+    say(f"rewards: {len(trial.tries)} tries, {said}")
+
+
+def say_estimate(config: RunConfig) -> None:
+    """Verdict, time, and what would help."""
+    from droid_tune.estimate.estimate import estimate
+
+    found = estimate(config, lengths_of_data(config))
+    say(verdict_in_words(found))
+    say(time_in_words(found))
+    for suggestion in found.suggestions:
+        say(f"  --set {suggestion.change}  ({suggestion.why})")
+    for note in found.notes:
+        say(note)
