@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from droid_tune.estimate.model_facts import model_folder, read_model
 from droid_tune.paths import hub_cache_dir, starter_model_dir
 from ui import phrases
 
@@ -90,6 +91,12 @@ def facts_of(folder: Path) -> str:
     except OSError:
         parts.append("unreadable weights")
     return ", ".join(parts)
+
+
+def module_names(path: str) -> list[str]:
+    """The layers of a model on this computer that an adapter can train, from the weights' headers; [] where unknown."""
+    folder = model_folder(path)
+    return [] if folder is None else [linear.name for linear in read_model(folder).linears]
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit
+from PySide6.QtWidgets import QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config.methods import DAPOConfig, GRPOConfig
@@ -15,7 +15,8 @@ from droid_tune.config.run import SECTIONS, AdapterConfig, DataConfig, Optimizer
 from droid_tune.config.sampling import SamplingConfig
 from ui.fields import FieldSpec, as_text, choice_label, from_text, spec_of, specs_of
 from ui.main_window import MainWindow
-from ui.widgets.form import SettingsGroup
+from ui.models_found import module_names
+from ui.widgets.form import SettingRow, SettingsGroup
 from ui.widgets.reward_list import RewardList, fresh_reward
 
 
@@ -149,3 +150,27 @@ def test_a_second_reward_of_a_kind_gets_a_name_of_its_own() -> None:
     assert fresh_reward("format", ["accuracy"]) == {"type": "format", "weight": 1.0}
     assert fresh_reward("format", ["format"])["name"] == "format_2"
     assert fresh_reward("format", ["format", "format_2"])["name"] == "format_3"
+
+
+def test_the_chosen_models_own_modules_are_offered_for_the_last_word(qtbot: QtBot) -> None:
+    names = module_names("starter")
+    assert "self_attn.q_proj" in names
+    assert module_names("/no/such/model") == []
+    page = QWidget()
+    qtbot.addWidget(page)
+    shown = SettingRow(spec(AdapterConfig, "target_modules"), page)
+    shown.offer(names)
+    told: list[object] = []
+    shown.edited.connect(lambda _, value: told.append(value))
+    field = shown.findChild(QLineEdit)
+    assert field is not None
+    completer = field.completer()
+    assert completer is not None
+    assert "self_attn.q_proj" in shown.editor.toolTip()
+    field.setText("mlp.up_proj, q_p")
+    completer.setCompletionPrefix(completer.splitPath(field.text())[0])
+    assert completer.completionCount() == 1
+    text = completer.pathFromIndex(completer.completionModel().index(0, 0))
+    assert text == "mlp.up_proj, self_attn.q_proj"
+    completer.activated.emit(text)
+    assert told == [["mlp.up_proj", "self_attn.q_proj"]]

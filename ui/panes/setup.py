@@ -23,7 +23,7 @@ from ui import phrases
 from ui.fields import as_text, specs_of
 from ui.forecasting import Forecaster
 from ui.help_texts import help_text
-from ui.models_found import describe
+from ui.models_found import describe, module_names
 from ui.panes.pane import Pane
 from ui.session import Session
 from ui.widgets.basics import button, clear, column, frame, label, restyle, row, scrolling
@@ -260,6 +260,8 @@ class SetupPane(Pane):
             for path, shown in group.rows.items():
                 shown.show_value(draft.value(path), changed=draft.changed(path))
                 shown.show_default(self._default_words(path))
+                if path == "adapter.target_modules":
+                    shown.offer(module_names(draft.model))
             group.note_changes(sum(draft.changed(path) for path in group.advanced_paths()))
         self._reset_all.setEnabled(bool(draft.changes()))
 
@@ -269,6 +271,8 @@ class SetupPane(Pane):
             return as_text(defaults.learning_rate, "number")
         if path.startswith("memory."):
             return "automatic"
+        if path == "adapter.target_modules":
+            return "every linear layer"
         return "none"
 
     @Slot()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QWheelEvent
-from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QWidget
 
 from ui.fields import FieldSpec, as_text, choice_label, from_text
 from ui.theme import current_theme
@@ -110,6 +111,23 @@ class ChoiceEditor(Editor):
         self.edited.emit(self._combo.itemData(place))
 
 
+class WordCompleter(QCompleter):
+    """Completes the last word of a comma-separated list."""
+
+    def __init__(self, words: Sequence[str], field: QLineEdit) -> None:
+        super().__init__(list(words), field)
+        self._field = field
+        self.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.setFilterMode(Qt.MatchFlag.MatchContains)
+
+    def splitPath(self, path: str) -> list[str]:
+        return [path.rpartition(",")[2].strip()]
+
+    def pathFromIndex(self, index: QModelIndex | QPersistentModelIndex) -> str:
+        before, comma, _ = self._field.text().rpartition(",")
+        return f"{before}{comma} {index.data()}".strip()
+
+
 class TextEditor(Editor):
     """Numbers, texts, comma-separated words and `key: name` pairs."""
 
@@ -120,6 +138,7 @@ class TextEditor(Editor):
         self.field.setFixedWidth(NUMBER_WIDTH if spec.kind == "number" else FIELD_WIDTH)
         self.field.setPlaceholderText({"words": "a, b, c", "pairs": "prompt: query"}.get(spec.kind, ""))
         self.field.textEdited.connect(self._edited)
+        self._offered: tuple[str, ...] = ()
         self.box.addWidget(self.field)
         self.setFocusProxy(self.field)
 
@@ -130,6 +149,15 @@ class TextEditor(Editor):
 
     def show_placeholder(self, text: str) -> None:
         self.field.setPlaceholderText(text)
+
+    def offer(self, words: Sequence[str]) -> None:
+        """Complete what is typed from these words."""
+        if self._offered == tuple(words):
+            return
+        self._offered = tuple(words)
+        completer = WordCompleter(words, self.field)
+        completer.activated.connect(self._edited)  # a completed text is set, not edited
+        self.field.setCompleter(completer)
 
     def show_fault(self, faulty: bool) -> None:
         restyle(self.field, "fault", faulty)

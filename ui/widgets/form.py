@@ -5,7 +5,7 @@ Knows fields and values, not where they are kept: the owner shows values in and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
@@ -55,6 +55,13 @@ class SettingRow(QWidget):
         """What an empty field means."""
         if isinstance(self.editor, TextEditor):
             self.editor.show_placeholder(text)
+
+    def offer(self, words: Sequence[str]) -> None:
+        """What may be written here: completed while typing, and listed in the tool tip."""
+        if isinstance(self.editor, TextEditor):
+            self.editor.offer(words)
+            listed = "one of: " + ", ".join(words) if words else ""
+            self.editor.setToolTip(f"{self.spec.path}\n{listed}".strip())
 
     def show_fault(self, sentence: str) -> None:
         self.editor.show_fault(bool(sentence))
