@@ -77,7 +77,7 @@ class LayerPass:
         caches = self._caches()
         with self._listening(lambda index, layer: self._hearing(index, layer, caches[index])):
             self.hidden = body(tokens, cache=caches)
-        self.leaves_after = read_leaves(caches)
+        self.leaves_after: Leaves = read_leaves(caches) if leaves is None else []
         if len(self._calls) != len(self._layers):
             raise LayerOrderError
         self.results = [self.hidden, *_flat(self.leaves_after)]

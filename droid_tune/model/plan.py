@@ -27,6 +27,11 @@ class Plan:
     note: str = ""
 
     @property
+    def score_rows(self) -> int:
+        """Rows scored together: without a backward pass only one layer's activations exist at a time."""
+        return self.train_rows * (2 if self.layer_wise else 4)
+
+    @property
     def path(self) -> str:
         """The backward pass by name."""
         if self.pack_rows:

@@ -17,6 +17,7 @@ from mlx_lm.models.base import create_causal_mask
 from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, RotatingKVCache, make_prompt_cache
 
 from droid_tune.model.compare import close
+from droid_tune.model.shared_attention import Shared, accepts_shared, in_slots
 
 #: the arrays of one layer's cache: [keys, values], or the states of a recurrent layer
 Leaves = list[list[mx.array | None]]
@@ -37,14 +38,30 @@ class PrefixCache:
         self.values = values
         self.offset = 0 if keys is None else int(keys.shape[2])
 
-    def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
-        """The shared prefix, repeated for every row, followed by the rows' own keys and values."""
+    def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[Any, Any]:
+        """The prefix and the rows' own keys and values: apart where attention can join them, else as one array with
+        the prefix repeated for every row."""
         if self.keys is not None and self.values is not None:
+            if accepts_shared() and self._all_visible(keys.shape[2]):
+                return self._apart(self.keys, self.values, keys, values), None
             keys = mx.concatenate([_repeated(self.keys, keys.shape[0]), keys], axis=2)
             values = mx.concatenate([_repeated(self.values, values.shape[0]), values], axis=2)
         self.keys, self.values = keys, values
         self.offset = int(keys.shape[2])
         return keys, values
+
+    def _all_visible(self, length: int) -> bool:
+        return self.window is None or self.offset + length <= self.window
+
+    def _apart(
+        self, prefix_keys: mx.array, prefix_values: mx.array, keys: mx.array, values: mx.array
+    ) -> Shared:
+        """One slot of all rows after the prompt, causal among themselves; the prefix stays as it is."""
+        slots, length = int(prefix_keys.shape[0]), int(keys.shape[2])
+        place = mx.arange(length)
+        causal = place[:, None] >= place[None] if length > 1 else None
+        own_keys, own_values = in_slots(keys, slots), in_slots(values, slots)
+        return Shared(prefix_keys, prefix_values, own_keys, own_values, None, causal)
 
     def make_mask(self, length: int, return_array: bool = False, window_size: int | None = None) -> Any:
         """Causal from the offset on; banded where the layer's window is shorter than the sequence."""

@@ -7,7 +7,7 @@ log-probabilities are float32, of softmax(logits / temperature), given prompt an
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
 from droid_tune.model.rows import FloatArray, MicroBatch, ScoringRows
+from droid_tune.model.shared_attention import shared_attention
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def score(
     """Log-probabilities (and entropies) of `rows` under the policy or its reference; no gradient."""
     logprobs = np.zeros(rows.tokens.shape, np.float32)
     entropies = np.zeros(rows.tokens.shape, np.float32) if with_entropy else None
-    with as_reference(policy) if reference else _unchanged(), _mode(policy, train=False):
+    with as_reference(policy) if reference else _unchanged(), _mode(policy, train=False), _attention(policy):
         for row_index, flat, hidden, targets in _hidden_states(policy, rows, plan):
             found = score_tokens(
                 head_for(policy.model, policy.architecture),
@@ -76,7 +77,7 @@ def loss_and_gradients(
     """
     head = HeadLoss(policy, rows.length, loss, temperature or 1.0, plan.head_tokens, with_entropy)
     work = _Work(policy, rows, plan, dropout_seed, head)
-    with _mode(policy, train=True):
+    with _mode(policy, train=True), _attention(policy):
         if two_stage(policy, rows, plan):
             for prompt, batches in rows.micro_batches(plan.train_rows):
                 work.group(prompt, batches)
@@ -152,12 +153,12 @@ def _hidden_states(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, mx.array, np.ndarray]]:
     """Micro-batch by micro-batch: row indices, flat positions in (n, T), states (M, D), target tokens (M,)."""
     if not two_stage(policy, rows, plan):
-        for batch in whole_rows(rows, plan.train_rows, pack=plan.pack_rows):
+        for batch in whole_rows(rows, plan.score_rows, pack=plan.pack_rows):
             hidden = batch.hidden(policy.model, policy.architecture)
             mx.eval(hidden)
             yield batch.row_index, batch.scored, hidden, batch.targets
         return
-    for prompt, batches in rows.micro_batches(plan.train_rows):
+    for prompt, batches in rows.micro_batches(plan.score_rows):
         stage = PromptPass(policy.model, policy.architecture, rows.prompts[prompt])
         leaves = stage()
         mx.eval(leaves)
@@ -180,6 +181,11 @@ def _mode(policy: Policy, *, train: bool) -> Generator[None]:
         yield
     finally:
         policy.model.eval()
+
+
+def _attention(policy: Policy) -> AbstractContextManager[None]:
+    """Prompts are read once per group where the model's attention allows it."""
+    return shared_attention(policy.model) if policy.architecture.decodes_shared else _unchanged()
 
 
 @contextmanager

@@ -10,10 +10,11 @@ import mlx.nn as nn
 import numpy as np
 from mlx_lm.models.cache import make_prompt_cache
 
-from droid_tune.model.cascade import Layout, group_caches, shared_attention
+from droid_tune.model.cascade import Layout, group_caches
 from droid_tune.model.policy import Policy
 from droid_tune.model.prefix import empty_caches
 from droid_tune.model.repeated import keep_rows, merged, repeated
+from droid_tune.model.shared_attention import shared_attention
 
 
 class Prompt:

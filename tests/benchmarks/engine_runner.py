@@ -3,7 +3,7 @@
 usage: engine_runner.py WORKLOAD(.json or inline JSON) OUT.json [OPTIONS-JSON]
 
 Options: the fields of `droid_tune.model.plan.Plan`, or {"budget_mb": 60} for a plan made from that budget, or
-{"smallest": true}. `workload` and `make_model` are imported from PYTHONPATH, from beside this file, or from shared/bench.
+{"smallest": true}, the fastest plan near the least memory. `workload` and `make_model` are imported from PYTHONPATH, from beside this file, or from shared/bench.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ np.random.seed(w["seed"])
 mx.random.seed(w["seed"])
 
 
+#: the smallest memory setting is the fastest plan whose estimate is within this much of the least there is
+NEAR_SMALLEST = 1.4
+
+
 class Engine:
     """Rollout and update by the engine's own functions; the loss is GRPO's as the workload fixes it."""
 
@@ -58,11 +62,10 @@ class Engine:
         longest = w["prompt_len"] if isinstance(w["prompt_len"], int) else max(w["prompt_len"])
         job = step_job(w["batch_size"], w["group_size"], longest, w["completion_len"])
         size = footprint(self.policy)
+        budget = memory_budget(MemoryConfig(budget_mb=opts.get("budget_mb")))
         if opts.get("smallest"):
-            self.plan = smallest_plan(size, job, self.policy)
-        else:
-            memory = MemoryConfig(budget_mb=opts.get("budget_mb"))
-            self.plan = best_plan(size, job, memory_budget(memory), self.policy)
+            budget = int(NEAR_SMALLEST * smallest_plan(size, job, self.policy).estimated_bytes)
+        self.plan = best_plan(size, job, budget, self.policy)
         self.plan = replace(
             self.plan, **{key: opts[key] for key in opts if key not in ("smallest", "budget_mb")}
         )
