@@ -310,6 +310,26 @@ def test_cut_off_completions_set_the_baseline_and_are_not_learnt(tmp_path: Path)
     assert abs(float(experience.advantages.sum())) < 1e-5  # of all eight, so the cut ones counted
 
 
+@pytest.mark.parametrize(
+    "method", [{}, {"beta": 0.1, "num_iterations": 2}, {"top_entropy_quantile": 0.2}, {"entropy_coef": 0.1}]
+)
+def test_a_rollout_of_nothing_but_cut_off_completions_changes_nothing(
+    tmp_path: Path, method: dict[str, Any]
+) -> None:
+    learner = learner_of(
+        tmp_path,
+        method={"beta": 0.0, "mask_truncated_completions": True, **method},
+        sampling={"max_completion_length": 2},
+        rewards=[{"type": "length", "target": 2}],
+    )
+    gathered = learner.gather(0)
+    assert experience_of(learner).mask.sum() == 0
+    assert gathered.metrics["completions/clipped_ratio"] == 1.0
+    assert gathered.loss == 0.0
+    assert all(not float(mx.abs(array).max().item()) for array in flat(gathered.gradients).values())
+    learner.after_update(1)
+
+
 def test_the_entropy_quantile_is_taken_over_the_whole_slice(tmp_path: Path) -> None:
     learner = learner_of(tmp_path, method={"beta": 0.0, "top_entropy_quantile": 0.25})
     gathered = learner.gather(0)
