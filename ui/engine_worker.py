@@ -20,8 +20,9 @@ from PySide6.QtCore import QObject, QThread, Signal
 
 from droid_tune.config import RunConfig
 from droid_tune.config.sampling import SamplingConfig
-from droid_tune.errors import UserError
-from droid_tune.events import Event
+from droid_tune.errors import Stopped, UserError
+from droid_tune.estimate.signal import CheckReport
+from droid_tune.events import Event, Phase
 
 if TYPE_CHECKING:
     from droid_tune.train.runs import RunSummary
@@ -63,6 +64,9 @@ class EngineDoor(Protocol):
     def runs(self) -> list[RunSummary]: ...
     def rename(self, folder: Path, name: str) -> None: ...
     def playground(self, folder: Path) -> Answerer: ...
+    def check(
+        self, config: RunConfig, prompts: int, control: Any, on_progress: Callable[[Phase], None]
+    ) -> Any: ...
     def release(self) -> None: ...
 
 
@@ -110,6 +114,14 @@ class Engine:
 
         return Playground.of_run(folder)
 
+    def check(
+        self, config: RunConfig, prompts: int, control: Any, on_progress: Callable[[Phase], None]
+    ) -> CheckReport:
+        """Sample a few prompts with the starting model. Call it in a thread of its own."""
+        from droid_tune.train.check import check_signal
+
+        return check_signal(config, prompts=prompts, control=control, on_progress=on_progress)
+
     def release(self) -> None:
         """Give the memory of this thread's models back."""
         from droid_tune.train.engine import release_memory
@@ -136,6 +148,36 @@ class EngineThread(QThread):
         except BaseException as error:  # a thread that dies silently would leave the window waiting
             log.error("the engine failed\n%s", traceback.format_exc())
             self.failed.emit(f"The engine met an unexpected error: {type(error).__name__}: {error}")
+
+
+class CheckThread(QThread):
+    """Runs one signal check: `done` with its report, or `failed` with a sentence; a stop ends it in silence."""
+
+    progressed = Signal(object)  # Phase
+    done = Signal(object)  # CheckReport
+    failed = Signal(str)
+
+    def __init__(
+        self, engine: EngineDoor, config: RunConfig, prompts: int, control: Steering, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("check")
+        self._engine, self._config, self._prompts, self._control = engine, config, prompts, control
+
+    def run(self) -> None:
+        try:
+            self.done.emit(
+                self._engine.check(self._config, self._prompts, self._control, self.progressed.emit)
+            )
+        except Stopped:
+            pass
+        except UserError as error:
+            self.failed.emit(str(error))
+        except Exception as error:
+            log.error("the check failed\n%s", traceback.format_exc())
+            self.failed.emit(f"The check failed: {type(error).__name__}: {error}")
+        finally:
+            self._engine.release()
 
 
 @dataclass(frozen=True)

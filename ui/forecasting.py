@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from droid_tune.config import RunConfig
+from droid_tune.errors import UserError
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate
+from droid_tune.estimate.job import DataLengths
+from droid_tune.estimate.lengths import measure_data
 from ui import phrases
 from ui.background import Task
+from ui.forecasting_methods import by_method
 
 VERDICTS = {
     "fits": ("Fits", "good", "good_soft"),
@@ -19,31 +24,82 @@ VERDICTS = {
 }
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """An estimate, and the same run by the other methods."""
+
+    found: Estimate
+    methods: dict[str, Estimate]
+
+
 class Forecaster(QObject):
-    """`told` an Estimate, or `failed` with a sentence."""
+    """`told` an Estimate, `compared` one for each method, or `failed` with a sentence.
+
+    The data is measured once for each model in the background; until then its lengths are assumed.
+    """
 
     told = Signal(object)
+    compared = Signal(object)
     failed = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._task: Task | None = None
+        self._config: RunConfig | None = None
+        self._lengths: dict[str, DataLengths | None] = {}
+        self._measuring: Task | None = None
 
     def ask(self, config: RunConfig) -> None:
-        self._task = Task(partial(estimate, config), self)
+        self._config = config
+        lengths = self._known(config)
+        self._task = Task(partial(_answer, config, lengths), self)
         self._task.done.connect(self._done)
         self._task.failed.connect(self._failed)
         self._task.start()
 
+    def _known(self, config: RunConfig) -> DataLengths | None:
+        """What is known of the data's lengths; begins to measure them where nothing is."""
+        key = _data_key(config)
+        if key not in self._lengths:
+            self._lengths[key] = None
+            self._measuring = Task(partial(_measured, config, key), self)
+            self._measuring.done.connect(self._keep)
+            self._measuring.start()
+        return self._lengths[key]
+
     @Slot(object)
-    def _done(self, found: Estimate) -> None:
+    def _keep(self, measured: tuple[str, DataLengths | None]) -> None:
+        key, lengths = measured
+        self._lengths[key] = lengths
+        if lengths is not None and self._config is not None and _data_key(self._config) == key:
+            self.ask(self._config)
+
+    @Slot(object)
+    def _done(self, answer: _Answer) -> None:
         if self.sender() is self._task:
-            self.told.emit(found)
+            self.told.emit(answer.found)
+            self.compared.emit(answer.methods)
 
     @Slot(str)
     def _failed(self, sentence: str) -> None:
         if self.sender() is self._task:
             self.failed.emit(sentence)
+
+
+def _answer(config: RunConfig, lengths: DataLengths | None) -> _Answer:
+    return _Answer(estimate(config, lengths), by_method(config, lengths))
+
+
+def _data_key(config: RunConfig) -> str:
+    """What the lengths depend on."""
+    return f"{config.model.path}|{config.method.type == 'sft'}|{config.data.model_dump_json()}"
+
+
+def _measured(config: RunConfig, key: str) -> tuple[str, DataLengths | None]:
+    try:
+        return key, measure_data(config)
+    except UserError:  # the Data pane says what is wrong with it
+        return key, None
 
 
 def forecast_words(found: Estimate) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from droid_tune.config import RunConfig, dump_yaml
 from droid_tune.errors import UserError
-from droid_tune.events import Checkpoint, Event, EventLog, RunFinished
+from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
+from droid_tune.events import Checkpoint, Event, EventLog, Phase, RunFinished
 from droid_tune.paths import RunPaths, runs_dir
 from droid_tune.train.runs import RunSummary, list_runs, read_config
 from tests.ui.recording import started, step_events
@@ -74,6 +75,17 @@ class FakeEngine:
         if not folder.exists():
             raise UserError(f"There is no run {folder}.")
         return FakeAnswerer()
+
+    def check(self, config: RunConfig, prompts: int, control: Any, on_progress: Any) -> CheckReport:
+        """A group of a right and a wrong answer, and one where all are wrong."""
+        if self.failure is not None:
+            raise self.failure
+        on_progress(Phase(phase="rollout", step=0, done=1, total=2, unit="completions"))
+        right, wrong = Answer("Four.", 1.0, {}, 2, False, True), Answer("Five.", 0.0, {}, 2, False, False)
+        groups = (Group(0, "2 + 2?", "4", (right, wrong)), Group(1, "2 + 3?", "5", (wrong, wrong)))
+        return report_of(
+            Measured(groups, 0.1, 1.0, True, 5_000_000, 10_000_000, 6_000_000, 2.0, 120.0), config
+        )
 
     def release(self) -> None:
         pass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QLabel, QLineEdit, QVBoxLayout, QWidget
 
@@ -24,10 +26,12 @@ from ui.fields import as_text, specs_of
 from ui.forecasting import Forecaster
 from ui.help_texts import help_text
 from ui.models_found import describe, module_names
+from ui.panes.check_view import CheckView
 from ui.panes.pane import Pane
 from ui.session import Session
 from ui.widgets.basics import button, clear, column, frame, label, restyle, row, scrolling
 from ui.widgets.choice_cards import ChoiceCards
+from ui.widgets.estimate_panel import EstimatePanel
 from ui.widgets.forecast_strip import ForecastStrip
 from ui.widgets.form import Fold, SettingsGroup
 from ui.widgets.model_picker import ModelPicker
@@ -77,6 +81,7 @@ class SetupPane(Pane):
         self._make_data(middle)
         self._make_methods(middle)
         self._make_rewards(middle)
+        self._make_estimate(middle)
         self._make_settings(middle)
         self._column.addStretch(1)
         outer.addWidget(self._footer())
@@ -158,6 +163,11 @@ class SetupPane(Pane):
         section.addWidget(self._rewards)
         self._column.addWidget(self._rewards_section)
 
+    def _make_estimate(self, parent: QWidget) -> None:
+        self._heading("Memory and time", parent)
+        self._panel = EstimatePanel(parent)
+        self._column.addWidget(self._panel)
+
     def _make_settings(self, parent: QWidget) -> None:
         self._column.addSpacing(10)
         bar = row(spacing=10)
@@ -204,12 +214,21 @@ class SetupPane(Pane):
         self._forecast.applied.connect(self._apply_remedy)
         self._forecaster = Forecaster(self)
         self._forecaster.told.connect(self._forecast.show_estimate)
+        self._forecaster.told.connect(self._panel.show_estimate)
+        self._forecaster.compared.connect(self._panel.show_methods)
         self._forecaster.failed.connect(self._forecast.show_fault)
         lines.addWidget(self._forecast)
         bar = row(spacing=12)
         lines.addLayout(bar)
         self._summary = label("", "small", parent=foot, wrap=True)
         bar.addWidget(self._summary, 1)
+        self._check = button(
+            "Signal Check…",
+            parent=foot,
+            help="Sample a few prompts with the starting model: will it learn, does it fit, how long?",
+        )
+        self._check.clicked.connect(self._check_signal)
+        bar.addWidget(self._check)
         self._show_fault_button = button("Show", parent=foot, help="Go to the setting that needs attention")
         self._show_fault_button.clicked.connect(self._go_to_fault)
         bar.addWidget(self._show_fault_button)
@@ -360,7 +379,24 @@ class SetupPane(Pane):
     def _edit(self, path: str, value: object) -> None:
         self.session.draft.set(path, value)
         self._show_values()
+        self._forecast_soon()
         self._later.start()
+
+    def _forecast_soon(self) -> None:
+        """The memory bar moves with the field; the whole config is validated a moment later."""
+        with contextlib.suppress(UserError):
+            self._forecaster.ask(self.session.draft.config())
+
+    @Slot()
+    def _check_signal(self) -> None:
+        try:
+            config = self.session.draft.config()
+        except UserError as error:
+            self.session.told.emit("error", str(error), "")
+            return
+        view = CheckView(self.session, config, self.window())
+        view.applied.connect(self._apply_remedy)
+        view.open()
 
     @Slot(str)
     def _reset(self, path: str) -> None:
