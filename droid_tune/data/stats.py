@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from droid_tune.data.batches import permutation
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.base import Row
+from droid_tune.data.report import Split
 from droid_tune.data.templates import DEFAULT, TemplateOptions, prompt_text, render_prompt
-from droid_tune.data.tools import prompt_keys, row_keys
+from droid_tune.data.tools import prompt_keys
 from droid_tune.errors import Stopped, UserError
 
 SAMPLED_ROWS = 20_000
@@ -121,8 +122,11 @@ def statistics(
     meter = _Meter(progress, should_stop)
     splits = {split: rows for split, rows in dataset.splits.items() if len(rows)}
     keys = {split: prompt_keys(rows, meter.tick) for split, rows in splits.items()}
+    duplicates = _duplicates(dataset)
     measured = {
-        split: _of_split(rows, keys[split], tokenizer, options, limits or Limits(), exact, seed, meter)
+        split: _of_split(
+            rows, keys[split], duplicates[split], tokenizer, options, limits or Limits(), exact, seed, meter
+        )
         for split, rows in splits.items()
     }
     overlap = {split: int(np.isin(keys[split], keys["train"]).sum()) for split in splits if split != "train"}
@@ -151,6 +155,7 @@ class _Meter:
 def _of_split(
     rows: Rows,
     keys: NDArray[np.int64],
+    duplicates: int,
     tokenizer: Any,
     options: TemplateOptions,
     limits: Limits,
@@ -180,7 +185,7 @@ def _of_split(
         rows=len(rows),
         sampled=len(chosen),
         exact=whole,
-        duplicates=_repeated(row_keys(rows, meter.tick)),
+        duplicates=duplicates,
         repeated_prompts=_repeated(keys),
         prompt_tokens=Lengths.of(prompt_array),
         answer_tokens=Lengths.of(answer_array),
@@ -236,6 +241,12 @@ def shares(counts: Counter[str], least: float = 0.005) -> dict[str, float]:
         if total
         else {}
     )
+
+
+def _duplicates(dataset: Dataset) -> Counter[Split]:
+    """Rows per split that equal an earlier one of their file, as validation found them."""
+    split_of = {file.path: file.split for file in dataset.report.files}
+    return Counter(split_of[one.file] for one in dataset.report.issues if one.reason == "duplicate_row")
 
 
 def _repeated(keys: NDArray[np.int64]) -> int:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Slot
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 
 from droid_tune.data.stats import Lengths
@@ -18,6 +18,8 @@ from ui.widgets.chart import round_ticks
 
 #: a limit this many times beyond the longest row is said, not drawn: it would squeeze the bars
 FAR = 1.6
+#: a card that has no room for the numbers beside its title
+NARROW = 350
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,6 @@ class Histogram(QFrame):
         head.addWidget(label(title, "strong", parent=self))
         head.addStretch(1)
         self._value = label("", "small", parent=self)
-        self._value.setMinimumWidth(60)
         head.addWidget(self._value)
         layout.addLayout(head)
         self._words = label("", "small", parent=self, wrap=True)
@@ -102,14 +103,27 @@ class Histogram(QFrame):
             item.getAxis(side).setTextPen(pg.mkPen(theme.tokens.secondary))
             item.getAxis(side).setTickFont(_small(self))
         self._plot.setVisible(one is not None)
-        self._value.setText(
-            "" if one is None else f"median {one.median:,} · 95% {one.p95:,} · longest {one.longest:,}"
-        )
-        self._words.setText(self._limit_words() if one is not None else "Nothing to measure in these rows")
+        self._write()
         self.setAccessibleName(self.summary())
         self._plot.setAccessibleName(self.summary())
         if one is not None:
             self._draw_bars(one)
+
+    def _write(self) -> None:
+        """The numbers stand beside the title, or below it where the card is narrow."""
+        one = self._lengths
+        if one is None:
+            self._value.setText("")
+            self._words.setText("Nothing to measure in these rows")
+            return
+        numbers = f"median {one.median:,} · 95% {one.p95:,} · longest {one.longest:,}"
+        narrow = self.width() < NARROW
+        self._value.setText("" if narrow else numbers)
+        self._words.setText(f"{numbers}\n{self._limit_words()}".strip() if narrow else self._limit_words())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._write()
 
     def _draw_bars(self, one: Lengths) -> None:
         theme = current_theme()

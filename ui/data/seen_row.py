@@ -87,7 +87,7 @@ def token_pieces(seen: SeenRow) -> list[Piece]:
 def _tokens(seen: SeenRow) -> Iterator[Piece]:
     for place, (token, name, learnt) in enumerate(zip(seen.tokens, seen.names, seen.learnt, strict=False)):
         special = name in seen.special
-        ground = "good_soft" if learnt else "accent_soft" if special else "raised"
+        ground = "good_soft" if learnt else "accent_soft" if special else "border"
         tone = "accent" if special else "good" if learnt else "text"
         # Every other token keeps the page's ground, so that two of them never run together.
         shown = phrases.literal(name).replace("\n", "⏎\n") or "·"

@@ -22,7 +22,7 @@ from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.notice import NoticeStack
 
 #: a height that is too low for two plots above each other
-LOW = 340
+LOW = 290
 
 
 @dataclass(frozen=True)
@@ -247,10 +247,14 @@ def facts_of(found: SplitStatistics, split: str, overlap: dict[str, int]) -> lis
     ]
     if split != "train":
         shared = overlap.get(split, 0)
-        facts.append(("Leakage", f"{shared:,} prompts are in train as well", shared > 0))
+        facts.append(("Leakage", f"{phrases.count(shared, 'prompt')} also in train", shared > 0))
     elif overlap:
         facts.append(
-            ("Leakage", f"{sum(overlap.values()):,} held-out prompts are here as well", any(overlap.values()))
+            (
+                "Leakage",
+                f"{phrases.count(sum(overlap.values()), 'held-out prompt')} also here",
+                any(overlap.values()),
+            )
         )
     if found.empty_systems:
         facts.append(("Empty systems", of_rows(found.empty_systems, found.sampled), False))

@@ -116,6 +116,7 @@ class ToolsView(QWidget):
         bar = row(spacing=12)
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(10)
+        self._grid.setVerticalSpacing(3)
         bar.addLayout(self._grid)
         bar.addStretch(1)
         self._show = button("Preview", parent=card)
