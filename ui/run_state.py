@@ -133,6 +133,15 @@ class RunState:
         return pace * max(0, self.total_steps - self.step)
 
     @property
+    def seconds_left_range(self) -> tuple[float, float] | None:
+        """Time to the last step at the quicker and at the slower of the recent steps (their quartiles)."""
+        if self.seconds_left is None or len(self._step_times) < 4:
+            return None
+        quick, _, slow = statistics.quantiles(self._step_times, n=4)
+        steps = max(0, self.total_steps - self.step)
+        return quick * steps, slow * steps
+
+    @property
     def last_checkpoint(self) -> Checkpoint | None:
         return self.checkpoints[-1] if self.checkpoints else None
 

@@ -148,6 +148,9 @@ class Session(QObject):
         self.live.apply(event)
         if paused and self.live.life == "running":
             self.live.life = "paused"  # events of the work in flight do not end a pause
+        if isinstance(event, Notice) and event.code == "memory_hold" and self.live.running:
+            self.live.life = "paused"  # the engine's own pause, for want of memory
+            self.life_changed.emit()
 
     @Slot(str)
     def _fail(self, sentence: str) -> None:

@@ -13,6 +13,7 @@ from ui.session import Session
 from ui.widgets.basics import column, label, row, scrolling
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.empty import EmptyState
+from ui.widgets.live_memory import LiveMemory
 from ui.widgets.metric_table import MetricTable
 from ui.widgets.notice import NoticeBar
 from ui.widgets.run_header import RunHeader
@@ -96,6 +97,8 @@ class MonitorPane(Pane):
         layout.addWidget(self._header)
         self._notice_box = column(spacing=6)
         layout.addLayout(self._notice_box)
+        self._memory = LiveMemory(self._page)
+        layout.addWidget(self._memory)
         layout.addLayout(self._toolbar())
         self._grid = QGridLayout()
         self._grid.setSpacing(12)
@@ -113,6 +116,7 @@ class MonitorPane(Pane):
             return
         self._header.show_state(state, stopping=self.session.stopping and state is self.session.live)
         self._show_notices(state)
+        self._memory.show_state(state)
         self._fit_charts(state)
         if self._view.key == "table":
             self._table.show_series(state.series)
