@@ -401,7 +401,7 @@ class MainWindow(QMainWindow):
             if run.id in self._offered or self.session.training:
                 continue
             self._offered.add(run.id)
-            saved = f"It was saved last at step {run.step:,} of {run.total_steps:,}."
+            saved = f"It was saved last at step {run.saved_step:,} of {run.total_steps:,}."
             bar = self._banners.add(
                 "warning", f"“{phrases.literal(run.name)}” was interrupted.", saved, actions=("Resume",)
             )

@@ -69,6 +69,11 @@ def metric(name: str, value: float | None) -> str:
     return f"{number(value)} {unit}".rstrip()
 
 
+def sentence(text: str) -> str:
+    """With a full stop at the end, where none is."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def count(amount: int, noun: str, plural: str = "") -> str:
     """`1 row`, `2,000 rows`."""
     return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import tempfile
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -77,6 +78,10 @@ def _model(plain: Path, path: Path) -> nn.Module:
             place=str(path),
             remedy="its config.json and its weights may not belong together; download it again",
         ) from error
+
+
+#: warns on stderr of each text that is longer than the context; lengths are checked, and told, by us
+logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
 
 
 def _tokenizer(plain: Path, path: Path, needs_chat_template: bool) -> Any:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from droid_tune.data.formats.base import Row
 from droid_tune.data.report import Report
+from droid_tune.data.templates import has_chat_template
+from droid_tune.model.loading import require_chat_template
+from droid_tune.model.policy import Policy
+
+#: rows whose form is looked at
+LOOKED_AT = 100
 
 
 class Notify(Protocol):
@@ -26,12 +34,20 @@ def remark_on_rows(report: Report, notify: Notify) -> None:
     )
 
 
-def remark_on_template(has_chat_template: bool, notify: Notify) -> None:
-    """Without a template nothing tells the model where a question ends and the answer begins."""
-    if not has_chat_template:
-        notify(
-            "no_chat_template",
-            "The model has no chat template, so it gets each prompt as it is, without any frame.",
-            "For questions and answers choose an instruct version of the model.",
-            level="info",
-        )
+def remark_on_template(policy: Policy, rows: Sequence[Row], notify: Notify) -> None:
+    """Without a template nothing tells the model who speaks. Raises UserError where the rows hold turns of a chat."""
+    if has_chat_template(policy.tokenizer):
+        return
+    if any(holds_turns(row) for row in rows[:LOOKED_AT]):
+        require_chat_template(policy.tokenizer, policy.path)
+    notify(
+        "no_chat_template",
+        "The model has no chat template, so it gets each prompt as it is, without any frame.",
+        "For questions and answers choose an instruct version of the model.",
+        level="info",
+    )
+
+
+def holds_turns(row: Row) -> bool:
+    """Whether who speaks matters in it."""
+    return "messages" in row or isinstance(row.get("prompt"), list)

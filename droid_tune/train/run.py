@@ -14,7 +14,6 @@ from droid_tune.config import RunConfig
 from droid_tune.config.methods import PolicyMethodConfig, SFTConfig
 from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured
-from droid_tune.data.templates import has_chat_template
 from droid_tune.errors import UserError
 from droid_tune.estimate.forecast import Estimate
 from droid_tune.events import Event, MemoryFacts, Plan, RunStarted
@@ -77,8 +76,7 @@ def execute(engine: Engine) -> str:
         loop.record = RunRecord(foretold(session))
         _announce(session, engine, loop.step, loop.record.foretold)
         remark_on_rows(dataset.report, engine.notice)
-        if not config.is_sft:
-            remark_on_template(has_chat_template(policy.tokenizer), engine.notice)
+        remark_on_template(policy, session.train, engine.notice)
         try:
             loop.run()
         finally:

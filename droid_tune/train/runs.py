@@ -41,6 +41,12 @@ class RunSummary:
     metrics: dict[str, float] | None = None
 
     @property
+    def saved_step(self) -> int:
+        """Where a resume would go on: at the newest checkpoint, which may be before the last step taken."""
+        checkpoints = RunPaths(self.folder).checkpoints.glob("step-[0-9]*")
+        return max((int(one.name.removeprefix("step-")) for one in checkpoints), default=0)
+
+    @property
     def resumable(self) -> bool:
         """Stopped, crashed or failed with steps left."""
         return self.state in ("stopped", "interrupted", "failed") and self.step < self.total_steps

@@ -164,7 +164,7 @@ def foot_words(state: RunState) -> str:
     elif state.life in ("stopped", "completed") and state.why:
         parts.append(state.why)
     if state.plan is not None and state.running:
-        parts.append(state.plan.sentence)
+        parts.append(phrases.sentence(state.plan.sentence))
     if state.last_checkpoint is not None:
         parts.append(f"Saved at step {state.last_checkpoint.step:,}.")
     return " ".join(parts)

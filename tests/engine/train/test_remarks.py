@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from droid_tune.data.validate import validate
+from droid_tune.errors import UserError
 from droid_tune.train.remarks import remark_on_rows, remark_on_template
 
 
@@ -31,11 +36,22 @@ def test_data_in_order_needs_no_remark(tmp_path: Path) -> None:
     file, heard = tmp_path / "train.jsonl", Heard()
     file.write_text(json.dumps({"prompt": "1 + 1?", "answer": "2"}) + "\n")
     remark_on_rows(validate(file, "grpo"), heard)
-    remark_on_template(True, heard)
     assert heard.notices == []
+
+
+def policy_with(template: bool) -> Any:
+    return SimpleNamespace(tokenizer=SimpleNamespace(has_chat_template=template), path=Path("model"))
 
 
 def test_a_model_without_a_chat_template_is_told_of() -> None:
     heard = Heard()
-    remark_on_template(False, heard)
+    remark_on_template(policy_with(template=False), [{"prompt": "1 + 1?"}], heard)
     assert [code for _, code, _ in heard.notices] == ["no_chat_template"]
+
+
+def test_turns_of_a_chat_need_a_chat_template() -> None:
+    heard, rows = Heard(), [{"prompt": [{"role": "user", "content": "1 + 1?"}]}]
+    remark_on_template(policy_with(template=True), rows, heard)
+    with pytest.raises(UserError, match="no chat template"):
+        remark_on_template(policy_with(template=False), rows, heard)
+    assert heard.notices == []

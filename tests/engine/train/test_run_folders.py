@@ -14,7 +14,16 @@ from droid_tune.paths import RunPaths
 from droid_tune.train.control import Control
 from droid_tune.train.durable import disk_error, write_text
 from droid_tune.train.lock import RunLock, is_locked
-from droid_tune.train.runs import create_run, delete_run, find_run, list_runs, read_config, slug, write_status
+from droid_tune.train.runs import (
+    create_run,
+    delete_run,
+    find_run,
+    list_runs,
+    read_config,
+    slug,
+    summarise,
+    write_status,
+)
 from tests.engine.train.conftest import resume, tiny, train
 
 
@@ -54,6 +63,16 @@ def test_runs_are_listed_newest_first_with_their_state() -> None:
         ("second", "interrupted", True),  # it says running, but nobody holds its lock
         ("first one", "stopped", True),
     ]
+
+
+def test_a_run_would_go_on_from_its_newest_checkpoint_not_from_its_last_step() -> None:
+    folder = create_run(tiny())
+    write_status(folder, state="running", step=33, total_steps=60, created=1.0)
+    assert summarise(folder).saved_step == 0
+    for name in ("step-000010", "step-000020", ".step-000030.17.tmp"):
+        (RunPaths(folder).checkpoints / name).mkdir(parents=True)
+    run = summarise(folder)
+    assert (run.step, run.saved_step) == (33, 20)
 
 
 def test_an_unreadable_run_is_listed_with_its_reason() -> None:
