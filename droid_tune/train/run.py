@@ -36,7 +36,7 @@ from droid_tune.train.policy_gradient import PolicyGradient
 from droid_tune.train.remarks import remark_on_rows, remark_on_template
 from droid_tune.train.rows import Chosen, RowReader
 from droid_tune.train.session import Session
-from droid_tune.train.start import starting_policy
+from droid_tune.train.start import remark_on_start, starting_policy
 from droid_tune.train.supervised import Supervised
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def execute(engine: Engine) -> str:
             loop.restore(checkpoint)
         loop.record = RunRecord(foretold(session))
         _announce(session, engine, loop.step, loop.record.foretold)
+        if loop.step == 0:
+            remark_on_start(config, policy, engine.notice)
         remark_on_rows(dataset.report, engine.notice)
         remark_on_template(policy, session.train, engine.notice)
         try:

@@ -13,6 +13,7 @@ from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
 from droid_tune.train.durable import disk_error
+from droid_tune.train.remarks import Notify
 from droid_tune.train.runs import find_run
 
 #: the fused model of a run that starts so: a folder of its own in the run's
@@ -34,6 +35,33 @@ def starting_policy(config: RunConfig, run_dir: Path) -> Policy:
     if model.start_mode == "fuse":
         return load_policy(_fused_base(config, run_dir), config.adapter, seed=seed)
     return _continued(config, _kept_start(config, run_dir))
+
+
+def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
+    """Say what the run goes on from and what it is compared with."""
+    if not config.model.start_from:
+        return
+    name = Path(config.model.start_from).name
+    if config.model.start_mode == "fuse":
+        notify(
+            "starts_from",
+            f"What `{name}` learnt is part of the model now and its reference; a new adapter begins.",
+            level="info",
+        )
+        return
+    adapter = policy.adapter
+    kind = "What it trained (all weights)"
+    if adapter.type != "full":
+        kind = f"Its adapter ({adapter.type}, rank {adapter.rank})"
+    differs = (adapter.type, adapter.rank) != (config.adapter.type, config.adapter.rank)
+    notify(
+        "starts_from",
+        f"The run goes on from `{name}`. {kind} is trained further; the reference stays the model before it.",
+        "The rank and modules of this run's settings do not count; fuse the earlier run to choose new ones."
+        if differs
+        else "",
+        level="info",
+    )
 
 
 def _continued(config: RunConfig, earlier: Path) -> Policy:

@@ -64,6 +64,11 @@ def kl(record: list[Event]) -> list[float]:
     return [event.metrics["kl"] or 0.0 for event in record if event.type == "step"]
 
 
+def said(record: list[Event]) -> str:
+    """What the person is told about where the run starts."""
+    return next(event.text for event in record if event.type == "notice" and event.code == "starts_from")
+
+
 def test_what_sft_learnt_differs_from_the_base(earlier: Path) -> None:
     assert np.abs(of_result(earlier) - of_base()).max() > 0.05
 
@@ -92,6 +97,10 @@ def test_the_kl_of_the_first_step_tells_the_two_apart(earlier: Path, tmp_path: P
     went_on, first = train(after(earlier, "continue"), tmp_path / "continue")
     fused, second = train(after(earlier, "fuse"), tmp_path / "fuse")
     assert (went_on.outcome, fused.outcome) == ("completed", "completed")
+    assert [said(record) for record in (first, second)] == [
+        "The run goes on from `sft`. Its adapter (lora, rank 3) is trained further; the reference stays the model before it.",
+        "What `sft` learnt is part of the model now and its reference; a new adapter begins.",
+    ]
     assert kl(first)[0] > 1e-3  # the policy has left the base already
     assert kl(second)[0] == pytest.approx(0, abs=1e-6)  # the policy is its reference
     assert kl(second)[1] > 0
