@@ -5,10 +5,16 @@ again. It is imported here first, with that one call turned off.
 """
 
 import resource
+from importlib import import_module
+
+
+def _keep_limits(*_limits: object) -> None:
+    """In place of `resource.setrlimit` while mlx_lm is imported."""
+
 
 _set_limit = resource.setrlimit
-resource.setrlimit = lambda *_: None
+resource.setrlimit = _keep_limits
 try:
-    import mlx_lm.utils as _mlx_lm_utils  # noqa: F401
+    import_module("mlx_lm.utils")
 finally:
     resource.setrlimit = _set_limit

@@ -24,7 +24,7 @@ from droid_tune.paths import RunPaths
 from droid_tune.train.control import Control
 from droid_tune.train.durable import write_text
 from droid_tune.train.lock import RunLock
-from droid_tune.train.runs import read_config, write_status
+from droid_tune.train.runs import begun, read_config, write_status
 
 if TYPE_CHECKING:
     from droid_tune.train.distributed import World
@@ -101,7 +101,7 @@ class Engine:
         self._log: EventLog | None = None
         self._status_written = 0.0
         self._known: dict[str, float] = {}
-        self.created = time.time()
+        self.created = begun(run_dir)
         self.step, self.total_steps = 0, config.training.iterations
         self.world: World
         #: fingerprints of the data files, as the run began with them

@@ -104,13 +104,23 @@ def write_status(folder: Path, **values: Any) -> None:
     write_text(folder / STATUS_FILE, json.dumps({**values, "updated": time.time()}))
 
 
+def read_status(folder: Path) -> dict[str, Any]:
+    """The status as it was written last; empty where there is none yet."""
+    try:
+        return json.loads((folder / STATUS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def begun(folder: Path) -> float:
+    """When the run was first trained: now, where it is new."""
+    return float(read_status(folder).get("created", time.time()))
+
+
 def summarise(folder: Path) -> RunSummary:
     """One run's line. Raises UserError where the folder is no run."""
     config = read_config(folder)
-    try:
-        status: dict[str, Any] = json.loads((folder / STATUS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        status = {}
+    status = read_status(folder)
     recorded: State = status.get("state", "created")
     if is_locked(RunPaths(folder).lock):
         state: State = "running"

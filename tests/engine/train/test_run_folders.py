@@ -15,6 +15,7 @@ from droid_tune.train.control import Control
 from droid_tune.train.durable import disk_error, write_text
 from droid_tune.train.lock import RunLock, is_locked
 from droid_tune.train.runs import (
+    begun,
     create_run,
     delete_run,
     find_run,
@@ -73,6 +74,13 @@ def test_a_run_would_go_on_from_its_newest_checkpoint_not_from_its_last_step() -
         (RunPaths(folder).checkpoints / name).mkdir(parents=True)
     run = summarise(folder)
     assert (run.step, run.saved_step) == (33, 20)
+
+
+def test_a_run_keeps_the_time_when_it_began(tmp_path: Path) -> None:
+    folder = create_run(tiny(), tmp_path / "run")
+    write_status(folder, state="stopped", step=3, total_steps=9, created=1.0)
+    assert begun(folder) == 1.0
+    assert begun(tmp_path) > 1e9  # a new one begins now
 
 
 def test_an_unreadable_run_is_listed_with_its_reason() -> None:
