@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from droid_tune.config.sampling import SamplingConfig
 from ui.fields import FieldSpec, as_text, choice_label, from_text, spec_of, specs_of
 from ui.main_window import MainWindow
 from ui.models_found import module_names
+from ui.panes.setup import SetupPane
+from ui.session import Session
 from ui.widgets.form import SettingRow, SettingsGroup
 from ui.widgets.reward_list import RewardList, fresh_reward
 
@@ -174,3 +177,14 @@ def test_the_chosen_models_own_modules_are_offered_for_the_last_word(qtbot: QtBo
     assert text == "mlp.up_proj, self_attn.q_proj"
     completer.activated.emit(text)
     assert told == [["mlp.up_proj", "self_attn.q_proj"]]
+
+
+def test_the_empty_learning_rate_says_what_it_stands_for(
+    session: Session, open_window: Callable[[Session], MainWindow]
+) -> None:
+    pane = open_window(session).findChild(SetupPane)
+    assert pane is not None
+    session.draft.set_model("someone/some-model")
+    assert pane._default_words("optimizer.learning_rate") == "1e-5"
+    session.draft.set("adapter.type", "full")
+    assert pane._default_words("optimizer.learning_rate") == "1e-6"

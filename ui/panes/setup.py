@@ -287,7 +287,9 @@ class SetupPane(Pane):
     def _default_words(self, path: str) -> str:
         defaults = self.session.draft.defaults()
         if path == "optimizer.learning_rate":
-            return as_text(defaults.learning_rate, "number")
+            kind = self.session.draft.value("adapter.type")  # training every weight takes another one
+            adapter = defaults.adapter.model_copy(update={"type": kind})
+            return as_text(defaults.model_copy(update={"adapter": adapter}).learning_rate, "number")
         if path.startswith("memory."):
             return "automatic"
         if path == "adapter.target_modules":
