@@ -82,7 +82,8 @@ def step(model: Small, optimizer: object, number: int) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_optimizer_moves_the_weights_and_goes_on_exactly_from_its_saved_state(name: str) -> None:
-    config = OptimizerConfig.model_validate({"name": name, "learning_rate": 0.1, "weight_decay": 0.01})
+    decay = 0.0 if name == "adam" else 0.01
+    config = OptimizerConfig.model_validate({"name": name, "learning_rate": 0.1, "weight_decay": decay})
     model, optimizer = Small(), build_optimizer(config)
     before = mx.array(model.weight)
     for number in range(2):
@@ -98,6 +99,17 @@ def test_every_optimizer_moves_the_weights_and_goes_on_exactly_from_its_saved_st
     step(again, fresh, 2)
     for key, value in model.parameters().items():
         assert mx.array_equal(value, again.parameters()[key]).item(), key
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "adam"])
+def test_weight_decay_pulls_towards_zero(name: str) -> None:
+    ends: list[float] = []
+    for decay in (0.0, 0.5):
+        config = OptimizerConfig.model_validate({"name": name, "learning_rate": 0.1, "weight_decay": decay})
+        model, optimizer = Small(), build_optimizer(config)
+        step(model, optimizer, 0)
+        ends.append(float(mx.abs(model.weight).sum().item()))
+    assert ends[1] < ends[0]
 
 
 def test_adamw_takes_the_step_that_its_paper_gives() -> None:
