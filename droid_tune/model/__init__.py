@@ -4,17 +4,17 @@ Importing mlx_lm lowers the process's limit of open files, its hard limit includ
 again. It is imported here first, with that one call turned off.
 """
 
+import importlib
 import resource
-from importlib import import_module
 
 
-def _keep_limits(*_limits: object) -> None:
+def _leave_limit(_resource: int, _limits: tuple[int, int]) -> None:
     """In place of `resource.setrlimit` while mlx_lm is imported."""
 
 
 _set_limit = resource.setrlimit
-resource.setrlimit = _keep_limits
+resource.setrlimit = _leave_limit
 try:
-    import_module("mlx_lm.utils")
+    importlib.import_module("mlx_lm.utils")
 finally:
     resource.setrlimit = _set_limit
