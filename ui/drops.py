@@ -121,5 +121,7 @@ def meant_data(paths: list[Path]) -> Path | None:
 
 
 def is_model_folder(path: Path) -> bool:
-    """A folder with weights rather than rows."""
-    return path.is_dir() and (path / "config.json").is_file() and any(path.glob("*.safetensors"))
+    """A folder of a model rather than of rows, even of one that will be refused: then it is told why."""
+    if not (path / "config.json").is_file():
+        return False
+    return (path / "tokenizer_config.json").is_file() or any(path.glob("*.safetensors"))

@@ -17,6 +17,7 @@ from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, write_run
 from ui.app import OpenedFiles
 from ui.data.split_dialog import SplitDialog
+from ui.drops import is_model_folder
 from ui.main_window import KEEP_TRAINING, STOP_AND_SAVE, MainWindow
 from ui.session import Session
 from ui.settings import Settings
@@ -332,3 +333,18 @@ def test_a_replayed_run_fills_monitor_and_rollouts(
     rollouts = window.pane("rollouts")
     assert rollouts._step.text() == "Step 60"
     assert len(rollouts._groups) == 4
+
+
+@pytest.mark.parametrize(
+    ("files", "model"),
+    [
+        (("config.json", "model.safetensors"), True),
+        (("config.json", "tokenizer_config.json", "pytorch_model.bin"), True),  # refused, but as a model
+        (("config.json", "train.jsonl"), False),
+        (("train.jsonl",), False),
+    ],
+)
+def test_a_model_folder_is_told_from_data(files: tuple[str, ...], model: bool, tmp_path: Path) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    assert is_model_folder(tmp_path) is model

@@ -51,6 +51,7 @@ class NoticeBar(QFrame):
         words.addWidget(selectable(label(text, "strong" if remedy else "", parent=self, wrap=True)))
         if remedy:
             words.addWidget(selectable(label(remedy, "small", parent=self, wrap=True)))
+        words.addStretch(1)  # the text stays beside the sign, however tall the bar becomes
         layout.addLayout(words, 1)
         for place, action in enumerate(actions):
             layout.addWidget(self._action(action, primary=place == 0), 0, Qt.AlignmentFlag.AlignVCenter)

@@ -1,0 +1,112 @@
+"""An evening with the real window on a real screen, by keys: train, crash, go on, be asked before closing, stop, quit."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DISPLAY = ":93"
+PROGRAMS = ("Xvfb", "openbox", "xdotool")
+#: the starter's settings save so often
+SAVED_AT = 20
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def screen() -> Generator[None]:
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
+    with running(["Xvfb", DISPLAY, "-screen", "0", "1280x860x24"]):
+        time.sleep(1)
+        with running(["openbox"]):
+            yield
+
+
+@contextlib.contextmanager
+def running(command: list[str], **more: str) -> Generator[subprocess.Popen[bytes]]:
+    """A program on that screen for as long as the block lasts."""
+    environment = {**os.environ, "DISPLAY": DISPLAY, **more}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def application() -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    return running([sys.executable, "-m", "droid_tune"], QT_QPA_PLATFORM="xcb")
+
+
+def press(keys: str) -> None:
+    find = ["xdotool", "search", "--sync", "--onlyvisible", "--name", "Droid Tune"]
+    subprocess.run([*find, "windowactivate", "key", keys], check=True, env={**os.environ, "DISPLAY": DISPLAY})
+
+
+def eventually(what: Callable[[], bool], seconds: int = 300) -> None:
+    for _ in range(2 * seconds):
+        if what():
+            return
+        time.sleep(0.5)
+    pytest.fail(f"did not happen within {seconds} s")
+
+
+def told(home: Path) -> list[dict[str, Any]]:
+    """The events of the only run, without a line that is still being written."""
+    lines = [line for file in home.glob("runs/*/events.jsonl") for line in file.read_text().splitlines()]
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def steps(home: Path) -> list[int]:
+    return [event["step"] for event in told(home) if event["type"] == "step"]
+
+
+@pytest.mark.usefixtures("screen")
+def test_a_crash_loses_nothing_that_was_saved_and_closing_asks(data_home: Path) -> None:
+    with application() as window:
+        press("ctrl+r")
+        eventually(lambda: SAVED_AT + 2 in steps(data_home))
+        window.send_signal(signal.SIGKILL)
+        window.wait()
+    before = max(steps(data_home))
+    with application() as window:
+        time.sleep(5)
+        press("ctrl+shift+r")
+        eventually(lambda: steps(data_home)[-1] > before)
+        press("ctrl+q")  # a run is training: the window asks and stays
+        seen = steps(data_home)[-1]
+        eventually(lambda: steps(data_home)[-1] > seen)
+        assert window.poll() is None
+        press("ctrl+period")
+        eventually(lambda: told(data_home)[-1]["type"] == "run_finished")
+        press("ctrl+q")
+        assert window.wait(timeout=60) == 0
+    assert told(data_home)[-1]["outcome"] == "stopped"
+    assert_one_curve(told(data_home))
+
+
+def assert_one_curve(events: list[dict[str, Any]]) -> None:
+    """Every step is there, and those that were taken twice gave the same numbers both times."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for event in events:
+        if event["type"] == "step":
+            metrics = event["metrics"]
+            kept = {name: metrics[name] for name in ("loss", "reward", "kl", "completions/mean_length")}
+            found.setdefault(event["step"], []).append(kept)
+    assert list(found) == list(range(1, max(found) + 1))
+    twice = [versions for versions in found.values() if len(versions) > 1]
+    assert twice
+    assert all(first == second for first, second in twice)
