@@ -15,7 +15,7 @@ class Trained:
 
     `inputs` and `ranks` are summed over the adapted matrices of one layer: what their activations cost per token.
     `rebuilt` are the float32 numbers of weights that DoRA makes and keeps in each pass of one layer: the adapted
-    matrix, and of a packed one the unpacked matrix too.
+    matrix, and of a packed one the unpacked matrix too. `largest_bytes` is the largest single array.
     """
 
     numbers: int
@@ -26,6 +26,7 @@ class Trained:
     outputs: int = 0
     ranks: int = 0
     rebuilt: int = 0
+    largest_bytes: int = 0
     full: bool = False
 
 
@@ -50,14 +51,19 @@ def trained_part(adapter: AdapterConfig, facts: ModelFacts) -> Trained:
         outputs=sum(linear.outputs for linear in chosen),
         ranks=adapter.rank * len(chosen),
         rebuilt=rebuilt,
+        largest_bytes=4
+        * adapter.rank
+        * max((max(one.inputs, one.outputs) * one.experts for one in chosen), default=0),
     )
 
 
 def _in_full(adapter: AdapterConfig, facts: ModelFacts, chosen: list[Linear], layers: int) -> Trained:
     per_layer = sum(linear.numbers for linear in chosen)
     numbers = layers * per_layer
+    largest = max((linear.numbers for linear in chosen), default=0)
     if adapter.layers < 0 and not adapter.target_modules:
         numbers = facts.parameters
+        largest = max(largest, facts.embedding_parameters)
     return Trained(
         numbers=numbers,
         bytes=facts.compute_bytes * numbers,
@@ -65,6 +71,7 @@ def _in_full(adapter: AdapterConfig, facts: ModelFacts, chosen: list[Linear], la
         layers=layers,
         inputs=sum(linear.inputs for linear in chosen),
         outputs=sum(linear.outputs for linear in chosen),
+        largest_bytes=facts.compute_bytes * largest,
         full=True,
     )
 

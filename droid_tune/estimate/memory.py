@@ -26,9 +26,14 @@ class Factors:
     held_query: float = 2.2
     held_key: float = 1.1
     held_scores: float = 0.75
+    #: copies of a shared prompt's keys and values for each row
+    held_prefix: float = 1.0
     #: multiples of one layer's held bytes while it is differentiated
     transient: float = 1.75
     transient_scores: float = 3.4
+    #: both where a group shares its prompt (model/cascade.py joins two parts of them and takes them apart again)
+    shared_scores: float = 1.5
+    transient_shared: float = 8.0
     #: the same without a gradient
     forward: float = 0.5
     forward_scores: float = 1.75
@@ -40,7 +45,9 @@ class Factors:
     draw_filtered: float = 6.0
     #: arrays of the trained size while gradients are summed, and while the optimizer applies them
     gradients: float = 1.3
-    applied: float = 2.5
+    applied: float = 2.6
+    #: the same for the largest array alone: an optimizer's temporaries are of one array at a time
+    applied_largest: float = 3.3
     #: keys and values of a prompt beside the leaves themselves: their slopes, and the sum of those
     leaf_slopes: float = 1.3
     #: what the framework itself holds
@@ -73,12 +80,17 @@ def peak_of(sizes: Sizes, job: Job, portions: Portions, factors: Factors = FACTO
         "framework": factors.framework,
     }
     stages = {"update": update_parts(sizes, job, portions, factors)}
-    stages["apply"] = {"gradients": int(factors.applied * sizes.trained)}
+    stages["apply"] = {"gradients": apply_bytes(sizes, factors)}
     if job.reinforcement:
         stages["rollout"] = rollout_parts(sizes, job, portions, factors)
     parts = {name: {**always, **own} for name, own in stages.items()}
     totals = {name: sum(own.values()) for name, own in parts.items()}
     return Peak(max(totals.values()), totals, parts)
+
+
+def apply_bytes(sizes: Sizes, factors: Factors = FACTORS) -> int:
+    """Gradients, clipped ones, and what the optimizer makes anew while it applies them."""
+    return int(factors.applied * sizes.trained + factors.applied_largest * sizes.largest_trained)
 
 
 def rollout_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors = FACTORS) -> dict[str, int]:
@@ -150,6 +162,25 @@ def _passes(
 
 def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """What one layer keeps of `rows` x `tokens` for its backward pass; each token sees up to `seen`."""
+    held = factors.shared_scores if seen > tokens else factors.held_scores
+    return int(_linear(sizes, rows, tokens, seen, factors) + held * _scores(sizes, rows, tokens, seen))
+
+
+def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
+    """What the layer that is just being differentiated needs besides."""
+    copies = factors.transient_shared if seen > tokens else factors.transient_scores
+    linear = factors.transient * _linear(sizes, rows, tokens, seen, factors)
+    return int(linear + copies * _scores(sizes, rows, tokens, seen))
+
+
+def _forward(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
+    """One layer's needs without a gradient."""
+    linear = factors.forward * _linear(sizes, rows, tokens, seen, factors)
+    return int(linear + factors.forward_scores * _scores(sizes, rows, tokens, seen))
+
+
+def _linear(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> float:
+    """What a layer keeps besides attention weights: inputs of its matrices, their outputs, keys and values."""
     widths = (
         factors.held_intermediate * sizes.intermediate
         + factors.held_hidden * sizes.hidden
@@ -161,31 +192,15 @@ def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) ->
     kept += rows * tokens * 4 * sizes.ranks
     if sizes.item < 4 and not sizes.full:
         kept += rows * tokens * 4 * sizes.adapted_inputs
-    kept += 4 * sizes.rebuilt
     if seen > tokens:
-        kept += rows * seen * 2 * sizes.key_width * sizes.item
-    return int(kept + factors.held_scores * _scores(sizes, rows, tokens, seen))
-
-
-def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
-    """What the layer that is just being differentiated needs besides."""
-    scores = factors.transient_scores * _scores(sizes, rows, tokens, seen)
-    linear = _layer(sizes, rows, tokens, seen, factors) - factors.held_scores * _scores(
-        sizes, rows, tokens, seen
-    )
-    return int(factors.transient * linear + scores)
-
-
-def _forward(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
-    """One layer's needs without a gradient."""
-    scores = _scores(sizes, rows, tokens, seen)
-    linear = _layer(sizes, rows, tokens, seen, factors) - factors.held_scores * scores
-    return int(factors.forward * linear + factors.forward_scores * scores)
+        kept += factors.held_prefix * rows * seen * 2 * sizes.key_width * sizes.item
+    return kept + 4 * sizes.rebuilt
 
 
 def _scores(sizes: Sizes, rows: int, tokens: int, seen: int) -> int:
-    """Bytes of one layer's attention weights where they exist whole."""
-    if sizes.fused_attention:
+    """Bytes of one layer's attention weights where they exist whole: not in Metal's fused kernel, but wherever a
+    group shares its prompt."""
+    if sizes.fused_attention and seen == tokens:
         return 0
     return rows * sizes.heads * tokens * seen * sizes.item
 

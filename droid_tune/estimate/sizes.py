@@ -49,6 +49,7 @@ class Sizes:
     adapted_outputs: int = 0
     ranks: int = 0
     rebuilt: int = 0
+    largest_trained: int = 0  # bytes of the largest array that is trained
     full: bool = False
     #: attention weights are never stored whole (Metal's fused kernel); on the CPU they are
     fused_attention: bool = False
@@ -91,6 +92,7 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         adapted_outputs=trained.outputs,
         ranks=trained.ranks,
         rebuilt=trained.rebuilt,
+        largest_trained=trained.largest_bytes,
         full=trained.full,
         fused_attention=backend == "metal",
     )

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from droid_tune.estimate.model_facts import facts_of, model_folder, read_model
@@ -81,6 +81,7 @@ def test_a_model_that_is_not_here_has_no_folder() -> None:
     assert model_folder("nobody/nothing-at-all") is None
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from([*CONFIG, "text_config", "num_experts", "head_dim", "sliding_window"]),

@@ -1,0 +1,166 @@
+"""Memory formulas: what grows with what, and the choice of portions from a budget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from droid_tune.config import resolve
+from droid_tune.estimate.adapters import trained_part
+from droid_tune.estimate.job import Job
+from droid_tune.estimate.memory import peak_of
+from droid_tune.estimate.model_facts import facts_of
+from droid_tune.estimate.portions import choose, smallest
+from droid_tune.estimate.sizes import Portions, Sizes, sizes_of
+from tests.engine.estimate.conftest import CONFIG, dense, packed
+
+FACTS = facts_of(CONFIG, ())
+JOB = Job(
+    reinforcement=True,
+    prompts=4,
+    group_size=8,
+    longest_prompt=100,
+    longest_completion=100,
+    usual_prompt=100,
+    usual_completion=100,
+    steps=10,
+    rows_per_slice=32,
+    entropy=True,
+)
+
+
+def sizes(**changes: object) -> Sizes:
+    return replace(sizes_of(resolve({"adapter": {"rank": 8}}), FACTS, "cpu"), **changes)  # pyright: ignore
+
+
+def peak(job: Job = JOB, portions: Portions | None = None, **changes: object) -> int:
+    return peak_of(sizes(**changes), job, portions or Portions(train_rows=2, head_tokens=64)).bytes
+
+
+def test_an_adapter_trains_rank_times_inputs_and_outputs() -> None:
+    found = trained_part(resolve({"adapter": {"rank": 4}}).adapter, FACTS)
+    per_layer = 4 * ((64 + 64) + (64 + 32) + (64 + 32) + (64 + 64) + 3 * (64 + 192))
+    assert found.numbers == 2 * per_layer
+    assert found.bytes == 4 * found.numbers  # float32
+
+
+def test_dora_trains_a_magnitude_for_each_output_too() -> None:
+    lora = trained_part(resolve({}).adapter, FACTS).numbers
+    dora = trained_part(resolve({"adapter": {"type": "dora"}}).adapter, FACTS).numbers
+    assert dora - lora == 2 * (64 + 32 + 32 + 64 + 192 + 192 + 64)
+
+
+def test_patterns_and_layers_choose_what_is_trained() -> None:
+    one = trained_part(
+        resolve({"adapter": {"target_modules": ["*.q_proj"], "layers": 1, "rank": 1}}).adapter, FACTS
+    )
+    assert one.numbers == 64 + 64
+
+
+def test_full_training_trains_every_number_and_keeps_two_moments_of_each() -> None:
+    config = resolve({"adapter": {"type": "full"}})
+    found = sizes_of(config, FACTS, "cpu")
+    assert found.trained == FACTS.compute_bytes * FACTS.parameters
+    assert found.adapters == 0
+    assert found.optimizer == 2 * found.trained
+
+
+@pytest.mark.parametrize(
+    ("beta", "mode", "copies"), [(0.0, "static", 0), (0.1, "static", 0), (0.1, "ema", 1)]
+)
+def test_only_a_moving_reference_costs_memory(beta: float, mode: str, copies: int) -> None:
+    config = resolve({"method": {"type": "grpo", "beta": beta, "reference_mode": mode}})
+    found = sizes_of(config, FACTS, "cpu")
+    assert found.reference == copies * found.trained
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["longest_prompt", "longest_completion", "prompts", "group_size"]), st.integers(2, 6))
+def test_more_work_never_takes_less_memory(what: str, times: int) -> None:
+    larger = replace(JOB, **{what: times * getattr(JOB, what)})
+    larger = replace(larger, rows_per_slice=larger.rows)
+    assert peak(larger) >= peak(JOB)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 8), st.booleans())
+def test_smaller_portions_never_take_more(rows: int, layer_wise: bool) -> None:
+    portions = Portions(train_rows=rows, head_tokens=64, layer_wise=layer_wise)
+    assert peak(portions=replace(portions, train_rows=max(1, rows // 2))) <= peak(portions=portions)
+    assert peak(portions=replace(portions, head_tokens=16)) <= peak(portions=portions)
+    assert peak(portions=replace(portions, decode_rows=1)) <= peak(portions=portions)
+
+
+def test_layer_by_layer_saves_most_in_deep_models() -> None:
+    whole, layered = Portions(train_rows=2), Portions(train_rows=2, layer_wise=True)
+    assert peak(portions=layered, layers=40) < 0.4 * peak(portions=whole, layers=40)
+
+
+def test_the_vocabulary_costs_by_the_chunk_and_not_by_the_row() -> None:
+    chunk = Portions(train_rows=8, head_tokens=16)
+    assert (
+        peak(portions=chunk, vocabulary=128_000)
+        < peak(portions=replace(chunk, head_tokens=64), vocabulary=128_000) / 2
+    )
+
+
+def test_metal_keeps_no_attention_weights_of_whole_rows() -> None:
+    lesson = replace(JOB, reinforcement=False, group_size=1, longest_completion=2000, rows_per_slice=4)
+    assert peak(lesson, fused_attention=True) < peak(lesson)
+
+
+def test_supervised_training_has_no_rollout() -> None:
+    found = peak_of(sizes(), replace(JOB, reinforcement=False), Portions())
+    assert set(found.stages) == {"update", "apply"}
+
+
+def test_the_peak_is_the_largest_stage_and_its_parts_add_up() -> None:
+    found = peak_of(sizes(), JOB, Portions())
+    assert found.bytes == max(found.stages.values()) == found.stages[found.worst]
+    for stage, parts in found.parts.items():
+        assert sum(parts.values()) == found.stages[stage]
+
+
+def test_a_large_budget_keeps_the_device_busy_and_a_small_one_takes_layers() -> None:
+    large = choose(sizes(), JOB, 10**12)
+    assert large.fits
+    assert not large.portions.layer_wise
+    assert large.portions.decode_rows == 32
+    tight = choose(
+        sizes(layers=40),
+        JOB,
+        peak(portions=Portions(decode_rows=32, train_rows=1, head_tokens=64), layers=40) // 2,
+    )
+    assert tight.portions.layer_wise
+
+
+def test_no_budget_is_answered_by_the_smallest_portions() -> None:
+    found = choose(sizes(), JOB, 1)
+    assert not found.fits
+    assert found.portions.train_rows == 1
+    assert found.peak.bytes == min(found.peak.bytes, smallest(sizes(), JOB).peak.bytes)
+
+
+def test_a_choice_leaves_room_for_the_formulas_own_error() -> None:
+    exact = choose(sizes(), JOB, 10**12).peak.bytes
+    assert choose(sizes(), JOB, int(exact / 0.89)).peak.bytes == exact
+    assert choose(sizes(), JOB, exact).peak.bytes < exact
+
+
+def test_the_users_own_rows_are_kept() -> None:
+    portions = choose(sizes(), JOB, 10**12, decode_rows=5, train_rows=3).portions
+    assert (portions.decode_rows, portions.train_rows) == (5, 3)
+
+
+def test_packed_weights_weigh_less_and_activations_the_same() -> None:
+    whole, four = facts_of(CONFIG, tuple_of(dense("F32"))), facts_of(CONFIG, tuple_of(packed(4)))
+    assert four.weight_bytes < whole.weight_bytes / 5
+
+
+def tuple_of(tensors: dict[str, tuple[str, tuple[int, ...]]]) -> tuple[object, ...]:
+    from droid_tune.estimate.headers import Tensor
+
+    return tuple(Tensor(name, dtype, shape) for name, (dtype, shape) in tensors.items())
