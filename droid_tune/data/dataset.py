@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from droid_tune.config.run import DataConfig
+from droid_tune.data import index_cache
 from droid_tune.data.files.discover import Found, discover, given
 from droid_tune.data.fingerprint import Fingerprint, change_of, fingerprint
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.issues import FileFault
-from droid_tune.data.report import SPLITS, Report, Split
+from droid_tune.data.report import SPLITS, FileReport, Report, Split
 from droid_tune.data.rowfile import RowFile, json_row
 from droid_tune.data.scan import FileScan, Options
 from droid_tune.data.validate import scan_files
@@ -128,15 +129,22 @@ def open_dataset(
     """
     options = Options(method, dict(mapping or {}), progress, should_stop, keep_index=True)
     found = given(files) if files else discover(Path(path), progress, should_stop)
+    entry = index_cache.load(found, options)
+    if entry is not None:
+        return Dataset(Path(path), entry.report, _splits(entry.files), entry.prints)
+    key = index_cache.key_of(found, options)
     report, scans = scan_files(Path(path), found, options)
     if not report.usable:
         for scan in scans:
             scan.close()
         raise _unusable(report)
-    splits: dict[Split, Rows] = {
-        split: Rows([_row_file(one) for one in scans if one.file.split == split]) for split in SPLITS
-    }
-    return Dataset(Path(path), report, splits, _fingerprints(found))
+    prints = _fingerprints(found)
+    index_cache.keep(found, options, key, report, scans, prints)
+    return Dataset(Path(path), report, _splits([(one.file, _row_file(one)) for one in scans]), prints)
+
+
+def _splits(files: Sequence[tuple[FileReport, RowFile]]) -> dict[Split, Rows]:
+    return {split: Rows([rows for file, rows in files if file.split == split]) for split in SPLITS}
 
 
 def open_configured(

@@ -26,6 +26,13 @@ class SpillArray:
         self._file: IO[bytes] | None = None
         self._view: Numbers | None = None
 
+    @classmethod
+    def over(cls, numbers: Numbers) -> SpillArray:
+        """Numbers that are there already (mapped from a file, say); they are not copied."""
+        made = cls(in_memory=len(numbers))
+        made._parts, made._waiting, made._view = [numbers], len(numbers), numbers
+        return made
+
     def __len__(self) -> int:
         return self._on_disk + self._waiting
 

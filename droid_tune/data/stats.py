@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from droid_tune.data.batches import permutation
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.base import Row
-from droid_tune.data.report import Split
 from droid_tune.data.templates import DEFAULT, TemplateOptions, prompt_text, render_prompt
 from droid_tune.data.tools import prompt_keys
 from droid_tune.errors import Stopped, UserError
@@ -243,10 +242,14 @@ def shares(counts: Counter[str], least: float = 0.005) -> dict[str, float]:
     )
 
 
-def _duplicates(dataset: Dataset) -> Counter[Split]:
+def _duplicates(dataset: Dataset) -> Counter[str]:
     """Rows per split that equal an earlier one of their file, as validation found them."""
     split_of = {file.path: file.split for file in dataset.report.files}
-    return Counter(split_of[one.file] for one in dataset.report.issues if one.reason == "duplicate_row")
+    found: Counter[str] = Counter()
+    for one in dataset.report.issues:
+        if one.reason == "duplicate_row":
+            found[split_of[one.file]] += 1
+    return found
 
 
 def _repeated(keys: NDArray[np.int64]) -> int:

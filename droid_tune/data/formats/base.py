@@ -69,6 +69,16 @@ class Layout:
             for one in self.format.fields
         }
 
+    @cached_property
+    def _by_name(self) -> tuple[tuple[Field, str | None], ...]:
+        """The fields, and the column of those that may be text under one name only."""
+        texts = ("text", "text_or_messages")
+        return tuple(
+            (one, names[0] if len(names) == 1 and one.kind in texts else None)
+            for one in self.format.fields
+            for names in (self._columns[one.name],)
+        )
+
     def columns(self, one: Field) -> tuple[str, ...]:
         """The column names a field may stand under; a mapped field stands only under the name it is mapped to."""
         return self._columns[one.name]
@@ -89,7 +99,12 @@ class Layout:
 
     def check(self, row: Row) -> None:
         """Raise `RowFault` for the first field that is missing, of the wrong type, or blank."""
-        for one in self.format.fields:
+        for one, name in self._by_name:
+            if name is not None:
+                value = row.get(name)
+                # Text that begins with a letter: what nearly every field of nearly every row holds.
+                if type(value) is str and value and not value[0].isspace():
+                    continue
             self._check_field(one, row)
         if self.format.needs_assistant and self.need != "prompt":
             self._check_answered(row)

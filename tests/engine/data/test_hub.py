@@ -12,9 +12,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from droid_tune.data.dataset import open_dataset
 from droid_tune.data.files.discover import DataFile
 from droid_tune.data.hub import Reference, choose, fetch
+from droid_tune.data.report import Split
 from droid_tune.errors import Stopped, UserError
+from tests.engine.data.parquet_files import parquet_bytes
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 ROW = b'{"prompt": "2 + 3?", "answer": "5"}\n'
@@ -95,6 +98,25 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def names(files: list[DataFile]) -> list[tuple[str, str]]:
     return [(one.path.name, one.split) for one in files]
+
+
+def test_the_hubs_own_parquet_is_opened_with_its_splits(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    turns = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]
+    converted = {
+        "default/train/0000.parquet": parquet_bytes([{"messages": turns}] * 3),
+        "default/train/0001.parquet": parquet_bytes([{"messages": turns}]),
+        "default/validation/0000.parquet": parquet_bytes([{"messages": turns}] * 2),
+    }
+    monkeypatch.setitem(CONVERTED, "org/audio", converted)
+    files = fetch(Reference("org/audio"), endpoint=endpoint, cache_dir=tmp_path)
+    by_split: dict[Split, list[str | Path]] = {}
+    for one in files:
+        by_split.setdefault(one.split, []).append(one.path)
+    data = open_dataset("hub:org/audio", "sft", files=by_split)
+    assert (len(data.train), len(data.valid)) == (4, 2)
+    assert data.row(3)["messages"] == turns
 
 
 def test_an_id_may_carry_a_configuration_and_a_revision():
