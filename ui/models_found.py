@@ -70,12 +70,19 @@ def scan_cache(folder: Path) -> list[FoundModel]:
     return found
 
 
+#: keys of config.json that ask for Python code of the model's own to be run
+OWN_CODE = ("auto_map", "model_file")
+
+
 def fault_of(folder: Path) -> str:
     """Why a folder is no model that can be trained, in one sentence; empty when it looks like one."""
     if not (folder / "config.json").is_file():
         return f"{folder.name} has no config.json; choose a folder with config.json and .safetensors files."
     if not any(folder.glob("*.safetensors")):
         return f"{folder.name} has no .safetensors weights; choose a folder that has them."
+    own = next((key for key in OWN_CODE if _read_config(folder).get(key)), "")
+    if own:
+        return f"{folder.name} wants to run its own Python code ({own}), which is never done; choose a conversion without."
     return ""
 
 

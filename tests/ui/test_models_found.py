@@ -70,3 +70,10 @@ def test_weights_in_another_format_are_no_model(tmp_path: Path) -> None:
 def test_what_is_typed_is_judged_at_once(path: str, fault: str) -> None:
     found = describe(path).fault
     assert found == "" if not fault else fault in found
+
+
+@pytest.mark.parametrize("key", ["auto_map", "model_file"])
+def test_a_model_with_code_of_its_own_is_refused_before_training(key: str, tmp_path: Path) -> None:
+    model = make_model(tmp_path / "mine")
+    (model / "config.json").write_text(json.dumps({"model_type": "llama", key: "own.py"}))
+    assert f"its own Python code ({key})" in fault_of(model)

@@ -8,6 +8,8 @@ from droid_tune.events import Checkpoint, Evaluation, Notice, RunFinished, Step
 from tests.ui.recording import complete, recorded, rollout_group, started
 from ui import run_state
 from ui.run_state import RunState
+from ui.widgets.activity import activity_words
+from ui.widgets.run_header import time_words
 
 
 def step(number: int, time: float = 0.0, **metrics: float | None) -> Step:
@@ -126,3 +128,9 @@ def test_steps_with_only_held_out_answers_are_told_apart() -> None:
     state = RunState().apply_all([*recorded(60, until=3), answers])
     assert state.rollout_steps() == [1, 2, 3]
     assert state.rollout_steps(held_out=True) == [4]
+
+
+def test_a_run_that_failed_before_it_began_has_no_duration_and_no_step() -> None:
+    state = RunState().apply_all([RunFinished(outcome="failed", step=0, why="No model.", time=1.8e9)])
+    assert time_words(state) == ("From start to end", "–")
+    assert activity_words(state, stopping=False) == "Failed before the first step"

@@ -62,6 +62,8 @@ def activity_words(state: RunState | None, *, stopping: bool) -> str:
         ended = {"completed": "Completed", "stopped": "Stopped and saved", "failed": "Failed"}.get(
             state.life, "Ended"
         )
+        if not state.total_steps:
+            return f"{ended} before the first step"
         return f"{ended} at step {state.step:,} of {state.total_steps:,}"
     if not state.total_steps:
         return "Starting…"

@@ -104,7 +104,9 @@ class RunHeader(QFrame):
             since_start(state, held_out),
             name="Held-out perplexity" if held_out.endswith("perplexity") else "Held-out accuracy",
         )
-        figures["step"].show_value(f"{state.step:,}", f"of {state.total_steps:,}", name="Step")
+        figures["step"].show_value(
+            f"{state.step:,}", f"of {state.total_steps:,}" if state.total_steps else "", name="Step"
+        )
         name, time = time_words(state)
         pace = state.seconds_per_step
         figures["left"].show_value(
@@ -126,7 +128,7 @@ def time_words(state: RunState) -> tuple[str, str]:
     if state.running:
         left = state.seconds_left
         return "Time left", phrases.duration(left) if left is not None else "–"
-    taken = state.changed_at - state.started_at
+    taken = state.changed_at - state.started_at if state.started_at else 0.0
     return "From start to end", phrases.duration(taken) if taken > 0 else "–"
 
 
