@@ -21,35 +21,39 @@ PROMPT_BLOCK, COMPLETION_BLOCK = 256, 64
 class Factors:
     """How many arrays of each width a layer holds per token, and what its worst moment needs besides."""
 
-    held_intermediate: float = 4.4
-    held_hidden: float = 3.0
-    held_query: float = 2.2
-    held_key: float = 1.1
-    held_scores: float = 0.75
+    held_intermediate: float = 3.6
+    held_hidden: float = 1.8
+    held_query: float = 1.4
+    held_key: float = 1.0
+    held_scores: float = 1.4
     #: copies of a shared prompt's keys and values for each row
-    held_prefix: float = 1.0
+    held_prefix: float = 0.15
     #: multiples of one layer's held bytes while it is differentiated
-    transient: float = 1.75
-    transient_scores: float = 3.4
+    transient: float = 0.7
+    transient_scores: float = 6.8
     #: both where a group shares its prompt (model/cascade.py joins two parts of them and takes them apart again)
-    shared_scores: float = 1.5
-    transient_shared: float = 8.0
+    shared_scores: float = 3.0
+    transient_shared: float = 4.8
     #: the same without a gradient
-    forward: float = 0.5
-    forward_scores: float = 1.75
+    forward: float = 0.7
+    forward_scores: float = 1.8
     #: float32 arrays of a head chunk (tokens x vocabulary), with entropy and without
     head_entropy: float = 5.1
-    head_plain: float = 4.0
+    head_plain: float = 2.6
+    #: the same where the head itself is trained
+    trained_head_entropy: float = 9.3
+    trained_head_plain: float = 2.4
     #: float32 arrays (rows x vocabulary) while a token is drawn, without filters and with
     draw: float = 2.5
     draw_filtered: float = 6.0
     #: arrays of the trained size while gradients are summed, and while the optimizer applies them
-    gradients: float = 1.3
-    applied: float = 2.6
+    gradients: float = 2.4
+    gradients_full: float = 1.9
+    applied: float = 2.4
     #: the same for the largest array alone: an optimizer's temporaries are of one array at a time
-    applied_largest: float = 3.3
+    applied_largest: float = 3.8
     #: keys and values of a prompt beside the leaves themselves: their slopes, and the sum of those
-    leaf_slopes: float = 1.3
+    leaf_slopes: float = 1.2
     #: what the framework itself holds
     framework: int = 250_000
 
@@ -121,7 +125,7 @@ def rollout_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors =
 def update_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors = FACTORS) -> dict[str, int]:
     """Gradients, the chosen backward's activations, the head's chunk: the worst of prompt, body and head."""
     shared = portions.share_prompts and sizes.shares_prompts and job.group_size > 1
-    gradients = int(factors.gradients * sizes.trained)
+    gradients = int((factors.gradients_full if sizes.full else factors.gradients) * sizes.trained)
     if not shared:
         rows = min(portions.train_rows, job.rows_per_slice)
         tokens = job.longest_prompt + job.longest_completion
@@ -147,8 +151,7 @@ def _passes(
     worst = _transient(sizes, rows, tokens, prefix + tokens, factors)
     scored = rows * job.longest_completion
     states = 3 * 4 * scored * sizes.hidden
-    copies = factors.head_entropy if job.entropy else factors.head_plain
-    head = int(copies * 4 * min(portions.head_tokens, scored) * sizes.vocabulary)
+    head = int(_head_copies(sizes, job, factors) * 4 * min(portions.head_tokens, scored) * sizes.vocabulary)
     layers = sizes.layers if prefix else sizes.trained_layers
     if portions.layer_wise and sizes.layer_wise:
         held = sizes.layers * rows * tokens * sizes.hidden * sizes.item
@@ -158,6 +161,12 @@ def _passes(
         backward = {"activations": layers * one + worst + states, "head": 0}
     scoring = {"activations": held + states, "head": head}
     return max((backward, scoring), key=lambda moment: sum(moment.values()))
+
+
+def _head_copies(sizes: Sizes, job: Job, factors: Factors) -> float:
+    if sizes.full:
+        return factors.trained_head_entropy if job.entropy else factors.trained_head_plain
+    return factors.head_entropy if job.entropy else factors.head_plain
 
 
 def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:

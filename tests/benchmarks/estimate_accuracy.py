@@ -151,7 +151,7 @@ def grid(count: int, seed: int) -> list[Case]:
             completion=draw.choice([32, 64, 128, 256]),
             backward=draw.choice(["auto", "auto", "auto", "layerwise", "plain"]),
         )
-        if work(case) < 4e11:
+        if work(case) < 1.5e11:
             cases.append(case)
     return cases + real()
 
