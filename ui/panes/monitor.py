@@ -34,7 +34,9 @@ REINFORCEMENT = (
         "The mean of each reward, before its weight.",
     ),
     ChartSpec("Loss", (Line("loss", "Loss"),)),
-    ChartSpec("KL to the reference", (Line("kl", "KL"),), empty="No values yet; none while the KL penalty is 0"),
+    ChartSpec(
+        "KL to the reference", (Line("kl", "KL"),), empty="No values yet; none while the KL penalty is 0"
+    ),
     ChartSpec("Entropy", (Line("entropy", "Entropy"),)),
     ChartSpec(
         "Completion length",
