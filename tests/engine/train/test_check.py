@@ -124,6 +124,4 @@ def test_a_check_of_nothing_is_refused() -> None:
 def test_the_measured_peak_is_near_the_estimate() -> None:
     """With completions of full length, which the check makes sure of."""
     report = check_signal(tiny(sampling={"max_completion_length": 64}), prompts=1)
-    assert 0.8 < report.measured.estimated_peak_bytes / report.measured.peak_bytes < 1.3, os.environ.get(
-        "MLX", ""
-    )
+    assert 0.8 < report.measured.estimated_peak_bytes / report.measured.peak_bytes < 1.3
