@@ -52,6 +52,7 @@ class Histogram(QFrame):
         self._title = title
         self._lengths: Lengths | None = None
         self._limit: Limit | None = None
+        self._empty = ""
         layout = column(self, spacing=4)
         layout.setContentsMargins(12, 10, 12, 6)
         head = row(spacing=8)
@@ -73,10 +74,13 @@ class Histogram(QFrame):
         for side in ("left", "bottom"):
             item.getAxis(side).setStyle(tickLength=0, tickTextOffset=6, autoExpandTextSpace=False)
         layout.addWidget(self._plot, 1)
+        layout.addStretch(0)
         current_theme().changed.connect(self._draw)
         self._draw()
 
-    def show_lengths(self, lengths: Lengths | None, limit: Limit | None) -> None:
+    def show_lengths(self, lengths: Lengths | None, limit: Limit | None, empty: str = "") -> None:
+        """`empty` is said where there is nothing to draw."""
+        self._empty = empty
         self._lengths = lengths if lengths is not None and lengths.counted else None
         self._limit = limit
         self._draw()
@@ -114,7 +118,7 @@ class Histogram(QFrame):
         one = self._lengths
         if one is None:
             self._value.setText("")
-            self._words.setText("Nothing to measure in these rows")
+            self._words.setText(self._empty)
             return
         numbers = f"median {one.median:,} · 95% {one.p95:,} · longest {one.longest:,}"
         narrow = self.width() < NARROW

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLayout, Q
 from droid_tune.data.files.discover import assigned
 from ui import phrases
 from ui.data.files_card import SPLIT_WORDS
-from ui.widgets.basics import column, label
+from ui.widgets.basics import button, column, label
 from ui.widgets.editors import QuietCombo
 
 LEFT_OUT = "none"
@@ -35,8 +35,7 @@ class SplitDialog(QDialog):
         layout.addLayout(self._files(paths))
         self._fault = label("", "fault", parent=self, wrap=True)
         layout.addWidget(self._fault)
-        self._box = self._buttons()
-        layout.addWidget(self._box)
+        layout.addWidget(self._buttons())
         # A fixed minimum would be pushed to the window system at each change of the words.
         layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
         self.resize(WIDTH, layout.sizeHint().height())
@@ -74,10 +73,12 @@ class SplitDialog(QDialog):
         return grid
 
     def _buttons(self) -> QDialogButtonBox:
-        standard = QDialogButtonBox.StandardButton
-        box = QDialogButtonBox(standard.Ok | standard.Cancel, self)
-        box.button(standard.Ok).setText("Open")
-        box.button(standard.Ok).setProperty("role", "primary")
+        box = QDialogButtonBox(self)
+        cancel = button("Cancel", parent=self)
+        self._open = button("Open", "primary", parent=self)
+        self._open.setDefault(True)
+        box.addButton(cancel, QDialogButtonBox.ButtonRole.RejectRole)
+        box.addButton(self._open, QDialogButtonBox.ButtonRole.AcceptRole)
         box.accepted.connect(self.accept)
         box.rejected.connect(self.reject)
         self.accepted.connect(self._tell)
@@ -89,7 +90,7 @@ class SplitDialog(QDialog):
     def _check(self) -> None:
         trains = "train" in self.splits()
         self._fault.setText("" if trains else "None of the files is to train on; make one of them train.")
-        self._box.button(QDialogButtonBox.StandardButton.Ok).setEnabled(trains)
+        self._open.setEnabled(trains)
 
     @Slot()
     def _tell(self) -> None:

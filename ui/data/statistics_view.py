@@ -162,7 +162,7 @@ class StatisticsView(QWidget):
         )
         self._prompts.show_lengths(found.prompt_tokens, Limit(limits.prompt, dropped))
         cut = Limit(limits.completion, "the model's own answers end there") if limits.rollouts else None
-        self._answers.show_lengths(found.answer_tokens, cut)
+        self._answers.show_lengths(found.answer_tokens, cut, "The rows have no answers")
         overlap = self._found.overlap if self._found is not None else {}
         for place, (name, value, warns) in enumerate(facts_of(found, self._split, overlap)):
             self._facts.addWidget(label(name, "small", parent=self), place, 0, Qt.AlignmentFlag.AlignTop)
