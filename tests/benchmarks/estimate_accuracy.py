@@ -314,9 +314,10 @@ class Step:
         _, gradients, _ = loss_and_gradients(
             policy, rows, loss, temperature=1.0, plan=plan, with_entropy=case.method != "sft"
         )
-        clipped = clip_to_norm(gradients, gradient_norm(gradients), 1.0)
-        del gradients
-        self.optimizer.update(policy.model, clipped)
+        norm = gradient_norm(gradients)
+        mx.eval(norm)
+        # As in the loop, the gradients stay until the update is done.
+        self.optimizer.update(policy.model, clip_to_norm(gradients, norm, 1.0))
         mx.eval(policy.model.trainable_parameters(), self.optimizer.state)
         return sampled - start, time.perf_counter() - sampled
 
