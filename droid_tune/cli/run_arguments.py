@@ -94,7 +94,7 @@ def named_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """The settings that have an argument of their own."""
     given: dict[str, Any] = {
         "model": {"path": arguments.model} if arguments.model else None,
-        "data": {"path": arguments.data} if arguments.data else None,
+        "data": {"path": arguments.data, "files": {}} if arguments.data else None,
         "method": arguments.method,
         "name": arguments.name,
     }

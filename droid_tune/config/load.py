@@ -42,6 +42,10 @@ def read_values(path: Path) -> Values:
     return cast(Values, loaded)
 
 
+#: settings that are tables of the user's own: a higher layer replaces them, it does not add to them
+WHOLE = ("mapping", "files")
+
+
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
     """`above` laid over `below`, section by section. A method of another type replaces the whole section."""
     merged: Values = dict(below)
@@ -55,7 +59,7 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
                 and value.get("type", under.get("type")) != under.get("type")
             ):
                 under = None
-        if isinstance(value, dict) and isinstance(under, dict) and key != "mapping":
+        if isinstance(value, dict) and isinstance(under, dict) and key not in WHOLE:
             merged[key] = merge(cast(Values, under), cast(Values, value))
         else:
             merged[key] = value

@@ -42,6 +42,15 @@ def test_a_relative_path_is_written_in_full(tmp_path: Path, monkeypatch: pytest.
     assert config("--data", "rows").data.path == str(tmp_path / "rows")
 
 
+def test_data_named_as_an_argument_takes_the_place_of_the_files_in_the_config(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("data: {files: {train: [a.jsonl], valid: [b.jsonl]}, mapping: {prompt: query}}\n")
+    assert config("--config", str(file)).data.files
+    chosen = config("--config", str(file), "--data", "sample")
+    assert (chosen.data.path, chosen.data.files) == ("sample", {})
+    assert chosen.data.mapping == {"prompt": "query"}
+
+
 def test_a_hub_id_stays_as_it_is() -> None:
     assert config("--model", "mlx-community/Qwen3-0.6B-4bit").model.path == "mlx-community/Qwen3-0.6B-4bit"
 
