@@ -25,15 +25,19 @@ class Factors:
     held_hidden: float = 1.8
     held_query: float = 1.4
     held_key: float = 1.0
-    held_scores: float = 1.4
+    held_scores: float = 1.2
     #: copies of a shared prompt's keys and values for each row
     held_prefix: float = 0.15
     #: multiples of one layer's held bytes while it is differentiated
     transient: float = 0.7
-    transient_scores: float = 6.8
+    transient_scores: float = 4.5
+    #: as `transient`, for rows that share no prompt
+    transient_whole: float = 1.6
     #: both where a group shares its prompt (model/cascade.py joins two parts of them and takes them apart again)
     shared_scores: float = 3.0
     transient_shared: float = 4.8
+    #: one layer run and differentiated by itself
+    layered_scores: float = 8.0
     #: the same without a gradient
     forward: float = 0.7
     forward_scores: float = 1.8
@@ -47,11 +51,12 @@ class Factors:
     draw: float = 2.5
     draw_filtered: float = 6.0
     #: arrays of the trained size while gradients are summed, and while the optimizer applies them
-    gradients: float = 2.4
-    gradients_full: float = 1.9
-    applied: float = 2.4
+    gradients: float = 1.3
+    #: more of them while the head, where it is trained, gets its own
+    trained_head_gradients: float = 0.6
+    applied: float = 1.0
     #: the same for the largest array alone: an optimizer's temporaries are of one array at a time
-    applied_largest: float = 3.8
+    applied_largest: float = 3.9
     #: keys and values of a prompt beside the leaves themselves: their slopes, and the sum of those
     leaf_slopes: float = 1.2
     #: what the framework itself holds
@@ -125,7 +130,7 @@ def rollout_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors =
 def update_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors = FACTORS) -> dict[str, int]:
     """Gradients, the chosen backward's activations, the head's chunk: the worst of prompt, body and head."""
     shared = portions.share_prompts and sizes.shares_prompts and job.group_size > 1
-    gradients = int((factors.gradients_full if sizes.full else factors.gradients) * sizes.trained)
+    gradients = int(factors.gradients * sizes.trained)
     if not shared:
         rows = min(portions.train_rows, job.rows_per_slice)
         tokens = job.longest_prompt + job.longest_completion
@@ -135,7 +140,7 @@ def update_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors = 
     leaves = int((1 + factors.leaf_slopes) * prompt * sizes.key_values)
     inputs = sizes.layers * prompt * sizes.hidden * sizes.item
     body = _passes(sizes, job, portions, rows, job.longest_completion, prompt, factors)
-    back = _layer(sizes, 1, prompt, prompt, factors) + _transient(sizes, 1, prompt, prompt, factors)
+    back = _layered(sizes, 1, prompt, prompt, factors)
     if portions.hold_prompt or not sizes.layer_wise:
         back += (sizes.layers - 1) * _layer(sizes, 1, prompt, prompt, factors)
     if back > sum(body.values()):
@@ -152,10 +157,13 @@ def _passes(
     scored = rows * job.longest_completion
     states = 3 * 4 * scored * sizes.hidden
     head = int(_head_copies(sizes, job, factors) * 4 * min(portions.head_tokens, scored) * sizes.vocabulary)
+    if sizes.full:
+        head += int(factors.trained_head_gradients * sizes.trained)
     layers = sizes.layers if prefix else sizes.trained_layers
     if portions.layer_wise and sizes.layer_wise:
         held = sizes.layers * rows * tokens * sizes.hidden * sizes.item
-        backward = {"activations": held + one + worst + states, "head": 0}
+        layer = _layered(sizes, rows, tokens, prefix + tokens, factors)
+        backward = {"activations": held + layer + states, "head": 0}
     else:
         held = layers * one if portions.hold else 0
         backward = {"activations": layers * one + worst + states, "head": 0}
@@ -178,8 +186,15 @@ def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) ->
 def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """What the layer that is just being differentiated needs besides."""
     copies = factors.transient_shared if seen > tokens else factors.transient_scores
-    linear = factors.transient * _linear(sizes, rows, tokens, seen, factors)
+    multiple = factors.transient if seen > tokens else factors.transient_whole
+    linear = multiple * _linear(sizes, rows, tokens, seen, factors)
     return int(linear + copies * _scores(sizes, rows, tokens, seen))
+
+
+def _layered(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
+    """One layer that is run again and differentiated by itself (model/layers.py)."""
+    linear = (1 + factors.transient) * _linear(sizes, rows, tokens, seen, factors)
+    return int(linear + factors.layered_scores * _scores(sizes, rows, tokens, seen))
 
 
 def _forward(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
