@@ -20,6 +20,7 @@ from ui.panes.check_view import CheckView, figures
 from ui.run_state import RunState
 from ui.widgets.estimate_panel import EstimatePanel, bar_of, time_words
 from ui.widgets.live_memory import LiveMemory, memory_of, words_of
+from ui.widgets.run_header import spread_words
 
 #: said of every window of its own when there is no screen
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
@@ -169,3 +170,14 @@ def test_figures_leave_out_what_was_not_judged() -> None:
     report = FakeEngine().check(resolve({}), 8, None, lambda _: None)
     assert dict(figures(report))["Peak memory"] == "5.0 MB"
     assert "Right answers" in dict(figures(report))
+
+
+def test_the_time_left_has_a_range_once_some_steps_are_known() -> None:
+    state = running(300, 400)
+    state.total_steps = 100
+    assert spread_words(state) == ""
+    for step, seconds in enumerate((10.0, 10.0, 20.0, 20.0), start=2):
+        state.apply(Step(step=step, metrics={"step_time": seconds}, time=state.changed_at + seconds))
+    words = spread_words(state)
+    assert words.startswith("Between ")
+    assert " and " in words

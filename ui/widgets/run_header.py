@@ -112,6 +112,7 @@ class RunHeader(QFrame):
         figures["left"].show_value(
             time, f"{phrases.pace(pace)} per step" if pace is not None else "", name=name
         )
+        figures["left"].setToolTip(spread_words(state))
         speed = state.last("tokens_per_second")
         figures["speed"].show_value(
             f"{speed:,.0f}" if speed is not None else "–", "tokens/s", name="Sampling speed"
@@ -130,6 +131,15 @@ def time_words(state: RunState) -> tuple[str, str]:
         return "Time left", phrases.duration(left) if left is not None else "–"
     taken = state.changed_at - state.started_at if state.started_at else 0.0
     return "From start to end", phrases.duration(taken) if taken > 0 else "–"
+
+
+def spread_words(state: RunState) -> str:
+    """`Between 1 h 50 min and 2 h 40 min, as the recent steps went.`; nothing while too few steps are known."""
+    found = state.seconds_left_range
+    if found is None:
+        return ""
+    least, most = (phrases.duration(seconds) for seconds in found)
+    return f"Between {least} and {most}, as the recent steps went."
 
 
 def phase_words(state: RunState) -> str:
