@@ -32,7 +32,7 @@ class Factors:
     transient: float = 0.7
     transient_scores: float = 4.5
     #: as `transient`, for rows that share no prompt
-    transient_whole: float = 1.6
+    transient_whole: float = 2.0
     #: both where a group shares its prompt (model/cascade.py joins two parts of them and takes them apart again)
     shared_scores: float = 3.0
     transient_shared: float = 4.8
@@ -43,7 +43,7 @@ class Factors:
     forward_scores: float = 1.8
     #: float32 arrays of a head chunk (tokens x vocabulary), with entropy and without
     head_entropy: float = 5.1
-    head_plain: float = 2.6
+    head_plain: float = 3.5
     #: the same where the head itself is trained
     trained_head_entropy: float = 9.3
     trained_head_plain: float = 2.4
@@ -162,6 +162,8 @@ def _passes(
     layers = sizes.layers if prefix else sizes.trained_layers
     if portions.layer_wise and sizes.layer_wise:
         held = sizes.layers * rows * tokens * sizes.hidden * sizes.item
+        if sizes.full:  # the gradients of all layers are gathered before they are added to those so far
+            held += int(factors.trained_head_gradients * sizes.trained)
         layer = _layered(sizes, rows, tokens, prefix + tokens, factors)
         backward = {"activations": held + layer + states, "head": 0}
     else:
@@ -180,26 +182,27 @@ def _head_copies(sizes: Sizes, job: Job, factors: Factors) -> float:
 def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """What one layer keeps of `rows` x `tokens` for its backward pass; each token sees up to `seen`."""
     held = factors.shared_scores if seen > tokens else factors.held_scores
-    return int(_linear(sizes, rows, tokens, seen, factors) + held * _scores(sizes, rows, tokens, seen))
+    linear = _linear(sizes, rows, tokens, seen, factors) + 4 * sizes.rebuilt
+    return int(linear + held * _scores(sizes, rows, tokens, seen))
 
 
 def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """What the layer that is just being differentiated needs besides."""
     copies = factors.transient_shared if seen > tokens else factors.transient_scores
     multiple = factors.transient if seen > tokens else factors.transient_whole
-    linear = multiple * _linear(sizes, rows, tokens, seen, factors)
+    linear = multiple * _linear(sizes, rows, tokens, seen, factors) + factors.transient * 4 * sizes.rebuilt
     return int(linear + copies * _scores(sizes, rows, tokens, seen))
 
 
 def _layered(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """One layer that is run again and differentiated by itself (model/layers.py)."""
-    linear = (1 + factors.transient) * _linear(sizes, rows, tokens, seen, factors)
+    linear = (1 + factors.transient) * (_linear(sizes, rows, tokens, seen, factors) + 4 * sizes.rebuilt)
     return int(linear + factors.layered_scores * _scores(sizes, rows, tokens, seen))
 
 
 def _forward(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """One layer's needs without a gradient."""
-    linear = factors.forward * _linear(sizes, rows, tokens, seen, factors)
+    linear = factors.forward * _linear(sizes, rows, tokens, seen, factors) + 4 * sizes.rebuilt
     return int(linear + factors.forward_scores * _scores(sizes, rows, tokens, seen))
 
 
@@ -218,7 +221,7 @@ def _linear(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -
         kept += rows * tokens * 4 * sizes.adapted_inputs
     if seen > tokens:
         kept += factors.held_prefix * rows * seen * 2 * sizes.key_width * sizes.item
-    return kept + 4 * sizes.rebuilt
+    return kept
 
 
 def _scores(sizes: Sizes, rows: int, tokens: int, seen: int) -> int:

@@ -52,7 +52,7 @@ SHAPES = {
     "tiny": {
         "hidden_size": 128,
         "num_hidden_layers": 4,
-        "intermediate_size": 352,
+        "intermediate_size": 384,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
     },
