@@ -68,5 +68,5 @@ def test_the_wheel_holds_packages_and_resources_and_no_tests(project_root: Path,
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"droid_tune", "ui", "resources"}
-    assert {"droid_tune/__main__.py", "resources/icons/app.svg", "ui/__init__.py"} <= set(names)
+    assert {"droid_tune/__main__.py", "resources/icons/app-icon.svg", "ui/__init__.py"} <= set(names)
     assert [name for name in names if "__pycache__" in name] == []

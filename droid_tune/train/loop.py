@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import mlx.core as mx
@@ -20,6 +20,7 @@ from droid_tune.estimate.pressure import LEVELS
 from droid_tune.events import Checkpoint as CheckpointEvent
 from droid_tune.events import Evaluation, Notice, Plan, Step, finite
 from droid_tune.model.adapter_files import load_arrays
+from droid_tune.model.plan import Plan as MemoryPlan
 from droid_tune.model.reference import Reference
 from droid_tune.train.calibrate import RunRecord
 from droid_tune.train.checkpoint import CheckpointStore
@@ -307,6 +308,7 @@ class Loop:
             "total_steps": self.total_steps,
             "evaluated_step": self.evaluated_step,
             "non_finite": self.non_finite,
+            "plan": asdict(self.session.plan),
             "learner": self.learner.state(),
             "diagnosis": None if self.diagnosis is None else self.diagnosis.state(),
         }
@@ -320,6 +322,9 @@ class Loop:
         if self.reference.arrays is not None:
             self.reference.restore(checkpoint.tensors("reference"))
         self.learner.restore(state["learner"], checkpoint.tensors("rollout"))
+        if self.session.world.alone:
+            # Other portions would round otherwise: the run goes on with those that it was stopped with.
+            self.session.plan = MemoryPlan(**state["plan"])
         self.step = self.saved_step = checkpoint.step
         self.evaluated_step = int(state["evaluated_step"])
         self.non_finite = int(state["non_finite"])
