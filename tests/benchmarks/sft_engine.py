@@ -1,0 +1,129 @@
+"""The engine's side of the supervised benchmark: the loop's own updates, with the plan that a run would make.
+
+usage: sft_engine.py WORKLOAD(.json or inline JSON) OUT.json [OPTIONS-JSON]
+
+Options: the fields of `droid_tune.model.plan.Plan`, to try others than the engine's choice; {"packing": true}.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
+
+import sft_work as W  # noqa: E402
+
+work = W.load(sys.argv[1])
+options: dict[str, Any] = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
+path = W.model_path(work)
+
+import mlx.core as mx  # noqa: E402
+
+from droid_tune.config import RunConfig, resolve  # noqa: E402
+from droid_tune.data.batches import PromptBatches  # noqa: E402
+from droid_tune.events import Event  # noqa: E402
+from droid_tune.model.loading import load_policy  # noqa: E402
+from droid_tune.model.planning import limit_memory, memory_budget, plan_for  # noqa: E402
+from droid_tune.model.reference import Reference  # noqa: E402
+from droid_tune.rewards.table import build_rewards  # noqa: E402
+from droid_tune.train.checkpoint import CheckpointStore  # noqa: E402
+from droid_tune.train.control import Control  # noqa: E402
+from droid_tune.train.distributed import World  # noqa: E402
+from droid_tune.train.guard import MemoryGuard, limit_for  # noqa: E402
+from droid_tune.train.lessons import Lesson  # noqa: E402
+from droid_tune.train.loop import Loop  # noqa: E402
+from droid_tune.train.optimizer import build_optimizer  # noqa: E402
+from droid_tune.train.rows import Chosen, RowReader  # noqa: E402
+from droid_tune.train.run import learner_for  # noqa: E402
+from droid_tune.train.session import Session  # noqa: E402
+
+
+class TokenRows:
+    """The benchmark's rows, tokens already, in the place of a data set."""
+
+    def __init__(self, work: dict[str, Any]) -> None:
+        self._rows = [{"row": row} for batch in W.batches(work) for row in batch]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def row(self, number: int) -> dict[str, Any]:
+        return self._rows[number]
+
+
+class TokenReader(RowReader):
+    """Nothing is rendered."""
+
+    def lesson(self, number: int, row: dict[str, Any]) -> Lesson:
+        tokens, read = row["row"]
+        return Lesson(number, tokens, [place >= read for place in range(len(tokens))])
+
+
+def config_of(work: dict[str, Any], path: str) -> RunConfig:
+    return resolve(
+        {
+            "model": {"path": path},
+            "method": {"type": "sft", "packing": bool(options.pop("packing", False))},
+            "training": {"batch_size": work["batch_size"], "seed": work["seed"]},
+            "adapter": {"rank": work["lora_rank"], "scale": work["lora_scale"]},
+            "optimizer": {"name": "adam", "learning_rate": work["lr"]},
+            "memory": {"backward": "layerwise" if work["checkpoint"] else "auto"},
+        }
+    )
+
+
+def loop_of(config: RunConfig, work: dict[str, Any], folder: Path, losses: list[float | None]) -> Loop:
+    policy = load_policy(config.model.path, config.adapter, seed=config.training.seed)
+    limit_memory(memory_budget(config.memory))
+    train = Chosen(TokenRows(work), None)  # pyright: ignore[reportArgumentType]
+    steps = work["batches"] * (1 + work["epochs"])
+
+    def emit(event: Event) -> None:
+        if event.type == "step":
+            losses.append(event.metrics["loss"])
+
+    session = Session(
+        config=config,
+        policy=policy,
+        train=train,
+        valid=Chosen(TokenRows({**work, "batches": 0}), None),  # pyright: ignore[reportArgumentType]
+        batches=PromptBatches(train, config.training.batch_size, config.training.seed, shuffle=False),
+        rewards=build_rewards((), max_completion_length=1),
+        plan=plan_for(config, policy),
+        control=Control(),
+        emit=emit,
+        world=World(),
+        reader=TokenReader(policy.tokenizer, config, policy.context_length),
+    )
+    return Loop(
+        session=session,
+        learner=learner_for(session),
+        optimizer=build_optimizer(config.optimizer),
+        reference=Reference(policy, needed=False),
+        store=CheckpointStore(folder, 1),
+        total_steps=steps,
+        until=steps,
+        on_progress=lambda _step, _metrics: None,
+        fixed_state={},
+        guard=MemoryGuard(limit_for(config.memory)),
+    )
+
+
+recorder = W.Recorder(mx, work)
+losses: list[float | None] = []
+with tempfile.TemporaryDirectory() as folder:
+    loop = loop_of(config_of(work, path), work, Path(folder), losses)
+    loop.session.plan = replace(loop.session.plan, **options)
+    for _ in range(loop.total_steps):
+        recorder.mark()
+        loop.advance()
+        loop.mind_memory()
+recorder.mark()
+found = recorder.summary(losses=losses, plan=loop.session.plan.sentence)
+Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")
+print({key: round(value, 3) for key, value in found.items() if isinstance(value, float)}, found["plan"])
