@@ -10,12 +10,13 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThreadPool, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThreadPool, QTimer, Signal, Slot
 from PySide6.QtGui import QFileOpenEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from droid_tune import __version__
 from droid_tune.paths import log_dir
+from ui.background import Task
 from ui.engine_worker import Engine
 from ui.icons import app_icon
 from ui.mac import install as install_mac_manners
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: after the window was painted
 PRELOAD_AFTER_MS = 600
+#: a window that is not seen (minimised, another desktop) is not painted
+PAINTED_WITHIN_MS = 3000
 #: at the end, for background reads
 PATIENCE_MS = 3000
 
@@ -58,6 +61,30 @@ class OpenedFiles(QObject):
         self._ready = True
         waiting, self._waiting = self._waiting, []
         return waiting
+
+
+class FirstPaint(QObject):
+    """Tells once that the window is on the screen (an event filter of the window), or that it stays out of sight."""
+
+    done = Signal()
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._told = False
+        window.installEventFilter(self)
+        QTimer.singleShot(PAINTED_WITHIN_MS, self._tell)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Paint:
+            watched.removeEventFilter(self)
+            QTimer.singleShot(0, self._tell)  # once the paint event was dealt with
+        return False
+
+    @Slot()
+    def _tell(self) -> None:
+        if not self._told:
+            self._told = True
+            self.done.emit()
 
 
 class ErrorHook:
@@ -94,6 +121,10 @@ def start_log() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
+def preload_soon() -> None:
+    QTimer.singleShot(PRELOAD_AFTER_MS, preload)
+
+
 def preload() -> None:
     """Read the plotting library before someone waits for the first curve, and not in the GUI thread."""
     QThreadPool.globalInstance().start(lambda: import_module("pyqtgraph"))
@@ -102,6 +133,7 @@ def preload() -> None:
 def main(folder: Path | None = None) -> int:
     """Open the window (with a data folder dropped in) and stay until it closes."""
     prepare_environment()
+    Task.hold_back()
     QCoreApplication.setApplicationName("Droid Tune")
     QCoreApplication.setApplicationVersion(__version__)
     application = QApplication(sys.argv[:1])
@@ -114,15 +146,16 @@ def main(folder: Path | None = None) -> int:
     session = Session(Engine(), settings, application)
     sys.excepthook = ErrorHook(session)
     window = MainWindow(session)
+    first_paint = FirstPaint(window)
+    first_paint.done.connect(Task.let_go)
+    first_paint.done.connect(session.refresh_runs)
+    first_paint.done.connect(preload_soon)
     install_mac_manners(window, application)
     window.show()
     wanted = [str(folder)] if folder is not None else []
     for path in [*wanted, *files.hand_over()]:
         window.open_path(path)
     files.opened.connect(window.open_path)
-    # The list of runs is read after the first paint.
-    QTimer.singleShot(0, session.refresh_runs)
-    QTimer.singleShot(PRELOAD_AFTER_MS, preload)
     code = application.exec()
     sys.excepthook = sys.__excepthook__
     QThreadPool.globalInstance().waitForDone(PATIENCE_MS)

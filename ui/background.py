@@ -1,11 +1,15 @@
-"""Work off the GUI thread: one function in, one signal out."""
+"""Work off the GUI thread: one function in, one signal out.
+
+Python runs one thread at a time, so work in the background takes its time from the GUI thread after all: until the
+window's first paint it is held back.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from PySide6.QtCore import QObject, QThreadPool, Signal
 
@@ -23,12 +27,29 @@ class Task(QObject):
     done = Signal(object)
     failed = Signal(str)
 
+    _held: ClassVar[list[Task] | None] = None  # None: tasks start at once
+
+    @classmethod
+    def hold_back(cls) -> None:
+        """From now on tasks wait."""
+        cls._held = []
+
+    @classmethod
+    def let_go(cls) -> None:
+        """Start what waited; from now on tasks start at once."""
+        waiting, cls._held = cls._held or [], None
+        for task in waiting:
+            task.start()
+
     def __init__(self, work: Callable[[], Any], parent: QObject) -> None:
         super().__init__(parent)
         self._work = work
 
     def start(self) -> Task:
-        QThreadPool.globalInstance().start(self._run)
+        if self._held is not None:
+            self._held.append(self)
+        else:
+            QThreadPool.globalInstance().start(self._run)
         return self
 
     def _run(self) -> None:

@@ -21,10 +21,10 @@ from PySide6.QtCore import QObject, QThread, Signal
 from droid_tune.config import RunConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.errors import Stopped, UserError
-from droid_tune.estimate.signal import CheckReport
 from droid_tune.events import Event, Phase
 
 if TYPE_CHECKING:
+    from droid_tune.estimate.signal import CheckReport
     from droid_tune.train.runs import RunSummary
 
 log = logging.getLogger(__name__)

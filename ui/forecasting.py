@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
-from droid_tune.estimate.estimate import estimate
-from droid_tune.estimate.forecast import Estimate
-from droid_tune.estimate.job import DataLengths
-from droid_tune.estimate.lengths import measure_data
 from ui import phrases
 from ui.background import Task
-from ui.forecasting_methods import by_method
+
+if TYPE_CHECKING:
+    from droid_tune.estimate.forecast import Estimate
+    from droid_tune.estimate.job import DataLengths
 
 VERDICTS = {
     "fits": ("Fits", "good", "good_soft"),
@@ -87,6 +87,10 @@ class Forecaster(QObject):
 
 
 def _answer(config: RunConfig, lengths: DataLengths | None) -> _Answer:
+    # Read here: the arithmetic's modules are none of the first paint's business.
+    from droid_tune.estimate.estimate import estimate
+    from ui.forecasting_methods import by_method
+
     return _Answer(estimate(config, lengths), by_method(config, lengths))
 
 
@@ -96,6 +100,8 @@ def _data_key(config: RunConfig) -> str:
 
 
 def _measured(config: RunConfig, key: str) -> tuple[str, DataLengths | None]:
+    from droid_tune.estimate.lengths import measure_data
+
     try:
         return key, measure_data(config)
     except UserError:  # the Data pane says what is wrong with it

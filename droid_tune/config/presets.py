@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,20 @@ def recommended_values(model: str, method: str) -> dict[str, Any]:
     """What the model folder recommends for a method: `common` with `methods.<name>` laid over it; else {}."""
     folder = starter_model_dir() if model == "starter" else Path(model).expanduser()
     file = folder / RECOMMENDED_FILE
-    if not file.is_file():
+    try:
+        stamp = file.stat()
+    except OSError:
         return {}
-    values = read_values(file)
+    values = _recommended(file, stamp.st_mtime_ns, stamp.st_size)
     return merge(
         canonical(values.get("common") or {}), canonical((values.get("methods") or {}).get(method) or {})
     )
+
+
+@lru_cache(maxsize=8)
+def _recommended(file: Path, _changed_ns: int, _size: int) -> Mapping[str, Any]:
+    """The file's values, parsed once until it changes: a form asks for them at every key."""
+    return read_values(file)
 
 
 def resolve(values: Mapping[str, Any], *, preset: str = "default", place: str = "") -> RunConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,12 +11,13 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QFileOpenEvent
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, write_run
-from ui.app import OpenedFiles
+from ui.app import FirstPaint, OpenedFiles
+from ui.background import Task
 from ui.data.split_dialog import SplitDialog
 from ui.drops import is_model_folder
 from ui.main_window import KEEP_TRAINING, STOP_AND_SAVE, MainWindow
@@ -87,6 +89,44 @@ def test_building_the_window_reads_neither_mlx_nor_transformers() -> None:
     )
     assert done.stdout.strip() == "heavy: []"
     assert done.stderr == ""
+
+
+def test_the_first_paint_waits_for_no_library_that_only_curves_and_estimates_need(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from ui.app import *\n"
+        "Task.hold_back()\n"
+        "app = QApplication([]); Theme(app, 'light'); session = Session(Engine(), load_settings(), app)\n"
+        "window = MainWindow(session); first = FirstPaint(window); window.show()\n"
+        "first.done.connect(app.quit); app.exec()\n"
+        "late = {'numpy', 'pyqtgraph', 'psutil', 'tokenizers', 'huggingface_hub', 'droid_tune.data.dataset',"
+        " 'droid_tune.estimate.forecast', 'droid_tune.train.runs'}\n"
+        "print(window.current_key(), sorted(late & sys.modules.keys()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "DROID_TUNE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.stdout.strip() == "setup []", done.stderr
+
+
+def test_work_in_the_background_waits_for_the_first_paint(qtbot: QtBot, qapp: QApplication) -> None:
+    told: list[int] = []
+    Task.hold_back()
+    task = Task(lambda: 7, qapp)
+    task.done.connect(told.append)
+    task.start()
+    window = QWidget()
+    qtbot.addWidget(window)
+    FirstPaint(window).done.connect(Task.let_go)
+    qtbot.wait(20)
+    assert told == []
+    window.show()
+    qtbot.waitUntil(lambda: told == [7])
 
 
 @pytest.mark.parametrize("key", ["data", "setup", "monitor", "rollouts", "runs", "playground", "settings"])

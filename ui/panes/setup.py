@@ -26,7 +26,6 @@ from ui.fields import as_text, specs_of
 from ui.forecasting import Forecaster
 from ui.help_texts import help_text
 from ui.models_found import describe, module_names
-from ui.panes.check_view import CheckView
 from ui.panes.pane import Pane
 from ui.session import Session
 from ui.widgets.basics import button, clear, column, frame, label, restyle, row, scrolling
@@ -396,6 +395,8 @@ class SetupPane(Pane):
         except UserError as error:
             self.session.told.emit("error", str(error), "")
             return
+        from ui.panes.check_view import CheckView
+
         view = CheckView(self.session, config, self.window())
         view.applied.connect(self._apply_remedy)
         view.open()

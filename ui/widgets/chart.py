@@ -17,7 +17,8 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
 from droid_tune.metrics import describe
 from ui import phrases
-from ui.series import Floats, Series, bucketed, smoothed
+from ui.curves import Floats, bucketed, smoothed, trend
+from ui.series import Series
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, row
 
@@ -274,15 +275,18 @@ class Chart(QFrame):
         self.setAccessibleDescription(self.summary())
 
     def _draw_line(self, line: Line, made: Any, found: Series) -> None:
-        values = found.values if line.points else smoothed(found.values, self._smoothing)
+        own = np.array(found.values)
+        values = own if line.points else smoothed(own, self._smoothing)
         buckets = max(60, self._plot.width() // 2)
-        steps, shown = bucketed(found.steps, values, buckets)
+        every = np.array(found.steps)
+        steps, shown = bucketed(every, values, buckets)
         # pyqtgraph's pens count the screen's own pixels
         width = (1.8 if len(shown) <= FEW_POINTS else 1.0) * self.devicePixelRatioF()
         made["curve"].setData(steps, shown, pen=pg.mkPen(made["color"], width=width))
         spread = self._series.get(line.band) if line.band else None
         if spread is not None and len(spread) == len(found):
-            self._draw_band(made, found.steps, values, smoothed(spread.values, self._smoothing), buckets)
+            around = smoothed(np.array(spread.values), self._smoothing)
+            self._draw_band(made, every, values, around, buckets)
 
     def _draw_band(self, made: Any, steps: Floats, values: Floats, spread: Floats, buckets: int) -> None:
         # Every n-th point is enough for a soft band, and keeps both edges in step with each other.
@@ -329,7 +333,7 @@ def summary_of(name: str, metric: str, found: Series | None) -> str:
     """One curve in a sentence: where it is, between what, and which way it goes."""
     if found is None or not len(found):
         return ""
-    values = found.values
+    values = np.array(found.values)
     return (
         f"{name}: {phrases.metric(metric, found.last)} at step {found.steps[-1]:.0f}, "
         f"between {phrases.metric(metric, float(values.min()))} and {phrases.metric(metric, float(values.max()))}, "
@@ -348,15 +352,3 @@ def round_ticks(low: float, high: float, most: float, least: float = 0.0) -> lis
     step = max(float(step), least)
     first = np.ceil(low / step)
     return [(step, [float(step * (first + n)) for n in range(int(np.floor(high / step) - first) + 1)])]
-
-
-def trend(values: Floats) -> str:
-    """Whether the last quarter lies above or below the first, measured by the whole range."""
-    if len(values) < 4:
-        return "too few values for a trend"
-    quarter = max(1, len(values) // 4)
-    change = float(values[-quarter:].mean() - values[:quarter].mean())
-    span = float(values.max() - values.min())
-    if span == 0 or abs(change) < 0.15 * span:
-        return "steady"
-    return "rising" if change > 0 else "falling"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QFrame, QGridLayout, QWidget
 
 from droid_tune.config.methods import METHOD_CONFIGS
-from droid_tune.estimate.forecast import Estimate
 from ui import phrases
 from ui.widgets.basics import clear, column, label, line
 from ui.widgets.memory_bar import Mark, MemoryBar, Part
+
+if TYPE_CHECKING:
+    from droid_tune.estimate.forecast import Estimate
 
 #: what stays in memory between the stages
 MODEL_PARTS = ("weights", "adapters", "optimizer", "reference", "framework")

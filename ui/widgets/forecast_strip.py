@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from droid_tune.estimate.forecast import Estimate, Suggestion
 from ui import phrases
 from ui.forecasting import VERDICTS, forecast_details, forecast_words
 from ui.theme import current_theme
 from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.state_chip import Chip
+
+if TYPE_CHECKING:
+    from droid_tune.estimate.forecast import Estimate, Suggestion
 
 #: a run that takes next to nothing can still be seen
 LEAST_PIXELS = 3.0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from droid_tune.metrics import describe
 from ui import phrases
+from ui.curves import trend
 from ui.series import Series
-from ui.widgets.chart import trend
 
 HEADINGS = ("Metric", "Newest", "First", "Lowest", "Highest", "Trend", "Values")
 
@@ -47,7 +48,7 @@ class MetricTable(QTableWidget):
 
 
 def _cells(name: str, found: Series) -> tuple[str, ...]:
-    values = found.values
+    values = np.array(found.values)
     numbers = (found.last, float(values[0]), float(values.min()), float(values.max()))
     return (
         describe(name).label,

@@ -161,7 +161,7 @@ def since_start(state: RunState, metric: str) -> str:
     found = state.series.get(metric)
     if found is None or len(found) < 2:
         return ""
-    return f"from {phrases.metric(metric, float(found.values[0]))}"
+    return f"from {phrases.metric(metric, found.values[0])}"
 
 
 def foot_words(state: RunState) -> str:

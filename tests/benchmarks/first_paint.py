@@ -1,0 +1,49 @@
+"""Opens the real window, tells when it was painted and when its memory bar stood, and closes it: for `start_up.py`.
+
+The window is the application's own; only its class is watched from outside. Prints one line of JSON. Both times count
+from `STARTED`, the monotonic clock's reading when the process was asked for; CPU seconds are this process's own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from PySide6.QtCore import QCoreApplication, QTimer
+from PySide6.QtGui import QPaintEvent
+
+import ui.app
+from droid_tune.cli import main
+from ui.main_window import MainWindow
+
+
+def now() -> dict[str, float]:
+    return {"wall": time.monotonic() - float(os.environ["STARTED"]), "cpu": time.process_time()}
+
+
+class Watched(MainWindow):
+    """Notes the moment after its first paint event, when Qt has flushed the picture to the screen."""
+
+    told: dict[str, dict[str, float]]
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not hasattr(self, "told"):
+            self.told = {}
+            QTimer.singleShot(0, self.painted)
+
+    def painted(self) -> None:
+        from ui.forecasting import Forecaster
+
+        self.told["painted"] = now()
+        self.findChild(Forecaster).told.connect(lambda _: QTimer.singleShot(0, self.forecast))
+
+    def forecast(self) -> None:
+        self.told["forecast"] = now()
+        print(json.dumps(self.told), flush=True)
+        QCoreApplication.quit()
+
+
+ui.app.MainWindow = Watched
+raise SystemExit(main(["open"]))

@@ -1,0 +1,40 @@
+"""What a plot is given of a series."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ui.curves import bucketed, smoothed
+
+
+def test_few_points_are_drawn_as_they_are() -> None:
+    steps, values = np.arange(4.0), np.array([1.0, 3, 2, 4])
+    assert bucketed(steps, values, 2)[1].tolist() == [1, 3, 2, 4]
+
+
+def test_each_bucket_shows_its_least_and_greatest_value() -> None:
+    steps, values = np.arange(6.0), np.array([1.0, 9, 2, 5, 0, 7])
+    shown_steps, shown = bucketed(steps, values, 2)  # buckets of three: (1, 9, 2) and (5, 0, 7)
+    assert shown.tolist() == [1, 9, 0, 7]
+    assert shown_steps.tolist() == [0, 0, 3, 3]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=400), st.integers(1, 50))
+def test_thinning_loses_no_peak(numbers: list[float], buckets: int) -> None:
+    values = np.array(numbers)
+    steps, shown = bucketed(np.arange(len(values), dtype=float), values, buckets)
+    assert len(shown) <= max(2 * buckets, len(values) if len(values) <= 2 * buckets else 0)
+    assert shown.max() == values.max()
+    assert shown.min() == values.min()
+    assert np.all(np.diff(steps) >= 0)
+
+
+def test_smoothing_starts_at_the_first_value() -> None:
+    # weight 0.5: 4; (4 * .25 + 0 * .5) / .75 = 1.333
+    assert smoothed(np.array([4.0, 0.0]), 0.5).round(3).tolist() == [4.0, 1.333]
+
+
+def test_smoothing_leaves_a_constant_alone() -> None:
+    assert np.allclose(smoothed(np.full(30, 0.3), 0.9), 0.3)
