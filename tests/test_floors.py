@@ -30,6 +30,7 @@ FLOORS = {
     "droid_tune.methods.advantages": 2,
     "droid_tune.methods.completions": 2,
     "droid_tune.methods.correction": 2,
+    "droid_tune.methods.exponential": 2,
     "droid_tune.methods.entropy_bonus": 2,
     "droid_tune.methods.logprobs": 2,
     "droid_tune.methods.overlong": 2,

@@ -11,6 +11,7 @@ import mlx.nn as nn
 from droid_tune.model.compare import close
 from droid_tune.model.prefix import PrefixCache, UnsharableCacheError, empty_caches
 from droid_tune.model.shared_attention import Shared, in_slots, shared_attention
+from droid_tune.model.stand_ins import files_of
 
 
 class GroupCache:
@@ -153,7 +154,7 @@ def decodes_on_shared_prompts(model: nn.Module, tokens: mx.array) -> bool:
         decoding = group_caches(prompts, [0, 1], Layout([longer, shorter], 2))
         found: list[mx.array] = []
         starts = (longer, longer, shorter, shorter)
-        with shared_attention(model):
+        with shared_attention(files_of(model)):
             for step in range(steps):
                 latest = mx.concatenate([tokens[0, place + step : place + step + 1] for place in starts])
                 found.append(model(latest[:, None], cache=decoding)[:, 0])

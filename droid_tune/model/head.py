@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
+from droid_tune.methods.exponential import exponential
+
 Head = Callable[[mx.array], mx.array]
 
 
@@ -66,18 +68,20 @@ def _scored(
 ) -> list[mx.array | None]:
     """Log-probabilities, entropies and their slopes for one chunk, with a single exponential over the vocabulary."""
     scaled = head(states).astype(mx.float32) * (1 / temperature)
-    likely = mx.softmax(scaled, axis=-1)
     best = scaled.max(axis=-1, keepdims=True)
-    lse = best - mx.log(mx.take_along_axis(likely, mx.argmax(scaled, axis=-1, keepdims=True), axis=-1))
+    mass = exponential(scaled - best)
+    total = mass.sum(axis=-1, keepdims=True)
+    lse = best + mx.log(total)
     wanted = targets[:, None]
     logprobs = mx.take_along_axis(scaled, wanted, axis=-1) - lse
-    entropies = lse - (likely * scaled).sum(axis=-1, keepdims=True) if with_entropy else None
+    entropies = lse - (mass * scaled).sum(axis=-1, keepdims=True) / total if with_entropy else None
     of_logprob = of_entropy = None
     if with_slopes:
-        outer = mx.put_along_axis(-likely, wanted, 1 - mx.take_along_axis(likely, wanted, axis=-1), axis=-1)
-        of_logprob = _pulled(head, states, outer * (1 / temperature))
+        share = 1 / (temperature * total)
+        own = 1 / temperature - mx.take_along_axis(mass, wanted, axis=-1) * share
+        of_logprob = _pulled(head, states, mx.put_along_axis(mass * -share, wanted, own, axis=-1))
         if entropies is not None:
-            of_entropy = _pulled(head, states, likely * (lse - scaled - entropies) * (1 / temperature))
+            of_entropy = _pulled(head, states, mass * share * (lse - entropies - scaled))
     return [logprobs[:, 0], None if entropies is None else entropies[:, 0], of_logprob, of_entropy]
 
 

@@ -17,12 +17,13 @@ import numpy as np
 from droid_tune.model.bodies import Bodies, Pullable
 from droid_tune.model.head import score_tokens
 from droid_tune.model.head_loss import HeadLoss, Loss
+from droid_tune.model.kernels import own_kernels
 from droid_tune.model.passes import PromptPass, WholeRows, head_for, whole_rows
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
 from droid_tune.model.rows import FloatArray, MicroBatch, ScoringRows
-from droid_tune.model.shared_attention import shared_attention
+from droid_tune.model.stand_ins import files_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,11 @@ def score(
     """Log-probabilities (and entropies) of `rows` under the policy or its reference; no gradient."""
     logprobs = np.zeros(rows.tokens.shape, np.float32)
     entropies = np.zeros(rows.tokens.shape, np.float32) if with_entropy else None
-    with as_reference(policy) if reference else _unchanged(), _mode(policy, train=False), _attention(policy):
+    with (
+        as_reference(policy) if reference else _unchanged(),
+        _mode(policy, train=False),
+        _kernels(policy),
+    ):
         for row_index, flat, hidden, targets in _hidden_states(policy, rows, plan):
             found = score_tokens(
                 head_for(policy.model, policy.architecture),
@@ -77,7 +82,7 @@ def loss_and_gradients(
     """
     head = HeadLoss(policy, rows.length, loss, temperature or 1.0, plan.head_tokens, with_entropy)
     work = _Work(policy, rows, plan, dropout_seed, head)
-    with _mode(policy, train=True), _attention(policy):
+    with _mode(policy, train=True), _kernels(policy):
         if two_stage(policy, rows, plan):
             for prompt, batches in rows.micro_batches(plan.train_rows):
                 work.group(prompt, batches)
@@ -183,9 +188,8 @@ def _mode(policy: Policy, *, train: bool) -> Generator[None]:
         policy.model.eval()
 
 
-def _attention(policy: Policy) -> AbstractContextManager[None]:
-    """Prompts are read once per group where the model's attention allows it."""
-    return shared_attention(policy.model) if policy.architecture.decodes_shared else _unchanged()
+def _kernels(policy: Policy) -> AbstractContextManager[None]:
+    return own_kernels(files_of(policy.model), shared=policy.architecture.decodes_shared)
 
 
 @contextmanager

@@ -11,10 +11,11 @@ import numpy as np
 from mlx_lm.models.cache import make_prompt_cache
 
 from droid_tune.model.cascade import Layout, group_caches
+from droid_tune.model.kernels import own_kernels
 from droid_tune.model.policy import Policy
 from droid_tune.model.prefix import empty_caches
 from droid_tune.model.repeated import keep_rows, merged, repeated
-from droid_tune.model.shared_attention import shared_attention
+from droid_tune.model.stand_ins import files_of
 
 
 class Prompt:
@@ -26,11 +27,12 @@ class Prompt:
         shared = policy.architecture.decodes_shared
         self.caches: list[Any] = empty_caches(model) if shared else make_prompt_cache(model)
         ids = mx.array([list(tokens)], dtype=mx.int32)
-        for start in range(0, self.length - 1, chunk):
-            model(ids[:, start : min(start + chunk, self.length - 1)], cache=self.caches)
-            mx.eval([cache.state for cache in self.caches])
-        self.logits: mx.array = model(ids[:, -1:], cache=self.caches)[:, -1]
-        mx.eval(self.logits, [cache.state for cache in self.caches])
+        with own_kernels(files_of(model), shared=False):
+            for start in range(0, self.length - 1, chunk):
+                model(ids[:, start : min(start + chunk, self.length - 1)], cache=self.caches)
+                mx.eval([cache.state for cache in self.caches])
+            self.logits: mx.array = model(ids[:, -1:], cache=self.caches)[:, -1]
+            mx.eval(self.logits, [cache.state for cache in self.caches])
 
 
 class Decoder(Protocol):
@@ -47,7 +49,7 @@ class GroupDecoder:
     """Prompts stay shared: every slot of rows reads one copy of its prompt (see model/cascade.py)."""
 
     def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
-        self._model = model
+        self._model, self._files = model, files_of(model)
         self._lengths = [prompt.length for prompt in prompts]
         self._arrange(np.asarray(row_prompts))
         self._caches = group_caches([prompt.caches for prompt in prompts], self._slot_prompts, self._layout)
@@ -79,7 +81,7 @@ class GroupDecoder:
     def step(self, tokens: mx.array) -> mx.array:
         if not self._in_order:
             tokens = tokens[self._inward]
-        with shared_attention(self._model):
+        with own_kernels(self._files, shared=True):
             logits = self._model(tokens[:, None], cache=self._caches)[:, -1]
         return logits if self._in_order else logits[self._outward]
 
@@ -112,11 +114,12 @@ class BatchDecoder:
     """mlx-lm's own batched caches, one copy of the prompt per row."""
 
     def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
-        self._model = model
+        self._model, self._files = model, files_of(model)
         self._caches = merged([prompts[index].caches for index in row_prompts])
 
     def step(self, tokens: mx.array) -> mx.array:
-        return self._model(tokens[:, None], cache=self._caches)[:, -1]
+        with own_kernels(self._files, shared=False):
+            return self._model(tokens[:, None], cache=self._caches)[:, -1]
 
     def keep(self, places: np.ndarray) -> None:
         indices = mx.array(places)
@@ -128,7 +131,7 @@ class PromptDecoder:
     """Prompt after prompt, its rows together and in step: right for every cache, whatever its kind."""
 
     def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
-        self._model = model
+        self._model, self._files = model, files_of(model)
         self._row_prompts = np.asarray(row_prompts)
         self._caches = {
             int(prompt): repeated(prompts[prompt].caches, int(count))
@@ -137,10 +140,11 @@ class PromptDecoder:
 
     def step(self, tokens: mx.array) -> mx.array:
         order = [np.flatnonzero(self._row_prompts == prompt) for prompt in self._caches]
-        outputs = [
-            self._model(tokens[mx.array(rows)][:, None], cache=caches)[:, -1]
-            for rows, caches in zip(order, self._caches.values(), strict=True)
-        ]
+        with own_kernels(self._files, shared=False):
+            outputs = [
+                self._model(tokens[mx.array(rows)][:, None], cache=caches)[:, -1]
+                for rows, caches in zip(order, self._caches.values(), strict=True)
+            ]
         return mx.concatenate(outputs)[mx.array(np.argsort(np.concatenate(order)))]
 
     def keep(self, places: np.ndarray) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import mlx.core as mx
 import numpy as np
 
+from droid_tune.methods.exponential import exponential
+
 #: numbers that one position of one row needs: a piece of the vocabulary, a token of the piece, whether XTC acts
 CHANCES = 3
 #: width of the pieces of a vocabulary that are looked at first as a whole
@@ -42,7 +44,7 @@ def draw(logits: mx.array, chance: mx.array) -> tuple[mx.array, mx.array]:
     never drawn.
     """
     best = logits.max(axis=-1, keepdims=True)
-    mass = pieces(mx.exp(logits - best), filler=0.0)  # (n, C, PIECE)
+    mass = pieces(exponential(logits - best), filler=0.0)  # (n, C, PIECE)
     shares = mass.sum(axis=-1)
     piece = _pick(shares, chance[:, 0:1])
     inside = mx.take_along_axis(mass, piece[..., None], axis=1)[:, 0]

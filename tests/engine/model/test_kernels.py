@@ -1,0 +1,119 @@
+"""The engine's own kernels against the plain formulas that they stand in for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from mlx_lm.models import llama
+from mlx_lm.models.activations import swiglu as plain_swiglu
+
+from droid_tune.methods.exponential import exponential
+from droid_tune.model.gated import swiglu
+from droid_tune.model.kernels import own_kernels
+from droid_tune.model.shared_attention import Shared, attend
+
+SLOTS, HEADS, REPEATS, ROWS, STEPS, PREFIX, WIDTH = 2, 2, 2, 3, 4, 5, 8
+
+
+def test_the_exponential_is_e_to_the_power_and_exactly_0_at_minus_infinity() -> None:
+    values = np.concatenate([np.linspace(-100, 80, 1001), [0.0, -np.inf]]).astype(np.float32)
+
+    found = np.asarray(exponential(mx.array(values)))
+
+    np.testing.assert_allclose(found, np.exp(values.astype(np.float64)), rtol=2e-5, atol=2e-38)
+    assert found[-2:].tolist() == [1, 0]
+
+
+def test_the_exponential_of_half_precision_is_float32() -> None:
+    assert exponential(mx.array([0.0, -1.0], dtype=mx.bfloat16)).dtype == mx.float32
+
+
+@pytest.mark.parametrize("kind", [mx.float32, mx.bfloat16])
+def test_swiglu_and_its_gradient_are_the_plain_ones_of_the_same_type(kind: mx.Dtype) -> None:
+    gate, up, slope = (mx.random.normal((3, 7), key=mx.random.key(seed)).astype(kind) for seed in range(3))
+
+    ours = mx.vjp(lambda *given: [swiglu(*given)], [gate, up], [slope])
+    plain = mx.vjp(lambda *given: [plain_swiglu(*given)], [gate, up], [slope])
+
+    loose = 1e-5 if kind == mx.float32 else 0.03
+    for mine, theirs in zip([*ours[0], *ours[1]], [*plain[0], *plain[1]], strict=True):
+        assert mine.dtype == theirs.dtype == kind
+        assert_close(mine, theirs, loose)
+
+
+def test_swiglu_stays_finite_where_the_gate_is_huge() -> None:
+    gate, up = mx.array([-1e4, 1e4]), mx.array([2.0, 2.0])
+
+    assert swiglu(gate, up).tolist() == [0.0, 2e4]
+
+
+def shared_parts(*, masked: bool) -> tuple[mx.array, Shared]:
+    """Queries (S * R, heads * rep, T, D) and keys as `attend` takes them; ragged prompts, causal own tokens."""
+    keys = [mx.random.key(seed) for seed in range(5)]
+    rows, query_heads = SLOTS * ROWS, HEADS * REPEATS
+    queries = mx.random.normal((rows, query_heads, STEPS, WIDTH), key=keys[0])
+    prefix = [mx.random.normal((SLOTS, HEADS, PREFIX, WIDTH), key=key) for key in keys[1:3]]
+    own = [mx.random.normal((SLOTS, HEADS, ROWS, STEPS, WIDTH), key=key) for key in keys[3:]]
+    lengths = mx.array([PREFIX, 3])[:, None]
+    visible = (mx.arange(PREFIX)[None] < lengths)[:, None, None, None, None] if masked else None
+    causal = mx.arange(STEPS)[:, None] >= mx.arange(STEPS)[None] if masked else None
+    return queries, Shared(prefix[0], prefix[1], own[0], own[1], visible, causal)
+
+
+def plainly(queries: mx.array, shared: Shared, scale: float) -> mx.array:
+    """The same attention row by row, over both parts joined."""
+    rows: list[mx.array] = []
+    for row in range(queries.shape[0]):
+        slot, member = divmod(row, ROWS)
+        joined = [
+            mx.concatenate([far[slot], near[slot, :, member]], axis=1)
+            for far, near in (
+                (shared.prefix_keys, shared.own_keys),
+                (shared.prefix_values, shared.own_values),
+            )
+        ]
+        keys, values = (mx.repeat(part, REPEATS, axis=0) for part in joined)
+        scores = (queries[row] * scale) @ keys.swapaxes(-1, -2)
+        if shared.prefix_mask is not None and shared.own_mask is not None:
+            far = mx.broadcast_to(shared.prefix_mask[slot, 0, 0, 0], (STEPS, PREFIX))
+            scores = mx.where(mx.concatenate([far, shared.own_mask], axis=-1), scores, -mx.inf)
+        rows.append(mx.softmax(scores, axis=-1) @ values)
+    return mx.stack(rows)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_shared_attention_and_all_its_gradients_are_those_of_plain_attention(masked: bool) -> None:
+    queries, shared = shared_parts(masked=masked)
+    parts = [shared.prefix_keys, shared.prefix_values, shared.own_keys, shared.own_values]
+    weights = mx.random.normal(queries.shape, key=mx.random.key(9))
+
+    def pulled(attention: Callable[[mx.array, Shared, float], mx.array]) -> tuple[Any, ...]:
+        def total(*given: mx.array) -> list[mx.array]:
+            return [attention(given[0], Shared(*given[1:], shared.prefix_mask, shared.own_mask), 0.3)]
+
+        return mx.vjp(total, [queries, *parts], [weights])
+
+    ours, plain = pulled(attend), pulled(plainly)
+
+    for mine, theirs in zip([*ours[0], *ours[1]], [*plain[0], *plain[1]], strict=True):
+        assert_close(mine, theirs, 1e-5)
+
+
+def test_mlx_lm_has_its_own_functions_back_after_the_block() -> None:
+    before = llama.scaled_dot_product_attention, llama.swiglu
+
+    with own_kernels([llama], shared=True):
+        assert llama.swiglu is swiglu
+        assert llama.scaled_dot_product_attention is not before[0]
+
+    assert (llama.scaled_dot_product_attention, llama.swiglu) == before
+
+
+def assert_close(mine: mx.array, theirs: mx.array, relative: float) -> None:
+    mine, theirs = mine.astype(mx.float32), theirs.astype(mx.float32)
+    assert mine.shape == theirs.shape
+    assert float(mx.linalg.norm(mine - theirs).item()) <= relative * float(mx.linalg.norm(theirs).item())
