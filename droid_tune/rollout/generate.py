@@ -21,10 +21,6 @@ from droid_tune.rollout.rollout import FinishReason, Rollout
 DROP_SHARE = 0.25
 
 
-class StoppedError(Stopped):
-    """`should_stop` said so between two tokens; there is no rollout."""
-
-
 @dataclass
 class _Row:
     """One completion while it grows."""
@@ -54,7 +50,7 @@ def generate(
     A row's tokens depend on `seed`, its place and the model only. `groups` numbers the prompts where they are some
     of a larger rollout (the share of one rank): their completions are those that the larger one
     has. `on_progress(done, total)` counts finished rows; `should_stop` is asked between tokens and ends the
-    rollout with `StoppedError`.
+    rollout with `Stopped`.
     """
     numbers = range(len(prompts)) if groups is None else groups
     rows = [
@@ -160,7 +156,7 @@ class _Run:
 
     def _stop_if_asked(self) -> None:
         if self._should_stop is not None and self._should_stop():
-            raise StoppedError
+            raise Stopped
 
 
 def _collected(

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.errors import Stopped
 from droid_tune.model.plan import Plan
 from droid_tune.model.scoring import ScoringRows, loss_and_gradients, score
-from droid_tune.rollout.generate import StoppedError, generate
+from droid_tune.rollout.generate import generate
 from droid_tune.rollout.rollout import Rollout
 from tests.engine.model.tiny import CONFIGS, one_row_logprobs, tiny_policy
 
@@ -143,7 +144,7 @@ def test_progress_counts_finished_rows_and_stopping_ends_the_rollout():
         on_progress=lambda done, total: seen.append((done, total)),
     )
     assert seen[-1] == (6, 6)
-    with pytest.raises(StoppedError):
+    with pytest.raises(Stopped):
         generate(
             policy,
             PROMPTS,
