@@ -34,6 +34,8 @@ PRELOAD_AFTER_MS = 600
 PAINTED_WITHIN_MS = 3000
 #: at the end, for background reads
 PATIENCE_MS = 3000
+#: an estimate takes milliseconds; it must not queue behind large files that are read, however few the cores
+LEAST_THREADS = 6
 
 
 class OpenedFiles(QObject):
@@ -134,6 +136,8 @@ def main(folder: Path | None = None) -> int:
     """Open the window (with a data folder dropped in) and stay until it closes."""
     prepare_environment()
     Task.hold_back()
+    pool = QThreadPool.globalInstance()
+    pool.setMaxThreadCount(max(LEAST_THREADS, pool.maxThreadCount()))
     QCoreApplication.setApplicationName("Droid Tune")
     QCoreApplication.setApplicationVersion(__version__)
     application = QApplication(sys.argv[:1])

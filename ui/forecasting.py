@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from droid_tune.estimate.forecast import Estimate
     from droid_tune.estimate.job import DataLengths
 
+#: without another question
+COMPARE_AFTER_MS = 150
 VERDICTS = {
     "fits": ("Fits", "good", "good_soft"),
     "tight": ("Tight", "warning", "warning_soft"),
@@ -24,18 +25,11 @@ VERDICTS = {
 }
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """An estimate, and the same run by the other methods."""
-
-    found: Estimate
-    methods: dict[str, Estimate]
-
-
 class Forecaster(QObject):
     """`told` an Estimate, `compared` one for each method, or `failed` with a sentence.
 
-    The data is measured once for each model in the background; until then its lengths are assumed.
+    One estimate at a time: what was asked meanwhile waits, and only the newest of it. The methods are compared once
+    the form is left alone. The data is measured once for each model; until then its lengths are assumed.
     """
 
     told = Signal(object)
@@ -44,18 +38,59 @@ class Forecaster(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._task: Task | None = None
         self._config: RunConfig | None = None
+        self._asked = 0
+        self._answering = 0  # which of the questions is being answered, 0 is none
+        self._comparison: Task | None = None
         self._lengths: dict[str, DataLengths | None] = {}
         self._measuring: Task | None = None
+        self._compare_later = QTimer(self)
+        self._compare_later.setSingleShot(True)
+        self._compare_later.setInterval(COMPARE_AFTER_MS)
+        self._compare_later.timeout.connect(self._compare)
 
     def ask(self, config: RunConfig) -> None:
         self._config = config
-        lengths = self._known(config)
-        self._task = Task(partial(_answer, config, lengths), self)
-        self._task.done.connect(self._done)
-        self._task.failed.connect(self._failed)
-        self._task.start()
+        self._asked += 1
+        if not self._answering:
+            self._answer(config)
+
+    def _answer(self, config: RunConfig) -> None:
+        self._answering = self._asked
+        task = Task(partial(_estimated, config, self._known(config)), self)
+        task.done.connect(self._done)
+        task.failed.connect(self._failed)
+        task.start()
+
+    @Slot(object)
+    def _done(self, found: Estimate) -> None:
+        if self._is_newest():
+            self.told.emit(found)
+            self._compare_later.start()
+
+    @Slot(str)
+    def _failed(self, sentence: str) -> None:
+        if self._is_newest():
+            self.failed.emit(sentence)
+
+    def _is_newest(self) -> bool:
+        """Whether an answer is to the newest question; if not, that is answered next."""
+        answered, self._answering = self._answering, 0
+        if answered != self._asked and self._config is not None:
+            self._answer(self._config)
+        return answered == self._asked
+
+    @Slot()
+    def _compare(self) -> None:
+        if self._config is not None:
+            self._comparison = Task(partial(_compared, self._config, self._known(self._config)), self)
+            self._comparison.done.connect(self._tell_comparison)
+            self._comparison.start()
+
+    @Slot(object)
+    def _tell_comparison(self, methods: dict[str, Estimate]) -> None:
+        if self.sender() is self._comparison:
+            self.compared.emit(methods)
 
     def _known(self, config: RunConfig) -> DataLengths | None:
         """What is known of the data's lengths; begins to measure them where nothing is."""
@@ -74,29 +109,20 @@ class Forecaster(QObject):
         if lengths is not None and self._config is not None and _data_key(self._config) == key:
             self.ask(self._config)
 
-    @Slot(object)
-    def _done(self, answer: _Answer) -> None:
-        if self.sender() is self._task:
-            self.told.emit(answer.found)
-            self.compared.emit(answer.methods)
 
-    @Slot(str)
-    def _failed(self, sentence: str) -> None:
-        if self.sender() is self._task:
-            self.failed.emit(sentence)
+# What these import is none of the first paint's business.
 
 
-def _answer(config: RunConfig, lengths: DataLengths | None) -> _Answer:
-    # Read here: the arithmetic's modules are none of the first paint's business.
+def _estimated(config: RunConfig, lengths: DataLengths | None) -> Estimate:
     from droid_tune.estimate.estimate import estimate
+
+    return estimate(config, lengths)
+
+
+def _compared(config: RunConfig, lengths: DataLengths | None) -> dict[str, Estimate]:
     from ui.forecasting_methods import by_method
 
-    return _Answer(estimate(config, lengths), by_method(config, lengths))
-
-
-def _data_key(config: RunConfig) -> str:
-    """What the lengths depend on."""
-    return f"{config.model.path}|{config.method.type == 'sft'}|{config.data.model_dump_json()}"
+    return by_method(config, lengths)
 
 
 def _measured(config: RunConfig, key: str) -> tuple[str, DataLengths | None]:
@@ -106,6 +132,11 @@ def _measured(config: RunConfig, key: str) -> tuple[str, DataLengths | None]:
         return key, measure_data(config)
     except UserError:  # the Data pane says what is wrong with it
         return key, None
+
+
+def _data_key(config: RunConfig) -> str:
+    """What the lengths depend on."""
+    return f"{config.model.path}|{config.method.type == 'sft'}|{config.data.model_dump_json()}"
 
 
 def forecast_words(found: Estimate) -> str:

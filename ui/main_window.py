@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QMainWindow, QStackedWidget, QToolBar
 
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
-from ui import icons, phrases
+from ui import phrases
 from ui.drops import DropCatcher, DropZone, is_model_folder, meant_data
 from ui.menus import Command, add_menu
 from ui.panes.pane import Pane
@@ -51,7 +51,6 @@ class MainWindow(QMainWindow):
         self._offered: set[str] = set()
         self._wakefulness = Wakefulness()
         self.setWindowTitle("Droid Tune")
-        self.setWindowIcon(icons.app_icon())
         self.setMinimumSize(860, 560)
         self.resize(1180, 780)
         self.setUnifiedTitleAndToolBarOnMac(True)

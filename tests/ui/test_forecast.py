@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import resolve
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.host import Host
-from ui.forecasting import forecast_details, forecast_words
+from ui.forecasting import Forecaster, forecast_details, forecast_words
 from ui.main_window import MainWindow
 from ui.widgets.forecast_strip import ForecastStrip
 
@@ -57,6 +58,26 @@ def test_the_setup_pane_forecasts_its_draft(window: MainWindow, qtbot: QtBot) ->
     assert "about" in pane._forecast._words.text()
     pane._apply_remedy({"method.group_size": 2})
     assert window.session.draft.value("method.group_size") == 2
+
+
+def test_of_several_questions_only_the_newest_is_answered(qtbot: QtBot) -> None:
+    owner = QObject()
+    forecaster = Forecaster(owner)
+    told: list[int] = []
+    forecaster.told.connect(lambda found: told.append(found.job.group_size))
+    with qtbot.waitSignal(forecaster.compared):
+        for size in (2, 4, 8):
+            forecaster.ask(resolve({"method": {"group_size": size}}))
+    assert set(told) == {8}
+
+
+def test_the_methods_are_compared_with_the_run_as_it_is_set(qtbot: QtBot) -> None:
+    owner = QObject()
+    forecaster = Forecaster(owner)
+    with qtbot.waitSignal(forecaster.compared) as compared:
+        forecaster.ask(resolve({"method": {"group_size": 2}}))
+    assert compared.args[0]["grpo"].job.group_size == 2
+    assert "sft" in compared.args[0]
 
 
 def test_a_model_without_weights_is_a_fault_on_the_page(

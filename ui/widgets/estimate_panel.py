@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QFrame, QGridLayout, QWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QFrame, QWidget
 
 from droid_tune.config.methods import METHOD_CONFIGS
 from ui import phrases
-from ui.widgets.basics import clear, column, label, line
+from ui.widgets.basics import column, label, line
 from ui.widgets.memory_bar import Mark, MemoryBar, Part
+from ui.widgets.text_grid import TextGrid
 
 if TYPE_CHECKING:
     from droid_tune.estimate.forecast import Estimate
@@ -49,14 +50,11 @@ class EstimatePanel(QFrame):
         self._notes = label("", "small", parent=self, wrap=True)
         layout.addWidget(self._notes)
         layout.addWidget(line(self))
-        self._stages = QGridLayout()
-        self._stages.setHorizontalSpacing(18)
+        self._stages = TextGrid(self)
         layout.addLayout(self._stages)
         layout.addWidget(line(self))
-        self._methods = QGridLayout()
-        self._methods.setHorizontalSpacing(18)
+        self._methods = TextGrid(self)
         layout.addLayout(self._methods)
-        self._rows: dict[str, int] = {}
         self.hide()
 
     @Slot(object)
@@ -72,10 +70,8 @@ class EstimatePanel(QFrame):
     @Slot(object)
     def show_methods(self, found: dict[str, Estimate]) -> None:
         """The same run by each method."""
-        clear(self._methods)
-        for place, title in enumerate(COLUMNS):
-            self._methods.addWidget(self._cell(title, "small", place), 0, place)
-        for row_number, (method, one) in enumerate(found.items(), start=1):
+        rows = [[(title, "small") for title in COLUMNS]]
+        for method, one in found.items():
             duration = one.duration
             cells = (
                 METHOD_CONFIGS[method].label,
@@ -83,30 +79,19 @@ class EstimatePanel(QFrame):
                 phrases.duration(duration.per_step) if duration.per_step >= 1 else "under 1 s",
                 phrases.duration(duration.total),
             )
-            for place, text in enumerate(cells):
-                self._methods.addWidget(self._cell(text, "", place), row_number, place)
-        self._methods.setColumnStretch(0, 1)
+            rows.append([(text, "") for text in cells])
+        self._methods.show_rows(rows)
 
     def _show_stages(self, found: Estimate) -> None:
-        clear(self._stages)
         stages = [stage for stage in STAGES if stage in found.peak.parts]
-        for place, stage in enumerate(stages, start=1):
-            title = f"{STAGES[stage]} {phrases.size(found.peak.stages[stage])}"
-            self._stages.addWidget(self._cell(title, "strong", place), 0, place)
-        names = [name for name in NAMES if any(found.peak.parts[stage].get(name) for stage in stages)]
-        for row_number, name in enumerate(names, start=1):
-            self._stages.addWidget(self._cell(NAMES[name], "small", 0), row_number, 0)
-            for place, stage in enumerate(stages, start=1):
-                count = found.peak.parts[stage].get(name, 0)
-                text = phrases.size(count) if count else "–"
-                self._stages.addWidget(self._cell(text, "small", place), row_number, place)
-        self._stages.setColumnStretch(0, 1)
-
-    def _cell(self, text: str, role: str, place: int) -> QWidget:
-        made = label(text, role, parent=self)
-        if place:
-            made.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        return made
+        titles = [f"{STAGES[stage]} {phrases.size(found.peak.stages[stage])}" for stage in stages]
+        rows = [[("", ""), *((title, "strong") for title in titles)]]
+        for name, words in NAMES.items():
+            counts = [found.peak.parts[stage].get(name, 0) for stage in stages]
+            if any(counts):
+                sizes = [phrases.size(count) if count else "–" for count in counts]
+                rows.append([(text, "small") for text in (words, *sizes)])
+        self._stages.show_rows(rows)
 
 
 def bar_of(found: Estimate) -> tuple[tuple[Part, ...], tuple[Mark, ...]]:

@@ -31,6 +31,7 @@ class SettingRow(QWidget):
         self.editor.edited.connect(self._edited)
         self.editor.setToolTip(f"{spec.path}\n{spec.bounds}".strip())
         self._changed = self._reset_button()
+        self._reset_color = ""
         self._fault = label("", "fault", parent=self, wrap=True)
         self._fault.hide()
         outer = column(self, spacing=2)
@@ -45,11 +46,10 @@ class SettingRow(QWidget):
     def show_value(self, value: Any, *, changed: bool) -> None:
         self.editor.show_value(value)
         self._changed.setEnabled(changed)
-        self._changed.setIcon(
-            icons.icon("reset", current_theme().tokens.accent, size=14)
-            if changed
-            else icons.icon("reset", "none")
-        )
+        color = current_theme().tokens.accent if changed else "none"
+        if color != self._reset_color:  # drawing an icon takes longer than all the rest of a row
+            self._reset_color = color
+            self._changed.setIcon(icons.icon("reset", color, size=14))
 
     def show_default(self, text: str) -> None:
         """What an empty field means."""
