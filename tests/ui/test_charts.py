@@ -77,6 +77,15 @@ def test_a_long_curve_is_drawn_with_few_points(window: QWidget) -> None:
     assert drawn.max() == max(long.values)
 
 
+def test_a_curve_of_one_value_shows_as_a_dot_until_there_is_a_line(window: QWidget) -> None:
+    chart = shown(ChartSpec("Reward", (Line("reward", "Reward"),)), window)
+    curve = chart._curves[0]["curve"]
+    chart.show_series({"reward": series([0.5])}, 0)
+    assert curve.scatter.isVisible()
+    chart.show_series({"reward": series([0.5, 0.6, 0.7])}, 0)
+    assert not curve.scatter.isVisible()
+
+
 def test_the_legend_and_the_description_name_every_curve(window: QWidget) -> None:
     state = RunState().apply_all(complete(60))
     lines = (Line("reward", "Mean", band="reward_std"), Line("eval/accuracy", "Held-out", points=True))

@@ -26,6 +26,8 @@ pg.setConfigOptions(antialias=True)
 
 #: thick antialiased pens are slow on long noisy curves
 FEW_POINTS = 500
+#: fewer are drawn as dots: a line of one point cannot be seen
+LEAST_FOR_A_LINE = 3
 #: a grid is there to read a value off, not to fill the plot
 MOST_TICKS = 6
 
@@ -222,10 +224,7 @@ class Chart(QFrame):
             made["low"], made["high"] = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
             made["band"] = pg.FillBetweenItem(made["low"], made["high"], brush=soft)
             item.addItem(made["band"])
-        symbol = (
-            {"symbol": "o", "symbolSize": 7, "symbolBrush": color, "symbolPen": None} if line.points else {}
-        )
-        made["curve"] = item.plot(skipFiniteCheck=True, **symbol)
+        made["curve"] = item.plot(skipFiniteCheck=True, symbolSize=7, symbolBrush=color, symbolPen=None)
         made["color"] = color
         return made
 
@@ -282,7 +281,8 @@ class Chart(QFrame):
         steps, shown = bucketed(every, values, buckets)
         # pyqtgraph's pens count the screen's own pixels
         width = (1.8 if len(shown) <= FEW_POINTS else 1.0) * self.devicePixelRatioF()
-        made["curve"].setData(steps, shown, pen=pg.mkPen(made["color"], width=width))
+        dots = "o" if line.points or len(shown) < LEAST_FOR_A_LINE else None
+        made["curve"].setData(steps, shown, pen=pg.mkPen(made["color"], width=width), symbol=dots)
         spread = self._series.get(line.band) if line.band else None
         if spread is not None and len(spread) == len(found):
             around = smoothed(np.array(spread.values), self._smoothing)
