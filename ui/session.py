@@ -76,12 +76,12 @@ class Session(QObject):
         self.settings.remember_model(config.model.path)
         self._begin(folder, RunState(), partial(self.engine.train, config, folder))
 
-    def resume(self, folder: Path) -> None:
-        """Go on with a run on disk: its curve so far first, then the engine."""
+    def resume(self, folder: Path, further_steps: int | None = None) -> None:
+        """Go on with a run on disk, to its planned end or `further_steps` on: its curve so far first, then the engine."""
         if self.training:
             raise UserError("A run is training already; stop it first.")
         self._reading = Task(partial(read_run, folder), self)
-        self._reading.done.connect(partial(self._begin_again, folder, self._reading))
+        self._reading.done.connect(partial(self._begin_again, folder, further_steps, self._reading))
         self._reading.failed.connect(self._could_not_read)
         self._reading.start()
         self.life_changed.emit()
@@ -114,10 +114,10 @@ class Session(QObject):
         """Wait for the engine's thread (tests and closing)."""
         return self._thread is None or self._thread.wait(milliseconds)
 
-    def _begin_again(self, folder: Path, reading: Task, state: RunState) -> None:
+    def _begin_again(self, folder: Path, further_steps: int | None, reading: Task, state: RunState) -> None:
         if reading is self._reading:
             self._reading = None
-            self._begin(folder, state, partial(self.engine.resume, folder))
+            self._begin(folder, state, partial(self.engine.resume, folder, further_steps))
 
     @Slot(str)
     def _could_not_read(self, sentence: str) -> None:

@@ -61,9 +61,10 @@ class FakeEngine:
     def train(self, config: RunConfig, folder: Path, control: Any, emit: Emit) -> object:
         return self._go(folder, config.training.iterations, 0, control, emit)
 
-    def resume(self, folder: Path, control: Any, emit: Emit) -> object:
-        status = json.loads((folder / "status.json").read_text())
-        return self._go(folder, read_config(folder).training.iterations, status["saved"], control, emit)
+    def resume(self, folder: Path, further_steps: int | None, control: Any, emit: Emit) -> object:
+        saved = json.loads((folder / "status.json").read_text())["saved"]
+        planned = read_config(folder).training.iterations
+        return self._go(folder, saved + further_steps if further_steps else planned, saved, control, emit)
 
     def runs(self) -> list[RunSummary]:
         return list_runs()

@@ -37,6 +37,7 @@ from ui.widgets.basics import button, column, label, row, scrolling, selectable
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.editors import QuietCombo
 from ui.widgets.empty import EmptyState
+from ui.widgets.further_steps import FurtherSteps
 from ui.widgets.notice import NoticeStack
 from ui.widgets.state_chip import StateChip
 from ui.widgets.two_lines import TwoLineDelegate
@@ -144,6 +145,9 @@ class RunsPane(Pane):
         self._why = label("", "small", parent=parent, wrap=True)
         layout.addWidget(self._why)
         layout.addLayout(self._action_row(parent))
+        self._further = FurtherSteps(parent)
+        self._further.chosen.connect(self._train_further)
+        layout.addWidget(self._further)
         self._facts_of(parent)
         layout.addWidget(self._facts)
         compare = row(spacing=8)
@@ -168,6 +172,7 @@ class RunsPane(Pane):
         self._actions: dict[str, QPushButton] = {}
         wanted = (
             ("resume", "Resume", "primary", "resume", self._resume),
+            ("further", "Train Further…", "", "train", self._ask_further),
             ("open", "Open", "", "monitor", self._open),
             ("try", "Try It", "", "playground", self._try),
             ("folder", "Show Folder", "compact", "folder", self._show_folder),
@@ -277,6 +282,8 @@ class RunsPane(Pane):
         busy = self.session.training
         self._actions["resume"].setVisible(run.resumable and state != "running")
         self._actions["resume"].setEnabled(not busy)
+        self._actions["further"].setVisible(state == "completed")
+        self._actions["further"].setEnabled(not busy)
         self._actions["try"].setEnabled(not busy and state != "running")
         self._actions["copy"].setEnabled((run.folder / "adapters.safetensors").exists())
         self._actions["trash"].setEnabled(state != "running")
@@ -324,6 +331,7 @@ class RunsPane(Pane):
     @Slot()
     def _selected(self) -> None:
         self._end_rename()
+        self._further.hide()
         self._show_detail()
 
     @Slot(int)
@@ -332,11 +340,24 @@ class RunsPane(Pane):
 
     @Slot()
     def _resume(self) -> None:
+        self._go_on(None)
+
+    @Slot()
+    def _ask_further(self) -> None:
+        run = self._single()
+        if run is not None:
+            self._further.ask(run.total_steps)
+
+    @Slot(int)
+    def _train_further(self, steps: int) -> None:
+        self._go_on(steps)
+
+    def _go_on(self, further_steps: int | None) -> None:
         run = self._single()
         if run is None:
             return
         try:
-            self.session.resume(run.folder)
+            self.session.resume(run.folder, further_steps)
         except UserError as error:
             self._notices.add("error", str(error))
             return
