@@ -17,6 +17,7 @@ import numpy as np
 from droid_tune.model.architecture import Architecture, body_of, head_of
 from droid_tune.model.arrays import Indices
 from droid_tune.model.head import Head
+from droid_tune.model.lengths import bucketed
 from droid_tune.model.packing import NOTHING, first_fit, segment_caches
 from droid_tune.model.prefix import Leaves, caches_with, empty_caches, read_leaves
 from droid_tune.model.rows import IntArray, ScoringRows
@@ -60,7 +61,10 @@ class PromptPass:
 
 @dataclass(frozen=True)
 class WholeRows:
-    """Rows of any prompts, prompt and completion together, right-padded to the longest sequence of the batch."""
+    """Rows of any prompts, prompt and completion together, right-padded to a length that the longest fits in.
+
+    Their last tokens are targets only: nothing is predicted from them, so they are not read.
+    """
 
     row_index: Indices
     tokens: mx.array  # (n, L)
@@ -85,33 +89,49 @@ class WholeRows:
 
 
 def whole_rows(rows: ScoringRows, per_batch: int, *, pack: bool = False) -> Iterator[WholeRows]:
-    """`rows` in batches of `per_batch` sequences of similar length, longest first.
+    """`rows` in batches of `per_batch` sequences, longest first; of shorter ones as many as fit in the same tokens.
 
     With `pack` short rows share a sequence, never longer than the longest row on its own: the same numbers, the same
     memory per batch, fewer batches.
     """
-    prompt_lengths = np.array([len(rows.prompts[index]) for index in rows.prompt_index])
-    scored = rows.completion_mask > 0
-    ends = (rows.length - np.argmax(scored[:, ::-1], axis=1)) * scored.any(axis=1)
-    lengths = prompt_lengths + ends
+    lengths, ends = read_lengths(rows)
     order = np.argsort(-lengths, kind="stable")
     order = order[ends[order] > 0]
     if not len(order):
         return
-    sequences = (
-        [order[members] for members in first_fit(lengths[order].tolist(), int(lengths[order[0]]))]
-        if pack
-        else [order[place : place + 1] for place in range(len(order))]
-    )
-    for start in range(0, len(sequences), per_batch):
-        yield _assembled(rows, sequences[start : start + per_batch], prompt_lengths, ends, pack=pack)
+    longest = bucketed(int(lengths[order[0]]))
+    if pack:
+        sequences = [order[members] for members in first_fit(lengths[order].tolist(), longest)]
+        widths = [longest] * len(sequences)
+    else:
+        sequences = [order[place : place + 1] for place in range(len(order))]
+        widths = [bucketed(int(lengths[row])) for row in order]
+    for part in _portions(widths, per_batch * longest):
+        yield _assembled(rows, sequences[part], lengths, ends, pack=pack)
+
+
+def read_lengths(rows: ScoringRows) -> tuple[Indices, Indices]:
+    """How many tokens of each row are read, and how many of its completion count: up to the last scored one."""
+    prompts = np.array([len(rows.prompts[index]) for index in rows.prompt_index])
+    scored = rows.completion_mask > 0
+    ends = (rows.length - np.argmax(scored[:, ::-1], axis=1)) * scored.any(axis=1)
+    return prompts + ends - 1, ends
+
+
+def _portions(widths: Sequence[int], tokens: int) -> Iterator[slice]:
+    """Sequences of these widths, widest first, cut into batches of at most `tokens` with their padding."""
+    start = 0
+    while start < len(widths):
+        stop = start + max(1, tokens // widths[start])
+        yield slice(start, stop)
+        start = stop
 
 
 def _assembled(
-    rows: ScoringRows, sequences: Sequence[Indices], prompts: Indices, ends: Indices, *, pack: bool
+    rows: ScoringRows, sequences: Sequence[Indices], lengths: Indices, ends: Indices, *, pack: bool
 ) -> WholeRows:
-    """One batch from the row numbers of each sequence; `prompts` and `ends` count every row's tokens."""
-    width = max(int((prompts[sequence] + ends[sequence]).sum()) for sequence in sequences)
+    """One batch from the row numbers of each sequence; `lengths` and `ends` are those of every row."""
+    width = bucketed(max(int(lengths[sequence].sum()) for sequence in sequences))
     chosen = np.concatenate(sequences)
     tokens = np.zeros((len(sequences), width), np.int32)
     segments = np.full((len(sequences), width), NOTHING, np.int32)
@@ -120,10 +140,10 @@ def _assembled(
     for line, sequence in enumerate(sequences):
         start = 0
         for row in sequence.tolist():
-            place, prompt, end = len(states), int(prompts[row]), int(ends[row])
-            answer, stop = start + prompt, start + prompt + end
-            tokens[line, start:answer] = rows.prompts[int(rows.prompt_index[row])]
-            tokens[line, answer:stop] = rows.tokens[row, :end]
+            place, prompt = len(states), rows.prompts[int(rows.prompt_index[row])]
+            answer, stop = start + len(prompt), start + int(lengths[row])
+            tokens[line, start:answer] = prompt
+            tokens[line, answer:stop] = rows.tokens[row, : ends[row] - 1]
             segments[line, start:stop] = place
             columns = np.flatnonzero(rows.completion_mask[row] > 0)
             states.append(line * width + answer + columns - 1)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from droid_tune.model.lengths import bucketed
+
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
 
@@ -60,7 +62,7 @@ class ScoringRows:
             members, ends = members[ends > 0], ends[ends > 0]
             order = np.argsort(-ends, kind="stable")
             batches = [
-                MicroBatch(members[part], self, int(ends[part].max()))
+                MicroBatch(members[part], self, bucketed(int(ends[part].max())))
                 for part in (order[start : start + rows] for start in range(0, len(order), rows))
             ]
             if batches:
@@ -74,7 +76,7 @@ def _last_scored(mask: FloatArray) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Rows of one group that run together, cut to the longest of them."""
+    """Rows of one group that run together, cut (or padded) to a length that the longest of them fits in."""
 
     row_index: npt.NDArray[np.int64]
     source: ScoringRows
@@ -82,14 +84,20 @@ class MicroBatch:
 
     @property
     def tokens(self) -> IntArray:
-        return self.source.tokens[self.row_index, : self.length]
+        return _of_length(self.source.tokens[self.row_index], self.length)
 
     @property
     def scored(self) -> npt.NDArray[np.int64]:
         """Flat positions (M,) of the scored tokens in (n, length)."""
-        return np.flatnonzero(self.source.completion_mask[self.row_index, : self.length].reshape(-1) > 0)
+        mask = _of_length(self.source.completion_mask[self.row_index], self.length)
+        return np.flatnonzero(mask.reshape(-1) > 0)
 
     def spread(self, flat_rows: int) -> npt.NDArray[np.int64]:
         """The same positions in (n, flat_rows): flat positions in the full-width arrays."""
         row, column = np.divmod(self.scored, self.length)
         return row * flat_rows + column
+
+
+def _of_length(rows: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
+    """The first `length` columns; zeros where there are fewer."""
+    return np.pad(rows[:, :length], ((0, 0), (0, max(0, length - rows.shape[1]))))

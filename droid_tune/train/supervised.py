@@ -11,9 +11,13 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.config.methods import SFTConfig
+from droid_tune.estimate.portions import BUSY_TOKENS
 from droid_tune.methods.losses import supervised_loss
 from droid_tune.methods.losses.metrics import combined
+from droid_tune.model.footprint import device_name
 from droid_tune.model.packing import require_packing
+from droid_tune.model.passes import read_lengths
+from droid_tune.model.plan import Plan
 from droid_tune.model.rows import ScoringRows
 from droid_tune.model.scoring import loss_and_gradients, score
 from droid_tune.train.evaluate import Evaluated
@@ -33,6 +37,7 @@ class Supervised:
         if method.packing:
             require_packing(session.policy)
             session.plan = replace(session.plan, pack_rows=True)
+        self.first_plan = session.plan  # as long as no one has taken smaller portions
 
     def gather(self, step: int) -> Gathered:
         """The gradient of `gradient_accumulation_steps` batches of rows."""
@@ -82,11 +87,26 @@ class Supervised:
             rows,
             loss,
             temperature=1.0,
-            plan=session.plan,
+            plan=self._plan_for(rows),
             dropout_seed=session.seed("dropout", step, number),
         )
         accumulator.add(value, gradients)
         return sums
+
+    def _plan_for(self, rows: ScoringRows) -> Plan:
+        """The plan, with more rows at a time where all are short.
+
+        It was made for rows of the greatest length; a device that a few of those keep busy is idle with as many short
+        ones. Never more tokens together than the plan allows, and its word counts where the user or the memory guard
+        asked for fewer rows.
+        """
+        session = self.session
+        plan, settings = session.plan, session.config
+        if settings.memory.rows_per_micro_batch or plan != self.first_plan:
+            return plan
+        longest = int(read_lengths(rows)[0].max())
+        together = min(BUSY_TOKENS[device_name()], plan.train_rows * settings.training.max_seq_length)
+        return replace(plan, train_rows=max(plan.train_rows, together // longest))
 
     def after_update(self, step: int) -> None:
         """Nothing moves but the weights."""

@@ -16,7 +16,9 @@ import pytest
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import fuse_adapter
+from droid_tune.model.bodies import Bodies, Pullable
 from droid_tune.model.loading import load_policy, make_policy
+from droid_tune.model.passes import WholeRows
 from droid_tune.model.plan import Plan
 from droid_tune.train.run import learner_for
 from droid_tune.train.supervised import Supervised
@@ -128,6 +130,45 @@ def test_held_out_perplexity_is_that_of_the_answers_tokens(tmp_path: Path) -> No
     assert evaluated.rows == 5
     assert evaluated.metrics["eval/loss"] == pytest.approx(expected, abs=1e-5)
     assert evaluated.metrics["eval/perplexity"] == pytest.approx(math.exp(expected), rel=1e-4)
+
+
+def rows_at_a_time(learner: Supervised, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each training pass of one update takes."""
+    seen: list[int] = []
+    whole = Bodies.whole
+
+    def noted(self: Bodies, batch: WholeRows) -> Pullable:
+        seen.append(int(batch.tokens.shape[0]))
+        return whole(self, batch)
+
+    monkeypatch.setattr(Bodies, "whole", noted)
+    learner.gather(0)
+    return seen
+
+
+SHORT = {"prompt": "Add 2 and 2.", "completion": "4"}  # fewer than a fourth of 128 tokens
+
+
+def test_short_rows_are_trained_together_though_long_ones_might_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = learner_on(tmp_path, [SHORT] * 4)
+    learner.session.plan = learner.first_plan = Plan(train_rows=1)
+    assert rows_at_a_time(learner, monkeypatch) == [4]
+
+
+def test_rows_at_a_time_are_what_the_user_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = learner_on(tmp_path, [SHORT] * 4, memory={"rows_per_micro_batch": 1})
+    learner.session.plan = learner.first_plan = Plan(train_rows=1)
+    assert rows_at_a_time(learner, monkeypatch) == [1, 1, 1, 1]
+
+
+def test_rows_at_a_time_are_fewer_after_the_memory_guard_stepped_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = learner_on(tmp_path, [SHORT] * 4)
+    learner.session.plan = Plan(train_rows=2)
+    assert rows_at_a_time(learner, monkeypatch) == [2, 2]
 
 
 @pytest.mark.parametrize("dimensions", ["lora", "dora", "full"])
