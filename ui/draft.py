@@ -137,7 +137,10 @@ class Draft:
             found: dict[str, str] = {}
             for fault in error.errors():
                 said = sentence(fault)
-                found.setdefault(field_path(fault["loc"]) or home_of(said), said)
+                place = field_path(fault["loc"])
+                if "." not in place and not place.startswith("rewards"):
+                    place = home_of(said) or place  # a rule of the whole run or section names its fields
+                found.setdefault(place, said)
             return found
         except UserError as error:
             return {"": str(error)}

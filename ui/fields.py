@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-Kind = Literal["switch", "choice", "number", "text", "words", "pairs"]
+Kind = Literal["switch", "choice", "number", "text", "words", "pairs", "run"]
 
 #: values of choices that read badly with their underscores merely removed
 CHOICE_WORDS = {
@@ -76,6 +76,8 @@ def spec_of(path: str, info: FieldInfo) -> FieldSpec:
     annotation, optional = _without_none(info.annotation)
     kind, choices = _kind(annotation)
     extra = cast(dict[str, Any], info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {})
+    if extra.get("holds") == "run":
+        kind = "run"
     low, high = _bounds(info)
     return FieldSpec(
         path=path,

@@ -43,10 +43,15 @@ def unknown_key(key: str, known: list[str]) -> str:
 
 
 def setting(
-    title: str, description: str, *, advanced: bool = False, unit: str = "", **bounds: Any
+    title: str, description: str, *, advanced: bool = False, unit: str = "", holds: str = "", **bounds: Any
 ) -> FieldInfo:
-    """Field metadata for `Annotated`: the form, the command line's help and the docs all read it."""
+    """Field metadata for `Annotated`: the form, the command line's help and the docs all read it.
+
+    `holds` says what a text names where a form can offer a choice of them: `run`.
+    """
     extra: dict[str, Any] = {"advanced": advanced}
+    if holds:
+        extra["holds"] = holds
     if unit:
         extra["unit"] = unit
     return Field(title=title, description=description, json_schema_extra=extra, **bounds)

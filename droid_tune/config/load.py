@@ -151,6 +151,19 @@ def field_path(location: tuple[int | str, ...]) -> str:
     return ".".join(parts).replace(".[", "[")
 
 
+class _Dumper(yaml.SafeDumper):
+    """Escapes what YAML takes for the end of a line where Python and we do not (NEL, LS, PS)."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = '"' if _UNUSUAL_BREAKS & set(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_UNUSUAL_BREAKS = frozenset("\x85\u2028\u2029")
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
 def dump_yaml(config: RunConfig) -> str:
     """The whole config, defaults included, as YAML that reads back to the same config."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+    values = config.model_dump(mode="json")
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

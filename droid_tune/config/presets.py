@@ -54,7 +54,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "from_sft": Preset(
         "From SFT",
-        "Goes on from a supervised run, with a gentler learning rate (choose the run under Model).",
+        "Goes on from a supervised run, with a gentler learning rate (choose the run under Start).",
         {"optimizer": {"learning_rate": 5e-6}},
         {},
     ),

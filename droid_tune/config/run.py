@@ -32,6 +32,7 @@ class ModelConfig(Closed):
         setting(
             "Start from run",
             "The folder or id of an earlier run whose adapter this run begins with; empty starts fresh.",
+            holds="run",
         ),
     ] = ""
     start_mode: Annotated[
@@ -43,6 +44,14 @@ class ModelConfig(Closed):
             advanced=True,
         ),
     ] = "continue"
+
+    @model_validator(mode="after")
+    def _something_to_fuse(self) -> Self:
+        if self.start_mode == "fuse" and not self.start_from:
+            raise ValueError(
+                "`start_from` is empty, so there is nothing to fuse; name an earlier run, or set `start_mode` to continue"
+            )
+        return self
 
 
 class AdapterConfig(Closed):

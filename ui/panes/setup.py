@@ -28,6 +28,7 @@ from ui.help_texts import help_text
 from ui.models_found import describe, module_names
 from ui.panes.pane import Pane
 from ui.session import Session
+from ui.starting_runs import misfit, startable
 from ui.widgets.basics import button, clear, column, frame, label, restyle, row, scrolling
 from ui.widgets.choice_cards import ChoiceCards
 from ui.widgets.estimate_panel import EstimatePanel
@@ -35,6 +36,7 @@ from ui.widgets.forecast_strip import ForecastStrip
 from ui.widgets.form import Fold, SettingsGroup
 from ui.widgets.model_picker import ModelPicker
 from ui.widgets.reward_list import RewardList
+from ui.widgets.run_picker import RunEditor
 from ui.widgets.segmented import Segmented
 
 #: how wide the page's column may grow before lines get too long to read
@@ -89,6 +91,7 @@ class SetupPane(Pane):
         self._later.setInterval(VALIDATE_AFTER_MS)
         self._later.timeout.connect(self._validate)
         session.draft_changed.connect(self._show_draft)
+        session.runs_changed.connect(self._offer_runs)
         self._show_draft()
 
     # --- sections -----------------------------------------------------------------------------------------------
@@ -283,6 +286,13 @@ class SetupPane(Pane):
             group.note_changes(sum(draft.changed(path) for path in group.advanced_paths()))
         self._reset_all.setEnabled(bool(draft.changes()))
 
+    @Slot()
+    def _offer_runs(self) -> None:
+        editor = self._groups["model"].rows["model.start_from"].editor
+        if isinstance(editor, RunEditor):
+            editor.offer_runs(startable(self.session.runs))
+        self._validate()
+
     def _default_words(self, path: str) -> str:
         defaults = self.session.draft.defaults()
         if path == "optimizer.learning_rate":
@@ -302,6 +312,9 @@ class SetupPane(Pane):
         unusable = describe(draft.model).fault if draft.model != "starter" else ""
         if unusable:
             faults = {"model.path": unusable, **faults}
+        elif start := str(draft.value("model.start_from")):
+            unfit = misfit(start, draft.model)
+            faults = {**({"model.start_from": unfit} if unfit else {}), **faults}
         for group in self._groups.values():
             for path in group.paths():
                 if path in faults and path not in group.rows:

@@ -165,11 +165,3 @@ class TextEditor(Editor):
     @Slot(str)
     def _edited(self, text: str) -> None:
         self.edited.emit(from_text(text, self.spec))
-
-
-def editor_for(spec: FieldSpec, parent: QWidget) -> Editor:
-    if spec.kind == "switch":
-        return SwitchEditor(spec, parent)
-    if spec.kind == "choice":
-        return ChoiceEditor(spec, parent)
-    return TextEditor(spec, parent)

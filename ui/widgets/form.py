@@ -12,10 +12,13 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QFrame, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from ui import icons
-from ui.fields import FieldSpec
+from ui.fields import FieldSpec, Kind
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, line, row
-from ui.widgets.editors import TextEditor, editor_for
+from ui.widgets.editors import ChoiceEditor, Editor, SwitchEditor, TextEditor
+from ui.widgets.run_picker import RunEditor
+
+EDITORS: dict[Kind, type[Editor]] = {"switch": SwitchEditor, "choice": ChoiceEditor, "run": RunEditor}
 
 
 class SettingRow(QWidget):
@@ -27,7 +30,7 @@ class SettingRow(QWidget):
     def __init__(self, spec: FieldSpec, parent: QWidget) -> None:
         super().__init__(parent)
         self.spec = spec
-        self.editor = editor_for(spec, self)
+        self.editor = EDITORS.get(spec.kind, TextEditor)(spec, self)
         self.editor.edited.connect(self._edited)
         self.editor.setToolTip(f"{spec.path}\n{spec.bounds}".strip())
         self._changed = self._reset_button()

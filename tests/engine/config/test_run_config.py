@@ -156,6 +156,7 @@ def test_a_fault_is_one_sentence_with_place_and_value() -> None:
         ({"rewards": [{"type": "format"}, {"type": "format"}]}, "two rewards are called `format`"),
         ({"optimizer": {"name": "adam", "weight_decay": 0.1}}, "`weight_decay` has no effect in adam"),
         ({"adapter": {"layers": 0}}, "`layers` 0 would train nothing"),
+        ({"model": {"start_mode": "fuse"}}, "`start_from` is empty, so there is nothing to fuse"),
         ({"version": 99}, "comes from a newer Droid Tune"),
     ],
 )
@@ -201,7 +202,7 @@ def test_every_setting_of_every_method_can_be_set_by_its_short_name() -> None:
 
 @pytest.mark.parametrize("method", METHOD_CONFIGS)
 def test_a_dumped_config_reads_back_the_same(method: str, tmp_path: Any) -> None:
-    config = resolve({"method": method, "sampling": {"stop_strings": ["\n\n", "Ünï: #"]}, "name": "yes: no"})
+    config = resolve({"method": method, "sampling": {"stop_strings": ["\n\n", "Ünï: #", "\x85", "\u2028 x"]}, "name": "yes: no"})
     file = tmp_path / "run.yaml"
     file.write_text(dump_yaml(config), encoding="utf-8")
     assert build(read_values(file)) == config
