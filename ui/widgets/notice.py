@@ -48,9 +48,9 @@ class NoticeBar(QFrame):
         self._sign = QLabel(self)
         layout.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
         words = column(spacing=2)
-        words.addWidget(selectable(label(text, "strong" if remedy else "", parent=self, wrap=True)))
+        words.addWidget(_words(text, "strong" if remedy else "", self))
         if remedy:
-            words.addWidget(selectable(label(remedy, "small", parent=self, wrap=True)))
+            words.addWidget(_words(remedy, "small", self))
         words.addStretch(1)  # the text stays beside the sign, however tall the bar becomes
         layout.addLayout(words, 1)
         for place, action in enumerate(actions):
@@ -77,6 +77,7 @@ class NoticeBar(QFrame):
 
     def _close_button(self) -> QToolButton:
         close = QToolButton(self)
+        close.setFixedSize(24, 24)  # no taller than a line of text with its margins
         close.setAccessibleName("Dismiss")
         close.setToolTip("Dismiss")
         close.clicked.connect(self._close)
@@ -93,6 +94,15 @@ class NoticeBar(QFrame):
         self.closed.emit()
         self.hide()
         self.deleteLater()
+
+
+def _words(text: str, role: str, parent: QWidget) -> QLabel:
+    """As tall as the text is at the width it gets."""
+    made = selectable(label(text, role, parent=parent, wrap=True))
+    policy = made.sizePolicy()
+    policy.setHeightForWidth(True)
+    made.setSizePolicy(policy)
+    return made
 
 
 class NoticeStack(QWidget):
