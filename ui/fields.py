@@ -9,6 +9,8 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ui.word_lists import join_words, split_words
+
 Kind = Literal["switch", "choice", "number", "text", "words", "pairs", "run"]
 
 #: values of choices that read badly with their underscores merely removed
@@ -53,7 +55,9 @@ class FieldSpec:
 
     @property
     def bounds(self) -> str:
-        """The bounds in words, for the tool tip."""
+        """What may be written here in words, for the tool tip."""
+        if self.kind == "words":
+            return 'Commas between texts; "quotes" around one with a comma, \\n in quotes for a line break.'
         if self.low is not None and self.high is not None:
             return f"{self.low:g} to {self.high:,g}"
         if self.low is not None:
@@ -103,7 +107,7 @@ def as_text(value: Any, kind: Kind) -> str:
     if value is None:
         return ""
     if kind == "words":
-        return ", ".join(str(one) for one in value)
+        return join_words(str(one) for one in value)
     if kind == "pairs":
         return ", ".join(f"{key}: {name}" for key, name in value.items())
     if isinstance(value, float):
@@ -115,7 +119,7 @@ def from_text(text: str, spec: FieldSpec) -> Any:
     """What a text field holds; what is no number stays text, so that validation can say so."""
     text = text.strip() if spec.kind != "text" else text
     if spec.kind == "words":
-        return [part.strip() for part in text.split(",") if part.strip()]
+        return split_words(text)
     if spec.kind == "pairs":
         return dict(_pair(part) for part in text.split(",") if part.strip())
     if spec.optional and not text.strip():

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
@@ -21,6 +23,7 @@ from ui.panes.setup import SetupPane
 from ui.session import Session
 from ui.widgets.form import SettingRow, SettingsGroup
 from ui.widgets.reward_list import RewardList, fresh_reward
+from ui.word_lists import join_words, split_words
 
 
 def spec(model: Any, name: str) -> FieldSpec:
@@ -71,6 +74,7 @@ def test_every_setting_of_a_run_has_a_title_and_a_help_text() -> None:
         (200, "number", "200"),
         (None, "number", ""),
         (("a", "b"), "words", "a, b"),
+        (("one, two", "\n\n", 'say "x"'), "words", r'"one, two", "\n\n", "say \"x\""'),
         ({"prompt": "query"}, "pairs", "prompt: query"),
     ],
 )
@@ -83,6 +87,27 @@ def test_text_that_is_no_number_stays_for_validation_to_name() -> None:
     assert from_text("1e-5", spec(OptimizerConfig, "learning_rate")) == 1e-5
     assert from_text("", spec(OptimizerConfig, "learning_rate")) is None
     assert from_text("</a>, END", spec(SamplingConfig, "stop_strings")) == ["</a>", "END"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('"one, two", three', ["one, two", "three"]),
+        (r'"\n\n", \d', ["\n\n", r"\d"]),
+        (r'"\d"', [r"\d"]),
+        ("a,, b,", ["a", "b"]),
+        ('a "b", c', ['a "b"', "c"]),
+        ('"not closed, c', ['"not closed', "c"]),
+        ("", []),
+    ],
+)
+def test_quotes_hold_a_text_together(text: str, words: list[str]) -> None:
+    assert split_words(text) == words
+
+
+@given(st.lists(st.text()))
+def test_texts_of_a_list_come_back_as_they_were_shown(words: list[str]) -> None:
+    assert split_words(join_words(words)) == words
 
 
 def test_choices_read_like_words() -> None:
