@@ -134,12 +134,18 @@ class Loop:
             )
 
     def _apply(self, gathered: Gathered, norm: mx.array, rate: float) -> None:
-        """Clip, update, evaluate once: after this the update is whole."""
+        """Clip, update, evaluate once: after this the update is whole, and the gradients are used up.
+
+        No name holds them meanwhile, so that each is freed as soon as its weight has moved.
+        """
         model = self.session.policy.model
-        gradients = clip_to_norm(gathered.gradients, norm, self.session.config.training.max_grad_norm)
+        gradients, gathered.gradients = gathered.gradients, {}
+        gradients = clip_to_norm(gradients, norm, self.session.config.training.max_grad_norm)
         set_learning_rate(self.optimizer, rate)
         self.optimizer.update(model, gradients)
-        mx.eval(model.trainable_parameters(), self.optimizer.state)
+        del gradients
+        moved = {**self.session.policy.trainable(), **optimizer_tensors(self.optimizer)}
+        mx.eval([array for _, array in sorted(moved.items())])  # by name: each weight beside its moments
         self.reference.after_step(self.step + 1)
 
     def _metrics(

@@ -1,0 +1,65 @@
+"""Applying a gradient takes little memory beside what is there already."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import mlx.core as mx
+import pytest
+from mlx.utils import tree_map
+
+from droid_tune.config.run import AdapterConfig, OptimizerConfig
+from droid_tune.model.policy import Policy
+from droid_tune.train.learner import Gathered
+from droid_tune.train.loop import Loop
+from droid_tune.train.optimizer import build_optimizer, gradient_norm
+from tests.engine.model.tiny import tiny_policy
+
+#: 14 MB in 74 arrays, the largest a 27th of it
+SIZES = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 8, "vocab_size": 512}
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return tiny_policy("llama", AdapterConfig(type="full"), stir=False, **SIZES)
+
+
+def loop_of(policy: Policy, name: str, max_grad_norm: float) -> Loop:
+    """A loop with all that `_apply` looks at."""
+    training = SimpleNamespace(max_grad_norm=max_grad_norm)
+    session: Any = SimpleNamespace(policy=policy, config=SimpleNamespace(training=training))
+    return Loop(
+        session=session,
+        learner=cast("Any", None),
+        optimizer=build_optimizer(OptimizerConfig(name=cast("Any", name), learning_rate=1e-4)),
+        reference=cast("Any", SimpleNamespace(after_step=lambda _: None)),
+        store=cast("Any", None),
+        total_steps=2,
+        until=2,
+        on_progress=lambda _step, _metrics: None,
+        fixed_state={},
+    )
+
+
+def applied(loop: Loop, policy: Policy) -> tuple[int, int]:
+    """Bytes that one update takes at its peak beyond what was there, and bytes in use after it less those before."""
+    gathered = Gathered(tree_map(mx.ones_like, policy.model.trainable_parameters()), 1.0)
+    norm = gradient_norm(gathered.gradients)
+    mx.eval(gathered.gradients, norm)
+    before = mx.get_active_memory()
+    mx.reset_peak_memory()
+    loop._apply(gathered, norm, 1e-4)
+    return mx.get_peak_memory() - before, mx.get_active_memory() - before
+
+
+@pytest.mark.parametrize("max_grad_norm", [0.0, 1.0], ids=["as it is", "clipped"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor", "lion"])
+def test_gradients_are_freed_while_they_are_applied(
+    policy: Policy, optimizer: str, max_grad_norm: float
+) -> None:
+    loop = loop_of(policy, optimizer, max_grad_norm)
+    applied(loop, policy)  # the first makes the optimizer's moments
+    peak, left = applied(loop, policy)
+    assert peak < 0.5 * policy.trainable_bytes  # clipped gradients beside the others would be all of it
+    assert left < -0.95 * policy.trainable_bytes  # the gradients are gone
