@@ -55,6 +55,11 @@ def sample_data_dir() -> Path:
     return resources_dir() / "sample-data"
 
 
+def data_path(name: str) -> Path:
+    """What `data.path` means: `sample` is the bundled data, `~` the user's folder."""
+    return sample_data_dir() if name == "sample" else Path(name).expanduser()
+
+
 def hub_cache_dir() -> Path:
     """The Hugging Face cache, by its own environment variables (read without importing the library)."""
     explicit = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")

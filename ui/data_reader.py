@@ -21,7 +21,7 @@ from droid_tune.data.peek import first_rows
 from droid_tune.data.report import Report, Split
 from droid_tune.data.validate import validate
 from droid_tune.errors import Stopped, UserError
-from droid_tune.paths import sample_data_dir
+from droid_tune.paths import data_path
 from ui.background import Task
 
 #: issues listed in the window; the command line prints them all
@@ -46,7 +46,7 @@ class Source:
     @property
     def folder(self) -> Path:
         """`sample` is the bundled data."""
-        return sample_data_dir() if self.path == "sample" else Path(self.path).expanduser()
+        return data_path(self.path)
 
 
 @dataclass

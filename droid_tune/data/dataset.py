@@ -20,7 +20,7 @@ from droid_tune.data.rowfile import RowFile, json_row
 from droid_tune.data.scan import FileScan, Options
 from droid_tune.data.validate import scan_files
 from droid_tune.errors import UserError
-from droid_tune.paths import sample_data_dir
+from droid_tune.paths import data_path
 
 
 class Rows(Sequence[Row]):
@@ -154,8 +154,9 @@ def open_configured(
     should_stop: Callable[[], bool] | None = None,
 ) -> Dataset:
     """The data of a run, as its config says (`sample` is the bundled one). Raises like `open_dataset`."""
-    path = sample_data_dir() if config.path == "sample" else Path(config.path).expanduser()
-    return open_dataset(path, method, config.mapping, progress, should_stop, files=config.files)
+    return open_dataset(
+        data_path(config.path), method, config.mapping, progress, should_stop, files=config.files
+    )
 
 
 def _row_file(scan: FileScan) -> RowFile:

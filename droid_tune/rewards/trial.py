@@ -19,7 +19,7 @@ from droid_tune.data.dataset import open_dataset
 from droid_tune.data.formats.base import Row
 from droid_tune.data.templates import prompt_text
 from droid_tune.errors import UserError
-from droid_tune.paths import sample_data_dir
+from droid_tune.paths import data_path
 from droid_tune.rewards.combine import RewardScores, RewardSet
 from droid_tune.rewards.table import build_rewards
 from droid_tune.rewards.words import words
@@ -78,7 +78,7 @@ def try_file(
     Raises UserError where the file or the data cannot be used.
     """
     configs, longest = rewards_in(file, function)
-    rows = open_dataset(sample_data_dir() if data == "sample" else Path(data), "grpo", mapping).train
+    rows = open_dataset(data_path(data), "grpo", mapping).train
     with build_rewards(configs, max_completion_length=longest, folder=Path.cwd(), tolerant=True) as rewards:
         return try_rewards(rewards, rows[: max(count, _LOOKED_THROUGH)], given, count)
 

@@ -9,7 +9,7 @@ from tests.ui.recording import complete, recorded, rollout_group, started
 from ui import run_state
 from ui.run_state import RunState
 from ui.widgets.activity import activity_words
-from ui.widgets.run_header import time_words
+from ui.widgets.run_header import foot_words, time_words
 
 
 def step(number: int, time: float = 0.0, **metrics: float | None) -> Step:
@@ -134,3 +134,8 @@ def test_a_run_that_failed_before_it_began_has_no_duration_and_no_step() -> None
     state = RunState().apply_all([RunFinished(outcome="failed", step=0, why="No model.", time=1.8e9)])
     assert time_words(state) == ("From start to end", "–")
     assert activity_words(state, stopping=False) == "Failed before the first step"
+
+
+def test_a_completed_run_says_where_it_is_trained_further() -> None:
+    assert "trained further from the Runs pane" in foot_words(RunState().apply_all(complete(4)))
+    assert "further" not in foot_words(RunState().apply_all(recorded(4)))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from droid_tune.metrics import describe
-from ui.panes.pane import Pane
+from ui.panes.pane import FillingPane
 from ui.run_state import RunState
 from ui.session import Session
 from ui.widgets.basics import column, label, row, scrolling
 from ui.widgets.chart import Chart, ChartSpec, Line
-from ui.widgets.empty import EmptyState
 from ui.widgets.live_memory import LiveMemory
 from ui.widgets.metric_table import MetricTable
 from ui.widgets.notice import NoticeBar
@@ -69,31 +68,25 @@ SMOOTHINGS = (("0", "Raw"), ("0.6", "Smooth"), ("0.9", "Smoother"))
 MOST_NOTICES = 3
 
 
-class MonitorPane(Pane):
+class MonitorPane(FillingPane):
     """Draws `session.shown`."""
 
-    setup_wanted = Signal()
-
     def __init__(self, session: Session, parent: QWidget) -> None:
-        super().__init__(session, parent)
+        super().__init__(
+            session,
+            parent,
+            "monitor",
+            "Nothing is training yet",
+            "Choose data, a model and a method, then press Train. The curves of the reward, the loss and the "
+            "length of the answers appear here as the run goes.",
+        )
         self._charts: list[Chart] = []
         self._kind = ""
         self._columns = 0
         self._parts: list[str] = []
         self._notices: dict[int, NoticeBar] = {}
-        self._stack = QStackedLayout(self)
-        self._empty = EmptyState(
-            "monitor",
-            "Nothing is training yet",
-            "Choose data, a model and a method, then press Train. The curves of the reward, the loss and the "
-            "length of the answers appear here as the run goes.",
-            "Set up a run",
-            parent=self,
-        )
-        self._empty.asked.connect(self.setup_wanted)
-        self._stack.addWidget(self._empty)
         self._page = QWidget(self)
-        self._stack.addWidget(scrolling(self._page, self))
+        self.add_content(scrolling(self._page, self))
         layout = column(self._page, spacing=14, margins=20)
         self._header = RunHeader(self._page)
         layout.addWidget(self._header)
@@ -113,7 +106,7 @@ class MonitorPane(Pane):
 
     def refresh(self) -> None:
         state = self.session.shown
-        self._stack.setCurrentIndex(0 if state.life == "empty" else 1)
+        self.show_content(state.life != "empty")
         if state.life == "empty":
             return
         self._header.show_state(state, stopping=self.session.stopping and state is self.session.live)

@@ -7,19 +7,18 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QStackedLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QWidget
 
 from droid_tune.events import RolloutGroup, read_events
 from droid_tune.paths import RunPaths
 from ui import phrases
 from ui.background import Task
 from ui.engine_worker import PlaygroundThread, Question
-from ui.panes.pane import Pane
+from ui.panes.pane import FillingPane
 from ui.session import Session
 from ui.theme import mono_font
 from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
 from ui.widgets.editors import QuietCombo
-from ui.widgets.empty import EmptyState
 from ui.widgets.notice import NoticeStack
 
 TEMPERATURES = (
@@ -69,29 +68,23 @@ class Answer(QFrame):
         self._text.setText(phrases.literal(said) or "(empty)")
 
 
-class PlaygroundPane(Pane):
+class PlaygroundPane(FillingPane):
     """A thread of its own holds the models between questions; it is closed before a run trains."""
 
-    setup_wanted = Signal()
-
     def __init__(self, session: Session, parent: QWidget) -> None:
-        super().__init__(session, parent)
-        self._thread: PlaygroundThread | None = None
-        self._answers: dict[str, Answer] = {}
-        self._wanted = ""
-        self._stack = QStackedLayout(self)
-        empty = EmptyState(
+        super().__init__(
+            session,
+            parent,
             "playground",
             "Nothing to talk to yet",
             "Once a run has saved its first checkpoint, ask the model here and compare its answers with those it "
             "gave before training.",
-            "Set up a run",
-            parent=self,
         )
-        empty.asked.connect(self.setup_wanted)
-        self._stack.addWidget(empty)
+        self._thread: PlaygroundThread | None = None
+        self._answers: dict[str, Answer] = {}
+        self._wanted = ""
         page = QWidget(self)
-        self._stack.addWidget(page)
+        self.add_content(page)
         layout = column(page, spacing=10)
         layout.setContentsMargins(20, 16, 20, 16)
         layout.addLayout(self._choices(page))
@@ -205,7 +198,7 @@ class PlaygroundPane(Pane):
     @Slot()
     def _show_runs(self) -> None:
         usable = [run for run in self.session.runs if run.step > 0 and run.state != "running"]
-        self._stack.setCurrentIndex(1 if usable else 0)
+        self.show_content(bool(usable))
         kept = self._wanted or self._runs.currentData()
         self._runs.clear()
         for run in usable:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, Qt, Signal, Slot
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QListView, QSlider, QSplitter, QStackedLayout, QWidget
+from PySide6.QtCore import QModelIndex, Qt, Slot
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QListView, QSlider, QSplitter, QWidget
 
 from droid_tune.events import RolloutGroup
 from ui import phrases
 from ui.models.simple_list import Entry, EntryList
-from ui.panes.pane import Pane
+from ui.panes.pane import FillingPane
 from ui.session import Session
 from ui.theme import mono_font
 from ui.widgets.basics import clear, column, frame, label, row, scrolling, selectable
 from ui.widgets.completion_card import CompletionCard
-from ui.widgets.empty import EmptyState
 from ui.widgets.segmented import Segmented
 from ui.widgets.switch import Switch
 from ui.widgets.two_lines import TwoLineDelegate
@@ -28,31 +27,25 @@ FILTERS = (
 )
 
 
-class RolloutsPane(Pane):
+class RolloutsPane(FillingPane):
     """A step slider that follows the run, a list of prompts, the completions of the chosen one."""
 
-    setup_wanted = Signal()
-
     def __init__(self, session: Session, parent: QWidget) -> None:
-        super().__init__(session, parent)
+        super().__init__(
+            session,
+            parent,
+            "rollouts",
+            "No completions yet",
+            "While a run trains, every prompt and the answers sampled for it appear here with their rewards. "
+            "Reading them is the best way to see what the model learns.",
+        )
         self._following = True
         self._steps: list[int] = []
         self._drawn: tuple[object, ...] = ()
         self._groups: list[RolloutGroup] = []
         self._detail_of: RolloutGroup | None = None
-        self._stack = QStackedLayout(self)
-        self._empty = EmptyState(
-            "rollouts",
-            "No completions yet",
-            "While a run trains, every prompt and the answers sampled for it appear here with their rewards. "
-            "Reading them is the best way to see what the model learns.",
-            "Set up a run",
-            parent=self,
-        )
-        self._empty.asked.connect(self.setup_wanted)
-        self._stack.addWidget(self._empty)
         page = QWidget(self)
-        self._stack.addWidget(page)
+        self.add_content(page)
         layout = column(page, spacing=12)
         layout.setContentsMargins(20, 16, 20, 16)
         layout.addLayout(self._step_bar(page))
@@ -62,7 +55,7 @@ class RolloutsPane(Pane):
 
     def refresh(self) -> None:
         state = self.session.shown
-        self._stack.setCurrentIndex(1 if state.rollouts else 0)
+        self.show_content(bool(state.rollouts))
         if not state.rollouts:
             return
         mark = (id(state), state.revision)

@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
     QListView,
     QPushButton,
     QSplitter,
-    QStackedLayout,
     QWidget,
 )
 
@@ -29,14 +28,13 @@ from droid_tune.paths import starter_model_dir
 from ui import phrases
 from ui.background import Task
 from ui.models.simple_list import Entry, EntryList
-from ui.panes.pane import Pane
+from ui.panes.pane import FillingPane
 from ui.run_state import RunState
 from ui.series import Series
 from ui.session import Session, read_run
 from ui.widgets.basics import button, column, label, row, scrolling, selectable
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.editors import QuietCombo
-from ui.widgets.empty import EmptyState
 from ui.widgets.further_steps import FurtherSteps
 from ui.widgets.notice import NoticeStack
 from ui.widgets.state_chip import StateChip
@@ -67,30 +65,25 @@ DOTS = {
 MOST_COMPARED = 8
 
 
-class RunsPane(Pane):
+class RunsPane(FillingPane):
     """A list on the left; on the right one run, or the curves of several."""
 
-    setup_wanted = Signal()
     monitor_wanted = Signal()
     playground_wanted = Signal(str)
 
     def __init__(self, session: Session, parent: QWidget) -> None:
-        super().__init__(session, parent)
-        self._states: dict[tuple[str, float], RunState] = {}
-        self._reading: set[tuple[str, float]] = set()
-        self._stack = QStackedLayout(self)
-        empty = EmptyState(
+        super().__init__(
+            session,
+            parent,
             "runs",
             "No runs yet",
             "Every run is kept here with its settings, curves and result. You can stop a run, go on with it "
             "tomorrow, and compare it with others.",
-            "Set up a run",
-            parent=self,
         )
-        empty.asked.connect(self.setup_wanted)
-        self._stack.addWidget(empty)
+        self._states: dict[tuple[str, float], RunState] = {}
+        self._reading: set[tuple[str, float]] = set()
         page = QWidget(self)
-        self._stack.addWidget(page)
+        self.add_content(page)
         layout = column(page, spacing=10)
         layout.setContentsMargins(20, 16, 20, 16)
         self._notices = NoticeStack(page, most=2)
@@ -206,7 +199,7 @@ class RunsPane(Pane):
     @Slot()
     def _show_runs(self) -> None:
         runs = self.session.runs
-        self._stack.setCurrentIndex(1 if runs else 0)
+        self.show_content(bool(runs))
         chosen = {run.id for run in self._chosen()}
         changed = self._entries.show([self._entry(run) for run in runs])
         if changed:

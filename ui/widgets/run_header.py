@@ -179,4 +179,6 @@ def foot_words(state: RunState) -> str:
         parts.append(phrases.sentence(state.plan.sentence))
     if state.last_checkpoint is not None:
         parts.append(f"Saved at step {state.last_checkpoint.step:,}.")
+    if state.life == "completed":
+        parts.append("It can be trained further from the Runs pane.")
     return " ".join(parts)
