@@ -37,10 +37,17 @@ class Watched(MainWindow):
         from ui.forecasting import Forecaster
 
         self.told["painted"] = now()
-        self.findChild(Forecaster).told.connect(lambda _: QTimer.singleShot(0, self.forecast))
+        forecaster = self.findChild(Forecaster)
+        if forecaster is None:  # another pane than Setup
+            self.finish()
+        else:
+            forecaster.told.connect(lambda _: QTimer.singleShot(0, self.forecast))
 
     def forecast(self) -> None:
         self.told["forecast"] = now()
+        self.finish()
+
+    def finish(self) -> None:
         print(json.dumps(self.told), flush=True)
         QCoreApplication.quit()
 

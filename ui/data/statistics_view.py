@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QGridLayout, QHBoxLayout, QProgressBar, QWidget
 
 from droid_tune.data.dataset import Dataset
 from droid_tune.data.stats import Limits, SplitStatistics, Statistics, statistics
 from ui import phrases
-from ui.data.histogram import Histogram, Limit
 from ui.data.job import Job, Progress
 from ui.data.row_detail import Look
 from ui.data.tables import scrolling_card
 from ui.data.tokenizer_desk import ShouldStop, TokenizerDesk
 from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.notice import NoticeStack
+
+if TYPE_CHECKING:
+    from ui.data.histogram import Histogram
 
 #: a height that is too low for two plots above each other
 LOW = 290
@@ -62,12 +64,10 @@ class StatisticsView(QWidget):
         self._notices = NoticeStack(self, most=1)
         layout.addWidget(self._notices)
         sides = row(spacing=12)
-        plots = self._plots = column(spacing=10)
-        self._prompts = Histogram("Prompt tokens", self)
-        self._answers = Histogram("Answer tokens", self)
-        plots.addWidget(self._prompts, 1)
-        plots.addWidget(self._answers, 1)
-        sides.addLayout(plots, 3)
+        self._plots = column(spacing=10)
+        self._prompts: Histogram | None = None
+        self._answers: Histogram | None = None
+        sides.addLayout(self._plots, 3)
         sides.addWidget(self._facts_card(), 2)
         layout.addLayout(sides, 1)
 
@@ -100,6 +100,12 @@ class StatisticsView(QWidget):
     def shut(self) -> None:
         self._cancel()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._prompts is None:
+            self._make_plots()
+            self._draw()
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Where there is no room for one above the other, the plots stand side by side."""
         super().resizeEvent(event)
@@ -108,6 +114,15 @@ class StatisticsView(QWidget):
         self._plots.setDirection(direction.LeftToRight if low else direction.TopToBottom)
 
     # --- parts --------------------------------------------------------------------------------------------------
+
+    def _make_plots(self) -> None:
+        """Once they are looked at: the window's start must not wait for the plotting library."""
+        from ui.data.histogram import Histogram
+
+        self._prompts = Histogram("Prompt tokens", self)
+        self._answers = Histogram("Answer tokens", self)
+        for plot in (self._prompts, self._answers):
+            self._plots.addWidget(plot, 1)
 
     def _bar(self) -> QHBoxLayout:
         bar = row(spacing=10)
@@ -152,17 +167,9 @@ class StatisticsView(QWidget):
     def _draw(self) -> None:
         found = self._found.splits.get(self._split) if self._found is not None else None
         clear(self._facts)
+        self._draw_plots(found)
         if found is None:
-            self._prompts.show_lengths(None, None)
-            self._answers.show_lengths(None, None)
             return
-        limits = self._limits
-        dropped = (
-            "longer prompts are refused before training" if limits.rollouts else "longer examples are cut"
-        )
-        self._prompts.show_lengths(found.prompt_tokens, Limit(limits.prompt, dropped))
-        cut = Limit(limits.completion, "the model's own answers end there") if limits.rollouts else None
-        self._answers.show_lengths(found.answer_tokens, cut, "The rows have no answers")
         overlap = self._found.overlap if self._found is not None else {}
         for place, (name, value, warns) in enumerate(facts_of(found, self._split, overlap)):
             self._facts.addWidget(label(name, "small", parent=self), place, 0, Qt.AlignmentFlag.AlignTop)
@@ -172,6 +179,21 @@ class StatisticsView(QWidget):
         exact = "every row" if found.exact else f"a sample of {found.sampled:,} rows"
         self._said.setText(f"Measured over {exact} with the model's tokenizer")
         self._exact.setVisible(not found.exact)
+
+    def _draw_plots(self, found: SplitStatistics | None) -> None:
+        if self._prompts is None or self._answers is None:
+            return
+        if found is None:
+            self._prompts.show_lengths(None, None)
+            self._answers.show_lengths(None, None)
+            return
+        from ui.data.histogram import Limit
+
+        rollouts = self._limits.rollouts
+        dropped = "longer prompts are refused before training" if rollouts else "longer examples are cut"
+        self._prompts.show_lengths(found.prompt_tokens, Limit(self._limits.prompt, dropped))
+        cut = Limit(self._limits.completion, "the model's own answers end there") if rollouts else None
+        self._answers.show_lengths(found.answer_tokens, cut, "The rows have no answers")
 
     # --- slots --------------------------------------------------------------------------------------------------
 
