@@ -1,4 +1,4 @@
-"""The caches of a decoding batch whose rows share prompts: S slots of R rows (see `shared_attention`)."""
+"""The caches of a decoding batch whose rows share prompts: S slots of R rows (see shared_attention.py)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from droid_tune.model.compare import close
+from droid_tune.model.kernels import own_kernels
 from droid_tune.model.prefix import PrefixCache, UnsharableCacheError, empty_caches
-from droid_tune.model.shared_attention import Shared, in_slots, shared_attention
+from droid_tune.model.shared_attention import Shared, in_slots
 from droid_tune.model.stand_ins import files_of
 
 
@@ -154,7 +155,7 @@ def decodes_on_shared_prompts(model: nn.Module, tokens: mx.array) -> bool:
         decoding = group_caches(prompts, [0, 1], Layout([longer, shorter], 2))
         found: list[mx.array] = []
         starts = (longer, longer, shorter, shorter)
-        with shared_attention(files_of(model)):
+        with own_kernels(files_of(model), shared=True):
             for step in range(steps):
                 latest = mx.concatenate([tokens[0, place + step : place + step + 1] for place in starts])
                 found.append(model(latest[:, None], cache=decoding)[:, 0])

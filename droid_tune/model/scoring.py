@@ -49,7 +49,7 @@ def score(
     with (
         as_reference(policy) if reference else _unchanged(),
         _mode(policy, train=False),
-        _kernels(policy),
+        _kernels(policy, training=False),
     ):
         for row_index, flat, hidden, targets in _hidden_states(policy, rows, plan):
             found = score_tokens(
@@ -82,7 +82,7 @@ def loss_and_gradients(
     """
     head = HeadLoss(policy, rows.length, loss, temperature or 1.0, plan.head_tokens, with_entropy)
     work = _Work(policy, rows, plan, dropout_seed, head)
-    with _mode(policy, train=True), _kernels(policy):
+    with _mode(policy, train=True), _kernels(policy, training=True):
         if two_stage(policy, rows, plan):
             for prompt, batches in rows.micro_batches(plan.train_rows):
                 work.group(prompt, batches)
@@ -188,8 +188,9 @@ def _mode(policy: Policy, *, train: bool) -> Generator[None]:
         policy.model.eval()
 
 
-def _kernels(policy: Policy) -> AbstractContextManager[None]:
-    return own_kernels(files_of(policy.model), shared=policy.architecture.decodes_shared)
+def _kernels(policy: Policy, *, training: bool) -> AbstractContextManager[None]:
+    shared = policy.architecture.decodes_shared
+    return own_kernels(files_of(policy.model), shared=shared, training=training)
 
 
 @contextmanager

@@ -11,16 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, cast
 
 import mlx.core as mx
-from mlx_lm.models import base
 
 from droid_tune.methods.exponential import exponential
-from droid_tune.model.stand_ins import standing_in
-
-NAME = "scaled_dot_product_attention"
+from droid_tune.model.lean_attention import BLOCK_WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -37,57 +33,61 @@ class Shared:
 
 def attend(queries: mx.array, shared: Shared, scale: float) -> mx.array:
     """Attention output (n, Hq, T, D) of `queries` (n, Hq, T, D) over a shared prompt and the rows' own tokens."""
-    slots, heads, rows, _, width = shared.own_keys.shape
+    slots, heads, rows, own, width = shared.own_keys.shape
     count, query_heads, steps, _ = queries.shape
-    q = (queries * scale).reshape(slots, rows, heads, query_heads // heads * steps, width)
-    out = _joined(shared, query_heads // heads)(
-        q.transpose(0, 2, 1, 3, 4),
-        shared.prefix_keys,
-        shared.prefix_values,
-        shared.own_keys,
-        shared.own_values,
-    )[0]
-    out = out.reshape(slots, heads, rows, query_heads // heads, steps, -1).transpose(0, 2, 1, 3, 4, 5)
-    return out.reshape(count, query_heads, steps, -1)
+    repeats, seen = query_heads // heads, int(shared.prefix_keys.shape[2]) + own
+    q = (queries * scale).reshape(slots, rows, heads, repeats * steps, width).transpose(0, 2, 1, 3, 4)
+    joined, prefix = _joined(shared, repeats), (shared.prefix_keys, shared.prefix_values)
+    together = max(1, BLOCK_WEIGHTS // (slots * query_heads * steps * seen))
+    parts = [
+        joined(q[:, :, span], *prefix, shared.own_keys[:, :, span], shared.own_values[:, :, span])[0]
+        for span in (slice(start, start + together) for start in range(0, rows, together))
+    ]
+    out = mx.concatenate(parts, axis=2).reshape(slots, heads, rows, repeats, steps, -1)
+    return out.transpose(0, 2, 1, 3, 4, 5).reshape(count, query_heads, steps, -1)
 
 
 def _joined(shared: Shared, repeats: int) -> Callable[..., tuple[mx.array, ...]]:
     """One softmax over both parts without joining them, as a function of scaled queries (S, H, R, rep * T, D) and of
-    both parts' keys and values.
+    both parts' keys and values; it gives the output and each query's log-normaliser.
 
-    Its derivative keeps the unnormalised weights of each part, one number per query and key, and nothing else that
-    grows with their product (written out by hand: traced, the graph keeps three to four).
+    Its derivative computes the weights once more, so nothing is kept that grows with queries times keys (see
+    `lean_attention`).
     """
 
-    def masked(scores: mx.array, mask: mx.array | None) -> mx.array:
-        """`scores` (S, H, R, rep * T, keys), -inf where the mask (..., T, keys) hides a key."""
+    def scores(q: mx.array, prefix_keys: mx.array, own_keys: mx.array) -> tuple[mx.array, mx.array]:
+        far = (_flat(q) @ prefix_keys.swapaxes(-1, -2)).reshape(*q.shape[:-1], prefix_keys.shape[2])
+        near = q @ own_keys.swapaxes(-1, -2)
+        return masked(far, shared.prefix_mask), masked(near, shared.own_mask)
+
+    def masked(part: mx.array, mask: mx.array | None) -> mx.array:
+        """`part` (S, H, R, rep * T, keys), -inf where the mask (..., T, keys) hides a key."""
         if mask is None:
-            return scores
-        *before, queries, keys = scores.shape
-        apart = scores.reshape(*before, repeats, queries // repeats, keys)
-        return mx.where(mask, apart, -mx.inf).reshape(scores.shape)
+            return part
+        *before, queries, keys = part.shape
+        apart = part.reshape(*before, repeats, queries // repeats, keys)
+        return mx.where(mask, apart, -mx.inf).reshape(part.shape)
 
     def forward(
         q: mx.array, prefix_keys: mx.array, prefix_values: mx.array, own_keys: mx.array, own_values: mx.array
-    ) -> tuple[mx.array, ...]:
-        far = (_flat(q) @ prefix_keys.swapaxes(-1, -2)).reshape(*q.shape[:-1], prefix_keys.shape[2])
-        near = q @ own_keys.swapaxes(-1, -2)
-        far, near = masked(far, shared.prefix_mask), masked(near, shared.own_mask)
+    ) -> tuple[mx.array, mx.array]:
+        far, near = scores(q, prefix_keys, own_keys)
         best = mx.maximum(far.max(axis=-1, keepdims=True), near.max(axis=-1, keepdims=True))
         far, near = exponential(far - best), exponential(near - best)
         total = far.sum(axis=-1, keepdims=True) + near.sum(axis=-1, keepdims=True)
         far, near = far.astype(q.dtype), near.astype(q.dtype)
         out = (_flat(far) @ prefix_values).reshape(*q.shape[:-1], -1) + near @ own_values
-        return (out / total).astype(q.dtype), far, near, total
+        return (out / total).astype(q.dtype), best + mx.log(total)
 
     def backward(
-        primals: Sequence[mx.array], cotangents: Sequence[mx.array], outputs: Sequence[mx.array]
+        primals: Sequence[mx.array], cotangents: Sequence[mx.array], results: Sequence[mx.array]
     ) -> tuple[mx.array, ...]:
         q, prefix_keys, prefix_values, own_keys, own_values = primals
-        out, far, near, total = outputs
-        slope = cotangents[0] / total  # by the unnormalised output
-        drift = (slope * out).sum(axis=-1, keepdims=True)
-        slope, drift = slope.astype(q.dtype), drift.astype(q.dtype)
+        (output, normaliser), slope = results, cotangents[0]
+        drift = (slope * output).sum(axis=-1, keepdims=True)
+        far, near = (
+            exponential(part - normaliser).astype(q.dtype) for part in scores(q, prefix_keys, own_keys)
+        )
         by_far = far * ((_flat(slope) @ prefix_values.swapaxes(-1, -2)).reshape(far.shape) - drift)
         by_near = near * (slope @ own_values.swapaxes(-1, -2) - drift)
         return (
@@ -115,7 +115,7 @@ def in_slots(rows: mx.array, slots: int) -> mx.array:
     return rows.reshape(slots, count // slots, heads, steps, width).transpose(0, 2, 1, 3, 4)
 
 
-#: one entry per `shared_attention` that is open (the engine runs in one thread)
+#: one entry per `shared_prompts` that is open (the engine runs in one thread)
 _open: list[None] = []
 
 
@@ -125,21 +125,10 @@ def accepts_shared() -> bool:
 
 
 @contextmanager
-def shared_attention(files: Sequence[ModuleType]) -> Generator[None]:
-    """Inside, attention in `files` accepts `Shared` keys from its caches; everything else is mlx-lm's own."""
+def shared_prompts() -> Generator[None]:
+    """Inside, caches answer with `Shared` keys where they can."""
     _open.append(None)
     try:
-        with standing_in(files, NAME, base.scaled_dot_product_attention, _dispatch):
-            yield
+        yield
     finally:
         _open.pop()
-
-
-def _dispatch(
-    queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, mask: Any, sinks: Any = None
-) -> mx.array:
-    if not isinstance(keys, Shared):
-        return base.scaled_dot_product_attention(queries, keys, values, cache, scale, mask, sinks)
-    if sinks is not None:
-        raise TypeError("attention sinks are not part of shared attention")
-    return attend(queries, keys, scale)

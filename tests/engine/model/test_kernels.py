@@ -12,6 +12,7 @@ from mlx_lm.models import llama
 from mlx_lm.models.activations import swiglu as plain_swiglu
 
 from droid_tune.methods.exponential import exponential
+from droid_tune.model import lean_attention, shared_attention
 from droid_tune.model.gated import swiglu
 from droid_tune.model.kernels import own_kernels
 from droid_tune.model.shared_attention import Shared, attend
@@ -86,7 +87,11 @@ def plainly(queries: mx.array, shared: Shared, scale: float) -> mx.array:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_shared_attention_and_all_its_gradients_are_those_of_plain_attention(masked: bool) -> None:
+@pytest.mark.parametrize("block", [2**23, 1])  # all rows at once, and one by one
+def test_shared_attention_and_all_its_gradients_are_those_of_plain_attention(
+    masked: bool, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_attention, "BLOCK_WEIGHTS", block)
     queries, shared = shared_parts(masked=masked)
     parts = [shared.prefix_keys, shared.prefix_values, shared.own_keys, shared.own_values]
     weights = mx.random.normal(queries.shape, key=mx.random.key(9))
@@ -101,6 +106,55 @@ def test_shared_attention_and_all_its_gradients_are_those_of_plain_attention(mas
 
     for mine, theirs in zip([*ours[0], *ours[1]], [*plain[0], *plain[1]], strict=True):
         assert_close(mine, theirs, 1e-5)
+
+
+@pytest.mark.parametrize("mask", [None, "causal", "rows"])
+@pytest.mark.parametrize("block", [2**23, 1])  # all queries at once, and in blocks of the fewest
+def test_lean_attention_and_its_gradients_are_those_of_mlx(
+    mask: str | None, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lean_attention, "BLOCK_WEIGHTS", block)
+    monkeypatch.setattr(lean_attention, "LEAST_BLOCK", 3)
+    queries, keys, values, slope = (
+        mx.random.normal((2, heads, length, 8), key=mx.random.key(seed))
+        for seed, (heads, length) in enumerate([(4, 7), (2, 9), (2, 9), (4, 7)])
+    )
+    seen = mx.random.uniform(shape=(2, 1, 7, 9), key=mx.random.key(5)) < 0.6
+    visible: Any = seen | (mx.arange(9) == 0) if mask == "rows" else mask
+
+    ours = mx.vjp(
+        lambda *given: [lean_attention.lean_attention(*given, 0.3, visible)], [queries, keys, values], [slope]
+    )
+    plain = mx.vjp(
+        lambda *given: [mx.fast.scaled_dot_product_attention(*given, scale=0.3, mask=visible)],
+        [queries, keys, values],
+        [slope],
+    )
+
+    for mine, theirs in zip([*ours[0], *ours[1]], [*plain[0], *plain[1]], strict=True):
+        assert_close(mine, theirs, 1e-5)
+
+
+def test_training_keeps_no_attention_weights() -> None:
+    """Twelve layers of attention over 512 tokens: their weights would be 12 x 8 x 512 x 512 numbers."""
+    layers, heads, length, width = 12, 8, 512, 8
+    start = mx.random.normal((1, heads, length, width), key=mx.random.key(0))
+
+    def peak(attention: Callable[[mx.array], mx.array]) -> int:
+        def total(states: mx.array) -> mx.array:
+            for _ in range(layers):
+                states = states + attention(states)
+            return states.sum()
+
+        mx.eval(start)
+        mx.reset_peak_memory()
+        before = mx.get_active_memory()
+        mx.eval(mx.grad(total)(start))
+        return mx.get_peak_memory() - before
+
+    weights = layers * heads * length * length * 4
+    assert peak(lambda x: mx.fast.scaled_dot_product_attention(x, x, x, scale=1.0, mask="causal")) > weights
+    assert peak(lambda x: lean_attention.lean_attention(x, x, x, 1.0, "causal")) < weights / 2
 
 
 def test_mlx_lm_has_its_own_functions_back_after_the_block() -> None:
