@@ -6,16 +6,19 @@ from `STARTED`, the monotonic clock's reading when the process was asked for; CP
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
 
-from PySide6.QtCore import QCoreApplication, QTimer
-from PySide6.QtGui import QPaintEvent
+gc.disable()  # as droid_tune.cli.open does before it reads the window
 
-import ui.app
-from droid_tune.cli import main
-from ui.main_window import MainWindow
+from PySide6.QtCore import QCoreApplication, QTimer  # noqa: E402
+from PySide6.QtGui import QPaintEvent  # noqa: E402
+
+import ui.app  # noqa: E402
+from droid_tune.cli import main  # noqa: E402
+from ui.main_window import MainWindow  # noqa: E402
 
 
 def now() -> dict[str, float]:

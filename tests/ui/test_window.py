@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, write_run
-from ui.app import FirstPaint, OpenedFiles
+from ui.app import FirstPaint, OpenedFiles, collect_garbage
 from ui.background import Task
 from ui.data.split_dialog import SplitDialog
 from ui.drops import is_model_folder
@@ -112,6 +113,16 @@ def test_the_first_paint_waits_for_no_library_that_only_curves_and_estimates_nee
         check=False,
     )
     assert done.stdout.strip() == "setup []", done.stderr
+
+
+def test_garbage_is_collected_again_once_the_window_is_painted() -> None:
+    gc.disable()
+    collect_garbage()
+    try:
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_work_in_the_background_waits_for_the_first_paint(qtbot: QtBot, qapp: QApplication) -> None:

@@ -10,7 +10,7 @@ from droid_tune.metrics import describe
 from ui.panes.pane import FillingPane
 from ui.run_state import RunState
 from ui.session import Session
-from ui.widgets.basics import column, label, row, scrolling
+from ui.widgets.basics import clear, column, label, row, scrolling
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.live_memory import LiveMemory
 from ui.widgets.metric_table import MetricTable
@@ -192,9 +192,7 @@ class MonitorPane(FillingPane):
 
     @Slot()
     def _another_run(self) -> None:
-        for bar in self._notices.values():
-            self._notice_box.removeWidget(bar)
-            bar.deleteLater()
+        clear(self._notice_box)
         self._notices = {}
         if self.isVisible():
             self.refresh()
