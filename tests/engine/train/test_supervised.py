@@ -146,7 +146,7 @@ def rows_at_a_time(learner: Supervised, monkeypatch: pytest.MonkeyPatch) -> list
     return seen
 
 
-SHORT = {"prompt": "Add 2 and 2.", "completion": "4"}  # fewer than a fourth of 128 tokens
+SHORT = {"prompt": "Add 2 and 2.", "completion": "4"}  # fewer than 64 tokens
 
 
 def test_short_rows_are_trained_together_though_long_ones_might_come(
