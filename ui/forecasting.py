@@ -60,6 +60,7 @@ class Forecaster(QObject):
         task = Task(partial(_estimated, config, self._known(config)), self)
         task.done.connect(self._done)
         task.failed.connect(self._failed)
+        _go_after(task)
         task.start()
 
     @Slot(object)
@@ -85,6 +86,7 @@ class Forecaster(QObject):
         if self._config is not None:
             self._comparison = Task(partial(_compared, self._config, self._known(self._config)), self)
             self._comparison.done.connect(self._tell_comparison)
+            _go_after(self._comparison)
             self._comparison.start()
 
     @Slot(object)
@@ -108,6 +110,12 @@ class Forecaster(QObject):
         self._lengths[key] = lengths
         if lengths is not None and self._config is not None and _data_key(self._config) == key:
             self.ask(self._config)
+
+
+def _go_after(task: Task) -> None:
+    """There is a task for every key: each goes once it has told."""
+    task.done.connect(task.deleteLater)
+    task.failed.connect(task.deleteLater)
 
 
 # What these import is none of the first paint's business.

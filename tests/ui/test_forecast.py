@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from droid_tune.config import resolve
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.host import Host
+from ui.background import Task
 from ui.forecasting import Forecaster, forecast_details, forecast_words
 from ui.main_window import MainWindow
 from ui.widgets.forecast_strip import ForecastStrip
@@ -69,6 +70,7 @@ def test_of_several_questions_only_the_newest_is_answered(qtbot: QtBot) -> None:
         for size in (2, 4, 8):
             forecaster.ask(resolve({"method": {"group_size": size}}))
     assert set(told) == {8}
+    qtbot.waitUntil(lambda: len(owner.findChildren(Task)) <= 1)  # that which measured the data
 
 
 def test_the_methods_are_compared_with_the_run_as_it_is_set(qtbot: QtBot) -> None:
