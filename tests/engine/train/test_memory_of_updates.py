@@ -11,6 +11,7 @@ from mlx.utils import tree_map
 
 from droid_tune.config.run import AdapterConfig, OptimizerConfig
 from droid_tune.model.policy import Policy
+from droid_tune.train.gradients import Accumulator
 from droid_tune.train.learner import Gathered
 from droid_tune.train.loop import Loop
 from droid_tune.train.optimizer import build_optimizer, gradient_norm
@@ -63,3 +64,17 @@ def test_gradients_are_freed_while_they_are_applied(
     peak, left = applied(loop, policy)
     assert peak < 0.5 * policy.trainable_bytes  # clipped gradients beside the others would be all of it
     assert left < -0.95 * policy.trainable_bytes  # the gradients are gone
+
+
+def test_slices_are_summed_without_a_third_copy_of_the_gradients(policy: Policy) -> None:
+    accumulator = Accumulator()
+    first = tree_map(mx.ones_like, policy.model.trainable_parameters())
+    second = tree_map(mx.ones_like, policy.model.trainable_parameters())
+    mx.eval(first, second)
+    accumulator.add(1.0, first)
+    del first
+    before = mx.get_active_memory()
+    mx.reset_peak_memory()
+    accumulator.add(1.0, second)
+    assert mx.get_peak_memory() - before < 0.2 * policy.trainable_bytes
+    assert float(accumulator.gradients["model"]["norm"]["weight"][0]) == 2
