@@ -15,6 +15,7 @@ import pytest
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
+from droid_tune.model import head_loss
 from droid_tune.model.adapters import fuse_adapter
 from droid_tune.model.bodies import Bodies, Pullable
 from droid_tune.model.loading import load_policy, make_policy
@@ -144,6 +145,23 @@ def rows_at_a_time(learner: Supervised, monkeypatch: pytest.MonkeyPatch) -> list
     monkeypatch.setattr(Bodies, "whole", noted)
     learner.gather(0)
     return seen
+
+
+def test_only_learnt_tokens_go_through_the_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = learner_on(tmp_path, [{"messages": TURNS}, SHORT, {"text": "Two plus two is four."}, SHORT])
+    cursor = learner.state()
+    learnt = sum(lesson.learnt for lesson in learner._take())
+    learner.restore(cursor, {})
+    seen: list[int] = []
+    heads = head_loss.score_tokens
+
+    def noted(head: Any, hidden: mx.array, *arguments: Any, **named: Any) -> Any:
+        seen.append(int(hidden.shape[0]))
+        return heads(head, hidden, *arguments, **named)
+
+    monkeypatch.setattr(head_loss, "score_tokens", noted)
+    learner.gather(0)
+    assert sum(seen) == learnt
 
 
 SHORT = {"prompt": "Add 2 and 2.", "completion": "4"}  # fewer than 64 tokens
