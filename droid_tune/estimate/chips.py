@@ -7,15 +7,23 @@ The names are those of `sysctl machdep.cpu.brand_string`; variants with fewer co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Speed:
-    """`bandwidth` in bytes per second, `arithmetic` in floating-point operations per second; `known` if in the table."""
+    """What a machine does at best: `bandwidth` in bytes per second; `arithmetic` in floating-point operations per second
+    on float32 weights, `narrow` on 16-bit and quantised ones; `elementwise` in bytes per second of numbers that go
+    through a softmax or an activation, all steps told; `layer_s` and `trained_layer_s` in seconds for building and
+    sending one layer's operations. `known` if the chip is in the table."""
 
     bandwidth: float
     arithmetic: float
+    narrow: float
+    elementwise: float
+    layer_s: float
+    trained_layer_s: float
     known: bool = True
 
 
@@ -41,17 +49,29 @@ APPLE: dict[str, tuple[float, float]] = {
     "Apple M5 Max": (614, 16.6),
 }
 #: a Mac that the table does not know: the slowest of its kind
-UNKNOWN_APPLE = Speed(100e9, 3.5e12, known=False)
-#: MLX without a GPU, per core: the reference BLAS of the Linux wheels runs at a few operations per cycle
-CPU_BANDWIDTH = 8e9
-CPU_ARITHMETIC_PER_CORE = 6e9
+SLOWEST_APPLE = (100, 3.5)
+#: a softmax or an activation reads and writes its numbers about so often
+APPLE_PASSES = 8
+APPLE_LAYER_S, APPLE_TRAINED_LAYER_S = 60e-6, 300e-6
+#: MLX without a GPU, measured on a server's core (tests/benchmarks/estimate_accuracy.py): the reference BLAS of the
+#: Linux wheels, or OpenBLAS where it is preloaded; 16-bit and quantised weights go through neither
+CPU = Speed(8e9, 6e9, 18e9, 0.5e9, 900e-6, 1.2e-3, known=False)
+CPU_WITH_OPENBLAS = replace(CPU, arithmetic=150e9)
 
 
-def speed_of(chip: str, backend: str, cores: int) -> Speed:
+def speed_of(chip: str, backend: str) -> Speed:
     """What the chip can do at best; `known` is False where that is a guess."""
     if backend != "metal":
-        return Speed(CPU_BANDWIDTH, CPU_ARITHMETIC_PER_CORE * max(1, cores), known=False)
+        return CPU_WITH_OPENBLAS if "openblas" in os.environ.get("LD_PRELOAD", "") else CPU
     found = APPLE.get(chip.strip())
-    if found is None:
-        return UNKNOWN_APPLE
-    return Speed(found[0] * 1e9, found[1] * 1e12)
+    gigabytes, teraflops = found or SLOWEST_APPLE
+    bandwidth, arithmetic = gigabytes * 1e9, teraflops * 1e12
+    return Speed(
+        bandwidth,
+        arithmetic,
+        arithmetic,
+        bandwidth / APPLE_PASSES,
+        APPLE_LAYER_S,
+        APPLE_TRAINED_LAYER_S,
+        known=found is not None,
+    )

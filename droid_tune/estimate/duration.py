@@ -12,10 +12,14 @@ from droid_tune.estimate.sizes import Portions, Sizes
 
 #: shares of the bounds that a good engine reaches (PERFORMANCE.md)
 DECODING, TRAINING = 0.65, 0.55
-#: building and sending one layer's operations, and one token's draw
-LAYER_OVERHEAD_S, DRAW_OVERHEAD_S = 60e-6, 400e-6
-#: the same in training, where a layer has several times the operations; and what a micro-batch costs by itself
-TRAINED_LAYER_OVERHEAD_S, BATCH_OVERHEAD_S = 300e-6, 2e-3
+#: one token's draw, and what a micro-batch costs by itself
+DRAW_OVERHEAD_S, BATCH_OVERHEAD_S = 400e-6, 2e-3
+#: how often a number that is scored, and then differentiated, goes through memory for one that is drawn
+SCORED, ACTIVATED = 2.2, 1.6
+#: of a pass with its derivative a score without one is this much; entropies add as much, a trained head's gradient more
+SCORED_ONLY, WITH_ENTROPY, TRAINED_HEAD = 0.4, 0.6, 1.5
+#: reads and writes of what is trained: by the optimizer, by each addition to the gradients so far
+OPTIMIZER_TRAFFIC, ADDED_TRAFFIC = 12, 3
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def seconds_of(
         )
     else:
         forward = _forward(facts, job.usual_prompt + job.usual_completion, job.usual_completion)
-        evaluation = update_factor * job.evaluation_rows * forward / (TRAINING * speed.arithmetic)
+        evaluation = update_factor * job.evaluation_rows * forward / (TRAINING * _arithmetic(facts, speed))
     return Seconds(rollout, update_factor * _update(facts, sizes, job, portions, speed), evaluation)
 
 
@@ -81,14 +85,24 @@ def _rollout(
     rows = prompts * group
     if not rows:
         return 0.0
-    reading = prompts * _forward(facts, prompt, 1) / (TRAINING * speed.arithmetic)
+    arithmetic = _arithmetic(facts, speed)
     waves = ceil(rows / portions.decode_rows)
     wave = min(rows, portions.decode_rows)
+    steps = waves * completion
     kept = ceil(wave / group) * prompt + wave * completion / 2
     traffic = active_bytes(facts) + kept * sizes.key_values
-    bound = max(traffic / speed.bandwidth, wave * 2 * facts.active_parameters / speed.arithmetic) / DECODING
-    token = bound + facts.layers * LAYER_OVERHEAD_S + DRAW_OVERHEAD_S
-    return reading + waves * completion * token
+    bound = max(traffic / speed.bandwidth, wave * 2 * facts.active_parameters / arithmetic) / DECODING
+    numbers = (
+        steps * wave * facts.vocabulary
+        + _activations(sizes, rows * completion + prompts * prompt)
+        + _attention(facts, prompts, rows, prompt, completion)
+    )
+    return (
+        prompts * _forward(facts, prompt, 1) / (TRAINING * arithmetic)
+        + steps * (bound + DRAW_OVERHEAD_S)
+        + 4 * numbers / speed.elementwise
+        + (steps + prompts) * facts.layers * speed.layer_s
+    )
 
 
 def active_bytes(facts: ModelFacts) -> float:
@@ -97,25 +111,70 @@ def active_bytes(facts: ModelFacts) -> float:
 
 
 def _update(facts: ModelFacts, sizes: Sizes, job: Job, portions: Portions, speed: Speed) -> float:
-    """Forward, backward by the inputs (and, in full training, by the weights), what is run again, the head thrice."""
+    """Forward, backward by the inputs (and, in full training, by the weights), what is run again, the head thrice;
+    the softmaxes and activations between them; gradients added up and applied."""
     shared = portions.share_prompts and sizes.shares_prompts and job.group_size > 1
     rows = job.rows_per_slice * job.slices_per_step
+    prompt, completion = job.usual_prompt, job.usual_completion
     prompts = rows / job.group_size if shared else rows
-    body = _body(facts, job.usual_prompt) * prompts + _body(facts, job.usual_completion) * rows
+    if shared:
+        body = _body(facts, prompt) * prompts + _body(facts, completion) * rows
+    else:
+        body = _body(facts, prompt + completion) * rows
     again = 1.0 if portions.layer_wise or not portions.hold else 0.0
     passes = 2.0 + again + (1.0 if sizes.full else 0.0)
     # The prompt's own backward pass runs its forward again unless it is held.
     if shared and not (portions.layer_wise or portions.hold_prompt):
-        body += _body(facts, job.usual_prompt) * prompts / passes
-    head = rows * job.usual_completion * 2 * facts.hidden * facts.vocabulary
-    heads = 3.0 if job.entropy else 2.0
-    scored = _body(facts, job.usual_prompt) * prompts + _body(facts, job.usual_completion) * rows + head
-    work = passes * body + heads * head + job.score_passes * scored
+        body += _body(facts, prompt) * prompts / passes
+    head = rows * completion * 2 * facts.hidden * facts.vocabulary
+    heads = 2.0 + (1.0 if job.entropy else 0.0) + (2.0 if sizes.full else 0.0)
+    work = passes * body + heads * head + job.score_passes * (body + head)
     batches = (
         prompts * ceil(job.group_size / portions.train_rows) if shared else ceil(rows / portions.train_rows)
     )
-    each = facts.layers * (passes + job.score_passes) * TRAINED_LAYER_OVERHEAD_S + BATCH_OVERHEAD_S
-    return work / (TRAINING * speed.arithmetic) + batches * each
+    calls = (batches + (prompts if shared else 0)) * facts.layers * (passes + job.score_passes)
+    numbers = _scored(facts, sizes, job, rows) + ACTIVATED * (
+        _activations(sizes, prompts * prompt + rows * completion) * passes / 2
+        + _attention(facts, prompts, rows, prompt, completion) * (passes / 2 + SCORED_ONLY * job.score_passes)
+    )
+    return (
+        work / (TRAINING * _arithmetic(facts, speed))
+        + 4 * numbers / speed.elementwise
+        + _applied(facts, sizes, portions, batches, rows * completion) / speed.bandwidth
+        + batches * BATCH_OVERHEAD_S
+        + calls * speed.trained_layer_s
+    )
+
+
+def _scored(facts: ModelFacts, sizes: Sizes, job: Job, rows: int) -> float:
+    """Logits that are turned into log-probabilities and their slopes, as so many that are drawn from."""
+    share = 1 + SCORED_ONLY * job.score_passes
+    share += WITH_ENTROPY if job.entropy else 0.0
+    share += TRAINED_HEAD if sizes.full else 0.0
+    return SCORED * share * rows * job.usual_completion * facts.vocabulary
+
+
+def _applied(facts: ModelFacts, sizes: Sizes, portions: Portions, batches: float, scored: int) -> float:
+    """Bytes that go through memory for the gradients: added up after each micro-batch (the head's, where it is
+    trained, after each of its chunks), and applied once."""
+    of_head = 4 * facts.hidden * facts.vocabulary * ceil(scored / portions.head_tokens) if sizes.full else 0
+    return OPTIMIZER_TRAFFIC * sizes.trained + ADDED_TRAFFIC * (batches * sizes.trained + of_head)
+
+
+def _arithmetic(facts: ModelFacts, speed: Speed) -> float:
+    """Operations per second of the matrix products with this model's weights."""
+    return speed.narrow if facts.quantised or facts.compute_bytes < 4 else speed.arithmetic
+
+
+def _activations(sizes: Sizes, tokens: float) -> float:
+    """Numbers that norms, rotations and the gate make for `tokens` in all layers."""
+    return tokens * sizes.layers * (3.0 * sizes.intermediate + 6.0 * sizes.hidden)
+
+
+def _attention(facts: ModelFacts, prompts: float, rows: float, prompt: int, completion: int) -> float:
+    """Attention weights of all layers: prompts by themselves, and every completion with what it has before it."""
+    pairs = prompts * prompt**2 / 2 + rows * completion * (prompt + completion / 2)
+    return facts.layers * facts.heads * pairs
 
 
 def _body(facts: ModelFacts, tokens: int) -> float:

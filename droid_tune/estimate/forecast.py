@@ -149,7 +149,7 @@ def forecast(
         sizes,
         job,
         choice.portions,
-        speed_of(host.chip, host.backend, host.cores),
+        speed_of(host.chip, host.backend),
         rollout_factor=calibration.rollout_factor if calibration else 1.0,
         update_factor=calibration.update_factor if calibration else 1.0,
     )

@@ -15,14 +15,16 @@ from droid_tune.estimate.sizes import Portions, Sizes
 
 #: keys and values of a prompt are allocated in blocks of so many tokens (mlx-lm), those of completions in others
 PROMPT_BLOCK, COMPLETION_BLOCK = 256, 64
+#: attention weights that exist at a time in training, all heads and rows together, and the fewest queries of a block
+BLOCK_WEIGHTS, LEAST_BLOCK = 2**22, 64
 
 
 @dataclass(frozen=True)
 class Factors:
     """How many arrays of each width a layer holds per token, and what its worst moment needs besides."""
 
-    held_intermediate: float = 3.6
-    held_hidden: float = 1.8
+    held_intermediate: float = 2.6
+    held_hidden: float = 1.2
     held_query: float = 1.4
     held_key: float = 1.0
     held_scores: float = 1.2
@@ -30,35 +32,34 @@ class Factors:
     held_prefix: float = 0.15
     #: multiples of one layer's held bytes while it is differentiated
     transient: float = 0.7
-    transient_scores: float = 4.5
+    transient_scores: float = 3.9
     #: as `transient`, for rows that share no prompt
-    transient_whole: float = 2.0
-    #: both where a group shares its prompt (model/cascade.py joins two parts of them and takes them apart again)
-    shared_scores: float = 3.0
-    transient_shared: float = 4.8
+    transient_whole: float = 2.1
+    #: where a group shares its prompt
+    transient_shared: float = 8.8
     #: one layer run and differentiated by itself
-    layered_scores: float = 8.0
+    layered_scores: float = 4.3
     #: the same without a gradient
-    forward: float = 0.7
-    forward_scores: float = 1.8
+    forward: float = 0.5
+    forward_scores: float = 1.9
     #: float32 arrays of a head chunk (tokens x vocabulary), with entropy and without
-    head_entropy: float = 5.1
-    head_plain: float = 3.5
+    head_entropy: float = 6.7
+    head_plain: float = 3.8
     #: the same where the head itself is trained
-    trained_head_entropy: float = 9.3
-    trained_head_plain: float = 2.4
+    trained_head_entropy: float = 8.7
+    trained_head_plain: float = 2.3
     #: float32 arrays (rows x vocabulary) while a token is drawn, without filters and with
-    draw: float = 2.5
+    draw: float = 2.0
     draw_filtered: float = 6.0
     #: arrays of the trained size while gradients are summed, and while the optimizer applies them
-    gradients: float = 1.3
+    gradients: float = 1.35
     #: more of them while the head, where it is trained, gets its own
-    trained_head_gradients: float = 0.6
-    applied: float = 1.0
+    trained_head_gradients: float = 0.7
+    applied: float = 0.95
     #: the same for the largest array alone: an optimizer's temporaries are of one array at a time
-    applied_largest: float = 3.9
+    applied_largest: float = 4.0
     #: keys and values of a prompt beside the leaves themselves: their slopes, and the sum of those
-    leaf_slopes: float = 1.2
+    leaf_slopes: float = 2.3
     #: what the framework itself holds
     framework: int = 250_000
 
@@ -181,9 +182,10 @@ def _head_copies(sizes: Sizes, job: Job, factors: Factors) -> float:
 
 def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """What one layer keeps of `rows` x `tokens` for its backward pass; each token sees up to `seen`."""
-    held = factors.shared_scores if seen > tokens else factors.held_scores
     linear = _linear(sizes, rows, tokens, seen, factors) + 4 * sizes.rebuilt
-    return int(linear + held * _scores(sizes, rows, tokens, seen))
+    if not sizes.keeps_attention:
+        return int(linear)
+    return int(linear + factors.held_scores * sizes.item * rows * sizes.heads * tokens * seen)
 
 
 def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
@@ -191,19 +193,21 @@ def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors
     copies = factors.transient_shared if seen > tokens else factors.transient_scores
     multiple = factors.transient if seen > tokens else factors.transient_whole
     linear = multiple * _linear(sizes, rows, tokens, seen, factors) + factors.transient * 4 * sizes.rebuilt
-    return int(linear + copies * _scores(sizes, rows, tokens, seen))
+    return int(linear + copies * _weights(sizes, rows, tokens, seen))
 
 
 def _layered(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """One layer that is run again and differentiated by itself (model/layers.py)."""
     linear = (1 + factors.transient) * (_linear(sizes, rows, tokens, seen, factors) + 4 * sizes.rebuilt)
-    return int(linear + factors.layered_scores * _scores(sizes, rows, tokens, seen))
+    return int(linear + factors.layered_scores * _weights(sizes, rows, tokens, seen))
 
 
 def _forward(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """One layer's needs without a gradient."""
     linear = factors.forward * _linear(sizes, rows, tokens, seen, factors) + 4 * sizes.rebuilt
-    return int(linear + factors.forward_scores * _scores(sizes, rows, tokens, seen))
+    fused = sizes.fused_attention and tokens > 1
+    weights = 0 if fused else 4 * rows * sizes.heads * tokens * seen
+    return int(linear + factors.forward_scores * weights)
 
 
 def _linear(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> float:
@@ -224,12 +228,15 @@ def _linear(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -
     return kept
 
 
-def _scores(sizes: Sizes, rows: int, tokens: int, seen: int) -> int:
-    """Bytes of one layer's attention weights where they exist whole: not in Metal's fused kernel, but wherever a
-    group shares its prompt."""
-    if sizes.fused_attention and seen == tokens:
-        return 0
-    return rows * sizes.heads * tokens * seen * sizes.item
+def _weights(sizes: Sizes, rows: int, tokens: int, seen: int) -> int:
+    """Bytes of the attention weights that exist at a time while a layer is differentiated: all of them, or those of
+    one block (model/lean_attention.py: of queries; model/shared_attention.py: of rows)."""
+    whole = rows * sizes.heads * tokens * seen
+    if not sizes.keeps_attention:
+        least = tokens if seen > tokens else min(tokens, LEAST_BLOCK)
+        block = sizes.heads * seen * (least if seen > tokens else rows * least)
+        whole = min(whole, max(BLOCK_WEIGHTS, block))
+    return 4 * whole
 
 
 def _whole(tokens: int, block: int) -> int:

@@ -60,6 +60,8 @@ class ModelFacts:
     experts_per_token: int = 1
     layer_bytes: int = 0  # of one layer's weights
     embedding_parameters: int = 0
+    #: its attention is not the plain one, so that the engine's leaner way of training it does not apply
+    keeps_attention: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -157,6 +159,7 @@ def facts_of(config: dict[str, Any], tensors: tuple[Tensor, ...], notes: tuple[s
         context=read.whole("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"),
         experts=experts,
         experts_per_token=read.whole("num_experts_per_tok") or 1,
+        keeps_attention=read.given("attn_logit_softcapping"),
         notes=(*notes, *_generic(architecture)),
     )
     quantisation = config.get("quantization")
@@ -306,6 +309,10 @@ class _Reader:
             if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9:
                 return value
         return None
+
+    def given(self, name: str) -> bool:
+        """Whether there is a value other than null, false and 0."""
+        return bool(self._config.get(name))
 
     def flag(self, name: str, *, default: bool) -> bool:
         value = self._config.get(name)

@@ -51,8 +51,10 @@ class Sizes:
     rebuilt: int = 0
     largest_trained: int = 0  # bytes of the largest array that is trained
     full: bool = False
-    #: attention weights are never stored whole (Metal's fused kernel); on the CPU they are
+    #: without a gradient attention weights are never stored (Metal's fused kernel); on the CPU they are
     fused_attention: bool = False
+    #: they are kept for the backward pass (model/lean_attention.py does not know this model's kind)
+    keeps_attention: bool = False
     shares_prompts: bool = True
     layer_wise: bool = True
     #: as the model's own caches were measured, where it is loaded; 0: from the widths
@@ -95,6 +97,7 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         largest_trained=trained.largest_bytes,
         full=trained.full,
         fused_attention=backend == "metal",
+        keeps_attention=facts.keeps_attention,
     )
 
 

@@ -14,11 +14,8 @@ from typing import Any, cast
 
 import mlx.core as mx
 
+from droid_tune.estimate.memory import BLOCK_WEIGHTS, LEAST_BLOCK
 from droid_tune.methods.exponential import exponential
-
-#: attention weights that exist at a time, all heads and rows together, and the fewest queries of a block
-BLOCK_WEIGHTS = 2**23
-LEAST_BLOCK = 64
 
 #: None, "causal", or booleans that broadcast to (n, 1, T, S), True where a query sees a key
 Mask = mx.array | str | None

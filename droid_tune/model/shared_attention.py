@@ -15,8 +15,8 @@ from typing import Any, cast
 
 import mlx.core as mx
 
+from droid_tune.estimate.memory import BLOCK_WEIGHTS
 from droid_tune.methods.exponential import exponential
-from droid_tune.model.lean_attention import BLOCK_WEIGHTS
 
 
 @dataclass(frozen=True)

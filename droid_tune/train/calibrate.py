@@ -84,7 +84,7 @@ def ratios(config: RunConfig, foretold: Estimate, observed: Observed) -> Ratios:
         sizes_of(config, facts, host.backend),
         job,
         foretold.portions,
-        speed_of(host.chip, host.backend, host.cores),
+        speed_of(host.chip, host.backend),
     )
     return Ratios(
         rollout=observed.rollout / seconds.rollout if seconds.rollout else 0.0,

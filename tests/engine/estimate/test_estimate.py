@@ -53,7 +53,7 @@ def test_a_large_model_in_bfloat16_does_not_fit_sixteen_gigabytes(mac: Host) -> 
 
 def test_every_suggestion_keeps_its_word(mac: Host) -> None:
     config = run(
-        memory={"budget_mb": 8},
+        memory={"budget_mb": 4},
         sampling={"max_completion_length": 128},
         training={"max_seq_length": 512},
         method={"type": "grpo", "group_size": 16},

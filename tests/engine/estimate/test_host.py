@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from droid_tune.estimate.chips import APPLE, UNKNOWN_APPLE, speed_of
+from droid_tune.estimate.chips import APPLE, speed_of
 from droid_tune.estimate.host import _cgroup_limits, read_host, recommended_working_set
 from droid_tune.estimate.pressure import pressure_in, process_bytes, read_pressure
 
@@ -60,8 +60,8 @@ def test_the_system_can_be_asked() -> None:
 def test_a_larger_chip_is_never_slower() -> None:
     for generation in ("M1", "M2", "M3", "M4", "M5"):
         plain, largest = (
-            speed_of(f"Apple {generation}", "metal", 8),
-            speed_of(f"Apple {generation} Max", "metal", 8),
+            speed_of(f"Apple {generation}", "metal"),
+            speed_of(f"Apple {generation} Max", "metal"),
         )
         assert largest.bandwidth > plain.bandwidth
         assert largest.arithmetic > plain.arithmetic
@@ -69,5 +69,16 @@ def test_a_larger_chip_is_never_slower() -> None:
 
 
 def test_an_unknown_chip_is_a_guess_that_says_so() -> None:
-    assert speed_of("Apple M9", "metal", 8) == UNKNOWN_APPLE
-    assert not speed_of("AMD EPYC", "cpu", 2).known
+    guess = speed_of("Apple M9", "metal")
+    assert not guess.known
+    assert guess.bandwidth <= min(speed_of(chip, "metal").bandwidth for chip in APPLE if chip != "Apple M1")
+    assert not speed_of("AMD EPYC", "cpu").known
+
+
+def test_a_preloaded_openblas_makes_the_cpu_s_float32_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    plain = speed_of("AMD EPYC", "cpu")
+    monkeypatch.setenv("LD_PRELOAD", "/usr/lib/openblas-serial/libopenblas.so.0")
+    preloaded = speed_of("AMD EPYC", "cpu")
+    assert preloaded.arithmetic > 10 * plain.arithmetic
+    assert preloaded.narrow == plain.narrow

@@ -87,7 +87,7 @@ def plainly(queries: mx.array, shared: Shared, scale: float) -> mx.array:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("block", [2**23, 1])  # all rows at once, and one by one
+@pytest.mark.parametrize("block", [2**22, 1])  # all rows at once, and one by one
 def test_shared_attention_and_all_its_gradients_are_those_of_plain_attention(
     masked: bool, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,7 +109,7 @@ def test_shared_attention_and_all_its_gradients_are_those_of_plain_attention(
 
 
 @pytest.mark.parametrize("mask", [None, "causal", "rows"])
-@pytest.mark.parametrize("block", [2**23, 1])  # all queries at once, and in blocks of the fewest
+@pytest.mark.parametrize("block", [2**22, 1])  # all queries at once, and in blocks of the fewest
 def test_lean_attention_and_its_gradients_are_those_of_mlx(
     mask: str | None, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
