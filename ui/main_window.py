@@ -429,7 +429,10 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         if self.session.training:
             event.ignore()
-            self._ask_to_close()
+            if self.session.stopping:
+                self._closing = True  # as soon as the run is saved
+            else:
+                self._ask_to_close()
             return
         self._beat.stop()
         self._wakefulness.keep(False)
@@ -439,7 +442,7 @@ class MainWindow(QMainWindow):
         event.accept()
 
     def _ask_to_close(self) -> None:
-        if self.session.stopping or self._close_question is not None:
+        if self._close_question is not None:
             return
         asked = self._banners.add(
             "warning",

@@ -337,6 +337,18 @@ def test_stop_and_save_closes_when_the_run_is_saved(
     assert window.session.live.life == "stopped"
 
 
+def test_a_window_closed_while_the_run_is_being_saved_closes_afterwards(
+    engine: FakeEngine, window: MainWindow, qtbot: QtBot
+) -> None:
+    engine.hold_at = 3
+    train_to(window, 3, qtbot)
+    window.session.stop()
+    window.close()
+    assert window.isVisible()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert not window.session.training
+
+
 def test_closing_an_idle_window_keeps_the_settings(window: MainWindow, data_home: Path) -> None:
     window.close()
     assert (data_home / "settings.json").is_file()
