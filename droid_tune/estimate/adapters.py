@@ -14,8 +14,9 @@ class Trained:
     """`added_bytes` are new arrays beside the weights; `bytes` is all that is trained, `numbers` how many.
 
     `inputs` and `ranks` are summed over the adapted matrices of one layer: what their activations cost per token.
-    `rebuilt` are the float32 numbers of weights that DoRA makes and keeps in each pass of one layer: the adapted
-    matrix, and of a packed one the unpacked matrix too. `largest_bytes` is the largest single array.
+    `rebuilt` are the float32 numbers of weights that DoRA makes in each pass of one layer (the adapted matrices),
+    `unpacked` those that it keeps for the backward pass (what packed matrices hold), `scaled` the outputs that it scales
+    and keeps, per token. `largest_bytes` is the largest single array.
     """
 
     numbers: int
@@ -26,6 +27,8 @@ class Trained:
     outputs: int = 0
     ranks: int = 0
     rebuilt: int = 0
+    unpacked: int = 0
+    scaled: int = 0
     largest_bytes: int = 0
     full: bool = False
 
@@ -37,10 +40,11 @@ def trained_part(adapter: AdapterConfig, facts: ModelFacts) -> Trained:
     if adapter.type == "full":
         return _in_full(adapter, facts, chosen, layers)
     per_layer = sum((linear.inputs + linear.outputs) * adapter.rank * linear.experts for linear in chosen)
-    magnitudes = rebuilt = 0
+    magnitudes = rebuilt = unpacked = 0
     if adapter.type == "dora":
         magnitudes = sum(linear.outputs for linear in chosen)
-        rebuilt = sum(linear.numbers * (2 if linear.quantised else 1) for linear in chosen)
+        rebuilt = sum(linear.numbers for linear in chosen)
+        unpacked = sum(linear.numbers for linear in chosen if linear.quantised)
     numbers = layers * (per_layer + magnitudes)
     return Trained(
         numbers=numbers,
@@ -51,6 +55,8 @@ def trained_part(adapter: AdapterConfig, facts: ModelFacts) -> Trained:
         outputs=sum(linear.outputs for linear in chosen),
         ranks=adapter.rank * len(chosen),
         rebuilt=rebuilt,
+        unpacked=unpacked,
+        scaled=magnitudes,
         largest_bytes=4
         * adapter.rank
         * max((max(one.inputs, one.outputs) * one.experts for one in chosen), default=0),

@@ -58,6 +58,8 @@ class Factors:
     applied: float = 0.95
     #: the same for the largest array alone: an optimizer's temporaries are of one array at a time
     applied_largest: float = 4.0
+    #: copies of the weights that DoRA makes anew, while a layer is differentiated
+    rebuilt: float = 1.0
     #: keys and values of a prompt beside the leaves themselves: their slopes, and the sum of those
     leaf_slopes: float = 2.3
     #: what the framework itself holds
@@ -182,7 +184,7 @@ def _head_copies(sizes: Sizes, job: Job, factors: Factors) -> float:
 
 def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """What one layer keeps of `rows` x `tokens` for its backward pass; each token sees up to `seen`."""
-    linear = _linear(sizes, rows, tokens, seen, factors) + 4 * sizes.rebuilt
+    linear = _linear(sizes, rows, tokens, seen, factors) + 4 * sizes.unpacked
     if not sizes.keeps_attention:
         return int(linear)
     return int(linear + factors.held_scores * sizes.item * rows * sizes.heads * tokens * seen)
@@ -192,19 +194,21 @@ def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors
     """What the layer that is just being differentiated needs besides."""
     copies = factors.transient_shared if seen > tokens else factors.transient_scores
     multiple = factors.transient if seen > tokens else factors.transient_whole
-    linear = multiple * _linear(sizes, rows, tokens, seen, factors) + factors.transient * 4 * sizes.rebuilt
+    linear = multiple * _linear(sizes, rows, tokens, seen, factors) + factors.rebuilt * 4 * sizes.rebuilt
     return int(linear + copies * _weights(sizes, rows, tokens, seen))
 
 
 def _layered(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """One layer that is run again and differentiated by itself (model/layers.py)."""
-    linear = (1 + factors.transient) * (_linear(sizes, rows, tokens, seen, factors) + 4 * sizes.rebuilt)
+    linear = (1 + factors.transient) * _linear(sizes, rows, tokens, seen, factors)
+    linear += 4 * (sizes.unpacked + factors.rebuilt * sizes.rebuilt)
     return int(linear + factors.layered_scores * _weights(sizes, rows, tokens, seen))
 
 
 def _forward(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """One layer's needs without a gradient."""
-    linear = factors.forward * _linear(sizes, rows, tokens, seen, factors) + 4 * sizes.rebuilt
+    linear = factors.forward * _linear(sizes, rows, tokens, seen, factors)
+    linear += 4 * (sizes.unpacked + sizes.rebuilt)
     fused = sizes.fused_attention and tokens > 1
     weights = 0 if fused else 4 * rows * sizes.heads * tokens * seen
     return int(linear + factors.forward_scores * weights)
@@ -220,7 +224,7 @@ def _linear(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -
     )
     kept = rows * tokens * sizes.item * widths
     # Adapters are float32 whatever the model is: their inputs are widened, their middles kept.
-    kept += rows * tokens * 4 * sizes.ranks
+    kept += rows * tokens * (4 * sizes.ranks + sizes.item * sizes.scaled)
     if sizes.item < 4 and not sizes.full:
         kept += rows * tokens * 4 * sizes.adapted_inputs
     if seen > tokens:

@@ -49,6 +49,8 @@ class Sizes:
     adapted_outputs: int = 0
     ranks: int = 0
     rebuilt: int = 0
+    unpacked: int = 0
+    scaled: int = 0
     largest_trained: int = 0  # bytes of the largest array that is trained
     full: bool = False
     #: without a gradient attention weights are never stored (Metal's fused kernel); on the CPU they are
@@ -94,6 +96,8 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         adapted_outputs=trained.outputs,
         ranks=trained.ranks,
         rebuilt=trained.rebuilt,
+        unpacked=trained.unpacked,
+        scaled=trained.scaled,
         largest_trained=trained.largest_bytes,
         full=trained.full,
         fused_attention=backend == "metal",
