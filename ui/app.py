@@ -11,14 +11,14 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThreadPool, QTimer, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QFileOpenEvent
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication
 
 from droid_tune import __version__
 from droid_tune.paths import log_dir
-from ui.background import Task
 from ui.engine_worker import Engine
+from ui.first_paint import FIRST_PAINT, FirstPaint
 from ui.icons import app_icon
 from ui.mac import install as install_mac_manners
 from ui.main_window import MainWindow
@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 
 #: after the window was painted
 PRELOAD_AFTER_MS = 600
-#: a window that is not seen (minimised, another desktop) is not painted
-PAINTED_WITHIN_MS = 3000
 #: at the end, for background reads
 PATIENCE_MS = 3000
 #: an estimate takes milliseconds; it must not queue behind large files that are read, however few the cores
@@ -64,30 +62,6 @@ class OpenedFiles(QObject):
         self._ready = True
         waiting, self._waiting = self._waiting, []
         return waiting
-
-
-class FirstPaint(QObject):
-    """Tells once that the window is on the screen (an event filter of the window), or that it stays out of sight."""
-
-    done = Signal()
-
-    def __init__(self, window: QWidget) -> None:
-        super().__init__(window)
-        self._told = False
-        window.installEventFilter(self)
-        QTimer.singleShot(PAINTED_WITHIN_MS, self._tell)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Paint:
-            watched.removeEventFilter(self)
-            QTimer.singleShot(0, self._tell)  # once the paint event was dealt with
-        return False
-
-    @Slot()
-    def _tell(self) -> None:
-        if not self._told:
-            self._told = True
-            self.done.emit()
 
 
 class ErrorHook:
@@ -142,7 +116,7 @@ def preload() -> None:
 def main(folder: Path | None = None) -> int:
     """Open the window (with a data folder dropped in) and stay until it closes."""
     prepare_environment()
-    Task.hold_back()
+    FIRST_PAINT.close()
     pool = QThreadPool.globalInstance()
     pool.setMaxThreadCount(max(LEAST_THREADS, pool.maxThreadCount()))
     QCoreApplication.setApplicationName("Droid Tune")
@@ -159,7 +133,7 @@ def main(folder: Path | None = None) -> int:
     window = MainWindow(session)
     first_paint = FirstPaint(window)
     first_paint.done.connect(collect_garbage)
-    first_paint.done.connect(Task.let_go)
+    first_paint.done.connect(FIRST_PAINT.open)
     first_paint.done.connect(session.refresh_runs)
     first_paint.done.connect(preload_soon)
     install_mac_manners(window, application)

@@ -1,7 +1,7 @@
 """Work off the GUI thread: one function in, one signal out.
 
-Python runs one thread at a time, so work in the background takes its time from the GUI thread after all: until the
-window's first paint it is held back.
+Python runs one thread at a time, so work in the background takes its time from the GUI thread after all: it begins
+after the window's first paint.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from PySide6.QtCore import QObject, QThreadPool, Signal
 
 from droid_tune.errors import UserError
+from ui.first_paint import FIRST_PAINT
 
 log = logging.getLogger(__name__)
 
@@ -27,30 +28,16 @@ class Task(QObject):
     done = Signal(object)
     failed = Signal(str)
 
-    _held: ClassVar[list[Task] | None] = None  # None: tasks start at once
-
-    @classmethod
-    def hold_back(cls) -> None:
-        """From now on tasks wait."""
-        cls._held = []
-
-    @classmethod
-    def let_go(cls) -> None:
-        """Start what waited; from now on tasks start at once."""
-        waiting, cls._held = cls._held or [], None
-        for task in waiting:
-            task.start()
-
     def __init__(self, work: Callable[[], Any], parent: QObject) -> None:
         super().__init__(parent)
         self._work = work
 
     def start(self) -> Task:
-        if self._held is not None:
-            self._held.append(self)
-        else:
-            QThreadPool.globalInstance().start(self._run)
+        FIRST_PAINT.after(self._begin)
         return self
+
+    def _begin(self) -> None:
+        QThreadPool.globalInstance().start(self._run)
 
     def _run(self) -> None:
         try:

@@ -17,10 +17,11 @@ from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, write_run
-from ui.app import FirstPaint, OpenedFiles, collect_garbage
+from ui.app import OpenedFiles, collect_garbage
 from ui.background import Task
 from ui.data.split_dialog import SplitDialog
 from ui.drops import is_model_folder
+from ui.first_paint import FIRST_PAINT, FirstPaint
 from ui.main_window import KEEP_TRAINING, STOP_AND_SAVE, MainWindow
 from ui.session import Session
 from ui.settings import Settings
@@ -96,7 +97,7 @@ def test_the_first_paint_waits_for_no_library_that_only_curves_and_estimates_nee
     program = (
         "import sys\n"
         "from ui.app import *\n"
-        "Task.hold_back()\n"
+        "FIRST_PAINT.close()\n"
         "app = QApplication([]); Theme(app, 'light'); session = Session(Engine(), load_settings(), app)\n"
         "window = MainWindow(session); first = FirstPaint(window); window.show()\n"
         "first.done.connect(app.quit); app.exec()\n"
@@ -127,13 +128,13 @@ def test_garbage_is_collected_again_once_the_window_is_painted() -> None:
 
 def test_work_in_the_background_waits_for_the_first_paint(qtbot: QtBot, qapp: QApplication) -> None:
     told: list[int] = []
-    Task.hold_back()
+    FIRST_PAINT.close()
     task = Task(lambda: 7, qapp)
     task.done.connect(told.append)
     task.start()
     window = QWidget()
     qtbot.addWidget(window)
-    FirstPaint(window).done.connect(Task.let_go)
+    FirstPaint(window).done.connect(FIRST_PAINT.open)
     qtbot.wait(20)
     assert told == []
     window.show()

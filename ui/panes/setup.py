@@ -23,6 +23,7 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.errors import UserError
 from ui import phrases
 from ui.fields import as_text, specs_of
+from ui.first_paint import FIRST_PAINT
 from ui.forecasting import Forecaster
 from ui.help_texts import help_text
 from ui.models_found import describe, module_names
@@ -92,6 +93,7 @@ class SetupPane(Pane):
         self._later.timeout.connect(self._validate)
         session.draft_changed.connect(self._show_draft)
         session.runs_changed.connect(self._offer_runs)
+        FIRST_PAINT.after(self._make_sections)
         self._show_draft()
 
     # --- sections -----------------------------------------------------------------------------------------------
@@ -195,13 +197,20 @@ class SetupPane(Pane):
         self._column.addWidget(self._name)
         self._method_box = column(spacing=8)
         self._column.addLayout(self._method_box)
+        self._section_box = column(spacing=8)
+        self._column.addLayout(self._section_box)
+
+    def _make_sections(self) -> None:
+        """The settings that every method has; so far down the page that the first paint does not show them."""
         for section, title, config in SECTIONS:
-            self._column.addSpacing(6)
-            self._column.addWidget(label(title, "strong", parent=parent))
-            group = SettingsGroup(title, specs_of(config, section, ELSEWHERE), parent)
+            self._section_box.addSpacing(6)
+            self._section_box.addWidget(label(title, "strong", parent=self))
+            group = SettingsGroup(title, specs_of(config, section, ELSEWHERE), self)
             self._connect(group)
             self._groups[section] = group
-            self._column.addWidget(group)
+            self._section_box.addWidget(group)
+        self._show_values()
+        self._offer_runs()
 
     def _connect(self, group: SettingsGroup) -> None:
         group.edited.connect(self._edit)
