@@ -66,9 +66,11 @@ class World:
 
     def gather_sums(self, sums: Mapping[str, float]) -> list[dict[str, float]]:
         """Every rank's sums; a rank may lack some names (its rows did not have them)."""
-        if self.alone:
-            return [dict(sums)]
-        return [json.loads(text) for text in self._gather_texts(json.dumps(dict(sums)))]
+        return [dict(found) for found in self.everyones(dict(sums))]
+
+    def everyones(self, value: Any) -> list[Any]:
+        """Every rank's JSON value, by rank, on every rank."""
+        return [value] if self.alone else [json.loads(text) for text in self._gather_texts(json.dumps(value))]
 
     def _gather_texts(self, text: str) -> list[str]:
         raw = np.frombuffer(text.encode(), np.uint8).astype(np.int32)
@@ -79,7 +81,7 @@ class World:
 
     def from_lead(self, value: Any) -> Any:
         """Rank 0's JSON value, on every rank."""
-        return value if self.alone else json.loads(self._gather_texts(json.dumps(value))[0])
+        return self.everyones(value)[0]
 
     def tensors_from_lead(self, tensors: Mapping[str, mx.array]) -> dict[str, mx.array]:
         """Rank 0's arrays, on every rank."""

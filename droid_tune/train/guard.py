@@ -6,7 +6,7 @@ wrong for an architecture, fragmentation. Readings are taken after each step and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -23,6 +23,8 @@ CLEAR, SHRINK, HOLD = 0.70, 0.85, 0.95
 LEAST_HEAD_TOKENS = 16
 
 Action = Literal["none", "clear", "shrink", "hold"]
+#: from the mildest to the strongest
+ACTIONS: tuple[Action, ...] = ("none", "clear", "shrink", "hold")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Judgement:
 
     action: Action
     why: str = ""
+
+
+def strongest(judgements: Sequence[Judgement]) -> Judgement:
+    """What several computers that train together all do."""
+    return max(judgements, key=lambda one: ACTIONS.index(one.action))
 
 
 class MemoryGuard:

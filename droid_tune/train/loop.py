@@ -25,7 +25,7 @@ from droid_tune.model.reference import Reference
 from droid_tune.train.calibrate import RunRecord
 from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.distributed import SavedState
-from droid_tune.train.guard import MemoryGuard, Reading, read_memory, smaller
+from droid_tune.train.guard import Judgement, MemoryGuard, Reading, read_memory, smaller, strongest
 from droid_tune.train.learner import Gathered, Learner, State, Tensors
 from droid_tune.train.optimizer import (
     clip_to_norm,
@@ -207,7 +207,9 @@ class Loop:
         """Act on what the last update took: clear the cache, take smaller portions, or save and hold still."""
         if self.guard is None:
             return
-        judged = self.guard.judge(self._reading)
+        own = self.guard.judge(self._reading)
+        every = self.session.world.everyones([own.action, own.why])
+        judged = strongest([Judgement(*one) for one in every])
         if judged.action in ("shrink", "hold"):
             self.save()
         if judged.action != "none":
@@ -243,15 +245,24 @@ class Loop:
         return True
 
     def _hold(self, why: str) -> None:
-        """The run is saved; it waits until someone says go on, and then takes smaller portions."""
+        """The run is saved; it waits until someone says go on, and then takes smaller portions.
+
+        Several computers that train together cannot wait for one: there the run stops, to be resumed.
+        """
         self._shrink(why)
+        alone, control = self.session.world.alone, self.session.control
         self._tell_memory(
             "error",
             "memory_hold",
-            f"The run is saved and paused: {why}.",
-            "Close other programs, then let it go on; or stop it and resume later.",
+            f"The run is saved and {'paused' if alone else 'stopped'}: {why}.",
+            "Close other programs, then let it go on; or stop it and resume later."
+            if alone
+            else "Close other programs, then resume it.",
         )
-        self.session.control.request_pause()
+        if alone:
+            control.request_pause()
+        else:
+            control.request_stop()
 
     def _tell_memory(self, level: str, code: str, text: str, remedy: str = "") -> None:
         notice = {"level": level, "code": code, "text": text, "remedy": remedy, "step": self.step}

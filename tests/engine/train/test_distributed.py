@@ -52,7 +52,7 @@ def train(
     if ranks > 1:
         launch = Path(sys.executable).with_name("mlx.launch")
         words = [sys.executable, str(launch), "-n", str(ranks), "--backend", "ring", *words]
-    environment = os.environ | {"PYTHONPATH": str(root)}
+    environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{out.parent}"}
     done = subprocess.run(
         words, env=environment, capture_output=True, text=True, timeout=280, check=False, cwd=root
     )
@@ -95,6 +95,22 @@ def test_two_ranks_stop_together_and_resume(project_root: Path, tmp_path: Path) 
     finished = train(project_root, tmp_path / "two", [str(tmp_path / "two")], ranks=2, command="resume")
     assert finished[-1]["outcome"] == "completed"
     assert largest_difference(tmp_path / "one", tmp_path / "two") < 1e-5
+
+
+def test_what_one_rank_is_short_of_stops_all_of_them_saved(project_root: Path, tmp_path: Path) -> None:
+    """Only rank 1 sees a system that is critically short of memory; rank 0 tells, saves and stops too."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\n"
+        "if os.environ.get('MLX_RANK') == '1':\n"
+        "    import droid_tune.estimate.pressure as pressure\n"
+        "    pressure.read_pressure = lambda: 'critical'\n"
+    )
+    events = train(project_root, tmp_path / "two", GRPO, ranks=2)
+    assert (events[-1]["type"], events[-1]["outcome"]) == ("run_finished", "stopped")
+    held = next(event for event in events if event.get("code") == "memory_hold")
+    assert "saved and stopped: the system is critically short of memory" in str(held["text"])
+    assert (held["step"], len(losses(events))) == (1, 1)
+    assert any(event["type"] == "checkpoint" and event["step"] == 1 for event in events)
 
 
 def test_prompts_that_cannot_be_shared_out_are_refused() -> None:

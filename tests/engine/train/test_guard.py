@@ -14,7 +14,7 @@ from droid_tune.events import Checkpoint, Notice, Plan, Step
 from droid_tune.model.plan import Plan as Portions
 from droid_tune.train import run as run_module
 from droid_tune.train.control import Control
-from droid_tune.train.guard import MemoryGuard, Reading, limit_for, smaller
+from droid_tune.train.guard import Judgement, MemoryGuard, Reading, limit_for, smaller, strongest
 from tests.engine.train.conftest import tiny, train
 
 CALM = Reading(active=10, peak=20, cache=5)
@@ -121,6 +121,12 @@ def test_critical_pressure_saves_and_pauses_until_someone_says_go_on(
     assert control.pauses == 1
     assert notices(record)[-1] == "memory_hold"
     assert any(isinstance(event, Checkpoint) and event.step == 1 for event in record)
+
+
+def test_several_computers_do_what_the_one_that_is_shortest_needs() -> None:
+    calm, short = Judgement("none"), Judgement("shrink", "the step took 9 GB")
+    assert strongest([calm, short, Judgement("clear")]) == short
+    assert strongest([calm, calm]) == calm
 
 
 def test_every_step_tells_of_the_process_and_the_pressure(
