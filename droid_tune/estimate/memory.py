@@ -23,45 +23,45 @@ BLOCK_WEIGHTS, LEAST_BLOCK = 2**22, 64
 class Factors:
     """How many arrays of each width a layer holds per token, and what its worst moment needs besides."""
 
-    held_intermediate: float = 2.6
-    held_hidden: float = 1.2
-    held_query: float = 1.4
+    held_intermediate: float = 4.2
+    held_hidden: float = 1.5
+    held_query: float = 1.6
     held_key: float = 1.0
     held_scores: float = 1.2
     #: copies of a shared prompt's keys and values for each row
     held_prefix: float = 0.15
     #: multiples of one layer's held bytes while it is differentiated
-    transient: float = 0.7
-    transient_scores: float = 3.9
+    transient: float = 1.4
+    transient_scores: float = 2.9
     #: as `transient`, for rows that share no prompt
-    transient_whole: float = 2.1
+    transient_whole: float = 0.9
     #: where a group shares its prompt
-    transient_shared: float = 8.8
+    transient_shared: float = 5.1
     #: one layer run and differentiated by itself
-    layered_scores: float = 4.3
+    layered_scores: float = 2.5
     #: the same without a gradient
     forward: float = 0.5
-    forward_scores: float = 1.9
+    forward_scores: float = 1.95
     #: float32 arrays of a head chunk (tokens x vocabulary), with entropy and without
-    head_entropy: float = 6.7
-    head_plain: float = 3.8
+    head_entropy: float = 6.5
+    head_plain: float = 3.3
     #: the same where the head itself is trained
-    trained_head_entropy: float = 8.7
-    trained_head_plain: float = 2.3
+    trained_head_entropy: float = 9.5
+    trained_head_plain: float = 2.2
     #: float32 arrays (rows x vocabulary) while a token is drawn, without filters and with
-    draw: float = 2.0
+    draw: float = 1.95
     draw_filtered: float = 6.0
     #: arrays of the trained size while gradients are summed, and while the optimizer applies them
-    gradients: float = 1.35
+    gradients: float = 1.4
     #: more of them while the head, where it is trained, gets its own
-    trained_head_gradients: float = 0.7
-    applied: float = 0.95
+    trained_head_gradients: float = 0.55
+    applied: float = 0.85
     #: the same for the largest array alone: an optimizer's temporaries are of one array at a time
-    applied_largest: float = 4.0
+    applied_largest: float = 4.25
     #: copies of the weights that DoRA makes anew, while a layer is differentiated
-    rebuilt: float = 1.0
+    rebuilt: float = 1.65
     #: keys and values of a prompt beside the leaves themselves: their slopes, and the sum of those
-    leaf_slopes: float = 2.3
+    leaf_slopes: float = 3.0
     #: what the framework itself holds
     framework: int = 250_000
 
