@@ -202,7 +202,13 @@ def test_every_setting_of_every_method_can_be_set_by_its_short_name() -> None:
 
 @pytest.mark.parametrize("method", METHOD_CONFIGS)
 def test_a_dumped_config_reads_back_the_same(method: str, tmp_path: Any) -> None:
-    config = resolve({"method": method, "sampling": {"stop_strings": ["\n\n", "Ünï: #", "\x85", "\u2028 x"]}, "name": "yes: no"})
+    config = resolve(
+        {
+            "method": method,
+            "sampling": {"stop_strings": ["\n\n", "Ünï: #", "\x85", "\u2028 x"]},
+            "name": "yes: no",
+        }
+    )
     file = tmp_path / "run.yaml"
     file.write_text(dump_yaml(config), encoding="utf-8")
     assert build(read_values(file)) == config
