@@ -46,7 +46,7 @@ class Job:
 
     `longest_*` decide memory, `usual_*` decide time. `score_passes` are forward passes over all rows without
     gradient (old policy, reference, entropies); `passes` is how often a rollout's rows are trained on per step
-    that samples, `rollouts_per_step` how many rollouts an update needs on average.
+    that samples, `rollouts_per_step` how many rollouts an update needs on average. `entropy`: there is an entropy bonus.
     """
 
     reinforcement: bool
@@ -101,7 +101,7 @@ def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) ->
         score_passes=_score_passes(config, method) * rollouts,
         evaluation_rows=evaluation_rows,
         evaluations=evaluations,
-        entropy=True,
+        entropy=has_entropy_bonus(method),
         filters=_filters(config),
     )
 
@@ -148,6 +148,11 @@ def _score_passes(config: RunConfig, method: PolicyMethodConfig) -> float:
     old = config.training.gradient_accumulation_steps % replayed != 0 or method.sampler_correction != "off"
     entropies = method.num_iterations if method.top_entropy_quantile < 1 else 0
     return float(old) + float(method.beta > 0) + entropies
+
+
+def has_entropy_bonus(method: PolicyMethodConfig) -> bool:
+    """Whether the entropies are differentiated; they are reported in any case."""
+    return bool(method.entropy_coef) or method.entropy_target is not None
 
 
 def _filters(config: RunConfig) -> bool:

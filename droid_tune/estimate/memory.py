@@ -42,11 +42,14 @@ class Factors:
     #: the same without a gradient
     forward: float = 0.5
     forward_scores: float = 1.95
-    #: float32 arrays of a head chunk (tokens x vocabulary), with entropy and without
+    #: float32 arrays of a head chunk (tokens x vocabulary): with an entropy bonus, with entropies that are only reported,
+    #: and in supervised training
     head_entropy: float = 6.5
+    head_reported: float = 4.5
     head_plain: float = 3.3
     #: the same where the head itself is trained
     trained_head_entropy: float = 9.5
+    trained_head_reported: float = 5.0
     trained_head_plain: float = 2.2
     #: float32 arrays (rows x vocabulary) while a token is drawn, without filters and with
     draw: float = 1.95
@@ -177,9 +180,11 @@ def _passes(
 
 
 def _head_copies(sizes: Sizes, job: Job, factors: Factors) -> float:
-    if sizes.full:
-        return factors.trained_head_entropy if job.entropy else factors.trained_head_plain
-    return factors.head_entropy if job.entropy else factors.head_plain
+    if job.entropy:
+        return factors.trained_head_entropy if sizes.full else factors.head_entropy
+    if job.reinforcement:
+        return factors.trained_head_reported if sizes.full else factors.head_reported
+    return factors.trained_head_plain if sizes.full else factors.head_plain
 
 
 def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:

@@ -17,8 +17,10 @@ from droid_tune.estimate.sizes import Portions, Sizes
 
 Backward = Literal["auto", "two_stage", "layerwise", "plain"]
 
-#: tokens per micro-batch from which a device is busy, and tokens per head chunk
+#: tokens per micro-batch from which a device is busy: of completions, and of whole rows (measured on a CPU: with half of
+#: it a pass's own cost, its graph and its threads, is 5-15 %); and tokens per head chunk
 BUSY_TOKENS = {"cpu": 128, "metal": 2048}
+BUSY_WHOLE_TOKENS = {"cpu": 256, "metal": 2048}
 HEAD_TOKENS = {"cpu": 64, "metal": 512}
 LEAST_HEAD_TOKENS = 16
 PREFILL_TOKENS = 512
@@ -72,7 +74,8 @@ def candidates(
     shared = sizes.shares_prompts and job.group_size > 1 and backward != "plain"
     tokens = job.longest_completion + (0 if shared else job.longest_prompt)
     most = job.group_size if shared else job.rows_per_slice
-    busy = min(most, max(1, -(-BUSY_TOKENS[backend] // max(1, tokens))))
+    wanted = (BUSY_TOKENS if shared else BUSY_WHOLE_TOKENS)[backend]
+    busy = min(most, max(1, -(-wanted // max(1, tokens))))
     decoded = max(job.rows if job.reinforcement else 1, 1)
     for layer_wise in _ways(sizes, backward):
         for rows in (train_rows,) if train_rows else _halved(busy, 1):

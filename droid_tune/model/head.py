@@ -51,12 +51,18 @@ def score_tokens(
     chunk: int,
     with_entropy: bool = False,
     with_slopes: bool = False,
+    entropy_slopes: bool = True,
 ) -> TokenScores:
-    """Scores of `targets` (M,) given `hidden` (M, D), `chunk` tokens at a time."""
+    """Scores of `targets` (M,) given `hidden` (M, D), `chunk` tokens at a time.
+
+    `with_slopes` adds the derivatives; that of the entropy, as dear as the other, only with `entropy_slopes`.
+    """
     pieces: list[list[mx.array | None]] = []
     for start in range(0, hidden.shape[0], chunk):
         span = slice(start, start + chunk)
-        piece = _scored(head, hidden[span], targets[span], temperature, with_entropy, with_slopes)
+        piece = _scored(
+            head, hidden[span], targets[span], temperature, with_entropy, with_slopes, entropy_slopes
+        )
         mx.eval([part for part in piece if part is not None])
         pieces.append(piece)
     columns = [_joined(column) for column in zip(*pieces, strict=True)]
@@ -64,7 +70,13 @@ def score_tokens(
 
 
 def _scored(
-    head: Head, states: mx.array, targets: mx.array, temperature: float, with_entropy: bool, with_slopes: bool
+    head: Head,
+    states: mx.array,
+    targets: mx.array,
+    temperature: float,
+    with_entropy: bool,
+    with_slopes: bool,
+    entropy_slopes: bool,
 ) -> list[mx.array | None]:
     """Log-probabilities, entropies and their slopes for one chunk, with a single exponential over the vocabulary."""
     scaled = head(states).astype(mx.float32) * (1 / temperature)
@@ -80,7 +92,7 @@ def _scored(
         share = 1 / (temperature * total)
         own = 1 / temperature - mx.take_along_axis(mass, wanted, axis=-1) * share
         of_logprob = _pulled(head, states, mx.put_along_axis(mass * -share, wanted, own, axis=-1))
-        if entropies is not None:
+        if entropies is not None and entropy_slopes:
             of_entropy = _pulled(head, states, mass * share * (lse - entropies - scaled))
     return [logprobs[:, 0], None if entropies is None else entropies[:, 0], of_logprob, of_entropy]
 

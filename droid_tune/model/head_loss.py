@@ -21,10 +21,18 @@ class HeadLoss:
     """Evaluates `loss` micro-batch by micro-batch; `total` and `reports` add up."""
 
     def __init__(
-        self, policy: Policy, length: int, loss: Loss, temperature: float, chunk: int, with_entropy: bool
+        self,
+        policy: Policy,
+        length: int,
+        loss: Loss,
+        temperature: float,
+        chunk: int,
+        with_entropy: bool,
+        entropy_gradient: bool,
     ) -> None:
         self._length, self._loss, self._temperature = length, loss, temperature
         self._chunk, self._with_entropy = chunk, with_entropy
+        self._entropy_gradient = with_entropy and entropy_gradient
         self._head = head_for(policy.model, policy.architecture)
         self.trainables = Trainables(policy.model)
         self._parts = self.trainables.outside_layers() if policy.architecture.splits_head else []
@@ -51,6 +59,7 @@ class HeadLoss:
             chunk=self._chunk,
             with_entropy=self._with_entropy,
             with_slopes=True,
+            entropy_slopes=self._entropy_gradient,
         )
         by_logprob, by_entropy = self._differentiate(found, row_index, mx.array(flat))
         if self._parts:
@@ -68,16 +77,20 @@ class HeadLoss:
         def spread(values: mx.array) -> mx.array:
             return mx.zeros(rows * length).at[flat].add(values).reshape(rows, length)
 
-        def of_tokens(values: list[mx.array]) -> tuple[mx.array, dict[str, mx.array]]:
-            return self._loss(row_index, values[0], values[1] if self._with_entropy else None)
+        entropies = None if found.entropies is None else spread(found.entropies)
 
-        inputs = [spread(values) for values in (found.logprobs, found.entropies) if values is not None]
+        def of_tokens(values: list[mx.array]) -> tuple[mx.array, dict[str, mx.array]]:
+            return self._loss(row_index, values[0], values[1] if self._entropy_gradient else entropies)
+
+        inputs = [spread(found.logprobs)]
+        if entropies is not None and self._entropy_gradient:
+            inputs.append(entropies)
         (value, report), slopes = mx.value_and_grad(of_tokens)(inputs)
         mx.eval(value, report, slopes)
         self.total += number(value)
         self.reports.append(report)
         picked = [slope.reshape(-1)[flat] for slope in slopes]
-        return picked[0], picked[1] if self._with_entropy else None
+        return picked[0], picked[1] if self._entropy_gradient else None
 
     def _add_head(
         self,

@@ -12,7 +12,7 @@ import psutil
 
 from droid_tune.config.methods import PolicyMethodConfig
 from droid_tune.config.run import MemoryConfig, RunConfig
-from droid_tune.estimate.job import Job
+from droid_tune.estimate.job import Job, has_entropy_bonus
 from droid_tune.estimate.portions import Backward, Choice, choose, smallest
 from droid_tune.estimate.sizes import Sizes
 from droid_tune.model.footprint import device_name, footprint
@@ -40,10 +40,9 @@ def job_for(config: RunConfig, prompt_length: int | None = None) -> Job:
     if isinstance(method, PolicyMethodConfig):
         completion = config.sampling.max_completion_length
         prompt = prompt_length or max(1, training.max_seq_length - completion)
-        return step_job(training.batch_size, method.group_size, prompt, completion)
-    return replace(
-        step_job(training.batch_size, 1, 0, training.max_seq_length), reinforcement=False, entropy=False
-    )
+        job = step_job(training.batch_size, method.group_size, prompt, completion)
+        return replace(job, entropy=has_entropy_bonus(method))
+    return replace(step_job(training.batch_size, 1, 0, training.max_seq_length), reinforcement=False)
 
 
 def step_job(prompts: int, group_size: int, prompt_length: int, completion_length: int) -> Job:
@@ -58,7 +57,6 @@ def step_job(prompts: int, group_size: int, prompt_length: int, completion_lengt
         usual_completion=completion_length,
         steps=1,
         rows_per_slice=prompts * group_size,
-        entropy=True,
     )
 
 

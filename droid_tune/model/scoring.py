@@ -74,13 +74,17 @@ def loss_and_gradients(
     temperature: float,
     plan: Plan,
     with_entropy: bool = False,
+    entropy_gradient: bool = True,
     dropout_seed: int = 0,
 ) -> tuple[float, dict[str, Any], list[dict[str, Any]]]:
     """The loss summed over micro-batches, its gradient over the trainable parameters, and the loss's sums.
 
+    `entropy_gradient` says whether the loss depends on the entropies, or only reports them: then they cost little.
     `dropout_seed` decides the dropout masks of this call (the loop derives it from seed and step).
     """
-    head = HeadLoss(policy, rows.length, loss, temperature or 1.0, plan.head_tokens, with_entropy)
+    head = HeadLoss(
+        policy, rows.length, loss, temperature or 1.0, plan.head_tokens, with_entropy, entropy_gradient
+    )
     work = _Work(policy, rows, plan, dropout_seed, head)
     with _mode(policy, train=True), _kernels(policy, training=True):
         if two_stage(policy, rows, plan):
@@ -149,6 +153,7 @@ class _Work:
         count = len(self.gradients)
         self.gradients = [a + b for a, b in zip(self.gradients, pulled[:count], strict=True)]
         rest = pulled[count:]
+        pulled.clear()  # no name holds a part while the sum is computed
         mx.eval(self.gradients, rest)
         return rest
 

@@ -119,6 +119,7 @@ class PolicyGradient:
             temperature=session.config.sampling.temperature,
             plan=session.plan,
             with_entropy=True,
+            entropy_gradient=bool(context.entropy_coef),
             dropout_seed=session.seed("dropout", step, number),
         )
         accumulator.add(value, gradients)

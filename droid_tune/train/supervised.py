@@ -11,7 +11,7 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.config.methods import SFTConfig
-from droid_tune.estimate.portions import BUSY_TOKENS
+from droid_tune.estimate.portions import BUSY_WHOLE_TOKENS
 from droid_tune.methods.losses import supervised_loss
 from droid_tune.methods.losses.metrics import combined
 from droid_tune.model.footprint import device_name
@@ -26,9 +26,6 @@ from droid_tune.train.learner import Gathered, State, Tensors
 from droid_tune.train.lessons import Lesson, lesson_rows
 from droid_tune.train.session import Session
 from droid_tune.train.stopwatch import Stopwatch
-
-#: tokens of a pass below which its own cost shows (graph, threads), measured on a CPU: 5-15 % at half of it
-LEAST_TOGETHER = 256
 
 
 class Supervised:
@@ -108,8 +105,7 @@ class Supervised:
         if settings.memory.rows_per_micro_batch or plan != self.first_plan:
             return plan
         longest = int(read_lengths(rows)[0].max())
-        busy = max(LEAST_TOGETHER, BUSY_TOKENS[device_name()])
-        together = min(busy, plan.train_rows * settings.training.max_seq_length)
+        together = min(BUSY_WHOLE_TOKENS[device_name()], plan.train_rows * settings.training.max_seq_length)
         return replace(plan, train_rows=max(plan.train_rows, together // longest))
 
     def after_update(self, step: int) -> None:

@@ -335,7 +335,13 @@ class Step:
             return -(logprobs * mask[mx.array(part)][:, : logprobs.shape[1]]).sum() / len(rows), {}
 
         _, gradients, _ = loss_and_gradients(
-            policy, rows, loss, temperature=1.0, plan=plan, with_entropy=case.method != "sft"
+            policy,
+            rows,
+            loss,
+            temperature=1.0,
+            plan=plan,
+            with_entropy=case.method != "sft",
+            entropy_gradient=False,
         )
         norm = gradient_norm(gradients)
         mx.eval(norm)

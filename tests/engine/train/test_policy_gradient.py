@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from droid_tune.metrics import CATALOGUE
+from droid_tune.model import head_loss
+from droid_tune.model.head import TokenScores
 from droid_tune.model.plan import Plan
 from droid_tune.train.experience import Experience
 from droid_tune.train.judge import Judged
@@ -479,3 +481,24 @@ def test_gdpo_normalises_each_reward_before_adding(tmp_path: Path) -> None:
     summed = ((table - table.mean(axis=1, keepdims=True)) / (spread + 1e-4)).sum(axis=2).ravel()
     expected = (summed - summed.mean()) / (summed.std(ddof=1) + 1e-4)
     np.testing.assert_allclose(experience_of(learner).advantages, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("coef", "differentiated"), [(0.0, False), (0.01, True)])
+def test_entropies_that_are_only_reported_are_not_differentiated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, coef: float, differentiated: bool
+) -> None:
+    """Their derivative would cost one more pass back through the head."""
+    learner = learner_of(tmp_path, method={"group_size": 4, "beta": 0.0, "entropy_coef": coef})
+    seen: list[TokenScores] = []
+    heads = head_loss.score_tokens
+
+    def noted(*arguments: Any, **named: Any) -> TokenScores:
+        seen.append(heads(*arguments, **named))
+        return seen[-1]
+
+    monkeypatch.setattr(head_loss, "score_tokens", noted)
+    gathered = learner.gather(0)
+    assert seen
+    assert all(scores.entropies is not None for scores in seen)
+    assert all((scores.entropy_slopes is not None) == differentiated for scores in seen)
+    assert gathered.metrics["entropy"] > 0
