@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 import sys
@@ -28,7 +27,6 @@ class Host:
     used_by_others_bytes: int = 0
     #: `metal`, or `cpu` where MLX runs without Apple's GPU
     backend: str = "cpu"
-    cores: int = 1
 
 
 def read_host() -> Host:
@@ -40,7 +38,6 @@ def read_host() -> Host:
         chip=fixed.chip,
         used_by_others_bytes=_used_by_others(fixed.memory_bytes),
         backend=fixed.backend,
-        cores=fixed.cores,
     )
 
 
@@ -53,7 +50,7 @@ def _fixed() -> Host:
     metal = apple and platform.machine() == "arm64"
     wired = 2**20 * _sysctl_number("iogpu.wired_limit_mb") if metal else 0
     limit = (wired or recommended_working_set(memory)) if metal else memory
-    return Host(memory, limit, _chip(apple), 0, "metal" if metal else "cpu", os.cpu_count() or 1)
+    return Host(memory, limit, _chip(apple), 0, "metal" if metal else "cpu")
 
 
 def recommended_working_set(memory_bytes: int) -> int:
