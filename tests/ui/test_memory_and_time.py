@@ -24,7 +24,7 @@ from ui.widgets.run_header import spread_words
 
 #: said of every window of its own when there is no screen
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
-MAC = Host(16 * 10**9, 10**10, "Apple M2", 4 * 10**9, "metal", 8)
+MAC = Host(16 * 10**9, 10**10, "Apple M2", 4 * 10**9, "metal")
 
 
 @pytest.fixture
