@@ -92,4 +92,4 @@ def make_model(tmp_path: Path) -> MakeModel:
 @pytest.fixture
 def mac() -> Host:
     """A MacBook Air with 16 GB."""
-    return Host(16 * 2**30, 2**34 * 2 // 3, "Apple M2", 4 * 2**30, "metal", 8)
+    return Host(16 * 2**30, 2**34 * 2 // 3, "Apple M2", 4 * 2**30, "metal")

@@ -82,7 +82,7 @@ def test_every_suggestion_keeps_its_word(mac: Host) -> None:
 def test_the_verdict_is_against_the_budget_and_what_is_free(
     peak: float, budget: float, others: float, verdict: str
 ) -> None:
-    host = Host(16 * GB, 12 * GB, "Apple M2", int(others), "metal", 8)
+    host = Host(16 * GB, 12 * GB, "Apple M2", int(others), "metal")
     assert verdict_of(int(peak), int(budget), host) == verdict
 
 
