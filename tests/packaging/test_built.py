@@ -284,6 +284,11 @@ def test_the_window_trains_stops_and_resumes(trial: Trial) -> None:
         press("ctrl+period")
         eventually(lambda: told()[-1] == "run_finished")
         steps = told().count("step")
-        press("ctrl+shift+r")
-        eventually(lambda: told().count("step") > steps)
+
+        def resumed() -> bool:
+            """The command is there as soon as the engine's thread has ended, a moment after its last event."""
+            press("ctrl+shift+r")
+            return told().count("step") > steps
+
+        eventually(resumed)
         assert told().count("run_started") == 2
