@@ -24,7 +24,6 @@ class Trained:
     added_bytes: int
     layers: int
     inputs: int = 0
-    outputs: int = 0
     ranks: int = 0
     rebuilt: int = 0
     unpacked: int = 0
@@ -52,7 +51,6 @@ def trained_part(adapter: AdapterConfig, facts: ModelFacts) -> Trained:
         added_bytes=4 * numbers,
         layers=layers,
         inputs=sum(linear.inputs for linear in chosen),
-        outputs=sum(linear.outputs for linear in chosen),
         ranks=adapter.rank * len(chosen),
         rebuilt=rebuilt,
         unpacked=unpacked,
@@ -76,7 +74,6 @@ def _in_full(adapter: AdapterConfig, facts: ModelFacts, chosen: list[Linear], la
         added_bytes=0,
         layers=layers,
         inputs=sum(linear.inputs for linear in chosen),
-        outputs=sum(linear.outputs for linear in chosen),
         largest_bytes=facts.compute_bytes * largest,
         full=True,
     )

@@ -46,7 +46,6 @@ class Sizes:
     heads: int
     vocabulary: int
     adapted_inputs: int = 0
-    adapted_outputs: int = 0
     ranks: int = 0
     rebuilt: int = 0
     unpacked: int = 0
@@ -93,7 +92,6 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         heads=facts.heads,
         vocabulary=facts.vocabulary,
         adapted_inputs=trained.inputs,
-        adapted_outputs=trained.outputs,
         ranks=trained.ranks,
         rebuilt=trained.rebuilt,
         unpacked=trained.unpacked,

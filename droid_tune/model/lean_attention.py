@@ -54,7 +54,7 @@ class _Blocks:
             best = scores.max(axis=-1, keepdims=True)
             mass = exponential(scores - best)
             total = mass.sum(axis=-1, keepdims=True)
-            summed = _over_keys(mass.astype(values.dtype), values[:, :, :end])
+            summed = over_keys(mass.astype(values.dtype), values[:, :, :end])
             outputs.append((summed / total).astype(queries.dtype))
             normalisers.append(best + mx.log(total))
         return mx.concatenate(outputs, axis=3), mx.concatenate(normalisers, axis=3)
@@ -72,10 +72,10 @@ class _Blocks:
             asked, slope = queries[..., span, :], cotangents[0][..., span, :]
             scores = self._scores(asked, keys, span, end)
             weights = exponential(scores - normalisers[..., span, :]).astype(queries.dtype)
-            by_scores = weights * (_against_keys(slope, values[:, :, :end]) - drift[..., span, :])
-            by_queries.append(_over_keys(by_scores, keys[:, :, :end]))
-            by_keys = _added(by_keys, _by_keys(by_scores, asked))
-            by_values = _added(by_values, _by_keys(weights, slope))
+            by_scores = weights * (against_keys(slope, values[:, :, :end]) - drift[..., span, :])
+            by_queries.append(over_keys(by_scores, keys[:, :, :end]))
+            by_keys = _added(by_keys, from_queries(by_scores, asked))
+            by_values = _added(by_values, from_queries(weights, slope))
         return mx.concatenate(by_queries, axis=3), by_keys, by_values
 
     def _spans(self) -> Iterator[tuple[slice, int]]:
@@ -89,7 +89,7 @@ class _Blocks:
 
     def _scores(self, queries: mx.array, keys: mx.array, span: slice, end: int) -> mx.array:
         """(n, H, R, t, end), -inf where a key is hidden."""
-        scores = _against_keys(queries, keys[:, :, :end])
+        scores = against_keys(queries, keys[:, :, :end])
         if isinstance(self._mask, mx.array):
             visible = self._mask[..., span, :end]
             visible = visible[:, :, None] if visible.ndim == 4 else visible
@@ -101,19 +101,19 @@ class _Blocks:
         return mx.where(visible, scores, -mx.inf)
 
 
-def _against_keys(queries: mx.array, keys: mx.array) -> mx.array:
+def against_keys(queries: mx.array, keys: mx.array) -> mx.array:
     """(n, H, R, t, D) and (n, H, s, D) to (n, H, R, t, s), one matrix product per key head."""
     product = queries.reshape(*queries.shape[:2], -1, queries.shape[-1]) @ keys.swapaxes(-1, -2)
     return product.reshape(*queries.shape[:-1], keys.shape[2])
 
 
-def _over_keys(weights: mx.array, keys: mx.array) -> mx.array:
+def over_keys(weights: mx.array, keys: mx.array) -> mx.array:
     """(n, H, R, t, s) and (n, H, s, D) to (n, H, R, t, D)."""
     product = weights.reshape(*weights.shape[:2], -1, weights.shape[-1]) @ keys
     return product.reshape(*weights.shape[:-1], keys.shape[-1])
 
 
-def _by_keys(weights: mx.array, queries: mx.array) -> mx.array:
+def from_queries(weights: mx.array, queries: mx.array) -> mx.array:
     """(n, H, R, t, s) and (n, H, R, t, D) to (n, H, s, D): what every query adds to each key."""
     flat = weights.reshape(*weights.shape[:2], -1, weights.shape[-1])
     return flat.swapaxes(-1, -2) @ queries.reshape(*queries.shape[:2], -1, queries.shape[-1])

@@ -17,6 +17,7 @@ import mlx.core as mx
 
 from droid_tune.estimate.memory import BLOCK_WEIGHTS
 from droid_tune.methods.exponential import exponential
+from droid_tune.model.lean_attention import against_keys, from_queries, over_keys
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def _joined(shared: Shared, repeats: int) -> Callable[..., tuple[mx.array, ...]]
     """
 
     def scores(q: mx.array, prefix_keys: mx.array, own_keys: mx.array) -> tuple[mx.array, mx.array]:
-        far = (_flat(q) @ prefix_keys.swapaxes(-1, -2)).reshape(*q.shape[:-1], prefix_keys.shape[2])
+        far = against_keys(q, prefix_keys)
         near = q @ own_keys.swapaxes(-1, -2)
         return masked(far, shared.prefix_mask), masked(near, shared.own_mask)
 
@@ -76,7 +77,7 @@ def _joined(shared: Shared, repeats: int) -> Callable[..., tuple[mx.array, ...]]
         far, near = exponential(far - best), exponential(near - best)
         total = far.sum(axis=-1, keepdims=True) + near.sum(axis=-1, keepdims=True)
         far, near = far.astype(q.dtype), near.astype(q.dtype)
-        out = (_flat(far) @ prefix_values).reshape(*q.shape[:-1], -1) + near @ own_values
+        out = over_keys(far, prefix_values) + near @ own_values
         return (out / total).astype(q.dtype), best + mx.log(total)
 
     def backward(
@@ -88,12 +89,12 @@ def _joined(shared: Shared, repeats: int) -> Callable[..., tuple[mx.array, ...]]
         far, near = (
             exponential(part - normaliser).astype(q.dtype) for part in scores(q, prefix_keys, own_keys)
         )
-        by_far = far * ((_flat(slope) @ prefix_values.swapaxes(-1, -2)).reshape(far.shape) - drift)
+        by_far = far * (against_keys(slope, prefix_values) - drift)
         by_near = near * (slope @ own_values.swapaxes(-1, -2) - drift)
         return (
-            (_flat(by_far) @ prefix_keys).reshape(q.shape) + by_near @ own_keys,
-            _flat(by_far).swapaxes(-1, -2) @ _flat(q),
-            _flat(far).swapaxes(-1, -2) @ _flat(slope),
+            over_keys(by_far, prefix_keys) + by_near @ own_keys,
+            from_queries(by_far, q),
+            from_queries(far, slope),
             by_near.swapaxes(-1, -2) @ q,
             near.swapaxes(-1, -2) @ slope,
         )
@@ -101,12 +102,6 @@ def _joined(shared: Shared, repeats: int) -> Callable[..., tuple[mx.array, ...]]
     joined = cast("Any", mx.custom_function(forward))
     joined.vjp(backward)
     return joined
-
-
-def _flat(rows: mx.array) -> mx.array:
-    """(S, H, R, t, D) as (S, H, R * t, D): all queries of a slot against its prompt at once."""
-    slots, heads, count, steps, width = rows.shape
-    return rows.reshape(slots, heads, count * steps, width)
 
 
 def in_slots(rows: mx.array, slots: int) -> mx.array:
