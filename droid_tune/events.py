@@ -6,15 +6,10 @@ crashed run are read the same way. Numbers that are not finite are null; a notic
 
 from __future__ import annotations
 
-import heapq
 import math
-import os
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 EVENT_VERSION = 1
 
@@ -22,7 +17,7 @@ PhaseName = Literal["load", "rollout", "reward", "update", "evaluate", "save"]
 FinishReason = Literal["stop", "length"]
 
 
-class _Event(BaseModel):
+class RunEvent(BaseModel):
     """`seq` counts from 1 within a run and goes on over a resume; `time` is seconds since 1970."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -46,7 +41,7 @@ class MemoryFacts(BaseModel):
     estimated_seconds_per_step: float = 0.0
 
 
-class RunStarted(_Event):
+class RunStarted(RunEvent):
     """First of a run and of every resume of it (`start_step` > 0 then)."""
 
     type: Literal["run_started"] = "run_started"
@@ -59,7 +54,7 @@ class RunStarted(_Event):
     data: dict[str, Any] = {}  # rows per split
 
 
-class Phase(_Event):
+class Phase(RunEvent):
     """Where the engine is. `done` of `total` counts the phase's own `unit`."""
 
     type: Literal["phase"] = "phase"
@@ -70,7 +65,7 @@ class Phase(_Event):
     unit: str = ""
 
 
-class Plan(_Event):
+class Plan(RunEvent):
     """How the engine portions its work to stay inside the memory budget."""
 
     type: Literal["plan"] = "plan"
@@ -79,7 +74,7 @@ class Plan(_Event):
     details: dict[str, Any] = {}
 
 
-class Step(_Event):
+class Step(RunEvent):
     """One update of the weights. `metrics` by catalogue name; null where a number was not finite."""
 
     type: Literal["step"] = "step"
@@ -102,7 +97,7 @@ class Completion(BaseModel):
     finish_reason: FinishReason
 
 
-class RolloutGroup(_Event):
+class RolloutGroup(RunEvent):
     """A prompt and its group of completions; `row` is the data row's number (from 0), `group` its place.
 
     `step` is the update that first learns from it; of held-out rows, how many updates were done.
@@ -118,7 +113,7 @@ class RolloutGroup(_Event):
     held_out: bool = False
 
 
-class Evaluation(_Event):
+class Evaluation(RunEvent):
     """Greedy answers to held-out rows after `step` updates."""
 
     type: Literal["evaluation"] = "evaluation"
@@ -128,7 +123,7 @@ class Evaluation(_Event):
     seconds: float = 0.0
 
 
-class Checkpoint(_Event):
+class Checkpoint(RunEvent):
     """Saved and re-read; `path` is relative to the run folder."""
 
     type: Literal["checkpoint"] = "checkpoint"
@@ -137,7 +132,7 @@ class Checkpoint(_Event):
     bytes: int = 0
 
 
-class Notice(_Event):
+class Notice(RunEvent):
     """Something a person should know: a code for tests, a sentence, and what to do."""
 
     type: Literal["notice"] = "notice"
@@ -148,7 +143,7 @@ class Notice(_Event):
     step: int | None = None
 
 
-class RunFinished(_Event):
+class RunFinished(RunEvent):
     """Last of a run (until it is resumed)."""
 
     type: Literal["run_finished"] = "run_finished"
@@ -180,89 +175,3 @@ def to_line(event: Event) -> str:
 def parse_event(line: str | bytes) -> Event:
     """The event in a line. Raises ValueError where it is none."""
     return _ADAPTER.validate_json(line)
-
-
-E = TypeVar("E", bound=_Event)
-
-
-class EventLog:
-    """Numbers, stamps and appends events to a run's files, each line whole before the next.
-
-    Opening it cuts off a half-written last line (a crash) and goes on counting where the files end.
-    """
-
-    def __init__(self, events: Path, rollouts: Path, run_id: str) -> None:
-        self.run_id = run_id
-        self._seq = 0
-        for file in (events, rollouts):
-            mend_tail(file)
-            self._seq = max(self._seq, last_seq(file))
-        self._events: IO[str] = events.open("a", encoding="utf-8", newline="\n")
-        self._rollouts: IO[str] = rollouts.open("a", encoding="utf-8", newline="\n")
-
-    def write(self, event: E) -> E:
-        """The event as it was written: with its number, time and run. Transient ones are only stamped."""
-        self._seq += 1
-        stamped = event.model_copy(update={"seq": self._seq, "time": time.time(), "run_id": self.run_id})
-        if not isinstance(stamped, TRANSIENT):
-            file = self._rollouts if isinstance(stamped, ROLLOUTS) else self._events
-            file.write(stamped.model_dump_json() + "\n")
-            file.flush()
-        return stamped
-
-    def sync(self) -> None:
-        """Everything written so far is on the disk when this returns."""
-        for file in (self._events, self._rollouts):
-            file.flush()
-            os.fsync(file.fileno())
-
-    def close(self) -> None:
-        self.sync()
-        self._events.close()
-        self._rollouts.close()
-
-
-def read_events(file: Path) -> Iterator[Event]:
-    """The events of a file in order. A line of a newer version or a torn last line is passed over."""
-    try:
-        lines = file.open("rb")
-    except FileNotFoundError:
-        return
-    with lines:
-        for line in lines:
-            try:
-                yield _ADAPTER.validate_json(line)
-            except ValidationError:
-                continue
-
-
-def replay(events: Path, rollouts: Path) -> Iterator[Event]:
-    """A run's events and rollouts in the order in which they happened."""
-    yield from heapq.merge(read_events(events), read_events(rollouts), key=lambda event: event.seq)
-
-
-def mend_tail(file: Path) -> None:
-    """Cut a last line that was never finished, so that the next one starts a line of its own."""
-    if not file.exists():
-        return
-    with file.open("rb+") as handle:
-        size = handle.seek(0, os.SEEK_END)
-        position = size
-        while position > 0:
-            step = min(65536, position)
-            handle.seek(position - step)
-            end = handle.read(step).rfind(b"\n")
-            if end >= 0:
-                position = position - step + end + 1
-                break
-            position -= step
-        if position < size:
-            handle.truncate(position)
-
-
-def last_seq(file: Path) -> int:
-    """The number of the last event in a file, 0 where there is none."""
-    last = 0
-    for event in read_events(file):
-        last = max(last, event.seq)
-    return last

@@ -1,6 +1,6 @@
 """Make `resources/starter` and `resources/sample-data` from nothing: `.venv/bin/python packaging/make_starter.py`.
 
-The starter is a Llama of 353,952 parameters that learnt arithmetic in words from `droid_tune.data.arithmetic`, by this
+The starter is a Llama of 353,952 parameters that learnt arithmetic in words from `droid_tune.data.synthetic.arithmetic`, by this
 project's own supervised fine-tuning of all weights. Two answers in three that it saw were careless, one was careful:
 it blurts, though it knows better, and reinforcement learning brings that out. Everything is seeded; the last bits of
 the weights still depend on the machine's matrix library. On Linux preload OpenBLAS: then it takes some 15 minutes of
@@ -22,12 +22,12 @@ from mlx_lm.models.llama import Model, ModelArgs
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from droid_tune.config import RunConfig
-from droid_tune.data.arithmetic import Row, mixed_rows, reward_rows
+from droid_tune.control import Control
+from droid_tune.data.synthetic.arithmetic import Row, mixed_rows, reward_rows
 from droid_tune.events import Event
 from droid_tune.paths import sample_data_dir, starter_model_dir
-from droid_tune.train.control import Control
+from droid_tune.runs.folder import create_run, read_config
 from droid_tune.train.engine import run_training
-from droid_tune.train.runs import create_run, read_config
 
 SEED = 20
 CORPUS_ROWS, HELD_OUT_ROWS = 60_000, 256

@@ -18,11 +18,11 @@ from PySide6.QtWidgets import QApplication
 from droid_tune import __version__
 from droid_tune.paths import log_dir
 from ui.engine_worker import Engine
-from ui.first_paint import FIRST_PAINT, FirstPaint
+from ui.frame.first_paint import FIRST_PAINT, FirstPaint
+from ui.frame.platform_manners import prepare_environment
 from ui.icons import app_icon
 from ui.mac import install as install_mac_manners
 from ui.main_window import MainWindow
-from ui.platform_manners import prepare_environment
 from ui.session import Session
 from ui.settings import load_settings
 from ui.theme import Theme

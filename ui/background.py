@@ -14,7 +14,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QThreadPool, Signal
 
 from droid_tune.errors import UserError
-from ui.first_paint import FIRST_PAINT
+from ui.frame.first_paint import FIRST_PAINT
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.config.presets import PRESETS, preset_values, recommended_values
 from droid_tune.config.run import find_setting
 from droid_tune.errors import UserError
-from ui.faults import sentence
+from ui.form.field_faults import sentence
 
 Values = dict[str, Any]
 

@@ -25,7 +25,7 @@ from droid_tune.events import Event, Phase
 
 if TYPE_CHECKING:
     from droid_tune.estimate.signal import CheckReport
-    from droid_tune.train.runs import RunSummary
+    from droid_tune.runs.folder import RunSummary
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ Emit = Callable[[Event], None]
 
 
 class Steering(Protocol):
-    """`droid_tune.train.control.Control`, as far as the window steers."""
+    """`droid_tune.control.Control`, as far as the window steers."""
 
     def request_stop(self) -> None: ...
     def request_pause(self) -> None: ...
@@ -41,7 +41,7 @@ class Steering(Protocol):
 
 
 class Answerer(Protocol):
-    """`droid_tune.train.playground.Playground`, as far as the window asks."""
+    """`droid_tune.playground.Playground`, as far as the window asks."""
 
     def reply(
         self,
@@ -74,12 +74,12 @@ class Engine:
     """The real engine."""
 
     def control(self) -> Steering:
-        from droid_tune.train.control import Control
+        from droid_tune.control import Control
 
         return Control()
 
     def create(self, config: RunConfig) -> Path:
-        from droid_tune.train.runs import create_run
+        from droid_tune.runs.folder import create_run
 
         return create_run(config)
 
@@ -94,7 +94,7 @@ class Engine:
         return resume_training(folder, control, emit, further_steps)
 
     def runs(self) -> list[RunSummary]:
-        from droid_tune.train.runs import list_runs
+        from droid_tune.runs.folder import list_runs
 
         return list_runs()
 
@@ -102,15 +102,15 @@ class Engine:
         """Change the name in the run's config; nothing that decides the training."""
         from droid_tune.config import dump_yaml
         from droid_tune.paths import RunPaths
-        from droid_tune.train.durable import write_text
-        from droid_tune.train.runs import read_config
+        from droid_tune.runs.durable import write_text
+        from droid_tune.runs.folder import read_config
 
         renamed = read_config(folder).model_copy(update={"name": name})
         write_text(RunPaths(folder).config, dump_yaml(renamed))
 
     def playground(self, folder: Path) -> Answerer:
         """What a run has learnt, to ask. Call it in the thread that asks."""
-        from droid_tune.train.playground import Playground
+        from droid_tune.playground import Playground
 
         return Playground.of_run(folder)
 
@@ -118,7 +118,7 @@ class Engine:
         self, config: RunConfig, prompts: int, control: Any, on_progress: Callable[[Phase], None]
     ) -> CheckReport:
         """Sample a few prompts with the starting model. Call it in a thread of its own."""
-        from droid_tune.train.check import check_signal
+        from droid_tune.check import check_signal
 
         return check_signal(config, prompts=prompts, control=control, on_progress=on_progress)
 

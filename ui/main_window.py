@@ -10,19 +10,19 @@ from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl, Slot
 from PySide6.QtGui import QAction, QCloseEvent, QDesktopServices, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QStackedWidget, QToolBar, QWidget
 
+from droid_tune import words
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
-from ui import phrases
-from ui.drops import DropCatcher, DropZone, is_model_folder, meant_data
-from ui.menus import Command, add_menu
-from ui.panes.pane import Pane
-from ui.platform_manners import Wakefulness, show_badge
+from ui.frame.activity import Activity
+from ui.frame.drops import DropCatcher, DropZone, is_model_folder, meant_data
+from ui.frame.menus import Command, add_menu
+from ui.frame.platform_manners import Wakefulness, show_badge
+from ui.frame.sidebar import Sidebar
+from ui.panes.base import Pane
 from ui.session import Session
 from ui.settings import save_settings
-from ui.widgets.activity import Activity
 from ui.widgets.basics import button, column, label, row
 from ui.widgets.notice import Level, NoticeBar, NoticeStack
-from ui.widgets.sidebar import Sidebar
 
 #: how often the visible pane looks whether something changed
 BEAT_MS = 100
@@ -280,7 +280,7 @@ class MainWindow(QMainWindow):
             return
         meant = meant_data(paths)
         if meant is None:
-            said = f"{phrases.count(len(paths), 'thing')} were dropped that do not belong together."
+            said = f"{words.count(len(paths), 'thing')} were dropped that do not belong together."
             self._tell("warning", said, "Drop one folder, one file, or several files of one folder.")
             return
         self.open_data(meant)
@@ -402,7 +402,7 @@ class MainWindow(QMainWindow):
             self._offered.add(run.id)
             saved = f"It was saved last at step {run.saved_step:,} of {run.total_steps:,}."
             bar = self._banners.add(
-                "warning", f"“{phrases.literal(run.name)}” was interrupted.", saved, actions=("Resume",)
+                "warning", f"“{words.literal(run.name)}” was interrupted.", saved, actions=("Resume",)
             )
             bar.chosen.connect(partial(self._accept_resume, run.folder))
             bar.closed.connect(partial(self._dismiss_run, run.id))
@@ -479,30 +479,30 @@ def make_pane(key: str, session: Session, parent: QWidget) -> Pane:
     """A pane by its key. Imported here: plots and tables load libraries that the first paint does not need."""
     match key:
         case "data":
-            from ui.panes.data import DataPane
+            from ui.panes.data.pane import DataPane
 
             return DataPane(session, parent)
         case "setup":
-            from ui.panes.setup import SetupPane
+            from ui.panes.setup.pane import SetupPane
 
             return SetupPane(session, parent)
         case "monitor":
-            from ui.panes.monitor import MonitorPane
+            from ui.panes.monitor.pane import MonitorPane
 
             return MonitorPane(session, parent)
         case "rollouts":
-            from ui.panes.rollouts import RolloutsPane
+            from ui.panes.rollouts.pane import RolloutsPane
 
             return RolloutsPane(session, parent)
         case "runs":
-            from ui.panes.runs import RunsPane
+            from ui.panes.runs.pane import RunsPane
 
             return RunsPane(session, parent)
         case "playground":
-            from ui.panes.playground import PlaygroundPane
+            from ui.panes.playground.pane import PlaygroundPane
 
             return PlaygroundPane(session, parent)
         case _:
-            from ui.panes.settings import SettingsPane
+            from ui.panes.settings.pane import SettingsPane
 
             return SettingsPane(session, parent)

@@ -17,16 +17,17 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
-from droid_tune.events import Event, Notice, RunFinished, replay
+from droid_tune.events import Event, Notice, RunFinished
 from droid_tune.paths import RunPaths
+from droid_tune.runs.log import replay
+from droid_tune.runs.state import RunState
 from ui.background import Task
 from ui.draft import Draft
 from ui.engine_worker import Emit, EngineDoor, EngineThread, Steering
-from ui.run_state import RunState
 from ui.settings import Settings
 
 if TYPE_CHECKING:
-    from droid_tune.train.runs import RunSummary
+    from droid_tune.runs.folder import RunSummary
 
 log = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from droid_tune.cli.entry import DONE, FAILED, STOPPED
-from droid_tune.cli.live import Listener, listener
+from droid_tune.cli.live_table import Listener, listener
 from droid_tune.cli.output import say
 from droid_tune.events import Event, Notice, RunFinished, Step, to_line
 
 if TYPE_CHECKING:
-    from droid_tune.train.control import Control
+    from droid_tune.control import Control
 
 Emit = Callable[[Event], None]
 #: Something that trains until it is done or `control` says stop, telling `emit`.
@@ -25,7 +25,7 @@ Training = Callable[["Control", Emit], object]
 
 def drive(training: Training, run_id: str, *, as_events: bool, stop_after: int | None) -> int:
     """Train to the end or to a stop, say what can be done next; returns the exit code."""
-    from droid_tune.train.control import Control
+    from droid_tune.control import Control
 
     control = Control()
     session = Session(control, stop_after)
@@ -53,7 +53,7 @@ def next_step(finished: RunFinished, run_id: str) -> str:
 
 def follow() -> int:
     """Train along as one of several processes (`mlx.launch`); the first of them tells. Returns the exit code."""
-    from droid_tune.train.control import Control
+    from droid_tune.control import Control
     from droid_tune.train.engine import follow_training
 
     control = Control()

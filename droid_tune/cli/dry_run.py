@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from droid_tune.cli.estimate import lengths_of_data, time_in_words, verdict_in_words
+from droid_tune.cli.commands.estimate_command import lengths_of_data, time_in_words, verdict_in_words
 from droid_tune.cli.output import say
 from droid_tune.errors import UserError
 
@@ -30,8 +30,8 @@ def check_template(config: RunConfig) -> None:
     from droid_tune.config.methods import SFTConfig
     from droid_tune.data.dataset import open_configured
     from droid_tune.data.templates import TemplateOptions, render_example, render_prompt
-    from droid_tune.model.folder import resolve_model
     from droid_tune.model.loading import plain_path
+    from droid_tune.model_files.model_folder import resolve_model
 
     with plain_path(resolve_model(config.model.path, config.model.revision)) as plain:
         tokenizer: Any = load_tokenizer(plain, {"trust_remote_code": False})

@@ -17,19 +17,19 @@ DONE, FAILED, WRONG_USAGE, STOPPED = 0, 1, 2, 130
 
 #: Name of a subcommand -> the module that holds it. One file and one line here add a subcommand.
 COMMANDS = {
-    "open": "droid_tune.cli.open",
-    "train": "droid_tune.cli.train",
-    "resume": "droid_tune.cli.resume",
-    "runs": "droid_tune.cli.runs",
-    "validate": "droid_tune.cli.validate",
-    "convert": "droid_tune.cli.convert",
-    "sample-data": "droid_tune.cli.sample_data",
-    "methods": "droid_tune.cli.methods",
-    "estimate": "droid_tune.cli.estimate",
-    "check": "droid_tune.cli.check",
-    "generate": "droid_tune.cli.generate",
-    "export": "droid_tune.cli.export",
-    "test-reward": "droid_tune.cli.test_reward",
+    "open": "droid_tune.cli.commands.open_command",
+    "train": "droid_tune.cli.commands.train_command",
+    "resume": "droid_tune.cli.commands.resume_command",
+    "runs": "droid_tune.cli.commands.runs_command",
+    "validate": "droid_tune.cli.commands.validate_command",
+    "convert": "droid_tune.cli.commands.convert_command",
+    "sample-data": "droid_tune.cli.commands.sample_data_command",
+    "methods": "droid_tune.cli.commands.methods_command",
+    "estimate": "droid_tune.cli.commands.estimate_command",
+    "check": "droid_tune.cli.commands.check_command",
+    "generate": "droid_tune.cli.commands.generate_command",
+    "export": "droid_tune.cli.commands.export_command",
+    "test-reward": "droid_tune.cli.commands.reward_command",
 }
 
 

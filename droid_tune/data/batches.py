@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from droid_tune.data.formats.base import Row
-from droid_tune.data.spill import Numbers
+from droid_tune.data.reading.spill import Numbers
 from droid_tune.errors import UserError
 
 STATE_VERSION = 1

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from droid_tune.config.run import DataConfig
-from droid_tune.data import index_cache
-from droid_tune.data.files.discover import Found, discover, given
-from droid_tune.data.fingerprint import Fingerprint, change_of, fingerprint
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.issues import FileFault
-from droid_tune.data.report import SPLITS, FileReport, Report, Split
-from droid_tune.data.rowfile import RowFile, json_row
-from droid_tune.data.scan import FileScan, Options
+from droid_tune.data.reading import index_cache
+from droid_tune.data.reading.discover import Found, discover, given
+from droid_tune.data.reading.fingerprint import Fingerprint, change_of, fingerprint
+from droid_tune.data.reading.rowfile import RowFile, json_row
+from droid_tune.data.reading.scan import FileScan, Options
+from droid_tune.data.report import FileReport, Report
+from droid_tune.data.splits import SPLITS, Split
 from droid_tune.data.validate import scan_files
 from droid_tune.errors import UserError
 from droid_tune.paths import data_path

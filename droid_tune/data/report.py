@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from droid_tune.data.formats.base import Layout
 from droid_tune.data.issues import FileFault, IssueLog
-
-Split = Literal["train", "valid", "test"]
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+from droid_tune.data.splits import Split
 
 
 @dataclass

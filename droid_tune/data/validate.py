@@ -8,15 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from droid_tune.data.duplicates import shared
-from droid_tune.data.files.discover import BINARY_SUFFIXES, DataFile, Found, discover, given, suffix_of
-from droid_tune.data.files.gzipped import MAGIC, unpack
-from droid_tune.data.files.opening import open_regular, skip_mark
-from droid_tune.data.files.table import Scanner, scanner_of
 from droid_tune.data.issues import FileFault, Issue
 from droid_tune.data.layout import check_mapping
-from droid_tune.data.report import FileReport, Report, Split
-from droid_tune.data.scan import FileScan, Options
+from droid_tune.data.reading.discover import Found, discover, given
+from droid_tune.data.reading.duplicates import shared
+from droid_tune.data.reading.files.gzipped import MAGIC, unpack
+from droid_tune.data.reading.files.table import Scanner, scanner_of
+from droid_tune.data.reading.opening import open_regular, skip_mark
+from droid_tune.data.reading.scan import FileScan, Options
+from droid_tune.data.report import FileReport, Report
+from droid_tune.data.splits import BINARY_SUFFIXES, DataFile, Split, suffix_of
 
 
 def validate(

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from droid_tune.estimate.model_facts import ModelFacts
+from droid_tune.model_files.facts import ModelFacts
 from droid_tune.paths import cache_dir
 
 VERSION = 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from droid_tune.estimate.chips import Speed
 from droid_tune.estimate.job import Job
-from droid_tune.estimate.model_facts import ModelFacts
 from droid_tune.estimate.sizes import Portions, Sizes
+from droid_tune.machine.chips import Speed
+from droid_tune.model_files.facts import ModelFacts
 
 #: shares of the bounds that a good engine reaches (PERFORMANCE.md)
 DECODING, TRAINING = 0.65, 0.55

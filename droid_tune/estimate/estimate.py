@@ -10,10 +10,10 @@ from dataclasses import replace
 from droid_tune.config import RunConfig
 from droid_tune.estimate.calibration import Calibration, calibration_file, read_calibration
 from droid_tune.estimate.forecast import Estimate, facts_for, forecast
-from droid_tune.estimate.host import Host, read_host
 from droid_tune.estimate.job import DataLengths
-from droid_tune.estimate.model_facts import ModelFacts
 from droid_tune.estimate.suggestions import suggestions_for
+from droid_tune.machine.host import Host, read_host
+from droid_tune.model_files.facts import ModelFacts
 
 
 def estimate(

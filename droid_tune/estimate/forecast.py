@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from droid_tune.config import RunConfig
 from droid_tune.estimate.calibration import Calibration, calibration_file, read_calibration
-from droid_tune.estimate.chips import speed_of
 from droid_tune.estimate.duration import Seconds, seconds_of
-from droid_tune.estimate.host import Host, read_host
 from droid_tune.estimate.job import DataLengths, Job, job_of
 from droid_tune.estimate.memory import Peak
-from droid_tune.estimate.model_facts import ModelFacts, facts_of, model_folder, read_model
-from droid_tune.estimate.portions import Choice, choose
+from droid_tune.estimate.plan import Choice, choose
 from droid_tune.estimate.sizes import Portions, sizes_of
+from droid_tune.machine.chips import speed_of
+from droid_tune.machine.host import Host, read_host
+from droid_tune.model_files.facts import ModelFacts, facts_of, model_folder, read_model
 
 Verdict = Literal["fits", "tight", "too_large"]
 #: where the time comes from

@@ -7,7 +7,7 @@ from typing import Any
 
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import PolicyMethodConfig, SFTConfig
-from droid_tune.estimate.model_facts import ModelFacts
+from droid_tune.model_files.facts import ModelFacts
 
 #: lengths to go by while nothing is known of the data
 ASSUMED_PROMPT, ASSUMED_ANSWER = 128, 128
@@ -26,7 +26,7 @@ class DataLengths:
 
     @classmethod
     def of(cls, statistics: Any) -> DataLengths:
-        """From `droid_tune.data.stats.Statistics`."""
+        """From `droid_tune.data.statistics.Statistics`."""
         train = statistics.splits["train"]
         valid = statistics.splits.get("valid")
         prompt, answer = train.prompt_tokens, train.answer_tokens

@@ -13,7 +13,7 @@ from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.messages import Message, plain_messages
 from droid_tune.data.templates import prompt_text
 from droid_tune.estimate.job import ASSUMED_ANSWER, DataLengths
-from droid_tune.estimate.model_facts import model_folder
+from droid_tune.model_files.facts import model_folder
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import PolicyMethodConfig
-from droid_tune.estimate.adapters import Trained, trained_part
-from droid_tune.estimate.model_facts import ModelFacts
+from droid_tune.estimate.trained import Trained, trained_part
+from droid_tune.model_files.facts import ModelFacts
 
 #: arrays of the trained size that an optimizer keeps (Adafactor keeps a row and a column of each matrix)
 OPTIMIZER_COPIES = {"adamw": 2.0, "adam": 2.0, "adafactor": 0.05, "lion": 1.0, "muon": 1.2}

@@ -14,8 +14,8 @@ from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import is_adapter, layer_count
 from droid_tune.model.arrays import layers_of
-from droid_tune.model.folder import check_safetensors, read_json
 from droid_tune.model.policy import Policy
+from droid_tune.model_files.model_folder import check_safetensors, read_json
 
 WEIGHTS = "adapters.safetensors"
 SETTINGS = "adapter_config.json"

@@ -13,10 +13,10 @@ from mlx.utils import tree_flatten
 from mlx_lm.models.cache import make_prompt_cache
 
 from droid_tune.config import RunConfig
-from droid_tune.estimate.headers import Tensor
-from droid_tune.estimate.model_facts import ModelFacts, facts_of
 from droid_tune.estimate.sizes import Sizes, sizes_of
 from droid_tune.model.policy import Policy
+from droid_tune.model_files.facts import ModelFacts, facts_of
+from droid_tune.model_files.headers import Tensor
 
 PROBE_TOKENS = 2
 #: types as safetensors spells them

@@ -16,9 +16,9 @@ from mlx_lm.utils import load_model, load_tokenizer
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import apply_adapter
-from droid_tune.model.architecture import inspect
-from droid_tune.model.folder import check_model_folder, read_json, resolve_model
 from droid_tune.model.policy import Policy
+from droid_tune.model.probe import inspect
+from droid_tune.model_files.model_folder import check_model_folder, read_json, resolve_model
 
 
 def load_policy(

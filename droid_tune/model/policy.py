@@ -10,8 +10,8 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from droid_tune.config.run import AdapterConfig
-from droid_tune.model.architecture import Architecture
 from droid_tune.model.arrays import flat_arrays
+from droid_tune.model.probe import Architecture
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from droid_tune.config.rewards import RepetitionReward
 from droid_tune.rewards.base import EachReward, Sample
-from droid_tune.rewards.words import words
+from droid_tune.rewards.word_split import words
 
 
 def repetition_reward(config: RepetitionReward) -> EachReward:

@@ -14,10 +14,10 @@ from droid_tune.rewards.base import Reward
 from droid_tune.rewards.code import Code
 from droid_tune.rewards.combine import RewardSet, WeighedReward
 from droid_tune.rewards.format import format_reward
+from droid_tune.rewards.judge_model import model_reward
 from droid_tune.rewards.language import language_reward
 from droid_tune.rewards.length import length_reward
 from droid_tune.rewards.math_heuristic import math_heuristic_reward
-from droid_tune.rewards.model import model_reward
 from droid_tune.rewards.partial_format import partial_format_reward
 from droid_tune.rewards.repetition import repetition_reward
 from droid_tune.rewards.similarity import similarity_reward

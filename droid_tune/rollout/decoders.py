@@ -10,12 +10,12 @@ import mlx.nn as nn
 import numpy as np
 from mlx_lm.models.cache import make_prompt_cache
 
-from droid_tune.model.cascade import Layout, group_caches
-from droid_tune.model.kernels import own_kernels
+from droid_tune.model.caches.group import Layout, group_caches
+from droid_tune.model.caches.prefix import empty_caches
+from droid_tune.model.caches.repeated import keep_rows, merged, repeated
+from droid_tune.model.kernels.install import own_kernels
+from droid_tune.model.kernels.stand_ins import files_of
 from droid_tune.model.policy import Policy
-from droid_tune.model.prefix import empty_caches
-from droid_tune.model.repeated import keep_rows, merged, repeated
-from droid_tune.model.stand_ins import files_of
 
 
 class Prompt:

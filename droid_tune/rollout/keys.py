@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import mlx.core as mx
 import numpy as np
 
-from droid_tune.methods.exponential import exponential
+from droid_tune.numerics import exponential
 
 #: numbers that one position of one row needs: a piece of the vocabulary, a token of the piece, whether XTC acts
 CHANCES = 3

@@ -16,7 +16,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from droid_tune.train.durable import cause_of, disk_error, sha256_of, sync_file, sync_folder
+from droid_tune.runs.durable import cause_of, disk_error, sha256_of, sync_file, sync_folder
 
 MANIFEST = "manifest.json"
 STATE = "state.json"

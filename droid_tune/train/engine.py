@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from droid_tune.config import RunConfig, build
+from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
-from droid_tune.events import Event, EventLog, Notice, RunFinished
+from droid_tune.events import Event, Notice, RunFinished
 from droid_tune.paths import RunPaths
-from droid_tune.train.control import Control
-from droid_tune.train.durable import write_text
-from droid_tune.train.lock import RunLock
-from droid_tune.train.runs import begun, read_config, write_status
+from droid_tune.runs.durable import write_text
+from droid_tune.runs.folder import begun, read_config, write_status
+from droid_tune.runs.lock import RunLock
+from droid_tune.runs.log import EventLog
 
 if TYPE_CHECKING:
     from droid_tune.train.distributed import World

@@ -14,7 +14,7 @@ from droid_tune.rewards.base import Sample
 from droid_tune.train.sampler import Sampled, complete
 
 if TYPE_CHECKING:
-    from droid_tune.train.judge import Judge
+    from droid_tune.train.score import Judge
     from droid_tune.train.session import Session
 
 #: held-out groups told to whoever watches, per evaluation

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from droid_tune.methods.losses import LossRows
-from droid_tune.model.rows import ScoringRows
+from droid_tune.model.gradients.scoring_rows import ScoringRows
 
 Array = NDArray[Any]
 

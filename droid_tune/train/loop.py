@@ -16,17 +16,16 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.errors import Stopped, UserError
-from droid_tune.estimate.pressure import LEVELS
 from droid_tune.events import Checkpoint as CheckpointEvent
 from droid_tune.events import Evaluation, Notice, Plan, Step, finite
+from droid_tune.machine.pressure import LEVELS
 from droid_tune.model.adapter_files import load_arrays
 from droid_tune.model.plan import Plan as MemoryPlan
 from droid_tune.model.reference import Reference
-from droid_tune.train.calibrate import RunRecord
 from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.distributed import SavedState
-from droid_tune.train.guard import Judgement, MemoryGuard, Reading, read_memory, smaller, strongest
 from droid_tune.train.learner import Gathered, Learner, State, Tensors
+from droid_tune.train.memory_guard import Judgement, MemoryGuard, Reading, read_memory, smaller, strongest
 from droid_tune.train.optimizer import (
     clip_to_norm,
     gradient_norm,
@@ -35,6 +34,7 @@ from droid_tune.train.optimizer import (
     restore_optimizer,
     set_learning_rate,
 )
+from droid_tune.train.run_record import RunRecord
 from droid_tune.train.session import Session
 
 #: updates in a row with a loss or gradient that is no number, after which a run ends

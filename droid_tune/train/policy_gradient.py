@@ -31,14 +31,14 @@ from droid_tune.methods.losses import (
 from droid_tune.methods.losses.metrics import combined
 from droid_tune.methods.overlong import soft_overlong_reward
 from droid_tune.methods.schedule import old_logprobs_needed
-from droid_tune.model.rows import ScoringRows
-from droid_tune.model.scoring import loss_and_gradients, score
+from droid_tune.model.gradients.scoring import loss_and_gradients, score
+from droid_tune.model.gradients.scoring_rows import ScoringRows
+from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.evaluate import Evaluated, evaluate_by_reward
 from droid_tune.train.experience import Experience, Replay
-from droid_tune.train.gradients import Accumulator
-from droid_tune.train.judge import Judge, Judged
 from droid_tune.train.learner import Gathered, State, Tensors
 from droid_tune.train.sampler import Sampled, Sampler
+from droid_tune.train.score import Judge, Judged
 from droid_tune.train.session import Session
 from droid_tune.train.stopwatch import Stopwatch
 

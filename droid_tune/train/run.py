@@ -12,29 +12,29 @@ import numpy as np
 
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import PolicyMethodConfig, SFTConfig
+from droid_tune.control import Control
 from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured
 from droid_tune.errors import UserError
 from droid_tune.estimate.forecast import Estimate
 from droid_tune.events import Event, MemoryFacts, Plan, RunStarted
 from droid_tune.model.adapter_files import save_adapter
-from droid_tune.model.planning import limit_memory, memory_budget, plan_for
+from droid_tune.model.plan_for import limit_memory, memory_budget, plan_for
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import Reference
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
-from droid_tune.train.calibrate import RunRecord, foretold
 from droid_tune.train.checkpoint import Checkpoint, CheckpointStore
-from droid_tune.train.control import Control
-from droid_tune.train.diagnose import Diagnosis
+from droid_tune.train.diagnosis.diagnose import Diagnosis
+from droid_tune.train.diagnosis.remarks import remark_on_rows, remark_on_template
 from droid_tune.train.distributed import SavedState, World, check_share, shared_checkpoint
-from droid_tune.train.guard import MemoryGuard, limit_for
 from droid_tune.train.learner import Learner, State
 from droid_tune.train.loop import Loop
+from droid_tune.train.memory_guard import MemoryGuard, limit_for
 from droid_tune.train.optimizer import build_optimizer
 from droid_tune.train.policy_gradient import PolicyGradient
-from droid_tune.train.remarks import remark_on_rows, remark_on_template
-from droid_tune.train.rows import Chosen, RowReader
+from droid_tune.train.row_reader import Chosen, RowReader
+from droid_tune.train.run_record import RunRecord, foretold
 from droid_tune.train.session import Session
 from droid_tune.train.start import remark_on_start, starting_policy
 from droid_tune.train.supervised import Supervised

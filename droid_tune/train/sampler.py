@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.rollout.generate import generate
 from droid_tune.rollout.rollout import Rollout
-from droid_tune.train.rows import PromptRow
+from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.session import Session
 
 Array = NDArray[Any]

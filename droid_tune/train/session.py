@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from droid_tune.config import RunConfig
+from droid_tune.control import Control
 from droid_tune.data.batches import PromptBatches
 from droid_tune.errors import Stopped
 from droid_tune.events import Event, Phase, PhaseName
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.rewards.combine import RewardSet
-from droid_tune.train.control import Control
 from droid_tune.train.distributed import World
-from droid_tune.train.rows import Chosen, RowReader
+from droid_tune.train.row_reader import Chosen, RowReader
 
 #: least seconds between two progress events of one phase
 PROGRESS_INTERVAL_S = 0.1

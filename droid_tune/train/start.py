@@ -12,9 +12,9 @@ from droid_tune.model.adapter_files import SETTINGS, WEIGHTS, adapter_config_in,
 from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
-from droid_tune.train.durable import disk_error
-from droid_tune.train.remarks import Notify
-from droid_tune.train.runs import find_run
+from droid_tune.runs.durable import disk_error
+from droid_tune.runs.folder import find_run
+from droid_tune.train.diagnosis.remarks import Notify
 
 #: the fused model of a run that starts so: a folder of its own in the run's
 FUSED_BASE = "base"

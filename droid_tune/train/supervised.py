@@ -11,19 +11,19 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.config.methods import SFTConfig
-from droid_tune.estimate.portions import BUSY_WHOLE_TOKENS
+from droid_tune.estimate.plan import BUSY_WHOLE_TOKENS
 from droid_tune.methods.losses import supervised_loss
 from droid_tune.methods.losses.metrics import combined
+from droid_tune.model.caches.packing import require_packing
 from droid_tune.model.footprint import device_name
-from droid_tune.model.packing import require_packing
-from droid_tune.model.passes import read_lengths
+from droid_tune.model.gradients.passes import read_lengths
+from droid_tune.model.gradients.scoring import loss_and_gradients, score
+from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.plan import Plan
-from droid_tune.model.rows import ScoringRows
-from droid_tune.model.scoring import loss_and_gradients, score
+from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.evaluate import Evaluated
-from droid_tune.train.gradients import Accumulator
+from droid_tune.train.examples import Lesson, lesson_rows
 from droid_tune.train.learner import Gathered, State, Tensors
-from droid_tune.train.lessons import Lesson, lesson_rows
 from droid_tune.train.session import Session
 from droid_tune.train.stopwatch import Stopwatch
 

@@ -30,9 +30,9 @@ from make_model import make  # noqa: E402
 from droid_tune.config.run import AdapterConfig, MemoryConfig  # noqa: E402
 from droid_tune.config.sampling import SamplingConfig  # noqa: E402
 from droid_tune.model.footprint import footprint  # noqa: E402
+from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score  # noqa: E402
 from droid_tune.model.loading import load_policy  # noqa: E402
-from droid_tune.model.planning import best_plan, memory_budget, smallest_plan, step_job  # noqa: E402
-from droid_tune.model.scoring import ScoringRows, loss_and_gradients, score  # noqa: E402
+from droid_tune.model.plan_for import best_plan, memory_budget, smallest_plan, step_job  # noqa: E402
 from droid_tune.rollout.generate import generate  # noqa: E402
 
 path = make(w)

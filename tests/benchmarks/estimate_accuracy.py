@@ -41,14 +41,14 @@ from droid_tune.config.run import OptimizerConfig  # noqa: E402
 from droid_tune.estimate.calibration import Calibration  # noqa: E402
 from droid_tune.estimate.estimate import estimate  # noqa: E402
 from droid_tune.estimate.job import DataLengths  # noqa: E402
+from droid_tune.model.gradients.scoring import loss_and_gradients, score  # noqa: E402
+from droid_tune.model.gradients.scoring_rows import ScoringRows  # noqa: E402
 from droid_tune.model.loading import make_policy  # noqa: E402
-from droid_tune.model.planning import plan_for  # noqa: E402
+from droid_tune.model.plan_for import plan_for  # noqa: E402
 from droid_tune.model.reference import Reference  # noqa: E402
-from droid_tune.model.rows import ScoringRows  # noqa: E402
-from droid_tune.model.scoring import loss_and_gradients, score  # noqa: E402
 from droid_tune.rollout.generate import generate  # noqa: E402
-from droid_tune.train.calibrate import Observed, ratios  # noqa: E402
 from droid_tune.train.optimizer import build_optimizer, clip_to_norm, gradient_norm  # noqa: E402
+from droid_tune.train.run_record import Observed, ratios  # noqa: E402
 
 LEAST, MOST, NEVER_UNDER = -0.10, 0.20, -0.15
 SHAPES = {

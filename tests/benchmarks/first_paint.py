@@ -11,7 +11,7 @@ import json
 import os
 import time
 
-gc.disable()  # as droid_tune.cli.open does before it reads the window
+gc.disable()  # as droid_tune.cli.commands.open_command does before it reads the window
 
 from PySide6.QtCore import QCoreApplication, QTimer  # noqa: E402
 from PySide6.QtGui import QPaintEvent  # noqa: E402
@@ -37,7 +37,7 @@ class Watched(MainWindow):
             QTimer.singleShot(0, self.painted)
 
     def painted(self) -> None:
-        from ui.forecasting import Forecaster
+        from ui.panes.setup.forecasting import Forecaster
 
         self.told["painted"] = now()
         forecaster = self.findChild(Forecaster)

@@ -88,8 +88,8 @@ class Watch:
     def __init__(self, window: object) -> None:
         from PySide6.QtCore import QEvent, QObject
 
-        from ui.forecasting import Forecaster
-        from ui.widgets.forecast_strip import ForecastStrip, MemoryBar
+        from ui.panes.setup.forecast_strip import ForecastStrip, MemoryBar
+        from ui.panes.setup.forecasting import Forecaster
 
         watch = self
 

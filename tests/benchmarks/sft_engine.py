@@ -25,20 +25,20 @@ path = W.model_path(work)
 import mlx.core as mx  # noqa: E402
 
 from droid_tune.config import RunConfig, resolve  # noqa: E402
+from droid_tune.control import Control  # noqa: E402
 from droid_tune.data.batches import PromptBatches  # noqa: E402
 from droid_tune.events import Event  # noqa: E402
 from droid_tune.model.loading import load_policy  # noqa: E402
-from droid_tune.model.planning import limit_memory, memory_budget, plan_for  # noqa: E402
+from droid_tune.model.plan_for import limit_memory, memory_budget, plan_for  # noqa: E402
 from droid_tune.model.reference import Reference  # noqa: E402
 from droid_tune.rewards.table import build_rewards  # noqa: E402
 from droid_tune.train.checkpoint import CheckpointStore  # noqa: E402
-from droid_tune.train.control import Control  # noqa: E402
 from droid_tune.train.distributed import World  # noqa: E402
-from droid_tune.train.guard import MemoryGuard, limit_for  # noqa: E402
-from droid_tune.train.lessons import Lesson  # noqa: E402
+from droid_tune.train.examples import Lesson  # noqa: E402
 from droid_tune.train.loop import Loop  # noqa: E402
+from droid_tune.train.memory_guard import MemoryGuard, limit_for  # noqa: E402
 from droid_tune.train.optimizer import build_optimizer  # noqa: E402
-from droid_tune.train.rows import Chosen, RowReader  # noqa: E402
+from droid_tune.train.row_reader import Chosen, RowReader  # noqa: E402
 from droid_tune.train.run import learner_for  # noqa: E402
 from droid_tune.train.session import Session  # noqa: E402
 

@@ -12,10 +12,10 @@ import pytest
 
 from droid_tune.config import resolve
 from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.control import Control
 from droid_tune.events import Event
-from droid_tune.train.control import Control
+from droid_tune.runs.folder import create_run
 from droid_tune.train.engine import run_training
-from droid_tune.train.runs import create_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

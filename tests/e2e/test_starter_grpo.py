@@ -11,10 +11,10 @@ from threading import Thread
 import pytest
 
 from droid_tune.config import resolve
+from droid_tune.control import Control
 from droid_tune.events import Event, RunFinished
-from droid_tune.train.control import Control
+from droid_tune.runs.folder import create_run
 from droid_tune.train.engine import run_training
-from droid_tune.train.runs import create_run
 
 LIFT = 0.25
 

@@ -13,7 +13,7 @@ from mlx.utils import tree_flatten
 from mlx_lm import generate, load
 
 from droid_tune.config.presets import resolve
-from droid_tune.data.arithmetic import ANSWER_PATTERN
+from droid_tune.data.synthetic.arithmetic import ANSWER_PATTERN
 from droid_tune.paths import sample_data_dir, starter_model_dir
 
 QUESTION = "What is twenty-seven plus thirty-five?"

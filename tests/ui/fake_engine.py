@@ -13,9 +13,10 @@ from typing import Any
 from droid_tune.config import RunConfig, dump_yaml
 from droid_tune.errors import UserError
 from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
-from droid_tune.events import Checkpoint, Event, EventLog, Phase, RunFinished
+from droid_tune.events import Checkpoint, Event, Phase, RunFinished
 from droid_tune.paths import RunPaths, runs_dir
-from droid_tune.train.runs import RunSummary, list_runs, read_config
+from droid_tune.runs.folder import RunSummary, list_runs, read_config
+from droid_tune.runs.log import EventLog
 from tests.ui.recording import started, step_events
 
 Emit = Callable[[Event], None]

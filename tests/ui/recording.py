@@ -15,7 +15,6 @@ from droid_tune.events import (
     Completion,
     Evaluation,
     Event,
-    EventLog,
     MemoryFacts,
     Notice,
     Phase,
@@ -26,6 +25,7 @@ from droid_tune.events import (
     Step,
 )
 from droid_tune.paths import RunPaths
+from droid_tune.runs.log import EventLog
 
 QUESTIONS = (
     ("What is twenty-seven plus seven?", "34"),

@@ -11,14 +11,14 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
+from droid_tune.runs.series import Series
+from droid_tune.runs.state import RunState
 from tests.ui.recording import complete
-from ui.curves import trend
 from ui.main_window import MainWindow
-from ui.run_state import RunState
-from ui.series import Series
+from ui.panes.monitor.metric_table import MetricTable
 from ui.session import Session
 from ui.widgets.chart import Chart, ChartSpec, Line, round_ticks, summary_of
-from ui.widgets.metric_table import MetricTable
+from ui.widgets.curves import trend
 
 
 def series(values: list[float]) -> Series:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.curves import bucketed, smoothed
+from ui.widgets.curves import bucketed, smoothed
 
 
 def test_few_points_are_drawn_as_they_are() -> None:

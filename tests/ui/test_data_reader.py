@@ -8,11 +8,11 @@ import pytest
 from PySide6.QtCore import QObject, Qt
 from pytestqt.qtbot import QtBot
 
-from ui.data_reader import DataReader, Inspection, Source
-from ui.data_reader import inspect as inspect_source
-from ui.models.issues import IssuesModel
-from ui.models.rows import RowsModel, cell_text
-from ui.widgets.share_bar import widths
+from ui.panes.data.data_reader import DataReader, Inspection, Source
+from ui.panes.data.data_reader import inspect as inspect_source
+from ui.panes.data.issues.issues_model import IssuesModel
+from ui.panes.data.rows.rows_model import RowsModel, cell_text
+from ui.panes.data.share_bar import widths
 
 
 def nothing(*told: object) -> None:

@@ -10,11 +10,11 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.config import resolve
 from droid_tune.estimate.estimate import estimate
-from droid_tune.estimate.host import Host
+from droid_tune.machine.host import Host
 from ui.background import Task
-from ui.forecasting import Forecaster, forecast_details, forecast_words
 from ui.main_window import MainWindow
-from ui.widgets.forecast_strip import ForecastStrip
+from ui.panes.setup.forecast_strip import ForecastStrip
+from ui.panes.setup.forecasting import Forecaster, forecast_details, forecast_words
 
 ROOMY = Host(
     memory_bytes=16 * 10**9, gpu_limit_bytes=12 * 10**9, chip="Apple M2", used_by_others_bytes=4 * 10**9

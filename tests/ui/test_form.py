@@ -16,14 +16,14 @@ from droid_tune.config.methods import DAPOConfig, GRPOConfig
 from droid_tune.config.rewards import REWARD_CONFIGS
 from droid_tune.config.run import SECTIONS, AdapterConfig, DataConfig, OptimizerConfig, RunConfig
 from droid_tune.config.sampling import SamplingConfig
-from ui.fields import FieldSpec, as_text, choice_label, from_text, spec_of, specs_of
+from droid_tune.model_files.found import module_names
+from ui.form.fields import FieldSpec, as_text, choice_label, from_text, spec_of, specs_of
+from ui.form.form import SettingRow, SettingsGroup
+from ui.form.word_lists import join_words, split_words
 from ui.main_window import MainWindow
-from ui.models_found import module_names
-from ui.panes.setup import SetupPane
+from ui.panes.setup.pane import SetupPane
+from ui.panes.setup.reward_list import RewardList, fresh_reward
 from ui.session import Session
-from ui.widgets.form import SettingRow, SettingsGroup
-from ui.widgets.reward_list import RewardList, fresh_reward
-from ui.word_lists import join_words, split_words
 
 
 def spec(model: Any, name: str) -> FieldSpec:

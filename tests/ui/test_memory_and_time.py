@@ -11,16 +11,16 @@ from droid_tune.errors import UserError
 from droid_tune.estimate.calibration import Calibration
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate
-from droid_tune.estimate.host import Host
 from droid_tune.events import MemoryFacts, Notice, RunStarted, Step
+from droid_tune.machine.host import Host
+from droid_tune.runs.state import RunState
 from tests.ui.fake_engine import FakeEngine
-from ui.forecasting_methods import by_method
 from ui.main_window import MainWindow
-from ui.panes.check_view import CheckView, figures
-from ui.run_state import RunState
-from ui.widgets.estimate_panel import EstimatePanel, bar_of, time_words
-from ui.widgets.live_memory import LiveMemory, memory_of, words_of
-from ui.widgets.run_header import spread_words
+from ui.panes.monitor.live_memory import LiveMemory, memory_of, words_of
+from ui.panes.monitor.run_header import spread_words
+from ui.panes.setup.check_view import CheckView, figures
+from ui.panes.setup.estimate_panel import EstimatePanel, bar_of, time_words
+from ui.panes.setup.forecasting_methods import by_method
 
 #: said of every window of its own when there is no screen
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")

@@ -82,7 +82,7 @@ def test_a_crashed_run_reads_as_interrupted(tmp_path: Path) -> None:
 
 
 def test_a_whole_run_reads_as_it_was_live(tmp_path: Path) -> None:
-    from ui.run_state import RunState
+    from droid_tune.runs.state import RunState
 
     live = RunState().apply_all(complete(60))
     read = read_run(write_run(tmp_path / "run", complete(60)))

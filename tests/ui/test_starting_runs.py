@@ -11,13 +11,13 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config.run import ModelConfig
-from droid_tune.train.runs import list_runs
+from droid_tune.runs.folder import list_runs
 from tests.ui.recording import complete, recorded, write_run
-from ui.fields import spec_of
+from ui.form.fields import spec_of
+from ui.form.form import SettingRow
+from ui.form.run_picker import BROWSE, RunEditor
+from ui.form.starting_runs import Start, misfit, startable
 from ui.main_window import MainWindow
-from ui.starting_runs import Start, misfit, startable
-from ui.widgets.form import SettingRow
-from ui.widgets.run_picker import BROWSE, RunEditor
 
 
 def with_result(folder: Path) -> Path:

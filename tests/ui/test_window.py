@@ -19,10 +19,10 @@ from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, write_run
 from ui.app import OpenedFiles, collect_garbage
 from ui.background import Task
-from ui.data.split_dialog import SplitDialog
-from ui.drops import is_model_folder
-from ui.first_paint import FIRST_PAINT, FirstPaint
+from ui.frame.drops import is_model_folder
+from ui.frame.first_paint import FIRST_PAINT, FirstPaint
 from ui.main_window import KEEP_TRAINING, STOP_AND_SAVE, MainWindow
+from ui.panes.data.split_dialog import SplitDialog
 from ui.session import Session
 from ui.settings import Settings
 from ui.widgets.notice import NoticeBar
@@ -102,7 +102,7 @@ def test_the_first_paint_waits_for_no_library_that_only_curves_and_estimates_nee
         "window = MainWindow(session); first = FirstPaint(window); window.show()\n"
         "first.done.connect(app.quit); app.exec()\n"
         "late = {'numpy', 'pyqtgraph', 'psutil', 'tokenizers', 'huggingface_hub', 'droid_tune.data.dataset',"
-        " 'droid_tune.estimate.forecast', 'droid_tune.train.runs'}\n"
+        " 'droid_tune.estimate.forecast', 'droid_tune.runs.folder'}\n"
         "print(window.current_key(), sorted(late & sys.modules.keys()))\n"
     )
     done = subprocess.run(

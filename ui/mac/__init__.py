@@ -1,7 +1,7 @@
 """What only a Mac has: the Dock's menu, the title bar's file icon, notifications. `install` is the only entry.
 
 Every part is harmless on Linux and is tested there with fakes. The parts that need no Mac-only call (menu roles, keys,
-the Dock badge, `caffeinate`, files that the Finder opens) are in `ui.menus`, `ui.platform_manners` and `ui.app`.
+the Dock badge, `caffeinate`, files that the Finder opens) are in `ui.frame.menus`, `ui.frame.platform_manners` and `ui.app`.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
+from droid_tune.runs.state import RunState
 from ui.main_window import MainWindow
-from ui.run_state import RunState
 
 TITLES = {"completed": "Training is done", "stopped": "Training was stopped", "failed": "Training failed"}
 CODESIGN = "/usr/bin/codesign"

@@ -15,12 +15,12 @@ from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt, Slot
 from PySide6.QtGui import QColor, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
+from droid_tune import words
 from droid_tune.metrics import describe
-from ui import phrases
-from ui.curves import Floats, bucketed, smoothed, trend
-from ui.series import Series
+from droid_tune.runs.series import Series
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, row
+from ui.widgets.curves import Floats, bucketed, smoothed, trend
 
 pg.setConfigOptions(antialias=True)
 
@@ -69,10 +69,10 @@ class _UnitAxis(pg.AxisItem):
         if self.unit == "share":
             return [f"{100 * value:.3g}%" for value in values]
         if self.unit == "bytes":
-            return [phrases.size(value) if value >= 0 else "" for value in values]
+            return [words.size(value) if value >= 0 else "" for value in values]
         digits = max(0, min(4, -int(np.floor(np.log10(spacing))))) if spacing > 0 else 3
         if spacing < 1e-3:
-            return [phrases.number(value) for value in values]
+            return [words.number(value) for value in values]
         return [f"{value:,.{digits}f}" for value in values]
 
 
@@ -298,7 +298,7 @@ class Chart(QFrame):
         if not present:
             return ""
         line = present[0]
-        return phrases.metric(line.metric, self._series[line.source].last)
+        return words.metric(line.metric, self._series[line.source].last)
 
     @Slot(object)
     def _hover(self, position: QPointF) -> None:
@@ -317,7 +317,7 @@ class Chart(QFrame):
             point = self._series[line.source].at(near[0])
             if point is not None:
                 prefix = f"{line.label} " if len(present) > 1 else ""
-                told.append(prefix + phrases.metric(line.metric, point[1]))
+                told.append(prefix + words.metric(line.metric, point[1]))
         self._value.setText("step " + " · ".join(told))
 
     def leaveEvent(self, event: QEvent) -> None:
@@ -335,8 +335,8 @@ def summary_of(name: str, metric: str, found: Series | None) -> str:
         return ""
     values = np.array(found.values)
     return (
-        f"{name}: {phrases.metric(metric, found.last)} at step {found.steps[-1]:.0f}, "
-        f"between {phrases.metric(metric, float(values.min()))} and {phrases.metric(metric, float(values.max()))}, "
+        f"{name}: {words.metric(metric, found.last)} at step {found.steps[-1]:.0f}, "
+        f"between {words.metric(metric, float(values.min()))} and {words.metric(metric, float(values.max()))}, "
         f"{trend(values)}."
     )
 

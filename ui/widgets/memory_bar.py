@@ -8,7 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from ui import phrases
+from droid_tune import words
 from ui.theme import current_theme
 
 HEIGHT, LEGEND_HEIGHT, DOT, GAP = 14, 20, 8, 16
@@ -56,11 +56,11 @@ class MemoryBar(QWidget):
         if (parts, marks, total) == (self._parts, self._marks, self._total):
             return
         self._parts, self._marks, self._total = parts, marks, max(total, 1.0)
-        said = [*(f"{part.label} {phrases.size(part.count)}" for part in parts if part.count)]
-        said += [f"{mark.label} {phrases.size(mark.at)}" for mark in marks]
-        words = f"{', '.join(said)}, of {phrases.size(self._total)}"
-        self.setAccessibleName(f"Memory: {words}")
-        self.setToolTip(words)
+        said = [*(f"{part.label} {words.size(part.count)}" for part in parts if part.count)]
+        said += [f"{mark.label} {words.size(mark.at)}" for mark in marks]
+        text = f"{', '.join(said)}, of {words.size(self._total)}"
+        self.setAccessibleName(f"Memory: {text}")
+        self.setToolTip(text)
         self.updateGeometry()
         self.update()
 
@@ -121,9 +121,9 @@ class MemoryBar(QWidget):
         """Words, width in pixels, what they stand for."""
         metrics = self.fontMetrics()
         shown: list[tuple[str, Part | Mark]] = [
-            (f"{part.label} {phrases.size(part.count)}", part) for part in self._parts if part.count > 0
+            (f"{part.label} {words.size(part.count)}", part) for part in self._parts if part.count > 0
         ]
-        shown += [(f"{mark.label} {phrases.size(mark.at)}", mark) for mark in self._marks]
+        shown += [(f"{mark.label} {words.size(mark.at)}", mark) for mark in self._marks]
         return [(text, DOT + 5 + metrics.horizontalAdvance(text) + GAP, what) for text, what in shown]
 
     def _legend_lines(self, width: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from droid_tune.data.issues import RowFault
-from droid_tune.data.strict_json import dotted
+from droid_tune.data.reading.strict_json import dotted
 
 Message = dict[str, Any]
 

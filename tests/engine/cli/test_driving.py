@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from droid_tune.cli.driving import drive
+from droid_tune.control import Control
 from droid_tune.errors import UserError
 from droid_tune.events import Event, Notice, RunFinished, RunStarted, Step, parse_event
-from droid_tune.train.control import Control
 
 RUN = "20260101-grpo"
 Emit = Callable[[Event], None]

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from droid_tune.cli.live import Lines, LiveTable, headline, one_line, sample
+from droid_tune.cli.live_table import Lines, LiveTable, headline, one_line, sample
 from droid_tune.cli.progress import Progress
 from droid_tune.events import (
     Completion,

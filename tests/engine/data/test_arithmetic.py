@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from droid_tune.data.arithmetic import (
+from droid_tune.data.synthetic.arithmetic import (
     ANSWER_PATTERN,
     LARGEST,
     Problem,

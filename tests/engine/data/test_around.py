@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from droid_tune.data.around import LONGEST_LINE, Line, lines_around
+from droid_tune.data.reading.around import LONGEST_LINE, Line, lines_around
 from droid_tune.errors import UserError
 
 

@@ -13,9 +13,8 @@ from urllib.parse import unquote
 import pytest
 
 from droid_tune.data.dataset import open_dataset
-from droid_tune.data.files.discover import DataFile
-from droid_tune.data.hub import Reference, choose, fetch
-from droid_tune.data.report import Split
+from droid_tune.data.reading.hub_dataset import Reference, choose, fetch
+from droid_tune.data.splits import DataFile, Split
 from droid_tune.errors import Stopped, UserError
 from tests.engine.data.parquet_files import parquet_bytes
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from droid_tune.data import dataset as dataset_module
-from droid_tune.data import index_cache
 from droid_tune.data.dataset import Dataset, open_dataset
+from droid_tune.data.reading import index_cache
 from droid_tune.paths import cache_dir
 
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from droid_tune.data.examine import examine_line
-from droid_tune.data.files import feed, jsonl
-from droid_tune.data.files import lines as line_blocks
 from droid_tune.data.formats.base import Layout
 from droid_tune.data.formats.table import FORMATS_BY_NAME
 from droid_tune.data.issues import RowFault
+from droid_tune.data.reading.examine import examine_line
+from droid_tune.data.reading.files import feed, jsonl
+from droid_tune.data.reading.files import lines as line_blocks
 from droid_tune.data.report import Report
 from droid_tune.data.validate import validate
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from droid_tune.data import tools
-from droid_tune.data.convert import TARGETS, convert, preview
 from droid_tune.data.dataset import Dataset, open_dataset
-from droid_tune.data.duplicates import repeats, shared
+from droid_tune.data.editing import changes
+from droid_tune.data.editing.convert import TARGETS, convert, preview
 from droid_tune.data.mapping import propose
-from droid_tune.data.samples import write_sample
-from droid_tune.data.spill import SpillArray
-from droid_tune.data.stats import Lengths, Limits, answer_type, scripts_of, statistics
+from droid_tune.data.reading.duplicates import repeats, shared
+from droid_tune.data.reading.spill import SpillArray
+from droid_tune.data.statistics import Lengths, Limits, answer_type, scripts_of, statistics
+from droid_tune.data.synthetic.samples import write_sample
 from droid_tune.data.validate import validate
 from droid_tune.errors import Stopped, UsageError, UserError
 
@@ -38,8 +38,8 @@ def data(tmp_path: Path) -> Dataset:
 
 
 def test_a_validation_set_shares_no_prompt_with_train(data: Dataset, tmp_path: Path):
-    plan = tools.split_validation(data, 4, seed=3)
-    tools.carry_out(data, plan, tmp_path / "out")
+    plan = changes.split_validation(data, 4, seed=3)
+    changes.carry_out(data, plan, tmp_path / "out")
     train, valid = rows_of(tmp_path / "out" / "train.jsonl"), rows_of(tmp_path / "out" / "valid.jsonl")
     new = valid[2:]
     assert len(train) + len(new) == 10
@@ -48,7 +48,7 @@ def test_a_validation_set_shares_no_prompt_with_train(data: Dataset, tmp_path: P
 
 
 def test_the_same_seed_holds_out_the_same_rows(data: Dataset):
-    one, two = tools.split_validation(data, 4, seed=3), tools.split_validation(data, 4, seed=3)
+    one, two = changes.split_validation(data, 4, seed=3), changes.split_validation(data, 4, seed=3)
     assert [list(numbers) for _s, numbers in one.splits["train"]] == [
         list(n) for _s, n in two.splits["train"]
     ]
@@ -56,37 +56,37 @@ def test_the_same_seed_holds_out_the_same_rows(data: Dataset):
 
 def test_more_than_there_is_cannot_be_held_out_or_drawn(data: Dataset):
     with pytest.raises(UsageError, match="10 of 10 rows cannot be held out"):
-        tools.split_validation(data, 10)
+        changes.split_validation(data, 10)
     with pytest.raises(UsageError, match="11 of 10 rows cannot be drawn"):
-        tools.sample(data, 11)
+        changes.sample(data, 11)
 
 
 def test_a_sample_keeps_the_order_of_the_file(data: Dataset):
-    [(_split, numbers)] = tools.sample(data, 5, seed=1).splits["train"]
+    [(_split, numbers)] = changes.sample(data, 5, seed=1).splits["train"]
     assert len(set(numbers.tolist())) == 5
     assert numbers.tolist() == sorted(numbers.tolist())
 
 
 def test_shuffling_loses_no_row(data: Dataset):
-    [(_split, numbers)] = tools.shuffle(data, seed=1).splits["train"]
+    [(_split, numbers)] = changes.shuffle(data, seed=1).splits["train"]
     assert numbers.tolist() != list(range(10))
     assert sorted(numbers.tolist()) == list(range(10))
 
 
 def test_duplicates_go_by_row_or_by_prompt(data: Dataset):
-    assert tools.deduplicate(data).removed == 0
-    plan = tools.deduplicate(data, by_prompt=True)
+    assert changes.deduplicate(data).removed == 0
+    plan = changes.deduplicate(data, by_prompt=True)
     assert plan.removed == 4
     assert plan.splits["train"][0][1].tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_overlap_is_taken_out_of_train(data: Dataset):
-    plan = tools.remove_overlap(data)
+    plan = changes.remove_overlap(data)
     assert (plan.removed, plan.count("train"), plan.count("valid")) == (1, 9, 2)
 
 
 def test_rows_are_chosen_by_length(data: Dataset):
-    plan = tools.filter_length(data, lambda row: row["id"], longest=7, shortest=2)
+    plan = changes.filter_length(data, lambda row: row["id"], longest=7, shortest=2)
     assert plan.splits["train"][0][1].tolist() == [2, 3, 4, 5, 6, 7]
     assert plan.removed == 6
 
@@ -94,7 +94,7 @@ def test_rows_are_chosen_by_length(data: Dataset):
 def test_nothing_of_the_users_is_overwritten(data: Dataset, tmp_path: Path):
     before = (tmp_path / "in" / "train.jsonl").read_bytes()
     with pytest.raises(UserError, match="not empty"):
-        tools.carry_out(data, tools.shuffle(data), tmp_path / "in")
+        changes.carry_out(data, changes.shuffle(data), tmp_path / "in")
     assert (tmp_path / "in" / "train.jsonl").read_bytes() == before
 
 
@@ -175,7 +175,7 @@ def spilled(*numbers: int, in_memory: int = 2) -> SpillArray:
 
 @pytest.mark.parametrize("in_memory", [1, 3, 100])
 def test_repeats_are_found_in_memory_and_on_disk(monkeypatch: pytest.MonkeyPatch, in_memory: int):
-    monkeypatch.setattr("droid_tune.data.duplicates.PER_PASS", 2)
+    monkeypatch.setattr("droid_tune.data.reading.duplicates.PER_PASS", 2)
     array = spilled(5, -7, 5, 9, -7, 5, in_memory=in_memory)
     assert list(repeats(array)) == [(2, 0), (4, 1), (5, 0)]
     assert list(shared(array, spilled(9, 1, 5))) == [(0, 2), (2, 2), (3, 0), (5, 2)]

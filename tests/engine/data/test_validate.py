@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from droid_tune.data.files.discover import assigned, split_of
 from droid_tune.data.formats.table import FORMATS, need_of, usable_formats
 from droid_tune.data.issues import KEPT_IN_MEMORY
+from droid_tune.data.reading.discover import assigned
+from droid_tune.data.splits import split_of
 from droid_tune.data.validate import validate
 from droid_tune.errors import Stopped, UsageError
 

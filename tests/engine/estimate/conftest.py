@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from droid_tune.estimate.host import Host
+from droid_tune.machine.host import Host
 
 MakeModel = Callable[..., Path]
 

@@ -13,11 +13,11 @@ from droid_tune.config import RunConfig, resolve
 from droid_tune.estimate.calibration import Calibration, calibration_file, read_calibration, write_calibration
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import verdict_of
-from droid_tune.estimate.host import Host
 from droid_tune.estimate.job import DataLengths, job_of
 from droid_tune.estimate.lengths import measure_data
-from droid_tune.estimate.model_facts import facts_of, read_model
 from droid_tune.estimate.suggestions import apply_suggestion
+from droid_tune.machine.host import Host
+from droid_tune.model_files.facts import facts_of, read_model
 from droid_tune.paths import starter_model_dir
 from tests.engine.estimate.conftest import CONFIG
 

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from droid_tune.config import resolve
-from droid_tune.estimate.adapters import trained_part
 from droid_tune.estimate.job import Job
 from droid_tune.estimate.memory import peak_of
-from droid_tune.estimate.model_facts import facts_of
-from droid_tune.estimate.portions import choose, smallest
+from droid_tune.estimate.plan import choose, smallest
 from droid_tune.estimate.sizes import Portions, Sizes, sizes_of
+from droid_tune.estimate.trained import trained_part
+from droid_tune.model_files.facts import facts_of
 from tests.engine.estimate.conftest import CONFIG, dense, packed
 
 FACTS = facts_of(CONFIG, ())
@@ -183,6 +183,6 @@ def test_packed_weights_weigh_less_and_activations_the_same() -> None:
 
 
 def tuple_of(tensors: dict[str, tuple[str, tuple[int, ...]]]) -> tuple[object, ...]:
-    from droid_tune.estimate.headers import Tensor
+    from droid_tune.model_files.headers import Tensor
 
     return tuple(Tensor(name, dtype, shape) for name, (dtype, shape) in tensors.items())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from droid_tune.estimate.model_facts import facts_of, model_folder, read_model
+from droid_tune.model_files.facts import facts_of, model_folder, read_model
 from tests.engine.estimate.conftest import CONFIG, MATRICES, PER_LAYER, MakeModel, dense, header_only, packed
 
 

@@ -14,11 +14,11 @@ from mlx.utils import tree_flatten, tree_unflatten
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import adapter_off, target_modules
+from droid_tune.model.gradients.scoring import loss_and_gradients, score
+from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.loading import make_policy
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
-from droid_tune.model.rows import ScoringRows
-from droid_tune.model.scoring import loss_and_gradients, score
 from tests.engine.model.tiny import CONFIGS, IdTokenizer, flat, tiny_model, tiny_policy
 
 ROWS = ScoringRows.of_groups([[3, 4, 5]], 2, np.arange(10, 22).reshape(2, 6), np.ones((2, 6), np.float32))

@@ -12,9 +12,9 @@ import pytest
 from mlx.utils import tree_unflatten
 
 from droid_tune.config.run import AdapterConfig
+from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
-from droid_tune.model.scoring import ScoringRows, loss_and_gradients, score
 from tests.engine.model.tiny import VOCABULARY, flat, one_row_logprobs, tiny_policy
 
 TEMPERATURE = 0.7

@@ -11,11 +11,11 @@ import pytest
 from mlx_lm.models import llama
 from mlx_lm.models.activations import swiglu as plain_swiglu
 
-from droid_tune.methods.exponential import exponential
-from droid_tune.model import lean_attention, shared_attention
-from droid_tune.model.gated import swiglu
-from droid_tune.model.kernels import own_kernels
-from droid_tune.model.shared_attention import Shared, attend
+from droid_tune.model.kernels import lean_attention, shared_attention
+from droid_tune.model.kernels.install import own_kernels
+from droid_tune.model.kernels.shared_attention import Shared, attend
+from droid_tune.model.kernels.swiglu import swiglu
+from droid_tune.numerics import exponential
 
 SLOTS, HEADS, REPEATS, ROWS, STEPS, PREFIX, WIDTH = 2, 2, 2, 3, 4, 5, 8
 

@@ -12,9 +12,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from droid_tune.model.lengths import bucketed
-from droid_tune.model.passes import whole_rows
-from droid_tune.model.rows import ScoringRows
+from droid_tune.model.gradients.bucketed_lengths import bucketed
+from droid_tune.model.gradients.passes import whole_rows
+from droid_tune.model.gradients.scoring_rows import ScoringRows
 
 MOST_SHAPES = 64
 

@@ -21,11 +21,11 @@ from mlx_lm.models import llama
 from droid_tune.config.run import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.model.arrays import flat_arrays
+from droid_tune.model.gradients.scoring import loss_and_gradients, score
+from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.loading import load_policy
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
-from droid_tune.model.rows import ScoringRows
-from droid_tune.model.scoring import loss_and_gradients, score
 from droid_tune.rollout.generate import generate
 
 CONFIG: dict[str, Any] = {

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.methods.losses import supervised_loss
-from droid_tune.model.packing import first_fit, require_packing, segment_caches, why_not
-from droid_tune.model.passes import whole_rows
+from droid_tune.model.caches.packing import first_fit, require_packing, segment_caches, why_not
+from droid_tune.model.gradients.passes import whole_rows
+from droid_tune.model.gradients.scoring import loss_and_gradients, score
+from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
-from droid_tune.model.rows import ScoringRows
-from droid_tune.model.scoring import loss_and_gradients, score
 from tests.engine.model.tiny import VOCABULARY, flat, tiny_policy
 
 PACKABLE = ["llama", "mistral", "qwen2", "qwen3", "qwen3_moe", "gemma3_text", "phi3", "granite"]

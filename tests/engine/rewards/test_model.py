@@ -12,8 +12,8 @@ from droid_tune.config.rewards import ModelReward
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Outcome, Sample
 from droid_tune.rewards.endpoint import Endpoint, EndpointError
+from droid_tune.rewards.judge_model import ModelJudged, RemoteJudge, model_reward
 from droid_tune.rewards.judging import question, read_score
-from droid_tune.rewards.model import ModelJudged, RemoteJudge, model_reward
 
 Answer = Callable[[str], tuple[int, Any]]
 
@@ -228,7 +228,7 @@ def test_a_local_model_answers_and_is_held_to_a_score(
     stories_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """260K parameters tell stories, so the strict reading refuses them: a failure, never a 0."""
-    monkeypatch.setattr("droid_tune.rewards.model._LONGEST_REPLY_TOKENS", 8)
+    monkeypatch.setattr("droid_tune.rewards.judge_model._LONGEST_REPLY_TOKENS", 8)
     reward = model_reward(ModelReward(model=str(stories_model)))
     first, second = reward.score([Sample("Hi", "Hello", {}), Sample("Hi", "Go", {})])
     assert isinstance(first, Failed)

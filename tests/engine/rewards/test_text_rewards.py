@@ -19,7 +19,7 @@ from droid_tune.rewards.length import length_reward
 from droid_tune.rewards.partial_format import partial_format_reward
 from droid_tune.rewards.repetition import repeated_share, repetition_reward
 from droid_tune.rewards.similarity import similarity_reward
-from droid_tune.rewards.words import words
+from droid_tune.rewards.word_split import words
 
 
 def score(reward: Reward, completion: str = "", answer: str | None = None, length: int = 0) -> Outcome:

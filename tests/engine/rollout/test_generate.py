@@ -11,8 +11,8 @@ import pytest
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.errors import Stopped
+from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
 from droid_tune.model.plan import Plan
-from droid_tune.model.scoring import ScoringRows, loss_and_gradients, score
 from droid_tune.rollout.generate import generate
 from droid_tune.rollout.rollout import Rollout
 from tests.engine.model.tiny import CONFIGS, one_row_logprobs, tiny_policy

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from droid_tune.config import RunConfig, merge, resolve
+from droid_tune.control import Control
 from droid_tune.events import Event, RunFinished
-from droid_tune.train.control import Control
+from droid_tune.runs.folder import create_run
 from droid_tune.train.engine import resume_training, run_training
-from droid_tune.train.runs import create_run
 
 #: a run of seconds: the starter, four completions of at most 12 tokens, no evaluation
 TINY: dict[str, Any] = {
@@ -60,9 +60,9 @@ STOPPER = """
 import json, os, signal, sys
 from pathlib import Path
 from droid_tune.config import resolve
-from droid_tune.train.control import Control
+from droid_tune.control import Control
 from droid_tune.train.engine import resume_training, run_training
-from droid_tune.train.runs import create_run
+from droid_tune.runs.folder import create_run
 
 folder, values, kind, number, how = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
 control, seen = Control(), 0

@@ -12,11 +12,11 @@ import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
 from droid_tune.config import RunConfig, merge, resolve
+from droid_tune.control import Control
 from droid_tune.data.dataset import open_configured
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.rewards.table import build_rewards
-from droid_tune.train.control import Control
 from droid_tune.train.distributed import World
 from droid_tune.train.experience import Experience
 from droid_tune.train.policy_gradient import PolicyGradient

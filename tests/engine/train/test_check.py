@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from droid_tune.check import check_signal
 from droid_tune.config import resolve
+from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
 from droid_tune.estimate.forecast import calibration_for
 from droid_tune.estimate.signal import Answer, Group, Measured, report_of
-from droid_tune.train.check import check_signal
-from droid_tune.train.control import Control
 from tests.engine.train.conftest import tiny
 
 RIGHT, WRONG = (

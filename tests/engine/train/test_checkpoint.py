@@ -130,7 +130,7 @@ def test_a_write_that_mlx_reports_as_failed_is_told_with_its_cause(
         return SimpleNamespace(free=free_bytes)
 
     monkeypatch.setattr(mx, "save_safetensors", refuse)
-    monkeypatch.setattr("droid_tune.train.durable.shutil.disk_usage", usage)
+    monkeypatch.setattr("droid_tune.runs.durable.shutil.disk_usage", usage)
     with pytest.raises(UserError, match=sentence):
         save(store, 2)
     assert [folder.name for folder in store.newest_first()] == ["step-000001"]

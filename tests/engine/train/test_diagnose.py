@@ -9,9 +9,10 @@ import pytest
 
 from droid_tune.config import resolve
 from droid_tune.config.methods import METHOD_CONFIGS
-from droid_tune.events import Evaluation, Notice, Step, read_events
-from droid_tune.train.diagnose import Diagnosis
-from droid_tune.train.symptoms import Facts
+from droid_tune.events import Evaluation, Notice, Step
+from droid_tune.runs.log import read_events
+from droid_tune.train.diagnosis.diagnose import Diagnosis
+from droid_tune.train.diagnosis.symptoms import Facts
 
 RECORDED = Path(__file__).parent / "recorded"
 

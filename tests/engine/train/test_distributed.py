@@ -102,7 +102,7 @@ def test_what_one_rank_is_short_of_stops_all_of_them_saved(project_root: Path, t
     (tmp_path / "sitecustomize.py").write_text(
         "import os\n"
         "if os.environ.get('MLX_RANK') == '1':\n"
-        "    import droid_tune.estimate.pressure as pressure\n"
+        "    import droid_tune.machine.pressure as pressure\n"
         "    pressure.read_pressure = lambda: 'critical'\n"
     )
     events = train(project_root, tmp_path / "two", GRPO, ranks=2)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from droid_tune.config.run import MemoryConfig
+from droid_tune.control import Control
 from droid_tune.events import Checkpoint, Notice, Plan, Step
 from droid_tune.model.plan import Plan as Portions
 from droid_tune.train import run as run_module
-from droid_tune.train.control import Control
-from droid_tune.train.guard import Judgement, MemoryGuard, Reading, limit_for, smaller, strongest
+from droid_tune.train.memory_guard import Judgement, MemoryGuard, Reading, limit_for, smaller, strongest
 from tests.engine.train.conftest import tiny, train
 
 CALM = Reading(active=10, peak=20, cache=5)

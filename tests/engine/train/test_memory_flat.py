@@ -16,10 +16,10 @@ import pytest
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
-from droid_tune.model.bodies import Bodies
+from droid_tune.model.gradients.bodies import Bodies
+from droid_tune.model.gradients.scoring import loss_and_gradients
+from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.plan import Plan
-from droid_tune.model.rows import ScoringRows
-from droid_tune.model.scoring import loss_and_gradients
 from droid_tune.rollout.generate import generate
 from tests.engine.model.tiny import VOCABULARY, tiny_policy
 from tests.engine.train.conftest import tiny, train

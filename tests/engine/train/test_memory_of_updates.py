@@ -11,7 +11,7 @@ from mlx.utils import tree_map
 
 from droid_tune.config.run import AdapterConfig, OptimizerConfig
 from droid_tune.model.policy import Policy
-from droid_tune.train.gradients import Accumulator
+from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.learner import Gathered
 from droid_tune.train.loop import Loop
 from droid_tune.train.optimizer import build_optimizer, gradient_norm

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from droid_tune.metrics import CATALOGUE
-from droid_tune.model import head_loss
-from droid_tune.model.head import TokenScores
+from droid_tune.model.gradients import head_loss
+from droid_tune.model.gradients.head import TokenScores
 from droid_tune.model.plan import Plan
 from droid_tune.train.experience import Experience
-from droid_tune.train.judge import Judged
 from droid_tune.train.policy_gradient import PolicyGradient
 from droid_tune.train.sampler import Sampled
+from droid_tune.train.score import Judged
 from tests.engine.train.learning import assert_same, by_hand, flat, learner_of, moved, row_logprobs
 
 

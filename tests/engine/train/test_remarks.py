@@ -11,7 +11,7 @@ import pytest
 
 from droid_tune.data.validate import validate
 from droid_tune.errors import UserError
-from droid_tune.train.remarks import remark_on_rows, remark_on_template
+from droid_tune.train.diagnosis.remarks import remark_on_rows, remark_on_template
 
 
 class Heard:

@@ -127,8 +127,8 @@ def test_a_finished_run_has_nothing_to_resume(tmp_path: Path) -> None:
 
 
 def test_the_events_of_both_sessions_are_one_sequence(tmp_path: Path) -> None:
-    from droid_tune.events import replay
     from droid_tune.paths import RunPaths
+    from droid_tune.runs.log import replay
 
     folder = tmp_path / "run"
     train(tiny(), folder)

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
 from droid_tune.paths import RunPaths
-from droid_tune.train.control import Control
-from droid_tune.train.durable import disk_error, write_text
-from droid_tune.train.lock import RunLock, is_locked
-from droid_tune.train.runs import (
+from droid_tune.runs.durable import disk_error, write_text
+from droid_tune.runs.folder import (
     begun,
     create_run,
     delete_run,
@@ -25,6 +24,7 @@ from droid_tune.train.runs import (
     summarise,
     write_status,
 )
+from droid_tune.runs.lock import RunLock, is_locked
 from tests.engine.train.conftest import resume, tiny, train
 
 
@@ -50,7 +50,7 @@ def test_a_second_process_on_the_same_run_is_refused_and_touches_nothing(
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    code = f"from droid_tune.train.lock import RunLock; RunLock(__import__('pathlib').Path({str(path)!r})).__enter__()"
+    code = f"from droid_tune.runs.lock import RunLock; RunLock(__import__('pathlib').Path({str(path)!r})).__enter__()"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
     assert not is_locked(path)
 

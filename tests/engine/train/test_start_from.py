@@ -12,11 +12,11 @@ import pytest
 
 from droid_tune.config import RunConfig, merge, resolve
 from droid_tune.events import Event
+from droid_tune.model.gradients.scoring import score
+from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import Reference
-from droid_tune.model.rows import ScoringRows
-from droid_tune.model.scoring import score
 from droid_tune.train.start import starting_policy
 from tests.engine.train.conftest import TINY, digest, resume, train
 
@@ -51,7 +51,7 @@ def logprobs(policy: Policy, *, reference: bool = False) -> np.ndarray:
 
 def of_result(folder: Path) -> np.ndarray:
     """What the model of a finished run thinks of ROWS."""
-    from droid_tune.export import trained_policy
+    from droid_tune.export.result import trained_policy
 
     return logprobs(trained_policy(folder))
 

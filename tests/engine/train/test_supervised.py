@@ -15,11 +15,11 @@ import pytest
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
-from droid_tune.model import head_loss
 from droid_tune.model.adapters import fuse_adapter
-from droid_tune.model.bodies import Bodies, Pullable
+from droid_tune.model.gradients import head_loss
+from droid_tune.model.gradients.bodies import Bodies, Pullable
+from droid_tune.model.gradients.passes import WholeRows
 from droid_tune.model.loading import load_policy, make_policy
-from droid_tune.model.passes import WholeRows
 from droid_tune.model.plan import Plan
 from droid_tune.train.run import learner_for
 from droid_tune.train.supervised import Supervised

@@ -9,12 +9,12 @@ import pytest
 from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
+from droid_tune.runs.state import RunState
 from ui.mac import dock, install, notifications
 from ui.mac.dock import DockMenu
 from ui.mac.notifications import Announcer
 from ui.mac.proxy_icon import ProxyIcon
 from ui.main_window import MainWindow
-from ui.run_state import RunState
 from ui.session import Session
 
 OpenWindow = Callable[[Session], MainWindow]

@@ -1,0 +1,297 @@
+"""The signal check: a minute with the starting model before hours are committed.
+
+Samples and judges a few prompts as a step does, runs one backward pass, and measures memory with the longest prompt
+and completions of full length. No weight is changed and no run is made.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from droid_tune.config import RunConfig
+from droid_tune.config.methods import PolicyMethodConfig
+from droid_tune.config.rewards import AccuracyReward
+from droid_tune.control import Control
+from droid_tune.data.dataset import open_configured
+from droid_tune.errors import UserError
+from droid_tune.estimate.calibration import write_calibration
+from droid_tune.estimate.estimate import estimate
+from droid_tune.estimate.forecast import Estimate, calibration_for
+from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
+from droid_tune.estimate.sizes import OPTIMIZER_COPIES
+from droid_tune.events import Event, Notice, Phase, RolloutGroup
+from droid_tune.model.gradients.scoring import loss_and_gradients
+from droid_tune.model.gradients.scoring_rows import ScoringRows
+from droid_tune.rewards.accuracy import Accuracy
+from droid_tune.rewards.base import Sample
+from droid_tune.rewards.table import build_rewards
+from droid_tune.rollout.generate import generate
+from droid_tune.train.distributed import World
+from droid_tune.train.examples import lesson_rows
+from droid_tune.train.optimizer import gradient_norm
+from droid_tune.train.run import build_session, learner_for
+from droid_tune.train.run_record import Observed, lengths_of, ratios
+from droid_tune.train.session import Session
+from droid_tune.train.start import starting_policy
+
+Progress = Callable[[Phase], None]
+
+
+def check_signal(
+    config: RunConfig,
+    *,
+    prompts: int = 8,
+    control: Control | None = None,
+    on_progress: Progress | None = None,
+) -> CheckReport:
+    """Check a run's signal on `prompts` of its prompts. Raises UserError, and Stopped when `control` says so."""
+    if prompts < 1:
+        raise UserError(f"The check needs 1 prompt or more, not {prompts}")
+    told: list[Event] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Phase):
+            if on_progress is not None:
+                on_progress(event)
+        else:
+            told.append(event)
+
+    control = control or Control()
+    dataset = open_configured(config.data, config.method.type, should_stop=control.stop_requested)
+    small = _few(config, prompts)
+    with tempfile.TemporaryDirectory() as folder:
+        policy = starting_policy(config, Path(folder))
+    rewards = build_rewards(
+        () if config.is_sft else config.rewards, max_completion_length=config.sampling.max_completion_length
+    )
+    with rewards:
+        session = build_session(small, policy, dataset, rewards, control, emit, World())
+        return _Check(session, config, told).run(prompts)
+
+
+def _few(config: RunConfig, prompts: int) -> RunConfig:
+    """The same run with a rollout of at most `prompts`, each used once and none sampled again."""
+    training = config.training.model_copy(
+        update={"batch_size": min(prompts, config.training.batch_size), "gradient_accumulation_steps": 1}
+    )
+    method = config.method
+    if isinstance(method, PolicyMethodConfig):
+        once = {"steps_per_generation": 1, "num_iterations": 1, "dynamic_sampling": False}
+        method = method.model_copy(update=once)
+    return config.model_copy(update={"training": training, "method": method})
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One backward pass over sampled rows."""
+
+    loss: float
+    norm: float
+    seconds: dict[str, float]
+
+
+class _Check:
+    """One check: what is sampled, then what is measured."""
+
+    def __init__(self, session: Session, config: RunConfig, told: list[Event]) -> None:
+        self.session, self.config, self.told = session, config, told
+
+    def run(self, prompts: int) -> CheckReport:
+        foretold = estimate(self.config, lengths_of(self.session), suggesting=False)
+        passes = self._passes(prompts)
+        full = self._full_length()
+        self._learn(full, foretold)
+        step = self._seconds_per_step(passes[-1], foretold)
+        last = passes[-1]
+        measured = Measured(
+            groups=tuple(self._groups()),
+            loss=last.loss if math.isfinite(last.loss) else 0.0,
+            gradient_norm=last.norm if math.isfinite(last.norm) else 0.0,
+            finite=all(math.isfinite(one.loss) and math.isfinite(one.norm) for one in passes),
+            peak_bytes=full.peak_bytes,
+            budget_bytes=foretold.budget_bytes,
+            estimated_peak_bytes=foretold.peak_bytes,
+            seconds_per_step=step,
+            total_seconds=step * self.config.training.iterations + self._evaluating(),
+            failures=tuple(
+                event.text
+                for event in self.told
+                if isinstance(event, Notice) and event.code == "reward_failed"
+            ),
+        )
+        return report_of(measured, self.config)
+
+    def _passes(self, prompts: int) -> list[_Pass]:
+        """Rollouts (or batches of rows) until `prompts` were seen, each with its gradient; nothing is applied."""
+        learner = learner_for(self.session)
+        batch = self.session.config.training.batch_size
+        found: list[_Pass] = []
+        for number in range(math.ceil(prompts / batch)):
+            self.session.checkpoint()
+            gathered = learner.gather(number)
+            norm = float(np.asarray(gradient_norm(gathered.gradients)))
+            found.append(_Pass(gathered.loss, norm, gathered.seconds))
+            del gathered
+        return found
+
+    def _groups(self) -> list[Group]:
+        """The sampled groups with rewards, and which completions give the row's answer."""
+        groups: list[Group] = []
+        for event in self.told:
+            if isinstance(event, RolloutGroup):
+                groups.append(_group(event, self._passed(event)))
+        return groups
+
+    def _passed(self, event: RolloutGroup) -> list[bool | None]:
+        own = next(
+            (r for r in self.config.rewards if isinstance(r, AccuracyReward)), AccuracyReward(math=False)
+        )
+        fields = {"answer": event.answer}
+        samples = [Sample(event.prompt, one.text, fields) for one in event.completions]
+        if event.answer is None:
+            return [None] * len(samples)
+        outcomes = Accuracy(own).score(samples)
+        return [one > 0.5 if isinstance(one, float) and math.isfinite(one) else None for one in outcomes]
+
+    # -- memory and pace ---------------------------------------------------------------------------
+
+    def _full_length(self) -> Observed:
+        """The largest step there can be: the longest prompt, every completion as long as allowed."""
+        gc.collect()
+        mx.clear_cache()
+        mx.reset_peak_memory()
+        observed = self._full_lesson() if self.config.is_sft else self._full_rollout()
+        policy = self.session.policy
+        kept = OPTIMIZER_COPIES[self.config.optimizer.name] * policy.trainable_bytes
+        return replace(observed, peak_bytes=int(mx.get_peak_memory() + kept))
+
+    def _full_rollout(self) -> Observed:
+        session, sampling = self.session, self.config.sampling
+        method = self.config.method
+        assert isinstance(method, PolicyMethodConfig)
+        prompt = max(self._prompts(), key=len)
+        size = method.group_size
+        count = max(1, min(self.config.training.batch_size, session.plan.decode_rows // size))
+        stops, session.policy.stop_tokens = session.policy.stop_tokens, frozenset()
+        start = time.perf_counter()
+        try:
+            rollout = generate(
+                session.policy,
+                [prompt] * count,
+                group_size=size,
+                sampling=sampling.model_copy(update={"stop_strings": (), "extra_stop_tokens": ()}),
+                seed=session.seed("check"),
+                plan=session.plan,
+                on_progress=lambda done, of: session.phase("rollout", 0, done, of, "completions"),
+                should_stop=session.control.stop_requested,
+            )
+        finally:
+            session.policy.stop_tokens = stops
+        sampled = time.perf_counter()
+        group = slice(0, size)
+        rows = ScoringRows.of_groups([prompt], size, rollout.tokens[group], rollout.completion_mask[group])
+        self._backward(rows, with_entropy=True)
+        return Observed(
+            prompts=count,
+            rows=size,
+            prompt=len(prompt),
+            completion=rollout.tokens.shape[1],
+            rollout=sampled - start,
+            update=time.perf_counter() - sampled,
+        )
+
+    def _full_lesson(self) -> Observed:
+        session = self.session
+        lessons = [
+            session.reader.lesson(session.train.number(i), session.train.row(i)) for i in self._places()
+        ]
+        longest = max(lessons, key=lambda lesson: len(lesson.tokens))
+        count = self.config.training.batch_size
+        start = time.perf_counter()
+        self._backward(lesson_rows([longest] * count), with_entropy=False)
+        learnt = len(longest.tokens) - longest.start
+        return Observed(
+            prompts=count,
+            rows=count,
+            prompt=longest.start,
+            completion=learnt,
+            update=time.perf_counter() - start,
+        )
+
+    def _backward(self, rows: ScoringRows, *, with_entropy: bool) -> None:
+        session = self.session
+        mask = mx.array(rows.completion_mask)
+
+        def loss(part: Any, logprobs: mx.array, _entropies: Any) -> tuple[mx.array, dict[str, mx.array]]:
+            session.checkpoint()
+            session.phase("update", 0, 0, 0, "longest rows")
+            return -(logprobs * mask[mx.array(part)][:, : logprobs.shape[1]]).mean(), {}
+
+        _, gradients, _ = loss_and_gradients(
+            session.policy,
+            rows,
+            loss,
+            temperature=1.0 if self.config.is_sft else self.config.sampling.temperature,
+            plan=session.plan,
+            with_entropy=with_entropy,
+        )
+        mx.eval(gradients)
+
+    def _places(self) -> range:
+        count = len(self.session.train)
+        return range(0, count, max(1, count // 200))
+
+    def _prompts(self) -> list[list[int]]:
+        session = self.session
+        return [
+            session.reader.prompt(session.train.number(i), session.train.row(i)).tokens
+            for i in self._places()
+        ]
+
+    def _seconds_per_step(self, last: _Pass, foretold: Estimate) -> float:
+        """The last pass's seconds for the run's own number of rows, rollouts and slices."""
+        job, small = foretold.job, self.session.config
+        part = self.config.training.batch_size / small.training.batch_size
+        exploring = last.seconds.get("rollout", 0.0) + last.seconds.get("reward", 0.0)
+        slices = job.rows_per_slice * job.slices_per_step / job.rows
+        return part * (job.rollouts_per_step * exploring + slices * last.seconds.get("update", 0.0))
+
+    def _evaluating(self) -> float:
+        """Seconds of all evaluations, at the pace that was just measured."""
+        now = estimate(self.config, lengths_of(self.session), suggesting=False)
+        return max(0.0, now.duration.total - now.job.steps * now.duration.per_step)
+
+    def _learn(self, full: Observed, foretold: Estimate) -> None:
+        """Keep for later estimates how fast this machine is with this model."""
+        file, known = calibration_for(self.config)
+        found = ratios(self.config, foretold, full)
+        if known.source == "run" and known.runs:  # whole runs know better
+            return
+        write_calibration(
+            file,
+            known.learnt(rollout=found.rollout, update=found.update, memory=found.memory, source="measured"),
+        )
+
+
+def _group(event: RolloutGroup, passed: list[bool | None]) -> Group:
+    return Group(
+        row=event.row or 0,
+        prompt=event.prompt,
+        answer=event.answer,
+        completions=tuple(
+            Answer(
+                one.text, one.reward, dict(one.rewards), one.length, one.finish_reason == "length", verdict
+            )
+            for one, verdict in zip(event.completions, passed, strict=True)
+        ),
+    )

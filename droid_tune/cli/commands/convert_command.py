@@ -1,0 +1,36 @@
+"""`droid-tune convert`: the same rows in another format, in a new folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from droid_tune.cli.commands.validate_command import add_mapping_argument, mapping_from
+from droid_tune.cli.output import say
+
+HELP = "write data in another format into a new folder"
+#: Rows that the format cannot hold, said one by one up to this many.
+SHOWN_LEFT_OUT = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, metavar="PATH", help="a file, or a folder with train.jsonl")
+    parser.add_argument("--to", required=True, metavar="FORMAT", help="messages, prompt_answer, text, ...")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    add_mapping_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from droid_tune.data.dataset import open_dataset
+    from droid_tune.data.editing.convert import check_target, convert
+
+    check_target(arguments.to)
+    dataset = open_dataset(arguments.path, None, mapping_from(arguments.map))
+    written = convert(dataset, arguments.to, arguments.out)
+    print(written.folder)
+    say(", ".join(f"{count} {split} rows" for split, count in written.rows.items()))
+    for place, why in written.left_out[:SHOWN_LEFT_OUT]:
+        say(f"{place}: left out: {why}")
+    if len(written.left_out) > SHOWN_LEFT_OUT:
+        say(f"... and {len(written.left_out) - SHOWN_LEFT_OUT} more rows left out")
+    return 0

@@ -1,0 +1,39 @@
+"""`droid-tune resume`: go on with a run exactly where its newest good checkpoint stands."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from droid_tune.cli.output import say
+from droid_tune.cli.run_arguments import add_driving_arguments, positive
+
+if TYPE_CHECKING:
+    from droid_tune.cli.driving import Emit
+    from droid_tune.control import Control
+
+HELP = "go on with a run that was stopped, or whose process ended"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="its id, the beginning of it, or its folder")
+    parser.add_argument(
+        "--steps", type=positive, metavar="N", help="this many further steps; may go past the planned end"
+    )
+    add_driving_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from droid_tune.cli.driving import drive, follow
+    from droid_tune.runs.folder import find_run
+    from droid_tune.train.engine import follows, resume_training
+
+    if follows():
+        return follow()
+    folder = find_run(arguments.run)
+    say(f"run {folder.name} in {folder}")
+
+    def go_on(control: Control, emit: Emit) -> object:
+        return resume_training(folder, control, emit, arguments.steps)
+
+    return drive(go_on, folder.name, as_events=arguments.events, stop_after=arguments.stop_after)

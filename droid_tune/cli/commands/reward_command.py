@@ -1,0 +1,81 @@
+"""`droid-tune test-reward`: a reward tried on rows of data before any training."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from droid_tune.cli.commands.validate_command import add_mapping_argument, mapping_from
+from droid_tune.cli.output import amount, print_json, print_table
+from droid_tune.errors import UsageError
+
+if TYPE_CHECKING:
+    from droid_tune.rewards.trial import Trial, Try
+
+HELP = "try a reward on rows' own answers and on completions of yours, before any training"
+LONGEST_SHOWN = 48
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a Python file with a reward, or a run's YAML config"
+    )
+    parser.add_argument("--function", default="", metavar="NAME", help="which function of the file")
+    parser.add_argument("--data", default="sample", metavar="PATH", help="a data file or folder")
+    add_mapping_argument(parser)
+    parser.add_argument("--n", type=int, default=8, metavar="ROWS", help="rows to try (8)")
+    parser.add_argument(
+        "--completion",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a completion to try on every row; may be given many times",
+    )
+    parser.add_argument("--json", action="store_true", help="everything as one JSON document")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from droid_tune.rewards.trial import try_file
+
+    if arguments.n < 1:
+        raise UsageError(f"`--n {arguments.n}` must be at least 1")
+    trial = try_file(
+        arguments.file,
+        arguments.data,
+        function=arguments.function,
+        count=arguments.n,
+        given=arguments.completion,
+        mapping=mapping_from(arguments.map),
+    )
+    if arguments.json:
+        print_json(trial.as_json())
+    else:
+        print_trial(trial)
+    return 0 if trial.ok else 1
+
+
+def print_trial(trial: Trial) -> None:
+    parts = list(dict.fromkeys(name for one in trial.tries for name in one.rewards))
+    print_table(
+        ("ROW", "TRIED", "COMPLETION", "REWARD", *(part.upper() for part in parts if len(parts) > 1)),
+        [cells(one, parts if len(parts) > 1 else []) for one in trial.tries],
+        right=(0, *range(3, 4 + len(parts))),
+    )
+    for sentence in dict.fromkeys(failure for one in trial.tries for failure in one.failures):
+        print(sentence)
+    for name, said in trial.printed.items():
+        print(f"The last call of `{name}` printed:\n{said}")
+    for note in trial.notes:
+        print(note)
+
+
+def cells(one: Try, parts: list[str]) -> list[str]:
+    reward = "failed" if one.failures else amount(one.reward)
+    values = [amount(one.rewards.get(part)) for part in parts]
+    return [str(one.row + 1), one.source, shortened(one.completion), reward, *values]
+
+
+def shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_SHOWN else line[: LONGEST_SHOWN - 3] + "..."

@@ -1,0 +1,62 @@
+"""`droid-tune runs`: the runs on this computer, newest first."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+from droid_tune.cli.output import amount, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from droid_tune.runs.folder import RunSummary
+
+HELP = "list the runs on this computer"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from droid_tune.runs.folder import list_runs
+
+    found = list_runs()
+    if arguments.json:
+        print_json([described(one) for one in found])
+    elif found:
+        print_table(
+            ("RUN", "STATE", "STEP", "METHOD", "MODEL", "ACCURACY", "STARTED"),
+            [row(one) for one in found],
+            right=(2, 5),
+        )
+    else:
+        say("There are no runs yet; `droid-tune train` makes one from the starter model and the sample data.")
+    return 0
+
+
+def row(one: RunSummary) -> tuple[str, ...]:
+    accuracy = (one.metrics or {}).get("eval/accuracy")
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.created))
+    model = one.model.rpartition("/")[2]
+    steps = f"{one.step}/{one.total_steps}"
+    return (one.id, one.state, steps, one.method, model, amount(accuracy, "share"), started)
+
+
+def described(one: RunSummary) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "folder": str(one.folder),
+        "state": one.state,
+        "resumable": one.resumable,
+        "step": one.step,
+        "total_steps": one.total_steps,
+        "method": one.method,
+        "model": one.model,
+        "data": one.data,
+        "created": one.created,
+        "updated": one.updated,
+        "why": one.why,
+        "metrics": one.metrics or {},
+    }

@@ -1,0 +1,52 @@
+"""`droid-tune train`: a new run, watched in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from droid_tune.cli.output import say
+from droid_tune.cli.run_arguments import add_driving_arguments, add_run_arguments, config_from
+
+HELP = "train a model; by default the starter model on the sample data"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run_arguments(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="the run's folder; by default a new one in the list"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check everything, print the config, train nothing"
+    )
+    add_driving_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from droid_tune.cli.preparation import check_data, check_model
+    from droid_tune.config import dump_yaml
+
+    config = config_from(arguments)
+    check_model(config)
+    check_data(config)
+    if arguments.dry_run:
+        from droid_tune.cli.dry_run import rehearse
+
+        rehearse(config)
+        print(dump_yaml(config), end="")
+        return 0
+    from droid_tune.cli.driving import drive, follow
+    from droid_tune.runs.folder import create_run
+    from droid_tune.train.engine import follows, run_training
+
+    if follows():
+        return follow()
+    folder = create_run(config, arguments.out)
+    say(f"run {folder.name} in {folder}")
+    return drive(
+        partial(run_training, config, folder),
+        folder.name,
+        as_events=arguments.events,
+        stop_after=arguments.stop_after,
+    )

@@ -1,0 +1,1 @@
+"""From bytes to checked rows: files found, opened, scanned and indexed."""

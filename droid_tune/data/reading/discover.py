@@ -1,0 +1,103 @@
+"""Which files a path means, and which split each of them is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from droid_tune.data.issues import FileFault
+from droid_tune.data.splits import SPLIT_NAMES, SPLITS, DataFile, Split, split_of, suffix_of
+
+#: Begins a path that is in truth an id of the Hugging Face Hub.
+HUB_PREFIX = "hub:"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The data files of a path; `fault` says what is missing from the whole."""
+
+    files: tuple[DataFile, ...]
+    fault: FileFault | None = None
+    unused: tuple[Path, ...] = ()
+
+
+def discover(
+    path: Path,
+    progress: Callable[[int, int, str], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Found:
+    """The data files of a folder, or the one file; nothing is opened here.
+
+    `hub:owner/name` is a data set of the Hugging Face Hub and is fetched. Raises `UserError`, `Stopped`.
+    """
+    if str(path).startswith(HUB_PREFIX):
+        from droid_tune.data.reading.hub_dataset import Reference, fetch
+
+        return Found(tuple(fetch(Reference.of(str(path)), progress=progress, should_stop=should_stop)))
+    if not path.is_dir():
+        return Found((DataFile(path, split_of(path) or "train"),))
+    return _discover_folder(path)
+
+
+def _discover_folder(folder: Path) -> Found:
+    try:
+        entries = sorted(Path(entry.path) for entry in os.scandir(folder) if not entry.name.startswith("."))
+    except OSError as error:
+        return Found(
+            (), FileFault("unreadable", f"The folder cannot be read ({error.strerror}); check its rights.")
+        )
+    files: list[DataFile] = []
+    unused: list[Path] = []
+    for one in entries:
+        split = split_of(one)
+        if split is not None:
+            files.append(DataFile(one, split))
+        elif suffix_of(one):
+            unused.append(one)
+    files += [one for entry in entries if not suffix_of(entry) for one in _split_folder(entry)]
+    files.sort(key=lambda one: (SPLITS.index(one.split), one.path.name))
+    if any(one.split == "train" for one in files):
+        return Found(tuple(files), None, tuple(unused))
+    return Found(tuple(files), _missing_train(tuple(unused)), tuple(unused))
+
+
+def _split_folder(folder: Path) -> list[DataFile]:
+    """The files of a folder that is itself named for a split (`train/part-0.parquet`)."""
+    split = SPLIT_NAMES.get(folder.name.lower())
+    if split is None or not folder.is_dir():
+        return []
+    return [
+        DataFile(one, split)
+        for one in sorted(folder.iterdir())
+        if suffix_of(one) and not one.name.startswith(".")
+    ]
+
+
+def _missing_train(unused: tuple[Path, ...]) -> FileFault:
+    said = "The folder has no train file"
+    if unused:
+        names = ", ".join(one.name for one in unused[:5])
+        return FileFault(
+            "missing_train",
+            f"{said}, only {names}; rename one to train{suffix_of(unused[0])}, or choose that file.",
+        )
+    return FileFault("missing_train", f"{said}; add train.jsonl (or .json, .csv, .tsv, .parquet).")
+
+
+def given(files: Mapping[Split, Sequence[str | Path]]) -> Found:
+    """Files whose splits were chosen, wherever they lie."""
+    chosen = tuple(
+        DataFile(Path(one).expanduser(), split) for split in SPLITS for one in files.get(split, ())
+    )
+    if any(one.split == "train" for one in chosen):
+        return Found(chosen)
+    return Found(
+        chosen, FileFault("missing_train", "None of the files is to train on; make one of them train.")
+    )
+
+
+def assigned(paths: Sequence[Path]) -> list[DataFile]:
+    """Several files dropped at once, each with the split that its name says (train where it says none)."""
+    return [DataFile(one, split_of(one) or "train") for one in paths]

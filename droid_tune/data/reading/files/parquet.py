@@ -1,0 +1,133 @@
+"""Parquet, through arro3 (Rust's parquet reader, a fifth of pyarrow's size); imported when the first such file comes.
+
+Rows are counted from 1. Columns have types here, so a number in a text field is no mistake of the row's: it is read
+as its text, and said once per column. Accepted rows are kept as JSON in an unnamed temporary file for random access.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import IO, Any, BinaryIO, cast
+
+import orjson
+
+from droid_tune.data.formats.base import Row
+from droid_tune.data.issues import FileFault, RowFault
+from droid_tune.data.layout import SAMPLE_ROWS
+from droid_tune.data.reading.examine import check_row
+from droid_tune.data.reading.scan import FileScan
+
+_MAGIC = b"PAR1"
+
+
+def scan_parquet(stream: BinaryIO, start: int, size: int, scan: FileScan) -> None:
+    """Scan a `.parquet` file. `stream` is the opened file, which is read again by its descriptor."""
+    scan.by_line = False
+    _check_frame(stream, size)
+    stored = tempfile.TemporaryFile("w+b") if scan.options.keep_index else None  # noqa: SIM115
+    scan.stored_in = stored
+    offset = number = 0
+    coerced: Counter[str] = Counter()
+    for rows in _batches(stream):
+        scan.check_stop(min(size, offset), size)
+        scan.detect(rows[:SAMPLE_ROWS])
+        for row in rows:
+            number += 1
+            offset += _judge(_coerced(row, scan, coerced), number, offset, stored, scan)
+    _say_coerced(coerced, scan)
+    if stored is not None:
+        stored.flush()
+    scan.check_stop(size, size)
+
+
+def _check_frame(stream: BinaryIO, size: int) -> None:
+    """The reader's complaints about a file that is no Parquet at all are crashes; look before it does."""
+    stream.seek(0)
+    head = stream.read(4)
+    stream.seek(max(0, size - 8))
+    tail = stream.read(8)
+    length = int.from_bytes(tail[:4], "little")
+    if size < 12 or head != _MAGIC or tail[4:] != _MAGIC or length > size - 12:
+        raise FileFault("unreadable", "The file is not Parquet, or cut off; download or copy it again.")
+
+
+def _batches(stream: BinaryIO) -> Iterator[list[Row]]:
+    """Rows, a batch at a time. Raises `FileFault` for a damaged file."""
+    from arro3.io import read_parquet
+
+    try:
+        for batch in read_parquet(stream):
+            names = [str(name) for name in batch.schema.names]
+            columns = [_values(batch.column(place)) for place in range(len(names))]
+            yield [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    except (Exception, BaseException) as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise FileFault(
+                "unreadable", f"The Parquet file is damaged ({_brief(error)}); get it again."
+            ) from None
+        raise
+
+
+def _brief(error: BaseException) -> str:
+    return " ".join(str(error).split())[:120]
+
+
+def _values(column: Any) -> Sequence[Any]:
+    return cast("Sequence[Any]", [_plain(one) for one in column.to_pylist()])
+
+
+def _plain(value: Any) -> Any:
+    """Nulls inside structures are fields that the row does not have."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items() if item is not None}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _coerced(row: Row, scan: FileScan, coerced: Counter[str]) -> Row:
+    """Typed values of text fields as text; a null in a field of the format is a field that is missing."""
+    if scan.layout is None:
+        return row
+    for one in scan.layout.format.fields:
+        for name in scan.layout.columns(one):
+            value = row.get(name)
+            if value is None:
+                row.pop(name, None)
+            elif one.kind in ("text", "text_or_messages") and not isinstance(
+                value, str | list | dict | bytes
+            ):
+                coerced[name] += 1
+                row[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return row
+
+
+def _say_coerced(coerced: Counter[str], scan: FileScan) -> None:
+    for name, count in coerced.items():
+        scan.say_of_file(
+            "coerced_type", f"`{name}` is no text column; {count:,} values were read as their text.", name
+        )
+
+
+def _judge(row: Row, number: int, offset: int, stored: IO[bytes] | None, scan: FileScan) -> int:
+    """Check and keep one row; returns how many bytes were stored for it."""
+    try:
+        raw = orjson.dumps(row, default=_as_text, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, orjson.JSONEncodeError):
+        raw = b"{}"
+    try:
+        check_row(row, scan.layout)
+    except RowFault as fault:
+        fault.column = None
+        scan.reject(number, fault, raw)
+        return 0
+    scan.accept(number, offset, len(raw), raw, row)
+    scan.remark(number, row, raw)
+    if stored is not None:
+        stored.write(raw)
+    return len(raw)
+
+
+def _as_text(value: Any) -> str:
+    """Dates, decimals and bytes of other columns, as rewards may read them."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,55 @@
+"""Whether a file is still the one that a run began with: size, time of change, content."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from droid_tune.data.issues import FileFault
+from droid_tune.data.reading.opening import open_regular
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What is remembered of one file."""
+
+    path: str
+    size: int
+    modified_ns: int
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": self.path, "size": self.size, "modified_ns": self.modified_ns, "sha256": self.sha256}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Fingerprint:
+        return Fingerprint(value["path"], value["size"], value["modified_ns"], value["sha256"])
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    """Read the file once and remember it. Raises `FileFault` when it cannot be read."""
+    with open_regular(path) as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    status = path.stat()
+    return Fingerprint(str(path), status.st_size, status.st_mtime_ns, digest.hexdigest())
+
+
+def change_of(known: Fingerprint) -> str | None:
+    """A sentence when the file is no longer the same, None when it is.
+
+    The content is read only when the time of change differs: a copy or a touch alone is no change.
+    """
+    path = Path(known.path)
+    try:
+        status = path.stat()
+        if status.st_size != known.size:
+            return f"{path} changed since the run began: it had {known.size:,} bytes and now has {status.st_size:,}."
+        if status.st_mtime_ns != known.modified_ns and fingerprint(path).sha256 != known.sha256:
+            return f"{path} changed since the run began: the size is the same, the content is not."
+    except (OSError, FileFault):
+        return f"{path} cannot be read any more; put it back where it was."
+    return None

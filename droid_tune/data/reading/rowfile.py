@@ -1,0 +1,79 @@
+"""Random access to the accepted rows of one file of JSON rows, one row in memory at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from droid_tune.data.formats.base import Layout, Row
+from droid_tune.data.reading.opening import open_regular
+from droid_tune.data.reading.scan import RowIndex
+from droid_tune.errors import UserError
+
+
+def json_row(raw: bytes) -> Row:
+    """A row that was validated as JSON before; Python's numbers are exact."""
+    row = json.loads(raw)
+    if not isinstance(row, dict):
+        raise ValueError("not an object")
+    return row
+
+
+class RowFile:
+    """Rows by number, read from the file (or from `stored_in`, where another form of them is kept)."""
+
+    def __init__(
+        self,
+        path: Path,
+        index: RowIndex,
+        layout: Layout,
+        *,
+        by_line: bool = True,
+        decode: Callable[[bytes], Row] = json_row,
+        stored_in: Any = None,
+    ) -> None:
+        self.path = path
+        self.layout = layout
+        self._index = index
+        self._by_line = by_line
+        self._decode = decode
+        self._stream = stored_in or open_regular(path)
+        weakref.finalize(self, self._stream.close)
+
+    def __len__(self) -> int:
+        return len(self._index.places)
+
+    def raw(self, place: int) -> Row:
+        """The row as it stands in the file. Raises `UserError` when the file changed under us."""
+        start, length = self._index.starts[place], self._index.lengths[place]
+        try:
+            return self._decode(os.pread(self._stream.fileno(), length, start))
+        except (ValueError, OSError):
+            raise UserError(
+                "The file changed while it was in use: the row is no longer there",
+                place=self.said_place(place),
+                remedy="start the run anew with the changed file",
+            ) from None
+
+    def row(self, place: int) -> Row:
+        """The row as training sees it."""
+        raw = self.raw(place)
+        if not self.layout.fits(raw):
+            raise UserError(
+                "The file changed while it was in use: the row has other fields now",
+                place=self.said_place(place),
+                remedy="start the run anew with the changed file",
+            )
+        return self.layout.normalise(raw)
+
+    def number(self, place: int) -> int:
+        """The line, or the row's number where rows are no lines."""
+        return self._index.places[place]
+
+    def said_place(self, place: int) -> str:
+        word = ":" if self._by_line else " row "
+        return f"{self.path.name}{word}{self.number(place)}"

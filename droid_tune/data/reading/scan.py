@@ -1,0 +1,246 @@
+"""Where the readers of all file types report to: counts, issues, and what indexes the accepted rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from droid_tune.data.formats.base import Layout, Need, Row
+from droid_tune.data.formats.table import need_of, said_need
+from droid_tune.data.issues import FileFault, Issue, IssueLog, IssueRun, RowFault, excerpt_of, listed
+from droid_tune.data.layout import detect
+from droid_tune.data.mapping import propose
+from droid_tune.data.reading.control_characters import first_bom, first_control
+from droid_tune.data.reading.duplicates import repeats
+from droid_tune.data.reading.spill import SpillArray
+from droid_tune.data.reasons import LONG_ROW_BYTES, WarningReason
+from droid_tune.data.report import FileReport
+from droid_tune.errors import Stopped
+
+
+@dataclass(frozen=True)
+class Options:
+    """How files are scanned. `progress` gets (bytes done, bytes in all, file)."""
+
+    method: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict[str, str])
+    progress: Callable[[int, int, str], None] | None = None
+    should_stop: Callable[[], bool] | None = None
+    keep_index: bool = False
+    keep_prompts: bool = False
+
+    @property
+    def need(self) -> Need | None:
+        return None if self.method is None else need_of(self.method)
+
+
+@dataclass
+class RowIndex:
+    """Where the accepted rows of a file lie: byte offset and length (or row number), and their line or index."""
+
+    starts: SpillArray = field(default_factory=SpillArray)
+    lengths: SpillArray = field(default_factory=SpillArray)
+    places: SpillArray = field(default_factory=SpillArray)
+
+
+class FileScan:
+    """One file while it is read. Readers call `detect` once, then `accept`, `reject`, `blank` in the file's order."""
+
+    def __init__(self, file: FileReport, options: Options, log: IssueLog, *, by_line: bool = True) -> None:
+        self.file = file
+        self.options = options
+        self.index = RowIndex()
+        self.hashes = SpillArray()
+        self.prompts = SpillArray()
+        self.detected = False
+        #: For readers whose rows are not JSON text in the file itself: how a stored row is read, and from where.
+        self.decode: Callable[[bytes], Row] | None = None
+        self.stored_in: IO[bytes] | None = None
+        self.by_line = by_line
+        self._runs = log.open_file()
+        self._rows = IssueRun()
+        self._runs.append(self._rows)
+        self._mixed = False
+
+    @property
+    def layout(self) -> Layout | None:
+        return self.file.layout
+
+    # -- what the rows are ------------------------------------------------------------------------
+
+    def detect(self, rows: Sequence[Any]) -> None:
+        """Settle the layout from the first rows; without any object among them the question stays open."""
+        sample = [row for row in rows if isinstance(row, dict)]
+        if not sample or self.detected:
+            return
+        self.detected = True
+        found = detect(sample, self.options.need, self.options.mapping)
+        self.file.layout = found.layout
+        if found.layout is None or not any(found.layout.fits(row) for row in sample):
+            self._propose(sample)
+        if found.layout is None:
+            return
+        self.file.format = found.layout.format.name
+        if not found.usable and self.options.method is not None and self.options.need is not None:
+            self.file.error = FileFault(
+                "schema_mismatch",
+                f"The rows are {found.layout.format.name}, but {self.options.method} needs "
+                f"{said_need(self.options.need)}; choose another method or map the columns.",
+            )
+        if found.also:
+            names = listed([one.name for one in found.also])
+            self.warn(
+                "ambiguous_fields",
+                f"The rows fit {names} as well and are read as `{found.layout.format.name}`; map the columns to choose.",
+                None,
+                b"",
+            )
+
+    def _propose(self, sample: Sequence[Row]) -> None:
+        proposals = propose(sample, self.options.method)
+        if proposals:
+            self.file.proposed_mapping = proposals[0].mapping
+
+    # -- one row each -----------------------------------------------------------------------------
+
+    def accept(self, place: int, start: int, length: int, raw: bytes | str, row: Row) -> None:
+        """One accepted row of a reader that takes them singly."""
+        self.accept_many([place], [start], [length], [hash(raw)], [self.prompt_hash(row)])
+
+    def accept_many(self, places: Any, starts: Any, lengths: Any, hashes: Any, prompts: Any) -> None:
+        """Accepted rows in order; `prompts` may be empty unless `keep_prompts`."""
+        self.file.accepted += len(places)
+        self.hashes.extend(hashes)
+        self.index.places.extend(places)
+        if self.options.keep_index:
+            self.index.starts.extend(starts)
+            self.index.lengths.extend(lengths)
+        if self.options.keep_prompts:
+            self.prompts.extend(prompts)
+
+    def prompt_hash(self, row: Row) -> int:
+        """What is compared between train and valid: the prompt's text, whatever the answer."""
+        if not self.options.keep_prompts or self.layout is None:
+            return 0
+        column = self.layout.prompt_column
+        prompt = row[column] if column is not None else self.layout.normalise(row)["prompt"]
+        return hash(prompt if isinstance(prompt, str) else repr(prompt))
+
+    def blank(self, count: int = 1) -> None:
+        self.file.blank += count
+
+    def reject(self, place: int, fault: RowFault, raw: bytes | str, *, said_place: str | None = None) -> None:
+        """One rejected row; a fault's `{place}` becomes `said_place` (or its column)."""
+        self.file.rejected += 1
+        if fault.reason == "unknown_schema" and self.file.proposed_mapping:
+            pairs = " ".join(f"--map {name}={column}" for name, column in self.file.proposed_mapping.items())
+            fault.message = fault.message.replace("map them to ours", f"map them to ours, perhaps by {pairs}")
+        message = fault.message.replace("{place}", said_place or f"column {fault.column}")
+        self._rows.append(self._issue(place, fault.reason, "error", message, fault.column, fault.field, raw))
+        if fault.foreign and not self._mixed:
+            self._mixed = True
+            self.warn(
+                "mixed_schema",
+                "The file mixes rows of several formats; give each format its own file.",
+                place,
+                raw,
+            )
+
+    def warn(
+        self,
+        reason: WarningReason,
+        message: str,
+        place: int | None,
+        raw: bytes | str,
+        *,
+        column: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        self._rows.append(self._issue(place, reason, "warning", message, column, field, raw))
+
+    def say_of_file(self, reason: WarningReason, message: str, field: str | None = None) -> None:
+        """A warning about the whole file, wherever it is read by now."""
+        self.add_run().append(self._issue(None, reason, "warning", message, None, field, b""))
+
+    def _issue(
+        self,
+        place: int | None,
+        reason: Any,
+        severity: Any,
+        message: str,
+        column: int | None,
+        field: Any,
+        raw: Any,
+    ) -> Issue:
+        line, index = (place, None) if self.by_line else (None, place)
+        excerpt = excerpt_of(raw, column)
+        return Issue(self.file.path, line, index, column, field, reason, severity, message, excerpt)
+
+    def remark(self, place: int, row: Row, raw: bytes | str, *, controls: bool = True) -> None:
+        """Warnings about an accepted row: control characters, marks inside texts, unusual length."""
+        if len(raw) > LONG_ROW_BYTES:
+            said = f"{len(raw) / 1e6:.1f} MB"
+            self.warn(
+                "long_row", f"The row is {said} long, longer than any model's context; cut it.", place, raw
+            )
+        if not controls:
+            return
+        found = first_control(row)
+        if found is not None:
+            field, character = found
+            self.warn(
+                "control_chars",
+                f"`{field}` holds the control character U+{ord(character):04X}; it is kept: remove it unless it is meant.",
+                place,
+                raw,
+                field=field,
+            )
+        field = first_bom(row)
+        if field is not None:
+            self.warn(
+                "bom_inside",
+                f"`{field}` holds a byte order mark (U+FEFF); it is kept: remove it unless it is meant.",
+                place,
+                raw,
+                field=field,
+            )
+
+    def keep_stored(self, stored: IO[bytes]) -> None:
+        """Keep a temporary file for random access, when rows will be read and it is the last form of them."""
+        if self.options.keep_index and self.stored_in is None:
+            self.stored_in = stored
+        else:
+            stored.close()
+
+    def close(self) -> None:
+        """Let go of what was kept for random access."""
+        if self.stored_in is not None:
+            self.stored_in.close()
+
+    # -- the end of the file ----------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Warn about duplicates; an error when the file held no row."""
+        if self.file.error is None and not self.file.accepted and not self.file.rejected:
+            self.file.error = FileFault("no_rows", "The file holds no row; add rows to it.")
+        found = IssueRun()
+        self._runs.append(found)
+        word = "line" if self.by_line else "row"
+        for later, first in repeats(self.hashes):
+            place, earlier = self.index.places[later], self.index.places[first]
+            message = f"The row is the same as {word} {earlier}; it is kept, remove it unless it is meant."
+            found.append(self._issue(place, "duplicate_row", "warning", message, None, None, b""))
+
+    def add_run(self) -> IssueRun:
+        """One more sorted run of issues for this file (overlap of splits)."""
+        run = IssueRun()
+        self._runs.append(run)
+        return run
+
+    def check_stop(self, done: int, total: int) -> None:
+        """Report progress; raises `Stopped` when the caller wants to stop."""
+        if self.options.progress is not None:
+            self.options.progress(done, total, self.file.path)
+        if self.options.should_stop is not None and self.options.should_stop():
+            raise Stopped

@@ -1,0 +1,48 @@
+"""Which split a file is, and which type: read from its name alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+#: Names of splits, as people and the Hub write them.
+SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "val": "valid",
+    "eval": "valid",
+    "dev": "valid",
+    "test": "test",
+}
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+#: Types that are no text.
+BINARY_SUFFIXES = (".parquet",)
+_SHARD = re.compile(r"[-_.]\d+([-_]of[-_]\d+)?$")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file and its split."""
+
+    path: Path
+    split: Split
+
+
+def suffix_of(path: Path) -> str:
+    """The file type by name, `.gz` taken off: `.jsonl` for `train.jsonl.gz`; lower case, empty when unknown."""
+    name = path.name.lower().removesuffix(".gz")
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+
+
+def split_of(path: Path) -> Split | None:
+    """The split that a file name says: `train.jsonl`, `validation-00000-of-00002.parquet`, `dev.csv.gz`."""
+    name = path.name.lower().removesuffix(".gz")
+    suffix = suffix_of(path)
+    stem = _SHARD.sub("", name.removesuffix(suffix))
+    return SPLIT_NAMES.get(stem) if suffix else None

@@ -1,0 +1,169 @@
+"""The caches of a decoding batch whose rows share prompts: S slots of R rows (see shared_attention.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError, empty_caches
+from droid_tune.model.compare import close
+from droid_tune.model.kernels.install import own_kernels
+from droid_tune.model.kernels.shared_attention import Shared, in_slots
+from droid_tune.model.kernels.stand_ins import files_of
+
+
+class GroupCache:
+    """One layer's keys and values while S slots of R rows are decoded together, all rows equally far.
+
+    The rows' own part grows by blocks; `lengths` (S,) are the prompts', which differ from slot to slot.
+    """
+
+    block = 64
+
+    def __init__(self, keys: mx.array, values: mx.array, layout: Layout, window: int | None) -> None:
+        self.prefix_keys, self.prefix_values = keys, values
+        self.keys: mx.array | None = None
+        self.values: mx.array | None = None
+        self.layout = layout
+        self.window = window
+        self.used = 0
+
+    @property
+    def offset(self) -> int | mx.array:
+        """The position of the next token: one number, or one per row (n,) where prompts differ in length."""
+        return self.layout.start + self.used
+
+    def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[Shared, None]:
+        """Append one token per row."""
+        keys, values = in_slots(keys, self.layout.slots), in_slots(values, self.layout.slots)
+        if self.keys is None or self.values is None or self.used == self.keys.shape[3]:
+            self.keys, self.values = (
+                _grown(self.keys, keys, self.block),
+                _grown(self.values, values, self.block),
+            )
+        end = self.used + 1
+        self.keys[..., self.used : end, :] = keys
+        self.values[..., self.used : end, :] = values
+        self.used = end
+        prefix_mask, own_mask = self.layout.masks(end, self.window)
+        shared = Shared(
+            self.prefix_keys,
+            self.prefix_values,
+            self.keys[..., :end, :],
+            self.values[..., :end, :],
+            prefix_mask,
+            own_mask,
+        )
+        return shared, None
+
+    def make_mask(self, *_: Any, **__: Any) -> None:
+        """The masks travel with the keys."""
+
+    def keep(self, layout: Layout, slots: mx.array, rows: mx.array) -> None:
+        """Go on in `layout`: its slot i continues old slot `slots[i]`; its rows (S', R') are old flat rows."""
+        if layout.slots != self.layout.slots or slots.tolist() != list(range(layout.slots)):
+            self.prefix_keys = mx.contiguous(self.prefix_keys[slots, :, : layout.longest])
+            self.prefix_values = mx.contiguous(self.prefix_values[slots, :, : layout.longest])
+        for name in ("keys", "values"):
+            own: mx.array | None = getattr(self, name)
+            if own is not None:
+                setattr(self, name, _rearranged(own[..., : self.used, :], rows, self.block))
+        self.layout = layout
+
+    @property
+    def state(self) -> list[mx.array]:
+        return [
+            self.prefix_keys,
+            self.prefix_values,
+            *(own for own in (self.keys, self.values) if own is not None),
+        ]
+
+
+class Layout:
+    """Which prompt each slot continues: S slots of R rows, prompts of `lengths` (S,), padded on the right."""
+
+    def __init__(self, lengths: Sequence[int], rows: int) -> None:
+        self.lengths, self.slots, self.rows = list(lengths), len(lengths), rows
+        self.longest = max(self.lengths)
+        self.ragged = min(self.lengths) < self.longest
+        self.start: int | mx.array = self.longest
+        if self.ragged:
+            self.start = mx.repeat(mx.array(self.lengths), rows)
+        self._masks: dict[tuple[int, int | None], tuple[mx.array | None, mx.array | None]] = {}
+
+    def masks(self, used: int, window: int | None) -> tuple[mx.array | None, mx.array | None]:
+        """What a row's newest token (its `used`-th own one) sees of the prompt and of its own tokens."""
+        if (used, window) not in self._masks:
+            self._masks = {key: mask for key, mask in self._masks.items() if key[0] == used}
+            self._masks[used, window] = self._made(used, window)
+        return self._masks[used, window]
+
+    def _made(self, used: int, window: int | None) -> tuple[mx.array | None, mx.array | None]:
+        lengths = mx.array(self.lengths)[:, None]
+        place = mx.arange(self.longest)[None]
+        visible: mx.array | None = place < lengths if self.ragged else None
+        own = None
+        if window is not None and self.longest + used > window:
+            near = place > lengths + used - 1 - window
+            visible = near if visible is None else visible & near
+            own = mx.arange(used) > used - 1 - window if used > window else None
+        return None if visible is None else visible[:, None, None, None, None, :], own
+
+
+def _grown(own: mx.array | None, like: mx.array, block: int) -> mx.array:
+    room = mx.zeros((*like.shape[:3], block, like.shape[4]), dtype=like.dtype)
+    return room if own is None else mx.concatenate([own, room], axis=3)
+
+
+def _rearranged(own: mx.array, rows: mx.array, block: int) -> mx.array:
+    """(S, H, R, t, D) with its flat rows chosen and laid out anew as `rows` (S', R'), with room to a whole block."""
+    slots, heads, per_slot, used, width = own.shape
+    flat = own.transpose(0, 2, 1, 3, 4).reshape(slots * per_slot, heads, used, width)
+    chosen = flat[rows].transpose(0, 2, 1, 3, 4)
+    return mx.pad(chosen, [(0, 0), (0, 0), (0, 0), (0, -used % block), (0, 0)])
+
+
+def group_caches(caches: Sequence[Sequence[Any]], chosen: Sequence[int], layout: Layout) -> list[GroupCache]:
+    """One cache per layer for slots that continue the prompts `chosen`; `caches` are prefix caches, by prompt."""
+    return [
+        GroupCache(
+            mx.concatenate([_padded(caches[prompt][layer].keys, layout.longest) for prompt in chosen]),
+            mx.concatenate([_padded(caches[prompt][layer].values, layout.longest) for prompt in chosen]),
+            layout,
+            caches[0][layer].window,
+        )
+        for layer in range(len(caches[0]))
+    ]
+
+
+def _padded(array: mx.array, length: int) -> mx.array:
+    return mx.pad(array, [(0, 0), (0, 0), (0, length - array.shape[2]), (0, 0)])
+
+
+def decodes_on_shared_prompts(model: nn.Module, tokens: mx.array) -> bool:
+    """Whether decoding on shared prompts gives what a full forward pass gives, for prompts of two lengths."""
+    longer, shorter, steps = int(tokens.shape[1]) - 2, int(tokens.shape[1]) // 2, 2
+    try:
+        prompts = [empty_caches(model), empty_caches(model)]
+        for caches, length in zip(prompts, (longer, shorter), strict=True):
+            if not all(isinstance(cache, PrefixCache) for cache in caches):
+                return False
+            model(tokens[:, :length], cache=caches)
+        decoding = group_caches(prompts, [0, 1], Layout([longer, shorter], 2))
+        found: list[mx.array] = []
+        starts = (longer, longer, shorter, shorter)
+        with own_kernels(files_of(model), shared=True):
+            for step in range(steps):
+                latest = mx.concatenate([tokens[0, place + step : place + step + 1] for place in starts])
+                found.append(model(latest[:, None], cache=decoding)[:, 0])
+    except (UnsharableCacheError, AttributeError, KeyError, TypeError, ValueError, IndexError):
+        return False
+    expected = model(tokens)[0]
+    return all(
+        close(found[step][row], expected[length + step])
+        for step in range(steps)
+        for row, length in ((0, longer), (1, longer), (3, shorter))
+    )

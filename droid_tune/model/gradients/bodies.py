@@ -1,0 +1,138 @@
+"""The body's passes as things that can be pulled back: held, run again, or layer by layer, as the plan says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import mlx.core as mx
+import numpy as np
+
+from droid_tune.model.caches.packing import segment_caches
+from droid_tune.model.caches.prefix import Leaves
+from droid_tune.model.gradients.layers import LayerPass
+from droid_tune.model.gradients.passes import PromptPass, WholeRows
+from droid_tune.model.gradients.pullback import Pullback
+from droid_tune.model.gradients.trainables import Trainables
+from droid_tune.model.plan import Plan
+from droid_tune.model.policy import Policy
+from droid_tune.model.probe import body_of
+
+Arrays = list[mx.array]
+
+
+class Pullable(Protocol):
+    """Evaluated results, and the gradient by trainables and inputs of sum(results * cotangents)."""
+
+    results: Arrays
+
+    def pull(self, cotangents: Sequence[mx.array]) -> Arrays: ...
+
+
+class Bodies:
+    """Makes the passes of one gradient computation; dropout masks follow from `dropout_seed` and the pass's number."""
+
+    def __init__(self, policy: Policy, trainables: Trainables, plan: Plan, dropout_seed: int) -> None:
+        self._policy, self._trainables, self._plan = policy, trainables, plan
+        self._dropout_seed, self._draws = dropout_seed, 0
+        self._stage: PromptPass | None = None
+
+    def prompt(self, tokens: Sequence[int]) -> Pullable:
+        """The prompt's last hidden state (1, 1, D), then its cache leaves, flat."""
+        stage = PromptPass(self._policy.model, self._policy.architecture, tokens)
+        self._stage = stage
+        if self._plan.hold_prompt or not self._policy.architecture.layer_wise:
+            return self._pullback(lambda _: stage(), [], hold=self._plan.hold_prompt)
+        run = self._layer_pass(stage.tokens, None)
+        stage.remember(run.leaves_after)
+        return _LayeredPrompt(run)
+
+    def completions(self, flat: Sequence[mx.array], tokens: mx.array) -> Pullable:
+        """Hidden states (n, T, D) that predict `tokens` (n, T) after the prompt that gave `flat`."""
+        stage = self._stage
+        if stage is None:
+            raise ValueError("the prompt comes first")
+        if self._by_layer and tokens.shape[1] > 1:
+            return _LayeredCompletions(self._layer_pass(tokens[:, :-1], stage.unflat(flat[1:])), flat[0])
+        return self._pullback(lambda leaves: [stage.completions(leaves, tokens)], flat, hold=self._plan.hold)
+
+    def whole(self, batch: WholeRows) -> Pullable:
+        """The states (M, D) that predict the scored tokens of whole rows."""
+        if self._by_layer:
+            return self._layered_rows(batch)
+        model, architecture = self._policy.model, self._policy.architecture
+        return self._pullback(lambda _: [batch.hidden(model, architecture)], [], hold=self._plan.hold)
+
+    @property
+    def _by_layer(self) -> bool:
+        return self._plan.layer_wise and self._policy.architecture.layer_wise
+
+    def _layered_rows(self, batch: WholeRows) -> Pullable:
+        if batch.segments is None:
+            return _LayeredRows(self._layer_pass(batch.tokens, None), batch)
+        model, segments = self._policy.model, batch.segments
+        run = self._layer_pass(batch.tokens, None, lambda: segment_caches(model, segments))
+        return _LayeredRows(run, batch)
+
+    def _layer_pass(
+        self, tokens: mx.array, leaves: Leaves | None, fresh: Callable[[], list[Any]] | None = None
+    ) -> LayerPass:
+        model, body = self._policy.model, body_of(self._policy.model, self._policy.architecture)
+        return LayerPass(model, body, self._trainables, tokens, leaves, self._next_seed(), fresh)
+
+    def _pullback(
+        self, function: Callable[[Arrays], Arrays], given: Sequence[mx.array], *, hold: bool
+    ) -> Pullback:
+        """`function` of the given arrays, as a function of the trainables and them."""
+        count, seed = len(self._trainables.arrays), self._next_seed()
+
+        def seeded(primals: Arrays) -> Arrays:
+            if seed is not None:
+                mx.random.seed(seed)
+            return self._trainables.call(primals[:count], lambda: function(primals[count:]))
+
+        return Pullback(seeded, [*self._trainables.arrays, *given], hold=hold)
+
+    def _next_seed(self) -> int | None:
+        if not self._policy.adapter.dropout:
+            return None
+        self._draws += 1
+        return int(np.random.SeedSequence((self._dropout_seed, self._draws)).generate_state(1, np.uint64)[0])
+
+
+class _LayeredPrompt:
+    def __init__(self, run: LayerPass) -> None:
+        self._run = run
+        self._shape = run.hidden.shape
+        self.results = [run.hidden[:, -1:], *run.results[1:]]
+        mx.eval(self.results)
+
+    def pull(self, cotangents: Sequence[mx.array]) -> Arrays:
+        before = mx.zeros((1, self._shape[1] - 1, self._shape[2]), dtype=cotangents[0].dtype)
+        return self._run.pull([mx.concatenate([before, cotangents[0]], axis=1), *cotangents[1:]])
+
+
+class _LayeredCompletions:
+    def __init__(self, run: LayerPass, last: mx.array) -> None:
+        self._run, self._count = run, len(run.trainables.arrays)
+        rows = run.hidden.shape[0]
+        first = mx.broadcast_to(last, (rows, *last.shape[1:]))
+        self.results = [mx.concatenate([first, run.hidden], axis=1)]
+
+    def pull(self, cotangents: Sequence[mx.array]) -> Arrays:
+        slope = cotangents[0]
+        pulled = self._run.pull([slope[:, 1:]])
+        return [*pulled[: self._count], slope[:, :1].sum(axis=0, keepdims=True), *pulled[self._count :]]
+
+
+class _LayeredRows:
+    def __init__(self, run: LayerPass, batch: WholeRows) -> None:
+        self._run, self._shape = run, run.hidden.shape
+        self._states = mx.array(batch.states)
+        self.results = [run.hidden.reshape(-1, self._shape[-1])[self._states]]
+
+    def pull(self, cotangents: Sequence[mx.array]) -> Arrays:
+        everywhere = (
+            mx.zeros((self._shape[0] * self._shape[1], self._shape[2])).at[self._states].add(cotangents[0])
+        )
+        return self._run.pull([everywhere.reshape(self._shape)])

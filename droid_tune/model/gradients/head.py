@@ -1,0 +1,111 @@
+"""From hidden states to token log-probabilities, the vocabulary never existing whole.
+
+For M tokens and a vocabulary of V the logits are M x V numbers, by far the largest array of a training step. They are
+made for a few tokens at a time, reduced, evaluated and dropped. The gradient is kept instead: the log-probability of a
+token depends on that token's hidden state alone, so d logprob / d hidden is one vector per token, (M, D), and the
+chain rule is a multiplication. The same holds for the entropy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import mlx.core as mx
+
+from droid_tune.numerics import exponential
+
+Head = Callable[[mx.array], mx.array]
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """Per token, M of them: log-probability, entropy and their derivatives by the hidden state (M, D)."""
+
+    logprobs: mx.array
+    entropies: mx.array | None = None
+    logprob_slopes: mx.array | None = None
+    entropy_slopes: mx.array | None = None
+
+
+def token_logprobs(logits: mx.array, targets: mx.array, temperature: float) -> mx.array:
+    """Float32 log softmax(logits / temperature) of `targets` (M,) under `logits` (M, V)."""
+    scaled = logits.astype(mx.float32) / temperature
+    chosen = mx.take_along_axis(scaled, targets[:, None], axis=-1)[:, 0]
+    return chosen - mx.logsumexp(scaled, axis=-1)
+
+
+def token_entropies(logits: mx.array, temperature: float) -> mx.array:
+    """Float32 entropy of softmax(logits / temperature), nats per token (M,)."""
+    scaled = logits.astype(mx.float32) / temperature
+    lse = mx.logsumexp(scaled, axis=-1)
+    return lse - (mx.exp(scaled - lse[:, None]) * scaled).sum(axis=-1)
+
+
+def score_tokens(
+    head: Head,
+    hidden: mx.array,
+    targets: mx.array,
+    *,
+    temperature: float,
+    chunk: int,
+    with_entropy: bool = False,
+    with_slopes: bool = False,
+    entropy_slopes: bool = True,
+) -> TokenScores:
+    """Scores of `targets` (M,) given `hidden` (M, D), `chunk` tokens at a time.
+
+    `with_slopes` adds the derivatives; that of the entropy, as dear as the other, only with `entropy_slopes`.
+    """
+    pieces: list[list[mx.array | None]] = []
+    for start in range(0, hidden.shape[0], chunk):
+        span = slice(start, start + chunk)
+        piece = _scored(
+            head, hidden[span], targets[span], temperature, with_entropy, with_slopes, entropy_slopes
+        )
+        mx.eval([part for part in piece if part is not None])
+        pieces.append(piece)
+    columns = [_joined(column) for column in zip(*pieces, strict=True)]
+    return TokenScores(columns[0] if columns[0] is not None else mx.zeros((0,)), *columns[1:])
+
+
+def _scored(
+    head: Head,
+    states: mx.array,
+    targets: mx.array,
+    temperature: float,
+    with_entropy: bool,
+    with_slopes: bool,
+    entropy_slopes: bool,
+) -> list[mx.array | None]:
+    """Log-probabilities, entropies and their slopes for one chunk, with a single exponential over the vocabulary."""
+    scaled = head(states).astype(mx.float32) * (1 / temperature)
+    best = scaled.max(axis=-1, keepdims=True)
+    mass = exponential(scaled - best)
+    total = mass.sum(axis=-1, keepdims=True)
+    lse = best + mx.log(total)
+    wanted = targets[:, None]
+    logprobs = mx.take_along_axis(scaled, wanted, axis=-1) - lse
+    entropies = lse - (mass * scaled).sum(axis=-1, keepdims=True) / total if with_entropy else None
+    of_logprob = of_entropy = None
+    if with_slopes:
+        share = 1 / (temperature * total)
+        own = 1 / temperature - mx.take_along_axis(mass, wanted, axis=-1) * share
+        of_logprob = _pulled(head, states, mx.put_along_axis(mass * -share, wanted, own, axis=-1))
+        if entropies is not None and entropy_slopes:
+            of_entropy = _pulled(head, states, mass * share * (lse - entropies - scaled))
+    return [logprobs[:, 0], None if entropies is None else entropies[:, 0], of_logprob, of_entropy]
+
+
+def _pulled(head: Head, states: mx.array, by_logits: mx.array) -> mx.array:
+    """A derivative by the logits (c, V), taken back to the hidden states (c, D)."""
+
+    def wide(hidden: mx.array) -> list[mx.array]:
+        return [head(hidden).astype(mx.float32)]
+
+    return mx.vjp(wide, [states], [by_logits])[1][0]
+
+
+def _joined(column: Sequence[mx.array | None]) -> mx.array | None:
+    parts = [part for part in column if part is not None]
+    return mx.concatenate(parts) if parts else None

@@ -1,0 +1,128 @@
+"""The loss of a micro-batch and its derivative by the hidden states, with the head outside the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+
+from droid_tune.model.arrays import Indices, number
+from droid_tune.model.gradients.head import TokenScores, score_tokens, token_entropies, token_logprobs
+from droid_tune.model.gradients.passes import head_for
+from droid_tune.model.gradients.trainables import Trainables
+from droid_tune.model.policy import Policy
+
+#: (row_index (n,), logprobs (n, T), entropies (n, T) or None) -> (scalar, sums to report); additive over rows
+Loss = Callable[[Indices, mx.array, mx.array | None], tuple[mx.array, dict[str, mx.array]]]
+
+
+class HeadLoss:
+    """Evaluates `loss` micro-batch by micro-batch; `total` and `reports` add up."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        length: int,
+        loss: Loss,
+        temperature: float,
+        chunk: int,
+        with_entropy: bool,
+        entropy_gradient: bool,
+    ) -> None:
+        self._length, self._loss, self._temperature = length, loss, temperature
+        self._chunk, self._with_entropy = chunk, with_entropy
+        self._entropy_gradient = with_entropy and entropy_gradient
+        self._head = head_for(policy.model, policy.architecture)
+        self.trainables = Trainables(policy.model)
+        self._parts = self.trainables.outside_layers() if policy.architecture.splits_head else []
+        self.total = 0.0
+        self.reports: list[dict[str, Any]] = []
+
+    def slope(
+        self,
+        hidden: mx.array,
+        targets: mx.array,
+        row_index: Indices,
+        flat: Indices,
+        gradients: list[mx.array],
+    ) -> mx.array:
+        """d loss / d hidden (M, D), float32, for the M scored tokens of rows `row_index` at flat positions in (n, T).
+
+        What is trained in the head itself gets its gradient added to `gradients`.
+        """
+        found = score_tokens(
+            self._head,
+            hidden,
+            targets,
+            temperature=self._temperature,
+            chunk=self._chunk,
+            with_entropy=self._with_entropy,
+            with_slopes=True,
+            entropy_slopes=self._entropy_gradient,
+        )
+        by_logprob, by_entropy = self._differentiate(found, row_index, mx.array(flat))
+        if self._parts:
+            self._add_head(hidden, targets, by_logprob, by_entropy, gradients)
+        return _chained(found.logprob_slopes, by_logprob, hidden) + _chained(
+            found.entropy_slopes, by_entropy, hidden
+        )
+
+    def _differentiate(
+        self, found: TokenScores, row_index: Indices, flat: mx.array
+    ) -> tuple[mx.array, mx.array | None]:
+        """The derivative of the loss by each scored token's log-probability and entropy (M,)."""
+        rows, length = len(row_index), self._length
+
+        def spread(values: mx.array) -> mx.array:
+            return mx.zeros(rows * length).at[flat].add(values).reshape(rows, length)
+
+        entropies = None if found.entropies is None else spread(found.entropies)
+
+        def of_tokens(values: list[mx.array]) -> tuple[mx.array, dict[str, mx.array]]:
+            return self._loss(row_index, values[0], values[1] if self._entropy_gradient else entropies)
+
+        inputs = [spread(found.logprobs)]
+        if entropies is not None and self._entropy_gradient:
+            inputs.append(entropies)
+        (value, report), slopes = mx.value_and_grad(of_tokens)(inputs)
+        mx.eval(value, report, slopes)
+        self.total += number(value)
+        self.reports.append(report)
+        picked = [slope.reshape(-1)[flat] for slope in slopes]
+        return picked[0], picked[1] if self._entropy_gradient else None
+
+    def _add_head(
+        self,
+        hidden: mx.array,
+        targets: mx.array,
+        by_logprob: mx.array,
+        by_entropy: mx.array | None,
+        gradients: list[mx.array],
+    ) -> None:
+        """Once more through the head in chunks, now by its own weights."""
+        trainables, indices = self.trainables, self._parts
+
+        def weighted(parts: list[mx.array], span: slice) -> mx.array:
+            arrays = list(trainables.arrays)
+            for index, part in zip(indices, parts, strict=True):
+                arrays[index] = part
+            logits = trainables.call(arrays, lambda: self._head(hidden[span]))
+            total = (token_logprobs(logits, targets[span], self._temperature) * by_logprob[span]).sum()
+            if by_entropy is not None:
+                total = total + (token_entropies(logits, self._temperature) * by_entropy[span]).sum()
+            return total
+
+        for start in range(0, hidden.shape[0], self._chunk):
+            parts = [trainables.arrays[index] for index in indices]
+            slopes = mx.grad(weighted)(parts, slice(start, start + self._chunk))
+            for index, slope in zip(indices, slopes, strict=True):
+                gradients[index] = gradients[index] + slope
+            mx.eval([gradients[index] for index in indices])
+
+
+def _chained(slopes: mx.array | None, outer: mx.array | None, hidden: mx.array) -> mx.array:
+    """Each token's derivative (M, D) times the loss's by that token (M,); nothing where there is none."""
+    if slopes is None or outer is None:
+        return mx.zeros((1, hidden.shape[-1]))
+    return slopes.astype(mx.float32) * outer[:, None]

@@ -1,0 +1,203 @@
+"""Log-probabilities of completions, and the gradient of a loss over them (DESIGN.md section 3, stage 5 and 6).
+
+A micro-batch never changes a number: the loss is additive over rows and brings its normalisers with it. All
+log-probabilities are float32, of softmax(logits / temperature), given prompt and completion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from droid_tune.model.gradients.bodies import Bodies, Pullable
+from droid_tune.model.gradients.head import score_tokens
+from droid_tune.model.gradients.head_loss import HeadLoss, Loss
+from droid_tune.model.gradients.passes import PromptPass, WholeRows, head_for, whole_rows
+from droid_tune.model.gradients.scoring_rows import FloatArray, MicroBatch, ScoringRows
+from droid_tune.model.kernels.install import own_kernels
+from droid_tune.model.kernels.stand_ins import files_of
+from droid_tune.model.plan import Plan
+from droid_tune.model.policy import Policy
+from droid_tune.model.reference import as_reference
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Per token (N, T), 0 where nothing is scored."""
+
+    logprobs: FloatArray
+    entropies: FloatArray | None = None
+
+
+def score(
+    policy: Policy,
+    rows: ScoringRows,
+    *,
+    temperature: float,
+    plan: Plan,
+    with_entropy: bool = False,
+    reference: bool = False,
+) -> Scores:
+    """Log-probabilities (and entropies) of `rows` under the policy or its reference; no gradient."""
+    logprobs = np.zeros(rows.tokens.shape, np.float32)
+    entropies = np.zeros(rows.tokens.shape, np.float32) if with_entropy else None
+    with (
+        as_reference(policy) if reference else _unchanged(),
+        _mode(policy, train=False),
+        _kernels(policy, training=False),
+    ):
+        for row_index, flat, hidden, targets in _hidden_states(policy, rows, plan):
+            found = score_tokens(
+                head_for(policy.model, policy.architecture),
+                hidden,
+                mx.array(targets),
+                temperature=temperature or 1.0,
+                chunk=plan.head_tokens,
+                with_entropy=with_entropy,
+            )
+            _place(logprobs, row_index, flat, found.logprobs)
+            if entropies is not None and found.entropies is not None:
+                _place(entropies, row_index, flat, found.entropies)
+    return Scores(logprobs, entropies)
+
+
+def loss_and_gradients(
+    policy: Policy,
+    rows: ScoringRows,
+    loss: Loss,
+    *,
+    temperature: float,
+    plan: Plan,
+    with_entropy: bool = False,
+    entropy_gradient: bool = True,
+    dropout_seed: int = 0,
+) -> tuple[float, dict[str, Any], list[dict[str, Any]]]:
+    """The loss summed over micro-batches, its gradient over the trainable parameters, and the loss's sums.
+
+    `entropy_gradient` says whether the loss depends on the entropies, or only reports them: then they cost little.
+    `dropout_seed` decides the dropout masks of this call (the loop derives it from seed and step).
+    """
+    head = HeadLoss(
+        policy, rows.length, loss, temperature or 1.0, plan.head_tokens, with_entropy, entropy_gradient
+    )
+    work = _Work(policy, rows, plan, dropout_seed, head)
+    with _mode(policy, train=True), _kernels(policy, training=True):
+        if two_stage(policy, rows, plan):
+            for prompt, batches in rows.micro_batches(plan.train_rows):
+                work.group(prompt, batches)
+        else:
+            for batch in whole_rows(rows, plan.train_rows, pack=plan.pack_rows):
+                work.whole(batch)
+    return head.total, head.trainables.tree(work.gradients), head.reports
+
+
+def two_stage(policy: Policy, rows: ScoringRows, plan: Plan) -> bool:
+    """Whether prompts run apart from completions: only where they can be shared and where they are shared."""
+    shared = len(np.unique(rows.prompt_index)) < len(rows)
+    return plan.share_prompts and policy.architecture.shares_prompts and shared and not plan.pack_rows
+
+
+class _Work:
+    """One call of `loss_and_gradients`: what is summed over its micro-batches."""
+
+    def __init__(
+        self, policy: Policy, rows: ScoringRows, plan: Plan, dropout_seed: int, head: HeadLoss
+    ) -> None:
+        self._rows, self._head, self._trainables = rows, head, head.trainables
+        self._bodies = Bodies(policy, head.trainables, plan, dropout_seed)
+        self.gradients: list[mx.array] = head.trainables.zeros()
+
+    def group(self, prompt: int, batches: list[MicroBatch]) -> None:
+        """Stage one: the prompt, once. Stage two: its completions. Then back through the prompt."""
+        first = self._bodies.prompt(self._rows.prompts[prompt])
+        slopes: list[mx.array] | None = None
+        for batch in batches:
+            pulled = self._completions(first, batch)
+            slopes = pulled if slopes is None else [a + b for a, b in zip(slopes, pulled, strict=True)]
+            mx.eval(slopes)
+        if slopes is not None:
+            self._add(first.pull(slopes))
+
+    def _completions(self, first: Pullable, batch: MicroBatch) -> list[mx.array]:
+        """One micro-batch, forth and back; the gradient by the prompt's results."""
+        tokens = mx.array(batch.tokens)
+        second = self._bodies.completions(first.results, tokens)
+        scored = mx.array(batch.scored)
+        hidden = second.results[0]
+        shape, picked = hidden.shape, hidden.reshape(-1, hidden.shape[-1])[scored]
+        slope = self._head.slope(
+            picked,
+            tokens.reshape(-1)[scored],
+            batch.row_index,
+            batch.spread(self._rows.length),
+            self.gradients,
+        )
+        del hidden, picked
+        everywhere = mx.zeros((shape[0] * shape[1], shape[2])).at[scored].add(slope)
+        return self._add(second.pull([everywhere.reshape(shape)]))
+
+    def whole(self, batch: WholeRows) -> None:
+        """Prompt and completion in one pass, for architectures and data that share no prompt."""
+        run = self._bodies.whole(batch)
+        targets = mx.array(batch.targets)
+        slope = self._head.slope(run.results[0], targets, batch.row_index, batch.scored, self.gradients)
+        self._add(run.pull([slope]))
+
+    def _add(self, pulled: list[mx.array]) -> list[mx.array]:
+        """Accumulate the trainables' gradient; the rest, by the leaves, is handed back evaluated."""
+        count = len(self.gradients)
+        self.gradients = [a + b for a, b in zip(self.gradients, pulled[:count], strict=True)]
+        rest = pulled[count:]
+        pulled.clear()  # no name holds a part while the sum is computed
+        mx.eval(self.gradients, rest)
+        return rest
+
+
+def _hidden_states(
+    policy: Policy, rows: ScoringRows, plan: Plan
+) -> Iterator[tuple[np.ndarray, np.ndarray, mx.array, np.ndarray]]:
+    """Micro-batch by micro-batch: row indices, flat positions in (n, T), states (M, D), target tokens (M,)."""
+    if not two_stage(policy, rows, plan):
+        for batch in whole_rows(rows, plan.score_rows, pack=plan.pack_rows):
+            hidden = batch.hidden(policy.model, policy.architecture)
+            mx.eval(hidden)
+            yield batch.row_index, batch.scored, hidden, batch.targets
+        return
+    for prompt, batches in rows.micro_batches(plan.score_rows):
+        stage = PromptPass(policy.model, policy.architecture, rows.prompts[prompt])
+        leaves = stage()
+        mx.eval(leaves)
+        for micro in batches:
+            hidden = stage.completions(leaves, mx.array(micro.tokens))
+            picked = hidden.reshape(-1, hidden.shape[-1])[mx.array(micro.scored)]
+            mx.eval(picked)
+            yield micro.row_index, micro.spread(rows.length), picked, micro.tokens.reshape(-1)[micro.scored]
+
+
+def _place(target: FloatArray, row_index: np.ndarray, flat: np.ndarray, values: mx.array) -> None:
+    row, column = np.divmod(flat, target.shape[1])
+    target[row_index[row], column] = np.asarray(values)
+
+
+@contextmanager
+def _mode(policy: Policy, *, train: bool) -> Generator[None]:
+    policy.model.train(train)
+    try:
+        yield
+    finally:
+        policy.model.eval()
+
+
+def _kernels(policy: Policy, *, training: bool) -> AbstractContextManager[None]:
+    shared = policy.architecture.decodes_shared
+    return own_kernels(files_of(policy.model), shared=shared, training=training)
+
+
+@contextmanager
+def _unchanged() -> Generator[None]:
+    yield

@@ -1,0 +1,107 @@
+"""From one memory budget to a plan: the choice itself is `droid_tune.estimate.plan`, which the window asks too.
+
+Here it is made for a loaded model, whose arrays and caches were counted and whose shortcuts were proved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import mlx.core as mx
+import psutil
+
+from droid_tune.config.methods import PolicyMethodConfig
+from droid_tune.config.run import MemoryConfig, RunConfig
+from droid_tune.estimate.job import Job, has_entropy_bonus
+from droid_tune.estimate.plan import Backward, Choice, choose, smallest
+from droid_tune.estimate.sizes import Sizes
+from droid_tune.model.footprint import device_name, footprint
+from droid_tune.model.plan import Plan, readable
+from droid_tune.model.policy import Policy
+
+
+def plan_for(config: RunConfig, policy: Policy, *, prompt_length: int | None = None) -> Plan:
+    """The plan of a run. `prompt_length` is the longest prompt where known."""
+    memory = config.memory
+    return best_plan(
+        footprint(policy, config),
+        job_for(config, prompt_length),
+        memory_budget(memory),
+        policy,
+        memory.backward,
+        decode_rows=memory.rows_per_decode_batch,
+        train_rows=memory.rows_per_micro_batch,
+    )
+
+
+def job_for(config: RunConfig, prompt_length: int | None = None) -> Job:
+    """The sizes of one step; lengths that are not known are as long as the settings allow."""
+    method, training = config.method, config.training
+    if isinstance(method, PolicyMethodConfig):
+        completion = config.sampling.max_completion_length
+        prompt = prompt_length or max(1, training.max_seq_length - completion)
+        job = step_job(training.batch_size, method.group_size, prompt, completion)
+        return replace(job, entropy=has_entropy_bonus(method))
+    return replace(step_job(training.batch_size, 1, 0, training.max_seq_length), reinforcement=False)
+
+
+def step_job(prompts: int, group_size: int, prompt_length: int, completion_length: int) -> Job:
+    """A reinforcement step of these sizes."""
+    return Job(
+        reinforcement=True,
+        prompts=prompts,
+        group_size=group_size,
+        longest_prompt=prompt_length,
+        longest_completion=completion_length,
+        usual_prompt=prompt_length,
+        usual_completion=completion_length,
+        steps=1,
+        rows_per_slice=prompts * group_size,
+    )
+
+
+def memory_budget(memory: MemoryConfig) -> int:
+    """Bytes that a run may use: a share of what the GPU is recommended to hold, or of the machine's memory."""
+    if memory.budget_mb:
+        return memory.budget_mb * 2**20
+    limit = mx.device_info().get("max_recommended_working_set_size") or psutil.virtual_memory().total
+    return int(memory.budget_fraction * int(limit))
+
+
+def limit_memory(budget: int) -> None:
+    """Keep MLX inside the budget: a soft limit, and a small cache of freed buffers (ragged lengths would fill it)."""
+    mx.set_memory_limit(budget)
+    mx.set_cache_limit(max(budget // 16, 32 * 2**20))
+
+
+def best_plan(
+    size: Sizes,
+    job: Job,
+    budget: int,
+    policy: Policy,
+    backward: Backward = "auto",
+    *,
+    decode_rows: int | None = None,
+    train_rows: int | None = None,
+) -> Plan:
+    """The fastest plan that fits `budget`; the smallest where none does, and its note says so."""
+    choice = choose(
+        size,
+        job,
+        budget,
+        backend=device_name(),
+        backward=backward,
+        decode_rows=decode_rows,
+        train_rows=train_rows,
+    )
+    note = policy.architecture.why_not if choice.fits else f"more than the budget of {readable(budget)}"
+    return _plan(choice, note)
+
+
+def smallest_plan(size: Sizes, job: Job, policy: Policy) -> Plan:
+    """The least memory that this model and job can train with; as many rows are decoded as that leaves room for."""
+    return _plan(smallest(size, job, device_name()), policy.architecture.why_not)
+
+
+def _plan(choice: Choice, note: str) -> Plan:
+    return Plan(**asdict(choice.portions), estimated_bytes=choice.peak.bytes, note=note)

@@ -1,0 +1,319 @@
+"""What of a model decides memory and time, from config.json and the weights' headers; never from its name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from droid_tune.model_files.headers import Tensor, read_headers
+from droid_tune.paths import hub_cache_dir, starter_model_dir
+
+#: architectures whose memory was measured against the formulas (tests/benchmarks/estimate_accuracy.py) or that
+#: are built alike: pre-norm attention and a gated feed-forward part
+KNOWN = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text", "phi3"})
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.(.+)$")
+_FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A matrix of one layer: `name` relative to the layer, `inputs` to `outputs`; `experts` copies of it."""
+
+    name: str
+    inputs: int
+    outputs: int
+    quantised: bool = False
+    experts: int = 1
+
+    @property
+    def numbers(self) -> int:
+        return self.inputs * self.outputs * self.experts
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Sizes of a model. `linears` are those of one layer (the widest where layers differ)."""
+
+    architecture: str
+    layers: int
+    hidden: int
+    intermediate: int
+    query_width: int  # all query heads together
+    key_width: int  # all key heads together; the values' are the same
+    heads: int
+    vocabulary: int
+    tied: bool
+    weight_bytes: int
+    parameters: int
+    active_parameters: int  # what one token runs through, without the embedding's look-up
+    quantised: bool
+    compute_bytes: int  # of one activation: 2 or 4
+    linears: tuple[Linear, ...]
+    window: int | None = None
+    context: int | None = None
+    experts: int = 1
+    experts_per_token: int = 1
+    layer_bytes: int = 0  # of one layer's weights
+    embedding_parameters: int = 0
+    #: its attention is not the plain one, so that the engine's leaner way of training it does not apply
+    keeps_attention: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def bits(self) -> float:
+        """Bits per weight, all told."""
+        return 8 * self.weight_bytes / max(1, self.parameters)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells models apart for calibration: shape and weight, not the folder."""
+        return (
+            f"{self.architecture}-{self.layers}x{self.hidden}x{self.intermediate}-v{self.vocabulary}-"
+            f"{self.weight_bytes}"
+        )
+
+
+def model_folder(name: str) -> Path | None:
+    """Where the model is on this computer; None where it would have to be downloaded first."""
+    if name == "starter":
+        return starter_model_dir()
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    snapshots = hub_cache_dir() / f"models--{name.replace('/', '--')}" / "snapshots"
+    try:
+        found = sorted(snapshots.iterdir(), key=lambda folder: folder.stat().st_mtime)
+    except OSError:
+        return None
+    return found[-1] if found else None
+
+
+def read_model(folder: Path) -> ModelFacts:
+    """Facts of the model in `folder`; what is missing is inferred and said in `notes`. Never raises."""
+    try:
+        stamps = tuple(
+            (file.name, file.stat().st_mtime_ns, file.stat().st_size)
+            for file in sorted(folder.iterdir())
+            if file.name == "config.json" or "safetensors" in file.name
+        )
+    except OSError:
+        stamps = ()
+    return _read(folder, stamps)
+
+
+@lru_cache(maxsize=32)
+def _read(folder: Path, _stamps: tuple[tuple[str, int, int], ...]) -> ModelFacts:
+    config, notes = _config(folder)
+    headers = read_headers(folder)
+    notes += [f"The model is incomplete: {problem}." for problem in headers.problems]
+    return facts_of(config, headers.tensors, tuple(notes))
+
+
+def _config(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    try:
+        found: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}, ["Its config.json cannot be read; sizes are inferred from the weights."]
+    if not isinstance(found, dict):
+        return {}, ["Its config.json is no JSON object; sizes are inferred from the weights."]
+    return cast("dict[str, Any]", found), []
+
+
+def facts_of(config: dict[str, Any], tensors: tuple[Tensor, ...], notes: tuple[str, ...] = ()) -> ModelFacts:
+    """Facts from a parsed config and the weights' tensors; either may be empty."""
+    text = config.get("text_config")
+    read = _Reader({**config, **(cast("dict[str, Any]", text) if isinstance(text, dict) else {})})
+    by_layer = _by_layer(tensors)
+    layers = read.whole("num_hidden_layers", "n_layer", "num_layers") or len(by_layer) or 12
+    embedding = _embedding(tensors)
+    hidden = read.whole("hidden_size", "n_embd", "d_model") or (embedding[1] if embedding else 0) or 768
+    heads = read.whole("num_attention_heads", "n_head") or max(1, hidden // 64)
+    head = read.whole("head_dim") or max(1, hidden // heads)
+    key_heads = read.whole("num_key_value_heads", "n_kv_heads") or heads
+    vocabulary = read.whole("vocab_size") or (embedding[0] if embedding else 0) or 32_000
+    intermediate = read.whole("moe_intermediate_size", "intermediate_size", "n_inner") or 4 * hidden
+    experts = read.whole("num_experts", "num_local_experts", "n_routed_experts") or 1
+    architecture = str(config.get("model_type") or "unknown")
+    facts = ModelFacts(
+        architecture=architecture,
+        layers=layers,
+        hidden=hidden,
+        intermediate=intermediate,
+        query_width=heads * head,
+        key_width=key_heads * head,
+        heads=heads,
+        vocabulary=vocabulary,
+        tied=read.flag("tie_word_embeddings", default=not any("lm_head" in t.name for t in tensors)),
+        weight_bytes=0,
+        parameters=0,
+        active_parameters=0,
+        quantised=any(tensor.name.endswith(".scales") for tensor in tensors),
+        compute_bytes=_compute_bytes(tensors, str(config.get("torch_dtype") or config.get("dtype") or "")),
+        linears=(),
+        window=read.whole("sliding_window"),
+        context=read.whole("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"),
+        experts=experts,
+        experts_per_token=read.whole("num_experts_per_tok") or 1,
+        keeps_attention=read.given("attn_logit_softcapping"),
+        notes=(*notes, *_generic(architecture)),
+    )
+    quantisation = config.get("quantization")
+    group = (
+        _Reader(cast("dict[str, Any]", quantisation)).whole("group_size")
+        if isinstance(quantisation, dict)
+        else None
+    )
+    return _weighed(facts, tensors, by_layer, group or 0)
+
+
+def _generic(architecture: str) -> tuple[str, ...]:
+    if architecture in KNOWN:
+        return ()
+    return (f"The architecture `{architecture}` was not measured: the formula is the general one.",)
+
+
+def _weighed(
+    facts: ModelFacts,
+    tensors: tuple[Tensor, ...],
+    by_layer: dict[int, list[tuple[str, Tensor]]],
+    group: int,
+) -> ModelFacts:
+    """With what the weights' own headers say; without them, with what the config implies."""
+    if not by_layer:
+        return _imagined(facts)
+    widest = max(by_layer.values(), key=lambda part: sum(tensor.nbytes for _, tensor in part))
+    linears = _linears(widest, facts.hidden, group)
+    per_layer = sum(linear.numbers for linear in linears)
+    outside = sum(t.size for t in tensors if _LAYER.search(t.name) is None and not _is_packing(t.name))
+    embedding = facts.vocabulary * facts.hidden
+    if facts.quantised:
+        outside = embedding * (1 if facts.tied else 2)
+    parameters = facts.layers * per_layer + outside
+    active = sum(n.inputs * n.outputs * min(n.experts, facts.experts_per_token) for n in linears)
+    return replace(
+        facts,
+        weight_bytes=sum(tensor.nbytes for tensor in tensors),
+        parameters=parameters,
+        active_parameters=facts.layers * active + embedding,
+        linears=linears,
+        layer_bytes=sum(tensor.nbytes for _, tensor in widest),
+        embedding_parameters=embedding,
+    )
+
+
+def _imagined(facts: ModelFacts) -> ModelFacts:
+    """A gated transformer of the config's sizes: what the weights will be once they are there."""
+    d, f, q, k = facts.hidden, facts.intermediate, facts.query_width, facts.key_width
+    linears = tuple(
+        Linear(name, inputs, outputs, facts.quantised, facts.experts if name.startswith("mlp") else 1)
+        for name, inputs, outputs in (
+            ("self_attn.q_proj", d, q),
+            ("self_attn.k_proj", d, k),
+            ("self_attn.v_proj", d, k),
+            ("self_attn.o_proj", q, d),
+            ("mlp.gate_proj", d, f),
+            ("mlp.up_proj", d, f),
+            ("mlp.down_proj", f, d),
+        )
+    )
+    per_layer = sum(linear.numbers for linear in linears)
+    embedding = facts.vocabulary * d
+    parameters = facts.layers * per_layer + embedding * (1 if facts.tied else 2)
+    active = sum(n.inputs * n.outputs * min(n.experts, facts.experts_per_token) for n in linears)
+    return replace(
+        facts,
+        weight_bytes=parameters * facts.compute_bytes,
+        parameters=parameters,
+        active_parameters=facts.layers * active + embedding,
+        linears=linears,
+        layer_bytes=per_layer * facts.compute_bytes,
+        embedding_parameters=embedding,
+    )
+
+
+def _by_layer(tensors: tuple[Tensor, ...]) -> dict[int, list[tuple[str, Tensor]]]:
+    found: dict[int, list[tuple[str, Tensor]]] = {}
+    for tensor in tensors:
+        match = _LAYER.search(tensor.name)
+        if match:
+            found.setdefault(int(match[1]), []).append((match[2], tensor))
+    return found
+
+
+def _linears(layer: list[tuple[str, Tensor]], hidden: int, group: int) -> tuple[Linear, ...]:
+    """The matrices of a layer; a packed one has a scale for each `group` of its inputs."""
+    scales = {name.removesuffix(".scales"): t for name, t in layer if name.endswith(".scales")}
+    if scales and not group:
+        group = _group(scales, {name.removesuffix(".weight"): t for name, t in layer}, hidden)
+    found: list[Linear] = []
+    for name, tensor in layer:
+        if not name.endswith(".weight") or len(tensor.shape) not in (2, 3):
+            continue
+        own = name.removesuffix(".weight")
+        *experts, outputs, inputs = tensor.shape
+        if own in scales:
+            inputs = scales[own].shape[-1] * group
+        found.append(Linear(own, inputs, outputs, own in scales, experts[0] if experts else 1))
+    return tuple(found)
+
+
+def _group(scales: dict[str, Tensor], packed: dict[str, Tensor], hidden: int) -> int:
+    """Inputs per scale, where the config does not say: the group by which some matrix is as wide as the model."""
+    for group in (64, 32, 128, 16):
+        for name, scale in scales.items():
+            words = packed[name].shape[-1] if name in packed else 0
+            if group * scale.shape[-1] == hidden and words * 32 % hidden == 0:
+                return group
+    return 64
+
+
+def _is_packing(name: str) -> bool:
+    return name.endswith((".scales", ".biases"))
+
+
+def _embedding(tensors: tuple[Tensor, ...]) -> tuple[int, int] | None:
+    for tensor in tensors:
+        if "embed" in tensor.name and tensor.name.endswith(".weight") and len(tensor.shape) == 2:
+            return tensor.shape[0], tensor.shape[1]
+    return None
+
+
+def _compute_bytes(tensors: tuple[Tensor, ...], declared: str) -> int:
+    """Activations take the type of the norms and scales; without weights, of the config."""
+    kinds = Counter(t.dtype for t in tensors if len(t.shape) == 1 or t.name.endswith(".scales"))
+    kinds = kinds or Counter(t.dtype for t in tensors)
+    for dtype, _ in kinds.most_common():
+        if dtype in _FLOATS:
+            return _FLOATS[dtype]
+    return 4 if declared == "float32" else 2
+
+
+class _Reader:
+    """Values of a config that may be missing or absurd."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._config = config
+
+    def whole(self, *names: str) -> int | None:
+        """The first of these that is a positive number (of a list, its largest)."""
+        for name in names:
+            value: Any = self._config.get(name)
+            if isinstance(value, list):
+                numbers = [item for item in cast("list[Any]", value) if isinstance(item, int)]
+                value = max(numbers, default=None)
+            if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9:
+                return value
+        return None
+
+    def given(self, name: str) -> bool:
+        """Whether there is a value other than null, false and 0."""
+        return bool(self._config.get(name))
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        value = self._config.get(name)
+        return value if isinstance(value, bool) else default

@@ -1,0 +1,96 @@
+"""Talk to a model, or to what a run has learnt: with the adapter and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlx.core as mx
+from mlx_lm import stream_generate
+from mlx_lm.sample_utils import make_sampler
+
+from droid_tune.config.sampling import SamplingConfig
+from droid_tune.data.templates import TemplateOptions, Thinking, render_prompt
+from droid_tune.export.result import trained_policy
+from droid_tune.model.adapters import adapter_off
+from droid_tune.model.loading import load_policy
+from droid_tune.model.policy import Policy
+from droid_tune.runs.folder import read_config
+
+
+@dataclass(frozen=True)
+class Reply:
+    """`seconds` is sampling time; `finish_reason` stop or length."""
+
+    text: str
+    tokens: int
+    tokens_per_second: float
+    finish_reason: str
+
+
+class Playground:
+    """A loaded model that answers. Belongs to the thread that makes it."""
+
+    def __init__(self, policy: Policy, options: TemplateOptions) -> None:
+        self._policy = policy
+        self._options = options
+
+    @classmethod
+    def of_run(cls, run_dir: Path) -> Playground:
+        """What the run has learnt so far, with its own system prompt and thinking setting."""
+        config = read_config(run_dir)
+        return cls(trained_policy(run_dir), TemplateOptions(config.data.system_prompt, config.data.thinking))
+
+    @classmethod
+    def of_model(cls, name: str, *, system_prompt: str = "", thinking: Thinking = "template") -> Playground:
+        """A model as it is."""
+        return cls(load_policy(name), TemplateOptions(system_prompt, thinking))
+
+    def reply(
+        self,
+        prompt: str | Sequence[dict[str, str]],
+        sampling: SamplingConfig,
+        *,
+        with_adapter: bool = True,
+        on_text: Callable[[str], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        seed: int = 0,
+    ) -> Reply:
+        """The answer to a prompt or a conversation; `on_text` hears each new piece, `should_stop` ends it early."""
+        if not with_adapter:
+            with adapter_off(self._policy.model, self._policy.adapted):
+                return self._answer(prompt, sampling, on_text, should_stop, seed)
+        return self._answer(prompt, sampling, on_text, should_stop, seed)
+
+    def _answer(
+        self,
+        prompt: str | Sequence[dict[str, str]],
+        sampling: SamplingConfig,
+        on_text: Callable[[str], None] | None,
+        should_stop: Callable[[], bool] | None,
+        seed: int,
+    ) -> Reply:
+        row = {"prompt": prompt if isinstance(prompt, str) else list(prompt)}
+        rendered = render_prompt(self._policy.tokenizer, row, self._options)
+        mx.random.seed(seed)
+        sampler = make_sampler(
+            temp=sampling.temperature, top_p=sampling.top_p, top_k=sampling.top_k, min_p=sampling.min_p
+        )
+        pieces: list[str] = []
+        tokens, speed, reason = 0, 0.0, "length"
+        for response in stream_generate(
+            self._policy.model,
+            self._policy.tokenizer,
+            rendered.tokens,
+            max_tokens=sampling.max_completion_length,
+            sampler=sampler,
+        ):
+            pieces.append(response.text)
+            tokens, speed = response.generation_tokens, response.generation_tps
+            reason = response.finish_reason or reason
+            if on_text is not None and response.text:
+                on_text(response.text)
+            if should_stop is not None and should_stop():
+                break
+        return Reply("".join(pieces), tokens, speed, reason)

@@ -1,0 +1,194 @@
+"""The runs on this computer: make a folder for one, list them, find one. Imports no MLX."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from droid_tune.config import RunConfig, build, dump_yaml
+from droid_tune.errors import UserError
+from droid_tune.paths import RunPaths, runs_dir
+from droid_tune.runs.durable import disk_error, write_text
+from droid_tune.runs.lock import is_locked
+
+State = Literal["created", "running", "completed", "stopped", "failed", "interrupted"]
+STATUS_FILE = "status.json"
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line of the list of runs. `metrics` are the newest of reward, eval/accuracy, eval/loss ..."""
+
+    id: str
+    name: str
+    folder: Path
+    state: State
+    step: int
+    total_steps: int
+    method: str
+    model: str
+    data: str
+    created: float
+    updated: float
+    why: str = ""
+    metrics: dict[str, float] | None = None
+
+    @property
+    def saved_step(self) -> int:
+        """Where a resume would go on: at the newest checkpoint, which may be before the last step taken."""
+        checkpoints = RunPaths(self.folder).checkpoints.glob("step-[0-9]*")
+        return max((int(one.name.removeprefix("step-")) for one in checkpoints), default=0)
+
+    @property
+    def resumable(self) -> bool:
+        """Stopped, crashed or failed with steps left."""
+        return self.state in ("stopped", "interrupted", "failed") and self.step < self.total_steps
+
+
+def create_run(config: RunConfig, folder: Path | None = None) -> Path:
+    """Make a new run's folder with its resolved config; `folder` where the user names one. Raises UserError."""
+    target = folder or _fresh_folder(config)
+    try:
+        target.mkdir(parents=True, exist_ok=folder is not None)
+        if RunPaths(target).config.exists():
+            raise UserError(f"{target} holds a run already; resume it, or choose another folder.")
+        write_text(RunPaths(target).config, dump_yaml(config))
+    except OSError as error:
+        raise disk_error(error, target) from error
+    return target
+
+
+def _fresh_folder(config: RunConfig) -> Path:
+    stem = time.strftime("%Y%m%d-%H%M%S-") + slug(run_name(config))
+    candidate = runs_dir() / stem
+    number = 2
+    while candidate.exists():
+        candidate = runs_dir() / f"{stem}-{number}"
+        number += 1
+    return candidate
+
+
+def run_name(config: RunConfig) -> str:
+    """The user's name for a run, or one made from method and model."""
+    if config.name:
+        return config.name
+    model = Path(config.model.path).name or config.model.path
+    return f"{type(config.method).label} {model}"
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:48] or "run"
+
+
+def read_config(folder: Path) -> RunConfig:
+    """The resolved config of a run. Raises UserError where there is none or it is of a newer version."""
+    path = RunPaths(folder).config
+    try:
+        values: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder} is not a run: it has no config.yaml.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from None
+    return build(values if isinstance(values, dict) else {}, str(path))  # pyright: ignore[reportUnknownArgumentType]
+
+
+def write_status(folder: Path, **values: Any) -> None:
+    """What the list shows of a run; whole or not there."""
+    write_text(folder / STATUS_FILE, json.dumps({**values, "updated": time.time()}))
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """The status as it was written last; empty where there is none yet."""
+    try:
+        return json.loads((folder / STATUS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def begun(folder: Path) -> float:
+    """When the run was first trained: now, where it is new."""
+    return float(read_status(folder).get("created", time.time()))
+
+
+def summarise(folder: Path) -> RunSummary:
+    """One run's line. Raises UserError where the folder is no run."""
+    config = read_config(folder)
+    status = read_status(folder)
+    recorded: State = status.get("state", "created")
+    if is_locked(RunPaths(folder).lock):
+        state: State = "running"
+    else:
+        state = "interrupted" if recorded == "running" else recorded
+    created = RunPaths(folder).config.stat().st_mtime
+    return RunSummary(
+        id=folder.name,
+        name=run_name(config),
+        folder=folder,
+        state=state,
+        step=int(status.get("step", 0)),
+        total_steps=int(status.get("total_steps", config.training.iterations)),
+        method=config.method.type,
+        model=config.model.path,
+        data=config.data.path,
+        created=float(status.get("created", created)),
+        updated=float(status.get("updated", created)),
+        why=str(status.get("why", "")),
+        metrics=status.get("metrics"),
+    )
+
+
+def list_runs(folder: Path | None = None) -> list[RunSummary]:
+    """All runs, newest first. A folder that cannot be read is listed as failed, with the reason."""
+    base = folder or runs_dir()
+    if not base.is_dir():
+        return []
+    found: list[RunSummary] = []
+    for child in base.iterdir():
+        if child.is_dir() and (child / "config.yaml").exists():
+            try:
+                found.append(summarise(child))
+            except UserError as error:
+                found.append(_unreadable(child, str(error)))
+    return sorted(found, key=lambda run: run.created, reverse=True)
+
+
+def _unreadable(folder: Path, why: str) -> RunSummary:
+    changed = folder.stat().st_mtime
+    return RunSummary(folder.name, folder.name, folder, "failed", 0, 0, "", "", "", changed, changed, why)
+
+
+def find_run(name: str) -> Path:
+    """A run by folder path, id, or a beginning of its id that fits one only. Raises UserError."""
+    as_path = Path(name).expanduser()
+    if (as_path / "config.yaml").exists():
+        return as_path
+    base = runs_dir()
+    matches = (
+        sorted(p for p in base.glob("*/config.yaml") if p.parent.name.startswith(name))
+        if base.is_dir()
+        else []
+    )
+    if len(matches) == 1:
+        return matches[0].parent
+    exact = [match for match in matches if match.parent.name == name]
+    if exact:
+        return exact[0].parent
+    if matches:
+        raise UserError(
+            f"`{name}` fits {len(matches)} runs: {', '.join(m.parent.name for m in matches[:5])}; write more of it."
+        )
+    raise UserError(f"There is no run `{name}`; `droid-tune runs` lists them.")
+
+
+def delete_run(folder: Path) -> None:
+    """Remove a run for good. Raises UserError while it trains."""
+    if is_locked(RunPaths(folder).lock):
+        raise UserError(f"The run {folder.name} is training; stop it first.")
+    shutil.rmtree(folder)

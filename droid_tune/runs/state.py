@@ -1,0 +1,241 @@
+"""A run as the window knows it: events folded into state, without any Qt.
+
+The same `apply` serves a live run, a replayed file and a resumed run, so all three look alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.events import (
+    Checkpoint,
+    Evaluation,
+    Event,
+    MemoryFacts,
+    Notice,
+    Phase,
+    Plan,
+    RolloutGroup,
+    RunFinished,
+    RunStarted,
+    Step,
+)
+from droid_tune.runs.series import Series
+
+Life = Literal["empty", "running", "paused", "completed", "stopped", "failed", "interrupted"]
+
+#: step times that the estimate of the rest looks at
+RECENT_STEPS = 20
+#: characters of rollouts kept at hand; older steps stay on disk in rollouts.jsonl
+ROLLOUT_CHARACTERS = 48_000_000
+
+
+@dataclass
+class RunState:
+    """What has happened in one run. `revision` counts changes, so that a pane knows when to repaint."""
+
+    run_id: str = ""
+    config: dict[str, Any] = field(default_factory=dict[str, Any])
+    model: dict[str, Any] = field(default_factory=dict[str, Any])
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+    device: str = ""
+    memory: MemoryFacts | None = None
+    life: Life = "empty"
+    why: str = ""
+    result: str = ""
+    step: int = 0
+    start_step: int = 0
+    total_steps: int = 0
+    phase: Phase | None = None
+    plan: Plan | None = None
+    series: dict[str, Series] = field(default_factory=dict[str, Series])
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    notices: list[Notice] = field(default_factory=list[Notice])
+    checkpoints: list[Checkpoint] = field(default_factory=list[Checkpoint])
+    rollouts: dict[int, list[RolloutGroup]] = field(default_factory=dict[int, list[RolloutGroup]])
+    forgotten_rollouts: int = 0
+    started_at: float = 0.0
+    changed_at: float = 0.0
+    revision: int = 0
+    _rollout_characters: int = 0
+    _step_times: deque[float] = field(default_factory=lambda: deque[float](maxlen=RECENT_STEPS))
+    _last_step_at: float | None = None
+
+    def apply(self, event: Event) -> None:
+        """Fold one event in."""
+        self.revision += 1
+        self.changed_at = event.time or self.changed_at
+        match event:
+            case RunStarted():
+                self._begin(event)
+            case Phase():
+                self.phase = event
+            case Plan():
+                self.plan = event
+            case Step():
+                self._step(event)
+            case RolloutGroup():
+                self._keep(event)
+            case Evaluation(step=step, metrics=metrics):
+                self._record(step, metrics)
+            case Checkpoint():
+                self.checkpoints.append(event)
+            case Notice():
+                self.notices.append(event)
+            case RunFinished():
+                self._finish(event)
+
+    def apply_all(self, events: Iterable[Event]) -> RunState:
+        for event in events:
+            self.apply(event)
+        return self
+
+    @property
+    def running(self) -> bool:
+        return self.life in ("running", "paused")
+
+    @property
+    def method(self) -> str:
+        return str(_mapping(self.config.get("method")).get("type", ""))
+
+    @property
+    def name(self) -> str:
+        """The user's name for the run, else method and model in words."""
+        given = str(self.config.get("name") or "")
+        model = str(_mapping(self.config.get("model")).get("path", "")).rstrip("/").rpartition("/")[2]
+        known = METHOD_CONFIGS.get(self.method)
+        method = known.label if known is not None else self.method
+        return given or " ".join(part for part in (method, model) if part)
+
+    @property
+    def fraction(self) -> float:
+        """How much of the run is done, 0 to 1, within a step as far as its phase tells."""
+        if not self.total_steps:
+            return 0.0
+        return min(1.0, self.step / self.total_steps)
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """The median of the recent steps: one slow evaluation does not shake it."""
+        return statistics.median(self._step_times) if self._step_times else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to the last step at the recent pace; None before the first step or when nothing is left to tell."""
+        pace = self.seconds_per_step
+        if pace is None or not self.running or not self.total_steps:
+            return None
+        return pace * max(0, self.total_steps - self.step)
+
+    @property
+    def seconds_left_range(self) -> tuple[float, float] | None:
+        """Time to the last step at the quicker and at the slower of the recent steps (their quartiles)."""
+        if self.seconds_left is None or len(self._step_times) < 4:
+            return None
+        quick, _, slow = statistics.quantiles(self._step_times, n=4)
+        steps = max(0, self.total_steps - self.step)
+        return quick * steps, slow * steps
+
+    @property
+    def last_checkpoint(self) -> Checkpoint | None:
+        return self.checkpoints[-1] if self.checkpoints else None
+
+    def last(self, metric: str) -> float | None:
+        found = self.series.get(metric)
+        return found.last if found is not None else None
+
+    def reward_names(self) -> list[str]:
+        """The parts of the reward, in the order in which they were first told."""
+        return [
+            name.split("/")[1]
+            for name in self.series
+            if name.startswith("rewards/") and name.endswith("/mean")
+        ]
+
+    def rollout_steps(self, *, held_out: bool = False) -> list[int]:
+        """The steps with sampled completions, or with answers to held-out rows."""
+        return sorted(
+            step
+            for step, groups in self.rollouts.items()
+            if any(group.held_out == held_out for group in groups)
+        )
+
+    def mark_interrupted(self) -> None:
+        """A replayed run that never said its end was cut off (a crash, a power cut)."""
+        if self.running:
+            self.life = "interrupted"
+            self.phase = None
+            self.revision += 1
+
+    def _begin(self, event: RunStarted) -> None:
+        self.run_id = event.run_id or self.run_id
+        self.config = event.config
+        self.model, self.data = event.model, event.data
+        self.device, self.memory = event.device, event.memory
+        self.total_steps, self.start_step = event.total_steps, event.start_step
+        self.life, self.why, self.result = "running", "", ""
+        self.phase = None
+        self.started_at = self.started_at or event.time
+        self._step_times.clear()
+        self._last_step_at = None
+        self._rewind(event.start_step)
+
+    def _rewind(self, step: int) -> None:
+        """Take back what came after `step`: a resumed run does it again, on one continuous curve."""
+        self.step = step
+        for series in self.series.values():
+            series.truncate(step)
+        for later in [key for key in self.rollouts if key > step]:
+            self._drop(later)
+        self.checkpoints = [saved for saved in self.checkpoints if saved.step <= step]
+        self.notices = [told for told in self.notices if told.step is not None and told.step <= step]
+
+    def _step(self, event: Step) -> None:
+        self.step = event.step
+        self.seconds = event.seconds
+        self._record(event.step, event.metrics)
+        taken = event.metrics.get("step_time")
+        if taken is None and self._last_step_at is not None and event.time:
+            taken = event.time - self._last_step_at
+        if taken is not None and taken > 0:
+            self._step_times.append(taken)
+        self._last_step_at = event.time or None
+
+    def _record(self, step: int, metrics: dict[str, float | None]) -> None:
+        for name, value in metrics.items():
+            if value is not None:
+                self.series.setdefault(name, Series()).append(step, value)
+
+    def _keep(self, event: RolloutGroup) -> None:
+        groups = self.rollouts.setdefault(event.step, [])
+        if any(kept.group == event.group and kept.held_out == event.held_out for kept in groups):
+            return
+        groups.append(event)
+        self._rollout_characters += _characters(event)
+        while self._rollout_characters > ROLLOUT_CHARACTERS and len(self.rollouts) > 1:
+            self._drop(min(self.rollouts))
+            self.forgotten_rollouts += 1
+
+    def _drop(self, step: int) -> None:
+        for group in self.rollouts.pop(step):
+            self._rollout_characters -= _characters(group)
+
+    def _finish(self, event: RunFinished) -> None:
+        self.life = event.outcome
+        self.why = event.why
+        self.result = event.result
+        self.step = event.step or self.step  # a run that failed before it loaded has none to tell
+        self.phase = None
+
+
+def _characters(group: RolloutGroup) -> int:
+    return len(group.prompt) + sum(len(one.text) + 200 for one in group.completions)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

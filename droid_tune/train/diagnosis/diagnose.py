@@ -1,0 +1,128 @@
+"""Says in words what the metrics mean: each symptom once, and again only after it had cleared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from droid_tune.config import RunConfig
+from droid_tune.events import Notice
+from droid_tune.train.diagnosis.history import History
+from droid_tune.train.diagnosis.symptoms import SYMPTOMS, Facts, Said
+
+Metrics = Mapping[str, float | None]
+State = dict[str, Any]
+
+_FALL = 0.05
+_REWARD_WINDOW = 5
+_RISE_OF_LOSS = 1.05
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """A held-out number, the step it was measured at, and the training reward around it (None before training)."""
+
+    step: int
+    value: float
+    reward: float | None
+
+
+class Diagnosis:
+    """Fed with every step and evaluation of a run. Pure: it knows only the numbers, and its state survives a resume."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._history = History()
+        self._told: set[str] = set()
+        self._best_accuracy: Milestone | None = None
+        self._best_loss: Milestone | None = None
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Diagnosis:
+        return cls(Facts.of(config))
+
+    def observe_step(self, step: int, metrics: Metrics) -> list[Notice]:
+        self._history.add(metrics)
+        notices: list[Notice] = []
+        for symptom in SYMPTOMS:
+            told = symptom.code in self._told
+            if symptom.lasting and told:
+                continue
+            said = symptom.look(self._history, self._facts, told)
+            notices += self._tell(symptom.code, symptom.level, said, step)
+        return notices
+
+    def observe_evaluation(self, step: int, metrics: Metrics) -> list[Notice]:
+        said_of_accuracy = self._hacked(step, metrics.get("eval/accuracy"))
+        said_of_loss = self._overfitted(step, metrics.get("eval/loss"))
+        return [
+            *self._tell("reward_hacking", "warning", said_of_accuracy, step),
+            *self._tell("overfitting", "warning", said_of_loss, step),
+        ]
+
+    def _tell(self, code: str, level: Any, said: Said | None, step: int) -> list[Notice]:
+        """A notice where the symptom is new; where it is gone, it may be said again."""
+        if said is None:
+            self._told.discard(code)
+            return []
+        if code in self._told:
+            return []
+        self._told.add(code)
+        return [Notice(level=level, code=code, text=said.text, remedy=said.remedy, step=step)]
+
+    def _hacked(self, step: int, accuracy: float | None) -> Said | None:
+        """The training reward is higher than at the best held-out accuracy, yet the accuracy has fallen."""
+        if accuracy is None:
+            return None
+        reward = self._history.mean("reward", _REWARD_WINDOW)
+        best = self._best_accuracy
+        if best is None or accuracy >= best.value:
+            self._best_accuracy = Milestone(step, accuracy, reward)
+            return None
+        earlier = self._history.beginning("reward") if best.reward is None else best.reward
+        if best.value - accuracy < _FALL or reward is None or earlier is None or reward <= earlier:
+            return None
+        return Said(
+            f"The reward in training has risen ({earlier:.3g}, now {reward:.3g}), but held-out accuracy has fallen from "
+            f"{best.value:.0%} (step {best.step}) to {accuracy:.0%}: the model may be gaming the reward.",
+            f"Read some rollouts with high reward, mend the reward, and go back to about step {best.step}.",
+        )
+
+    def _overfitted(self, step: int, loss: float | None) -> Said | None:
+        if loss is None:
+            return None
+        best = self._best_loss
+        if best is None or loss <= best.value:
+            self._best_loss = Milestone(step, loss, None)
+            return None
+        if loss < _RISE_OF_LOSS * best.value:
+            return None
+        return Said(
+            f"The held-out loss has risen from {best.value:.3g} (step {best.step}) to {loss:.3g}: the model is learning its "
+            "examples by heart.",
+            f"Stop, and keep the checkpoint of about step {best.step}; next time use fewer steps, dropout or more data.",
+        )
+
+    def state(self) -> State:
+        """What a resume needs, as JSON."""
+        return {
+            "history": self._history.state(),
+            "told": sorted(self._told),
+            "best_accuracy": _saved(self._best_accuracy),
+            "best_loss": _saved(self._best_loss),
+        }
+
+    def restore(self, state: State) -> None:
+        self._history.restore(state["history"])
+        self._told = set(state["told"])
+        self._best_accuracy = _loaded(state["best_accuracy"])
+        self._best_loss = _loaded(state["best_loss"])
+
+
+def _saved(milestone: Milestone | None) -> list[Any] | None:
+    return None if milestone is None else [milestone.step, milestone.value, milestone.reward]
+
+
+def _loaded(saved: list[Any] | None) -> Milestone | None:
+    return None if saved is None else Milestone(*saved)

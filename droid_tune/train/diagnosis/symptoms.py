@@ -1,0 +1,227 @@
+"""One function per thing that a run's metrics can show: a sentence and a remedy, or None.
+
+`told` says whether the user has been told already: a symptom clears only well below where it appears, so that a curve that
+trembles about the threshold does not nag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from droid_tune.config import RunConfig
+from droid_tune.config.methods import PolicyMethodConfig
+from droid_tune.config.presets import recommended_values
+from droid_tune.methods.schedule import old_logprobs_needed
+from droid_tune.train.diagnosis.history import History
+
+KL_THRESHOLD = 0.5
+_FEW, _WINDOW = 5, 10
+_SFT_RATE = 1e-4
+_LEARNT = 0.9
+_TINY_CLIP = 1e-3
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the config says that a symptom's words depend on."""
+
+    reinforcement: bool = True
+    method: str = "grpo"
+    learning_rate: float = 1e-5
+    rate_is_recommended: bool = False
+    sequence_level: bool = False
+    clip_acts: bool = False  # whether a rollout is still used after the weights have changed
+    epsilon: float = 0.2
+    max_completion_length: int = 256
+    max_grad_norm: float = 1.0
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Facts:
+        method = config.method
+        recommended = recommended_values(config.model.path, method.type).get("optimizer", {})
+        common: dict[str, Any] = {
+            "method": method.type,
+            "learning_rate": config.learning_rate,
+            "rate_is_recommended": recommended.get("learning_rate") == config.learning_rate,
+            "max_grad_norm": config.training.max_grad_norm,
+        }
+        if not isinstance(method, PolicyMethodConfig):
+            return cls(reinforcement=False, **common)
+        stale = old_logprobs_needed(
+            config.training.gradient_accumulation_steps, method.steps_per_generation, method.num_iterations
+        )
+        return cls(
+            sequence_level=method.importance_sampling_level == "sequence",
+            clip_acts=stale,
+            epsilon=method.epsilon,
+            max_completion_length=config.sampling.max_completion_length,
+            **common,
+        )
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is seen and what to do about it."""
+
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """A code, how grave it is, and the look that finds it. One that is `lasting` is said once in a run."""
+
+    code: str
+    level: Literal["info", "warning"]
+    look: Callable[[History, Facts, bool], Said | None]
+    lasting: bool = False
+
+
+def no_signal(history: History, facts: Facts, told: bool) -> Said | None:
+    share = history.mean("frac_reward_zero_std", _FEW)
+    right = history.mean("rewards/accuracy/mean", _FEW)
+    if share is None or share < (0.6 if told else 0.8) or (right is not None and right >= _LEARNT):
+        return None
+    all_wrong = right is not None and right <= 0.1
+    return Said(
+        f"{share:.0%} of the groups had equal rewards in the last {_FEW} steps{', because all are wrong' * all_wrong}: "
+        "equal rewards teach nothing.",
+        "The task is too hard yet: take easier prompts, train by SFT first, or add a reward that gives part of the credit "
+        "(partial format, similarity)."
+        if all_wrong
+        else "Use more completions per prompt, a higher temperature, or a reward with finer steps.",
+    )
+
+
+def learnt(history: History, facts: Facts, told: bool) -> Said | None:
+    share = history.mean("frac_reward_zero_std", _FEW)
+    right = history.mean("rewards/accuracy/mean", _FEW)
+    if share is None or right is None or right < _LEARNT or share < (0.6 if told else 0.8):
+        return None
+    return Said(
+        f"{right:.0%} of the completions were right in the last {_FEW} steps: little is left to learn from these prompts.",
+        "Stop here and keep the result, or go on with harder prompts.",
+    )
+
+
+def cut_off(history: History, facts: Facts, told: bool) -> Said | None:
+    share = history.mean("completions/clipped_ratio", _FEW)
+    if share is None or share < (0.3 if told else 0.5):
+        return None
+    return Said(
+        f"{share:.0%} of the completions were cut off at {facts.max_completion_length} tokens, before their answer.",
+        "Raise the longest completion, ask for short answers in the system prompt, or add the length reward.",
+    )
+
+
+def drifting(history: History, facts: Facts, told: bool) -> Said | None:
+    """KL above the threshold and rising while the reward does not: the model moves and gains nothing."""
+    kl, before = history.mean("kl", _WINDOW), history.mean("kl", _WINDOW, skip=_WINDOW)
+    reward, earlier = history.mean("reward", _WINDOW), history.mean("reward", _WINDOW, skip=_WINDOW)
+    spread = history.spread("reward", 2 * _WINDOW)
+    if kl is None or before is None or reward is None or earlier is None or spread is None:
+        return None
+    if told:
+        if kl < KL_THRESHOLD:
+            return None
+    elif kl < KL_THRESHOLD or kl <= before or reward - earlier > 0.8 * spread:
+        return None
+    return Said(
+        f"The model has moved away from where it began (KL {before:.2f}, now {kl:.2f}), but its reward has not risen "
+        f"({earlier:.3g}, now {reward:.3g}).",
+        "Lower the learning rate or raise the KL penalty (beta).",
+    )
+
+
+def collapsed(history: History, facts: Facts, told: bool) -> Said | None:
+    first, now = history.beginning("entropy"), history.mean("entropy", _FEW)
+    if first is None or now is None or now > (0.1 if told else 0.05) or now > (0.4 if told else 0.2) * first:
+        return None
+    return Said(
+        f"The entropy has collapsed (at first {first:.2f} nats per token, now {now:.3f}): the model is almost certain of "
+        "every token and hardly tries anything new.",
+        "Fine where the reward is high already; else use a lower learning rate, an entropy bonus, or a wider upper clip.",
+    )
+
+
+def exploding(history: History, facts: Facts, told: bool) -> Said | None:
+    now, usual = history.median("grad_norm", 3), history.median("grad_norm", 20, skip=3)
+    if now is None or usual is None or usual <= 0 or now < (3 if told else 10) * usual:
+        return None
+    clip = (
+        f"it is clipped at {facts.max_grad_norm:g}"
+        if facts.max_grad_norm
+        else "nothing clips it: set a gradient clip"
+    )
+    return Said(
+        f"The gradient norm has jumped from about {usual:.2g} to {now:.2g}; {clip}.",
+        "If the reward falls or the loss is no number, go back to the last checkpoint with a lower learning rate.",
+    )
+
+
+def off_policy(history: History, facts: Facts, told: bool) -> Said | None:
+    ratio = history.mean("ratio/mean", _FEW)
+    clipped = history.mean("clip_ratio/region_mean", _FEW)
+    far = ratio is not None and not (1 / 1.5 < ratio < 1.5)
+    much = clipped is not None and not facts.sequence_level and clipped > (0.3 if told else 0.5)
+    if ratio is None or not (far or much):
+        return None
+    seen = f"the ratio is {ratio:.2f} on average" if far else f"{clipped:.0%} of the tokens are clipped"
+    return Said(
+        f"The model has moved far from what it was when the completions were sampled: {seen}.",
+        "Use fewer passes over a rollout, or a lower learning rate.",
+    )
+
+
+def loss_near_zero(history: History, facts: Facts, told: bool) -> Said | None:
+    loss = history.mean("loss", _FEW)
+    if not facts.reinforcement or loss is None or abs(loss) > 0.02:
+        return None
+    return Said(
+        "The loss is near 0, which is normal here: advantages are centred, so it starts at 0 and says little.",
+        "Watch the reward and the held-out accuracy instead.",
+    )
+
+
+def sft_rate(history: History, facts: Facts, told: bool) -> Said | None:
+    if not facts.reinforcement or facts.rate_is_recommended or facts.learning_rate < _SFT_RATE:
+        return None
+    return Said(
+        f"The learning rate {facts.learning_rate:g} is in the range of SFT; reinforcement methods mostly take 1e-5 or less.",
+        "If the reward falls or the KL grows quickly, start again with 1e-5.",
+    )
+
+
+def tiny_epsilon(history: History, facts: Facts, told: bool) -> Said | None:
+    if not facts.reinforcement or facts.sequence_level or facts.epsilon > _TINY_CLIP:
+        return None
+    return Said(
+        f"The clip width (epsilon) is {facts.epsilon:g}: almost every token is clipped once a rollout is used twice.",
+        "The usual width is 0.2; the small number added to the spread of the rewards is the advantage epsilon.",
+    )
+
+
+def idle_sequence_clip(history: History, facts: Facts, told: bool) -> Said | None:
+    if not facts.sequence_level or facts.clip_acts:
+        return None
+    return Said(
+        "Each rollout is used for one update, so the clip over whole completions never acts: the run equals one without it.",
+        "Set the passes over a rollout to 2 or more to use it, or leave it: the run is right either way.",
+    )
+
+
+SYMPTOMS = (
+    Symptom("sft_learning_rate", "warning", sft_rate, lasting=True),
+    Symptom("epsilon_tiny", "warning", tiny_epsilon, lasting=True),
+    Symptom("sequence_clip_idle", "info", idle_sequence_clip, lasting=True),
+    Symptom("loss_near_zero", "info", loss_near_zero, lasting=True),
+    Symptom("no_learning_signal", "warning", no_signal),
+    Symptom("task_learnt", "info", learnt),
+    Symptom("completions_cut_off", "warning", cut_off),
+    Symptom("kl_without_reward", "warning", drifting),
+    Symptom("entropy_collapse", "warning", collapsed),
+    Symptom("gradient_explosion", "warning", exploding),
+    Symptom("ratio_far_from_1", "warning", off_policy),
+)

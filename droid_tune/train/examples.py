@@ -1,0 +1,41 @@
+"""A row to imitate: its tokens, and which of them are learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from droid_tune.model.gradients.scoring_rows import ScoringRows
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """`tokens` of the whole row; `learn` says of each whether it is imitated (the first never is)."""
+
+    number: int
+    tokens: list[int]
+    learn: list[bool]
+
+    @property
+    def start(self) -> int:
+        """Where the part to be scored begins: everything before the first learnt token is only read."""
+        return max(1, self.learn.index(True)) if any(self.learn[1:]) else len(self.tokens) - 1
+
+    @property
+    def learnt(self) -> int:
+        return sum(self.learn[self.start :])
+
+
+def lesson_rows(lessons: Sequence[Lesson]) -> ScoringRows:
+    """Lessons as rows to score: the read part as prompt, the rest as completion with the learnt tokens marked."""
+    width = max(len(lesson.tokens) - lesson.start for lesson in lessons)
+    tokens = np.zeros((len(lessons), width), np.int32)
+    mask = np.zeros((len(lessons), width), np.float32)
+    for row, lesson in enumerate(lessons):
+        rest = lesson.tokens[lesson.start :]
+        tokens[row, : len(rest)] = rest
+        mask[row, : len(rest)] = lesson.learn[lesson.start :]
+    prompts = [lesson.tokens[: lesson.start] for lesson in lessons]
+    return ScoringRows(prompts, np.arange(len(lessons)), tokens, mask)

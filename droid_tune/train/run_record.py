@@ -1,0 +1,158 @@
+"""What steps teach the estimate: seconds and bytes seen, against those that the formulas foretell for the same work."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from droid_tune.config import RunConfig
+from droid_tune.estimate.calibration import write_calibration
+from droid_tune.estimate.duration import seconds_of
+from droid_tune.estimate.estimate import estimate
+from droid_tune.estimate.forecast import Estimate, calibration_for, facts_for
+from droid_tune.estimate.job import DataLengths
+from droid_tune.estimate.sizes import sizes_of
+from droid_tune.machine.chips import speed_of
+from droid_tune.train.session import Session
+
+#: rows looked at for the lengths of the data
+LOOKED_AT = 200
+#: steps before which a run teaches nothing
+LEAST_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Work that was done, and what it took: one rollout and the training on `rows` of its rows."""
+
+    prompts: int
+    rows: int
+    prompt: int
+    completion: int
+    rollout: float = 0.0
+    update: float = 0.0
+    peak_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Observed divided by foretold; 0 where there is nothing to tell."""
+
+    rollout: float = 0.0
+    update: float = 0.0
+    memory: float = 0.0
+
+
+def foretold(session: Session) -> Estimate:
+    """The estimate of a session's run, with its own rows' lengths and what earlier runs taught."""
+    return estimate(session.config, lengths_of(session), suggesting=False)
+
+
+def lengths_of(session: Session) -> DataLengths:
+    """Token lengths of a sample of the session's own rows."""
+    count = len(session.train)
+    places = range(0, count, max(1, count // LOOKED_AT))
+    held_out = len(session.valid)
+    if session.config.is_sft:
+        lessons = [session.reader.lesson(session.train.number(i), session.train.row(i)) for i in places]
+        read = [lesson.start for lesson in lessons]
+        learnt = [len(lesson.tokens) - lesson.start for lesson in lessons]
+        median = int(statistics.median(learnt))
+        return DataLengths(int(statistics.median(read)), max(read), median, max(learnt), count, held_out)
+    lengths = [
+        len(session.reader.prompt(session.train.number(i), session.train.row(i)).tokens) for i in places
+    ]
+    return DataLengths(int(statistics.median(lengths)), max(lengths), rows=count, held_out_rows=held_out)
+
+
+def ratios(config: RunConfig, foretold: Estimate, observed: Observed) -> Ratios:
+    """How the formulas, uncorrected, do on exactly the work that was observed."""
+    facts, host = facts_for(config), foretold.host
+    job = replace(
+        foretold.job,
+        prompts=observed.prompts,
+        usual_prompt=observed.prompt,
+        usual_completion=observed.completion,
+        rows_per_slice=observed.rows,
+        slices_per_step=1,
+        rollouts_per_step=1.0,
+        score_passes=0.0,
+    )
+    seconds = seconds_of(
+        facts,
+        sizes_of(config, facts, host.backend),
+        job,
+        foretold.portions,
+        speed_of(host.chip, host.backend),
+    )
+    return Ratios(
+        rollout=observed.rollout / seconds.rollout if seconds.rollout else 0.0,
+        update=observed.update / seconds.update if seconds.update else 0.0,
+        memory=observed.peak_bytes / foretold.peak.bytes,
+    )
+
+
+@dataclass
+class RunRecord:
+    """The steps of one session, kept until its end."""
+
+    foretold: Estimate
+    rollout: list[float] = field(default_factory=list[float])
+    update: list[float] = field(default_factory=list[float])
+    steps: list[float] = field(default_factory=list[float])
+    lengths: list[float] = field(default_factory=list[float])
+    peak_bytes: float = 0.0
+
+    def add(self, metrics: Mapping[str, float | None], seconds: Mapping[str, float]) -> None:
+        """One step's event."""
+        for name, kept in (("rollout", self.rollout), ("update", self.update)):
+            if name in seconds:
+                kept.append(seconds[name])
+        self.steps.append(metrics.get("step_time") or 0.0)
+        self.lengths.append(metrics.get("completions/mean_length") or 0.0)
+        self.peak_bytes = max(self.peak_bytes, metrics.get("memory/peak_bytes") or 0.0)
+
+    def keep(self, config: RunConfig) -> None:
+        """Teach the next estimate of this model what this run took."""
+        foretold = self.foretold
+        if len(self.steps) < LEAST_STEPS:
+            return
+        file, known = calibration_for(config)
+        now = replace(
+            known,
+            predicted_peak_bytes=foretold.peak_bytes,
+            observed_peak_bytes=int(self.peak_bytes),
+            predicted_seconds=foretold.duration.per_step,
+            observed_seconds=statistics.median(self.steps),
+        )
+        found = self._ratios(config, foretold)
+        longest = foretold.job.longest_completion
+        share = statistics.median(self.lengths) / longest if foretold.job.reinforcement else 0.0
+        full = not foretold.job.reinforcement or share > 0.8  # short completions say nothing of the peak
+        write_calibration(
+            file,
+            now.learnt(
+                rollout=found.rollout,
+                update=found.update,
+                memory=found.memory if full else 0.0,
+                completion_share=share,
+            ),
+        )
+
+    def _ratios(self, config: RunConfig, foretold: Estimate) -> Ratios:
+        job = foretold.job
+        usual = statistics.median(self.lengths) if job.reinforcement else job.usual_completion
+        observed = Observed(
+            prompts=job.prompts,
+            rows=job.rows_per_slice * job.slices_per_step,
+            prompt=job.usual_prompt,
+            completion=max(1, round(usual)),
+            # a rollout is as long as its longest completion; what is kept is the usual one's share of it
+            rollout=statistics.median(self.rollout) / max(job.rollouts_per_step, 1e-9)
+            if self.rollout
+            else 0.0,
+            update=statistics.median(self.update) if self.update else 0.0,
+            peak_bytes=int(self.peak_bytes),
+        )
+        return ratios(config, foretold, observed)

@@ -1,0 +1,140 @@
+"""Events folded into state, by numbers that can be checked in the margin."""
+
+from __future__ import annotations
+
+import pytest
+
+from droid_tune.events import Checkpoint, Evaluation, Notice, RunFinished, Step
+from droid_tune.runs.state import RunState
+from tests.ui.recording import complete, recorded, rollout_group, started
+from ui.frame.activity import activity_words
+from ui.panes.monitor.run_header import foot_words, time_words
+
+
+def step(number: int, time: float = 0.0, **metrics: float | None) -> Step:
+    return Step(step=number, time=time, metrics=dict(metrics))
+
+
+def test_a_fresh_state_is_empty() -> None:
+    state = RunState()
+    assert state.life == "empty"
+    assert state.fraction == 0
+    assert state.seconds_left is None
+
+
+def test_metrics_become_series_and_null_becomes_nothing() -> None:
+    state = RunState().apply_all([started(4), step(1, reward=0.5, kl=None), step(2, reward=0.75)])
+    assert state.series["reward"].values.tolist() == [0.5, 0.75]
+    assert "kl" not in state.series
+    assert state.fraction == 0.5
+
+
+def test_the_time_left_is_the_median_step_times_the_steps_left() -> None:
+    events = [started(10), step(1, step_time=2), step(2, step_time=2), step(3, step_time=60)]
+    state = RunState().apply_all(events)
+    assert state.seconds_per_step == 2  # the slow one does not shake it
+    assert state.seconds_left == 14  # 7 steps
+
+
+def test_without_step_times_the_clock_between_steps_serves() -> None:
+    state = RunState().apply_all([started(3), step(1, time=100), step(2, time=104)])
+    assert state.seconds_left == 4
+
+
+def test_a_finished_run_has_no_time_left() -> None:
+    state = RunState().apply_all([started(3), step(1, step_time=2), RunFinished(outcome="stopped", step=1)])
+    assert state.seconds_left is None
+    assert state.life == "stopped"
+
+
+def test_a_resumed_run_is_one_continuous_curve() -> None:
+    """Saved at step 2, killed at step 4, resumed: steps 3 and 4 are done again."""
+    before = [
+        started(6),
+        step(1, reward=0.1),
+        step(2, reward=0.2),
+        Checkpoint(step=2, path="c"),
+        step(3, reward=0.3),
+        Evaluation(step=3, metrics={"eval/accuracy": 0.5}, rows=4),
+        Notice(level="info", code="late", text="Late.", step=3),
+        step(4, reward=0.4),
+    ]
+    state = RunState().apply_all(before)
+    state.mark_interrupted()
+    assert state.life == "interrupted"
+    state.apply(started(6, start_step=2))
+    assert state.step == 2
+    assert state.series["eval/accuracy"].values.tolist() == []
+    assert state.notices == []
+    assert [saved.step for saved in state.checkpoints] == [2]
+    state.apply(step(3, reward=0.31))
+    assert state.series["reward"].steps.tolist() == [1, 2, 3]
+    assert state.series["reward"].values.tolist() == [0.1, 0.2, 0.31]
+
+
+def test_rollouts_after_the_checkpoint_are_taken_back_as_well() -> None:
+    state = RunState().apply_all(recorded(60, until=5))
+    assert state.rollout_steps() == [1, 2, 3, 4, 5]
+    state.apply(started(60, start_step=3))
+    assert state.rollout_steps() == [1, 2, 3]
+
+
+def test_the_same_group_told_twice_is_kept_once() -> None:
+    import random
+
+    group = rollout_group(1, 0, 0.5, random.Random(1))
+    state = RunState().apply_all([started(3), group, group])
+    assert len(state.rollouts[1]) == 1
+
+
+def test_old_rollouts_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("droid_tune.runs.state.ROLLOUT_CHARACTERS", 30_000)
+    state = RunState().apply_all(recorded(60, until=30))
+    assert state.rollout_steps()[-1] == 30
+    assert 0 < len(state.rollouts) < 30
+    assert state.forgotten_rollouts == 30 - len(state.rollouts)
+
+
+def test_a_whole_recorded_run_ends_completed() -> None:
+    state = RunState().apply_all(complete(60))
+    assert state.life == "completed"
+    assert state.fraction == 1
+    assert state.reward_names() == ["accuracy", "format"]
+    assert state.last("eval/accuracy") == state.series["eval/accuracy"].values[-1]
+    assert state.series["eval/accuracy"].steps.tolist() == [0, 20, 40, 60]
+    assert state.name == "GRPO starter"
+
+
+def test_a_run_that_failed_before_its_first_step_keeps_what_is_known() -> None:
+    state = RunState().apply_all(
+        [started(9), step(4, reward=1), RunFinished(outcome="failed", step=0, why="Locked.")]
+    )
+    assert state.step == 4
+    assert state.why == "Locked."
+
+
+def test_each_event_counts_as_a_change() -> None:
+    state = RunState()
+    before = state.revision
+    state.apply(step(1))
+    assert state.revision == before + 1
+
+
+def test_steps_with_only_held_out_answers_are_told_apart() -> None:
+    import random
+
+    answers = rollout_group(4, 0, 0.5, random.Random(1)).model_copy(update={"held_out": True})
+    state = RunState().apply_all([*recorded(60, until=3), answers])
+    assert state.rollout_steps() == [1, 2, 3]
+    assert state.rollout_steps(held_out=True) == [4]
+
+
+def test_a_run_that_failed_before_it_began_has_no_duration_and_no_step() -> None:
+    state = RunState().apply_all([RunFinished(outcome="failed", step=0, why="No model.", time=1.8e9)])
+    assert time_words(state) == ("From start to end", "–")
+    assert activity_words(state, stopping=False) == "Failed before the first step"
+
+
+def test_a_completed_run_says_where_it_is_trained_further() -> None:
+    assert "trained further from the Runs pane" in foot_words(RunState().apply_all(complete(4)))
+    assert "further" not in foot_words(RunState().apply_all(recorded(4)))

@@ -1,0 +1,74 @@
+"""Numbers and text as people read them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from droid_tune import words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.4, "0 s"),
+        (42, "42 s"),
+        (60, "1 min"),
+        (200, "3 min 20 s"),
+        (1500, "25 min"),
+        (7800, "2 h 10 min"),
+        (273600, "3 d 4 h"),
+    ],
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert words.duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "0 bytes"),
+        (1500, "2 KB"),
+        (1_400_000, "1.4 MB"),
+        (76e6, "76.0 MB"),
+        (16e9, "16.0 GB"),
+        (512e6, "512 MB"),
+    ],
+)
+def test_sizes_are_the_finders(count: float, said: str) -> None:
+    assert words.size(count) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0, "0"), (0.0125, "0.0125"), (0.00003, "3e-5"), (12345.6, "12,346"), (-0.5, "-0.5")],
+)
+def test_numbers(value: float, said: str) -> None:
+    assert words.number(value) == said
+
+
+def test_metrics_bring_their_unit() -> None:
+    assert words.metric("eval/accuracy", 0.785) == "78.5 %"
+    assert words.metric("memory/peak_bytes", 8.4e8) == "840 MB"
+    assert words.metric("kl", 0.0125) == "0.0125 nats"
+    assert words.metric("reward", None) == "–"
+
+
+def test_what_is_hidden_in_text_is_shown() -> None:
+    assert words.literal("a\x1b[31mb\x00\u202ec\n\td") == "a␛[31mb␀⟨U+202E⟩c\n\td"
+
+
+@given(st.text(alphabet=st.characters(codec="ascii", min_codepoint=32, max_codepoint=126)))
+def test_plain_text_is_left_alone(text: str) -> None:
+    assert words.literal(text) == text
+
+
+@given(st.text())
+def test_nothing_steers_the_direction_of_what_is_shown(text: str) -> None:
+    assert not set("\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069\x1b\x07") & set(words.literal(text))
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.262, "0.26 s"), (4.23, "4.2 s"), (290, "4 min 50 s")])
+def test_a_pace_is_told_in_units_that_people_read(seconds: float, said: str) -> None:
+    assert words.pace(seconds) == said

@@ -1,0 +1,171 @@
+"""The Data pane on real files: what is found is shown as it is, what is changed goes to a new folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from ui.main_window import MainWindow
+from ui.panes.data.data_reader import Source
+from ui.panes.data.pane import DataPane
+from ui.panes.data.plain_view import PlainView
+from ui.session import Session
+from ui.widgets.notice import NoticeBar
+
+Show = Callable[[Path], DataPane]
+
+
+def write(path: Path, *rows: dict[str, object] | str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = (row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def sums(count: int, start: int = 0) -> list[dict[str, object]]:
+    return [{"prompt": f"{n} plus 1?", "answer": str(n + 1)} for n in range(start, start + count)]
+
+
+@pytest.fixture
+def show(window: MainWindow, session: Session, qtbot: QtBot) -> Show:
+    """Open data in the pane and wait until it was looked through."""
+
+    def opened(path: Path) -> DataPane:
+        window.show_pane("data")
+        pane = cast("DataPane", window.pane("data"))
+        qtbot.waitUntil(lambda: not pane._reader.busy)
+        session.set_data(str(path))
+        qtbot.waitUntil(lambda: pane._found is not None and pane._found.path == str(path), timeout=10_000)
+        return pane
+
+    return opened
+
+
+def press(parent: MainWindow | DataPane | NoticeBar, text: str) -> None:
+    found = [one for one in parent.findChildren(QPushButton) if one.text() == text and one.isVisible()]
+    assert len(found) == 1, f"{len(found)} buttons say {text}"
+    found[0].click()
+
+
+def notices(pane: DataPane) -> list[str]:
+    return [bar.text for bar in pane.findChildren(NoticeBar) if bar.isVisible()]
+
+
+def test_a_row_is_seen_with_its_fields_its_template_and_its_tokens(
+    show: Show, tmp_path: Path, qtbot: QtBot
+) -> None:
+    pane = show(write(tmp_path / "train.jsonl", {"prompt": "<b>1 plus 1?</b>", "answer": "2"}))
+    detail = pane._rows._detail
+    qtbot.waitUntil(lambda: "<b>1 plus 1?</b>" in detail._text.toPlainText())
+    detail._view.choose("prompt")
+    detail._draw()
+    qtbot.waitUntil(lambda: detail._seen is not None, timeout=60_000)
+    # The starter's own template, every special token where it stands.
+    assert detail._text.toPlainText() == "<|user|><b>1 plus 1?</b><|end|><|assistant|>"
+    assert detail._seen is not None
+    assert detail._seen.text == detail._text.toPlainText()
+    assert len(detail._seen.tokens) == len(detail._seen.names)
+
+
+def test_the_raw_text_around_an_issue_marks_the_column(show: Show, tmp_path: Path, qtbot: QtBot) -> None:
+    pane = show(write(tmp_path / "train.jsonl", *sums(3), '{"prompt": "x", "answer": 7}', *sums(3, 5)))
+    pane.show_view("issues")
+    text = pane._issues.findChild(PlainView)
+    assert text is not None
+    qtbot.waitUntil(lambda: '"answer": 7' in text.toPlainText())
+    lines = text.toPlainText().split("\n")
+    assert [line.split()[0] for line in lines] == ["2", "3", "4", "5", "6"]
+
+
+def test_other_column_names_are_read_as_proposed_once_the_user_agrees(
+    show: Show, session: Session, tmp_path: Path, qtbot: QtBot
+) -> None:
+    rows = [{"query": f"{n}?", "ideal": str(n)} for n in range(5)]
+    pane = show(write(tmp_path / "train.jsonl", *rows))
+    assert notices(pane) == ["The columns have other names than ours."]
+    press(pane, "Use It")
+    qtbot.waitUntil(lambda: pane._found is not None and bool(pane._found.splits))
+    mapping = {"prompt": "query", "answer": "ideal"}
+    assert session.draft.config().data.mapping == mapping
+
+
+def test_a_mapping_may_be_edited(show: Show, session: Session, tmp_path: Path, qtbot: QtBot) -> None:
+    rows = [{"query": f"{n}?", "ideal": str(n), "short": "s"} for n in range(5)]
+    pane = show(write(tmp_path / "train.jsonl", *rows))
+    press(pane, "Edit…")
+    assert pane._columns.mapping() == {"prompt": "query", "answer": "ideal"}
+    pane._columns.choose("answer", "query")
+    assert not pane._columns._confirm.isEnabled()  # one column cannot be both
+    pane._columns.choose("answer", "short")
+    pane._columns._confirm.click()
+    qtbot.waitUntil(lambda: pane._found is not None and bool(pane._found.splits))
+    assert session.draft.value("data.mapping") == {"prompt": "query", "answer": "short"}
+
+
+def test_a_tool_is_previewed_then_written_beside_the_data_and_can_be_used(
+    show: Show, session: Session, tmp_path: Path, qtbot: QtBot
+) -> None:
+    source = write(tmp_path / "in" / "train.jsonl", *sums(20))
+    before = source.read_bytes()
+    pane = show(source.parent)
+    pane.show_view("tools")
+    tools = pane._tools
+    tools.choose("split")
+    qtbot.waitUntil(lambda: tools._shown is not None)
+    assert "Holds out 2 of 20 train rows" in tools._preview.toPlainText()
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "in"]  # a preview writes nothing
+    press(pane, "Write")
+    out = tmp_path / "in-with-held-out"
+    qtbot.waitUntil(lambda: bool(tools._written))
+    counts = [len((out / name).read_text().splitlines()) for name in ("train.jsonl", "valid.jsonl")]
+    assert counts == [18, 2]
+    assert source.read_bytes() == before
+    press(pane, "Use This Data")
+    assert session.draft.data == str(out)
+
+
+def test_a_conversion_shows_rows_before_and_after(show: Show, tmp_path: Path, qtbot: QtBot) -> None:
+    pane = show(write(tmp_path / "train.jsonl", *sums(3)))
+    pane.show_view("tools")
+    pane._tools.choose("convert")
+    qtbot.waitUntil(lambda: pane._tools._shown is not None)
+    text = pane._tools._preview.toPlainText()
+    assert "Row 1, as it is" in text
+    assert '"role": "assistant"' in text
+
+
+def test_statistics_tell_lengths_repetition_and_leakage(show: Show, tmp_path: Path, qtbot: QtBot) -> None:
+    write(tmp_path / "in" / "train.jsonl", *sums(20), *sums(2))
+    write(tmp_path / "in" / "valid.jsonl", *sums(3, 18))
+    pane = show(tmp_path / "in")
+    pane.show_view("statistics")
+    view = pane._statistics
+    qtbot.waitUntil(lambda: view._found is not None, timeout=60_000)
+    assert view._found is not None
+    train = view._found.splits["train"]
+    assert (train.rows, train.duplicates, train.suggested_reward) == (22, 2, "accuracy")
+    assert view._found.overlap == {"valid": 2}  # 18 and 19
+    assert "longest" in view._prompts.summary()
+
+
+def test_cancelling_leaves_the_pane_ready(show: Show, session: Session, tmp_path: Path, qtbot: QtBot) -> None:
+    pane = show(write(tmp_path / "train.jsonl", *sums(3)))
+    pane._reader.inspect(Source(str(tmp_path), "grpo"))
+    pane._stop()
+    qtbot.wait(50)
+    assert not pane._reader.busy
+    assert notices(pane) == ["Looking through the data was cancelled."]
+
+
+def test_a_data_set_of_the_hub_is_taken_by_its_id(window: MainWindow, session: Session) -> None:
+    window.show_pane("data")
+    drop = cast("DataPane", window.pane("data"))._drop
+    drop._id.setText("org/name")
+    drop._use_hub()
+    assert session.draft.data == "hub:org/name"

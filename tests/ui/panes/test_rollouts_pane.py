@@ -1,0 +1,86 @@
+"""Reading what the model wrote: filters, following, and text shown as it is."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QLabel
+from pytestqt.qtbot import QtBot
+
+from droid_tune.events import Completion, RolloutGroup
+from tests.ui.recording import recorded
+from ui.main_window import MainWindow
+from ui.panes.rollouts.completion_card import CompletionCard, reward_tone
+from ui.panes.rollouts.pane import RolloutsPane, chosen_groups, prompt_entry, summary_of
+
+
+def group(number: int, *rewards: float | None, cut: bool = False, held_out: bool = False) -> RolloutGroup:
+    completions = [
+        Completion(text="text", reward=reward, length=3, finish_reason="length" if cut else "stop")
+        for reward in rewards
+    ]
+    return RolloutGroup(step=1, group=number, prompt=f"Q{number}", completions=completions, held_out=held_out)
+
+
+GROUPS = [
+    group(0, 1, 0),
+    group(1, 1, 1),
+    group(2, 0, 0, cut=True),
+    group(3, None, None),
+    group(4, 1, held_out=True),
+]
+
+
+def numbers(key: str) -> list[int]:
+    return [one.group for one in chosen_groups(GROUPS, key)]
+
+
+def test_filters_choose_and_order_the_groups() -> None:
+    assert numbers("all") == [0, 1, 2, 3]
+    assert numbers("best") == [1, 0, 2, 3]
+    assert numbers("worst") == [3, 2, 0, 1]
+    assert numbers("equal") == [1, 2, 3]
+    assert numbers("cut") == [2]
+    assert numbers("held_out") == [4]
+
+
+def test_the_summary_counts_what_teaches_nothing() -> None:
+    assert summary_of(GROUPS) == "4 prompts, 8 completions, 3 without signal"
+
+
+def test_an_entry_tells_the_mean_and_what_is_odd() -> None:
+    assert prompt_entry(GROUPS[2]).detail == "mean 0 · no signal · 2 cut off"
+    assert prompt_entry(GROUPS[3]).detail.startswith("no reward applies")
+
+
+def test_tones_follow_the_reward() -> None:
+    assert [reward_tone(value)[0] for value in (1.0, 0.4, 0.0, None)] == [
+        "good",
+        "warning",
+        "bad",
+        "secondary",
+    ]
+
+
+def test_text_is_shown_literally(qtbot: QtBot) -> None:
+    evil = "<b>bold</b> \x1b[31m \u202eabc & <img src=x>"
+    one = Completion(text=evil, reward=1, length=3, finish_reason="stop")
+    card = CompletionCard(1, one, 1.0, None)  # pyright: ignore
+    qtbot.addWidget(card)
+    shown = [made.text() for made in card.findChildren(QLabel)]
+    assert "<b>bold</b> ␛[31m ⟨U+202E⟩abc & <img src=x>" in shown
+
+
+def test_the_pane_follows_the_run_until_someone_looks_back(window: MainWindow, qtbot: QtBot) -> None:
+    state = window.session.shown
+    state.apply_all(recorded(60, until=5))
+    window.show_pane("rollouts")
+    pane = window.pane("rollouts")
+    assert isinstance(pane, RolloutsPane)
+    assert pane._step.text() == "Step 5"
+    pane._slider.setValue(1)
+    assert pane._step.text() == "Step 2"
+    assert not pane._follow.isChecked()
+    state.apply_all(recorded(60, until=9, start_step=5))
+    qtbot.waitUntil(lambda: pane._slider.maximum() == 8)
+    assert pane._step.text() == "Step 2"
+    pane._set_following(True)
+    assert pane._step.text() == "Step 9"

@@ -1,0 +1,69 @@
+"""All runs: going on with one that has ended, and what the window offers for each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from tests.ui.fake_engine import FakeEngine
+from tests.ui.recording import complete, recorded, write_run
+from ui.main_window import MainWindow
+from ui.panes.runs.pane import RunsPane
+
+
+@pytest.fixture
+def pane(window: MainWindow) -> RunsPane:
+    window.show_pane("runs")
+    found = window.pane("runs")
+    assert isinstance(found, RunsPane)
+    return found
+
+
+def list_runs(window: MainWindow, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(window.session.runs_changed):
+        window.session.refresh_runs()
+
+
+def test_a_completed_run_is_trained_further_from_the_window(
+    engine: FakeEngine, window: MainWindow, pane: RunsPane, data_home: Path, qtbot: QtBot
+) -> None:
+    folder = write_run(data_home / "runs" / "done", complete(6), steps=6)
+    status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    (folder / "status.json").write_text(json.dumps({**status, "saved": 6}), encoding="utf-8")
+    list_runs(window, qtbot)
+    assert not pane._actions["resume"].isVisible()
+    assert not pane._further.isVisible()
+    pane._actions["further"].click()
+    assert pane._further.isVisible()
+    assert pane._further.steps == 6  # as many as it had
+    pane._further.show_steps(3)
+    pane._further.go()
+    assert window.current_key() == "monitor"
+    qtbot.waitUntil(lambda: window.session.live is not None and window.session.live.life == "completed")
+    assert window.session.live is not None
+    assert window.session.live.series["reward"].steps.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert window.session.live.total_steps == 9
+
+
+def test_a_stopped_run_is_resumed_not_trained_further(
+    window: MainWindow, pane: RunsPane, data_home: Path, qtbot: QtBot
+) -> None:
+    write_run(data_home / "runs" / "half", recorded(60, until=30), state="stopped")
+    list_runs(window, qtbot)
+    assert pane._actions["resume"].isVisible()
+    assert not pane._actions["further"].isVisible()
+
+
+def test_choosing_another_run_puts_the_question_away(
+    window: MainWindow, pane: RunsPane, data_home: Path, qtbot: QtBot
+) -> None:
+    write_run(data_home / "runs" / "one", complete(60))
+    write_run(data_home / "runs" / "two", complete(60))
+    list_runs(window, qtbot)
+    pane._actions["further"].click()
+    pane._select({"one"})
+    pane._select({"two"})
+    assert not pane._further.isVisible()

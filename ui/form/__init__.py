@@ -1,0 +1,1 @@
+"""A form made from the config's own words, and its editors."""

@@ -1,0 +1,182 @@
+"""What a form needs to know of a setting, read from the pydantic models: title, help, bounds, kind, unit."""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from typing import Any, Literal, Union, cast, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ui.form.word_lists import join_words, split_words
+
+Kind = Literal["switch", "choice", "number", "text", "words", "pairs", "run"]
+
+#: values of choices that read badly with their underscores merely removed
+CHOICE_WORDS = {
+    "adamw": "AdamW",
+    "adam": "Adam",
+    "lora": "LoRA",
+    "dora": "DoRA",
+    "full": "Every weight",
+    "grpo": "GRPO",
+    "bnpo": "BNPO",
+    "dr_grpo": "Dr. GRPO",
+    "dapo": "DAPO",
+    "cispo": "CISPO",
+    "sapo": "SAPO",
+    "luspo": "LUSPO",
+    "vespo": "VESPO",
+    "rouge_l": "ROUGE-L",
+    "token_f1": "Token F1",
+    "ema": "Moving average",
+    "hash": "After ####",
+    "boxed": "In \\boxed{}",
+    "answer_tag": "In <answer> tags",
+}
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One setting as the form shows it."""
+
+    path: str
+    title: str
+    help: str
+    kind: Kind
+    unit: str = ""
+    advanced: bool = False
+    optional: bool = False  # empty means None
+    whole: bool = False  # a number without a fraction
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def bounds(self) -> str:
+        """What may be written here in words, for the tool tip."""
+        if self.kind == "words":
+            return 'Commas between texts; "quotes" around one with a comma, \\n in quotes for a line break.'
+        if self.low is not None and self.high is not None:
+            return f"{self.low:g} to {self.high:,g}"
+        if self.low is not None:
+            return f"{self.low:g} or more"
+        return f"{self.high:,g} or less" if self.high is not None else ""
+
+
+def specs_of(
+    model: type[BaseModel], section: str, leave_out: frozenset[str] = frozenset()
+) -> list[FieldSpec]:
+    """The settings of a config section in the order of its file."""
+    return [
+        spec_of(f"{section}.{name}", info)
+        for name, info in model.model_fields.items()
+        if name not in leave_out and not _is_tag(info)
+    ]
+
+
+def spec_of(path: str, info: FieldInfo) -> FieldSpec:
+    annotation, optional = _without_none(info.annotation)
+    kind, choices = _kind(annotation)
+    extra = cast(dict[str, Any], info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {})
+    if extra.get("holds") == "run":
+        kind = "run"
+    low, high = _bounds(info)
+    return FieldSpec(
+        path=path,
+        title=info.title or path.rpartition(".")[2],
+        help=info.description or "",
+        kind=kind,
+        unit=str(extra.get("unit", "")),
+        advanced=bool(extra.get("advanced", False)),
+        optional=optional,
+        whole=annotation is int,
+        choices=choices,
+        low=low,
+        high=high,
+    )
+
+
+def choice_label(value: str) -> str:
+    return CHOICE_WORDS.get(value, value.replace("_", " ").capitalize())
+
+
+def as_text(value: Any, kind: Kind) -> str:
+    """A value as it stands in a text field."""
+    if value is None:
+        return ""
+    if kind == "words":
+        return join_words(str(one) for one in value)
+    if kind == "pairs":
+        return ", ".join(f"{key}: {name}" for key, name in value.items())
+    if isinstance(value, float):
+        return _plain_float(value)
+    return str(value)
+
+
+def from_text(text: str, spec: FieldSpec) -> Any:
+    """What a text field holds; what is no number stays text, so that validation can say so."""
+    text = text.strip() if spec.kind != "text" else text
+    if spec.kind == "words":
+        return split_words(text)
+    if spec.kind == "pairs":
+        return dict(_pair(part) for part in text.split(",") if part.strip())
+    if spec.optional and not text.strip():
+        return None
+    if spec.kind == "number":
+        return _number(text, spec.whole)
+    return text
+
+
+def _number(text: str, whole: bool) -> Any:
+    try:
+        return int(text) if whole else float(text)
+    except ValueError:
+        return text
+
+
+def _pair(part: str) -> tuple[str, str]:
+    key, _, name = part.partition(":")
+    return key.strip(), name.strip()
+
+
+def _plain_float(value: float) -> str:
+    """`0.0002` rather than `2e-04`; `1e-5` where zeros would have to be counted."""
+    if value == 0 or 1e-4 <= abs(value) < 1e7:
+        return f"{value:.10g}"
+    mantissa, _, exponent = f"{value:.10e}".partition("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def _is_tag(info: FieldInfo) -> bool:
+    """A literal with one value tells kinds of sections apart; there is nothing to choose."""
+    return get_origin(info.annotation) is Literal and len(get_args(info.annotation)) == 1
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        inner = [part for part in get_args(annotation) if part is not type(None)]
+        return inner[0], len(inner) < len(get_args(annotation))
+    return annotation, False
+
+
+def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
+    if annotation is bool:
+        return "switch", ()
+    if annotation in (int, float):
+        return "number", ()
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return "choice", tuple(str(value) for value in get_args(annotation))
+    if origin is tuple:
+        return "words", ()
+    return ("pairs", ()) if origin is dict else ("text", ())
+
+
+def _bounds(info: FieldInfo) -> tuple[float | None, float | None]:
+    low = high = None
+    for rule in info.metadata:
+        low = getattr(rule, "ge", getattr(rule, "gt", low))
+        high = getattr(rule, "le", getattr(rule, "lt", high))
+    return low, high

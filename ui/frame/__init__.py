@@ -1,0 +1,1 @@
+"""What stands around the panes: sidebar, toolbar, menus, drops."""

@@ -1,0 +1,77 @@
+"""The capsule in the toolbar: what is going on in one line, with a thin progress bar. A click leads to the run."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QSizePolicy, QWidget
+
+from droid_tune import words
+from droid_tune.runs.state import RunState
+from ui.panes.monitor.run_header import phase_words
+from ui.widgets.basics import column, label
+
+#: with and without the progress bar, so that the toolbar keeps its own
+HEIGHT = 38
+
+
+class Activity(QFrame):
+    clicked = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "activity")
+        self.setMinimumWidth(240)
+        self.setMaximumWidth(520)
+        self.setFixedHeight(HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        layout = column(self, spacing=4)
+        layout.setContentsMargins(12, 6, 12, 7)
+        self._words: QLabel = label("", "small", parent=self)
+        self._words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._words.setMinimumWidth(80)
+        self._bar = QProgressBar(self)
+        self._bar.setTextVisible(False)
+        self._bar.setRange(0, 1000)
+        layout.addWidget(self._words)
+        layout.addWidget(self._bar)
+
+    def show_run(self, state: RunState | None, *, stopping: bool) -> None:
+        words = activity_words(state, stopping=stopping)
+        if self._words.text() != words:
+            self._words.setText(words)
+            self._words.setToolTip(words)
+            self.setAccessibleName(words)
+        self._bar.setVisible(state is not None and state.running)
+        if state is not None:
+            self._bar.setValue(round(1000 * state.fraction))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        self.clicked.emit()
+
+
+def activity_words(state: RunState | None, *, stopping: bool) -> str:
+    """`Step 34 of 200 · Sampling completions · 1 min 20 s left`."""
+    if state is None:
+        return "Ready"
+    if stopping:
+        return "Stopping: the run is being saved…"
+    if not state.running:
+        ended = {"completed": "Completed", "stopped": "Stopped and saved", "failed": "Failed"}.get(
+            state.life, "Ended"
+        )
+        if not state.total_steps:
+            return f"{ended} before the first step"
+        return f"{ended} at step {state.step:,} of {state.total_steps:,}"
+    if not state.total_steps:
+        return "Starting…"
+    parts = [f"Step {state.step:,} of {state.total_steps:,}"]
+    doing = phase_words(state)
+    if doing:
+        parts.append(doing.partition(":")[0])
+    left = state.seconds_left
+    if left is not None and state.life != "paused":
+        parts.append(f"{words.duration(left)} left")
+    return " · ".join(parts)

@@ -1,1 +1,0 @@
-"""Item models: lists and tables that views scroll."""

@@ -1,0 +1,158 @@
+"""How columns are read: a proposal, or the user's own choice, and what the first row becomes by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QGridLayout, QWidget
+
+from droid_tune.data.formats.base import Layout, Row, RowFormat
+from droid_tune.data.formats.table import FORMATS_BY_NAME, need_of, usable_formats
+from droid_tune.data.issues import RowFault
+from droid_tune.data.mapping import Proposal
+from ui.form.editors import QuietCombo
+from ui.panes.data.data_reader import in_order
+from ui.panes.data.plain_view import Piece, PlainView
+from ui.panes.data.rows.rows_model import cell_text, whole_text
+from ui.panes.data.rows.seen_row import field_pieces
+from ui.panes.data.tables import scrolling_card
+from ui.widgets.basics import button, clear, column, label, row
+
+OWN_NAME = ""
+
+
+class ColumnsView(QWidget):
+    """`confirmed` tells the mapping (our field: the data's column)."""
+
+    confirmed = Signal(object)  # dict[str, str]
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._rows: Sequence[Row] = ()
+        self._combos: dict[str, QuietCombo] = {}
+        self._method = "grpo"
+        sides = row(self, spacing=12)
+        sides.addWidget(self._choices(), 1)
+        right = column(spacing=6)
+        right.addWidget(label("The first row, as training will read it", "small", parent=self))
+        self._result = PlainView("The first row, read by this mapping", self)
+        right.addWidget(self._result, 1)
+        sides.addLayout(right, 1)
+
+    def show_rows(
+        self,
+        rows: Sequence[Row],
+        method: str,
+        mapping: Mapping[str, str],
+        proposals: Sequence[Proposal],
+        found: str | None,
+    ) -> None:
+        """The rows as they stand, the mapping in force, other ways to read them, the format that was found."""
+        self._rows, self._method = rows, method
+        self._formats.clear()
+        for one in usable_formats(need_of(method)):
+            self._formats.addItem(one.title, one.name)
+        best = proposals[0] if proposals else None
+        name = found or (best.format.name if best is not None else None)
+        self._formats.setCurrentIndex(max(0, self._formats.findData(name)))
+        given = dict(mapping) or (dict(best.mapping) if best is not None and best.format.name == name else {})
+        self._show_fields(given)
+        self._confirm.setText("Read the Rows So" if given != dict(mapping) else "Apply")
+
+    def mapping(self) -> dict[str, str]:
+        """Only what has another name."""
+        return {name: combo.currentData() for name, combo in self._combos.items() if combo.currentData()}
+
+    def choose(self, field: str, column_name: str) -> None:
+        """As if the user had chosen it."""
+        combo = self._combos[field]
+        combo.setCurrentIndex(combo.findData(column_name))
+
+    def _choices(self) -> QWidget:
+        inside = QWidget(self)
+        layout = column(inside, spacing=10)
+        layout.setContentsMargins(14, 12, 14, 12)
+        head = row(spacing=10)
+        head.addWidget(label("Read the rows as", parent=inside))
+        self._formats = QuietCombo(inside)
+        self._formats.setAccessibleName("Format of the rows")
+        self._formats.activated.connect(self._other_format)
+        head.addWidget(self._formats, 1)
+        layout.addLayout(head)
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(14)
+        self._grid.setVerticalSpacing(8)
+        self._grid.setColumnStretch(1, 1)
+        layout.addLayout(self._grid)
+        self._fault = label("", "fault", parent=inside, wrap=True)
+        layout.addWidget(self._fault)
+        foot = row(spacing=8)
+        foot.addWidget(
+            label("Kept with the run; the files stay as they are.", "small", parent=inside, wrap=True), 1
+        )
+        self._confirm = button("Apply", "primary", parent=inside)
+        self._confirm.clicked.connect(self._tell)
+        foot.addWidget(self._confirm)
+        layout.addLayout(foot)
+        layout.addStretch(1)
+        return scrolling_card(inside, self)
+
+    @property
+    def _format(self) -> RowFormat | None:
+        return FORMATS_BY_NAME.get(str(self._formats.currentData()))
+
+    def _show_fields(self, mapping: Mapping[str, str]) -> None:
+        clear(self._grid)
+        self._combos = {}
+        columns = list(dict.fromkeys(name for one in self._rows[:200] for name in one))
+        for place, one in enumerate(self._format.fields if self._format is not None else ()):
+            combo = QuietCombo(self)
+            combo.setAccessibleName(f"Column for {one.name}")
+            combo.addItem(
+                f"{one.name} (its own name)" if one.required else f"{one.name}, where there is one", OWN_NAME
+            )
+            for name in columns:
+                if name not in one.names:
+                    combo.addItem(cell_text(name), name)
+            combo.setCurrentIndex(max(0, combo.findData(mapping.get(one.name, OWN_NAME))))
+            combo.currentIndexChanged.connect(self._draw)
+            self._grid.addWidget(label(one.name, "strong" if one.required else "", parent=self), place, 0)
+            self._grid.addWidget(combo, place, 1)
+            self._combos[one.name] = combo
+        self._draw()
+
+    @Slot(int)
+    def _other_format(self, place: int) -> None:
+        self._show_fields({})
+
+    @Slot()
+    def _draw(self) -> None:
+        pieces, fault = reading_of(self._rows, self._format, self.mapping(), self._method)
+        self._result.show_pieces(pieces)
+        self._fault.setText(fault)
+        self._confirm.setEnabled(not fault)
+
+    @Slot()
+    def _tell(self) -> None:
+        self.confirmed.emit(self.mapping())
+
+
+def reading_of(
+    rows: Sequence[Row], row_format: RowFormat | None, mapping: dict[str, str], method: str
+) -> tuple[list[Piece], str]:
+    """What the first row becomes, or why it does not."""
+    if not rows or row_format is None:
+        return [], "There is no row to read yet."
+    columns = list(mapping.values())
+    double = next((name for name in columns if columns.count(name) > 1), None)
+    if double is not None:
+        return [], f"The column {double} is chosen twice; choose another one for one of the fields."
+    layout = Layout(row_format, mapping, need_of(method))
+    try:
+        layout.check(dict(rows[0]))
+    except RowFault as fault:
+        return [], fault.message.replace("{place}", "row 1")
+    read: dict[str, Any] = layout.normalise(dict(rows[0]))
+    return field_pieces([(name, whole_text(read[name])) for name in in_order(read)]), ""

@@ -1,0 +1,178 @@
+"""Look through data off the GUI thread: validate it, index its rows, propose how to read it. Can be cancelled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from droid_tune.data.dataset import Dataset, Rows, open_dataset
+from droid_tune.data.formats.base import Row
+from droid_tune.data.issues import Issue
+from droid_tune.data.mapping import Proposal, propose
+from droid_tune.data.reading.discover import HUB_PREFIX
+from droid_tune.data.reading.peek import first_rows
+from droid_tune.data.report import Report
+from droid_tune.data.splits import Split
+from droid_tune.data.validate import validate
+from droid_tune.errors import Stopped, UserError
+from droid_tune.paths import data_path
+from ui.background import Task
+
+#: issues listed in the window; the command line prints them all
+MOST_ISSUES = 5000
+#: rows whose fields make the columns of the table
+_ROWS_FOR_COLUMNS = 20
+
+_OURS = ("prompt", "messages", "text", "answer", "completion", "chosen", "rejected", "system")
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be looked through, and for which method."""
+
+    path: str
+    method: str
+    mapping: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[Split, Sequence[str]] = field(default_factory=dict[Split, Sequence[str]])
+
+    @property
+    def folder(self) -> Path:
+        """`sample` is the bundled data."""
+        return data_path(self.path)
+
+
+@dataclass
+class Inspection:
+    """What was found. `dataset` is None where nothing can be trained on; `fault` then says why."""
+
+    path: str
+    report: Report | None = None
+    dataset: Dataset | None = None
+    fault: str = ""
+    issues: list[Issue] = field(default_factory=list[Issue])
+    issue_count: int = 0
+    #: of the table, by split
+    columns: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    #: rows of the first file as they stand, and how they could be read
+    raw_rows: list[Row] = field(default_factory=list[Row])
+    proposals: list[Proposal] = field(default_factory=list[Proposal])
+
+    @property
+    def splits(self) -> dict[str, Rows]:
+        if self.dataset is None:
+            return {}
+        return {name: rows for name, rows in self.dataset.splits.items() if len(rows)}
+
+
+def data_folder(path: str) -> Path:
+    """`sample` is the bundled data."""
+    return Source(path, "").folder
+
+
+class DataReader(QObject):
+    """One look at a time: a newer one cancels the one before. `progressed` in thousandths of the present file."""
+
+    started = Signal()
+    progressed = Signal(int, str)
+    inspected = Signal(object)  # Inspection
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._cancel = threading.Event()
+        self._task: Task | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._task is not None
+
+    def inspect(self, source: Source) -> None:
+        self.cancel()
+        self._cancel = threading.Event()
+        self._task = Task(partial(self._look, source, self._cancel), self)
+        self._task.done.connect(self._done)
+        self._task.failed.connect(self._failed)
+        self.started.emit()
+        self._task.start()
+
+    def cancel(self) -> None:
+        self._cancel.set()
+        self._task = None
+
+    def _look(self, source: Source, cancel: threading.Event) -> Inspection | None:
+        told = (-1, "")
+
+        def progress(done: int, total: int, file: str) -> None:
+            nonlocal told
+            now = (round(1000 * done / total) if total else 0, Path(file).name)
+            if now != told and not cancel.is_set():
+                told = now
+                with suppress(RuntimeError):  # the window closed while we read
+                    self.progressed.emit(*now)
+
+        try:
+            return inspect(source, progress, cancel.is_set)
+        except Stopped:
+            return None
+
+    @Slot(object)
+    def _done(self, found: Inspection | None) -> None:
+        if self.sender() is self._task and found is not None:
+            self._task = None
+            self.inspected.emit(found)
+
+    @Slot(str)
+    def _failed(self, sentence: str) -> None:
+        if self.sender() is self._task:
+            self._task = None
+            self.inspected.emit(Inspection("", fault=sentence))
+
+
+def inspect(source: Source, progress: Progress, should_stop: Callable[[], bool]) -> Inspection:
+    """Open the data for a method; where that fails, at least its report. Raises `Stopped`."""
+    found = Inspection(source.path)
+    folder = source.folder
+    if not source.files and not source.path.startswith(HUB_PREFIX) and not folder.exists():
+        found.fault = f"There is no file or folder {folder}; choose another one."
+        return found
+    told = (folder, source.method, source.mapping, progress, should_stop)
+    try:
+        found.dataset = open_dataset(*told, files=source.files)
+        found.report = found.dataset.report
+    except UserError as error:
+        found.fault = str(error)
+        with suppress(UserError):  # the Hub's answer comes before there is any file to report on
+            found.report = validate(*told, files=source.files)
+    if found.report is not None:
+        _describe(found, found.report, source.method)
+    return found
+
+
+def _describe(found: Inspection, report: Report, method: str) -> None:
+    found.issues = list(islice(report.issues, MOST_ISSUES))
+    found.issue_count = len(report.issues)
+    found.columns = {split: columns_of(rows) for split, rows in found.splits.items()}
+    if report.files:
+        with suppress(UserError):  # without a readable row there is nothing to propose for
+            found.raw_rows = first_rows(report.files[0].path)
+            found.proposals = propose(found.raw_rows, method)
+
+
+def columns_of(rows: Rows) -> list[str]:
+    """The fields of the first rows, in their order."""
+    first = (rows.row(place) for place in range(min(_ROWS_FOR_COLUMNS, len(rows))))
+    return in_order(dict.fromkeys(name for row in first for name in row))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """What the model is asked and answers first, then the columns that only rewards read."""
+    present = list(names)
+    return sorted(present, key=lambda name: _OURS.index(name) if name in _OURS else len(_OURS))

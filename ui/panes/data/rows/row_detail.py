@@ -1,0 +1,124 @@
+"""One row whole: its fields, the text that the model sees, the tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from droid_tune.data.formats.base import Row
+from droid_tune.data.templates import TemplateOptions
+from ui.panes.data.data_job import Job
+from ui.panes.data.data_reader import in_order
+from ui.panes.data.plain_view import Piece, PlainView
+from ui.panes.data.rows.rows_model import whole_text
+from ui.panes.data.rows.seen_row import SeenRow, field_pieces, text_pieces, token_pieces, work_for
+from ui.panes.data.tokenizer_desk import TokenizerDesk
+from ui.widgets.basics import column, label, row
+from ui.widgets.segmented import Segmented
+
+VIEWS = (("fields", "Fields"), ("prompt", "As the model sees it"), ("tokens", "Tokens"))
+THINKING = (("template", "Model's default"), ("on", "Thinking"), ("off", "No thinking"))
+
+
+@dataclass(frozen=True)
+class Look:
+    """How rows are rendered: what of the draft matters here."""
+
+    model: str
+    method: str
+    system_prompt: str
+    thinking: str
+
+    @property
+    def options(self) -> TemplateOptions:
+        known = {"on": "on", "off": "off"}
+        return TemplateOptions(self.system_prompt, known.get(self.thinking, "template"))  # type: ignore[arg-type]
+
+
+class RowDetail(QWidget):
+    """`thinking_chosen` tells the switch of templates that can think."""
+
+    thinking_chosen = Signal(str)
+
+    def __init__(self, desk: TokenizerDesk, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._desk = desk
+        self._row: Row | None = None
+        self._look: Look | None = None
+        self._seen: SeenRow | None = None
+        self._asked: Job | None = None
+        layout = column(self, spacing=6)
+        layout.addLayout(self._bar())
+        self._text = PlainView("The chosen row, whole", self)
+        self._text.setPlaceholderText("Choose a row to read it whole")
+        layout.addWidget(self._text, 1)
+
+    def show_row(self, place: str, chosen: Row | None) -> None:
+        """A row and where it stands."""
+        self._row, self._seen = chosen, None
+        self._place.setText(place)
+        self._draw()
+
+    def show_look(self, look: Look) -> None:
+        """Another model, method or system prompt: the same row is seen otherwise."""
+        if look != self._look:
+            self._look, self._seen = look, None
+            self._thinking.choose(look.thinking)
+            self._draw()
+
+    def _bar(self) -> QHBoxLayout:
+        bar = row(spacing=10)
+        self._view = Segmented(VIEWS, self, "Row")
+        self._view.chosen.connect(self._draw)
+        self._thinking = Segmented(THINKING, self, "Thinking")
+        self._thinking.chosen.connect(self.thinking_chosen)
+        self._thinking.hide()
+        self._place = label("", "small", parent=self)
+        bar.addWidget(self._view)
+        bar.addWidget(self._thinking)
+        bar.addStretch(1)
+        bar.addWidget(self._place)
+        return bar
+
+    @Slot()
+    def _draw(self) -> None:
+        if self._row is None:
+            self._text.show_pieces([])
+        elif self._view.key == "fields":
+            fields = [(name, whole_text(self._row[name])) for name in in_order(self._row)]
+            self._text.show_pieces(field_pieces(fields))
+        elif self._seen is None:
+            self._ask()
+        else:
+            pieces = text_pieces if self._view.key == "prompt" else token_pieces
+            self._text.show_pieces(pieces(self._seen))
+        seen = self._seen if self._view.key != "fields" else None
+        self._thinking.setVisible(seen is not None and seen.can_think)
+        self._text.setToolTip(seen.said if seen is not None else "")
+        if seen is not None:
+            self._place.setText(f"{self._place.text().partition(' · ')[0]} · {seen.said}")
+
+    def _ask(self) -> None:
+        if self._look is None or self._row is None:
+            return
+        if self._asked is not None:
+            self._asked.cancel()
+        self._text.show_pieces([Piece("Reading the model's tokenizer…", "secondary")])
+        work = work_for(self._row, self._look.method, self._look.options)
+        self._asked = self._desk.job(self._look.model, work)
+        self._asked.done.connect(self._show_seen)
+        self._asked.failed.connect(self._say)
+        self._asked.start()
+
+    @Slot(object)
+    def _show_seen(self, seen: SeenRow) -> None:
+        if self.sender() is self._asked:
+            self._seen = seen
+            self._draw()
+
+    @Slot(str)
+    def _say(self, sentence: str) -> None:
+        if self.sender() is self._asked:
+            self._text.show_pieces([Piece(sentence, "bad")])

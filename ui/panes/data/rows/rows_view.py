@@ -1,0 +1,96 @@
+"""The rows of a split, and the chosen one whole below."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import QModelIndex, Qt, Signal, Slot
+from PySide6.QtWidgets import QSplitter, QWidget
+
+from droid_tune.data.dataset import Rows
+from droid_tune.data.formats.base import Row
+from ui.background import Task
+from ui.panes.data.rows.row_detail import Look, RowDetail
+from ui.panes.data.rows.rows_model import RowsModel
+from ui.panes.data.tables import data_table
+from ui.panes.data.tokenizer_desk import TokenizerDesk
+from ui.widgets.basics import column
+
+#: least widths; the first column is the prompt, mostly
+FIRST_COLUMN, OTHER_COLUMNS = 280, 130
+
+
+class RowsView(QWidget):
+    """`thinking_chosen` passes the detail's switch on."""
+
+    thinking_chosen = Signal(str)
+
+    def __init__(self, desk: TokenizerDesk, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._reading: Task | None = None
+        split = QSplitter(Qt.Orientation.Vertical, self)
+        split.setChildrenCollapsible(False)
+        split.setHandleWidth(8)
+        self._model = RowsModel(self)
+        self._table = data_table(self._model, "Rows", split)
+        self._table.selectionModel().currentRowChanged.connect(self._choose)
+        self._detail = RowDetail(desk, split)
+        self._detail.thinking_chosen.connect(self.thinking_chosen)
+        split.addWidget(self._table)
+        split.addWidget(self._detail)
+        split.setSizes([300, 190])
+        column(self).addWidget(split)
+
+    def show_rows(self, rows: Rows | None, columns: list[str]) -> None:
+        self._reading = None
+        self._model.show(rows, columns)
+        for place, width in enumerate(column_widths(len(columns), self._table.viewport().width())):
+            self._table.setColumnWidth(place, width)
+        self._detail.show_row("", None)
+        if rows is not None and len(rows):
+            self._table.selectRow(0)
+
+    def show_look(self, look: Look) -> None:
+        self._detail.show_look(look)
+
+    def go_to(self, number: int) -> None:
+        """Choose a row by its number from 1."""
+        place = min(max(number, 1), self._model.rowCount()) - 1
+        if place >= 0:
+            self._table.selectRow(place)
+            self._table.scrollTo(self._model.index(place, 0))
+
+    def shut(self) -> None:
+        self._model.close()
+
+    @Slot(QModelIndex, QModelIndex)
+    def _choose(self, current: QModelIndex, previous: QModelIndex) -> None:
+        rows = self._model.rows
+        if rows is None or not current.isValid():
+            return
+        self._reading = Task(partial(_read, rows, current.row()), self)
+        self._reading.done.connect(self._show_row)
+        self._reading.failed.connect(self._say)
+        self._reading.start()
+
+    @Slot(object)
+    def _show_row(self, found: tuple[str, Row]) -> None:
+        if self.sender() is self._reading:
+            self._detail.show_row(*found)
+
+    @Slot(str)
+    def _say(self, sentence: str) -> None:
+        if self.sender() is self._reading:
+            self._detail.show_row(sentence, None)
+
+
+def column_widths(count: int, room: int) -> list[int]:
+    """The first column gets more than half of the room, the others share the rest."""
+    if count < 2:
+        return [room] * count
+    first = max(FIRST_COLUMN, round(0.55 * room))
+    return [first, *[max(OTHER_COLUMNS, (room - first) // (count - 1))] * (count - 1)]
+
+
+def _read(rows: Rows, place: int) -> tuple[str, Row]:
+    return rows.place(place), rows.row(place)

@@ -1,0 +1,110 @@
+"""A row as the model will see it: the templated text, its tokens, and which of them are learnt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from droid_tune import words
+from droid_tune.data.formats.base import Row
+from droid_tune.data.formats.table import need_of
+from droid_tune.data.templates import TemplateOptions, has_chat_template, render_example, render_prompt
+from ui.panes.data.plain_view import Piece
+
+#: tokens listed one by one
+MOST_TOKENS = 4000
+
+
+@dataclass(frozen=True)
+class SeenRow:
+    """`learnt` marks the tokens of answers; all False where the model answers itself."""
+
+    text: str
+    tokens: list[int]
+    names: list[str]  # of the tokens, as text
+    learnt: list[bool]
+    special: tuple[str, ...]  # texts of the tokenizer's special tokens
+    templated: bool
+    can_think: bool
+
+    @property
+    def said(self) -> str:
+        """`36 tokens, 4 of them learnt`."""
+        learnt = sum(self.learnt)
+        count = words.count(len(self.tokens), "token")
+        return f"{count}, {learnt:,} of them learnt" if learnt else f"{count} before the model answers"
+
+
+def see(
+    row: Row, method: str, options: TemplateOptions, tokenizer: Any, *_watch: Callable[..., Any]
+) -> SeenRow:
+    """Render a row as a run with this method would. Raises `UserError` where the template refuses it."""
+    if need_of(method) == "prompt" and "prompt" in row:
+        prompt = render_prompt(tokenizer, row, options)
+        text, tokens, learnt = prompt.text, prompt.tokens, [False] * len(prompt.tokens)
+    elif "text" in row or "messages" in row or "answer" in row or isinstance(row.get("completion"), list):
+        example = render_example(tokenizer, row, options)
+        text, tokens, learnt = example.text, example.tokens, example.answer_mask
+    else:
+        prompt = render_prompt(tokenizer, row, options)
+        text, tokens, learnt = prompt.text, prompt.tokens, [False] * len(prompt.tokens)
+    template = str(getattr(tokenizer, "chat_template", None) or "")
+    return SeenRow(
+        text,
+        tokens,
+        [str(tokenizer.decode([token])) for token in tokens[:MOST_TOKENS]],
+        learnt,
+        tuple(sorted(map(str, tokenizer.get_added_vocab()), key=len, reverse=True)),
+        has_chat_template(tokenizer),
+        "enable_thinking" in template,
+    )
+
+
+def text_pieces(seen: SeenRow) -> list[Piece]:
+    """The text with every special token set off."""
+    if not seen.special:
+        return [Piece(words.literal(seen.text))]
+    pattern = re.compile("(" + "|".join(map(re.escape, seen.special)) + ")")
+    return [
+        Piece(words.literal(part), "accent", "accent_soft", bold=True)
+        if place % 2
+        else Piece(words.literal(part))
+        for place, part in enumerate(pattern.split(seen.text))
+        if part
+    ]
+
+
+def token_pieces(seen: SeenRow) -> list[Piece]:
+    """Token by token on changing ground; what is learnt is green, the number of a token its tip."""
+    pieces = list(_tokens(seen))
+    left = len(seen.tokens) - len(seen.names)
+    return [*pieces, Piece(f"\n… and {left:,} more tokens", "secondary")] if left else pieces
+
+
+def _tokens(seen: SeenRow) -> Iterator[Piece]:
+    for place, (token, name, learnt) in enumerate(zip(seen.tokens, seen.names, seen.learnt, strict=False)):
+        special = name in seen.special
+        ground = "good_soft" if learnt else "accent_soft" if special else "border"
+        tone = "accent" if special else "good" if learnt else "text"
+        # Every other token keeps the page's ground, so that two of them never run together.
+        shown = words.literal(name).replace("\n", "⏎\n") or "·"
+        yield Piece(shown, tone, ground if special or learnt or place % 2 else "", special, f"token {token}")
+
+
+def field_pieces(fields: Sequence[tuple[str, str]]) -> list[Piece]:
+    """The fields of a row, each under its name."""
+    pieces: list[Piece] = []
+    for name, value in fields:
+        pieces += [
+            Piece(words.literal(name) + "\n", "accent", bold=True),
+            Piece(words.literal(value) + "\n\n"),
+        ]
+    return pieces
+
+
+def work_for(row: Row, method: str, options: TemplateOptions) -> Callable[..., SeenRow]:
+    """The work for the tokenizer's thread."""
+    return partial(see, row, method, options)

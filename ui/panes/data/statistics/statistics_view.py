@@ -1,0 +1,304 @@
+"""Knowing the data: lengths in the model's tokens against the limits, repetition, leakage, scripts, answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QBoxLayout, QGridLayout, QHBoxLayout, QProgressBar, QWidget
+
+from droid_tune import words
+from droid_tune.data.dataset import Dataset
+from droid_tune.data.statistics import Limits, SplitStatistics, Statistics, statistics
+from ui.panes.data.data_job import Job, Progress
+from ui.panes.data.rows.row_detail import Look
+from ui.panes.data.tables import scrolling_card
+from ui.panes.data.tokenizer_desk import ShouldStop, TokenizerDesk
+from ui.widgets.basics import button, clear, column, label, row
+from ui.widgets.notice import NoticeStack
+
+if TYPE_CHECKING:
+    from ui.panes.data.statistics.histogram import Histogram
+
+#: a height that is too low for two plots above each other
+LOW = 290
+
+
+@dataclass(frozen=True)
+class Lengthy:
+    """The limits of a run in tokens, and whether it rolls out (else the whole example has to fit)."""
+
+    sequence: int
+    completion: int
+    rollouts: bool
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.prompt, self.completion if self.rollouts else None)
+
+    @property
+    def prompt(self) -> int:
+        return max(1, self.sequence - self.completion) if self.rollouts else self.sequence
+
+
+class StatisticsView(QWidget):
+    """Measures when it is looked at, and again when the data, the model or a limit changed."""
+
+    suggested = Signal(str)  # a reward
+
+    def __init__(self, desk: TokenizerDesk, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._desk = desk
+        self._dataset: Dataset | None = None
+        self._look: Look | None = None
+        self._limits = Lengthy(2048, 256, True)
+        self._measured: tuple[object, ...] = ()
+        self._found: Statistics | None = None
+        self._job: Job | None = None
+        self._split = "train"
+        layout = column(self, spacing=8)
+        layout.addLayout(self._bar())
+        self._notices = NoticeStack(self, most=1)
+        layout.addWidget(self._notices)
+        sides = row(spacing=12)
+        self._plots = column(spacing=10)
+        self._prompts: Histogram | None = None
+        self._answers: Histogram | None = None
+        sides.addLayout(self._plots, 3)
+        sides.addWidget(self._facts_card(), 2)
+        layout.addLayout(sides, 1)
+
+    def show_data(self, dataset: Dataset | None, look: Look, limits: Lengthy) -> None:
+        """What there is to measure; nothing happens before the view is seen."""
+        self._dataset, self._look, self._limits = dataset, look, limits
+        if self.isVisible():
+            self.measure()
+
+    def show_split(self, split: str) -> None:
+        self._split = split
+        self._draw()
+
+    def measure(self, *, exact: bool = False) -> None:
+        dataset, look = self._dataset, self._look
+        wanted = (id(dataset), look, self._limits)
+        if dataset is None or look is None or (wanted == self._measured and not exact):
+            return
+        self._cancel()
+        self._measured, self._found = wanted, None
+        self._draw()
+        self._notices.clear()
+        self._busy(True)
+        self._job = self._desk.job(look.model, partial(_measure, dataset, look, self._limits, exact))
+        self._job.progressed.connect(self._progress.setValue)
+        self._job.done.connect(self._show)
+        self._job.failed.connect(self._fail)
+        self._job.start()
+
+    def shut(self) -> None:
+        self._cancel()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._prompts is None:
+            self._make_plots()
+            self._draw()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where there is no room for one above the other, the plots stand side by side."""
+        super().resizeEvent(event)
+        direction = QBoxLayout.Direction
+        low = self.height() < LOW
+        self._plots.setDirection(direction.LeftToRight if low else direction.TopToBottom)
+
+    # --- parts --------------------------------------------------------------------------------------------------
+
+    def _make_plots(self) -> None:
+        """Once they are looked at: the window's start must not wait for the plotting library."""
+        from ui.panes.data.statistics.histogram import Histogram
+
+        self._prompts = Histogram("Prompt tokens", self)
+        self._answers = Histogram("Answer tokens", self)
+        for plot in (self._prompts, self._answers):
+            self._plots.addWidget(plot, 1)
+
+    def _bar(self) -> QHBoxLayout:
+        bar = row(spacing=10)
+        self._said = label("", "small", parent=self)
+        self._progress = QProgressBar(self)
+        self._progress.setRange(0, 1000)
+        self._progress.setTextVisible(False)
+        self._progress.setAccessibleName("Measuring the rows")
+        self._stop = button("Cancel", "quiet", parent=self)
+        self._stop.clicked.connect(self._cancel_asked)
+        self._exact = button("Measure Every Row", "quiet", parent=self)
+        self._exact.clicked.connect(self._measure_all)
+        bar.addWidget(self._said)
+        bar.addWidget(self._progress, 1)
+        bar.addStretch(0)
+        bar.addWidget(self._stop)
+        bar.addWidget(self._exact)
+        self._busy(False)
+        return bar
+
+    def _facts_card(self) -> QWidget:
+        inside = QWidget(self)
+        self._facts = QGridLayout(inside)
+        self._facts.setContentsMargins(14, 12, 14, 12)
+        self._facts.setHorizontalSpacing(16)
+        self._facts.setVerticalSpacing(9)
+        self._facts.setColumnStretch(1, 1)
+        area = scrolling_card(inside, self)
+        area.setMinimumWidth(250)
+        return area
+
+    # --- drawing ------------------------------------------------------------------------------------------------
+
+    def _busy(self, busy: bool) -> None:
+        self._progress.setVisible(busy)
+        self._stop.setVisible(busy)
+        self._said.setText("Measuring with the model's tokenizer" if busy else self._said.text())
+        if busy:
+            self._progress.setValue(0)
+            self._exact.hide()
+
+    def _draw(self) -> None:
+        found = self._found.splits.get(self._split) if self._found is not None else None
+        clear(self._facts)
+        self._draw_plots(found)
+        if found is None:
+            return
+        overlap = self._found.overlap if self._found is not None else {}
+        for place, (name, value, warns) in enumerate(facts_of(found, self._split, overlap)):
+            self._facts.addWidget(label(name, "small", parent=self), place, 0, Qt.AlignmentFlag.AlignTop)
+            told = label(value, "fault" if warns else "", parent=self, wrap=True)
+            self._facts.addWidget(told, place, 1)
+        self._facts.setRowStretch(self._facts.rowCount(), 1)
+        exact = "every row" if found.exact else f"a sample of {found.sampled:,} rows"
+        self._said.setText(f"Measured over {exact} with the model's tokenizer")
+        self._exact.setVisible(not found.exact)
+
+    def _draw_plots(self, found: SplitStatistics | None) -> None:
+        if self._prompts is None or self._answers is None:
+            return
+        if found is None:
+            self._prompts.show_lengths(None, None)
+            self._answers.show_lengths(None, None)
+            return
+        from ui.panes.data.statistics.histogram import Limit
+
+        rollouts = self._limits.rollouts
+        dropped = "longer prompts are refused before training" if rollouts else "longer examples are cut"
+        self._prompts.show_lengths(found.prompt_tokens, Limit(self._limits.prompt, dropped))
+        cut = Limit(self._limits.completion, "the model's own answers end there") if rollouts else None
+        self._answers.show_lengths(found.answer_tokens, cut, "The rows have no answers")
+
+    # --- slots --------------------------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _show(self, found: Statistics) -> None:
+        if self.sender() is self._job:
+            self._job = None
+            self._found = found
+            self._busy(False)
+            self._draw()
+
+    @Slot(str)
+    def _fail(self, sentence: str) -> None:
+        if self.sender() is self._job:
+            self._job = None
+            self._busy(False)
+            self._said.setText("Not measured")
+            self._notices.add("warning", sentence)
+
+    @Slot()
+    def _cancel_asked(self) -> None:
+        self._cancel()
+        self._busy(False)
+        self._said.setText("Cancelled")
+        self._exact.setVisible(True)
+        self._measured = ()
+
+    @Slot()
+    def _measure_all(self) -> None:
+        self._measured = ()
+        self.measure(exact=True)
+
+    def _cancel(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+            self._job = None
+
+
+def _measure(
+    dataset: Dataset,
+    look: Look,
+    limits: Lengthy,
+    exact: bool,
+    tokenizer: Any,
+    progress: Progress,
+    should_stop: ShouldStop,
+) -> Statistics:
+    return statistics(
+        dataset,
+        tokenizer,
+        options=look.options,
+        limits=limits.limits,
+        exact=exact,
+        progress=progress,
+        should_stop=should_stop,
+    )
+
+
+def facts_of(found: SplitStatistics, split: str, overlap: dict[str, int]) -> list[tuple[str, str, bool]]:
+    """Name, value, and whether it asks for attention."""
+    facts = [
+        ("Rows", f"{found.rows:,}", False),
+        ("Too long", of_rows(found.too_long, found.sampled), found.too_long > 0),
+    ]
+    if found.cut_answers:
+        said = (
+            f"{of_rows(found.cut_answers, found.sampled)} have an answer that the model has no room to repeat"
+        )
+        facts.append(("Long answers", said, True))
+    facts += [
+        ("Duplicates", f"{words.count(found.duplicates, 'row')} stood before", found.duplicates > 0),
+        ("Repeated prompts", f"{found.repeated_prompts:,}", False),
+    ]
+    if split != "train":
+        shared = overlap.get(split, 0)
+        facts.append(("Leakage", f"{words.count(shared, 'prompt')} also in train", shared > 0))
+    elif overlap:
+        facts.append(
+            (
+                "Leakage",
+                f"{words.count(sum(overlap.values()), 'held-out prompt')} also here",
+                any(overlap.values()),
+            )
+        )
+    if found.empty_systems:
+        facts.append(("Empty systems", of_rows(found.empty_systems, found.sampled), False))
+    scripts = ", ".join(f"{name} {100 * share:.0f}%" for name, share in list(found.scripts.items())[:4])
+    facts.append(("Scripts", scripts or "no letters", False))
+    facts.append(("Answers", amounts(found.answers, found.sampled), False))
+    reward = (found.suggested_reward or "none").replace("_", " ")
+    facts.append(("Fitting reward", reward, False))
+    return facts
+
+
+def amounts(pairs: dict[str, int], total: int) -> str:
+    """`number 90%, short text 10%`."""
+    shown = [f"{name.replace('_', ' ')} {_share(count, total)}" for name, count in pairs.items()]
+    return ", ".join(shown[:4])
+
+
+def _share(count: int, total: int) -> str:
+    share = 100 * count / total if total else 0.0
+    return f"{share:.0f}%" if share >= 1 else "under 1%"
+
+
+def of_rows(count: int, total: int) -> str:
+    """`12 of 1,000 rows`."""
+    return f"{count:,} of {words.count(total, 'row')}"

@@ -1,0 +1,52 @@
+"""The chosen model's tokenizer, loaded and used in one thread of its own: it is slow to load and not thread-safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject, QThreadPool
+
+from droid_tune.errors import UserError
+from droid_tune.model_files.facts import model_folder
+from droid_tune.model_files.tokenizer import load_tokenizer
+from ui.panes.data.data_job import Job, Progress
+
+ShouldStop = Callable[[], bool]
+Work = Callable[[Any, Progress, ShouldStop], Any]
+
+
+class TokenizerDesk(QObject):
+    """`job(model, work)`, once started, calls `work(tokenizer, progress, should_stop)` when its turn comes."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        # Only the desk's thread touches it.
+        self._loaded: tuple[str, Any] | None = None
+
+    def job(self, model: str, work: Work) -> Job:
+        """It fails with a sentence where there is no tokenizer."""
+        return Job(lambda progress, stop: work(self._tokenizer(model), progress, stop), self, self._pool)
+
+    def close(self, patience_ms: int) -> None:
+        self._pool.clear()
+        self._pool.waitForDone(patience_ms)
+
+    def _tokenizer(self, model: str) -> Any:
+        if self._loaded is None or self._loaded[0] != model:
+            self._loaded = None
+            self._loaded = (model, tokenizer_of(model))
+        return self._loaded[1]
+
+
+def tokenizer_of(model: str) -> Any:
+    """Raises `UserError` where the model is not on this computer."""
+    folder = model_folder(model)
+    if folder is None:
+        raise UserError(
+            f"The model {model} is not on this computer yet, so its tokenizer cannot be asked",
+            remedy="choose one that is there, or train once: it is downloaded then",
+        )
+    return load_tokenizer(folder)

@@ -1,0 +1,58 @@
+"""The curves as a table: what VoiceOver and a copy into a spreadsheet need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+
+from droid_tune import words
+from droid_tune.metrics import describe
+from droid_tune.runs.series import Series
+from ui.widgets.curves import trend
+
+HEADINGS = ("Metric", "Newest", "First", "Lowest", "Highest", "Trend", "Values")
+
+
+class MetricTable(QTableWidget):
+    """One line per metric, in the catalogue's words."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(0, len(HEADINGS), parent)
+        self.setHorizontalHeaderLabels(HEADINGS)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setShowGrid(False)
+        self.setAccessibleName("Metrics of the run")
+        self.verticalHeader().hide()
+        self.horizontalHeader().setDefaultAlignment(
+            Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        )
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        self.setMinimumHeight(420)
+
+    def show_series(self, series: Mapping[str, Series]) -> None:
+        told = {name: found for name, found in series.items() if len(found)}
+        self.setRowCount(len(told))
+        for line, (name, found) in enumerate(told.items()):
+            for place, text in enumerate(_cells(name, found)):
+                item = self.item(line, place)
+                if item is None:  # pyright: ignore[reportUnnecessaryComparison]
+                    item = QTableWidgetItem()
+                    self.setItem(line, place, item)
+                if item.text() != text:
+                    item.setText(text)
+
+
+def _cells(name: str, found: Series) -> tuple[str, ...]:
+    values = np.array(found.values)
+    numbers = (found.last, float(values[0]), float(values.min()), float(values.max()))
+    return (
+        describe(name).label,
+        *(words.metric(name, value) for value in numbers),
+        trend(values),
+        f"{len(found):,}",
+    )

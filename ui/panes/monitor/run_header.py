@@ -1,0 +1,184 @@
+"""The run in one card: name and state, the phase it is in, and the few numbers that matter most."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QProgressBar, QWidget
+
+from droid_tune import words
+from droid_tune.runs.state import RunState
+from ui.widgets.basics import column, label, line, restyle, row
+from ui.widgets.state_chip import StateChip
+
+PHASES = {
+    "load": "Loading the model",
+    "rollout": "Sampling completions",
+    "reward": "Scoring completions",
+    "update": "Learning",
+    "evaluate": "Answering held-out rows",
+    "save": "Saving a checkpoint",
+}
+PHASE_UNITS = {"rollout": "completions", "update": "completions", "evaluate": "rows", "reward": "completions"}
+
+
+class Figure(QWidget):
+    """A number with its name below, and a smaller remark."""
+
+    def __init__(self, name: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        layout = column(self, spacing=1)
+        self._name = label(name, "caption", parent=self)
+        self._value = label("–", "figure", parent=self)
+        self._remark = label("", "caption", parent=self)
+        for part in (self._name, self._value, self._remark):
+            layout.addWidget(part)
+
+    def show_value(self, value: str, remark: str = "", name: str = "") -> None:
+        if name:
+            self._name.setText(name)
+        self._value.setText(value)
+        self._remark.setText(remark or " ")
+        self.setAccessibleName(f"{self._name.text()}: {value} {remark}".strip())
+
+
+class RunHeader(QFrame):
+    """A card over the charts."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        layout = column(self, spacing=10)
+        layout.setContentsMargins(16, 14, 16, 14)
+        top = row(spacing=10)
+        self._name = label("", "heading", parent=self)
+        self._chip = StateChip(self)
+        self._phase = label("", "small", parent=self)
+        self._phase.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        top.addWidget(self._name)
+        top.addWidget(self._chip)
+        top.addStretch(1)
+        top.addWidget(self._phase)
+        layout.addLayout(top)
+        self._bar = QProgressBar(self)
+        self._bar.setRange(0, 1000)
+        self._bar.setTextVisible(False)
+        self._bar.setAccessibleName("Progress of the run")
+        layout.addWidget(self._bar)
+        figures = row(spacing=18)
+        self._figures = {
+            key: Figure("", self) for key in ("main", "held_out", "step", "left", "speed", "memory")
+        }
+        for figure in self._figures.values():
+            figures.addWidget(figure, 1)
+        layout.addLayout(figures)
+        self._line = line(self)
+        layout.addWidget(self._line)
+        self._foot = label("", "small", parent=self, wrap=True)
+        layout.addWidget(self._foot)
+
+    def show_state(self, state: RunState, *, stopping: bool) -> None:
+        self._name.setText(words.literal(state.name) or "Run")
+        self._chip.show_life("stopping" if stopping else state.life)
+        self._phase.setText(phase_words(state))
+        self._bar.setValue(round(1000 * state.fraction))
+        self._show_figures(state)
+        foot = foot_words(state)
+        self._foot.setText(foot)
+        self._foot.setVisible(bool(foot))
+        self._line.setVisible(bool(foot))
+        restyle(self._foot, "role", "fault" if state.life == "failed" else "small")
+
+    def _show_figures(self, state: RunState) -> None:
+        figures = self._figures
+        main = "loss" if state.method == "sft" else "reward"
+        figures["main"].show_value(
+            words.metric(main, state.last(main)), since_start(state, main), name=main.capitalize()
+        )
+        held_out = (
+            "eval/perplexity"
+            if state.method == "sft" and "eval/accuracy" not in state.series
+            else "eval/accuracy"
+        )
+        figures["held_out"].show_value(
+            words.metric(held_out, state.last(held_out)),
+            since_start(state, held_out),
+            name="Held-out perplexity" if held_out.endswith("perplexity") else "Held-out accuracy",
+        )
+        figures["step"].show_value(
+            f"{state.step:,}", f"of {state.total_steps:,}" if state.total_steps else "", name="Step"
+        )
+        name, time = time_words(state)
+        pace = state.seconds_per_step
+        figures["left"].show_value(
+            time, f"{words.pace(pace)} per step" if pace is not None else "", name=name
+        )
+        figures["left"].setToolTip(spread_words(state))
+        speed = state.last("tokens_per_second")
+        figures["speed"].show_value(
+            f"{speed:,.0f}" if speed is not None else "–", "tokens/s", name="Sampling speed"
+        )
+        peak = state.last("memory/peak_bytes")
+        budget = f"of {words.size(state.memory.budget_bytes)}" if state.memory is not None else ""
+        figures["memory"].show_value(
+            words.size(peak) if peak is not None else "–", budget, name="Peak memory"
+        )
+
+
+def time_words(state: RunState) -> tuple[str, str]:
+    """The time left while it runs, the time taken afterwards."""
+    if state.running:
+        left = state.seconds_left
+        return "Time left", words.duration(left) if left is not None else "–"
+    taken = state.changed_at - state.started_at if state.started_at else 0.0
+    return "From start to end", words.duration(taken) if taken > 0 else "–"
+
+
+def spread_words(state: RunState) -> str:
+    """`Between 1 h 50 min and 2 h 40 min, as the recent steps went.`; nothing while too few steps are known."""
+    found = state.seconds_left_range
+    if found is None:
+        return ""
+    least, most = (words.duration(seconds) for seconds in found)
+    return f"Between {least} and {most}, as the recent steps went."
+
+
+def phase_words(state: RunState) -> str:
+    """What the engine does now."""
+    phase = state.phase
+    if state.life == "paused":
+        return "Paused"
+    if phase is None or not state.running:
+        return ""
+    words = PHASES.get(phase.phase, phase.phase)
+    if phase.total:
+        unit = phase.unit or PHASE_UNITS.get(phase.phase, "")
+        return f"{words}: {phase.done:,} of {phase.total:,} {unit}".rstrip()
+    return words
+
+
+def since_start(state: RunState, metric: str) -> str:
+    """`from 0.12` once there is more than one value."""
+    found = state.series.get(metric)
+    if found is None or len(found) < 2:
+        return ""
+    return f"from {words.metric(metric, found.values[0])}"
+
+
+def foot_words(state: RunState) -> str:
+    """Why it ended, else how the engine portions its work and when it was last saved."""
+    if state.life == "failed":
+        return state.why or "The run failed."
+    parts: list[str] = []
+    if state.life == "interrupted":
+        parts.append(
+            "This run ended without saying so (a crash or a power cut). Resume it from the Runs pane."
+        )
+    elif state.life in ("stopped", "completed") and state.why:
+        parts.append(state.why)
+    if state.plan is not None and state.running:
+        parts.append(words.sentence(state.plan.sentence))
+    if state.last_checkpoint is not None:
+        parts.append(f"Saved at step {state.last_checkpoint.step:,}.")
+    if state.life == "completed":
+        parts.append("It can be trained further from the Runs pane.")
+    return " ".join(parts)

@@ -1,0 +1,287 @@
+"""Ask the model something: the base model and the trained one, side by side."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QWidget
+
+from droid_tune import words
+from droid_tune.events import RolloutGroup
+from droid_tune.paths import RunPaths
+from droid_tune.runs.log import read_events
+from ui.background import Task
+from ui.engine_worker import PlaygroundThread, Question
+from ui.form.editors import QuietCombo
+from ui.panes.base import FillingPane
+from ui.session import Session
+from ui.theme import mono_font
+from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
+from ui.widgets.notice import NoticeStack
+
+TEMPERATURES = (
+    (0.0, "Greedy (the same answer every time)"),
+    (0.7, "Temperature 0.7"),
+    (1.0, "Temperature 1"),
+)
+#: for the present token, when the window closes
+PATIENCE_MS = 5000
+LENGTHS = (64, 128, 256, 512, 1024)
+
+
+class PromptField(QPlainTextEdit):
+    """Return asks, Shift-Return breaks the line."""
+
+    asked = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        plain = not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and plain:
+            self.asked.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+class Answer(QFrame):
+    """One side of an exchange; text comes piece by piece."""
+
+    def __init__(self, title: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        layout = column(self, spacing=6)
+        layout.setContentsMargins(14, 10, 14, 12)
+        layout.addWidget(label(title, "caption", parent=self))
+        self._text = selectable(label("…", parent=self, wrap=True))
+        self._text.setFont(mono_font())
+        layout.addWidget(self._text)
+        layout.addStretch(1)
+        self._said = ""
+
+    def add(self, piece: str) -> None:
+        self._said += piece
+        self._text.setText(words.literal(self._said))
+
+    def finish(self, said: str) -> None:
+        self._said = said
+        self._text.setText(words.literal(said) or "(empty)")
+
+
+class PlaygroundPane(FillingPane):
+    """A thread of its own holds the models between questions; it is closed before a run trains."""
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(
+            session,
+            parent,
+            "playground",
+            "Nothing to talk to yet",
+            "Once a run has saved its first checkpoint, ask the model here and compare its answers with those it "
+            "gave before training.",
+        )
+        self._thread: PlaygroundThread | None = None
+        self._answers: dict[str, Answer] = {}
+        self._wanted = ""
+        page = QWidget(self)
+        self.add_content(page)
+        layout = column(page, spacing=10)
+        layout.setContentsMargins(20, 16, 20, 16)
+        layout.addLayout(self._choices(page))
+        self._notices = NoticeStack(page, most=2)
+        layout.addWidget(self._notices)
+        talk = QWidget(page)
+        self._talk = column(talk, spacing=12)
+        self._talk.setContentsMargins(0, 4, 6, 4)
+        self._hint = self._suggestions(talk)
+        self._talk.addWidget(self._hint)
+        self._talk.addStretch(1)
+        self._area = scrolling(talk, page)
+        self._area.verticalScrollBar().rangeChanged.connect(self._scroll_down)
+        layout.addWidget(self._area, 1)
+        layout.addLayout(self._input(page))
+        session.runs_changed.connect(self._show_runs)
+        session.life_changed.connect(self._life)
+        self._show_runs()
+
+    def choose_run(self, folder: str) -> None:
+        """Talk to this run's result."""
+        self._wanted = folder
+        self._show_runs()
+
+    def shut(self) -> None:
+        """The window closes: no thread may outlive it."""
+        self._let_go()
+        for thread in self.findChildren(PlaygroundThread):
+            thread.wait(PATIENCE_MS)
+
+    def _let_go(self) -> None:
+        """A run needs the memory: end the thread within a token or so, without waiting for it."""
+        if self._thread is not None:
+            self._thread.finished.connect(self._thread.deleteLater)
+            self._thread.close()
+            self._thread = None
+
+    # --- parts --------------------------------------------------------------------------------------------------
+
+    def _choices(self, page: QWidget) -> QHBoxLayout:
+        bar = row(spacing=10)
+        self._runs = QuietCombo(page)
+        self._runs.setAccessibleName("Trained model")
+        self._runs.setMinimumWidth(240)
+        self._temperature = QuietCombo(page)
+        self._temperature.setAccessibleName("Sampling")
+        for value, title in TEMPERATURES:
+            self._temperature.addItem(title, value)
+        self._length = QuietCombo(page)
+        self._length.setAccessibleName("Longest answer")
+        for tokens in LENGTHS:
+            self._length.addItem(f"up to {tokens:,} tokens", tokens)
+        self._length.setCurrentIndex(1)
+        bar.addWidget(label("Compare", "strong", parent=page))
+        bar.addWidget(self._runs)
+        bar.addStretch(1)
+        bar.addWidget(self._temperature)
+        bar.addWidget(self._length)
+        return bar
+
+    def _suggestions(self, parent: QWidget) -> QFrame:
+        """Before the first question: what to do here, and prompts that the run has seen."""
+        box = frame("inset", parent)
+        layout = column(box, spacing=8)
+        layout.setContentsMargins(18, 14, 18, 16)
+        layout.addWidget(label("What did the model learn?", "heading", parent=box))
+        words = "Ask something: the model as it was before training answers on the left, the trained one on the right."
+        layout.addWidget(label(words, "secondary", parent=box, wrap=True))
+        self._prompts = column(spacing=6)
+        layout.addLayout(self._prompts)
+        return box
+
+    def _show_prompts(self) -> None:
+        folder = self._runs.currentData()
+        if folder and self._hint.isVisibleTo(self):
+            task = Task(partial(first_prompts, Path(folder)), self)
+            task.done.connect(self._fill_prompts)
+            task.start()
+
+    @Slot(object)
+    def _fill_prompts(self, prompts: list[str]) -> None:
+        clear(self._prompts)
+        for prompt in prompts:
+            line = words.literal(prompt).replace("\n", " ")
+            shown = button(line if len(line) <= 90 else line[:90] + "…", parent=self._hint)
+            shown.setProperty("prompt", prompt)
+            shown.clicked.connect(self._use_prompt)
+            self._prompts.addWidget(shown, 0, Qt.AlignmentFlag.AlignLeft)
+
+    @Slot()
+    def _use_prompt(self) -> None:
+        pressed = self.sender()
+        self._prompt.setPlainText(str(pressed.property("prompt")))
+        self._send()
+
+    def _input(self, page: QWidget) -> QHBoxLayout:
+        bar = row(spacing=8)
+        self._prompt = PromptField(page)
+        self._prompt.setPlaceholderText("Ask something (Return sends, Shift-Return breaks the line)")
+        self._prompt.setAccessibleName("Your question")
+        self._prompt.setFixedHeight(64)
+        self._prompt.asked.connect(self._send)
+        self._ask = button("Ask", "primary", parent=page, icon="send")
+        self._ask.clicked.connect(self._send)
+        bar.addWidget(self._prompt, 1)
+        bar.addWidget(self._ask, 0, Qt.AlignmentFlag.AlignBottom)
+        return bar
+
+    # --- slots --------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _show_runs(self) -> None:
+        usable = [run for run in self.session.runs if run.step > 0 and run.state != "running"]
+        self.show_content(bool(usable))
+        kept = self._wanted or self._runs.currentData()
+        self._runs.clear()
+        for run in usable:
+            self._runs.addItem(f"{words.literal(run.name)} · step {run.step:,}", str(run.folder))
+        place = self._runs.findData(kept)
+        self._runs.setCurrentIndex(max(0, place))
+        self._wanted = ""
+        self._show_prompts()
+
+    @Slot()
+    def _life(self) -> None:
+        if self.session.training:
+            self._let_go()
+            self._ask.setEnabled(False)
+            self._ask.setToolTip("A run is training and needs the memory; ask again when it has ended")
+        else:
+            self._ask.setEnabled(True)
+            self._ask.setToolTip("")
+
+    @Slot()
+    def _send(self) -> None:
+        prompt, folder = self._prompt.toPlainText().strip(), self._runs.currentData()
+        if not prompt or not folder or not self._ask.isEnabled():
+            return
+        self._prompt.clear()
+        self._hint.hide()
+        self._add_exchange(prompt)
+        if self._thread is None:
+            self._thread = PlaygroundThread(self.session.engine, self)
+            self._thread.piece.connect(self._piece)
+            self._thread.replied.connect(self._replied)
+            self._thread.failed.connect(self._failed)
+            self._thread.answered.connect(self._answered)
+            self._thread.start()
+        self._ask.setEnabled(False)
+        temperature, length = float(self._temperature.currentData()), int(self._length.currentData())
+        self._thread.ask(Question(Path(folder), prompt, temperature, length))
+
+    def _add_exchange(self, prompt: str) -> None:
+        asked = frame("inset", self)
+        box = column(asked, spacing=0)
+        box.setContentsMargins(14, 10, 14, 10)
+        box.addWidget(selectable(label(words.literal(prompt), parent=asked, wrap=True)))
+        self._talk.insertWidget(self._talk.count() - 1, asked)
+        sides = row(spacing=12)
+        holder = QWidget(self)
+        holder.setLayout(sides)
+        self._answers = {
+            "base": Answer("Before training", holder),
+            "trained": Answer("After training", holder),
+        }
+        for answer in self._answers.values():
+            sides.addWidget(answer, 1)
+        self._talk.insertWidget(self._talk.count() - 1, holder)
+
+    @Slot(str, str)
+    def _piece(self, side: str, text: str) -> None:
+        self._answers[side].add(text)
+
+    @Slot(str, str)
+    def _replied(self, side: str, text: str) -> None:
+        self._answers[side].finish(text)
+
+    @Slot(str)
+    def _failed(self, sentence: str) -> None:
+        self._notices.add("error", sentence)
+
+    @Slot()
+    def _answered(self) -> None:
+        self._ask.setEnabled(not self.session.training)
+
+    @Slot(int, int)
+    def _scroll_down(self, low: int, high: int) -> None:
+        self._area.verticalScrollBar().setValue(high)
+
+
+def first_prompts(folder: Path, most: int = 3) -> list[str]:
+    """The first prompts of a run that differ, from its rollouts."""
+    found: dict[str, None] = {}
+    for event in read_events(RunPaths(folder).rollouts):
+        if isinstance(event, RolloutGroup):
+            found[event.prompt.strip()] = None
+        if len(found) == most:
+            break
+    return list(found)

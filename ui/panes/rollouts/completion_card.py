@@ -1,0 +1,113 @@
+"""One sampled completion as a card: its text as it is, its rewards, its advantage, its length and how it ended."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
+
+from droid_tune import words
+from droid_tune.events import Completion
+from droid_tune.metrics import describe
+from ui.theme import current_theme, mono_font
+from ui.widgets.basics import button, column, label, row, selectable
+from ui.widgets.state_chip import Chip
+
+#: characters shown before "Show all"
+SHORT = 900
+
+
+class AdvantageBar(QWidget):
+    """A bar from the middle: to the right and green for better than the group, to the left and red for worse."""
+
+    def __init__(self, advantage: float, widest: float, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._share = max(-1.0, min(1.0, advantage / widest)) if widest > 0 else 0.0
+        said = f"Advantage {advantage:+.2f}"
+        self.setAccessibleName(said)
+        self.setToolTip(f"{said}: how much better than the group's mean, in the units that the loss uses")
+
+    def sizeHint(self) -> QSize:
+        return QSize(84, 12)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        tokens = current_theme().tokens
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        middle, height = self.width() / 2, 6.0
+        top = (self.height() - height) / 2
+        painter.setBrush(QColor(tokens.raised))
+        painter.drawRoundedRect(QRectF(0, top, self.width(), height), 3, 3)
+        length = abs(self._share) * middle
+        painter.setBrush(QColor(tokens.good if self._share >= 0 else tokens.bad))
+        start = middle if self._share >= 0 else middle - length
+        painter.drawRoundedRect(QRectF(start, top, length, height), 3, 3)
+        painter.setBrush(QColor(tokens.tertiary))
+        painter.drawRect(QRectF(middle - 0.5, top - 3, 1, height + 6))
+        painter.end()
+
+
+class CompletionCard(QFrame):
+    """`widest` is the largest advantage of the group, so that bars compare."""
+
+    def __init__(self, number: int, one: Completion, widest: float, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        self.setAccessibleName(f"Completion {number}, reward {words.metric('reward', one.reward)}")
+        layout = column(self, spacing=8)
+        layout.setContentsMargins(14, 10, 14, 12)
+        layout.addLayout(self._head(number, one, widest))
+        self._full = words.literal(one.text)
+        self._text = selectable(label("", parent=self, wrap=True))
+        self._text.setFont(mono_font())
+        layout.addWidget(self._text)
+        self._more = button("Show all", "quiet", parent=self)
+        self._more.clicked.connect(self._show_all)
+        layout.addWidget(self._more, 0, Qt.AlignmentFlag.AlignLeft)
+        long = len(self._full) > SHORT
+        self._more.setVisible(long)
+        self._text.setText((self._full[:SHORT] + "…") if long else (self._full or "(empty)"))
+
+    def _head(self, number: int, one: Completion, widest: float) -> QHBoxLayout:
+        head = row(spacing=6)
+        head.addWidget(label(f"{number}", "secondary", parent=self))
+        head.addSpacing(4)
+        total = Chip(self, f"Reward {words.metric('reward', one.reward)}", *reward_tone(one.reward))
+        head.addWidget(total)
+        for name, value in one.rewards.items():
+            title = describe(f"rewards/{name}/mean").label
+            shown = words.metric("reward", value) if value is not None else "n/a"
+            head.addWidget(Chip(self, f"{title} {shown}", *reward_tone(value)))
+        head.addStretch(1)
+        if one.finish_reason == "length":
+            cut = Chip(self, "Cut off", "warning", "warning_soft")
+            cut.setToolTip("It reached the longest length allowed before it ended by itself")
+            head.addWidget(cut)
+        head.addWidget(label(words.count(one.length, "token"), "small", parent=self))
+        head.addSpacing(6)
+        head.addWidget(AdvantageBar(one.advantage, widest, self))
+        advantage = label(f"{one.advantage:+.2f}", "small", parent=self)
+        advantage.setMinimumWidth(38)
+        advantage.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        head.addWidget(advantage)
+        return head
+
+    @Slot()
+    def _show_all(self) -> None:
+        self._text.setText(self._full)
+        self._more.hide()
+
+
+def reward_tone(value: float | None) -> tuple[str, str]:
+    """Names of theme colours for a reward: full marks, something, nothing, not applicable."""
+    if value is None:
+        return "secondary", "raised"
+    if value >= 0.999:
+        return "good", "good_soft"
+    if value <= 1e-9:
+        return "bad", "bad_soft"
+    return "warning", "warning_soft"

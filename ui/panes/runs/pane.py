@@ -1,0 +1,451 @@
+"""All runs: what became of each, go on with it, compare curves, take the result along, throw it away."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QFile, QItemSelection, QItemSelectionModel, QUrl, Signal, Slot
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QListView,
+    QPushButton,
+    QSplitter,
+    QWidget,
+)
+
+from droid_tune import words
+from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.errors import UserError
+from droid_tune.metrics import describe
+from droid_tune.paths import starter_model_dir
+from droid_tune.runs.series import Series
+from droid_tune.runs.state import RunState
+from ui.background import Task
+from ui.form.editors import QuietCombo
+from ui.panes.base import FillingPane
+from ui.panes.runs.further_steps import FurtherSteps
+from ui.session import Session, read_run
+from ui.widgets.basics import button, column, label, row, scrolling, selectable
+from ui.widgets.chart import Chart, ChartSpec, Line
+from ui.widgets.notice import NoticeStack
+from ui.widgets.simple_list import Entry, EntryList
+from ui.widgets.state_chip import StateChip
+from ui.widgets.two_lines import TwoLineDelegate
+
+if TYPE_CHECKING:
+    from droid_tune.runs.folder import RunSummary
+
+#: what runs are compared by, best first
+COMPARED = (
+    "reward",
+    "eval/accuracy",
+    "loss",
+    "eval/loss",
+    "kl",
+    "entropy",
+    "completions/mean_length",
+    "grad_norm",
+)
+DOTS = {
+    "running": "accent",
+    "completed": "good",
+    "failed": "bad",
+    "interrupted": "warning",
+    "stopped": "tertiary",
+    "created": "tertiary",
+}
+MOST_COMPARED = 8
+
+
+class RunsPane(FillingPane):
+    """A list on the left; on the right one run, or the curves of several."""
+
+    monitor_wanted = Signal()
+    playground_wanted = Signal(str)
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(
+            session,
+            parent,
+            "runs",
+            "No runs yet",
+            "Every run is kept here with its settings, curves and result. You can stop a run, go on with it "
+            "tomorrow, and compare it with others.",
+        )
+        self._states: dict[tuple[str, float], RunState] = {}
+        self._reading: set[tuple[str, float]] = set()
+        page = QWidget(self)
+        self.add_content(page)
+        layout = column(page, spacing=10)
+        layout.setContentsMargins(20, 16, 20, 16)
+        self._notices = NoticeStack(page, most=2)
+        layout.addWidget(self._notices)
+        split = QSplitter(page)
+        split.setHandleWidth(12)
+        split.setChildrenCollapsible(False)
+        layout.addWidget(split, 1)
+        self._entries = EntryList(self)
+        self._list = QListView(split)
+        self._list.setProperty("role", "list")
+        self._list.setAccessibleName("Runs")
+        self._list.setModel(self._entries)
+        self._list.setItemDelegate(TwoLineDelegate(self._list))
+        self._list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self._list.setMouseTracking(True)
+        self._list.setMinimumWidth(200)
+        self._list.selectionModel().selectionChanged.connect(self._selected)
+        split.addWidget(self._list)
+        detail = QWidget(split)
+        self._detail(detail)
+        split.addWidget(scrolling(detail, split))
+        split.setStretchFactor(1, 1)
+        split.setSizes([260, 640])
+        session.runs_changed.connect(self._show_runs)
+        session.life_changed.connect(self._show_detail)
+        self._show_runs()
+
+    def refresh(self) -> None:
+        """The list is read on showing; a live run's step moves with the beat."""
+        live = self.session.live
+        if self.session.training and live is not None and self.session.live_folder is not None:
+            self._show_runs()
+
+    # --- parts --------------------------------------------------------------------------------------------------
+
+    def _detail(self, parent: QWidget) -> None:
+        layout = column(parent, spacing=12)
+        layout.setContentsMargins(0, 2, 6, 0)
+        top = row(spacing=10)
+        self._title = label("", "title", parent=parent)
+        self._rename_field = QLineEdit(parent)
+        self._rename_field.setAccessibleName("Name of the run")
+        self._rename_field.hide()
+        self._rename_field.returnPressed.connect(self._rename)
+        self._chip = StateChip(parent)
+        top.addWidget(self._title)
+        top.addWidget(self._rename_field, 1)
+        top.addWidget(self._chip)
+        top.addStretch(1)
+        layout.addLayout(top)
+        self._why = label("", "small", parent=parent, wrap=True)
+        layout.addWidget(self._why)
+        layout.addLayout(self._action_row(parent))
+        self._further = FurtherSteps(parent)
+        self._further.chosen.connect(self._train_further)
+        layout.addWidget(self._further)
+        self._facts_of(parent)
+        layout.addWidget(self._facts)
+        compare = row(spacing=8)
+        self._compare_title = label("Curve", "heading", parent=parent)
+        self._metric = QuietCombo(parent)
+        self._metric.setAccessibleName("Metric to compare")
+        for name in COMPARED:
+            self._metric.addItem(describe(name).label, name)
+        self._metric.activated.connect(self._compare_other)
+        compare.addWidget(self._compare_title)
+        compare.addStretch(1)
+        compare.addWidget(self._metric)
+        layout.addLayout(compare)
+        self._chart = Chart(ChartSpec("Reward", (Line("reward", "Reward"),)), parent)
+        self._chart.setMinimumHeight(280)
+        layout.addWidget(self._chart, 1)
+        hint = "Select several runs in the list (⌘-click or Shift-click) to see their curves together."
+        layout.addWidget(label(hint, "small", parent=parent, wrap=True))
+
+    def _action_row(self, parent: QWidget) -> QHBoxLayout:
+        bar = row(spacing=8)
+        self._actions: dict[str, QPushButton] = {}
+        wanted = (
+            ("resume", "Resume", "primary", "resume", self._resume),
+            ("further", "Train Further…", "", "train", self._ask_further),
+            ("open", "Open", "", "monitor", self._open),
+            ("try", "Try It", "", "playground", self._try),
+            ("folder", "Show Folder", "compact", "folder", self._show_folder),
+            ("copy", "Copy Command", "compact", "copy", self._copy),
+            ("rename", "Rename", "compact", "rename", self._begin_rename),
+            ("trash", "Move to Trash", "compact-danger", "trash", self._ask_trash),
+        )
+        compact = {"folder", "copy", "rename", "trash"}
+        for key, text, role, icon, slot in wanted:
+            made = button("" if key in compact else text, role, parent=parent, icon=icon, help=text)
+            made.clicked.connect(slot)
+            self._actions[key] = made
+            bar.addWidget(made)
+        bar.addStretch(1)
+        return bar
+
+    def _facts_of(self, parent: QWidget) -> None:
+        self._facts = QWidget(parent)
+        form = QFormLayout(self._facts)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setHorizontalSpacing(16)
+        form.setVerticalSpacing(5)
+        self._fact_labels = {}
+        for name in ("Method", "Model", "Data", "Progress", "Begun", "Newest values", "Folder"):
+            value = selectable(label("", parent=self._facts, wrap=True))
+            self._fact_labels[name] = value
+            form.addRow(label(name, "secondary", parent=self._facts), value)
+
+    # --- drawing ------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _show_runs(self) -> None:
+        runs = self.session.runs
+        self.show_content(bool(runs))
+        chosen = {run.id for run in self._chosen()}
+        changed = self._entries.show([self._entry(run) for run in runs])
+        if changed:
+            self._select(chosen or {run.id for run in runs[:1]})
+        self._show_detail()
+
+    def _entry(self, run: RunSummary) -> Entry:
+        step, state = self._progress(run)
+        method = METHOD_CONFIGS[run.method].label if run.method in METHOD_CONFIGS else run.method
+        detail = f"{method} · {words.when(run.created)}"
+        trailing = f"{step:,} / {run.total_steps:,}"
+        return Entry(
+            run.id, words.literal(run.name), detail, dot=DOTS.get(state, "tertiary"), trailing=trailing
+        )
+
+    def _progress(self, run: RunSummary) -> tuple[int, str]:
+        """Step and state, the live run's from memory."""
+        live = self.session.live
+        if self.session.training and live is not None and run.folder == self.session.live_folder:
+            return live.step, live.life if live.life != "paused" else "running"
+        return run.step, run.state
+
+    def _select(self, ids: set[str]) -> None:
+        selection = QItemSelection()
+        for key in ids:
+            place = self._entries.place_of(key)
+            if place.isValid():
+                selection.select(place, place)
+        self._list.selectionModel().select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+
+    def _chosen(self) -> list[RunSummary]:
+        keys = [entry.key for index in self._list.selectedIndexes() if (entry := self._entries.entry(index))]
+        return [run for run in self.session.runs if run.id in keys]
+
+    @Slot()
+    def _show_detail(self) -> None:
+        chosen = self._chosen()
+        single = chosen[0] if len(chosen) == 1 else None
+        self._facts.setVisible(single is not None)
+        for made in self._actions.values():
+            made.setVisible(single is not None)
+        self._chip.setVisible(single is not None)
+        self._why.setVisible(False)
+        self._compare_title.setText("Curve" if single else "Curves together")
+        if single is not None:
+            self._show_single(single)
+        else:
+            self._title.setText(words.count(len(chosen), "run") if chosen else "Choose a run")
+        self._draw_curves(chosen)
+
+    def _show_single(self, run: RunSummary) -> None:
+        step, state = self._progress(run)
+        self._title.setText(words.literal(run.name))
+        self._chip.show_life(state)
+        self._why.setText(run.why if state in ("failed", "stopped", "interrupted") else "")
+        self._why.setVisible(bool(self._why.text()))
+        method = METHOD_CONFIGS[run.method].label if run.method in METHOD_CONFIGS else run.method
+        values = {
+            "Method": method,
+            "Model": words.literal(run.model),
+            "Data": words.literal(run.data),
+            "Progress": f"step {step:,} of {run.total_steps:,}",
+            "Begun": words.when(run.created),
+            "Newest values": ", ".join(
+                f"{describe(name).label} {words.metric(name, value)}"
+                for name, value in (run.metrics or {}).items()
+            )
+            or "–",
+            "Folder": str(run.folder),
+        }
+        for name, value in values.items():
+            self._fact_labels[name].setText(value)
+        busy = self.session.training
+        self._actions["resume"].setVisible(run.resumable and state != "running")
+        self._actions["resume"].setEnabled(not busy)
+        self._actions["further"].setVisible(state == "completed")
+        self._actions["further"].setEnabled(not busy)
+        self._actions["try"].setEnabled(not busy and state != "running")
+        self._actions["copy"].setEnabled((run.folder / "adapters.safetensors").exists())
+        self._actions["trash"].setEnabled(state != "running")
+        self._actions["rename"].setEnabled(state != "running")
+
+    def _draw_curves(self, chosen: list[RunSummary]) -> None:
+        metric = str(self._metric.currentData())
+        shown = chosen[:MOST_COMPARED]
+        series: dict[str, Series] = {}
+        for run in shown:
+            state = self._state_of(run)
+            if state is not None and metric in state.series:
+                series[run.id] = state.series[metric]
+        points = metric.startswith("eval/")
+        names = curve_names(shown)
+        lines = tuple(
+            Line(metric, name, points=points, key=run.id) for run, name in zip(shown, names, strict=True)
+        )
+        known = describe(metric)
+        if lines != self._chart.spec.lines and lines:
+            self._chart.spec = ChartSpec(known.label, lines, known.help, "No values of this metric")
+            self._chart.set_lines(lines)
+        self._chart.show_title(known.label)
+        self._chart.show_series(series, self.session.settings.smoothing)
+
+    def _state_of(self, run: RunSummary) -> RunState | None:
+        """The run's state, read in the background the first time."""
+        if run.folder == self.session.live_folder and self.session.live is not None:
+            return self.session.live
+        key = (run.id, run.updated)
+        if key not in self._states and key not in self._reading:
+            self._reading.add(key)
+            task = Task(partial(read_run, run.folder), self)
+            task.done.connect(partial(self._keep_state, key))
+            task.start()
+        return self._states.get(key)
+
+    def _keep_state(self, key: tuple[str, float], state: RunState) -> None:
+        self._reading.discard(key)
+        self._states[key] = state
+        self._draw_curves(self._chosen())
+
+    # --- slots --------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _selected(self) -> None:
+        self._end_rename()
+        self._further.hide()
+        self._show_detail()
+
+    @Slot(int)
+    def _compare_other(self, place: int) -> None:
+        self._draw_curves(self._chosen())
+
+    @Slot()
+    def _resume(self) -> None:
+        self._go_on(None)
+
+    @Slot()
+    def _ask_further(self) -> None:
+        run = self._single()
+        if run is not None:
+            self._further.ask(run.total_steps)
+
+    @Slot(int)
+    def _train_further(self, steps: int) -> None:
+        self._go_on(steps)
+
+    def _go_on(self, further_steps: int | None) -> None:
+        run = self._single()
+        if run is None:
+            return
+        try:
+            self.session.resume(run.folder, further_steps)
+        except UserError as error:
+            self._notices.add("error", str(error))
+            return
+        self.monitor_wanted.emit()
+
+    @Slot()
+    def _open(self) -> None:
+        run = self._single()
+        if run is not None:
+            self.session.show_run(run.folder)
+            self.monitor_wanted.emit()
+
+    @Slot()
+    def _try(self) -> None:
+        run = self._single()
+        if run is not None:
+            self.playground_wanted.emit(str(run.folder))
+
+    @Slot()
+    def _show_folder(self) -> None:
+        run = self._single()
+        if run is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(run.folder)))
+
+    @Slot()
+    def _copy(self) -> None:
+        run = self._single()
+        if run is not None:
+            QGuiApplication.clipboard().setText(generate_command(run.model, run.folder))
+            self._notices.add(
+                "good",
+                "The command is on the clipboard.",
+                "It samples from the result with mlx-lm, in a terminal.",
+            )
+
+    @Slot()
+    def _begin_rename(self) -> None:
+        run = self._single()
+        if run is not None:
+            self._rename_field.setText(run.name)
+            self._rename_field.show()
+            self._title.hide()
+            self._rename_field.setFocus()
+            self._rename_field.selectAll()
+
+    def _end_rename(self) -> None:
+        self._rename_field.hide()
+        self._title.show()
+
+    @Slot()
+    def _rename(self) -> None:
+        run = self._single()
+        self._end_rename()
+        if run is not None:
+            try:
+                self.session.engine.rename(run.folder, self._rename_field.text().strip())
+            except UserError as error:
+                self._notices.add("error", str(error))
+            self.session.refresh_runs()
+
+    @Slot()
+    def _ask_trash(self) -> None:
+        run = self._single()
+        if run is not None:
+            asked = self._notices.add(
+                "warning",
+                f"Move “{words.literal(run.name)}” to the Trash?",
+                "Its checkpoints and result go with it.",
+                actions=("Move to Trash",),
+            )
+            asked.chosen.connect(partial(self._trash, run.folder))
+
+    def _trash(self, folder: Path, action: str) -> None:
+        self._notices.clear()
+        moved, _where = QFile.moveToTrash(str(folder))
+        if not moved:
+            self._notices.add("error", f"{folder} could not be moved to the Trash; move it by hand.")
+        self.session.refresh_runs()
+
+    def _single(self) -> RunSummary | None:
+        chosen = self._chosen()
+        return chosen[0] if len(chosen) == 1 else None
+
+
+def curve_names(runs: Sequence[RunSummary]) -> list[str]:
+    """The runs' names; those that several share are told apart by when they began."""
+    names = [words.literal(run.name) for run in runs]
+    return [
+        f"{name}, {words.when(run.created)}" if names.count(name) > 1 else name
+        for run, name in zip(runs, names, strict=True)
+    ]
+
+
+def generate_command(model: str, folder: Path) -> str:
+    """Sample from the result with mlx-lm's own command."""
+    path = str(starter_model_dir()) if model == "starter" else model
+    parts = ["mlx_lm.generate", "--model", path, "--adapter-path", str(folder), "--prompt", "..."]
+    return shlex.join(parts)

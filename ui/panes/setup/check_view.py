@@ -1,0 +1,224 @@
+"""The signal check: a minute with the starting model before hours are committed. A sheet over the window."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QDialog, QGridLayout, QProgressBar, QSizePolicy, QWidget
+
+from droid_tune import words
+from droid_tune.config import RunConfig
+from droid_tune.estimate.signal import CheckReport, Finding, Group, Remedy
+from droid_tune.events import Phase
+from ui.engine_worker import CheckThread
+from ui.session import Session
+from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
+from ui.widgets.notice import NoticeBar
+from ui.widgets.state_chip import Chip
+
+PROMPTS = 8
+SHOWN_GROUPS, SHOWN_ANSWERS, SHOWN_CHARACTERS = 6, 4, 220
+VERDICTS = {
+    "good": ("Ready to train", "good", "good_soft"),
+    "weak": ("It may learn little", "warning", "warning_soft"),
+    "bad": ("Do not start yet", "bad", "bad_soft"),
+}
+WORK = {
+    "load": "Loading the model",
+    "rollout": "Sampling",
+    "reward": "Scoring",
+    "update": "One backward pass",
+}
+
+
+class CheckView(QDialog):
+    """Runs the check as soon as it opens; `applied` tells the settings of a remedy, by path."""
+
+    applied = Signal(dict)
+
+    def __init__(self, session: Session, config: RunConfig, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Signal Check")
+        self.setWindowModality(Qt.WindowModality.WindowModal)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(720, 620)
+        outer = column(self, spacing=0)
+        page = QWidget(self)
+        outer.addWidget(scrolling(page, self), 1)
+        self._page = column(page, spacing=10, margins=20)
+        self._wait(page)
+        outer.addWidget(self._footer())
+        self._control = session.engine.control()
+        self._thread = CheckThread(session.engine, config, PROMPTS, self._control, self)
+        self._thread.progressed.connect(self._progress)
+        self._thread.done.connect(self.show_report)
+        self._thread.failed.connect(self._fail)
+        self._thread.start()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Closing stops the check; its thread ends within a token or so."""
+        self._end()
+        super().closeEvent(event)
+
+    def reject(self) -> None:
+        self._end()
+        super().reject()
+
+    def _end(self) -> None:
+        self._control.request_stop()
+        self._thread.wait()
+
+    def _wait(self, page: QWidget) -> None:
+        self._page.addWidget(label("Asking the starting model", "heading", parent=page))
+        words = (
+            f"{PROMPTS} prompts are sampled and scored as the run would, one backward pass is tried, and memory is "
+            "measured with the longest prompt. Nothing is changed."
+        )
+        self._page.addWidget(label(words, "small", parent=page, wrap=True))
+        self._bar = QProgressBar(page)
+        self._bar.setRange(0, 0)
+        self._bar.setTextVisible(False)
+        self._page.addWidget(self._bar)
+        self._doing = label(WORK["load"], "small", parent=page)
+        self._page.addWidget(self._doing)
+        self._page.addStretch(1)
+
+    def _footer(self) -> QWidget:
+        foot = frame("footer", self)
+        bar = row(foot, spacing=10)
+        bar.setContentsMargins(20, 10, 20, 10)
+        bar.addStretch(1)
+        self._close = button("Stop", parent=foot)
+        self._close.clicked.connect(self.reject)
+        bar.addWidget(self._close)
+        return foot
+
+    # --- what comes ---------------------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _progress(self, phase: Phase) -> None:
+        self._bar.setRange(0, phase.total)
+        self._bar.setValue(phase.done)
+        counted = f" {phase.done} of {phase.total} {phase.unit}" if phase.total else ""
+        self._doing.setText(f"{WORK.get(phase.phase, phase.phase)}{counted}")
+
+    @Slot(str)
+    def _fail(self, sentence: str) -> None:
+        page = self._emptied()
+        self._page.addWidget(NoticeBar("error", sentence, closable=False, parent=page))
+        self._page.addStretch(1)
+
+    @Slot(object)
+    def show_report(self, report: CheckReport) -> None:
+        page = self._emptied()
+        head = row(spacing=10)
+        chip = Chip(page)
+        chip.show_chip(*VERDICTS[report.verdict])
+        head.addWidget(chip)
+        head.addWidget(label(time_words(report), "small", parent=page))
+        head.addStretch(1)
+        self._page.addLayout(head)
+        for finding in report.findings:
+            self._show_finding(finding, page)
+        self._show_figures(report, page)
+        for group in report.measured.groups[:SHOWN_GROUPS]:
+            self._show_group(group, page)
+        self._page.addStretch(1)
+
+    def _emptied(self) -> QWidget:
+        page = self._bar.parentWidget()
+        assert page is not None
+        clear(self._page)
+        self._close.setText("Close")
+        return page
+
+    def _show_finding(self, finding: Finding, page: QWidget) -> None:
+        level = finding.level
+        clickable = [remedy for remedy in finding.remedies if remedy.values]
+        words = " ".join(f"{remedy.text}." for remedy in finding.remedies if not remedy.values).replace(
+            "..", "."
+        )
+        bar = NoticeBar(level, finding.text, words, closable=False, parent=page)
+        bar.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self._page.addWidget(bar)
+        if not clickable:
+            return
+        line = row(spacing=8)
+        for remedy in clickable:
+            made = button(remedy.text, parent=page, help=_set(remedy))
+            made.clicked.connect(partial(self._apply, remedy.values))
+            line.addWidget(made)
+        line.addStretch(1)
+        self._page.addLayout(line)
+
+    def _show_figures(self, report: CheckReport, page: QWidget) -> None:
+        card = frame("card", page)
+        grid = QGridLayout(card)
+        grid.setContentsMargins(14, 10, 14, 10)
+        grid.setHorizontalSpacing(24)
+        for place, (name, value) in enumerate(figures(report)):
+            grid.addWidget(label(name, "small", parent=card), place % 4, 2 * (place // 4))
+            grid.addWidget(label(value, "strong", parent=card), place % 4, 2 * (place // 4) + 1)
+        self._page.addWidget(card)
+
+    def _show_group(self, group: Group, page: QWidget) -> None:
+        card = frame("card", page)
+        box = column(card, spacing=4)
+        box.setContentsMargins(14, 10, 14, 10)
+        asked = words.literal(shortened(group.prompt))
+        box.addWidget(selectable(label(asked, "strong", parent=card, wrap=True)))
+        if group.answer:
+            box.addWidget(
+                label(f"Answer: {words.literal(shortened(group.answer))}", "small", parent=card, wrap=True)
+            )
+        best_first = sorted(group.completions, key=lambda one: -(one.reward or 0.0))
+        for one in best_first[:SHOWN_ANSWERS]:
+            cut = "  (cut off)" if one.cut else ""
+            text = f"{words.metric('reward', one.reward)}   {words.literal(shortened(one.text))}{cut}"
+            box.addWidget(selectable(label(text, parent=card, wrap=True)))
+        self._page.addWidget(card)
+
+    def _apply(self, values: dict[str, Any], *_: object) -> None:
+        self.applied.emit(values)
+        self.accept()
+
+
+def figures(report: CheckReport) -> list[tuple[str, str]]:
+    """Names and values, in the order in which they are asked for."""
+    measured = report.measured
+    shown: list[tuple[str, str]] = []
+    if report.pass_rate is not None:
+        shown.append(("Right answers", f"{report.pass_rate:.0%}"))
+    if report.pass_at_group is not None:
+        shown.append(("Prompts right at least once", f"{report.pass_at_group:.0%}"))
+    if measured.groups:
+        shown += [
+            ("Groups with equal rewards", f"{report.flat_share:.0%}"),
+            ("Cut off at the limit", f"{report.cut_share:.0%}"),
+        ]
+    for name, one in list(report.rewards.items())[:4]:
+        title = "Reward in all" if name == "total" else f"Reward {name}"
+        shown.append((title, f"{one['mean']:.2f} ± {one['std']:.2f}"))
+    shown.append(("Peak memory", words.size(measured.peak_bytes)))
+    shown.append(("Foretold", words.size(measured.estimated_peak_bytes)))
+    return shown
+
+
+def time_words(report: CheckReport) -> str:
+    """`14 s per step, about 2 h 10 min in all.`"""
+    measured = report.measured
+    pace = measured.seconds_per_step
+    step = words.duration(pace) if pace >= 1 else f"{pace:.1g} s"
+    return f"{step} per step, about {words.duration(measured.total_seconds)} in all."
+
+
+def shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
+
+
+def _set(remedy: Remedy) -> str:
+    return ", ".join(f"{path} = {value}" for path, value in remedy.values.items())

@@ -1,0 +1,143 @@
+"""Will it fit, how long will it take: a bar of the machine's memory, a sentence, a verdict, one-click remedies."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent
+from PySide6.QtWidgets import QWidget
+
+from droid_tune import words
+from ui.panes.setup.forecasting import VERDICTS, forecast_details, forecast_words
+from ui.theme import current_theme
+from ui.widgets.basics import button, clear, column, label, row
+from ui.widgets.state_chip import Chip
+
+if TYPE_CHECKING:
+    from droid_tune.estimate.forecast import Estimate, Suggestion
+
+#: a run that takes next to nothing can still be seen
+LEAST_PIXELS = 3.0
+MOST_REMEDIES = 3
+
+
+class MemoryBar(QWidget):
+    """The machine's memory: in use by others, the model, the worst moment of a step, free; a line at the limit."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._shares: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
+        self._fits = True
+
+    def sizeHint(self) -> QSize:
+        return QSize(220, 16)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(120, 16)
+
+    def show_estimate(self, found: Estimate) -> None:
+        total = max(1, found.host.memory_bytes)
+        parts = found.peak.parts[found.peak.worst]
+        model = (
+            parts.get("weights", 0)
+            + parts.get("adapters", 0)
+            + parts.get("optimizer", 0)
+            + parts.get("reference", 0)
+        )
+        others = found.host.used_by_others_bytes
+        limit = min(total, others + found.budget_bytes)
+        self._shares = (others / total, model / total, (found.peak_bytes - model) / total, limit / total)
+        self._fits = found.verdict == "fits"
+        said = (
+            f"{words.size(others)} in use by other programs, {words.size(model)} for the model, "
+            f"{words.size(found.peak_bytes - model)} for a step, of {words.size(total)}"
+        )
+        self.setAccessibleName(f"Memory: {said}")
+        self.setToolTip(f"{said}.\n{forecast_details(found)}")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        tokens = current_theme().tokens
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        area = QRectF(0, 3, self.width(), self.height() - 6)
+        outline = QPainterPath()
+        outline.addRoundedRect(area, 5, 5)
+        painter.setClipPath(outline)
+        painter.fillRect(area, QColor(tokens.raised))
+        others, model, step, limit = self._shares
+        soft = QColor(tokens.accent)
+        soft.setAlphaF(0.55)
+        left = 0.0
+        for share, color in ((others, QColor(tokens.border)), (model, QColor(tokens.accent)), (step, soft)):
+            width = max(LEAST_PIXELS, share * self.width()) if share > 0 else 0.0
+            over = not self._fits and color != QColor(tokens.border)
+            painter.fillRect(
+                QRectF(left, area.top(), width, area.height()), QColor(tokens.bad) if over else color
+            )
+            left += width
+        painter.setClipping(False)
+        painter.fillRect(QRectF(limit * self.width() - 1, 0, 2, self.height()), QColor(tokens.secondary))
+        painter.end()
+
+
+class ForecastStrip(QWidget):
+    """`applied` tells the settings of a remedy, by path."""
+
+    applied = Signal(dict)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        layout = column(self, spacing=6)
+        line = row(spacing=10)
+        self._bar = MemoryBar(self)
+        self._words = label("", "small", parent=self)
+        self._words.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        self._chip = Chip(self)
+        line.addWidget(self._chip)
+        line.addWidget(self._bar)
+        line.addWidget(self._words)
+        line.addStretch(1)
+        layout.addLayout(line)
+        self._remedies = row(spacing=8)
+        layout.addLayout(self._remedies)
+        self._shown: tuple[Suggestion, ...] = ()
+        self.hide()
+
+    @Slot(object)
+    def show_estimate(self, found: Estimate) -> None:
+        self._bar.setVisible(True)
+        self._bar.show_estimate(found)
+        self._words.setText(forecast_words(found))
+        self._words.setToolTip(forecast_details(found))
+        self._chip.show_chip(*VERDICTS[found.verdict])
+        self._chip.setVisible(True)
+        self._show_remedies(found.suggestions[:MOST_REMEDIES])
+        self.show()
+
+    @Slot(str)
+    def show_fault(self, sentence: str) -> None:
+        """No estimate: say why, in the place of the figures."""
+        self._bar.hide()
+        self._chip.hide()
+        self._words.setText(sentence)
+        self._show_remedies(())
+        self.show()
+
+    def _show_remedies(self, remedies: tuple[Suggestion, ...]) -> None:
+        if remedies == self._shown:
+            return
+        self._shown = remedies
+        clear(self._remedies)
+        for remedy in remedies:
+            text = remedy.why.replace("->", "→")
+            made = button(text, parent=self, help=f"Set {remedy.change}")
+            made.clicked.connect(partial(self._apply, remedy.values))
+            self._remedies.addWidget(made)
+        if remedies:
+            self._remedies.addStretch(1)
+
+    def _apply(self, values: dict[str, Any], *_: object) -> None:
+        self.applied.emit(values)

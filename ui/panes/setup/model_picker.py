@@ -1,0 +1,117 @@
+"""Choose the model: from what is at hand, a folder, or a Hugging Face id."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QModelIndex, Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit, QListView, QWidget
+
+from droid_tune.model_files.found import FoundModel, describe, find_models
+from ui.background import Task
+from ui.widgets.basics import button, column, label, row
+from ui.widgets.simple_list import Entry, EntryList
+from ui.widgets.two_lines import TwoLineDelegate
+
+ICONS = {"starter": "train", "cache": "model", "folder": "folder", "hub": "drop"}
+MOST_ROWS = 4
+
+
+class ModelPicker(QFrame):
+    """`chosen` tells the config's `model.path`."""
+
+    chosen = Signal(str)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        self._path = "starter"
+        self._found: list[FoundModel] = []
+        layout = column(self, spacing=6)
+        layout.setContentsMargins(6, 6, 6, 10)
+        self._models = EntryList(self)
+        self._list = QListView(self)
+        self._list.setProperty("role", "plain")
+        self._list.setModel(self._models)
+        self._list.setItemDelegate(TwoLineDelegate(self._list))
+        self._list.setMouseTracking(True)
+        self._list.setAccessibleName("Models at hand")
+        self._list.selectionModel().currentChanged.connect(self._picked)
+        layout.addWidget(self._list)
+        bar = row(spacing=8)
+        bar.setContentsMargins(8, 0, 8, 0)
+        self._typed = QLineEdit(self)
+        self._typed.setPlaceholderText("Hugging Face id, such as mlx-community/Qwen3-0.6B-4bit, or a folder")
+        self._typed.setAccessibleName("Model by Hugging Face id or folder")
+        self._typed.returnPressed.connect(self._use_typed)
+        self._typed.editingFinished.connect(self._use_typed)
+        browse = button("Choose Folder…", parent=self, icon="folder")
+        browse.clicked.connect(self._browse)
+        bar.addWidget(self._typed, 1)
+        bar.addWidget(browse)
+        layout.addLayout(bar)
+        self._fault = label("", "fault", parent=self, wrap=True)
+        self._fault.setContentsMargins(8, 0, 8, 0)
+        self._fault.hide()
+        layout.addWidget(self._fault)
+
+    def show_model(self, path: str, recent: list[str]) -> None:
+        """Show the choice and look for models in the background."""
+        self._path = path
+        task = Task(partial(find_models, [path, *recent]), self)
+        task.done.connect(self._show_found)
+        task.start()
+
+    @Slot(object)
+    def _show_found(self, found: list[FoundModel]) -> None:
+        self._found = found
+        if self._path not in [model.path for model in found]:
+            self._found = [*found, describe(self._path)]
+        self._draw()
+
+    def _draw(self) -> None:
+        self._list.selectionModel().blockSignals(True)
+        self._models.show(
+            [Entry(m.path, m.title, m.detail, icon=ICONS[m.kind], tip=m.path) for m in self._found]
+        )
+        self._list.setCurrentIndex(self._models.place_of(self._path))
+        self._list.selectionModel().blockSignals(False)
+        self._list.setFixedHeight(50 * min(MOST_ROWS, max(1, len(self._found))) + 4)
+        self._list.scrollTo(self._models.place_of(self._path))
+        self._list.viewport().update()
+
+    def _use(self, path: str) -> None:
+        model = describe(path) if path != "starter" else None
+        fault = model.fault if model is not None else ""
+        self._fault.setText(fault)
+        self._fault.setVisible(bool(fault))
+        if fault or path == self._path:
+            return
+        if model is not None and path not in [known.path for known in self._found]:
+            self._found.insert(1, model)
+        self._path = path
+        self._draw()
+        self.chosen.emit(path)
+
+    @Slot(QModelIndex, QModelIndex)
+    def _picked(self, current: QModelIndex, previous: QModelIndex) -> None:
+        entry = self._models.entry(current)
+        if entry is not None and entry.key != self._path:
+            self._fault.hide()
+            self._path = entry.key
+            self.chosen.emit(entry.key)
+
+    @Slot()
+    def _use_typed(self) -> None:
+        text = self._typed.text().strip()
+        if text:
+            self._use(text)
+            if not self._fault.isVisible():
+                self._typed.clear()
+
+    @Slot()
+    def _browse(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Choose a model folder", str(Path.home()))
+        if folder:
+            self._use(folder)
