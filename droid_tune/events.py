@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from droid_tune.names import FinishReason
+
 EVENT_VERSION = 1
 
 PhaseName = Literal["load", "rollout", "reward", "update", "evaluate", "save"]
-FinishReason = Literal["stop", "length"]
 
 
 class RunEvent(BaseModel):

@@ -11,11 +11,12 @@ from mlx_lm import stream_generate
 from mlx_lm.sample_utils import make_sampler
 
 from droid_tune.config.sampling import SamplingConfig
-from droid_tune.data.templates import TemplateOptions, Thinking, render_prompt
+from droid_tune.data.templates import TemplateOptions, render_prompt
 from droid_tune.export.result import trained_policy
 from droid_tune.model.adapters import adapter_off
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
+from droid_tune.names import Thinking
 from droid_tune.runs.folder import read_config
 
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: The floor of each room of the engine; a file stands where its room does.
 FLOORS = {
+    "droid_tune.names": -1,  # words that every floor may read
     "droid_tune": 0,  # the package itself: its version
     "droid_tune.errors": 0,
     "droid_tune.paths": 0,
@@ -42,8 +43,8 @@ FLOORS = {
     "droid_tune.__main__": 5,
 }
 
-#: Mathematics: arrays and numbers in, arrays and numbers out; it knows no part of ours but its own floor.
-PURE = 2
+#: Mathematics: arrays and numbers in, arrays and numbers out; it knows no part of ours but its own floor and the names.
+PURE, NAMES = 2, -1
 QT = {"PySide6", "shiboken6", "pyqtgraph", "ui"}
 #: Slow to import, and MLX must first be imported in the thread that uses it.
 HEAVY = {"mlx", "mlx_lm", "transformers", "torch", "tokenizers"}
@@ -121,7 +122,8 @@ def test_the_top_level_holds_what_the_design_says() -> None:
 
 PLANTED = {
     "droid_tune/config/run.py": "def late():\n    from droid_tune.train import loop\n",
-    "droid_tune/methods/losses.py": "from droid_tune.config import methods\n",
+    "droid_tune/methods/losses.py": "from droid_tune.names import LossType\nfrom droid_tune.config import methods\n",
+    "droid_tune/names.py": "from droid_tune.errors import UserError\n",
     "droid_tune/data/rows.py": "import mlx.core as mx\n",
     "droid_tune/rewards/base.py": "from . import table\n",
     "droid_tune/train/loop.py": "import PySide6.QtCore\n",
@@ -143,7 +145,8 @@ def planted(tmp_path: Path) -> Path:
 def test_a_planted_step_up_is_found_even_inside_a_function(planted: Path) -> None:
     assert higher_floor_offences(imports_of(planted, "droid_tune")) == [
         "droid_tune.config.run:2 imports droid_tune.train.loop",
-        "droid_tune.methods.losses:1 imports droid_tune.config.methods",
+        "droid_tune.methods.losses:2 imports droid_tune.config.methods",
+        "droid_tune.names:1 imports droid_tune.errors.UserError",
     ]
 
 
@@ -194,7 +197,7 @@ def higher_floor_offences(found: list[Import]) -> list[str]:
 
 def steps_up(importer: int, imported: int) -> bool:
     if importer == PURE:
-        return imported != PURE
+        return imported not in (PURE, NAMES)
     return imported > importer
 
 

@@ -6,20 +6,20 @@ share one loop: a method is a recipe.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from droid_tune.config.base import Closed, setting
-
-LossType = Literal["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo", "reinforce"]
-#: the losses without PPO's two branches
-UNCLIPPED_LOSSES = ("cispo", "sapo", "vespo", "reinforce")
-RatioLevel = Literal["token", "sequence", "sequence_token", "none"]
-ScaleRewards = Literal["group", "batch", "none"]
-Aggregation = Literal["sum_then_normalize", "normalize_then_sum"]
-ReferenceMode = Literal["static", "ema", "periodic"]
-SamplerCorrection = Literal["off", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
+from droid_tune.names import (
+    Aggregation,
+    LossType,
+    RatioLevel,
+    ReferenceMode,
+    SamplerCorrection,
+    ScaleRewards,
+    UnclippedLoss,
+)
 
 GroupSize = Annotated[
     int,
@@ -337,7 +337,7 @@ class PolicyMethodConfig(MethodConfig):
                 f"`reference_mode` {self.reference_mode} has no effect while `beta` is 0, because nothing is compared with "
                 "the reference; set `beta`, or leave the reference static"
             )
-        if self.delta is not None and self.loss_type in UNCLIPPED_LOSSES:
+        if self.delta is not None and self.loss_type in get_args(UnclippedLoss):
             raise ValueError(
                 f"`delta` has no effect on the loss {self.loss_type}, which has no unclipped ratio; leave it empty"
             )

@@ -10,6 +10,7 @@ from droid_tune.config.base import Closed, setting, unknown_key
 from droid_tune.config.methods import AnyMethod, GRPOConfig, PolicyMethodConfig, SFTConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.names import Backward, Split, Thinking
 
 CONFIG_VERSION = 1
 
@@ -114,7 +115,7 @@ class DataConfig(Closed):
         str, setting("Data", "`sample`, a file, or a folder with train.jsonl (and valid.jsonl).")
     ] = "sample"
     files: Annotated[
-        dict[Literal["train", "valid", "test"], list[str]],
+        dict[Split, list[str]],
         setting("Files", "Files from several places by their split; read in place of `path`.", advanced=True),
     ] = Field(default_factory=dict)
     mapping: Annotated[
@@ -126,7 +127,7 @@ class DataConfig(Closed):
         setting("System prompt", "Put before every row that has no system text of its own; empty is none."),
     ] = ""
     thinking: Annotated[
-        Literal["template", "on", "off"],
+        Thinking,
         setting(
             "Thinking",
             "For templates that can switch thinking on or off; `template` leaves it as the model has it.",
@@ -299,7 +300,7 @@ class MemoryConfig(Closed):
         int | None, setting("Rows trained together", "Empty: chosen from the budget.", advanced=True, ge=1)
     ] = None
     backward: Annotated[
-        Literal["auto", "two_stage", "layerwise", "plain"],
+        Backward,
         setting("Backward pass", "How gradients are computed; auto chooses by the budget.", advanced=True),
     ] = "auto"
 

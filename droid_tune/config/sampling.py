@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import model_validator
 
 from droid_tune.config.base import Closed, setting
+from droid_tune.names import FilterOrder
 
 
 class SamplingConfig(Closed):
@@ -86,7 +87,7 @@ class SamplingConfig(Closed):
         ),
     ] = 1.0
     order: Annotated[
-        Literal["temperature_first", "temperature_last"],
+        FilterOrder,
         setting(
             "Filter order",
             "Temperature before the filters (transformers, TRL) or after them (mlx-lm).",

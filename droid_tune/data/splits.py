@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-Split = Literal["train", "valid", "test"]
+from droid_tune.names import Split
+
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 #: Names of splits, as people and the Hub write them.
 SPLIT_NAMES: dict[str, Split] = {

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.messages import Message, plain_messages
 from droid_tune.errors import UserError
-
-Thinking = Literal["template", "on", "off"]
+from droid_tune.names import Thinking
 
 
 class Tokenizer(Protocol):

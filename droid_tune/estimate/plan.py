@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from droid_tune.estimate.job import Job
 from droid_tune.estimate.memory import Peak, peak_of
 from droid_tune.estimate.sizes import Portions, Sizes
-
-Backward = Literal["auto", "two_stage", "layerwise", "plain"]
+from droid_tune.names import Backward
 
 #: tokens per micro-batch from which a device is busy: of completions, and of whole rows (measured on a CPU: with half of
 #: it a pass's own cost, its graph and its threads, is 5-15 %); and tokens per head chunk

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from droid_tune.names import Aggregation, ScaleRewards
+
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
-ScaleRewards = Literal["group", "batch", "none"]
-Aggregation = Literal["sum_then_normalize", "normalize_then_sum"]
 
 #: a standard deviation up to here is rounding, not a difference in quality
 ZERO_SPREAD = 1e-8

@@ -9,13 +9,14 @@ Shapes: N completions, T positions.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from droid_tune.names import CorrectionMode
+
 Floats = NDArray[np.floating[Any]]
-CorrectionMode = Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
 
 
 def sampler_ratio(

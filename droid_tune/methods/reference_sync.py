@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import mlx.core as mx
 
-ReferenceMode = Literal["static", "ema", "periodic"]
+from droid_tune.names import ReferenceMode
 
 
 def policy_share(mode: ReferenceMode, step: int, *, ema_alpha: float, every: int) -> float | None:

@@ -13,11 +13,12 @@ import psutil
 from droid_tune.config.methods import PolicyMethodConfig
 from droid_tune.config.run import MemoryConfig, RunConfig
 from droid_tune.estimate.job import Job, has_entropy_bonus
-from droid_tune.estimate.plan import Backward, Choice, choose, smallest
+from droid_tune.estimate.plan import Choice, choose, smallest
 from droid_tune.estimate.sizes import Sizes
 from droid_tune.model.footprint import device_name, footprint
 from droid_tune.model.plan import Plan, readable
 from droid_tune.model.policy import Policy
+from droid_tune.names import Backward
 
 
 def plan_for(config: RunConfig, policy: Policy, *, prompt_length: int | None = None) -> Plan:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Literal
 
 import mlx.core as mx
 from mlx.utils import tree_unflatten
 
 from droid_tune.model.adapters import adapter_off
 from droid_tune.model.policy import Policy
-
-Mode = Literal["static", "ema", "periodic"]
+from droid_tune.names import ReferenceMode
 
 
 class Reference:
@@ -29,14 +27,14 @@ class Reference:
     def __init__(
         self,
         policy: Policy,
-        mode: Mode = "static",
+        mode: ReferenceMode = "static",
         *,
         ema_alpha: float = 0.99,
         every: int = 100,
         needed: bool = True,
     ) -> None:
         self._policy = policy
-        self.mode: Mode = mode
+        self.mode: ReferenceMode = mode
         self._ema_alpha, self._every = ema_alpha, every
         if not needed or (mode == "static" and policy.adapter.type != "full"):
             policy.reference_arrays = None

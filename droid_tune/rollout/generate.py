@@ -13,9 +13,10 @@ from droid_tune.errors import Stopped
 from droid_tune.model.loading import token_id
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
+from droid_tune.names import FinishReason
 from droid_tune.rollout.choice import Chooser
 from droid_tune.rollout.decoders import Decoder, Prompt, make_decoder
-from droid_tune.rollout.rollout import FinishReason, Rollout
+from droid_tune.rollout.rollout import Rollout
 
 #: rows are dropped from the batch when at least this share of them has finished
 DROP_SHARE = 0.25

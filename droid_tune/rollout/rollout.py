@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-FinishReason = Literal["stop", "length"]
+from droid_tune.names import FinishReason
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
 
+from droid_tune.names import FilterOrder
 from droid_tune.rollout.keys import PIECE, draw, pieces
-
-Order = Literal["temperature_first", "temperature_last"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class SamplerSettings:
     repetition_penalty: float = 1.0
     xtc_probability: float = 0.0
     xtc_threshold: float = 0.1
-    order: Order = "temperature_first"
+    order: FilterOrder = "temperature_first"
     xtc_special_tokens: tuple[int, ...] = ()
 
     @property
@@ -144,7 +143,7 @@ FILTERS: dict[str, Filter] = {
     "min_p": Filter(min_p, "min_p", off=0.0),
     "xtc": Filter(xtc, "xtc_probability", off=0.0),
 }
-ORDERS: dict[Order, tuple[str, ...]] = {
+ORDERS: dict[FilterOrder, tuple[str, ...]] = {
     "temperature_first": ("repetition_penalty", "temperature", "top_k", "top_p", "min_p", "xtc"),
     "temperature_last": ("repetition_penalty", "top_p", "min_p", "xtc", "top_k", "temperature"),
 }

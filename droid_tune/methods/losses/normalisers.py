@@ -11,7 +11,8 @@ from collections.abc import Callable
 import mlx.core as mx
 
 from droid_tune.methods.losses.ratios import row_tokens
-from droid_tune.methods.losses.spec import LossType, SliceContext
+from droid_tune.methods.losses.spec import SliceContext
+from droid_tune.names import LossType
 
 Weight = mx.array | float
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
-from droid_tune.methods.losses.spec import LossSpec, LossType
+from droid_tune.methods.losses.spec import LossSpec
+from droid_tune.names import LossType
 
 #: VESPO's bounds on a log weight
 LEAST_LOG_WEIGHT, LARGEST_LOG_WEIGHT = math.log(1e-8), 20.0

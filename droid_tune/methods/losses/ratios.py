@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from droid_tune.methods.losses.spec import RatioLevel
+from droid_tune.names import RatioLevel
 
 #: exp beyond this is no weight but an accident; the bound keeps 0 x inf out of the sums
 LARGEST_LOG = 80.0

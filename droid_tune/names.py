@@ -1,0 +1,35 @@
+"""The closed lists of words that configs, files and formulas share: each stands here and nowhere else.
+
+It lies below every floor, so that the mathematics may read it too. A word in a list is what a config, an event or a
+checkpoint says; renaming one breaks old runs.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+#: losses with PPO's two branches, of which the smaller counts (methods/losses/objectives.py has the functions)
+ClippedLoss = Literal["grpo", "bnpo", "dr_grpo", "dapo", "luspo"]
+#: losses without
+UnclippedLoss = Literal["cispo", "sapo", "vespo", "reinforce"]
+LossType = Literal[ClippedLoss, UnclippedLoss]
+#: over what the probability ratio is taken
+RatioLevel = Literal["token", "sequence", "sequence_token", "none"]
+#: whose spread divides a group's rewards
+ScaleRewards = Literal["group", "batch", "none"]
+Aggregation = Literal["sum_then_normalize", "normalize_then_sum"]
+#: how the reference follows the policy
+ReferenceMode = Literal["static", "ema", "periodic"]
+CorrectionMode = Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
+SamplerCorrection = Literal["off", CorrectionMode]
+
+#: whether the temperature acts before the filters or after them
+FilterOrder = Literal["temperature_first", "temperature_last"]
+#: why a completion ended
+FinishReason = Literal["stop", "length"]
+#: for chat templates that can switch thinking on or off; `template` leaves it as the model has it
+Thinking = Literal["template", "on", "off"]
+
+Split = Literal["train", "valid", "test"]
+#: how gradients are computed
+Backward = Literal["auto", "two_stage", "layerwise", "plain"]
