@@ -122,7 +122,7 @@ class Child:
     def _command(self) -> list[str]:
         package_home = str(Path(__file__).resolve().parents[2])
         paths = [package_home, *(path for path in sys.path if path.endswith("site-packages"))]
-        module = f"droid_tune.rewards.workers.{self._worker}"
+        module = f"droid_tune.rewards.workers.{self._worker}_worker"
         return [
             sys.executable,
             "-I",

@@ -1,6 +1,6 @@
 """The child's end of the line: one JSON object in, one out, with the user's own prints kept out of it.
 
-The parent starts the child as `python -I -c ... droid_tune.rewards.workers.<name> PRINTS MEMORY_MB` (see `process.py`).
+The parent starts the child as `python -I -c ... droid_tune.rewards.workers.<name>_worker PRINTS MEMORY_MB` (see `process.py`).
 """
 
 from __future__ import annotations
