@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import re
 import tempfile
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -18,7 +19,9 @@ from droid_tune.errors import UserError
 from droid_tune.model.adapters import apply_adapter
 from droid_tune.model.policy import Policy
 from droid_tune.model.probe import inspect
+from droid_tune.model.rotary import wrong_base
 from droid_tune.model_files.model_folder import check_model_folder, read_json, resolve_model
+from droid_tune.model_files.rope import missing_keys, said_of
 
 
 def load_policy(
@@ -32,10 +35,16 @@ def load_policy(
     """Load `starter`, a model folder or a Hub id, with a fresh adapter whose first weights derive from `seed`."""
     path = resolve_model(str(name), revision)
     config = check_model_folder(path)
+    filled = missing_keys(config)
     with plain_path(path) as plain:
         tokenizer = _tokenizer(plain, path, needs_chat_template)
-        model = _model(plain, path)
-    return make_policy(model, tokenizer, config, path, adapter, seed=seed)
+        model = _model(plain, path, filled)
+    config |= filled
+    _check_rotary_base(model, config, path)
+    policy = make_policy(model, tokenizer, config, path, adapter, seed=seed)
+    if filled:
+        policy.notes = (f"config.json has the form of transformers 5; read as {said_of(filled)}.",)
+    return policy
 
 
 def make_policy(
@@ -68,16 +77,37 @@ def plain_path(path: Path) -> Generator[Path]:
         yield link
 
 
-def _model(plain: Path, path: Path) -> nn.Module:
+def _model(plain: Path, path: Path, filled: dict[str, Any]) -> nn.Module:
     try:
-        return load_model(plain, trust_remote_code=False)[0]
-    except (ValueError, KeyError, TypeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return load_model(plain, trust_remote_code=False, model_config=filled)[0]
+    except TypeError as error:
+        if not (absent := re.findall(r"'(\w+)'", str(error).partition("missing")[2])):
+            raise _not_loaded(error, path) from error
         raise UserError(
-            f"the model cannot be loaded: {first}",
-            place=str(path),
-            remedy="its config.json and its weights may not belong together; download it again",
+            f"config.json has no `{'`, `'.join(absent)}`, which mlx-lm needs for this architecture",
+            place=str(path / "config.json"),
+            remedy="choose a version of the model made for MLX, for example from mlx-community",
         ) from error
+    except (ValueError, KeyError) as error:
+        raise _not_loaded(error, path) from error
+
+
+def _not_loaded(error: Exception, path: Path) -> UserError:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return UserError(
+        f"the model cannot be loaded: {first}",
+        place=str(path),
+        remedy="its config.json and its weights may not belong together; download it again",
+    )
+
+
+def _check_rotary_base(model: nn.Module, config: dict[str, Any], path: Path) -> None:
+    if wrong := wrong_base(model, config):
+        raise UserError(
+            f"the model would read positions wrongly: {wrong}",
+            place=str(path / "config.json"),
+            remedy="choose a version of the model made for MLX, for example from mlx-community",
+        )
 
 
 #: warns on stderr of each text that is longer than the context; lengths are checked, and told, by us

@@ -29,6 +29,8 @@ class Policy:
     adapted: tuple[str, ...] = ()
     #: the trainable arrays of a moving reference (None: the base model itself), see model/reference.py
     reference_arrays: dict[str, mx.array] | None = None
+    #: what was done to make the folder readable, a sentence each
+    notes: tuple[str, ...] = ()
 
     def trainable(self) -> dict[str, mx.array]:
         """The trainable arrays by name, in a fixed order."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from droid_tune.errors import UserError
+from droid_tune.model_files.float8 import refuse_bare_float8
 from droid_tune.paths import starter_model_dir
 
 MAX_HEADER_BYTES = 100 * 2**20
@@ -64,9 +65,11 @@ def check_model_folder(path: Path) -> dict[str, Any]:
     config = read_json(path / "config.json")
     _refuse_own_code(path, config)
     _check_architecture(path, config)
+    types: dict[str, str] = {}
     for file in _weight_files(path):
-        check_safetensors(file)
+        types |= {name: str(entry.get("dtype")) for name, entry in check_safetensors(file).items()}
     _check_index(path)
+    refuse_bare_float8(path, config, types, module_of(config))
     return config
 
 

@@ -38,7 +38,9 @@ def starting_policy(config: RunConfig, run_dir: Path) -> Policy:
 
 
 def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
-    """Say what the run goes on from and what it is compared with."""
+    """Say what was done to read the model, what the run goes on from and what it is compared with."""
+    for note in policy.notes:
+        notify("model_read_as", note, level="info")
     if not config.model.start_from:
         return
     name = Path(config.model.start_from).name

@@ -13,6 +13,7 @@ import pytest
 
 from droid_tune.errors import UserError
 from droid_tune.model.loading import load_policy
+from droid_tune.model.rotary import bases_of, wrong_base
 
 
 @pytest.fixture
@@ -41,6 +42,19 @@ def remove_eos(folder: Path) -> None:
         content.pop("eos_token_id", None)
         content.pop("eos_token", None)
         (folder / name).write_text(json.dumps(content))
+
+
+def as_float8(folder: Path, kind: str) -> None:
+    """The weights' bytes under another type, as a checkpoint in float8 without scales has them."""
+    file = folder / "model.safetensors"
+    raw = file.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + length])
+    for name, entry in header.items():
+        if name != "__metadata__":
+            entry.update(dtype=kind, shape=[*entry["shape"][:-1], 4 * entry["shape"][-1]])
+    new = json.dumps(header).encode()
+    file.write_bytes(len(new).to_bytes(8, "little") + new + raw[8 + length :])
 
 
 SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -72,6 +86,12 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
         "tokenizer is missing",
     ),
     "no end of sequence": (remove_eos, "no end-of-sequence token"),
+    "float8 codes without scales": (lambda f: as_float8(f, "F8_E4M3"), "8-bit floating point"),
+    "the wider kind of float8": (lambda f: as_float8(f, "F8_E5M2"), "8-bit floating point"),
+    "a key that the architecture needs": (
+        lambda f: change_json(f / "config.json", model_type="stablelm"),
+        "config.json has no `use_qkv_bias`",
+    ),
     "weights of another shape": (
         lambda f: change_json(f / "config.json", intermediate_size=100),
         "cannot be loaded",
@@ -122,3 +142,33 @@ def test_the_limit_of_open_files_is_not_lowered(project_root: Path):
         "assert r.getrlimit(r.RLIMIT_NOFILE) == before, before"
     )
     subprocess.run([sys.executable, "-c", code], cwd=project_root, check=True)
+
+
+def test_a_config_of_transformers_5_is_read_with_its_rotary_base(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("rope_theta", None)
+    (folder / "config.json").write_text(json.dumps(config))
+    change_json(folder / "config.json", rope_parameters={"rope_theta": 500000.0, "rope_type": "default"})
+
+    policy = load_policy(folder)
+
+    assert set(bases_of(policy.model)) == {500000.0}
+    assert policy.config["rope_theta"] == 500000.0  # a fused model says it in both forms
+    assert policy.notes == ("config.json has the form of transformers 5; read as rope_theta 500000.",)
+
+
+def test_scaled_positions_are_checked_by_their_base_too(folder: Path) -> None:
+    llama3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    change_json(
+        folder / "config.json",
+        rope_theta=None,
+        rope_parameters={**llama3, "rope_theta": 500000.0, "original_max_position_embeddings": 8192},
+    )
+    assert wrong_base(load_policy(folder).model, {"rope_theta": 500000.0}) == ""
+
+
+def test_a_model_that_was_built_with_another_base_is_refused(folder: Path) -> None:
+    policy = load_policy(folder)
+    assert wrong_base(policy.model, {"rope_theta": 500000.0}) == (
+        "its layers use the rotary base 10,000, but its config says 500,000"
+    )
