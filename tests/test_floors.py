@@ -60,6 +60,9 @@ TOP_LEVEL = {
     "README.md",
     "LICENSE",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "docs",
+    "findings",
 }
 
 
