@@ -6,16 +6,33 @@ import difflib
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.fields import FieldInfo
+
+from droid_tune.config.docstrings import attribute_docstrings
 
 
 class Closed(BaseModel):
     """A config section: unknown keys are refused with the nearest known name; aliases are translated."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    # The build waits for the descriptions, see below.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True
+    )
 
     #: other trainers' names for our fields, e.g. {"kl_coef": "beta"}
     aliases: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Makes the text below a setting its description, which the form, the command line and the docs read."""
+        super().__pydantic_init_subclass__(**kwargs)
+        families = [base for base in cls.__bases__ if issubclass(base, Closed)]
+        inherited = {
+            name: field.description for base in families for name, field in base.model_fields.items()
+        }
+        words = {**inherited, **attribute_docstrings(cls.__module__).get(cls.__name__, {})}
+        for name, field in cls.model_fields.items():
+            field.description = field.description or words.get(name)
+        cls.model_rebuild()
 
     @model_validator(mode="before")
     @classmethod
@@ -34,6 +51,15 @@ class Closed(BaseModel):
         return given
 
 
+class MethodConfig(Closed):
+    """What every method has."""
+
+    #: the starting learning rate of an adapter when the user gives none
+    default_learning_rate: ClassVar[float] = 1e-5
+    label: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+
+
 def unknown_key(key: str, known: list[str]) -> str:
     """The sentence for a key that no field has."""
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
@@ -43,15 +69,23 @@ def unknown_key(key: str, known: list[str]) -> str:
 
 
 def setting(
-    title: str, description: str, *, advanced: bool = False, unit: str = "", holds: str = "", **bounds: Any
-) -> FieldInfo:
-    """Field metadata for `Annotated`: the form, the command line's help and the docs all read it.
+    default: Any = ...,
+    title: str = "",
+    *,
+    advanced: bool = False,
+    unit: str = "",
+    holds: str = "",
+    **bounds_and_more: Any,
+) -> Any:
+    """A pydantic field with what the form needs besides; without a `default` it must be given.
 
-    `holds` says what a text names where a form can offer a choice of them: `run`.
+    `advanced` ones are folded away, `unit` stands behind the number, and `holds` says what a text names where a form
+    can offer a choice of them: `run`. A type that several methods share, each with a default of its own, is
+    `Annotated` with a setting that has no default.
     """
     extra: dict[str, Any] = {"advanced": advanced}
     if holds:
         extra["holds"] = holds
     if unit:
         extra["unit"] = unit
-    return Field(title=title, description=description, json_schema_extra=extra, **bounds)
+    return Field(default, title=title, json_schema_extra=extra, **bounds_and_more)

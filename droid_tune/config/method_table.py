@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from droid_tune.config.methods import METHOD_CONFIGS, MethodConfig, SFTConfig
+from droid_tune.config.base import MethodConfig
+from droid_tune.config.methods import METHOD_CONFIGS, SFTConfig
 from droid_tune.paths import resources_dir
 
 Way = Literal["policy_gradient", "supervised"]

@@ -15,19 +15,17 @@ class RewardConfig(Closed):
 
     label: ClassVar[str] = ""
     summary: ClassVar[str] = ""
-    weight: Annotated[
-        float, setting("Weight", "How much this reward counts in the total.", ge=-1000, le=1000)
-    ] = 1.0
-    name: Annotated[
-        str, setting("Name", "Label of its curve; empty takes the kind's own name.", advanced=True)
-    ] = ""
+    weight: float = setting(1.0, "Weight", ge=-1000, le=1000)
+    """How much this reward counts in the total."""
+    name: str = setting("", "Name", advanced=True)
+    """Label of its curve; empty takes the kind's own name."""
 
 
 FailureShare = Annotated[
     float,
     setting(
-        "Stop the run at failures",
-        "The run stops when more than this share of a step's completions fail.",
+        title="Stop the run at failures",
+        description="The run stops when more than this share of a step's completions fail.",
         advanced=True,
         ge=0,
         le=1,
@@ -42,20 +40,10 @@ class AccuracyReward(RewardConfig):
     label: ClassVar[str] = "Accuracy"
     summary: ClassVar[str] = "1 if the answer found in the completion equals the row's answer, else 0."
     type: Literal["accuracy"] = "accuracy"
-    extraction: Annotated[
-        Extraction,
-        setting(
-            "Where the answer stands",
-            "After ####, in \\boxed{}, in <answer> tags, the last number, the whole text; auto tries them in turn.",
-        ),
-    ] = "auto"
-    math: Annotated[
-        bool,
-        setting(
-            "Mathematical equality",
-            "Also accept expressions that are mathematically equal (1/2 and 0.5, x+y and y+x).",
-        ),
-    ] = True
+    extraction: Extraction = setting("auto", "Where the answer stands")
+    """After ####, in \\boxed{}, in <answer> tags, the last number, the whole text; auto tries them in turn."""
+    math: bool = setting(True, "Mathematical equality")
+    """Also accept expressions that are mathematically equal (1/2 and 0.5, x+y and y+x)."""
 
 
 class FormatReward(RewardConfig):
@@ -64,22 +52,12 @@ class FormatReward(RewardConfig):
     label: ClassVar[str] = "Format"
     summary: ClassVar[str] = "1 if the completion has the wanted form, else 0."
     type: Literal["format"] = "format"
-    pattern: Annotated[
-        str,
-        setting(
-            "Pattern",
-            "A regular expression searched for (`.` also matches line ends); empty asks for "
-            "<think>...</think><answer>...</answer>.",
-        ),
-    ] = ""
-    full_match: Annotated[
-        bool,
-        setting(
-            "Whole completion",
-            "The pattern must match the whole completion, not a part of it.",
-            advanced=True,
-        ),
-    ] = False
+    pattern: str = setting("", "Pattern")
+    """A regular expression searched for (`.` also matches line ends); empty asks for
+    <think>...</think><answer>...</answer>.
+    """
+    full_match: bool = setting(False, "Whole completion", advanced=True)
+    """The pattern must match the whole completion, not a part of it."""
 
     @field_validator("pattern")
     @classmethod
@@ -97,24 +75,10 @@ class LengthReward(RewardConfig):
     label: ClassVar[str] = "Length"
     summary: ClassVar[str] = "Rewards a length near the target, or punishes nearing the limit."
     type: Literal["length"] = "length"
-    target: Annotated[
-        int | None,
-        setting(
-            "Target length",
-            "1 at this many tokens, falling to 0 at none or twice as many; empty is off.",
-            unit="tokens",
-            ge=1,
-        ),
-    ] = None
-    overlong_cache: Annotated[
-        int | None,
-        setting(
-            "Overlong margin",
-            "From this many tokens before the limit the reward falls from 0 to -1 (DAPO).",
-            unit="tokens",
-            ge=1,
-        ),
-    ] = None
+    target: int | None = setting(None, "Target length", unit="tokens", ge=1)
+    """1 at this many tokens, falling to 0 at none or twice as many; empty is off."""
+    overlong_cache: int | None = setting(None, "Overlong margin", unit="tokens", ge=1)
+    """From this many tokens before the limit the reward falls from 0 to -1 (DAPO)."""
 
 
 class PartialFormatReward(RewardConfig):
@@ -123,10 +87,14 @@ class PartialFormatReward(RewardConfig):
     label: ClassVar[str] = "Partial format"
     summary: ClassVar[str] = "Part of the credit for each of the think/answer tags that is right."
     type: Literal["partial_format"] = "partial_format"
-    tags: Annotated[tuple[str, ...], setting("Tags", "The tags expected, in this order.")] = (
-        "think",
-        "answer",
+    tags: tuple[str, ...] = setting(
+        (
+            "think",
+            "answer",
+        ),
+        "Tags",
     )
+    """The tags expected, in this order."""
 
 
 class SimilarityReward(RewardConfig):
@@ -135,9 +103,8 @@ class SimilarityReward(RewardConfig):
     label: ClassVar[str] = "Similarity"
     summary: ClassVar[str] = "How much the completion overlaps with the reference answer (0 to 1)."
     type: Literal["similarity"] = "similarity"
-    measure: Annotated[
-        Literal["rouge_l", "token_f1"], setting("Measure", "Longest common subsequence or shared words.")
-    ] = "rouge_l"
+    measure: Literal["rouge_l", "token_f1"] = setting("rouge_l", "Measure")
+    """Longest common subsequence or shared words."""
 
 
 class RepetitionReward(RewardConfig):
@@ -146,9 +113,8 @@ class RepetitionReward(RewardConfig):
     label: ClassVar[str] = "Repetition"
     summary: ClassVar[str] = "Punishes saying the same thing again (0 at best, -1 at worst)."
     type: Literal["repetition"] = "repetition"
-    ngram: Annotated[
-        int, setting("Words at a time", "Length of the word sequences that are compared.", ge=1, le=20)
-    ] = 3
+    ngram: int = setting(3, "Words at a time", ge=1, le=20)
+    """Length of the word sequences that are compared."""
 
 
 Script = Literal[
@@ -185,9 +151,8 @@ class LanguageReward(RewardConfig):
     label: ClassVar[str] = "Language"
     summary: ClassVar[str] = "The share of the completion's letters in the wanted script (0 to 1)."
     type: Literal["language"] = "language"
-    script: Annotated[
-        Script, setting("Script", "English and most of Europe write LATIN, Chinese is HAN.")
-    ] = "LATIN"
+    script: Script = setting("LATIN", "Script")
+    """English and most of Europe write LATIN, Chinese is HAN."""
 
 
 class MathHeuristicReward(RewardConfig):
@@ -206,16 +171,14 @@ class CodeReward(RewardConfig):
         "Runs the completion's Python against the row's tests. It runs code that a model wrote: off until you allow it."
     )
     type: Literal["code"] = "code"
-    allow_running_code: Annotated[
-        bool,
-        setting(
-            "Run the model's code",
-            "Code written by a model runs on this computer, in a limited child process. Off by default.",
-        ),
-    ] = False
-    tests_field: Annotated[str, setting("Tests column", "The column that holds the row's tests.")] = "tests"
-    timeout_seconds: Annotated[float, setting("Time limit", "Per completion.", unit="s", gt=0, le=600)] = 5.0
-    memory_mb: Annotated[int, setting("Memory limit", "Per child process.", unit="MB", ge=64)] = 512
+    allow_running_code: bool = setting(False, "Run the model's code")
+    """Code written by a model runs on this computer, in a limited child process. Off by default."""
+    tests_field: str = setting("tests", "Tests column")
+    """The column that holds the row's tests."""
+    timeout_seconds: float = setting(5.0, "Time limit", unit="s", gt=0, le=600)
+    """Per completion."""
+    memory_mb: int = setting(512, "Memory limit", unit="MB", ge=64)
+    """Per child process."""
 
 
 class UserFileReward(RewardConfig):
@@ -226,25 +189,16 @@ class UserFileReward(RewardConfig):
         "A function of your own: (completion, row) -> number or None; or TRL's batch form."
     )
     type: Literal["user_file"] = "user_file"
-    path: Annotated[str, setting("File", "A Python file with the reward function.")]
-    function: Annotated[
-        str, setting("Function", "Its name; empty takes the only public function of the file.")
-    ] = ""
-    chat_messages: Annotated[
-        bool,
-        setting(
-            "Completions as messages",
-            "Pass prompts and completions as lists of messages, as TRL does for chat data.",
-            advanced=True,
-        ),
-    ] = False
-    timeout_seconds: Annotated[
-        float,
-        setting(
-            "Time limit", "Per call: of one completion, or of a batch function.", unit="s", gt=0, le=3600
-        ),
-    ] = 30.0
-    memory_mb: Annotated[int, setting("Memory limit", "Of the child process.", unit="MB", ge=64)] = 2048
+    path: str = setting(title="File")
+    """A Python file with the reward function."""
+    function: str = setting("", "Function")
+    """Its name; empty takes the only public function of the file."""
+    chat_messages: bool = setting(False, "Completions as messages", advanced=True)
+    """Pass prompts and completions as lists of messages, as TRL does for chat data."""
+    timeout_seconds: float = setting(30.0, "Time limit", unit="s", gt=0, le=3600)
+    """Per call: of one completion, or of a batch function."""
+    memory_mb: int = setting(2048, "Memory limit", unit="MB", ge=64)
+    """Of the child process."""
     failure_share: FailureShare = 0.5
 
 
@@ -254,39 +208,24 @@ class ModelReward(RewardConfig):
     label: ClassVar[str] = "Judge model"
     summary: ClassVar[str] = "Another model scores each completion by your rubric."
     type: Literal["model"] = "model"
-    model: Annotated[
-        str, setting("Judge", "A local model folder or Hub id; with a base URL, the model's name there.")
-    ]
-    base_url: Annotated[
-        str, setting("Base URL", "An OpenAI-compatible server of yours; empty runs the judge here.")
-    ] = ""
-    api_key_variable: Annotated[
-        str,
-        setting(
-            "Key variable",
-            "The environment variable that holds the server's key; without it the macOS keychain is asked "
-            "(service Droid Tune, account: the server's name).",
-            advanced=True,
-        ),
-    ] = "OPENAI_API_KEY"
-    rubric: Annotated[str, setting("Rubric", "What makes a good answer, in words.")] = (
-        "Rate how well the answer solves the task."
-    )
-    max_score: Annotated[
-        float,
-        setting(
-            "Best score",
-            "The judge answers with a number from 0 to this; the reward is its share, 0 to 1.",
-            gt=0,
-        ),
-    ] = 10.0
-    timeout_seconds: Annotated[float, setting("Time limit", "Per request.", unit="s", gt=0)] = 60.0
-    retries: Annotated[
-        int, setting("Retries", "Further tries after a failed request.", advanced=True, ge=0, le=10)
-    ] = 2
-    concurrency: Annotated[
-        int, setting("At once", "Requests in flight together.", advanced=True, ge=1, le=64)
-    ] = 4
+    model: str = setting(title="Judge")
+    """A local model folder or Hub id; with a base URL, the model's name there."""
+    base_url: str = setting("", "Base URL")
+    """An OpenAI-compatible server of yours; empty runs the judge here."""
+    api_key_variable: str = setting("OPENAI_API_KEY", "Key variable", advanced=True)
+    """The environment variable that holds the server's key; without it the macOS keychain is asked (service
+    Droid Tune, account: the server's name).
+    """
+    rubric: str = setting("Rate how well the answer solves the task.", "Rubric")
+    """What makes a good answer, in words."""
+    max_score: float = setting(10.0, "Best score", gt=0)
+    """The judge answers with a number from 0 to this; the reward is its share, 0 to 1."""
+    timeout_seconds: float = setting(60.0, "Time limit", unit="s", gt=0)
+    """Per request."""
+    retries: int = setting(2, "Retries", advanced=True, ge=0, le=10)
+    """Further tries after a failed request."""
+    concurrency: int = setting(4, "At once", advanced=True, ge=1, le=64)
+    """Requests in flight together."""
     failure_share: FailureShare = 0.5
 
 

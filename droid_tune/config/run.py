@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from droid_tune.config.base import Closed, setting, unknown_key
-from droid_tune.config.methods import AnyMethod, GRPOConfig, PolicyMethodConfig, SFTConfig
+from droid_tune.config.methods import AnyMethod, GRPOConfig, SFTConfig
+from droid_tune.config.policy import PolicyMethodConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.names import Backward, Split, Thinking
@@ -18,33 +19,18 @@ CONFIG_VERSION = 1
 class ModelConfig(Closed):
     """Which model is trained, and from where it starts."""
 
-    path: Annotated[
-        str,
-        setting(
-            "Model",
-            "`starter`, a folder with config.json and safetensors, or a Hugging Face id (mlx-community/Qwen3-0.6B-4bit).",
-        ),
-    ] = "starter"
-    revision: Annotated[
-        str, setting("Revision", "Branch, tag or commit on the Hub; empty is the newest.", advanced=True)
-    ] = ""
-    start_from: Annotated[
-        str,
-        setting(
-            "Start from run",
-            "The folder or id of an earlier run whose adapter this run begins with; empty starts fresh.",
-            holds="run",
-        ),
-    ] = ""
-    start_mode: Annotated[
-        Literal["continue", "fuse"],
-        setting(
-            "How to start from it",
-            "continue: its adapter is trained further, the reference stays the base model. fuse: it is merged into "
-            "the model, which becomes the reference, and a new adapter begins.",
-            advanced=True,
-        ),
-    ] = "continue"
+    path: str = setting("starter", "Model")
+    """`starter`, a folder with config.json and safetensors, or a Hugging Face id
+    (mlx-community/Qwen3-0.6B-4bit).
+    """
+    revision: str = setting("", "Revision", advanced=True)
+    """Branch, tag or commit on the Hub; empty is the newest."""
+    start_from: str = setting("", "Start from run", holds="run")
+    """The folder or id of an earlier run whose adapter this run begins with; empty starts fresh."""
+    start_mode: Literal["continue", "fuse"] = setting("continue", "How to start from it", advanced=True)
+    """continue: its adapter is trained further, the reference stays the base model. fuse: it is merged into
+    the model, which becomes the reference, and a new adapter begins.
+    """
 
     @model_validator(mode="after")
     def _something_to_fuse(self) -> Self:
@@ -65,41 +51,18 @@ class AdapterConfig(Closed):
         "keys": "target_modules",
     }
 
-    type: Annotated[
-        Literal["lora", "dora", "full"],
-        setting(
-            "What is trained",
-            "LoRA trains small added matrices; DoRA also their magnitude; full trains every weight.",
-        ),
-    ] = "lora"
-    rank: Annotated[
-        int,
-        setting(
-            "Rank", "Size of the added matrices: more can learn more and takes more memory.", ge=1, le=512
-        ),
-    ] = 8
-    scale: Annotated[float, setting("Scale", "How strongly the adapter acts.", gt=0, le=1000)] = 20.0
-    dropout: Annotated[
-        float,
-        setting(
-            "Dropout",
-            "Share of adapter inputs left out while training, against overfitting.",
-            advanced=True,
-            ge=0,
-            lt=1,
-        ),
-    ] = 0.0
-    layers: Annotated[
-        int, setting("Layers", "How many of the last layers are trained; -1 is all.", advanced=True, ge=-1)
-    ] = -1
-    target_modules: Annotated[
-        tuple[str, ...],
-        setting(
-            "Modules",
-            "Name patterns of the layers to train, such as *.q_proj; empty takes every linear layer.",
-            advanced=True,
-        ),
-    ] = ()
+    type: Literal["lora", "dora", "full"] = setting("lora", "What is trained")
+    """LoRA trains small added matrices; DoRA also their magnitude; full trains every weight."""
+    rank: int = setting(8, "Rank", ge=1, le=512)
+    """Size of the added matrices: more can learn more and takes more memory."""
+    scale: float = setting(20.0, "Scale", gt=0, le=1000)
+    """How strongly the adapter acts."""
+    dropout: float = setting(0.0, "Dropout", advanced=True, ge=0, lt=1)
+    """Share of adapter inputs left out while training, against overfitting."""
+    layers: int = setting(-1, "Layers", advanced=True, ge=-1)
+    """How many of the last layers are trained; -1 is all."""
+    target_modules: tuple[str, ...] = setting((), "Modules", advanced=True)
+    """Name patterns of the layers to train, such as *.q_proj; empty takes every linear layer."""
 
     @model_validator(mode="after")
     def _some_layers(self) -> Self:
@@ -111,32 +74,18 @@ class AdapterConfig(Closed):
 class DataConfig(Closed):
     """Where the rows come from and how they are read."""
 
-    path: Annotated[
-        str, setting("Data", "`sample`, a file, or a folder with train.jsonl (and valid.jsonl).")
-    ] = "sample"
-    files: Annotated[
-        dict[Split, list[str]],
-        setting("Files", "Files from several places by their split; read in place of `path`.", advanced=True),
-    ] = Field(default_factory=dict)
-    mapping: Annotated[
-        dict[str, str],
-        setting("Column mapping", "Our field: the data's column, e.g. prompt: query.", advanced=True),
-    ] = Field(default_factory=dict)
-    system_prompt: Annotated[
-        str,
-        setting("System prompt", "Put before every row that has no system text of its own; empty is none."),
-    ] = ""
-    thinking: Annotated[
-        Thinking,
-        setting(
-            "Thinking",
-            "For templates that can switch thinking on or off; `template` leaves it as the model has it.",
-            advanced=True,
-        ),
-    ] = "template"
-    shuffle: Annotated[bool, setting("Shuffle", "A new order every epoch, from the seed.", advanced=True)] = (
-        True
-    )
+    path: str = setting("sample", "Data")
+    """`sample`, a file, or a folder with train.jsonl (and valid.jsonl)."""
+    files: dict[Split, list[str]] = setting(title="Files", default_factory=dict, advanced=True)
+    """Files from several places by their split; read in place of `path`."""
+    mapping: dict[str, str] = setting(title="Column mapping", default_factory=dict, advanced=True)
+    """Our field: the data's column, e.g. prompt: query."""
+    system_prompt: str = setting("", "System prompt")
+    """Put before every row that has no system text of its own; empty is none."""
+    thinking: Thinking = setting("template", "Thinking", advanced=True)
+    """For templates that can switch thinking on or off; `template` leaves it as the model has it."""
+    shuffle: bool = setting(True, "Shuffle", advanced=True)
+    """A new order every epoch, from the seed."""
 
 
 class TrainingConfig(Closed):
@@ -147,37 +96,20 @@ class TrainingConfig(Closed):
         "grad_accumulation_steps": "gradient_accumulation_steps",
     }
 
-    iterations: Annotated[
-        int, setting("Steps", "How often the weights are updated.", ge=1, le=10_000_000)
-    ] = 200
-    batch_size: Annotated[
-        int, setting("Prompts per step", "Rows of data per rollout (SFT: per update).", ge=1, le=4096)
-    ] = 4
-    gradient_accumulation_steps: Annotated[
-        int,
-        setting(
-            "Accumulate", "Batches (rollout slices) gathered into one update.", advanced=True, ge=1, le=1024
-        ),
-    ] = 1
-    max_seq_length: Annotated[
-        int,
-        setting(
-            "Longest sequence",
-            "Prompt and completion together; longer prompts are refused before training.",
-            unit="tokens",
-            ge=8,
-            le=1_048_576,
-        ),
-    ] = 2048
-    max_grad_norm: Annotated[
-        float, setting("Gradient clip", "Largest norm of the gradient; 0 is off.", advanced=True, ge=0)
-    ] = 1.0
-    seed: Annotated[
-        int, setting("Seed", "The same seed, data and settings give the same run.", ge=0, le=2**31 - 1)
-    ] = 0
-    steps_per_report: Annotated[
-        int, setting("Report every", "Steps between points on the curves.", advanced=True, unit="steps", ge=1)
-    ] = 1
+    iterations: int = setting(200, "Steps", ge=1, le=10_000_000)
+    """How often the weights are updated."""
+    batch_size: int = setting(4, "Prompts per step", ge=1, le=4096)
+    """Rows of data per rollout (SFT: per update)."""
+    gradient_accumulation_steps: int = setting(1, "Accumulate", advanced=True, ge=1, le=1024)
+    """Batches (rollout slices) gathered into one update."""
+    max_seq_length: int = setting(2048, "Longest sequence", unit="tokens", ge=8, le=1_048_576)
+    """Prompt and completion together; longer prompts are refused before training."""
+    max_grad_norm: float = setting(1.0, "Gradient clip", advanced=True, ge=0)
+    """Largest norm of the gradient; 0 is off."""
+    seed: int = setting(0, "Seed", ge=0, le=2**31 - 1)
+    """The same seed, data and settings give the same run."""
+    steps_per_report: int = setting(1, "Report every", advanced=True, unit="steps", ge=1)
+    """Steps between points on the curves."""
 
 
 class OptimizerConfig(Closed):
@@ -189,48 +121,22 @@ class OptimizerConfig(Closed):
         "lr_schedule": "schedule",
     }
 
-    name: Annotated[
-        Literal["adamw", "adam", "adafactor", "lion", "muon"],
-        setting("Optimizer", "AdamW suits nearly everything.", advanced=True),
-    ] = "adamw"
-    learning_rate: Annotated[
-        float | None,
-        setting(
-            "Learning rate",
-            "Size of a step; empty takes the method's own (SFT 2e-4, reinforcement 1e-5; in full a tenth of these).",
-            gt=0,
-            le=1,
-        ),
-    ] = None
-    weight_decay: Annotated[
-        float, setting("Weight decay", "Pull of the weights towards zero.", advanced=True, ge=0, le=1)
-    ] = 0.0
-    beta1: Annotated[
-        float, setting("Beta 1", "Memory of the gradient's mean.", advanced=True, ge=0, lt=1)
-    ] = 0.9
-    beta2: Annotated[
-        float, setting("Beta 2", "Memory of the gradient's square.", advanced=True, ge=0, lt=1)
-    ] = 0.999
-    schedule: Annotated[
-        Literal["constant", "linear", "cosine"],
-        setting("Schedule", "How the learning rate falls over the run."),
-    ] = "constant"
-    warmup_steps: Annotated[
-        int,
-        setting(
-            "Warm-up", "Steps over which the learning rate rises from 0.", advanced=True, unit="steps", ge=0
-        ),
-    ] = 0
-    final_fraction: Annotated[
-        float,
-        setting(
-            "Final share",
-            "Where the schedule ends, as a share of the learning rate.",
-            advanced=True,
-            ge=0,
-            le=1,
-        ),
-    ] = 0.0
+    name: Literal["adamw", "adam", "adafactor", "lion", "muon"] = setting("adamw", "Optimizer", advanced=True)
+    """AdamW suits nearly everything."""
+    learning_rate: float | None = setting(None, "Learning rate", gt=0, le=1)
+    """Size of a step; empty takes the method's own (SFT 2e-4, reinforcement 1e-5; in full a tenth of these)."""
+    weight_decay: float = setting(0.0, "Weight decay", advanced=True, ge=0, le=1)
+    """Pull of the weights towards zero."""
+    beta1: float = setting(0.9, "Beta 1", advanced=True, ge=0, lt=1)
+    """Memory of the gradient's mean."""
+    beta2: float = setting(0.999, "Beta 2", advanced=True, ge=0, lt=1)
+    """Memory of the gradient's square."""
+    schedule: Literal["constant", "linear", "cosine"] = setting("constant", "Schedule")
+    """How the learning rate falls over the run."""
+    warmup_steps: int = setting(0, "Warm-up", advanced=True, unit="steps", ge=0)
+    """Steps over which the learning rate rises from 0."""
+    final_fraction: float = setting(0.0, "Final share", advanced=True, ge=0, le=1)
+    """Where the schedule ends, as a share of the learning rate."""
 
     @model_validator(mode="after")
     def _decay_acts(self) -> Self:
@@ -244,65 +150,36 @@ class OptimizerConfig(Closed):
 class EvaluationConfig(Closed):
     """Greedy answers to held-out rows: the honest measure."""
 
-    steps_per_eval: Annotated[
-        int,
-        setting("Evaluate every", "Steps between evaluations; 0 only at start and end.", unit="steps", ge=0),
-    ] = 50
-    rows: Annotated[
-        int,
-        setting(
-            "Held-out rows", "At most this many rows of the validation split; 0 turns evaluation off.", ge=0
-        ),
-    ] = 64
-    at_start: Annotated[bool, setting("Evaluate before training", "Gives the curve its starting point.")] = (
-        True
-    )
+    steps_per_eval: int = setting(50, "Evaluate every", unit="steps", ge=0)
+    """Steps between evaluations; 0 only at start and end."""
+    rows: int = setting(64, "Held-out rows", ge=0)
+    """At most this many rows of the validation split; 0 turns evaluation off."""
+    at_start: bool = setting(True, "Evaluate before training")
+    """Gives the curve its starting point."""
 
 
 class CheckpointConfig(Closed):
     """When the run is saved."""
 
-    save_every: Annotated[
-        int,
-        setting("Save every", "Steps between checkpoints; a crash loses at most these.", unit="steps", ge=1),
-    ] = 50
-    keep: Annotated[
-        int, setting("Keep", "How many checkpoints stay on disk; 0 keeps all.", advanced=True, ge=0)
-    ] = 2
+    save_every: int = setting(50, "Save every", unit="steps", ge=1)
+    """Steps between checkpoints; a crash loses at most these."""
+    keep: int = setting(2, "Keep", advanced=True, ge=0)
+    """How many checkpoints stay on disk; 0 keeps all."""
 
 
 class MemoryConfig(Closed):
     """One budget from which the engine chooses its portions."""
 
-    budget_fraction: Annotated[
-        float,
-        setting(
-            "Memory budget",
-            "Share of the memory that macOS recommends for the GPU which a run may use.",
-            ge=0.05,
-            le=0.95,
-        ),
-    ] = 0.75
-    budget_mb: Annotated[
-        int | None,
-        setting(
-            "Memory budget (fixed)",
-            "An absolute budget instead of the share; empty uses the share.",
-            advanced=True,
-            unit="MB",
-            ge=1,
-        ),
-    ] = None
-    rows_per_decode_batch: Annotated[
-        int | None, setting("Rows decoded together", "Empty: chosen from the budget.", advanced=True, ge=1)
-    ] = None
-    rows_per_micro_batch: Annotated[
-        int | None, setting("Rows trained together", "Empty: chosen from the budget.", advanced=True, ge=1)
-    ] = None
-    backward: Annotated[
-        Backward,
-        setting("Backward pass", "How gradients are computed; auto chooses by the budget.", advanced=True),
-    ] = "auto"
+    budget_fraction: float = setting(0.75, "Memory budget", ge=0.05, le=0.95)
+    """Share of the memory that macOS recommends for the GPU which a run may use."""
+    budget_mb: int | None = setting(None, "Memory budget (fixed)", advanced=True, unit="MB", ge=1)
+    """An absolute budget instead of the share; empty uses the share."""
+    rows_per_decode_batch: int | None = setting(None, "Rows decoded together", advanced=True, ge=1)
+    """Empty: chosen from the budget."""
+    rows_per_micro_batch: int | None = setting(None, "Rows trained together", advanced=True, ge=1)
+    """Empty: chosen from the budget."""
+    backward: Backward = setting("auto", "Backward pass", advanced=True)
+    """How gradients are computed; auto chooses by the budget."""
 
 
 SECTIONS: tuple[str, ...] = (
@@ -322,13 +199,10 @@ SECTIONS: tuple[str, ...] = (
 class RunConfig(Closed):
     """Everything that decides a run."""
 
-    version: Annotated[int, setting("Format", "Version of this file's format.", advanced=True, ge=1)] = (
-        CONFIG_VERSION
-    )
-    name: Annotated[
-        str,
-        setting("Name", "A name for the run in lists; empty is made from model and method.", max_length=120),
-    ] = ""
+    version: int = setting(CONFIG_VERSION, "Format", advanced=True, ge=1)
+    """Version of this file's format."""
+    name: str = setting("", "Name", max_length=120)
+    """A name for the run in lists; empty is made from model and method."""
     model: ModelConfig = Field(default=ModelConfig(), title="Model")
     data: DataConfig = Field(default=DataConfig(), title="Data")
     method: AnyMethod = Field(default=GRPOConfig(), title="Method")

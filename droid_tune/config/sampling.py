@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import model_validator
 
@@ -18,91 +18,28 @@ class SamplingConfig(Closed):
         "max_new_tokens": "max_completion_length",
     }
 
-    max_completion_length: Annotated[
-        int,
-        setting(
-            "Longest completion",
-            "A completion that reaches this many tokens is cut off.",
-            unit="tokens",
-            ge=1,
-            le=65536,
-        ),
-    ] = 256
-    temperature: Annotated[
-        float,
-        setting(
-            "Temperature",
-            "1 samples from the model as it is; lower is safer, higher is more varied.",
-            ge=0,
-            le=5,
-        ),
-    ] = 1.0
-    top_p: Annotated[
-        float,
-        setting(
-            "Top-p",
-            "Keep the most probable tokens that together reach this share; 1 is off.",
-            advanced=True,
-            gt=0,
-            le=1,
-        ),
-    ] = 1.0
-    top_k: Annotated[
-        int, setting("Top-k", "Keep this many most probable tokens; 0 is off.", advanced=True, ge=0)
-    ] = 0
-    min_p: Annotated[
-        float,
-        setting(
-            "Min-p",
-            "Drop tokens below this share of the best token's probability; 0 is off.",
-            advanced=True,
-            ge=0,
-            le=1,
-        ),
-    ] = 0.0
-    xtc_probability: Annotated[
-        float,
-        setting(
-            "XTC probability",
-            "How often the most probable tokens are excluded; 0 is off.",
-            advanced=True,
-            ge=0,
-            le=1,
-        ),
-    ] = 0.0
-    xtc_threshold: Annotated[
-        float,
-        setting(
-            "XTC threshold", "Tokens above this probability may be excluded.", advanced=True, ge=0, le=0.5
-        ),
-    ] = 0.1
-    repetition_penalty: Annotated[
-        float,
-        setting(
-            "Repetition penalty",
-            "Above 1, tokens already used become less likely; 1 is off.",
-            advanced=True,
-            gt=0,
-            le=5,
-        ),
-    ] = 1.0
-    order: Annotated[
-        FilterOrder,
-        setting(
-            "Filter order",
-            "Temperature before the filters (transformers, TRL) or after them (mlx-lm).",
-            advanced=True,
-        ),
-    ] = "temperature_first"
-    stop_strings: Annotated[
-        tuple[str, ...], setting("Stop texts", "A completion ends where one of these appears.", advanced=True)
-    ] = ()
-    extra_stop_tokens: Annotated[
-        tuple[str, ...],
-        setting(
-            "Extra stop tokens", "Further special tokens, by name, that end a completion.", advanced=True
-        ),
-    ] = ()
+    max_completion_length: int = setting(256, "Longest completion", unit="tokens", ge=1, le=65536)
+    """A completion that reaches this many tokens is cut off."""
+    temperature: float = setting(1.0, "Temperature", ge=0, le=5)
+    """1 samples from the model as it is; lower is safer, higher is more varied."""
+    top_p: float = setting(1.0, "Top-p", advanced=True, gt=0, le=1)
+    """Keep the most probable tokens that together reach this share; 1 is off."""
+    top_k: int = setting(0, "Top-k", advanced=True, ge=0)
+    """Keep this many most probable tokens; 0 is off."""
+    min_p: float = setting(0.0, "Min-p", advanced=True, ge=0, le=1)
+    """Drop tokens below this share of the best token's probability; 0 is off."""
+    xtc_probability: float = setting(0.0, "XTC probability", advanced=True, ge=0, le=1)
+    """How often the most probable tokens are excluded; 0 is off."""
+    xtc_threshold: float = setting(0.1, "XTC threshold", advanced=True, ge=0, le=0.5)
+    """Tokens above this probability may be excluded."""
+    repetition_penalty: float = setting(1.0, "Repetition penalty", advanced=True, gt=0, le=5)
+    """Above 1, tokens already used become less likely; 1 is off."""
+    order: FilterOrder = setting("temperature_first", "Filter order", advanced=True)
+    """Temperature before the filters (transformers, TRL) or after them (mlx-lm)."""
+    stop_strings: tuple[str, ...] = setting((), "Stop texts", advanced=True)
+    """A completion ends where one of these appears."""
+    extra_stop_tokens: tuple[str, ...] = setting((), "Extra stop tokens", advanced=True)
+    """Further special tokens, by name, that end a completion."""
 
     @model_validator(mode="after")
     def _stops_are_texts(self) -> Self:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from droid_tune.config import RunConfig
-from droid_tune.config.methods import PolicyMethodConfig, SFTConfig
+from droid_tune.config.methods import SFTConfig
+from droid_tune.config.policy import PolicyMethodConfig
 from droid_tune.model_files.facts import ModelFacts
 
 #: lengths to go by while nothing is known of the data

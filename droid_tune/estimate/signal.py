@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from droid_tune.config import RunConfig
-from droid_tune.config.methods import PolicyMethodConfig
+from droid_tune.config.policy import PolicyMethodConfig
 from droid_tune.estimate.forecast import gigabytes
 
 Verdict = Literal["good", "weak", "bad"]

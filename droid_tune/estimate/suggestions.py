@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from droid_tune.config import RunConfig, merge
-from droid_tune.config.methods import PolicyMethodConfig
+from droid_tune.config.policy import PolicyMethodConfig
 from droid_tune.estimate.forecast import Estimate, Suggestion, gigabytes
 
 #: a change that saves less than this share is not worth a line

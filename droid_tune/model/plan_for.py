@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 import mlx.core as mx
 import psutil
 
-from droid_tune.config.methods import PolicyMethodConfig
+from droid_tune.config.policy import PolicyMethodConfig
 from droid_tune.config.run import MemoryConfig, RunConfig
 from droid_tune.estimate.job import Job, has_entropy_bonus
 from droid_tune.estimate.plan import Choice, choose, smallest

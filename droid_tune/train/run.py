@@ -11,7 +11,8 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.config import RunConfig
-from droid_tune.config.methods import PolicyMethodConfig, SFTConfig
+from droid_tune.config.methods import SFTConfig
+from droid_tune.config.policy import PolicyMethodConfig
 from droid_tune.control import Control
 from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured

@@ -150,6 +150,14 @@ def test_everything_that_was_trimmed_is_missed_by_nobody(trial: Trial) -> None:
     )
 
 
+def test_the_settings_are_explained(trial: Trial) -> None:
+    """Their words are read from the sources, and there is no byte code beside them."""
+    methods = json.loads(trial.run("methods", "--json"))
+    settings = {name: words for one in methods for name, words in one["settings"].items() if name != "type"}
+    assert len(settings) > 30
+    assert [name for name, words in settings.items() if not words.get("description")] == []
+
+
 def test_children_come_from_inside_the_bundle(trial: Trial, tmp_path: Path) -> None:
     script = tmp_path / "pool.py"
     script.write_text(

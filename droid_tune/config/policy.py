@@ -1,0 +1,163 @@
+"""What the group-relative methods set (ALGORITHMS.md, "Methods"): one set of fields, because they share one loop.
+
+The types at the top are of settings for which methods have defaults of their own (methods.py); an override keeps title
+and bounds by its type, and the description by its name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Self, get_args
+
+from pydantic import field_validator, model_validator
+
+from droid_tune.config.base import MethodConfig, setting
+from droid_tune.names import (
+    Aggregation,
+    LossType,
+    RatioLevel,
+    ReferenceMode,
+    SamplerCorrection,
+    ScaleRewards,
+    UnclippedLoss,
+)
+
+GroupSize = Annotated[int, setting(title="Completions per prompt", ge=2, le=64)]
+Beta = Annotated[float, setting(title="KL penalty", ge=0, le=10)]
+Epsilon = Annotated[float, setting(title="Clip width", gt=0, lt=1)]
+EpsilonHigh = Annotated[float | None, setting(title="Upper clip width", advanced=True, gt=0, le=100)]
+Level = Annotated[RatioLevel, setting(title="Ratio level", advanced=True)]
+Loss = Annotated[LossType, setting(title="Loss", advanced=True)]
+Scale = Annotated[ScaleRewards, setting(title="Scale rewards by", advanced=True)]
+MaskTruncated = Annotated[bool, setting(title="Leave out cut-off completions", advanced=True)]
+Resample = Annotated[bool, setting(title="Sample again where all rewards are equal", advanced=True)]
+
+
+class PolicyMethodConfig(MethodConfig):
+    """Group-relative policy optimisation: the fields shared by GRPO and its descendants."""
+
+    aliases: ClassVar[dict[str, str]] = {
+        "kl_coef": "beta",
+        "ppo_epochs": "num_iterations",
+        "num_generations": "group_size",
+        "grpo_loss_type": "loss_type",
+        "advantage_aggregation": "multi_objective_aggregation",
+    }
+
+    group_size: GroupSize = 8
+    """The group: how many answers are sampled for each prompt and compared with each other. More gives a
+    steadier signal and takes longer.
+    """
+    beta: Beta = 0.0
+    """How strongly the model is held to what it was before (beta). 0 skips the reference pass and saves time."""
+    epsilon: Epsilon = 0.2
+    """How far a token's probability may move from where it was sampled before its gradient is cut (epsilon)."""
+    epsilon_high: EpsilonHigh = None
+    """A width of its own upwards (epsilon_high); empty: the same as the clip width. For CISPO the cap itself."""
+    delta: float | None = setting(None, "Ratio ceiling", advanced=True, gt=1)
+    """Upper bound on the unclipped ratio (delta, two-sided clipping); empty is off."""
+    loss_type: Loss = "grpo"
+    """The form of the policy loss and how it is averaged over tokens and completions."""
+    importance_sampling_level: Level = "token"
+    """Whether the probability ratio is taken token by token (GRPO) or over the whole completion (GSPO)."""
+    scale_rewards: Scale = "group"
+    """Divide a group's rewards by the spread of the group, of the whole batch, or not at all (Dr. GRPO)."""
+    multi_objective_aggregation: Aggregation = setting("sum_then_normalize", "Combine rewards", advanced=True)
+    """Add the weighted rewards and then normalise (usual), or normalise each reward first (GDPO)."""
+    advantage_eps: float = setting(1e-4, "Advantage epsilon", advanced=True, gt=0, le=1)
+    """Added to the standard deviation before dividing."""
+    num_iterations: int = setting(1, "Passes over a rollout", ge=1, le=16)
+    """How often one batch of completions is used for training (mu in the paper)."""
+    steps_per_generation: int = setting(1, "Slices per rollout", advanced=True, ge=1, le=64)
+    """Cut a rollout into this many slices, each trained on in turn. With more slices than are accumulated, one
+    rollout feeds several updates.
+    """
+    use_bias_correction_kl: bool = setting(True, "KL bias correction", advanced=True)
+    """Weigh the KL term by the probability ratio, which makes its gradient unbiased."""
+    top_entropy_quantile: float = setting(1.0, "Share of tokens trained on", advanced=True, ge=0, le=1)
+    """Keep only this share of tokens, those with the highest entropy; 1 keeps all."""
+    off_policy_mask_threshold: float | None = setting(None, "Off-policy threshold", advanced=True, gt=0)
+    """Leave out bad completions that the model has drifted away from by more than this; empty is off."""
+    entropy_coef: float = setting(0.0, "Entropy bonus", advanced=True, ge=0, le=1)
+    """Reward for staying undecided; 0 is off."""
+    entropy_target: float | None = setting(None, "Entropy target", advanced=True, ge=0)
+    """Adapt the entropy bonus towards this entropy (nats per token); empty keeps it fixed."""
+    entropy_coef_delta: float = setting(0.005, "Entropy bonus step", advanced=True, ge=0)
+    """Change of the adaptive bonus per update."""
+    entropy_coef_min: float = setting(0.0, "Least entropy bonus", advanced=True, ge=0)
+    """Lower bound of the adaptive bonus."""
+    entropy_coef_max: float = setting(1.0, "Largest entropy bonus", advanced=True, ge=0)
+    """Upper bound of the adaptive bonus."""
+    sampler_correction: SamplerCorrection = setting("off", "Sampler correction", advanced=True)
+    """Correct for a sampler that differs from the scored model (filters, quantised cache)."""
+    sampler_clip_max: float = setting(3.0, "Correction ceiling", advanced=True, gt=0)
+    """Upper bound of the sampler correction."""
+    sampler_clip_min: float | None = setting(None, "Correction floor", advanced=True, ge=0)
+    """Lower bound of the sampler correction; empty is none."""
+    mask_truncated_completions: MaskTruncated = False
+    """Completions that hit the length limit set the group's baseline but are not trained on."""
+    dynamic_sampling: Resample = False
+    """Replace groups that teach nothing by fresh prompts (DAPO's dynamic sampling)."""
+    dynamic_sampling_rounds: int = setting(3, "Extra sampling rounds", advanced=True, ge=1, le=16)
+    """At most this many further rounds per step."""
+    overlong_cache: int | None = setting(None, "Overlong margin", advanced=True, unit="tokens", ge=1)
+    """Punish completions that come within this many tokens of the limit (DAPO); empty is off."""
+    sapo_temperature_pos: float = setting(1.0, "SAPO temperature (+)", advanced=True, gt=0)
+    """For completions better than their group."""
+    sapo_temperature_neg: float = setting(1.05, "SAPO temperature (-)", advanced=True, gt=0)
+    """For completions worse than their group."""
+    vespo_k_pos: float = setting(2.0, "VESPO k (+)", advanced=True, ge=0)
+    """Shape for positive advantages."""
+    vespo_lambda_pos: float = setting(3.0, "VESPO lambda (+)", advanced=True, ge=0)
+    """Decay for positive advantages."""
+    vespo_k_neg: float = setting(3.0, "VESPO k (-)", advanced=True, ge=0)
+    """Shape for negative advantages."""
+    vespo_lambda_neg: float = setting(2.0, "VESPO lambda (-)", advanced=True, ge=0)
+    """Decay for negative advantages."""
+    reference_mode: ReferenceMode = setting("static", "Reference", advanced=True)
+    """What the KL penalty compares with: the starting model, a moving average, or a copy renewed now and then.
+    """
+    ema_alpha: float = setting(0.99, "Reference memory", advanced=True, ge=0, le=1)
+    """Weight of the old reference in the moving average."""
+    reference_update_freq: int = setting(100, "Renew the reference every", advanced=True, unit="steps", ge=1)
+    """Steps between copies in periodic mode."""
+
+    @field_validator("importance_sampling_level", mode="before")
+    @classmethod
+    def _null_is_none(cls, value: Any) -> Any:
+        """Other trainers write null for a ratio of 1."""
+        return "none" if value is None else value
+
+    @field_validator("scale_rewards", mode="before")
+    @classmethod
+    def _switch_is_group_or_none(cls, value: Any) -> Any:
+        """TRL's older configs have a switch here."""
+        return {True: "group", False: "none"}[value] if isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _cap_given(self) -> Self:
+        if self.loss_type == "cispo" and self.epsilon_high is None:
+            raise ValueError(
+                "`epsilon_high` must be set for the loss cispo (5.0 in ScaleRL): it is the cap itself"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.entropy_coef_min > self.entropy_coef_max:
+            raise ValueError("`entropy_coef_min` must not exceed `entropy_coef_max`")
+        if self.sampler_clip_min is not None and self.sampler_clip_min > self.sampler_clip_max:
+            raise ValueError("`sampler_clip_min` must not exceed `sampler_clip_max`")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Self:
+        if self.reference_mode != "static" and self.beta == 0:
+            raise ValueError(
+                f"`reference_mode` {self.reference_mode} has no effect while `beta` is 0, because nothing is compared with "
+                "the reference; set `beta`, or leave the reference static"
+            )
+        if self.delta is not None and self.loss_type in get_args(UnclippedLoss):
+            raise ValueError(
+                f"`delta` has no effect on the loss {self.loss_type}, which has no unclipped ratio; leave it empty"
+            )
+        return self
