@@ -31,7 +31,7 @@ def check_template(config: RunConfig) -> None:
     from droid_tune.data.dataset import open_configured
     from droid_tune.data.templates import TemplateOptions, render_example, render_prompt
     from droid_tune.model.loading import plain_path
-    from droid_tune.model_files.model_folder import resolve_model
+    from droid_tune.model_files.hub import resolve_model
 
     with plain_path(resolve_model(config.model.path, config.model.revision)) as plain:
         tokenizer: Any = load_tokenizer(plain, {"trust_remote_code": False})

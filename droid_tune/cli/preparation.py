@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 def check_model(config: RunConfig) -> None:
     """Raise UserError where the model cannot or must not be loaded."""
-    from droid_tune.model_files.model_folder import check_model_folder, resolve_model
+    from droid_tune.model_files.hub import resolve_model
+    from droid_tune.model_files.model_folder import check_model_folder
 
     check_model_folder(resolve_model(config.model.path, config.model.revision))
 

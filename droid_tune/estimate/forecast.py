@@ -15,7 +15,8 @@ from droid_tune.estimate.plan import Choice, choose
 from droid_tune.estimate.sizes import Portions, sizes_of
 from droid_tune.machine.chips import speed_of
 from droid_tune.machine.host import Host, read_host
-from droid_tune.model_files.facts import ModelFacts, facts_of, model_folder, read_model
+from droid_tune.model_files.facts import ModelFacts, facts_of, read_model
+from droid_tune.model_files.hub import local_model
 
 Verdict = Literal["fits", "tight", "too_large"]
 #: where the time comes from
@@ -107,7 +108,7 @@ class Estimate:
 
 def facts_for(config: RunConfig) -> ModelFacts:
     """The model's facts; of one that is not on this computer yet a guess that says so."""
-    folder = model_folder(config.model.path)
+    folder = local_model(config.model.path, config.model.revision)
     if folder is not None:
         return read_model(folder)
     note = f"The model {config.model.path} is not on this computer yet: these are the figures of a typical small model."

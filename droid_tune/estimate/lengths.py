@@ -13,7 +13,7 @@ from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.messages import Message, plain_messages
 from droid_tune.data.templates import prompt_text
 from droid_tune.estimate.job import ASSUMED_ANSWER, DataLengths
-from droid_tune.model_files.facts import model_folder
+from droid_tune.model_files.hub import local_model
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,7 +31,7 @@ def measure_data(config: RunConfig) -> DataLengths | None:
 
 def measure(dataset: Dataset, config: RunConfig) -> DataLengths | None:
     """Lengths of `dataset`'s training rows in the tokens of the run's model."""
-    folder = model_folder(config.model.path)
+    folder = local_model(config.model.path, config.model.revision)
     tokenizer = None if folder is None else _tokenizer(folder)
     if folder is None or tokenizer is None or not len(dataset.train):
         return None

@@ -15,7 +15,8 @@ from droid_tune.errors import UserError
 from droid_tune.model.adapters import is_adapter, layer_count
 from droid_tune.model.arrays import layers_of
 from droid_tune.model.policy import Policy
-from droid_tune.model_files.model_folder import check_safetensors, read_json
+from droid_tune.model_files.headers import read_header
+from droid_tune.model_files.model_folder import read_json
 
 WEIGHTS = "adapters.safetensors"
 SETTINGS = "adapter_config.json"
@@ -88,7 +89,7 @@ def read_arrays(file: Path) -> dict[str, mx.array]:
     """A safetensors file whose header and size are right, evaluated (so that the file may go)."""
     if not file.is_file():
         raise UserError("there is no such adapter file", place=str(file))
-    check_safetensors(file)
+    read_header(file)
     with file.open("rb") as stream:
         arrays: Any = mx.load(stream, format="safetensors")
         mx.eval(arrays)

@@ -20,7 +20,8 @@ from droid_tune.model.adapters import apply_adapter
 from droid_tune.model.policy import Policy
 from droid_tune.model.probe import inspect
 from droid_tune.model.rotary import wrong_base
-from droid_tune.model_files.model_folder import check_model_folder, read_json, resolve_model
+from droid_tune.model_files.hub import resolve_model
+from droid_tune.model_files.model_folder import check_model_folder, read_json
 from droid_tune.model_files.rope import missing_keys, said_of
 
 
@@ -115,12 +116,6 @@ logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR
 
 
 def _tokenizer(plain: Path, path: Path, needs_chat_template: bool) -> Any:
-    if not any(
-        (path / file).is_file() for file in ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
-    ):
-        raise UserError(
-            "the tokenizer is missing (tokenizer.json)", place=str(path), remedy="download the model again"
-        )
     try:
         tokenizer = load_tokenizer(
             plain, {"trust_remote_code": False}, eos_token_ids=_eos_in_files(path) or None

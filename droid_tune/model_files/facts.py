@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from droid_tune.model_files.headers import Tensor, read_headers
-from droid_tune.paths import hub_cache_dir, starter_model_dir
+from droid_tune.model_files.model_folder import Stamps, stamps_of
 
 #: architectures whose memory was measured against the formulas (tests/benchmarks/estimate_accuracy.py) or that
 #: are built alike: pre-norm attention and a gated feed-forward part
@@ -78,36 +78,13 @@ class ModelFacts:
         )
 
 
-def model_folder(name: str) -> Path | None:
-    """Where the model is on this computer; None where it would have to be downloaded first."""
-    if name == "starter":
-        return starter_model_dir()
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    snapshots = hub_cache_dir() / f"models--{name.replace('/', '--')}" / "snapshots"
-    try:
-        found = sorted(snapshots.iterdir(), key=lambda folder: folder.stat().st_mtime)
-    except OSError:
-        return None
-    return found[-1] if found else None
-
-
 def read_model(folder: Path) -> ModelFacts:
     """Facts of the model in `folder`; what is missing is inferred and said in `notes`. Never raises."""
-    try:
-        stamps = tuple(
-            (file.name, file.stat().st_mtime_ns, file.stat().st_size)
-            for file in sorted(folder.iterdir())
-            if file.name == "config.json" or "safetensors" in file.name
-        )
-    except OSError:
-        stamps = ()
-    return _read(folder, stamps)
+    return _read(folder, stamps_of(folder))
 
 
 @lru_cache(maxsize=32)
-def _read(folder: Path, _stamps: tuple[tuple[str, int, int], ...]) -> ModelFacts:
+def _read(folder: Path, _stamps: Stamps) -> ModelFacts:
     config, notes = _config(folder)
     headers = read_headers(folder)
     notes += [f"The model is incomplete: {problem}." for problem in headers.problems]

@@ -5,12 +5,12 @@ Only what comes with its scales, in a form or for a family that mlx-lm turns bac
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from droid_tune.errors import UserError
+from droid_tune.model_files.architectures import implementing_module, source_of
 
 UNREADABLE = "F8_E5M2"
 CODES = "F8_E4M3"
@@ -20,18 +20,16 @@ UNDERSTOOD = frozenset(("mxfp8", "mxfp4", "modelopt"))
 CONVERSION = "from_fp8"
 
 
-def refuse_bare_float8(
-    path: Path, config: Mapping[str, Any], types: Mapping[str, str], module: str | None
-) -> None:
+def refuse_bare_float8(path: Path, config: Mapping[str, Any], types: Mapping[str, str]) -> None:
     """Raise `UserError` where weights are float8 that would not be read as the numbers they stand for.
 
-    `types`: safetensors' type of each tensor by name; `module`: the mlx_lm module of the architecture.
+    `types`: safetensors' type of each tensor by name.
     """
     coded = [name for name, kind in types.items() if kind in (CODES, UNREADABLE)]
     if not coded or _understood(config):
         return
     kinds = sorted({types[name] for name in coded})
-    readable = kinds == [CODES] and _converts(module) and not _without_scale(coded, types)
+    readable = kinds == [CODES] and _converts(config) and not _without_scale(coded, types)
     if readable:
         return
     raise UserError(
@@ -52,12 +50,10 @@ def _understood(config: Mapping[str, Any]) -> bool:
     return powers_of_two and list(settings.get("weight_block_size", ())) == [32, 32]
 
 
-def _converts(module: str | None) -> bool:
+def _converts(config: Mapping[str, Any]) -> bool:
     """Whether the model file of the family turns float8 back into numbers; read as text, never imported."""
-    found = importlib.util.find_spec(module) if module else None
-    if found is None or found.origin is None:
-        return False
-    return CONVERSION in Path(found.origin).read_text(encoding="utf-8")
+    module = implementing_module(config)
+    return module is not None and CONVERSION in source_of(module)
 
 
 def _without_scale(coded: Iterable[str], types: Mapping[str, str]) -> list[str]:

@@ -1,15 +1,20 @@
-"""The models that are at hand: the starter, the Hugging Face cache, folders used before. Reads a few small files only."""
+"""The models that are at hand: the starter, the Hugging Face cache, folders used before. Judged as the engine would."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from droid_tune import words
-from droid_tune.model_files.facts import model_folder, read_model
+from droid_tune.errors import UserError
+from droid_tune.model_files.facts import read_model
+from droid_tune.model_files.headers import weight_files
+from droid_tune.model_files.hub import cached_snapshot, folder_named, local_model, snapshot_in
+from droid_tune.model_files.model_folder import Stamps, check_config, check_model_folder, stamps_of
 from droid_tune.paths import hub_cache_dir, starter_model_dir
 
 Kind = Literal["starter", "cache", "folder", "hub"]
@@ -42,16 +47,27 @@ def starter() -> FoundModel:
 
 def describe(path: str) -> FoundModel:
     """What is known of a model given by folder or Hub id, without loading it."""
-    folder = Path(path).expanduser()
-    if folder.is_dir():
+    try:
+        folder = folder_named(path)
+    except UserError as error:
+        return FoundModel(path, path, "", "folder", str(error))
+    if folder is not None:
         fault = fault_of(folder)
         return FoundModel(path, folder.name, fault or facts_of(folder), "folder", fault)
-    if _looks_like_a_path(path):
-        return FoundModel(path, path, "", "folder", f"There is no folder {path}.")
-    if not _is_hub_id(path):
-        said = f"`{path}` is neither a folder nor a Hugging Face id (owner/name)."
-        return FoundModel(path, path, "", "hub", said)
-    return FoundModel(path, path, "From the Hugging Face Hub, downloaded when training starts", "hub")
+    detail = "From the Hugging Face Hub, downloaded when training starts"
+    return FoundModel(path, path, detail, "hub", _fault_of_cached(path))
+
+
+def _fault_of_cached(name: str) -> str:
+    """Why a model of the Hub will be refused, as far as a download that began says it already."""
+    snapshot = cached_snapshot(name)
+    if snapshot is None or not (snapshot / "config.json").is_file():
+        return ""
+    try:
+        check_config(snapshot)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def scan_cache(folder: Path) -> list[FoundModel]:
@@ -62,7 +78,7 @@ def scan_cache(folder: Path) -> list[FoundModel]:
     except OSError:
         return []
     for entry in entries:
-        snapshot = _newest_snapshot(entry)
+        snapshot = snapshot_in(entry)
         if snapshot is None or fault_of(snapshot):
             continue
         name = entry.name.removeprefix("models--").replace("--", "/")
@@ -70,19 +86,17 @@ def scan_cache(folder: Path) -> list[FoundModel]:
     return found
 
 
-#: keys of config.json that ask for Python code of the model's own to be run
-OWN_CODE = ("auto_map", "model_file")
-
-
 def fault_of(folder: Path) -> str:
-    """Why a folder is no model that can be trained, in one sentence; empty when it looks like one."""
-    if not (folder / "config.json").is_file():
-        return f"{folder.name} has no config.json; choose a folder with config.json and .safetensors files."
-    if not any(folder.glob("*.safetensors")):
-        return f"{folder.name} has no .safetensors weights; choose a folder that has them."
-    own = next((key for key in OWN_CODE if _read_config(folder).get(key)), "")
-    if own:
-        return f"{folder.name} wants to run its own Python code ({own}), which is never done; choose a conversion without."
+    """Why the engine will refuse a folder, in its own sentence; empty where it will load it."""
+    return _fault_of(folder, stamps_of(folder))
+
+
+@lru_cache(maxsize=64)
+def _fault_of(folder: Path, _stamps: Stamps) -> str:
+    try:
+        check_model_folder(folder)
+    except UserError as error:
+        return str(error)
     return ""
 
 
@@ -94,7 +108,7 @@ def facts_of(folder: Path) -> str:
     if isinstance(quantization, dict) and "bits" in quantization:
         parts.append(f"{quantization['bits']} bits")
     try:
-        parts.append(words.size(sum(file.stat().st_size for file in folder.glob("*.safetensors"))))
+        parts.append(words.size(sum(file.stat().st_size for file in weight_files(folder))))
     except OSError:
         parts.append("unreadable weights")
     return ", ".join(parts)
@@ -102,7 +116,7 @@ def facts_of(folder: Path) -> str:
 
 def module_names(path: str) -> list[str]:
     """The layers of a model on this computer that an adapter can train, from the weights' headers; [] where unknown."""
-    folder = model_folder(path)
+    folder = local_model(path)
     return [] if folder is None else [linear.name for linear in read_model(folder).linears]
 
 
@@ -112,27 +126,3 @@ def _read_config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return cast(dict[str, Any], loaded) if isinstance(loaded, dict) else {}
-
-
-def _newest_snapshot(entry: Path) -> Path | None:
-    """The snapshot that `main` names, else the newest; None where nothing was downloaded whole."""
-    snapshots = entry / "snapshots"
-    try:
-        named = snapshots / (entry / "refs" / "main").read_text(encoding="ascii").strip()
-        if named.is_dir():
-            return named
-    except (OSError, ValueError):
-        pass  # an older cache, or a download of a commit: the newest one serves
-    try:
-        return max(snapshots.iterdir(), key=lambda path: path.stat().st_mtime, default=None)
-    except OSError:
-        return None
-
-
-def _looks_like_a_path(path: str) -> bool:
-    return path.startswith(("/", "~", ".")) or path.count("/") > 1
-
-
-def _is_hub_id(path: str) -> bool:
-    owner, slash, name = path.partition("/")
-    return bool(owner and slash and name) and " " not in path

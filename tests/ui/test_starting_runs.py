@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pytestqt.qtbot import QtBot
 from droid_tune.config.run import ModelConfig
 from droid_tune.runs.folder import list_runs
 from tests.ui.recording import complete, recorded, write_run
+from tests.weights import model_folder
 from ui.form.fields import spec_of
 from ui.form.form import SettingRow
 from ui.form.run_picker import BROWSE, RunEditor
@@ -30,12 +30,7 @@ def with_result(folder: Path) -> Path:
 @pytest.fixture
 def other_model(tmp_path: Path) -> str:
     """A model folder of another size than the starter's."""
-    folder = tmp_path / "other"
-    folder.mkdir()
-    config = {"model_type": "llama", "hidden_size": 1024, "num_hidden_layers": 3}
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    (folder / "model.safetensors").touch()
-    return str(folder)
+    return str(model_folder(tmp_path / "other", model_type="llama", hidden_size=1024, num_hidden_layers=3))
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.errors import UserError
-from droid_tune.model_files.facts import ModelFacts, model_folder, read_model
+from droid_tune.model_files.facts import ModelFacts, read_model
+from droid_tune.model_files.hub import local_model
 from droid_tune.paths import RunPaths
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _configured(folder: Path, _changed_ns: int) -> str:
 
 def _shape(model: str) -> object:
     """What an adapter has to fit; the name alone of a model that is not on this computer."""
-    folder = model_folder(model)
+    folder = local_model(model)
     return model if folder is None else _layers(read_model(folder))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from droid_tune.machine.host import Host
+from tests.weights import header_only
 
 MakeModel = Callable[..., Path]
 
@@ -35,15 +35,6 @@ MATRICES = {
     "mlp.down_proj": (64, 192),
 }
 PER_LAYER = sum(rows * columns for rows, columns in MATRICES.values())  # 49,152
-
-
-def header_only(file: Path, tensors: dict[str, tuple[str, tuple[int, ...]]]) -> None:
-    """A safetensors file with its header and no numbers."""
-    header = {
-        name: {"dtype": d, "shape": list(s), "data_offsets": [0, 0]} for name, (d, s) in tensors.items()
-    }
-    text = json.dumps(header).encode()
-    file.write_bytes(struct.pack("<Q", len(text)) + text)
 
 
 def dense(dtype: str = "BF16") -> dict[str, tuple[str, tuple[int, ...]]]:

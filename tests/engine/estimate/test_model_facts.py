@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from droid_tune.model_files.facts import facts_of, model_folder, read_model
-from tests.engine.estimate.conftest import CONFIG, MATRICES, PER_LAYER, MakeModel, dense, header_only, packed
+from droid_tune.model_files.facts import facts_of, read_model
+from droid_tune.model_files.hub import local_model
+from tests.engine.estimate.conftest import CONFIG, MATRICES, PER_LAYER, MakeModel, dense, packed
+from tests.weights import header_only
 
 
 def test_sizes_come_from_the_headers(make_model: MakeModel) -> None:
@@ -78,7 +80,7 @@ def test_experts_count_whole_in_weight_and_in_part_in_work() -> None:
 
 
 def test_a_model_that_is_not_here_has_no_folder() -> None:
-    assert model_folder("nobody/nothing-at-all") is None
+    assert local_model("nobody/nothing-at-all") is None
 
 
 @settings(deadline=None)

@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QThreadPool
 
 from droid_tune.errors import UserError
-from droid_tune.model_files.facts import model_folder
+from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import load_tokenizer
 from ui.panes.data.data_job import Job, Progress
 
@@ -43,7 +43,7 @@ class TokenizerDesk(QObject):
 
 def tokenizer_of(model: str) -> Any:
     """Raises `UserError` where the model is not on this computer."""
-    folder = model_folder(model)
+    folder = local_model(model)
     if folder is None:
         raise UserError(
             f"The model {model} is not on this computer yet, so its tokenizer cannot be asked",

@@ -1,0 +1,98 @@
+"""What a model's name stands for: the starter, a folder, or an id of the Hugging Face Hub and its place in the cache."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from droid_tune.errors import UserError
+from droid_tune.paths import hub_cache_dir, starter_model_dir
+
+#: what is downloaded of a model: nothing that holds code or a pickle
+HUB_FILES = ["*.json", "model*.safetensors", "tokenizer.model", "*.tiktoken", "*.txt", "*.jinja"]
+_LONGEST_NAME = 96
+_PART = re.compile(r"\w(?:[\w.-]*\w)?", re.ASCII)
+
+
+def is_hub_id(name: str) -> bool:
+    """`owner/name` by the Hub's rules (`huggingface_hub.utils.validate_repo_id`, whose import takes too long here)."""
+    owner, slash, model = name.partition("/")
+    if not slash or len(model) > _LONGEST_NAME or "--" in name or ".." in name or name.endswith(".git"):
+        return False
+    return all(_PART.fullmatch(part) for part in (owner, model))
+
+
+def folder_named(name: str) -> Path | None:
+    """The folder that a name stands for; None for an id of the Hub. Raises `UserError` where it is neither."""
+    if name == "starter":
+        return starter_model_dir()
+    # Not Path.expanduser, which raises for `~somebody` who is not there.
+    path = Path(os.path.expanduser(name))  # noqa: PTH111
+    if name and path.is_dir():
+        return path
+    if name and path.exists():
+        raise UserError("the model is a file, not a folder", place=name, remedy="give the folder around it")
+    if not is_hub_id(name):
+        raise UserError(
+            "there is no such model folder",
+            place=name,
+            remedy="check the path, or give a Hugging Face id such as mlx-community/Qwen3-0.6B-4bit",
+        )
+    return None
+
+
+def local_model(name: str, revision: str = "") -> Path | None:
+    """Where the model is on this computer; None where it would have to be downloaded first, or is none at all."""
+    try:
+        return folder_named(name) or cached_snapshot(name, revision)
+    except UserError:
+        return None
+
+
+def resolve_model(name: str, revision: str = "") -> Path:
+    """The local folder of `starter`, a path, or a Hub id (downloaded when it is not there yet). Raises `UserError`."""
+    return folder_named(name) or _from_hub(name, revision or None)
+
+
+def cached_snapshot(name: str, revision: str = "") -> Path | None:
+    """The folder of the Hub's cache that holds this revision (`main` unless said), whole or not."""
+    return snapshot_in(hub_cache_dir() / f"models--{name.replace('/', '--')}", revision)
+
+
+def snapshot_in(entry: Path, revision: str = "") -> Path | None:
+    """The snapshot in one model's folder of the cache (`refs/<revision>` names it, or it is the commit itself).
+
+    Without a revision, where `main` was never asked for, the newest serves.
+    """
+    snapshots = entry / "snapshots"
+    try:
+        commit = (entry / "refs" / (revision or "main")).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        commit = revision
+    if commit:
+        return snapshots / commit if (snapshots / commit).is_dir() else None
+    try:
+        return max(snapshots.iterdir(), key=lambda path: path.stat().st_mtime, default=None)
+    except OSError:
+        return None
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
+    except LocalEntryNotFoundError as error:
+        raise UserError(
+            "the model is not on this machine and the Hugging Face Hub cannot be reached",
+            place=name,
+            remedy="check the internet connection, or give a local folder",
+        ) from error
+    except (HfHubHTTPError, HFValidationError) as error:
+        raise UserError(
+            f"the Hugging Face Hub refused it ({type(error).__name__})",
+            place=name,
+            remedy="check the spelling; gated models need `hf auth login` first",
+        ) from error
