@@ -88,9 +88,10 @@ def top_k(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array
 
 
 def top_p(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array:
-    """Nucleus sampling (arXiv 1904.09751): keeps a token while those more probable hold less than p.
+    """Nucleus sampling (arXiv 1904.09751): keeps a token while those ranked before it hold less than p.
 
-    After top-k the largest k logits decide, so that the vocabulary need not be sorted.
+    Equals are ranked by their number, so that a flat distribution is cut like any other. After top-k the largest k
+    logits decide, so that the vocabulary need not be sorted.
     """
     bound = settings.top_k if settings.order == "temperature_first" else 0
     ranked = largest(logits, min(bound or logits.shape[-1], logits.shape[-1]))
@@ -101,7 +102,8 @@ def top_p(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array
     total = mass.sum(axis=-1, keepdims=True) + equals * mass[:, -1:]
     above = mx.cumsum(mass, axis=-1, inclusive=False)
     kept = mx.maximum((above < settings.top_p * total).sum(axis=-1, keepdims=True), 1)
-    return at_least(logits, mx.take_along_axis(ranked, kept - 1, axis=-1))
+    last = mx.take_along_axis(ranked, kept - 1, axis=-1)
+    return first_equals(logits, last, kept - (ranked > last).sum(axis=-1, keepdims=True))
 
 
 def min_p(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array:
@@ -242,6 +244,13 @@ def largest(values: mx.array, count: int) -> mx.array:
 def at_least(logits: mx.array, threshold: mx.array) -> mx.array:
     """Removes what lies below the threshold (n, 1)."""
     return mx.where(logits < threshold, -mx.inf, logits)
+
+
+def first_equals(logits: mx.array, threshold: mx.array, count: mx.array) -> mx.array:
+    """Removes what lies below the threshold (n, 1), and of its equals all but the first `count` (n, 1)."""
+    equal = logits == threshold
+    chosen = equal & (mx.cumsum(equal.astype(mx.int32), axis=-1) <= count)
+    return mx.where((logits > threshold) | chosen, logits, -mx.inf)
 
 
 def _best_pieces(values: mx.array, count: int) -> mx.array:

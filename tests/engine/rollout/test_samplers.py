@@ -64,10 +64,18 @@ def test_top_p_keeps_tokens_until_the_share_is_reached() -> None:
     assert probabilities(top_p=1e-6) == pytest.approx([1, 0, 0, 0, 0])
 
 
+def test_top_p_ranks_equals_by_their_number() -> None:
+    assert probabilities([[1.0] * 8], top_p=0.5) == pytest.approx([1 / 4] * 4 + [0] * 4)
+    # equals of 3/13: those before the second hold 3/13 < 0.3, those before the third 6/13
+    assert probabilities([[1.0, 3.0, 3.0, 3.0, 3.0]], top_p=0.3) == pytest.approx([0, 1 / 2, 1 / 2, 0, 0])
+
+
 def test_top_p_after_top_k_counts_equals_of_the_last_in_the_total() -> None:
     # top-k 4 leaves all five (two equals), so the first three hold 14/16 = 0.875
     assert probabilities(top_k=4, top_p=0.87) == pytest.approx([8 / 14, 4 / 14, 2 / 14, 0, 0])
-    assert probabilities(top_k=4, top_p=0.88)[3:] == pytest.approx([1 / 16, 1 / 16])
+    # the fourth is kept too, and not its equal: that one is ranked behind 15/16
+    assert probabilities(top_k=4, top_p=0.88) == pytest.approx([8 / 15, 4 / 15, 2 / 15, 1 / 15, 0])
+    assert probabilities(top_k=4, top_p=0.95)[3:] == pytest.approx([1 / 16, 1 / 16])
 
 
 def test_min_p_is_relative_to_the_best() -> None:
