@@ -96,14 +96,14 @@ def top_p(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array
     bound = settings.top_k if settings.order == "temperature_first" else 0
     ranked = largest(logits, min(bound or logits.shape[-1], logits.shape[-1]))
     mass = mx.exp(ranked - ranked[:, :1])
-    equals = (logits >= ranked[:, -1:]).sum(axis=-1, keepdims=True) - ranked.shape[
-        -1
-    ]  # of the k-th, beyond it
-    total = mass.sum(axis=-1, keepdims=True) + equals * mass[:, -1:]
-    above = mx.cumsum(mass, axis=-1, inclusive=False)
-    kept = mx.maximum((above < settings.top_p * total).sum(axis=-1, keepdims=True), 1)
+    # Equals of the k-th, which top-k left in: ranked behind it.
+    equals = (logits >= ranked[:, -1:]).sum(axis=-1, keepdims=True) - ranked.shape[-1]
+    held = mass.sum(axis=-1, keepdims=True)
+    share = settings.top_p * (held + equals * mass[:, -1:])
+    kept = mx.maximum((mx.cumsum(mass, axis=-1, inclusive=False) < share).sum(axis=-1, keepdims=True), 1)
     last = mx.take_along_axis(ranked, kept - 1, axis=-1)
-    return first_equals(logits, last, kept - (ranked > last).sum(axis=-1, keepdims=True))
+    further = mx.clip(mx.ceil((share - held) / mass[:, -1:]), 0, equals).astype(mx.int32)
+    return first_equals(logits, last, kept + further - (ranked > last).sum(axis=-1, keepdims=True))
 
 
 def min_p(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array:
