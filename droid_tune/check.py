@@ -33,7 +33,7 @@ from droid_tune.events import Event, Notice, Phase, RolloutGroup
 from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.rewards.accuracy import Accuracy
-from droid_tune.rewards.base import Sample
+from droid_tune.rewards.base import Sample, number_of
 from droid_tune.rewards.table import build_rewards
 from droid_tune.rollout.generate import generate
 from droid_tune.train.distributed import World
@@ -160,8 +160,8 @@ class _Check:
         samples = [Sample(event.prompt, one.text, fields) for one in event.completions]
         if event.answer is None:
             return [None] * len(samples)
-        outcomes = Accuracy(own).score(samples)
-        return [one > 0.5 if isinstance(one, float) and math.isfinite(one) else None for one in outcomes]
+        found = map(number_of, Accuracy(own).score(samples))
+        return [None if one is None else one > 0.5 for one in found]
 
     # -- memory and pace ---------------------------------------------------------------------------
 

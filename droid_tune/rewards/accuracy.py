@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from droid_tune.config.rewards import AccuracyReward, Extraction
-from droid_tune.rewards.base import Outcome, Reward, RewardError, Sample, reference_text
+from droid_tune.rewards.base import NEVER_ENDED, Graded, Outcome, Reward, RewardError, Sample, reference_text
 from droid_tune.rewards.equality import quick_verdict
 from droid_tune.rewards.extraction import answer_of, reference_of
 from droid_tune.rewards.mathematics import Mathematician
@@ -43,7 +43,9 @@ class Accuracy(Reward):
         if wanted is None:
             return None
         reference = reference_of(wanted, self._extraction)
-        answer = answer_of(sample.completion, self._extraction, reference)
+        if sample.spoken is None:
+            return Graded(0.0, why=NEVER_ENDED)
+        answer = answer_of(sample.spoken, self._extraction, reference)
         if answer is None:
             return 0.0
         verdict = quick_verdict(answer, reference)

@@ -13,24 +13,42 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from droid_tune.rewards.thoughts import after_thinking, opened_thoughts
+
 
 @dataclass(frozen=True)
 class Sample:
-    """One completion as a reward sees it. `length` is in tokens; `finish_reason` is stop or length."""
+    """One completion as a reward sees it.
+
+    `length` is in tokens; `finish_reason` is stop or length; `prompt_ends` is the end of the rendered prompt (what the
+    template adds for the model's turn, a prefilled beginning too), empty where it is not known.
+    """
 
     prompt: str
     completion: str
     row: Mapping[str, Any] = field(default_factory=dict[str, Any])
     length: int = 0
     finish_reason: str = "stop"
+    prompt_ends: str = ""
+
+    @property
+    def thoughts_opened(self) -> str:
+        """The tag with which the prompt left thoughts open, empty where it left none."""
+        return opened_thoughts(self.prompt_ends)
+
+    @property
+    def spoken(self) -> str | None:
+        """What the completion says after its thoughts, None where they never end."""
+        return after_thinking(self.completion, self.thoughts_opened)
 
 
 @dataclass(frozen=True)
 class Graded:
-    """A number with the parts it was made of, each reported under `<reward>.<part>`."""
+    """A number with the parts it was made of, each reported under `<reward>.<part>`, and why it is what it is."""
 
     value: float
-    parts: Mapping[str, float]
+    parts: Mapping[str, float] = field(default_factory=dict[str, float])
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,16 @@ class Failed:
 
 
 Outcome = float | Graded | Failed | None
+
+#: why a completion gets nothing whose thoughts were not closed
+NEVER_ENDED = "thoughts never ended"
+
+
+def number_of(outcome: Outcome) -> float | None:
+    """The number in an outcome, None where the reward does not apply or failed."""
+    if isinstance(outcome, Graded):
+        return outcome.value
+    return None if outcome is None or isinstance(outcome, Failed) else float(outcome)
 
 
 class RewardError(Exception):

@@ -15,7 +15,6 @@ from typing import Any
 from droid_tune.config.rewards import CodeReward
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Outcome, Reward, RewardError, Sample
-from droid_tune.rewards.extraction import after_thinking
 from droid_tune.rewards.process import Child, ChildError
 from droid_tune.rewards.sandbox import offline_wrapper
 
@@ -50,7 +49,7 @@ class Code(Reward):
             return error.failed
         if tests is None:
             return None
-        program = code_of(sample.completion)
+        program = code_of(sample.spoken or "")
         if program is None:
             return 0.0
         child = Child("code", memory_mb=self._config.memory_mb, setup={"run": ""}, wrapper=offline_wrapper())
@@ -77,9 +76,9 @@ def share_passed(child: Child, program: str, tests: Sequence[str], seconds: floa
     return passed / len(tests)
 
 
-def code_of(completion: str) -> str | None:
+def code_of(spoken: str) -> str | None:
     """The last closed ```python block of what was said after the thoughts."""
-    blocks: list[tuple[str, str]] = _BLOCK.findall(after_thinking(completion) or "")
+    blocks: list[tuple[str, str]] = _BLOCK.findall(spoken)
     programs = [program for language, program in blocks if language.strip().lower() in _PYTHON]
     return textwrap.dedent(programs[-1]) if programs else None
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from droid_tune.errors import UserError
-from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample
+from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample, number_of
 
 Array = NDArray[np.float64]
 
@@ -41,6 +41,7 @@ class RewardScores:
     `totals` (N,): the weighted sum over the rewards that applied; NaN where none did or one failed.
     `parts`: each reward's own numbers (N,), unweighted, NaN where not applicable or failed.
     `details`: what a reward is made of, as `<reward>.<part>`: shown, never added.
+    `reasons`: each reward's own words (N) on why, empty where it has none.
     """
 
     totals: Array
@@ -48,6 +49,7 @@ class RewardScores:
     weights: Mapping[str, float]
     details: Mapping[str, Array] = field(default_factory=dict[str, Array])
     failures: Sequence[RewardFailure] = ()
+    reasons: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
     @property
     def failed(self) -> NDArray[np.bool_]:
@@ -105,15 +107,19 @@ class RewardSet:
         rows: Sequence[Mapping[str, Any]],
         lengths: Sequence[int],
         finish_reasons: Sequence[str],
+        prompt_ends: Sequence[str] | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> RewardScores:
         """Every reward's word on N completions; each argument has one entry per completion.
 
+        `prompt_ends` are the ends of the rendered prompts, see `Sample`.
         `on_progress(done, total)` is called after each reward and may raise to stop.
         Raises TooManyFailures where a reward failed on more than its share of the completions.
         """
+        ends = [""] * len(completions) if prompt_ends is None else prompt_ends
         samples = [
-            Sample(*facts) for facts in zip(prompts, completions, rows, lengths, finish_reasons, strict=True)
+            Sample(*facts)
+            for facts in zip(prompts, completions, rows, lengths, finish_reasons, ends, strict=True)
         ]
         outcomes: dict[str, list[Outcome]] = {}
         for done, one in enumerate(self._rewards, start=1):
@@ -191,7 +197,15 @@ def combined(outcomes: Mapping[str, Sequence[Outcome]], weights: Mapping[str, fl
     )
     totals = weighted_sum(parts, weights)
     totals[[failure.index for failure in failures]] = np.nan
-    return RewardScores(totals, parts, weights, details_of(outcomes), failures)
+    reasons = {name: [reason_of(outcome) for outcome in of] for name, of in outcomes.items()}
+    return RewardScores(totals, parts, weights, details_of(outcomes), failures, reasons)
+
+
+def reason_of(outcome: Outcome) -> str:
+    """Why a reward said what it said, in its own words; empty where it has none."""
+    if isinstance(outcome, Failed):
+        return outcome.message
+    return outcome.why if isinstance(outcome, Graded) else ""
 
 
 def weighted_sum(parts: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
@@ -204,13 +218,8 @@ def weighted_sum(parts: Mapping[str, Array], weights: Mapping[str, float]) -> Ar
 
 def numbers(outcomes: Sequence[Outcome]) -> Array:
     """(N,) the outcomes as numbers, NaN for None and failures."""
-    return np.array([_number(outcome) for outcome in outcomes], dtype=np.float64)
-
-
-def _number(outcome: Outcome) -> float:
-    if isinstance(outcome, Graded):
-        return outcome.value
-    return math.nan if outcome is None or isinstance(outcome, Failed) else float(outcome)
+    found = map(number_of, outcomes)
+    return np.array([math.nan if value is None else value for value in found], dtype=np.float64)
 
 
 def details_of(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Array]:

@@ -12,15 +12,12 @@ _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 
 
-def answer_of(completion: str, extraction: Extraction, reference: str) -> str | None:
-    """The completion's answer, None where it gives none in the wanted place.
+def answer_of(spoken: str, extraction: Extraction, reference: str) -> str | None:
+    """The answer in what a completion says after its thoughts, None where it gives none in the wanted place.
 
     `auto` tries ####, a box and the tags; failing these the last number where the reference is a number, else the
-    whole text. Thoughts before `</think>` are not an answer, and thoughts that never end leave none.
+    whole text.
     """
-    spoken = after_thinking(completion)
-    if spoken is None:
-        return None
     if extraction != "auto":
         return _PLACES[extraction](spoken)
     marked = marked_answer(spoken)
@@ -37,14 +34,6 @@ def reference_of(answer: str, extraction: Extraction) -> str:
     if extraction == "last_number" and as_quantity(answer) is None:
         return last_number(answer) or answer.strip()
     return answer.strip()
-
-
-def after_thinking(text: str) -> str | None:
-    """What is said after the thoughts; None where `<think>` was opened and never closed."""
-    before, closed, after = text.rpartition("</think>")
-    if "<think>" in after:
-        return None
-    return after if closed else before + after
 
 
 def marked_answer(text: str) -> str | None:

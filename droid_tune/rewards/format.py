@@ -6,23 +6,40 @@ import regex
 
 from droid_tune.config.rewards import FormatReward
 from droid_tune.rewards.base import EachReward, RewardError, Sample
+from droid_tune.rewards.thoughts import with_opening
 
 #: some patterns take exponential time on some texts; no completion may hold up the run
 _SECONDS = 2.0
 
-#: thoughts, then the answer, and nothing else around them; the template may have opened <think> already
-THINK_ANSWER = r"\s*(?:<think>)?(?:(?!</?think>).)*</think>\s*<answer>(?:(?!</?answer>).)*</answer>\s*"
+_ANSWER = r"(?:(?!</?think>).)*</think>\s*<answer>(?:(?!</?answer>).)*</answer>\s*"
+#: thoughts, then the answer, and nothing else around them
+THINK_ANSWER = rf"\s*<think>{_ANSWER}"
+#: the same where nobody said how the prompt ended: the template may have opened <think> already
+MAYBE_OPENED = rf"\s*(?:<think>)?{_ANSWER}"
 
 
 def format_reward(config: FormatReward) -> EachReward:
-    """An empty pattern asks for `<think>...</think><answer>...</answer>` and nothing around it."""
-    pattern = regex.compile(config.pattern or THINK_ANSWER, regex.DOTALL)
-    find = pattern.fullmatch if config.full_match or not config.pattern else pattern.search
+    """An empty pattern asks for `<think>...</think><answer>...</answer>` and nothing around it.
+
+    A tag that the prompt has opened belongs to what is matched: a pattern may name it or leave it out.
+    """
+    strict, lenient = (
+        regex.compile(config.pattern or own, regex.DOTALL) for own in (THINK_ANSWER, MAYBE_OPENED)
+    )
+    whole = config.full_match or not config.pattern
 
     def judge(sample: Sample) -> float:
+        pattern = strict if sample.prompt_ends else lenient
+        find = pattern.fullmatch if whole else pattern.search
         try:
-            return float(find(sample.completion, timeout=_SECONDS) is not None)
+            return float(any(find(text, timeout=_SECONDS) for text in readings(sample, config)))
         except TimeoutError:
             raise RewardError(f"the pattern took longer than {_SECONDS:g} s: {config.pattern}") from None
 
     return EachReward(judge)
+
+
+def readings(sample: Sample, config: FormatReward) -> set[str]:
+    """The completion behind the tag that its prompt opened; for a pattern of the user's as it was written, too."""
+    opened = with_opening(sample.completion, sample.thoughts_opened)
+    return {opened, sample.completion} if config.pattern else {opened}

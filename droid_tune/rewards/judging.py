@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from droid_tune.rewards.extraction import after_thinking
+from droid_tune.rewards.thoughts import after_thinking
 
 _SCORE = re.compile(
     r"[*_\s]*(?:score[*_\s]*[:=])?[*_\s]*(-?\d+(?:\.\d+)?)[*_\s]*(?:/\s*(\d+(?:\.\d+)?))?[*_\s.]*",

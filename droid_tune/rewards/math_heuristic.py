@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from droid_tune.rewards.base import EachReward, Graded, Sample, reference_text
+from droid_tune.rewards.base import NEVER_ENDED, EachReward, Graded, Sample, reference_text
 from droid_tune.rewards.word_split import words
 
 WEIGHTS = {"length": 0.2, "notation": 0.3, "terms": 0.3, "structure": 0.2}
@@ -54,10 +54,12 @@ def math_heuristic_reward() -> EachReward:
 
 
 def judge(sample: Sample) -> Graded | None:
-    """Not applicable to a row without `solution` or `answer`."""
+    """Not applicable to a row without `solution` or `answer`; thoughts that never end are no solution."""
     reference = solution_of(sample.row)
     if reference is None:
         return None
+    if sample.spoken is None:
+        return Graded(0.0, why=NEVER_ENDED)
     bare = len(words(reference)) < _BARE_WORDS
     parts = {
         "notation": notation(sample.completion, "" if bare else reference),

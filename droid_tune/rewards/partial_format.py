@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from droid_tune.config.rewards import PartialFormatReward
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import EachReward, Sample
+from droid_tune.rewards.thoughts import with_opening
 
 
 def partial_format_reward(config: PartialFormatReward) -> EachReward:
+    """A tag that the prompt has opened counts as the completion's own."""
     if not config.tags:
         raise UserError(
             "The reward `partial_format` has no tags", place="rewards", remedy="name one, such as answer"
@@ -17,7 +19,7 @@ def partial_format_reward(config: PartialFormatReward) -> EachReward:
     marks = [mark for tag in config.tags for mark in (f"<{tag}>", f"</{tag}>")]
 
     def judge(sample: Sample) -> float:
-        return share_in_order(sample.completion, marks)
+        return share_in_order(with_opening(sample.completion, sample.thoughts_opened), marks)
 
     return EachReward(judge)
 

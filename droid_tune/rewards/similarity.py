@@ -9,7 +9,6 @@ from rapidfuzz.distance import LCSseq
 
 from droid_tune.config.rewards import SimilarityReward
 from droid_tune.rewards.base import EachReward, Sample, reference_text
-from droid_tune.rewards.extraction import after_thinking
 from droid_tune.rewards.word_split import words
 
 
@@ -21,7 +20,7 @@ def similarity_reward(config: SimilarityReward) -> EachReward:
         reference = reference_text(sample.row)
         if reference is None:
             return None
-        spoken, wanted = words(after_thinking(sample.completion) or ""), words(reference)
+        spoken, wanted = words(sample.spoken or ""), words(reference)
         return f_measure(common(spoken, wanted), len(spoken), len(wanted))
 
     return EachReward(judge, needs=("answer",))

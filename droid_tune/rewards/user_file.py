@@ -71,6 +71,7 @@ class UserFile(Reward):
             "row": dict(sample.row),
             "length": sample.length,
             "finish_reason": sample.finish_reason,
+            "prompt_ends": sample.prompt_ends,
         }
 
     def _outcomes(self, request: dict[str, Any], count: int) -> list[Outcome]:

@@ -10,12 +10,12 @@ import numpy as np
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.errors import Stopped
-from droid_tune.model.loading import token_id
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.names import FinishReason
 from droid_tune.rollout.choice import Chooser
 from droid_tune.rollout.decoders import Decoder, Prompt, make_decoder
+from droid_tune.rollout.decoding import completion_text, ending_tokens
 from droid_tune.rollout.rollout import Rollout
 
 #: rows are dropped from the batch when at least this share of them has finished
@@ -83,8 +83,7 @@ class _Run:
         self._policy, self._prompts, self._sampling, self._plan = policy, prompts, sampling, plan
         self._seed, self._total, self._done = seed, total, 0
         self._on_progress, self._should_stop = on_progress, should_stop
-        extra = {token_id(policy.tokenizer, name) for name in sampling.extra_stop_tokens}
-        self._stops = policy.stop_tokens | extra
+        self._stops = ending_tokens(policy, sampling)
 
     def decode(self, rows: list[_Row]) -> None:
         """One wave: all of `rows` at once, until each has finished."""
@@ -172,6 +171,6 @@ def _collected(
         tokens[row.index, :count] = row.tokens
         mask[row.index, :count] = 1
         logprobs[row.index, :count] = row.logprobs
-    texts = [policy.tokenizer.decode(row.tokens, skip_special_tokens=True) for row in rows]
+    texts = [completion_text(policy, row.tokens) for row in rows]
     reasons: list[FinishReason] = [row.reason or "length" for row in rows]
     return Rollout([list(prompt) for prompt in prompts], group_size, tokens, mask, logprobs, texts, reasons)

@@ -10,7 +10,7 @@ import numpy as np
 
 from droid_tune.config.rewards import AccuracyReward
 from droid_tune.rewards.accuracy import Accuracy
-from droid_tune.rewards.base import Sample
+from droid_tune.rewards.base import Sample, number_of
 from droid_tune.train.sampler import Sampled, complete
 
 if TYPE_CHECKING:
@@ -90,6 +90,6 @@ def _accuracy(session: Session, sampled: Sampled, table: Any) -> dict[str, float
             Sample(row.text, text, row.fields)
             for row, text in zip(sampled.rows, sampled.rollout.texts, strict=True)
         ]
-        outcomes = Accuracy(AccuracyReward(math=False)).score(samples)
-        verdicts = np.array([one if isinstance(one, float) else np.nan for one in outcomes])
+        found = map(number_of, Accuracy(AccuracyReward(math=False)).score(samples))
+        verdicts = np.array([np.nan if one is None else one for one in found])
     return {"eval/accuracy": float(np.nanmean(verdicts))} if np.isfinite(verdicts).any() else {}

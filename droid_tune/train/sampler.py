@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.rollout.decoding import completion_text
 from droid_tune.rollout.generate import generate
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.train.row_reader import PromptRow
@@ -100,7 +101,6 @@ def _shared(session: Session, own: Rollout, groups: Array, rows: Sequence[Prompt
     cut = world.merge(
         np.array([reason == "length" for reason in own.finish_reasons], np.int32), places, total
     )
-    decode = session.policy.tokenizer.decode
     return Rollout(
         prompt_tokens=[row.tokens for row in rows],
         group_size=size,
@@ -108,7 +108,7 @@ def _shared(session: Session, own: Rollout, groups: Array, rows: Sequence[Prompt
         completion_mask=mask,
         sampled_logprobs=world.merge(own.sampled_logprobs, places, total),
         texts=[
-            decode(row[keep > 0].tolist(), skip_special_tokens=True)
+            completion_text(session.policy, row[keep > 0].tolist())
             for row, keep in zip(tokens, mask, strict=True)
         ],
         finish_reasons=["length" if flag else "stop" for flag in cut],

@@ -1,6 +1,6 @@
 """Which of the known ways a user's function wants to be called, read from its parameters.
 
-* each: `(completion, row)`, with any of prompt, length, finish_reason as well;
+* each: `(completion, row)`, with any of prompt, length, finish_reason, prompt_ends as well;
 * batch: `(prompts, completions, **columns)`, TRL's form, and `(prompts, completions, answers, types=None)`, mlx-lm-lora's.
 
 Arguments are passed by name, so their order does not matter.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-EACH_KNOWS = ("completion", "row", "prompt", "length", "finish_reason")
+EACH_KNOWS = ("completion", "row", "prompt", "length", "finish_reason", "prompt_ends")
 BATCH_KNOWS = ("prompts", "completions")
 #: mlx-lm-lora's names -> the columns they may stand for
 OTHER_NAMES = {"answers": ("answers", "answer"), "types": ("types", "type")}

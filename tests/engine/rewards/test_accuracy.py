@@ -7,7 +7,7 @@ import pytest
 
 from droid_tune.config.rewards import AccuracyReward
 from droid_tune.rewards.accuracy import Accuracy
-from droid_tune.rewards.base import Failed, Outcome, Sample
+from droid_tune.rewards.base import Failed, Outcome, Sample, number_of
 from droid_tune.rewards.mathematics import Mathematician
 
 
@@ -19,7 +19,8 @@ def accuracy() -> Iterator[Accuracy]:
 
 
 def score(reward: Accuracy, completion: str, answer: object) -> Outcome:
-    return reward.score([Sample("", completion, {"answer": answer})])[0]
+    outcome = reward.score([Sample("", completion, {"answer": answer})])[0]
+    return outcome if isinstance(outcome, Failed) else number_of(outcome)
 
 
 @pytest.mark.parametrize(

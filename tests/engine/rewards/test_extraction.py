@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from droid_tune.config.rewards import Extraction
-from droid_tune.rewards.extraction import after_thinking, answer_of, in_box, reference_of
+from droid_tune.rewards.extraction import answer_of, in_box, reference_of
 
 
 @pytest.mark.parametrize(
@@ -13,11 +13,10 @@ from droid_tune.rewards.extraction import after_thinking, answer_of, in_box, ref
         ("#### 41\nno, wait\n#### 42", "42"),
         ("so it is \\boxed{42}", "42"),
         ("first \\boxed{1}, at last \\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
-        ("<think>7 or 8</think><answer>8</answer>", "8"),
+        ("7 or 8? <answer>8</answer>", "8"),
         ("<ANSWER> \\boxed{8} </ANSWER>", "8"),
         ("There are 3 boxes of 14, which makes 42.", "42"),
-        ("<think>it is 42</think>I cannot say", None),
-        ("<think>it is 42", None),  # cut off while thinking: nothing was answered
+        ("I cannot say", None),
         ("", None),
     ],
 )
@@ -67,10 +66,6 @@ def test_the_last_number_of_a_worked_reference_is_taken_when_asked_for() -> None
 
 def test_a_box_that_never_closes_is_none() -> None:
     assert in_box("\\boxed{1 + {2}") is None
-
-
-def test_only_what_follows_the_last_thought_is_said() -> None:
-    assert after_thinking("<think>a</think>b<think>c</think>d") == "d"
 
 
 @given(st.text(alphabet="#\\boxed{} <think>/answr12,.\n"))

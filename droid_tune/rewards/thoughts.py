@@ -1,0 +1,57 @@
+"""Where a model's thoughts end and its answer begins, also where the prompt has opened the thoughts already.
+
+Templates of thinking models (R1's distils, Qwen3-Thinking) end their generation prompt with `<think>`: the completion then
+holds no opening tag, and until it closes the thoughts all of it is thought.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: what opens thoughts -> what closes them, in the spelling of each family of models
+TAGS = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "<seed:think>": "</seed:think>",
+    "[THINK]": "[/THINK]",
+    "◁think▷": "◁/think▷",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|channel|>analysis<|message|>": "<|channel|>final<|message|>",
+}
+_OPENS = re.compile("|".join(map(re.escape, TAGS)))
+_CLOSES = re.compile("|".join(map(re.escape, TAGS.values())))
+#: what no thought holds: the marks between the turns of a conversation
+_TURN = re.compile(r"<[|｜]|</s>|<(?:end|start)_of_turn>|\[/INST\]")
+#: where a model's turn begins: a line of its own, or right behind a mark of the template
+_TURN_BEGINS = re.compile(r"(?:^|[\n>\]])[ \t]*\Z")
+
+
+def after_thinking(text: str, opened: str = "") -> str | None:
+    """What is said after the thoughts; None where they never end. `opened` is what `opened_thoughts` found."""
+    closes = list(_CLOSES.finditer(text))
+    after = text[closes[-1].end() :] if closes else text
+    if _OPENS.search(after) or (opened and not closes):
+        return None
+    return after
+
+
+def opened_thoughts(prompt_ends: str) -> str:
+    """The tag with which a prompt's end leaves thoughts open, empty where it leaves none.
+
+    `prompt_ends` is the rendered prompt or its end. A tag that an earlier turn or a sentence only mentions is none; a
+    beginning that is prefilled behind the tag belongs to the thoughts.
+    """
+    opens = list(_OPENS.finditer(prompt_ends))
+    if not opens:
+        return ""
+    before, after = prompt_ends[: opens[-1].start()], prompt_ends[opens[-1].end() :]
+    if after.strip() and not _TURN_BEGINS.search(before):
+        return ""
+    return "" if _CLOSES.search(after) or _TURN.search(after) else opens[-1].group()
+
+
+def with_opening(completion: str, opened: str) -> str:
+    """The completion as the conversation has it: behind the tag that its prompt opened."""
+    return completion if not opened or completion.lstrip().startswith(opened) else opened + completion
