@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 Direction = Literal["up", "down", "neither"]
+
+
+def rank(reward: float | None) -> float:
+    """A completion's place when the best comes first or last: what no reward judged is below everything."""
+    return -math.inf if reward is None else reward
+
+
+def flat(rewards: Iterable[float | None]) -> bool:
+    """Whether a group teaches nothing: all of its completions that were judged earned the same, or none was judged."""
+    return len(set(rewards) - {None}) <= 1
 
 
 @dataclass(frozen=True)

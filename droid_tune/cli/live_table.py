@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from droid_tune.cli.output import amount, console, duration
 from droid_tune.cli.progress import Progress
 from droid_tune.events import Completion, Evaluation, Event, Notice, RunFinished, Step
-from droid_tune.metrics import CATALOGUE, describe
+from droid_tune.metrics import CATALOGUE, describe, rank
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -176,7 +176,7 @@ def sample(progress: Progress) -> RenderableType:
     group = progress.group
     if group is None or not group.completions:
         return Text()
-    ranked = sorted(group.completions, key=lambda one: one.reward if one.reward is not None else 0.0)
+    ranked = sorted(group.completions, key=lambda one: rank(one.reward))
     chosen = [ranked[-1]] if len(ranked) == 1 else [ranked[-1], ranked[0]]
     lines = [f"prompt   {one_line(group.prompt)}", *(completion_line(one) for one in chosen)]
     return Text("\n" + "\n".join(lines), style="dim", no_wrap=True, overflow="ellipsis")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from droid_tune.config import RunConfig
 from droid_tune.config.policy import PolicyMethodConfig
 from droid_tune.estimate.forecast import gigabytes
+from droid_tune.metrics import flat
 
 Verdict = Literal["good", "weak", "bad"]
 Level = Literal["good", "info", "warning", "error"]
@@ -41,8 +42,8 @@ class Group:
 
     @property
     def flat(self) -> bool:
-        """All rewards equal: nothing can be learnt from it."""
-        return len({one.reward for one in self.completions}) == 1
+        """Nothing can be learnt from it."""
+        return flat(one.reward for one in self.completions)
 
     @property
     def passes(self) -> int:

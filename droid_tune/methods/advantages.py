@@ -91,9 +91,13 @@ def reward_table(rewards: Floats | Sequence[Sequence[float | None]]) -> Floats:
     return table
 
 
-def weighted_totals(scores: Floats, weights: Floats) -> Floats:
-    """(N, K) -> (N,): the weighted sum of what applies; NaN where nothing does."""
-    return np.where(np.isnan(scores).all(axis=1), np.nan, np.nansum(scores * weights, axis=1))
+def weighted_totals(scores: Floats, weights: Floats | Sequence[float]) -> Floats:
+    """The reward of each completion (N,): the sum of its scores (N, K), weighted (K,), over the rewards that applied.
+
+    NaN where none did: such a completion has no reward, which is not a reward of 0.
+    """
+    weighted = scores * np.asarray(weights, dtype=np.float64)
+    return np.where(np.isnan(scores).all(axis=1), np.nan, np.nansum(weighted, axis=1))
 
 
 def sum_then_normalize(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from droid_tune.errors import UserError
+from droid_tune.methods.advantages import weighted_totals
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample, number_of
 
 Array = NDArray[np.float64]
@@ -38,13 +39,11 @@ class RewardFailure:
 class RewardScores:
     """What the rewards said of N completions.
 
-    `totals` (N,): the weighted sum over the rewards that applied; NaN where none did or one failed.
     `parts`: each reward's own numbers (N,), unweighted, NaN where not applicable or failed.
     `details`: what a reward is made of, as `<reward>.<part>`: shown, never added.
     `reasons`: each reward's own words (N) on why, empty where it has none.
     """
 
-    totals: Array
     parts: Mapping[str, Array]
     weights: Mapping[str, float]
     details: Mapping[str, Array] = field(default_factory=dict[str, Array])
@@ -52,9 +51,14 @@ class RewardScores:
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
     @property
+    def totals(self) -> NDArray[np.floating[Any]]:
+        """(N,) the weighted sum over the rewards that applied; NaN where none did or one failed."""
+        return weighted_totals(self.matrix, [self.weights[name] for name in self.parts])
+
+    @property
     def failed(self) -> NDArray[np.bool_]:
         """(N,) True where any reward failed: such a completion takes no part in its group."""
-        mask = np.zeros(len(self.totals), dtype=bool)
+        mask = np.zeros(len(next(iter(self.parts.values()))), dtype=bool)
         mask[[failure.index for failure in self.failures]] = True
         return mask
 
@@ -195,10 +199,8 @@ def combined(outcomes: Mapping[str, Sequence[Outcome]], weights: Mapping[str, fl
         ),
         key=lambda failure: failure.index,
     )
-    totals = weighted_sum(parts, weights)
-    totals[[failure.index for failure in failures]] = np.nan
     reasons = {name: [reason_of(outcome) for outcome in of] for name, of in outcomes.items()}
-    return RewardScores(totals, parts, weights, details_of(outcomes), failures, reasons)
+    return RewardScores(parts, weights, details_of(outcomes), failures, reasons)
 
 
 def reason_of(outcome: Outcome) -> str:
@@ -206,14 +208,6 @@ def reason_of(outcome: Outcome) -> str:
     if isinstance(outcome, Failed):
         return outcome.message
     return outcome.why if isinstance(outcome, Graded) else ""
-
-
-def weighted_sum(parts: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
-    """(N,) sum over the rewards that are not NaN; NaN where all are."""
-    values = np.stack([weights[name] * part for name, part in parts.items()])  # (K, N)
-    totals = np.nansum(values, axis=0)
-    totals[np.isnan(values).all(axis=0)] = np.nan
-    return totals
 
 
 def numbers(outcomes: Sequence[Outcome]) -> Array:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from droid_tune.config.rewards import AccuracyReward
+from droid_tune.methods.advantages import weighted_totals
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
 from droid_tune.train.sampler import Sampled, complete
@@ -73,10 +74,9 @@ def _reward_metrics(table: Any, names: tuple[str, ...], weights: tuple[float, ..
         column = table[:, k]
         if np.isfinite(column).any():
             metrics[f"eval/rewards/{name}/mean"] = float(np.nanmean(column))
-    scored = np.isfinite(table).any(axis=1)
-    if scored.any():
-        totals = np.nansum(table * np.asarray(weights), axis=1)
-        metrics["eval/reward"] = float(totals[scored].mean())
+    totals = weighted_totals(table, weights)
+    if np.isfinite(totals).any():
+        metrics["eval/reward"] = float(np.nanmean(totals))
     return metrics
 
 

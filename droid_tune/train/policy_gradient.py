@@ -275,14 +275,15 @@ class PolicyGradient:
         return Collected(sampled, judged, self._advantages(sampled, judged)), len(teaches) - wanted
 
     def _advantages(self, sampled: Sampled, judged: Judged) -> Advantages:
-        """The groups' advantages; DAPO's soft overlong punishment counts as one more reward."""
+        """The groups' advantages; DAPO's soft overlong punishment counts as one more reward of what was judged."""
         method = self.method
         table, weights, names = judged.table, list(judged.weights), list(judged.names)
         if method.overlong_cache is not None:
             limit = self.session.config.sampling.max_completion_length
             lengths = sampled.rollout.completion_mask.sum(axis=1)
             punished = [[soft_overlong_reward(int(n), limit, method.overlong_cache)] for n in lengths]
-            table = np.concatenate([table, np.array(punished)], axis=1)
+            unjudged = np.isnan(table).all(axis=1, keepdims=True)
+            table = np.concatenate([table, np.where(unjudged, np.nan, punished)], axis=1)
             weights, names = [*weights, 1.0], [*names, "overlong"]
         return compute_advantages(
             table,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from droid_tune.events import Completion, Notice, RolloutGroup
-from droid_tune.methods.advantages import Advantages
+from droid_tune.methods.advantages import Advantages, weighted_totals
 from droid_tune.rewards.combine import RewardFailure
 from droid_tune.train.sampler import Sampled
 from droid_tune.train.session import Session
@@ -104,11 +104,7 @@ class Judge:
     ) -> None:
         """One event per group: its prompt and completions with rewards and advantages."""
         size = sampled.rollout.group_size
-        totals = (
-            np.nansum(judged.table * np.asarray(judged.weights), axis=1)
-            if advantages is None
-            else advantages.totals
-        )
+        totals = weighted_totals(judged.table, judged.weights) if advantages is None else advantages.totals
         for group, row in enumerate(sampled.rows):
             members = range(group * size, (group + 1) * size)
             completions = [

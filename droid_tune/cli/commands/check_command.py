@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from droid_tune.cli.output import amount, duration, print_json, print_table
 from droid_tune.cli.run_arguments import add_run_arguments, config_from, positive
+from droid_tune.metrics import rank
 
 if TYPE_CHECKING:
     from droid_tune.estimate.signal import CheckReport, Group
@@ -98,7 +99,7 @@ def as_settings(values: dict[str, object]) -> str:
 
 def print_group(group: Group) -> None:
     print(f"\n{shortened(group.prompt)}" + (f"  [answer: {shortened(group.answer)}]" if group.answer else ""))
-    for one in sorted(group.completions, key=lambda one: -(one.reward or 0.0))[:4]:
+    for one in sorted(group.completions, key=lambda one: -rank(one.reward))[:4]:
         print(f"  {amount(one.reward):>6}  {shortened(one.text)}{' [cut]' if one.cut else ''}")
 
 

@@ -76,6 +76,16 @@ def test_the_sample_shows_the_best_and_the_worst_of_a_group() -> None:
     assert [line.split() for line in lines[1:]] == [["prompt", "2", "+", "3?"], ["1", "5"], ["0", "6"]]
 
 
+def test_a_completion_that_no_reward_judged_is_never_the_best_of_a_group() -> None:
+    judged = [
+        Completion(text=f"{reward}", reward=reward, length=1, finish_reason="stop")
+        for reward in (None, -2.0, -1.0)
+    ]
+    group = RolloutGroup(step=1, group=0, prompt="1 + 1?", completions=judged)
+    lines = str(sample(after(*RUN, group))).split("\n")
+    assert [line.split() for line in lines[2:]] == [["-1", "-1.0"], ["-", "None"]]
+
+
 def test_terminal_codes_in_a_completion_are_not_obeyed() -> None:
     assert "\x1b" not in one_line("red \x1b[31malert\x07\nnext")
 

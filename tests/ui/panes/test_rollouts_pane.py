@@ -51,6 +51,22 @@ def test_an_entry_tells_the_mean_and_what_is_odd() -> None:
     assert prompt_entry(GROUPS[3]).detail.startswith("no reward applies")
 
 
+def test_a_completion_that_no_reward_judged_is_drawn_without_one(qtbot: QtBot) -> None:
+    one = Completion(text="text", reward=None, rewards={"mine": None}, length=3, finish_reason="stop")
+    card = CompletionCard(1, one, 1.0, None)  # pyright: ignore
+    qtbot.addWidget(card)
+    assert card.accessibleName() == "Completion 1, reward –"
+    shown = [made.text() for made in card.findChildren(QLabel)]
+    assert ("Reward –" in shown, "Reward 0" in shown) == (True, False)
+    assert not card.grab().isNull()
+
+
+def test_one_judged_completion_among_unjudged_ones_teaches_nothing() -> None:
+    assert (
+        summary_of([group(0, None, 1), group(1, None, 0, 1)]) == "2 prompts, 5 completions, 1 without signal"
+    )
+
+
 def test_tones_follow_the_reward() -> None:
     assert [reward_tone(value)[0] for value in (1.0, 0.4, 0.0, None)] == [
         "good",

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QListView, QSlider, QSplitter
 
 from droid_tune import words
 from droid_tune.events import RolloutGroup
+from droid_tune.metrics import flat
 from ui.panes.base import FillingPane
 from ui.panes.rollouts.completion_card import CompletionCard
 from ui.session import Session
@@ -239,8 +240,8 @@ def mean_reward(group: RolloutGroup) -> float:
 
 
 def without_signal(group: RolloutGroup) -> bool:
-    """All completions earned the same: the group teaches nothing."""
-    return len({one.reward for one in group.completions}) <= 1
+    """The group teaches nothing."""
+    return flat(one.reward for one in group.completions)
 
 
 def prompt_entry(group: RolloutGroup) -> Entry:

@@ -13,6 +13,7 @@ from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.estimate.signal import CheckReport, Finding, Group, Remedy
 from droid_tune.events import Phase
+from droid_tune.metrics import rank
 from ui.engine_worker import CheckThread
 from ui.session import Session
 from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
@@ -174,7 +175,7 @@ class CheckView(QDialog):
             box.addWidget(
                 label(f"Answer: {words.literal(shortened(group.answer))}", "small", parent=card, wrap=True)
             )
-        best_first = sorted(group.completions, key=lambda one: -(one.reward or 0.0))
+        best_first = sorted(group.completions, key=lambda one: -rank(one.reward))
         for one in best_first[:SHOWN_ANSWERS]:
             cut = "  (cut off)" if one.cut else ""
             text = f"{words.metric('reward', one.reward)}   {words.literal(shortened(one.text))}{cut}"
