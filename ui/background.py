@@ -1,4 +1,4 @@
-"""Work off the GUI thread: one function in, one signal out.
+"""Work off the GUI thread: one function in, one of two callbacks out.
 
 Python runs one thread at a time, so work in the background takes its time from the GUI thread after all: it begins
 after the window's first paint.
@@ -9,32 +9,47 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
-from PySide6.QtCore import QObject, QThreadPool, Signal
+from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
 
-from droid_tune.errors import UserError
+from droid_tune.errors import Stopped, UserError
 from ui.frame.first_paint import FIRST_PAINT
 
 log = logging.getLogger(__name__)
 
 
 class Task(QObject):
-    """Calls `work` in the thread pool; `done` or `failed` comes back in the thread that made the task.
+    """Calls `work` in the thread pool, then `done(result)` or `failed(sentence)` in the owner's thread, once.
 
-    A task whose owner went away in the meantime is silent. `failed` carries one sentence.
+    Whoever begins a task says what becomes of its failure: there is none that nobody hears of. A task that was dropped,
+    that raised `Stopped`, or whose owner went away in the meantime calls neither.
     """
 
-    done = Signal(object)
-    failed = Signal(str)
+    _ended = Signal(object)  # the callback with its value, None where there is nobody to tell
 
-    def __init__(self, work: Callable[[], Any], parent: QObject) -> None:
-        super().__init__(parent)
-        self._work = work
+    def __init__(
+        self,
+        work: Callable[[], Any],
+        owner: QObject,
+        *,
+        done: Callable[[Any], object],
+        failed: Callable[[str], object],
+    ) -> None:
+        super().__init__(owner)
+        self._work, self._done, self._failed = work, done, failed
+        self._dropped = False
+        self._ended.connect(self._deliver)
 
-    def start(self) -> Task:
+    def start(self) -> Self:
+        """Begin, after the window's first paint."""
         FIRST_PAINT.after(self._begin)
         return self
+
+    def drop(self) -> None:
+        """Nobody waits for the outcome any more, whatever it is: neither callback is called from now on."""
+        self._dropped = True
 
     def _begin(self) -> None:
         QThreadPool.globalInstance().start(self._run)
@@ -42,19 +57,27 @@ class Task(QObject):
     def _run(self) -> None:
         try:
             result = self._work()
+        except Stopped:
+            self._tell(self._ended, None)
         except Exception as error:
-            self._fail(error)
+            self._tell(self._ended, partial(self._failed, sentence_of(error)))
         else:
-            self._tell(self.done, result)
+            self._tell(self._ended, partial(self._done, result))
 
-    def _fail(self, error: Exception) -> None:
-        """The pool would swallow an error: it is said, and logged where it is nobody's mistake but ours."""
-        if isinstance(error, UserError | OSError):
-            self._tell(self.failed, str(error))
-        else:
-            log.error("background work failed", exc_info=error)
-            self._tell(self.failed, f"{type(error).__name__}: {error}")
+    @Slot(object)
+    def _deliver(self, callback: Callable[[], object] | None) -> None:
+        self.deleteLater()
+        if callback is not None and not self._dropped:
+            callback()
 
-    def _tell(self, signal: Any, *values: object) -> None:
+    def _tell(self, signal: Any, value: object) -> None:
         with contextlib.suppress(RuntimeError):  # the owner was deleted while we worked
-            signal.emit(*values)
+            signal.emit(value)
+
+
+def sentence_of(error: Exception) -> str:
+    """What the user is told; logged with its traceback where it is nobody's mistake but ours."""
+    if isinstance(error, UserError | OSError):
+        return str(error)
+    log.error("background work failed", exc_info=error)
+    return f"{type(error).__name__}: {error}"

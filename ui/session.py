@@ -81,15 +81,14 @@ class Session(QObject):
         """Go on with a run on disk, to its planned end or `further_steps` on: its curve so far first, then the engine."""
         if self.training:
             raise UserError("A run is training already; stop it first.")
-        self._reading = Task(partial(read_run, folder), self)
-        self._reading.done.connect(partial(self._begin_again, folder, further_steps, self._reading))
-        self._reading.failed.connect(self._could_not_read)
-        self._reading.start()
+        again = partial(self._begin_again, folder, further_steps)
+        self._reading = Task(partial(read_run, folder), self, done=again, failed=self._could_not_read).start()
         self.life_changed.emit()
 
     def stop(self) -> None:
         """Ask the engine to save and end; said at once, done when it can."""
         if self._reading is not None:
+            self._reading.drop()
             self._reading = None
             self.life_changed.emit()
         if self._control is not None and not self.stopping:
@@ -115,12 +114,10 @@ class Session(QObject):
         """Wait for the engine's thread (tests and closing)."""
         return self._thread is None or self._thread.wait(milliseconds)
 
-    def _begin_again(self, folder: Path, further_steps: int | None, reading: Task, state: RunState) -> None:
-        if reading is self._reading:
-            self._reading = None
-            self._begin(folder, state, partial(self.engine.resume, folder, further_steps))
+    def _begin_again(self, folder: Path, further_steps: int | None, state: RunState) -> None:
+        self._reading = None
+        self._begin(folder, state, partial(self.engine.resume, folder, further_steps))
 
-    @Slot(str)
     def _could_not_read(self, sentence: str) -> None:
         self._reading = None
         self.life_changed.emit()
@@ -185,28 +182,25 @@ class Session(QObject):
         if folder == self.live_folder:
             self.show_live()
             return
-        task = Task(partial(read_run, folder), self)
-        task.done.connect(partial(self._show_read, folder))
-        task.failed.connect(self._say_unreadable)
-        task.start()
+        Task(
+            partial(read_run, folder),
+            self,
+            done=partial(self._show_read, folder),
+            failed=self._say_unreadable,
+        ).start()
 
     def _show_read(self, folder: Path, state: RunState) -> None:
         self.shown, self.shown_folder = state, folder
         self.shown_changed.emit()
 
-    @Slot(str)
     def _say_unreadable(self, sentence: str) -> None:
         self.told.emit("error", sentence, "")
 
     # --- runs on disk -------------------------------------------------------------------------------------------
 
     def refresh_runs(self) -> None:
-        task = Task(self.engine.runs, self)
-        task.done.connect(self._keep_runs)
-        task.failed.connect(self._say_unreadable)
-        task.start()
+        Task(self.engine.runs, self, done=self._keep_runs, failed=self._say_unreadable).start()
 
-    @Slot(object)
     def _keep_runs(self, runs: list[RunSummary]) -> None:
         self.runs = runs
         self.runs_changed.emit()

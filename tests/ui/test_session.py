@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QThreadPool
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import RunConfig
@@ -103,18 +103,39 @@ def test_an_unreadable_run_is_said(session: Session, tmp_path: Path, qtbot: QtBo
 
 
 def test_background_work_comes_back_or_says_why(qtbot: QtBot, owner: QObject) -> None:
-    works = Task(lambda: 7, owner)
-    with qtbot.waitSignal(works.done) as done:
-        works.start()
-    assert done.args == [7]
+    told: list[object] = []
+    Task(lambda: 7, owner, done=told.append, failed=pytest.fail).start()
+    qtbot.waitUntil(lambda: told == [7])
 
     def fail() -> None:
         raise UserError("no such thing")
 
-    fails = Task(fail, owner)
-    with qtbot.waitSignal(fails.failed) as failed:
-        fails.start()
-    assert failed.args == ["no such thing."]
+    Task(fail, owner, done=pytest.fail, failed=told.append).start()
+    qtbot.waitUntil(lambda: told == [7, "no such thing."])
+    qtbot.waitUntil(lambda: owner.children() == [])  # tasks go once they have told
+
+
+def test_dropped_work_calls_nobody_back(qtbot: QtBot, owner: QObject) -> None:
+    told: list[object] = []
+    dropped = Task(lambda: 7, owner, done=told.append, failed=told.append).start()
+    assert QThreadPool.globalInstance().waitForDone(5000)
+    dropped.drop()  # it has ended, but nobody was told yet
+    qtbot.waitUntil(lambda: owner.children() == [])
+    assert told == []
+
+
+def test_a_run_whose_resume_was_given_up_says_nothing_of_its_files(
+    session: Session, tmp_path: Path, qtbot: QtBot
+) -> None:
+    (tmp_path / "events.jsonl").mkdir()  # a folder where a file should be
+    told: list[str] = []
+    session.told.connect(lambda level, text, remedy: told.append(text))
+    session.resume(tmp_path)
+    session.stop()
+    assert QThreadPool.globalInstance().waitForDone(5000)
+    qtbot.wait(20)
+    assert not session.training
+    assert told == []
 
 
 def test_the_playground_answers_as_it_was_and_as_it_is(

@@ -129,9 +129,7 @@ def test_garbage_is_collected_again_once_the_window_is_painted() -> None:
 def test_work_in_the_background_waits_for_the_first_paint(qtbot: QtBot, qapp: QApplication) -> None:
     told: list[int] = []
     FIRST_PAINT.close()
-    task = Task(lambda: 7, qapp)
-    task.done.connect(told.append)
-    task.start()
+    Task(lambda: 7, qapp, done=told.append, failed=pytest.fail).start()
     window = QWidget()
     qtbot.addWidget(window)
     FirstPaint(window).done.connect(FIRST_PAINT.open)

@@ -80,7 +80,7 @@ class NoticeBar(QFrame):
         close.setFixedSize(24, 24)  # no taller than a line of text with its margins
         close.setAccessibleName("Dismiss")
         close.setToolTip("Dismiss")
-        close.clicked.connect(self._close)
+        close.clicked.connect(self.dismiss)
         return close
 
     @Slot()
@@ -90,7 +90,8 @@ class NoticeBar(QFrame):
             self.chosen.emit(pressed.text())
 
     @Slot()
-    def _close(self) -> None:
+    def dismiss(self) -> None:
+        """Wave it away: it is gone at once, and `closed` tells."""
         self.closed.emit()
         self.hide()
         self.deleteLater()

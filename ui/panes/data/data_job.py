@@ -15,46 +15,42 @@ Progress = Callable[[int, int], None]
 Work = Callable[[Progress, Callable[[], bool]], Any]
 
 
-class Job(Task):
-    """Calls `work(progress, should_stop)`; a cancelled job is silent but for `stopped`."""
+class DataJob(Task):
+    """Calls `work(progress, should_stop)`; a job that was cancelled calls nobody back."""
 
     progressed = Signal(int)  # thousandths
-    stopped = Signal()
 
-    def __init__(self, work: Work, parent: QObject, pool: QThreadPool | None = None) -> None:
-        super().__init__(self._watched, parent)
+    def __init__(
+        self,
+        work: Work,
+        owner: QObject,
+        *,
+        done: Callable[[Any], object],
+        failed: Callable[[str], object],
+        pool: QThreadPool | None = None,
+    ) -> None:
+        super().__init__(self._watched, owner, done=done, failed=failed)
         self._on_data = work
         self._pool = pool or QThreadPool.globalInstance()
         self._cancelled = threading.Event()
-        self._told = -1
+        self._shown = -1
 
     def cancel(self) -> None:
+        """The work ends at its next step; what it would have told is dropped."""
         self._cancelled.set()
+        self.drop()
 
-    def start(self) -> Job:
-        """Connect first: a short job may be done before this returns."""
+    def _begin(self) -> None:
         self._pool.start(self._run)
-        return self
 
     def _watched(self) -> Any:
         return self._on_data(self._progress, self._cancelled.is_set)
 
     def _progress(self, done: int, total: int) -> None:
         thousandths = round(1000 * done / total) if total else 0
-        if thousandths != self._told:
-            self._told = thousandths
+        if thousandths != self._shown and not self._cancelled.is_set():
+            self._shown = thousandths
             self._tell(self.progressed, thousandths)
-
-    def _run(self) -> None:
-        try:
-            result = self._watched()
-        except Stopped:
-            self._tell(self.stopped)
-        except Exception as error:
-            self._fail(error)
-        else:
-            if not self._cancelled.is_set():
-                self._tell(self.done, result)
 
 
 def ticking(progress: Progress, should_stop: Callable[[], bool]) -> Progress:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, Signal
 
 from droid_tune.data.dataset import Dataset, Rows, open_dataset
 from droid_tune.data.formats.base import Row
@@ -21,7 +21,7 @@ from droid_tune.data.reading.peek import first_rows
 from droid_tune.data.report import Report
 from droid_tune.data.splits import Split
 from droid_tune.data.validate import validate
-from droid_tune.errors import Stopped, UserError
+from droid_tune.errors import UserError
 from droid_tune.paths import data_path
 from ui.background import Task
 
@@ -97,17 +97,18 @@ class DataReader(QObject):
     def inspect(self, source: Source) -> None:
         self.cancel()
         self._cancel = threading.Event()
-        self._task = Task(partial(self._look, source, self._cancel), self)
-        self._task.done.connect(self._done)
-        self._task.failed.connect(self._failed)
+        look = partial(self._look, source, self._cancel)
+        self._task = Task(look, self, done=self._done, failed=partial(self._failed, source.path))
         self.started.emit()
         self._task.start()
 
     def cancel(self) -> None:
         self._cancel.set()
+        if self._task is not None:
+            self._task.drop()
         self._task = None
 
-    def _look(self, source: Source, cancel: threading.Event) -> Inspection | None:
+    def _look(self, source: Source, cancel: threading.Event) -> Inspection:
         told = (-1, "")
 
         def progress(done: int, total: int, file: str) -> None:
@@ -118,22 +119,14 @@ class DataReader(QObject):
                 with suppress(RuntimeError):  # the window closed while we read
                     self.progressed.emit(*now)
 
-        try:
-            return inspect(source, progress, cancel.is_set)
-        except Stopped:
-            return None
+        return inspect(source, progress, cancel.is_set)
 
-    @Slot(object)
-    def _done(self, found: Inspection | None) -> None:
-        if self.sender() is self._task and found is not None:
-            self._task = None
-            self.inspected.emit(found)
+    def _done(self, found: Inspection) -> None:
+        self._task = None
+        self.inspected.emit(found)
 
-    @Slot(str)
-    def _failed(self, sentence: str) -> None:
-        if self.sender() is self._task:
-            self._task = None
-            self.inspected.emit(Inspection("", fault=sentence))
+    def _failed(self, path: str, sentence: str) -> None:
+        self._done(Inspection(path, fault=sentence))
 
 
 def inspect(source: Source, progress: Progress, should_stop: Callable[[], bool]) -> Inspection:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QThreadPool
 from droid_tune.errors import UserError
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import load_tokenizer
-from ui.panes.data.data_job import Job, Progress
+from ui.panes.data.data_job import DataJob, Progress
 
 ShouldStop = Callable[[], bool]
 Work = Callable[[Any, Progress, ShouldStop], Any]
@@ -26,11 +26,23 @@ class TokenizerDesk(QObject):
         # Only the desk's thread touches it.
         self._loaded: tuple[str, Any] | None = None
 
-    def job(self, model: str, work: Work) -> Job:
+    def job(
+        self,
+        model: str,
+        work: Work,
+        *,
+        done: Callable[[Any], object],
+        failed: Callable[[str], object],
+    ) -> DataJob:
         """It fails with a sentence where there is no tokenizer."""
-        return Job(lambda progress, stop: work(self._tokenizer(model), progress, stop), self, self._pool)
+
+        def with_tokenizer(progress: Progress, should_stop: ShouldStop) -> Any:
+            return work(self._tokenizer(model), progress, should_stop)
+
+        return DataJob(with_tokenizer, self, done=done, failed=failed, pool=self._pool)
 
     def close(self, patience_ms: int) -> None:
+        """The window closes: what waits is dropped, what runs gets `patience_ms` to end."""
         self._pool.clear()
         self._pool.waitForDone(patience_ms)
 

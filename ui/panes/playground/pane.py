@@ -82,6 +82,7 @@ class PlaygroundPane(FillingPane):
             "gave before training.",
         )
         self._thread: PlaygroundThread | None = None
+        self._reading: Task | None = None  # of the newest run's prompts
         self._answers: dict[str, Answer] = {}
         self._wanted = ""
         page = QWidget(self)
@@ -130,6 +131,7 @@ class PlaygroundPane(FillingPane):
         self._runs = QuietCombo(page)
         self._runs.setAccessibleName("Trained model")
         self._runs.setMinimumWidth(240)
+        self._runs.activated.connect(self._show_prompts)
         self._temperature = QuietCombo(page)
         self._temperature.setAccessibleName("Sampling")
         for value, title in TEMPERATURES:
@@ -158,14 +160,21 @@ class PlaygroundPane(FillingPane):
         layout.addLayout(self._prompts)
         return box
 
+    @Slot()
     def _show_prompts(self) -> None:
         folder = self._runs.currentData()
         if folder and self._hint.isVisibleTo(self):
-            task = Task(partial(first_prompts, Path(folder)), self)
-            task.done.connect(self._fill_prompts)
-            task.start()
+            if self._reading is not None:
+                self._reading.drop()
+            self._reading = Task(
+                partial(first_prompts, Path(folder)), self, done=self._fill_prompts, failed=self._say_unread
+            ).start()
 
-    @Slot(object)
+    def _say_unread(self, sentence: str) -> None:
+        self._fill_prompts([])
+        said = f"The prompts of this run could not be read: {words.literal(sentence)}"
+        self._notices.add("warning", said, "Any other question can be asked all the same.")
+
     def _fill_prompts(self, prompts: list[str]) -> None:
         clear(self._prompts)
         for prompt in prompts:

@@ -35,7 +35,7 @@ from ui.panes.runs.further_steps import FurtherSteps
 from ui.session import Session, read_run
 from ui.widgets.basics import button, column, label, row, scrolling, selectable
 from ui.widgets.chart import Chart, ChartSpec, Line
-from ui.widgets.notice import NoticeStack
+from ui.widgets.notice import NoticeBar, NoticeStack
 from ui.widgets.simple_list import Entry, EntryList
 from ui.widgets.state_chip import StateChip
 from ui.widgets.two_lines import TwoLineDelegate
@@ -63,6 +63,10 @@ DOTS = {
     "created": "tertiary",
 }
 MOST_COMPARED = 8
+READ_AGAIN = "Read Again"
+
+#: a run as it was at one time: its id, and when its files last changed
+Stand = tuple[str, float]
 
 
 class RunsPane(FillingPane):
@@ -80,8 +84,9 @@ class RunsPane(FillingPane):
             "Every run is kept here with its settings, curves and result. You can stop a run, go on with it "
             "tomorrow, and compare it with others.",
         )
-        self._states: dict[tuple[str, float], RunState] = {}
-        self._reading: set[tuple[str, float]] = set()
+        self._states: dict[Stand, RunState] = {}
+        self._asked: set[Stand] = set()
+        self._unread: set[Stand] = set()  # of those asked: what could not be read
         page = QWidget(self)
         self.add_content(page)
         layout = column(page, spacing=10)
@@ -303,26 +308,42 @@ class RunsPane(FillingPane):
         self._chart.show_series(series, self.session.settings.smoothing)
 
     def _state_of(self, run: RunSummary) -> RunState | None:
-        """The run's state, read in the background the first time."""
+        """The run's state, read in the background the first time; one that could not be read waits for `_read_again`."""
         if run.folder == self.session.live_folder and self.session.live is not None:
             return self.session.live
-        key = (run.id, run.updated)
-        if key not in self._states and key not in self._reading:
-            self._reading.add(key)
-            task = Task(partial(read_run, run.folder), self)
-            task.done.connect(partial(self._keep_state, key))
-            task.start()
-        return self._states.get(key)
+        stand = (run.id, run.updated)
+        if stand not in self._asked:
+            self._asked.add(stand)
+            done, failed = partial(self._keep_state, stand), partial(self._say_unread, run, stand)
+            Task(partial(read_run, run.folder), self, done=done, failed=failed).start()
+        return self._states.get(stand)
 
-    def _keep_state(self, key: tuple[str, float], state: RunState) -> None:
-        self._reading.discard(key)
-        self._states[key] = state
+    def _keep_state(self, stand: Stand, state: RunState) -> None:
+        self._states[stand] = state
+        self._draw_curves(self._chosen())
+
+    def _say_unread(self, run: RunSummary, stand: Stand, sentence: str) -> None:
+        self._unread.add(stand)
+        bar = self._notices.add(
+            "error",
+            f"The curves of “{words.literal(run.name)}” could not be read.",
+            words.literal(sentence),
+            actions=(READ_AGAIN,),
+        )
+        bar.chosen.connect(partial(self._read_again, bar))
+
+    def _read_again(self, bar: NoticeBar, action: str) -> None:
+        bar.dismiss()
+        self._asked -= self._unread
+        self._unread.clear()
         self._draw_curves(self._chosen())
 
     # --- slots --------------------------------------------------------------------------------------------------
 
     @Slot()
     def _selected(self) -> None:
+        self._asked -= self._unread  # tried again when someone looks again
+        self._unread.clear()
         self._end_rename()
         self._further.hide()
         self._show_detail()

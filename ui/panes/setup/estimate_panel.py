@@ -55,10 +55,20 @@ class EstimatePanel(QFrame):
         layout.addWidget(line(self))
         self._methods = TextGrid(self)
         layout.addLayout(self._methods)
+        self._fault = label("", "fault", parent=self, wrap=True)
+        self._fault.hide()
+        layout.addWidget(self._fault)
         self.hide()
+
+    @Slot(str)
+    def show_fault(self, sentence: str) -> None:
+        """What the figures above have to do without; hidden where that is nothing."""
+        self._fault.setText(words.literal(sentence))
+        self._fault.setVisible(bool(sentence))
 
     @Slot(object)
     def show_estimate(self, found: Estimate) -> None:
+        """The bar, the time and the stages of one estimate."""
         parts, marks = bar_of(found)
         self._bar.show_memory(parts, marks, float(found.host.memory_bytes))
         self._time.setText(time_words(found))

@@ -29,12 +29,15 @@ class Forecaster(QObject):
     """`told` an Estimate, `compared` one for each method, or `failed` with a sentence.
 
     One estimate at a time: what was asked meanwhile waits, and only the newest of it. The methods are compared once
-    the form is left alone. The data is measured once for each model; until then its lengths are assumed.
+    the form is left alone. The data is measured once for each model; until then its lengths are assumed. `hampered`
+    tells what else went wrong, nothing with a new question: the estimate stands, but on assumed lengths, or without the
+    other methods beside it.
     """
 
     told = Signal(object)
     compared = Signal(object)
     failed = Signal(str)
+    hampered = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -43,33 +46,30 @@ class Forecaster(QObject):
         self._answering = 0  # which of the questions is being answered, 0 is none
         self._comparison: Task | None = None
         self._lengths: dict[str, DataLengths | None] = {}
-        self._measuring: Task | None = None
         self._compare_later = QTimer(self)
         self._compare_later.setSingleShot(True)
         self._compare_later.setInterval(COMPARE_AFTER_MS)
         self._compare_later.timeout.connect(self._compare)
 
     def ask(self, config: RunConfig) -> None:
+        """What would this run need? The answer comes by a signal."""
         self._config = config
         self._asked += 1
+        self.hampered.emit("")
         if not self._answering:
             self._answer(config)
 
     def _answer(self, config: RunConfig) -> None:
         self._answering = self._asked
-        task = Task(partial(_estimated, config, self._known(config)), self)
-        task.done.connect(self._done)
-        task.failed.connect(self._failed)
-        _go_after(task)
-        task.start()
+        Task(
+            partial(_estimated, config, self._known(config)), self, done=self._done, failed=self._failed
+        ).start()
 
-    @Slot(object)
     def _done(self, found: Estimate) -> None:
         if self._is_newest():
             self.told.emit(found)
             self._compare_later.start()
 
-    @Slot(str)
     def _failed(self, sentence: str) -> None:
         if self._is_newest():
             self.failed.emit(sentence)
@@ -83,39 +83,46 @@ class Forecaster(QObject):
 
     @Slot()
     def _compare(self) -> None:
-        if self._config is not None:
-            self._comparison = Task(partial(_compared, self._config, self._known(self._config)), self)
-            self._comparison.done.connect(self._tell_comparison)
-            _go_after(self._comparison)
-            self._comparison.start()
+        if self._config is None:
+            return
+        if self._comparison is not None:
+            self._comparison.drop()
+        lengths = self._lengths.get(_data_key(self._config))
+        self._comparison = Task(
+            partial(_compared, self._config, lengths),
+            self,
+            done=self.compared.emit,
+            failed=self._say_uncompared,
+        ).start()
 
-    @Slot(object)
-    def _tell_comparison(self, methods: dict[str, Estimate]) -> None:
-        if self.sender() is self._comparison:
-            self.compared.emit(methods)
+    def _say_uncompared(self, sentence: str) -> None:
+        self.hampered.emit(f"The methods could not be compared: {sentence}")
 
     def _known(self, config: RunConfig) -> DataLengths | None:
         """What is known of the data's lengths; begins to measure them where nothing is."""
         key = _data_key(config)
         if key not in self._lengths:
             self._lengths[key] = None
-            self._measuring = Task(partial(_measured, config, key), self)
-            self._measuring.done.connect(self._keep)
-            self._measuring.start()
+            Task(
+                partial(_measured, config),
+                self,
+                done=partial(self._keep, key),
+                failed=partial(self._say_unmeasured, key),
+            ).start()
         return self._lengths[key]
 
-    @Slot(object)
-    def _keep(self, measured: tuple[str, DataLengths | None]) -> None:
-        key, lengths = measured
+    def forget_data(self) -> None:
+        """The data may have changed in its place: it is measured anew for the next question."""
+        self._lengths.clear()
+
+    def _keep(self, key: str, lengths: DataLengths | None) -> None:
         self._lengths[key] = lengths
         if lengths is not None and self._config is not None and _data_key(self._config) == key:
             self.ask(self._config)
 
-
-def _go_after(task: Task) -> None:
-    """There is a task for every key: each goes once it has told."""
-    task.done.connect(task.deleteLater)
-    task.failed.connect(task.deleteLater)
+    def _say_unmeasured(self, key: str, sentence: str) -> None:
+        self._lengths.pop(key, None)  # the next question tries again
+        self.hampered.emit(f"The data could not be measured, so its lengths are assumed: {sentence}")
 
 
 # What these import is none of the first paint's business.
@@ -133,13 +140,13 @@ def _compared(config: RunConfig, lengths: DataLengths | None) -> dict[str, Estim
     return by_method(config, lengths)
 
 
-def _measured(config: RunConfig, key: str) -> tuple[str, DataLengths | None]:
+def _measured(config: RunConfig) -> DataLengths | None:
     from droid_tune.estimate.lengths import measure_data
 
     try:
-        return key, measure_data(config)
+        return measure_data(config)
     except UserError:  # the Data pane says what is wrong with it
-        return key, None
+        return None
 
 
 def _data_key(config: RunConfig) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QModelIndex, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit, QListView, QWidget
 
+from droid_tune import words
 from droid_tune.model_files.found import FoundModel, describe, find_models
 from ui.background import Task
 from ui.widgets.basics import button, column, label, row
@@ -28,6 +29,7 @@ class ModelPicker(QFrame):
         self.setProperty("role", "card")
         self._path = "starter"
         self._found: list[FoundModel] = []
+        self._looking: Task | None = None  # the newest
         layout = column(self, spacing=6)
         layout.setContentsMargins(6, 6, 6, 10)
         self._models = EntryList(self)
@@ -59,11 +61,21 @@ class ModelPicker(QFrame):
     def show_model(self, path: str, recent: list[str]) -> None:
         """Show the choice and look for models in the background."""
         self._path = path
-        task = Task(partial(find_models, [path, *recent]), self)
-        task.done.connect(self._show_found)
-        task.start()
+        self._fault.hide()
+        if self._looking is not None:
+            self._looking.drop()
+        self._looking = Task(
+            partial(find_models, [path, *recent]), self, done=self._show_found, failed=self._say_unfound
+        ).start()
 
-    @Slot(object)
+    def _say_unfound(self, sentence: str) -> None:
+        """The choice is shown all the same; the others are looked for again when the pane is drawn anew."""
+        if self._path not in [model.path for model in self._found]:
+            self._found = [*self._found, FoundModel(self._path, Path(self._path).name, "", "folder")]
+        self._draw()
+        self._fault.setText(f"The models on this computer could not be listed: {words.literal(sentence)}")
+        self._fault.show()
+
     def _show_found(self, found: list[FoundModel]) -> None:
         self._found = found
         if self._path not in [model.path for model in found]:

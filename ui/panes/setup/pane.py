@@ -229,6 +229,8 @@ class SetupPane(Pane):
         self._forecaster.told.connect(self._panel.show_estimate)
         self._forecaster.compared.connect(self._panel.show_methods)
         self._forecaster.failed.connect(self._forecast.show_fault)
+        self._forecaster.hampered.connect(self._panel.show_fault)
+        self.session.data_changed.connect(self._forecaster.forget_data)
         lines.addWidget(self._forecast)
         bar = row(spacing=12)
         lines.addLayout(bar)

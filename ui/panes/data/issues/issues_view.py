@@ -32,7 +32,7 @@ class IssuesView(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._issue: Issue | None = None
-        self._reading: Task | None = None
+        self._reading: Task | None = None  # the newest
         split = QSplitter(Qt.Orientation.Vertical, self)
         split.setChildrenCollapsible(False)
         split.setHandleWidth(8)
@@ -75,6 +75,8 @@ class IssuesView(QWidget):
     def _choose(self, current: QModelIndex, previous: QModelIndex) -> None:
         if not current.isValid():
             return
+        if self._reading is not None:
+            self._reading.drop()
         issue = self._issue = self._model.issue(current.row())
         self._what.setText(words.literal(issue.message))
         self._open.setEnabled(Path(issue.file).suffix not in BINARY_SUFFIXES)
@@ -83,16 +85,16 @@ class IssuesView(QWidget):
                 [Piece(words.literal(issue.excerpt) or "The finding is about the whole file.")]
             )
             return
-        self._reading = Task(partial(lines_around, Path(issue.file), issue.line), self)
-        self._reading.done.connect(self._show_lines)
-        self._reading.failed.connect(self._text.setPlainText)
-        self._reading.start()
+        around = partial(lines_around, Path(issue.file), issue.line)
+        self._reading = Task(
+            around, self, done=partial(self._show_lines, issue), failed=self._say_unread
+        ).start()
 
-    @Slot(object)
-    def _show_lines(self, lines: list[Line]) -> None:
-        issue = self._issue
-        if self.sender() is self._reading and issue is not None:
-            self._text.show_pieces(pieces_of(lines, issue))
+    def _show_lines(self, issue: Issue, lines: list[Line]) -> None:
+        self._text.show_pieces(pieces_of(lines, issue))
+
+    def _say_unread(self, sentence: str) -> None:
+        self._text.show_pieces([Piece(words.literal(sentence), "bad")])
 
     @Slot()
     def _open_editor(self) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from droid_tune import words
 from droid_tune.data.formats.base import Row
 from droid_tune.data.templates import TemplateOptions
-from ui.panes.data.data_job import Job
+from ui.panes.data.data_job import DataJob
 from ui.panes.data.data_reader import in_order
 from ui.panes.data.plain_view import Piece, PlainView
 from ui.panes.data.rows.rows_model import whole_text
@@ -48,7 +49,7 @@ class RowDetail(QWidget):
         self._row: Row | None = None
         self._look: Look | None = None
         self._seen: SeenRow | None = None
-        self._asked: Job | None = None
+        self._asked: DataJob | None = None
         layout = column(self, spacing=6)
         layout.addLayout(self._bar())
         self._text = PlainView("The chosen row, whole", self)
@@ -57,14 +58,16 @@ class RowDetail(QWidget):
 
     def show_row(self, place: str, chosen: Row | None) -> None:
         """A row and where it stands."""
-        self._row, self._seen = chosen, None
+        self._row = chosen
+        self._forget_seen()
         self._place.setText(place)
         self._draw()
 
     def show_look(self, look: Look) -> None:
         """Another model, method or system prompt: the same row is seen otherwise."""
         if look != self._look:
-            self._look, self._seen = look, None
+            self._look = look
+            self._forget_seen()
             self._thinking.choose(look.thinking)
             self._draw()
 
@@ -100,25 +103,24 @@ class RowDetail(QWidget):
         if seen is not None:
             self._place.setText(f"{self._place.text().partition(' · ')[0]} · {seen.said}")
 
+    def _forget_seen(self) -> None:
+        self._seen = None
+        if self._asked is not None:
+            self._asked.cancel()
+
     def _ask(self) -> None:
         if self._look is None or self._row is None:
             return
-        if self._asked is not None:
-            self._asked.cancel()
+        self._forget_seen()
         self._text.show_pieces([Piece("Reading the model's tokenizer…", "secondary")])
         work = work_for(self._row, self._look.method, self._look.options)
-        self._asked = self._desk.job(self._look.model, work)
-        self._asked.done.connect(self._show_seen)
-        self._asked.failed.connect(self._say)
-        self._asked.start()
+        self._asked = self._desk.job(
+            self._look.model, work, done=self._show_seen, failed=self._say_unread
+        ).start()
 
-    @Slot(object)
     def _show_seen(self, seen: SeenRow) -> None:
-        if self.sender() is self._asked:
-            self._seen = seen
-            self._draw()
+        self._seen = seen
+        self._draw()
 
-    @Slot(str)
-    def _say(self, sentence: str) -> None:
-        if self.sender() is self._asked:
-            self._text.show_pieces([Piece(sentence, "bad")])
+    def _say_unread(self, sentence: str) -> None:
+        self._text.show_pieces([Piece(words.literal(sentence), "bad")])

@@ -22,6 +22,7 @@ from PySide6.QtCore import (
 from droid_tune import words
 from droid_tune.data.dataset import Rows
 from droid_tune.errors import UserError
+from ui.background import sentence_of
 
 Index = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
@@ -79,7 +80,7 @@ class PageReader(QObject):
                     return
                 page = self._wanted.pop()
                 generation, rows, columns = self._source
-            cells = read_page(rows, columns, page) if rows is not None else []
+            cells = _read_or_say(rows, columns, page) if rows is not None else []
             with suppress(RuntimeError):  # the table was closed while we read
                 self.arrived.emit(generation, page, cells)
 
@@ -88,6 +89,14 @@ def read_page(rows: Rows, columns: list[str], page: int) -> Page:
     """The cells of `PAGE_ROWS` rows; a row that is gone says so in its first cell."""
     start = page * PAGE_ROWS
     return [_cells(rows, columns, place) for place in range(start, min(start + PAGE_ROWS, len(rows)))]
+
+
+def _read_or_say(rows: Rows, columns: list[str], page: int) -> Page:
+    """As `read_page`; a page that cannot be read at all says why in each row, and the others are still read."""
+    try:
+        return read_page(rows, columns, page)
+    except Exception as error:
+        return [[words.literal(sentence_of(error)), *[""] * (len(columns) - 1)]] * PAGE_ROWS
 
 
 def _cells(rows: Rows, columns: list[str], place: int) -> list[str]:

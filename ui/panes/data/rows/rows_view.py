@@ -7,6 +7,7 @@ from functools import partial
 from PySide6.QtCore import QModelIndex, Qt, Signal, Slot
 from PySide6.QtWidgets import QSplitter, QWidget
 
+from droid_tune import words
 from droid_tune.data.dataset import Rows
 from droid_tune.data.formats.base import Row
 from ui.background import Task
@@ -42,7 +43,7 @@ class RowsView(QWidget):
         column(self).addWidget(split)
 
     def show_rows(self, rows: Rows | None, columns: list[str]) -> None:
-        self._reading = None
+        self._drop_reading()
         self._model.show(rows, columns)
         for place, width in enumerate(column_widths(len(columns), self._table.viewport().width())):
             self._table.setColumnWidth(place, width)
@@ -68,20 +69,20 @@ class RowsView(QWidget):
         rows = self._model.rows
         if rows is None or not current.isValid():
             return
-        self._reading = Task(partial(_read, rows, current.row()), self)
-        self._reading.done.connect(self._show_row)
-        self._reading.failed.connect(self._say)
-        self._reading.start()
+        self._drop_reading()
+        self._reading = Task(
+            partial(_read, rows, current.row()), self, done=self._show_row, failed=self._say_unread
+        ).start()
 
-    @Slot(object)
+    def _drop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.drop()
+
     def _show_row(self, found: tuple[str, Row]) -> None:
-        if self.sender() is self._reading:
-            self._detail.show_row(*found)
+        self._detail.show_row(*found)
 
-    @Slot(str)
-    def _say(self, sentence: str) -> None:
-        if self.sender() is self._reading:
-            self._detail.show_row(sentence, None)
+    def _say_unread(self, sentence: str) -> None:
+        self._detail.show_row(words.literal(sentence), None)
 
 
 def column_widths(count: int, room: int) -> list[int]:

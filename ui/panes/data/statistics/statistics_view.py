@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QBoxLayout, QGridLayout, QHBoxLayout, QProgressBar
 from droid_tune import words
 from droid_tune.data.dataset import Dataset
 from droid_tune.data.statistics import Limits, SplitStatistics, Statistics, statistics
-from ui.panes.data.data_job import Job, Progress
+from ui.panes.data.data_job import DataJob, Progress
 from ui.panes.data.rows.row_detail import Look
 from ui.panes.data.tables import scrolling_card
 from ui.panes.data.tokenizer_desk import ShouldStop, TokenizerDesk
@@ -23,6 +23,7 @@ from ui.widgets.notice import NoticeStack
 if TYPE_CHECKING:
     from ui.panes.data.statistics.histogram import Histogram
 
+MEASURE_AGAIN = "Measure Again"
 #: a height that is too low for two plots above each other
 LOW = 290
 
@@ -57,7 +58,7 @@ class StatisticsView(QWidget):
         self._limits = Lengthy(2048, 256, True)
         self._measured: tuple[object, ...] = ()
         self._found: Statistics | None = None
-        self._job: Job | None = None
+        self._job: DataJob | None = None
         self._split = "train"
         layout = column(self, spacing=8)
         layout.addLayout(self._bar())
@@ -91,10 +92,9 @@ class StatisticsView(QWidget):
         self._draw()
         self._notices.clear()
         self._busy(True)
-        self._job = self._desk.job(look.model, partial(_measure, dataset, look, self._limits, exact))
+        work = partial(_measure, dataset, look, self._limits, exact)
+        self._job = self._desk.job(look.model, work, done=self._show, failed=self._fail)
         self._job.progressed.connect(self._progress.setValue)
-        self._job.done.connect(self._show)
-        self._job.failed.connect(self._fail)
         self._job.start()
 
     def shut(self) -> None:
@@ -197,21 +197,24 @@ class StatisticsView(QWidget):
 
     # --- slots --------------------------------------------------------------------------------------------------
 
-    @Slot(object)
     def _show(self, found: Statistics) -> None:
-        if self.sender() is self._job:
-            self._job = None
-            self._found = found
-            self._busy(False)
-            self._draw()
+        self._job = None
+        self._found = found
+        self._busy(False)
+        self._draw()
 
-    @Slot(str)
     def _fail(self, sentence: str) -> None:
-        if self.sender() is self._job:
-            self._job = None
-            self._busy(False)
-            self._said.setText("Not measured")
-            self._notices.add("warning", sentence)
+        """It is not measured again by itself: the pane is drawn many times a minute."""
+        self._job = None
+        self._busy(False)
+        self._said.setText("Not measured")
+        bar = self._notices.add("warning", words.literal(sentence), actions=(MEASURE_AGAIN,))
+        bar.chosen.connect(self._measure_again)
+
+    @Slot()
+    def _measure_again(self) -> None:
+        self._measured = ()
+        self.measure()
 
     @Slot()
     def _cancel_asked(self) -> None:

@@ -26,11 +26,11 @@ from PySide6.QtWidgets import (
 from droid_tune import words
 from droid_tune.data.dataset import Dataset
 from ui.form.editors import QuietCombo
-from ui.panes.data.data_job import Job, ticking
+from ui.panes.data.data_job import DataJob, Progress, ticking
 from ui.panes.data.files_card import SPLIT_WORDS
 from ui.panes.data.plain_view import Piece, PlainView
 from ui.panes.data.rows.row_detail import Look
-from ui.panes.data.tokenizer_desk import TokenizerDesk
+from ui.panes.data.tokenizer_desk import ShouldStop, TokenizerDesk
 from ui.panes.data.tools.change_form import CHANGES, Ask, Change, Preview, plan_change, write_change
 from ui.widgets.basics import button, clear, column, frame, label, row
 from ui.widgets.notice import NoticeStack
@@ -53,7 +53,7 @@ class ToolsView(QWidget):
         self._home = Path.home()
         self._fields: dict[str, QWidget] = {}
         self._shown: tuple[Preview, dict[str, Any]] | None = None
-        self._job: Job | None = None
+        self._job: DataJob | None = None
         self._written = ""
         sides = row(self, spacing=12)
         sides.addWidget(self._list())
@@ -223,27 +223,18 @@ class ToolsView(QWidget):
         self._stop()
         self._notices.clear()
         values = self.values()
-        if change.needs_tokenizer:
-            job = self._desk.job(
-                look.model,
-                lambda tokenizer, progress, stop: plan_change(
-                    change, dataset, values, look.options, tokenizer, ticking(progress, stop)
-                ),
-            )
-        else:
-            job = Job(
-                lambda progress, stop: plan_change(
-                    change, dataset, values, look.options, None, ticking(progress, stop)
-                ),
-                self,
-            )
-        self._follow(job)
-        job.done.connect(partial(self._show_preview, job, values))
-        job.start()
 
-    def _show_preview(self, job: Job, values: dict[str, Any], shown: Preview) -> None:
-        if job is not self._job:
-            return
+        def plan(tokenizer: Any, progress: Progress, should_stop: ShouldStop) -> Preview:
+            tick = ticking(progress, should_stop)
+            return plan_change(change, dataset, values, look.options, tokenizer, tick)
+
+        done = partial(self._show_preview, values)
+        if change.needs_tokenizer:
+            self._follow(self._desk.job(look.model, plan, done=done, failed=self._fail))
+        else:
+            self._follow(DataJob(partial(plan, None), self, done=done, failed=self._fail))
+
+    def _show_preview(self, values: dict[str, Any], shown: Preview) -> None:
         self._end()
         self._shown = (shown, values)
         self._preview.show_pieces(pieces_of(shown))
@@ -256,43 +247,32 @@ class ToolsView(QWidget):
             return
         shown, values = self._shown
         change, out = self.change, self._folder.text()
-        job = Job(
-            lambda progress, stop: write_change(
-                change, dataset, shown, values, out, progress, ticking(progress, stop)
-            ),
-            self,
-        )
-        self._follow(job)
-        self._write.setEnabled(False)
-        job.done.connect(partial(self._say_written, job, out))
-        job.start()
 
-    def _say_written(self, job: Job, out: str, said: str) -> None:
-        if job is not self._job:
-            return
+        def write(progress: Progress, should_stop: ShouldStop) -> str:
+            tick = ticking(progress, should_stop)
+            return write_change(change, dataset, shown, values, out, progress, tick)
+
+        self._write.setEnabled(False)
+        self._follow(DataJob(write, self, done=partial(self._say_written, out), failed=self._fail))
+
+    def _say_written(self, out: str, said: str) -> None:
         self._end()
         self._written = out
         self._folder.setText(str(free_folder(self._home, self.change.key)))
         self._notices.clear()
         self._notices.add("good", words.literal(said), actions=(USE_IT,)).chosen.connect(self._use)
 
-    def _follow(self, job: Job) -> None:
+    def _follow(self, job: DataJob) -> None:
         self._job = job
         self._busy(True)
         job.progressed.connect(self._bar.setValue)
-        job.failed.connect(partial(self._fail, job))
-        job.stopped.connect(partial(self._ended, job))
+        job.start()
 
-    def _fail(self, job: Job, sentence: str) -> None:
-        if job is self._job:
-            self._end()
-            self._notices.clear()
-            self._notices.add("error", words.literal(sentence))
-            self._write.setEnabled(self._shown is not None)
-
-    def _ended(self, job: Job) -> None:
-        if job is self._job:
-            self._end()
+    def _fail(self, sentence: str) -> None:
+        self._end()
+        self._notices.clear()
+        self._notices.add("error", words.literal(sentence))
+        self._write.setEnabled(self._shown is not None)
 
     def _end(self) -> None:
         self._job = None
