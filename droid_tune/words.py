@@ -65,7 +65,7 @@ def metric(name: str, value: float | None) -> str:
     if unit == "bytes":
         return size(value)
     if unit == "s":
-        return f"{value:.2f} s" if value < 10 else duration(value)
+        return pace(value)
     return f"{number(value)} {unit}".rstrip()
 
 

@@ -6,7 +6,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from droid_tune.cli.output import amount, console, duration
+from droid_tune import words
+from droid_tune.cli.output import amount, console
 from droid_tune.cli.progress import Progress
 from droid_tune.events import Completion, Evaluation, Event, Notice, RunFinished, Step
 from droid_tune.metrics import CATALOGUE, describe, rank
@@ -138,8 +139,8 @@ def headline(progress: Progress) -> str:
     parts = [
         f"step {progress.step} of {progress.total}" if progress.total else "starting",
         now,
-        f"{duration(pace)} a step" if pace is not None else "",
-        f"{duration(left)} left" if left is not None else "",
+        f"{words.pace(pace)} a step" if pace is not None else "",
+        f"{words.duration(left)} left" if left is not None else "",
     ]
     on = f"{progress.method} on {progress.device}: " if progress.device else ""
     return on + ", ".join(part for part in parts if part)

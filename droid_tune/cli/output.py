@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from droid_tune import words
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -54,22 +56,10 @@ def amount(value: float | None, unit: str = "") -> str:
         case "share":
             return f"{value:.0%}"
         case "bytes":
-            return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"
+            return words.size(value)
         case "s":
-            return duration(value)
+            return words.pace(value)
         case "tokens":
             return f"{value:.0f}"
         case _:
             return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

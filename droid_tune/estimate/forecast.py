@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.estimate.calibration import Calibration, calibration_file, read_calibration
 from droid_tune.estimate.duration import Seconds, seconds_of
@@ -13,6 +14,7 @@ from droid_tune.estimate.job import DataLengths, Job, job_of
 from droid_tune.estimate.memory import Peak
 from droid_tune.estimate.plan import Choice, choose
 from droid_tune.estimate.sizes import Portions, sizes_of
+from droid_tune.machine.budget import budget_of
 from droid_tune.machine.chips import speed_of
 from droid_tune.machine.host import Host, read_host
 from droid_tune.model_files.facts import ModelFacts, facts_of, read_model
@@ -115,13 +117,6 @@ def facts_for(config: RunConfig) -> ModelFacts:
     return facts_of({}, (), (note,))
 
 
-def budget_of(config: RunConfig, host: Host) -> int:
-    """Bytes that the engine keeps to (model/planning.py)."""
-    if config.memory.budget_mb:
-        return config.memory.budget_mb * 2**20
-    return int(config.memory.budget_fraction * host.gpu_limit_bytes)
-
-
 def forecast(
     config: RunConfig,
     lengths: DataLengths | None,
@@ -132,7 +127,7 @@ def forecast(
     """The estimate of `config`, without suggestions."""
     job = _as_seen(job_of(config, facts, lengths), calibration)
     sizes = sizes_of(config, facts, host.backend)
-    budget = budget_of(config, host)
+    budget = budget_of(config.memory, host)
     memory = config.memory
     choice = choose(
         sizes,
@@ -214,7 +209,7 @@ def _notes(
     free = host.memory_bytes - host.used_by_others_bytes - LEAST_FREE_BYTES
     if peak_bytes > free:
         notes.append(
-            f"Other programs use {gigabytes(host.used_by_others_bytes)} now: close some of them first."
+            f"Other programs use {words.size(host.used_by_others_bytes)} now: close some of them first."
         )
     if choice.portions.layer_wise:
         notes.append(
@@ -222,15 +217,10 @@ def _notes(
         )
     if calibration and calibration.observed_peak_bytes:
         notes.append(
-            f"The last run with this model took {gigabytes(calibration.observed_peak_bytes)}; "
-            f"{gigabytes(calibration.predicted_peak_bytes)} were foretold."
+            f"The last run with this model took {words.size(calibration.observed_peak_bytes)}; "
+            f"{words.size(calibration.predicted_peak_bytes)} were foretold."
         )
     return tuple(notes)
-
-
-def gigabytes(count: float) -> str:
-    """`9.1 GB`, `142 MB`."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def calibration_for(config: RunConfig, host: Host | None = None) -> tuple[Path, Calibration]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.config.policy import PolicyMethodConfig
-from droid_tune.estimate.forecast import gigabytes
 from droid_tune.metrics import flat
 
 Verdict = Literal["good", "weak", "bad"]
@@ -195,8 +195,8 @@ def _about_numbers(measured: Measured, config: RunConfig) -> Iterator[Finding]:
 
 def _about_memory(measured: Measured, config: RunConfig) -> Iterator[Finding]:
     said = (
-        f"A step with the longest prompt and full completions takes {gigabytes(measured.peak_bytes)} "
-        f"of the {gigabytes(measured.budget_bytes)} that a run may use"
+        f"A step with the longest prompt and full completions takes {words.size(measured.peak_bytes)} "
+        f"of the {words.size(measured.budget_bytes)} that a run may use"
     )
     if measured.peak_bytes <= measured.budget_bytes:
         yield Finding("good", f"{said}.")

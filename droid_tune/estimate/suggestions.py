@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from droid_tune import words
 from droid_tune.config import RunConfig, merge
 from droid_tune.config.policy import PolicyMethodConfig
-from droid_tune.estimate.forecast import Estimate, Suggestion, gigabytes
+from droid_tune.estimate.forecast import Estimate, Suggestion
 
 #: a change that saves less than this share is not worth a line
 LEAST_SAVING = 0.04
@@ -24,16 +25,16 @@ def suggestions_for(
 ) -> tuple[Suggestion, ...]:
     """Changes that lower the peak (or raise the budget), those first that make the run fit with the least loss."""
     found: list[Suggestion] = []
-    for path, value, words in _changes(config, now):
+    for path, value, what in _changes(config, now):
         changed = _changed(config, {path: value})
         if changed is None:
             continue
         then = again(changed)
         saves = then.peak_bytes < (1 - LEAST_SAVING) * now.peak_bytes
         if saves or RANK[then.verdict] < RANK[now.verdict]:
-            why = f"{words}: {gigabytes(now.peak_bytes)} -> {gigabytes(then.peak_bytes)}"
+            why = f"{what}: {words.size(now.peak_bytes)} -> {words.size(then.peak_bytes)}"
             if then.budget_bytes != now.budget_bytes:
-                why = f"{words}: {gigabytes(now.budget_bytes)} -> {gigabytes(then.budget_bytes)} may be used"
+                why = f"{what}: {words.size(now.budget_bytes)} -> {words.size(then.budget_bytes)} may be used"
             found.append(Suggestion(f"{path}={value}", then.peak_bytes, why, {path: value}, then.verdict))
     best: dict[str, Suggestion] = {}
     for suggestion in found:  # of two changes of one setting, the gentler that fits best

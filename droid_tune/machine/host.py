@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from droid_tune.machine.pressure import process_bytes
+
 #: macOS lets Metal use about two thirds of small machines' memory and three quarters of larger ones'
 SMALL_BYTES = 36 * 2**30
 SMALL_SHARE, LARGE_SHARE = 2 / 3, 3 / 4
@@ -62,14 +64,7 @@ def _used_by_others(memory_bytes: int) -> int:
     """What cannot be had now: all that is used but by this very process."""
     memory = psutil.virtual_memory()
     used = int(memory.total - memory.available)
-    return max(0, min(memory_bytes, used - _own_bytes()))
-
-
-def _own_bytes() -> int:
-    try:
-        return int(psutil.Process().memory_info().rss)
-    except psutil.Error:
-        return 0
+    return max(0, min(memory_bytes, used - process_bytes()))
 
 
 def _cgroup_limits(root: Path, membership: Path) -> list[int]:

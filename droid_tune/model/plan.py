@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from droid_tune import words
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -45,10 +47,5 @@ class Plan:
         """For the window and the log: "8 rows at a time, two-stage, est. 3.1 GB"."""
         said = f"{self.train_rows} rows at a time, {self.path}"
         if self.estimated_bytes:
-            said += f", est. {readable(self.estimated_bytes)}"
+            said += f", est. {words.size(self.estimated_bytes)}"
         return f"{said} ({self.note})" if self.note else said
-
-
-def readable(count: int) -> str:
-    """Bytes as a person reads them."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -8,15 +8,17 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 import mlx.core as mx
-import psutil
 
+from droid_tune import words
 from droid_tune.config.policy import PolicyMethodConfig
-from droid_tune.config.run import MemoryConfig, RunConfig
+from droid_tune.config.run import RunConfig
 from droid_tune.estimate.job import Job, has_entropy_bonus
 from droid_tune.estimate.plan import Choice, choose, smallest
 from droid_tune.estimate.sizes import Sizes
+from droid_tune.machine.budget import budget_of
+from droid_tune.machine.host import read_host
 from droid_tune.model.footprint import device_name, footprint
-from droid_tune.model.plan import Plan, readable
+from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.names import Backward
 
@@ -27,7 +29,7 @@ def plan_for(config: RunConfig, policy: Policy, *, prompt_length: int | None = N
     return best_plan(
         footprint(policy, config),
         job_for(config, prompt_length),
-        memory_budget(memory),
+        budget_of(memory, read_host()),
         policy,
         memory.backward,
         decode_rows=memory.rows_per_decode_batch,
@@ -61,14 +63,6 @@ def step_job(prompts: int, group_size: int, prompt_length: int, completion_lengt
     )
 
 
-def memory_budget(memory: MemoryConfig) -> int:
-    """Bytes that a run may use: a share of what the GPU is recommended to hold, or of the machine's memory."""
-    if memory.budget_mb:
-        return memory.budget_mb * 2**20
-    limit = mx.device_info().get("max_recommended_working_set_size") or psutil.virtual_memory().total
-    return int(memory.budget_fraction * int(limit))
-
-
 def limit_memory(budget: int) -> None:
     """Keep MLX inside the budget: a soft limit, and a small cache of freed buffers (ragged lengths would fill it)."""
     mx.set_memory_limit(budget)
@@ -95,7 +89,7 @@ def best_plan(
         decode_rows=decode_rows,
         train_rows=train_rows,
     )
-    note = policy.architecture.why_not if choice.fits else f"more than the budget of {readable(budget)}"
+    note = policy.architecture.why_not if choice.fits else f"more than the budget of {words.size(budget)}"
     return _plan(choice, note)
 
 

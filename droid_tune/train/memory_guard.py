@@ -12,11 +12,9 @@ from typing import Literal
 
 import mlx.core as mx
 
-from droid_tune.config.run import MemoryConfig
-from droid_tune.estimate.forecast import gigabytes
+from droid_tune import words
 from droid_tune.machine.pressure import Pressure, process_bytes, read_pressure
 from droid_tune.model.plan import Plan
-from droid_tune.model.plan_for import memory_budget
 
 #: shares of the limit at which the cache is cleared, the portions shrink, the run is held
 CLEAR, SHRINK, HOLD = 0.70, 0.85, 0.95
@@ -49,13 +47,6 @@ def read_memory() -> Reading:
     )
 
 
-def limit_for(memory: MemoryConfig) -> int:
-    """What must never be passed: all that the GPU may hold, or as much above a fixed budget as the usual share leaves."""
-    everything = memory_budget(memory.model_copy(update={"budget_fraction": 1.0, "budget_mb": None}))
-    usual = MemoryConfig().budget_fraction
-    return min(everything, int(memory.budget_mb * 2**20 / usual)) if memory.budget_mb else everything
-
-
 @dataclass(frozen=True)
 class Judgement:
     """What is to be done and, in words, why."""
@@ -82,7 +73,7 @@ class MemoryGuard:
             return Judgement("hold", "the system is critically short of memory")
         share = reading.peak / self.limit_bytes
         said = (
-            f"the step took {gigabytes(reading.peak)}, {share:.0%} of the {gigabytes(self.limit_bytes)} "
+            f"the step took {words.size(reading.peak)}, {share:.0%} of the {words.size(self.limit_bytes)} "
             "that may be used"
         )
         if share >= HOLD:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +18,10 @@ from droid_tune.data.dataset import Dataset, changes, open_configured
 from droid_tune.errors import UserError
 from droid_tune.estimate.forecast import Estimate
 from droid_tune.events import Event, MemoryFacts, Plan, RunStarted
+from droid_tune.machine.budget import budget_of, limit_of
+from droid_tune.machine.host import read_host
 from droid_tune.model.adapter_files import save_adapter
-from droid_tune.model.plan_for import limit_memory, memory_budget, plan_for
+from droid_tune.model.plan_for import limit_memory, plan_for
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import Reference
 from droid_tune.rewards.combine import RewardSet
@@ -31,7 +32,7 @@ from droid_tune.train.diagnosis.remarks import remark_on_rows, remark_on_templat
 from droid_tune.train.distributed import SavedState, World, check_share, shared_checkpoint
 from droid_tune.train.learner import Learner, State
 from droid_tune.train.loop import Loop
-from droid_tune.train.memory_guard import MemoryGuard, limit_for
+from droid_tune.train.memory_guard import MemoryGuard
 from droid_tune.train.optimizer import build_optimizer
 from droid_tune.train.policy_gradient import PolicyGradient
 from droid_tune.train.row_reader import Chosen, RowReader
@@ -68,7 +69,7 @@ def execute(engine: Engine) -> str:
     rewards = build_rewards(
         () if config.is_sft else config.rewards, max_completion_length=config.sampling.max_completion_length
     )
-    limit_memory(memory_budget(config.memory))
+    limit_memory(budget_of(config.memory, read_host()))
     with rewards:
         session = build_session(config, policy, dataset, rewards, control, engine.emit, world)
         loop = build_loop(session, store, engine, until)
@@ -163,7 +164,7 @@ def build_loop(session: Session, store: CheckpointStore, engine: Engine, until: 
         on_saved=engine.saved,
         fixed_state={"data": engine.data_state},
         diagnosis=Diagnosis.of(config),
-        guard=MemoryGuard(limit_for(config.memory)),
+        guard=MemoryGuard(limit_of(config.memory, read_host())),
     )
 
 
@@ -205,9 +206,7 @@ def _data_state(dataset: Dataset, checkpoint: SavedState | None, engine: Engine)
 
 def _announce(session: Session, engine: Engine, step: int, foretold: Estimate) -> None:
     policy, config = session.policy, session.config
-    device = mx.device_info()
-    total = int(device.get("memory_size", 0)) or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = int(device.get("max_recommended_working_set_size", 0)) or total
+    device, host = mx.device_info(), read_host()
     engine.emit(
         RunStarted(
             config=config.model_dump(mode="json"),
@@ -215,9 +214,9 @@ def _announce(session: Session, engine: Engine, step: int, foretold: Estimate) -
             start_step=step,
             device=str(device.get("device_name") or mx.default_device()),
             memory=MemoryFacts(
-                total_bytes=total,
-                gpu_limit_bytes=limit,
-                budget_bytes=memory_budget(config.memory),
+                total_bytes=host.memory_bytes,
+                gpu_limit_bytes=host.gpu_limit_bytes,
+                budget_bytes=budget_of(config.memory, host),
                 estimated_peak_bytes=foretold.peak_bytes,
                 estimated_seconds_per_step=foretold.duration.per_step,
             ),

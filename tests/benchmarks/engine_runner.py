@@ -29,10 +29,12 @@ from make_model import make  # noqa: E402
 
 from droid_tune.config.run import AdapterConfig, MemoryConfig  # noqa: E402
 from droid_tune.config.sampling import SamplingConfig  # noqa: E402
+from droid_tune.machine.budget import budget_of  # noqa: E402
+from droid_tune.machine.host import read_host  # noqa: E402
 from droid_tune.model.footprint import footprint  # noqa: E402
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score  # noqa: E402
 from droid_tune.model.loading import load_policy  # noqa: E402
-from droid_tune.model.plan_for import best_plan, memory_budget, smallest_plan, step_job  # noqa: E402
+from droid_tune.model.plan_for import best_plan, smallest_plan, step_job  # noqa: E402
 from droid_tune.rollout.generate import generate  # noqa: E402
 
 path = make(w)
@@ -63,7 +65,7 @@ class Engine:
         longest = w["prompt_len"] if isinstance(w["prompt_len"], int) else max(w["prompt_len"])
         job = step_job(w["batch_size"], w["group_size"], longest, w["completion_len"])
         size = footprint(self.policy)
-        budget = memory_budget(MemoryConfig(budget_mb=opts.get("budget_mb")))
+        budget = budget_of(MemoryConfig(budget_mb=opts.get("budget_mb")), read_host())
         if opts.get("smallest"):
             budget = int(NEAR_SMALLEST * smallest_plan(size, job, self.policy).estimated_bytes)
         self.plan = best_plan(size, job, budget, self.policy)

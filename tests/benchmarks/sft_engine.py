@@ -28,15 +28,17 @@ from droid_tune.config import RunConfig, resolve  # noqa: E402
 from droid_tune.control import Control  # noqa: E402
 from droid_tune.data.batches import PromptBatches  # noqa: E402
 from droid_tune.events import Event  # noqa: E402
+from droid_tune.machine.budget import budget_of, limit_of  # noqa: E402
+from droid_tune.machine.host import read_host  # noqa: E402
 from droid_tune.model.loading import load_policy  # noqa: E402
-from droid_tune.model.plan_for import limit_memory, memory_budget, plan_for  # noqa: E402
+from droid_tune.model.plan_for import limit_memory, plan_for  # noqa: E402
 from droid_tune.model.reference import Reference  # noqa: E402
 from droid_tune.rewards.table import build_rewards  # noqa: E402
 from droid_tune.train.checkpoint import CheckpointStore  # noqa: E402
 from droid_tune.train.distributed import World  # noqa: E402
 from droid_tune.train.examples import Lesson  # noqa: E402
 from droid_tune.train.loop import Loop  # noqa: E402
-from droid_tune.train.memory_guard import MemoryGuard, limit_for  # noqa: E402
+from droid_tune.train.memory_guard import MemoryGuard  # noqa: E402
 from droid_tune.train.optimizer import build_optimizer  # noqa: E402
 from droid_tune.train.row_reader import Chosen, RowReader  # noqa: E402
 from droid_tune.train.run import learner_for  # noqa: E402
@@ -79,7 +81,7 @@ def config_of(work: dict[str, Any], path: str) -> RunConfig:
 
 def loop_of(config: RunConfig, work: dict[str, Any], folder: Path, losses: list[float | None]) -> Loop:
     policy = load_policy(config.model.path, config.adapter, seed=config.training.seed)
-    limit_memory(memory_budget(config.memory))
+    limit_memory(budget_of(config.memory, read_host()))
     train = Chosen(TokenRows(work), None)  # pyright: ignore[reportArgumentType]
     steps = work["batches"] * (1 + work["epochs"])
 
@@ -110,7 +112,7 @@ def loop_of(config: RunConfig, work: dict[str, Any], folder: Path, losses: list[
         until=steps,
         on_progress=lambda _step, _metrics: None,
         fixed_state={},
-        guard=MemoryGuard(limit_for(config.memory)),
+        guard=MemoryGuard(limit_of(config.memory, read_host())),
     )
 
 

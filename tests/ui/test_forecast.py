@@ -88,5 +88,5 @@ def test_a_model_without_weights_is_a_fault_on_the_page(
     window.show_pane("setup")
     pane = window.pane("setup")
     pane._choose_model(str(tmp_path))
-    assert pane._summary.text().startswith(f"Model: {tmp_path.name} has no config.json")
+    assert pane._summary.text().startswith(f"Model: {tmp_path}: config.json is missing")
     assert not pane._forecast.isVisible()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from droid_tune.cli.output import amount, duration, print_json, print_table
+from droid_tune import words
+from droid_tune.cli.output import amount, print_json, print_table
 from droid_tune.cli.run_arguments import add_run_arguments, config_from, positive
 from droid_tune.metrics import rank
 
@@ -74,8 +75,8 @@ def print_report(report: CheckReport) -> None:
             "Peak memory",
             f"{amount(measured.peak_bytes, 'bytes')} of {amount(measured.budget_bytes, 'bytes')}",
         ),
-        ("Time per step", duration(measured.seconds_per_step)),
-        ("Time of the run", f"about {duration(measured.total_seconds)}"),
+        ("Time per step", words.pace(measured.seconds_per_step)),
+        ("Time of the run", f"about {words.duration(measured.total_seconds)}"),
     ]
     print_table(("", ""), rows)
     if report.rewards:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from droid_tune.cli.output import amount, duration, print_json, print_table, say
+from droid_tune import words
+from droid_tune.cli.output import amount, print_json, print_table, say
 from droid_tune.cli.run_arguments import add_run_arguments, config_from
 
 if TYPE_CHECKING:
@@ -100,6 +101,6 @@ def time_in_words(found: Estimate) -> str:
     """`About 2 h 10 min (1 h 50 min - 2 h 40 min), 14 s per step; first guess.`"""
     time = found.duration
     return (
-        f"About {duration(time.total)} ({duration(time.least)} - {duration(time.most)}), "
-        f"{duration(time.per_step)} per step ({time.basis})."
+        f"About {words.duration(time.total)} ({words.duration(time.least)} - {words.duration(time.most)}), "
+        f"{words.pace(time.per_step)} per step ({time.basis})."
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from droid_tune import words
 from droid_tune.data.formats.base import Layout, Need, Row
 from droid_tune.data.formats.table import need_of, said_need
 from droid_tune.data.issues import FileFault, Issue, IssueLog, IssueRun, RowFault, excerpt_of, listed
@@ -180,9 +181,11 @@ class FileScan:
     def remark(self, place: int, row: Row, raw: bytes | str, *, controls: bool = True) -> None:
         """Warnings about an accepted row: control characters, marks inside texts, unusual length."""
         if len(raw) > LONG_ROW_BYTES:
-            said = f"{len(raw) / 1e6:.1f} MB"
             self.warn(
-                "long_row", f"The row is {said} long, longer than any model's context; cut it.", place, raw
+                "long_row",
+                f"The row is {words.size(len(raw))} long, longer than any model's context; cut it.",
+                place,
+                raw,
             )
         if not controls:
             return

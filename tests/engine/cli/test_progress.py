@@ -68,7 +68,7 @@ def test_before_the_first_step_no_speed_is_claimed() -> None:
 
 
 def test_the_headline_says_where_the_run_is() -> None:
-    assert headline(after(*RUN[:6])) == "grpo on CPU: step 2 of 4, sampling 3/8, 2.0 s a step, 4.0 s left"
+    assert headline(after(*RUN[:6])) == "grpo on CPU: step 2 of 4, sampling 3/8, 2 s a step, 4 s left"
 
 
 def test_the_sample_shows_the_best_and_the_worst_of_a_group() -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from droid_tune.config.run import MemoryConfig
+from droid_tune.machine.budget import budget_of
 from droid_tune.machine.chips import APPLE, speed_of
-from droid_tune.machine.host import _cgroup_limits, read_host, recommended_working_set
+from droid_tune.machine.host import Host, _cgroup_limits, read_host, recommended_working_set
 from droid_tune.machine.pressure import pressure_in, process_bytes, read_pressure
 
 GB = 2**30
@@ -37,6 +39,16 @@ def test_a_container_has_what_its_group_allows(tmp_path: Path) -> None:
     (tmp_path / "docker" / "abc" / "memory.max").write_text("4294967296\n")
     (tmp_path / "memory.max").write_text("max\n")
     assert _cgroup_limits(tmp_path, membership) == [4 * GB]
+
+
+@pytest.mark.parametrize(
+    ("settings", "budget"),
+    [({"budget_mb": 512}, GB // 2), ({"budget_fraction": 0.5}, 2 * GB), ({"budget_mb": 9000}, 9000 * 2**20)],
+)
+def test_a_budget_is_what_was_said_or_a_share_of_what_the_gpu_may_hold(
+    settings: dict[str, float], budget: int
+) -> None:
+    assert budget_of(MemoryConfig(**settings), Host(8 * GB, 4 * GB, "")) == budget  # type: ignore[arg-type]
 
 
 def test_no_groups_no_limit(tmp_path: Path) -> None:

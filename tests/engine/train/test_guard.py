@@ -11,10 +11,14 @@ import pytest
 
 from droid_tune.config.run import MemoryConfig
 from droid_tune.control import Control
-from droid_tune.events import Checkpoint, Notice, Plan, Step
+from droid_tune.estimate.estimate import estimate
+from droid_tune.events import Checkpoint, Notice, Plan, RunStarted, Step
+from droid_tune.machine import host
+from droid_tune.machine.budget import limit_of
+from droid_tune.machine.host import Host
 from droid_tune.model.plan import Plan as Portions
 from droid_tune.train import run as run_module
-from droid_tune.train.memory_guard import Judgement, MemoryGuard, Reading, limit_for, smaller, strongest
+from droid_tune.train.memory_guard import Judgement, MemoryGuard, Reading, smaller, strongest
 from tests.engine.train.conftest import tiny, train
 
 CALM = Reading(active=10, peak=20, cache=5)
@@ -57,8 +61,11 @@ def test_a_model_that_cannot_be_taken_by_layers_is_not() -> None:
 
 
 def test_a_fixed_budget_moves_the_limit_with_it() -> None:
-    assert limit_for(MemoryConfig(budget_mb=75)) == 100 * 2**20
-    assert limit_for(MemoryConfig(budget_fraction=0.1)) == limit_for(MemoryConfig(budget_fraction=0.9))
+    machine = Host(memory_bytes=4 * 2**30, gpu_limit_bytes=3 * 2**30, chip="")
+    assert limit_of(MemoryConfig(budget_mb=75), machine) == 100 * 2**20
+    assert limit_of(MemoryConfig(budget_mb=4096), machine) == 3 * 2**30
+    for share in (0.1, 0.9):
+        assert limit_of(MemoryConfig(budget_fraction=share), machine) == 3 * 2**30
 
 
 class Injected(MemoryGuard):
@@ -137,3 +144,17 @@ def test_every_step_tells_of_the_process_and_the_pressure(
     step = next(event for event in record if isinstance(event, Step))
     assert step.metrics["memory/process_bytes"] == 123
     assert step.metrics["memory/pressure"] == 1
+
+
+def test_a_run_in_a_container_keeps_the_budget_that_its_estimate_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """512 MiB are all that the container allows, whatever the machine around it has."""
+    monkeypatch.setattr(host, "_cgroup_limits", lambda root, membership: [2**29])
+    monkeypatch.setattr(host, "_fixed", host._fixed.__wrapped__)  # not remembered
+    config = tiny()
+    told = estimate(config)
+    _, record = train(config, tmp_path / "run")
+    memory = next(event.memory for event in record if isinstance(event, RunStarted))
+    assert memory is not None
+    assert told.budget_bytes == memory.budget_bytes == int(2**29 * config.memory.budget_fraction)

@@ -211,8 +211,7 @@ def figures(report: CheckReport) -> list[tuple[str, str]]:
 def time_words(report: CheckReport) -> str:
     """`14 s per step, about 2 h 10 min in all.`"""
     measured = report.measured
-    pace = measured.seconds_per_step
-    step = words.duration(pace) if pace >= 1 else f"{pace:.1g} s"
+    step = words.pace(measured.seconds_per_step)
     return f"{step} per step, about {words.duration(measured.total_seconds)} in all."
 
 

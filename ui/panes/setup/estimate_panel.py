@@ -86,7 +86,7 @@ class EstimatePanel(QFrame):
             cells = (
                 METHOD_CONFIGS[method].label,
                 words.size(one.peak_bytes),
-                words.duration(duration.per_step) if duration.per_step >= 1 else "under 1 s",
+                words.pace(duration.per_step),
                 words.duration(duration.total),
             )
             rows.append([(text, "") for text in cells])
@@ -134,8 +134,7 @@ def time_words(found: Estimate) -> str:
         "measured": "as measured here",
         "earlier runs": "as earlier runs went",
     }
-    pace = words.duration(time.per_step) if time.per_step >= 1 else f"{time.per_step:.1g} s"
     return (
         f"About {words.duration(time.total)} ({words.duration(time.least)} – {words.duration(time.most)}), "
-        f"{pace} per step, {basis[time.basis]}."
+        f"{words.pace(time.per_step)} per step, {basis[time.basis]}."
     )
