@@ -121,6 +121,18 @@ class PolicyMethodConfig(MethodConfig):
     reference_update_freq: int = setting(100, "Renew the reference every", advanced=True, unit="steps", ge=1)
     """Steps between copies in periodic mode."""
 
+    def outlives_update(self, accumulated: int) -> bool:
+        """Whether a rollout is still trained on after the weights have changed; `accumulated` slices are an update."""
+        return accumulated % (self.steps_per_generation * self.num_iterations) != 0
+
+    def needs_old_logprobs(self, accumulated: int) -> bool:
+        """Whether the log-probabilities at rollout time must be computed before an update is made of it.
+
+        They need not where every slice is used before the weights change; then the current ones, without gradient,
+        are the same numbers. A sampler correction compares with them and always needs them.
+        """
+        return self.sampler_correction != "off" or self.outlives_update(accumulated)
+
     @field_validator("importance_sampling_level", mode="before")
     @classmethod
     def _null_is_none(cls, value: Any) -> Any:

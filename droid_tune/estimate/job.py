@@ -144,9 +144,8 @@ def _evaluations(config: RunConfig) -> int:
 
 
 def _score_passes(config: RunConfig, method: PolicyMethodConfig) -> float:
-    """Forward passes over a rollout besides the update's own (`methods.schedule` says when the old policy's is)."""
-    replayed = method.steps_per_generation * method.num_iterations
-    old = config.training.gradient_accumulation_steps % replayed != 0 or method.sampler_correction != "off"
+    """Forward passes over a rollout besides the update's own."""
+    old = method.needs_old_logprobs(config.training.gradient_accumulation_steps)
     entropies = method.num_iterations if method.top_entropy_quantile < 1 else 0
     return float(old) + float(method.beta > 0) + entropies
 

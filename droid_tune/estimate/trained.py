@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatch
 
 from droid_tune.config.run import AdapterConfig
+from droid_tune.config.target_modules import fits
 from droid_tune.model_files.facts import Linear, ModelFacts
 
 
@@ -80,8 +80,4 @@ def _in_full(adapter: AdapterConfig, facts: ModelFacts, chosen: list[Linear], la
 
 
 def _chosen(linear: Linear, patterns: tuple[str, ...]) -> bool:
-    """As `model.adapters` reads them: patterns speak of the whole name or of its last part."""
-    last = linear.name.rsplit(".", 1)[-1]
-    return not patterns or any(
-        fnmatch(linear.name, p) or fnmatch(f".{linear.name}", p) or fnmatch(last, p) for p in patterns
-    )
+    return not patterns or any(fits(linear.name, pattern) for pattern in patterns)

@@ -5,18 +5,13 @@ Shapes: N completions, T positions, right-padded.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
-
-
-def truncated_rows(completions: Sequence[Sequence[int]], final_tokens: Collection[int]) -> NDArray[np.bool_]:
-    """Completions that ended at the length limit (N,): the last token is none of `final_tokens` (EOS ids, pad)."""
-    return np.array([not ids or ids[-1] not in final_tokens for ids in completions], dtype=np.bool_)
 
 
 def loss_mask(

@@ -14,14 +14,9 @@ def policy_share(mode: ReferenceMode, step: int, *, ema_alpha: float, every: int
     """
     if mode == "ema":
         return 1.0 - ema_alpha
-    if mode == "periodic" and due(step, every):
+    if mode == "periodic" and step % every == 0:
         return 1.0
     return None
-
-
-def due(step: int, every: int) -> bool:
-    """Whether the reference is renewed after optimizer step `step` (from 1)."""
-    return step % every == 0
 
 
 def mixed(policy: mx.array, reference: mx.array, share: float) -> mx.array:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from fnmatch import fnmatch
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from droid_tune.config.run import AdapterConfig
+from droid_tune.config.target_modules import fits
 from droid_tune.errors import UserError
 from droid_tune.model.arrays import flat_arrays, layers_of
 
@@ -90,19 +89,14 @@ def chosen_modules(model: nn.Module, config: AdapterConfig) -> list[str]:
 
 def _matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
-        if not any(_fits(name, pattern) for name in names):
+        if not any(fits(name, pattern) for name in names):
             raise UserError(
                 "no module of this model fits the pattern",
                 value=pattern,
                 place="adapter.target_modules",
                 remedy="its modules are " + ", ".join(names),
             )
-    return [name for name in names if any(_fits(name, pattern) for pattern in patterns)]
-
-
-def _fits(name: str, pattern: str) -> bool:
-    """Patterns speak of the whole name or of its last part: `*.q_proj`, `self_attn.*` and `q_proj` all work."""
-    return fnmatch(name, pattern) or fnmatch(f".{name}", pattern) or fnmatch(name.rsplit(".", 1)[-1], pattern)
+    return [name for name in names if any(fits(name, pattern) for pattern in patterns)]
 
 
 def _refusal_for_dora(model: nn.Module, name: str) -> str | None:
@@ -171,18 +165,6 @@ def _place(model: nn.Module, name: str) -> tuple[Any, Any]:
     for part in path:
         owner = owner[int(part)] if isinstance(owner, list) else owner[part]
     return owner, int(last) if isinstance(owner, list) else last
-
-
-def fuse_adapter(model: nn.Module, *, dequantize: bool = False) -> None:
-    """Merge every adapter into its base weights (re-quantised unless `dequantize`), as `mlx_lm.fuse` does."""
-    fused = [
-        (name, module.fuse(dequantize=dequantize))
-        for name, module in model.named_modules()
-        if is_adapter(module)
-    ]
-    if fused:
-        model.update_modules(tree_unflatten(fused))
-        mx.eval(model.parameters())
 
 
 def trainable_count(model: nn.Module) -> int:

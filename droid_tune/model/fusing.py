@@ -9,13 +9,14 @@ import mlx.core as mx
 from mlx.utils import tree_unflatten
 from mlx_lm.utils import save
 
+from droid_tune.model.adapters import is_adapter
 from droid_tune.model.policy import Policy
 
 
 def fuse_adapter(policy: Policy) -> None:
     """Merge the adapter into the model's weights, in memory. Quantised weights are quantised again."""
     fused: list[tuple[str, Any]] = [
-        (name, module.fuse()) for name, module in policy.model.named_modules() if hasattr(module, "fuse")
+        (name, module.fuse()) for name, module in policy.model.named_modules() if is_adapter(module)
     ]
     if fused:
         policy.model.update_modules(tree_unflatten(fused))

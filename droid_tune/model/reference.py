@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import mlx.core as mx
 from mlx.utils import tree_unflatten
 
+from droid_tune.methods.reference_sync import mixed, policy_share
 from droid_tune.model.adapters import adapter_off
 from droid_tune.model.policy import Policy
 from droid_tune.names import ReferenceMode
@@ -51,20 +52,18 @@ class Reference:
         self._policy.reference_arrays = dict(arrays)
 
     def after_step(self, step: int) -> None:
-        """Follow the policy after optimizer step `step` (counted from 1): ref <- a ref + (1 - a) policy, or a copy."""
+        """Follow the policy after optimizer step `step` (counted from 1), as `methods.reference_sync` says."""
         old = self._policy.reference_arrays
-        if old is None or self.mode == "static":
+        share = policy_share(self.mode, step, ema_alpha=self._ema_alpha, every=self._every)
+        if old is None or share is None:
             return
         now = self._policy.trainable()
-        if self.mode == "ema":
-            keep = self._ema_alpha
-            mixed = {
-                name: (keep * old[name] + (1 - keep) * now[name]).astype(now[name].dtype) for name in old
-            }
-            mx.eval(mixed)
-            self._policy.reference_arrays = mixed
-        elif step % self._every == 0:
+        if share == 1:
             self._policy.reference_arrays = _copy(now)
+            return
+        moved = {name: mixed(now[name], old[name], share).astype(now[name].dtype) for name in old}
+        mx.eval(moved)
+        self._policy.reference_arrays = moved
 
 
 def _copy(arrays: dict[str, mx.array]) -> dict[str, mx.array]:

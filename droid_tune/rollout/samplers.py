@@ -19,6 +19,7 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.names import FilterOrder
+from droid_tune.numerics import token_logprobs
 from droid_tune.rollout.keys import PIECE, draw, pieces
 
 
@@ -172,21 +173,6 @@ def filtered_logits(
     return logits
 
 
-def sample_probs(
-    logits: mx.array,
-    settings: SamplerSettings,
-    *,
-    seen: mx.array | None = None,
-    xtc_acts: mx.array | None = None,
-) -> mx.array:
-    """The distribution (n, V) that `sample` draws from; removed tokens have probability exactly 0."""
-    kept = filtered_logits(logits, settings, seen=seen, xtc_acts=xtc_acts)
-    if settings.temperature == 0:
-        best = mx.argmax(kept, axis=-1, keepdims=True)
-        return (mx.arange(kept.shape[-1])[None] == best).astype(mx.float32)
-    return mx.softmax(kept, axis=-1, precise=True)
-
-
 class Draw(NamedTuple):
     """Tokens (n,) uint32 and their log-probabilities (n,) under softmax(logits / temperature), without the filters:
     the ones that training compares with. At temperature 0 they are those of temperature 1."""
@@ -210,9 +196,7 @@ def sample(
         tokens, logprobs = draw(kept, chance)
         if not settings.filters:
             return Draw(tokens, logprobs)
-    scaled = logits.astype(mx.float32) / (settings.temperature or 1.0)
-    chosen = mx.take_along_axis(scaled, tokens[:, None], axis=-1)[:, 0]
-    return Draw(tokens, chosen - mx.logsumexp(scaled, axis=-1))
+    return Draw(tokens, token_logprobs(logits, tokens, settings.temperature))
 
 
 def seen_tokens(histories: Sequence[Sequence[int]], vocabulary: int) -> mx.array:

@@ -30,7 +30,6 @@ from droid_tune.methods.losses import (
 )
 from droid_tune.methods.losses.metrics import combined
 from droid_tune.methods.overlong import soft_overlong_reward
-from droid_tune.methods.schedule import old_logprobs_needed
 from droid_tune.model.gradients.scoring import loss_and_gradients, score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.train.accumulator import Accumulator
@@ -192,11 +191,8 @@ class PolicyGradient:
         method, session = self.method, self.session
         sampled = collected.sampled.rollout.sampled_logprobs
         corrected = method.sampler_correction != "off"
-        accumulated = session.config.training.gradient_accumulation_steps
         old = reference = ratio = None
-        if old_logprobs_needed(
-            accumulated, method.steps_per_generation, method.num_iterations, sampler_corrected=corrected
-        ):
+        if method.needs_old_logprobs(session.config.training.gradient_accumulation_steps):
             session.phase("update", step, 0, 0, "old policy")
             old = self._scored(rows)
         if method.beta:

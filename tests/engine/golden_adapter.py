@@ -10,7 +10,6 @@ import numpy as np
 
 from droid_tune.methods.advantages import compute_advantages
 from droid_tune.methods.correction import sampler_ratio
-from droid_tune.methods.logprobs import logprobs_and_entropy
 from droid_tune.methods.losses import (
     LossRows,
     LossSpec,
@@ -20,8 +19,11 @@ from droid_tune.methods.losses import (
     slice_context,
     top_entropy_mask,
 )
-from droid_tune.rollout import samplers
-from droid_tune.rollout.samplers import SamplerSettings
+from droid_tune.model.gradients.head import score_tokens
+from droid_tune.rollout.samplers import SamplerSettings, filtered_logits, sample, seen_tokens
+
+#: tokens per head chunk: fewer than the cases have, so that they are cut
+CHUNK = 3
 
 
 def loss(inputs: dict[str, Any], config: dict[str, Any], rows_at_once: int | None = None) -> dict[str, Any]:
@@ -106,10 +108,17 @@ def advantages(
 def logps_entropy(
     logits: np.ndarray, targets: np.ndarray, temperature: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    logprobs, entropies = logprobs_and_entropy(
-        mx.array(logits.astype(np.float32)), mx.array(targets), temperature
+    """The scoring head with logits for hidden states: its pass from hidden states to logits changes nothing."""
+    flat = mx.array(logits.reshape(-1, logits.shape[-1]).astype(np.float32))
+    found = score_tokens(
+        lambda states: states,
+        flat,
+        mx.array(targets.reshape(-1)),
+        temperature=temperature,
+        chunk=CHUNK,
+        with_entropy=True,
     )
-    return np.array(logprobs), np.array(entropies)
+    return np.array(found.logprobs).reshape(targets.shape), np.array(found.entropies).reshape(targets.shape)
 
 
 def is_ratio(
@@ -135,6 +144,9 @@ def sample_probs(
         **{**config, "xtc_special_tokens": tuple(config["xtc_special_tokens"])},
         order="temperature_first" if temperature_first else "temperature_last",
     )
-    seen = samplers.seen_tokens([history], logits.size)
-    probabilities = samplers.sample_probs(mx.array(logits.astype(np.float32))[None], settings, seen=seen)
-    return np.array(probabilities[0])
+    seen = seen_tokens([history], logits.size)
+    given = mx.array(logits.astype(np.float32))[None]
+    if settings.temperature == 0:
+        token = sample(given, settings, mx.zeros((1, 3)), seen=seen).tokens
+        return np.array(mx.arange(logits.size) == token, np.float32)
+    return np.array(mx.softmax(filtered_logits(given, settings, seen=seen), axis=-1, precise=True)[0])

@@ -19,15 +19,17 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from droid_tune.config.methods import GRPOConfig
 from droid_tune.methods.advantages import compute_advantages
-from droid_tune.methods.completions import length_metrics, loss_mask, truncated_rows
+from droid_tune.methods.completions import length_metrics, loss_mask
 from droid_tune.methods.correction import sampling_metrics
 from droid_tune.methods.entropy_bonus import EntropySettings, applied_coef, close_window, observe, start
-from droid_tune.methods.logprobs import logprobs_and_entropy
 from droid_tune.methods.losses import LossRows, LossSpec, policy_loss, slice_context
 from droid_tune.methods.overlong import soft_overlong_reward
-from droid_tune.methods.reference_sync import due, mixed
-from droid_tune.methods.schedule import old_logprobs_needed, prompt_order
+from droid_tune.methods.reference_sync import mixed, policy_share
+from droid_tune.model.gradients.scoring_rows import ScoringRows
+from droid_tune.numerics import token_entropies, token_logprobs
+from droid_tune.train.experience import Experience, Replay
 
 ADAPTER = Path(__file__).with_name("golden_adapter.py")
 TOLERANCE = 1e-5
@@ -165,7 +167,9 @@ def test_the_loss_of_logits_and_its_gradient(golden: Case) -> None:
             rows: Any = rows,
             targets: mx.array = targets,
         ) -> mx.array:
-            logprobs, entropies = logprobs_and_entropy(logits, targets, case["temperature"])
+            flat, chosen = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
+            logprobs = token_logprobs(flat, chosen, case["temperature"]).reshape(targets.shape)
+            entropies = token_entropies(flat, case["temperature"]).reshape(targets.shape)
             return policy_loss(LossSpec(loss_type="dapo"), context, rows, logprobs, entropies)[0]
 
         logits = mx.array(numbers(case["logits"]).astype(np.float32))
@@ -189,7 +193,9 @@ def test_reward_metrics(golden: Case) -> None:
 def test_truncated_completions(golden: Case) -> None:
     for case in golden["truncation_cases"]:
         lengths = [len(ids) for ids in case["completion_ids"]]
-        cut = truncated_rows(case["completion_ids"], {*case["eos_token_ids"], case["pad_token_id"]})
+        final = {*case["eos_token_ids"], case["pad_token_id"]}
+        # What the sampler says of each completion; its last token tells as much.
+        cut = np.array([not ids or ids[-1] not in final for ids in case["completion_ids"]])
         mask = loss_mask(lengths, cut if case["mask_truncated_completions"] else None)
         assert mask.tolist() == case["completion_mask"], case["id"]
         assert mask.sum() == case["num_items_in_batch"], case["id"]
@@ -199,8 +205,11 @@ def test_truncated_completions(golden: Case) -> None:
 
 def test_when_old_logprobs_are_needed(golden: Case) -> None:
     for case in golden["old_logps_needed"]:
-        steps = {name: value for name, value in case.items() if name != "old_logps_recomputed"}
-        assert old_logprobs_needed(**steps) is case["old_logps_recomputed"], case
+        method = GRPOConfig(
+            steps_per_generation=case["steps_per_generation"], num_iterations=case["num_iterations"]
+        )
+        needed = method.needs_old_logprobs(case["gradient_accumulation_steps"])
+        assert needed is case["old_logps_recomputed"], case
 
 
 def test_sampling_metrics(golden: Case, adapter: ModuleType) -> None:
@@ -227,20 +236,28 @@ def test_reference_synchronisation(golden: Case) -> None:
         reference = mx.array(case["ref_initial"])
         steps = zip(case["policy_after_step"], case["ref_after_step"], strict=True)
         for step, (policy, wanted) in enumerate(steps, start=1):
-            if due(step, case["ref_model_sync_steps"]):
+            if policy_share("periodic", step, ema_alpha=0.0, every=case["ref_model_sync_steps"]):
                 reference = mixed(mx.array(policy), reference, case["ref_model_mixup_alpha"])
             assert same(np.array(reference), wanted), step
 
 
 def test_prompt_order(golden: Case) -> None:
+    """Whole rollouts only: TRL drops the prompts that would make a ragged one, we fill it up from the next epoch."""
     for case in golden["misc"]["repeat_sampler"]:
-        found = prompt_order(
-            range(case["num_prompts"]),
-            case["num_generations"],
-            case["prompts_per_generation_batch"],
-            case["repeat_count"],
-        )
-        assert list(found) == case["order"]
+        per_rollout = case["prompts_per_generation_batch"]
+        found: list[int] = []
+        for first in range(0, case["num_prompts"] - per_rollout + 1, per_rollout):
+            replay = replay_of(per_rollout, case["num_generations"], passes=case["repeat_count"])
+            while not replay.exhausted:
+                found += (first + replay.experience.rows.prompt_index[replay.take()]).tolist()
+        assert found == case["order"]
+
+
+def replay_of(prompts: int, group_size: int, *, passes: int) -> Replay:
+    """A rollout of one-token completions, all of it trained on `passes` times."""
+    ones = np.ones((prompts * group_size, 1))
+    rows = ScoringRows.of_groups([[prompt] for prompt in range(prompts)], group_size, ones, ones)
+    return Replay(Experience(rows, ones, ones[:, 0], ones, None, None, None, 1.0), slices=1, passes=passes)
 
 
 def test_adaptive_entropy_bonus_step_by_step(golden: Case, adapter: ModuleType) -> None:

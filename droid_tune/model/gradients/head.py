@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
-from droid_tune.numerics import exponential
+from droid_tune.numerics import at_temperature, exponential
 
 Head = Callable[[mx.array], mx.array]
 
@@ -26,20 +26,6 @@ class TokenScores:
     entropies: mx.array | None = None
     logprob_slopes: mx.array | None = None
     entropy_slopes: mx.array | None = None
-
-
-def token_logprobs(logits: mx.array, targets: mx.array, temperature: float) -> mx.array:
-    """Float32 log softmax(logits / temperature) of `targets` (M,) under `logits` (M, V)."""
-    scaled = logits.astype(mx.float32) / temperature
-    chosen = mx.take_along_axis(scaled, targets[:, None], axis=-1)[:, 0]
-    return chosen - mx.logsumexp(scaled, axis=-1)
-
-
-def token_entropies(logits: mx.array, temperature: float) -> mx.array:
-    """Float32 entropy of softmax(logits / temperature), nats per token (M,)."""
-    scaled = logits.astype(mx.float32) / temperature
-    lse = mx.logsumexp(scaled, axis=-1)
-    return lse - (mx.exp(scaled - lse[:, None]) * scaled).sum(axis=-1)
 
 
 def score_tokens(
@@ -79,7 +65,8 @@ def _scored(
     entropy_slopes: bool,
 ) -> list[mx.array | None]:
     """Log-probabilities, entropies and their slopes for one chunk, with a single exponential over the vocabulary."""
-    scaled = head(states).astype(mx.float32) * (1 / temperature)
+    temperature = temperature or 1.0
+    scaled = at_temperature(head(states), temperature)
     best = scaled.max(axis=-1, keepdims=True)
     mass = exponential(scaled - best)
     total = mass.sum(axis=-1, keepdims=True)

@@ -8,10 +8,11 @@ from typing import Any
 import mlx.core as mx
 
 from droid_tune.model.arrays import Indices, number
-from droid_tune.model.gradients.head import TokenScores, score_tokens, token_entropies, token_logprobs
+from droid_tune.model.gradients.head import TokenScores, score_tokens
 from droid_tune.model.gradients.passes import head_for
 from droid_tune.model.gradients.trainables import Trainables
 from droid_tune.model.policy import Policy
+from droid_tune.numerics import token_entropies, token_logprobs
 
 #: (row_index (n,), logprobs (n, T), entropies (n, T) or None) -> (scalar, sums to report); additive over rows
 Loss = Callable[[Indices, mx.array, mx.array | None], tuple[mx.array, dict[str, mx.array]]]

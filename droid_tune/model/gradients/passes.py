@@ -19,7 +19,7 @@ from droid_tune.model.caches.packing import NOTHING, first_fit, segment_caches
 from droid_tune.model.caches.prefix import Leaves, caches_with, empty_caches, read_leaves
 from droid_tune.model.gradients.bucketed_lengths import bucketed
 from droid_tune.model.gradients.head import Head
-from droid_tune.model.gradients.scoring_rows import IntArray, ScoringRows
+from droid_tune.model.gradients.scoring_rows import IntArray, ScoringRows, last_scored
 from droid_tune.model.probe import Architecture, body_of, head_of
 
 
@@ -113,8 +113,7 @@ def whole_rows(rows: ScoringRows, per_batch: int, *, pack: bool = False) -> Iter
 def read_lengths(rows: ScoringRows) -> tuple[Indices, Indices]:
     """How many tokens of each row are read, and how many of its completion count: up to the last scored one."""
     prompts = np.array([len(rows.prompts[index]) for index in rows.prompt_index])
-    scored = rows.completion_mask > 0
-    ends = (rows.length - np.argmax(scored[:, ::-1], axis=1)) * scored.any(axis=1)
+    ends = last_scored(rows.completion_mask)
     return prompts + ends - 1, ends
 
 

@@ -56,7 +56,7 @@ def score(
                 head_for(policy.model, policy.architecture),
                 hidden,
                 mx.array(targets),
-                temperature=temperature or 1.0,
+                temperature=temperature,
                 chunk=plan.head_tokens,
                 with_entropy=with_entropy,
             )
@@ -82,9 +82,7 @@ def loss_and_gradients(
     `entropy_gradient` says whether the loss depends on the entropies, or only reports them: then they cost little.
     `dropout_seed` decides the dropout masks of this call (the loop derives it from seed and step).
     """
-    head = HeadLoss(
-        policy, rows.length, loss, temperature or 1.0, plan.head_tokens, with_entropy, entropy_gradient
-    )
+    head = HeadLoss(policy, rows.length, loss, temperature, plan.head_tokens, with_entropy, entropy_gradient)
     work = _Work(policy, rows, plan, dropout_seed, head)
     with _mode(policy, train=True), _kernels(policy, training=True):
         if two_stage(policy, rows, plan):

@@ -58,7 +58,7 @@ class ScoringRows:
         nothing are left out."""
         for prompt in np.unique(self.prompt_index):
             members = np.flatnonzero(self.prompt_index == prompt)
-            ends = _last_scored(self.completion_mask[members])
+            ends = last_scored(self.completion_mask[members])
             members, ends = members[ends > 0], ends[ends > 0]
             order = np.argsort(-ends, kind="stable")
             batches = [
@@ -69,8 +69,8 @@ class ScoringRows:
                 yield int(prompt), batches
 
 
-def _last_scored(mask: FloatArray) -> npt.NDArray[np.int64]:
-    """One past the last scored position of each row; 0 where nothing is scored."""
+def last_scored(mask: FloatArray) -> npt.NDArray[np.int64]:
+    """Up to which position each row (n, T) is scored, (n,): one past the last; 0 where nothing is."""
     return (mask.shape[1] - np.argmax(mask[:, ::-1] > 0, axis=1)) * (mask > 0).any(axis=1)
 
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 from droid_tune.config import RunConfig
 from droid_tune.config.policy import PolicyMethodConfig
 from droid_tune.config.presets import recommended_values
-from droid_tune.methods.schedule import old_logprobs_needed
 from droid_tune.train.diagnosis.history import History
 
 KL_THRESHOLD = 0.5
@@ -49,12 +48,9 @@ class Facts:
         }
         if not isinstance(method, PolicyMethodConfig):
             return cls(reinforcement=False, **common)
-        stale = old_logprobs_needed(
-            config.training.gradient_accumulation_steps, method.steps_per_generation, method.num_iterations
-        )
         return cls(
             sequence_level=method.importance_sampling_level == "sequence",
-            clip_acts=stale,
+            clip_acts=method.outlives_update(config.training.gradient_accumulation_steps),
             epsilon=method.epsilon,
             max_completion_length=config.sampling.max_completion_length,
             **common,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,8 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from droid_tune.methods.completions import length_metrics, loss_mask, truncated_rows
+from droid_tune.config.methods import GRPOConfig
+from droid_tune.methods.completions import length_metrics, loss_mask
 from droid_tune.methods.correction import sampler_ratio, sampling_metrics
 from droid_tune.methods.entropy_bonus import (
     EntropySettings,
@@ -21,39 +23,76 @@ from droid_tune.methods.entropy_bonus import (
     observe,
     start,
 )
-from droid_tune.methods.logprobs import logprobs_and_entropy
 from droid_tune.methods.overlong import soft_overlong_reward
 from droid_tune.methods.reference_sync import mixed, policy_share
-from droid_tune.methods.schedule import old_logprobs_needed, prompt_order, slice_bounds
+from droid_tune.model.gradients.head import score_tokens
+from droid_tune.numerics import token_entropies, token_logprobs
 
 # --- log-probabilities ----------------------------------------------------------------------------------------------
 
+Scorer = Callable[[mx.array, mx.array, float], tuple[mx.array, mx.array]]
 
-def test_a_fair_choice_of_four_has_a_log_probability_and_an_entropy_of_log_four() -> None:
-    logprobs, entropies = logprobs_and_entropy(mx.zeros((1, 2, 4)), mx.array([[0, 3]]))
+
+def plain_scores(logits: mx.array, targets: mx.array, temperature: float) -> tuple[mx.array, mx.array]:
+    return token_logprobs(logits, targets, temperature), token_entropies(logits, temperature)
+
+
+def head_scores(logits: mx.array, targets: mx.array, temperature: float) -> tuple[mx.array, mx.array]:
+    """The scoring head, which takes one exponential for both, of hidden states that are the logits."""
+    found = score_tokens(
+        lambda states: states, logits, targets, temperature=temperature, chunk=1, with_entropy=True
+    )
+    assert found.entropies is not None
+    return found.logprobs, found.entropies
+
+
+both_scorers = pytest.mark.parametrize("score", [plain_scores, head_scores])
+
+
+@both_scorers
+def test_a_fair_choice_of_four_has_a_log_probability_and_an_entropy_of_log_four(score: Scorer) -> None:
+    logprobs, entropies = score(mx.zeros((2, 4)), mx.array([0, 3]), 1.0)
     np.testing.assert_allclose(np.array(logprobs), -math.log(4), rtol=1e-6)
     np.testing.assert_allclose(np.array(entropies), math.log(4), rtol=1e-6)
 
 
-def test_temperature_divides_the_logits() -> None:
-    logits = mx.array([[[0.0, math.log(9.0)]]])
-    logprobs, _ = logprobs_and_entropy(logits, mx.array([[1]]), temperature=2.0)
-    assert float(logprobs[0, 0]) == pytest.approx(math.log(3 / 4))  # odds of 9 become 3
-    greedy, _ = logprobs_and_entropy(logits, mx.array([[1]]), temperature=0.0)
-    assert float(greedy[0, 0]) == pytest.approx(math.log(9 / 10))
+@both_scorers
+def test_temperature_divides_the_logits(score: Scorer) -> None:
+    logits = mx.array([[0.0, math.log(9.0)]])
+    assert float(score(logits, mx.array([1]), 2.0)[0]) == pytest.approx(math.log(3 / 4))  # odds of 9 become 3
+    assert float(score(logits, mx.array([1]), 0.0)[0]) == pytest.approx(math.log(9 / 10))
 
 
-def test_half_precision_logits_are_taken_to_float32_first() -> None:
-    logits = mx.array([[[300.0, 0.0, -300.0]]], dtype=mx.bfloat16)
-    logprobs, entropies = logprobs_and_entropy(logits, mx.array([[2]]))
+@both_scorers
+def test_half_precision_logits_are_taken_to_float32_first(score: Scorer) -> None:
+    logits = mx.array([[300.0, 0.0, -300.0]], dtype=mx.bfloat16)
+    logprobs, entropies = score(logits, mx.array([2]), 1.0)
     assert logprobs.dtype == mx.float32
-    assert float(logprobs[0, 0]) == pytest.approx(-600.0)
-    assert float(entropies[0, 0]) == pytest.approx(0.0, abs=1e-6)
+    assert float(logprobs[0]) == pytest.approx(-600.0)
+    assert float(entropies[0]) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_removed_token_does_not_spoil_the_entropy() -> None:
-    _, entropies = logprobs_and_entropy(mx.array([[[0.0, 0.0, -math.inf]]]), mx.array([[0]]))
-    assert float(entropies[0, 0]) == pytest.approx(math.log(2))
+@both_scorers
+def test_an_id_that_is_no_token_does_not_spoil_the_entropy(score: Scorer) -> None:
+    """Phi-3-small gives its dummy ids the logit -inf."""
+    logprobs, entropies = score(mx.array([[0.0, 0.0, -math.inf]]), mx.array([0]), 1.0)
+    assert float(logprobs[0]) == pytest.approx(-math.log(2))
+    assert float(entropies[0]) == pytest.approx(math.log(2))
+
+
+def test_an_id_that_is_no_token_does_not_spoil_a_derivative() -> None:
+    found = score_tokens(
+        lambda states: states,
+        mx.array([[0.0, math.log(3.0), -math.inf]]),
+        mx.array([0]),
+        temperature=1.0,
+        chunk=1,
+        with_entropy=True,
+        with_slopes=True,
+    )
+    assert np.array(found.logprob_slopes)[0].tolist() == pytest.approx([0.75, -0.75, 0])  # 1 - p, -p
+    by_entropy = 0.25 * 0.75 * math.log(3)  # p x (-log p - entropy): log 4 - (log 4 - 3/4 log 3)
+    assert np.array(found.entropy_slopes)[0].tolist() == pytest.approx([by_entropy, -by_entropy, 0])
 
 
 # --- sampler correction ---------------------------------------------------------------------------------------------
@@ -131,10 +170,6 @@ def test_the_state_of_the_bonus_survives_a_checkpoint() -> None:
 # --- lengths and masks ----------------------------------------------------------------------------------------------
 
 
-def test_a_completion_is_cut_off_unless_it_ends_with_a_final_token() -> None:
-    assert truncated_rows([[5, 1], [5, 6], [0], [1, 5]], {0, 1}).tolist() == [False, True, False, True]
-
-
 def test_cut_off_completions_and_tool_output_leave_the_loss() -> None:
     tools = np.array([[1, 0, 1], [1, 1, 1]])
     assert loss_mask([3, 2], None, tools).tolist() == [[1, 0, 1], [1, 1, 0]]
@@ -165,21 +200,19 @@ def test_the_last_fifth_before_the_limit_costs_up_to_one(length: int, reward: fl
 # --- schedule and reference -----------------------------------------------------------------------------------------
 
 
-def test_old_logprobs_are_needed_once_weights_change_between_slices_of_a_rollout() -> None:
-    assert not old_logprobs_needed(4, steps_per_generation=2)
-    assert old_logprobs_needed(2, steps_per_generation=4)
-    assert old_logprobs_needed(1, num_iterations=2)
-    assert old_logprobs_needed(4, steps_per_generation=2, sampler_corrected=True)
-
-
-def test_slices_are_equal_and_consecutive() -> None:
-    assert slice_bounds(8, 2) == [(0, 4), (4, 8)]
-    with pytest.raises(ValueError, match="8 completions cannot be cut into 3 equal slices"):
-        slice_bounds(8, 3)
-
-
-def test_prompts_stand_group_by_group_and_a_ragged_rollout_is_dropped() -> None:
-    assert list(prompt_order([7, 8, 9], group_size=2, prompts_per_rollout=2)) == [7, 7, 8, 8]
+@pytest.mark.parametrize(
+    ("accumulated", "settings", "needed"),
+    [
+        (4, {"steps_per_generation": 2}, False),
+        (2, {"steps_per_generation": 4}, True),
+        (1, {"num_iterations": 2}, True),
+        (4, {"steps_per_generation": 2, "sampler_correction": "token_mask"}, True),
+    ],
+)
+def test_old_logprobs_are_needed_once_weights_change_between_slices_of_a_rollout(
+    accumulated: int, settings: dict[str, Any], needed: bool
+) -> None:
+    assert GRPOConfig(**settings).needs_old_logprobs(accumulated) is needed
 
 
 def test_the_share_of_the_policy_by_reference_mode() -> None:

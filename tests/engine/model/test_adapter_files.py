@@ -13,7 +13,8 @@ from mlx_lm.tuner.utils import load_adapters
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapter_files import adapter_config_in, load_adapter, save_adapter
-from droid_tune.model.adapters import adapter_off, fuse_adapter
+from droid_tune.model.adapters import adapter_off
+from droid_tune.model.fusing import fuse_adapter
 from droid_tune.model.reference import Reference, as_reference
 from tests.engine.model.tiny import tiny_model, tiny_policy
 
@@ -72,7 +73,8 @@ def test_a_foreign_adapter_is_named_and_changes_nothing(tmp_path: Path):
 def test_fusing_keeps_the_numbers():
     policy = tiny_policy("llama")
     expected = policy.model(TOKENS)
-    fuse_adapter(policy.model)
+    fuse_adapter(policy)
+    assert policy.adapted == ()
     assert mx.allclose(policy.model(TOKENS), expected, atol=1e-4)
     assert not any("lora" in name for name in policy.trainable())
 

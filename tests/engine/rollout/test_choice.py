@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from droid_tune.config.sampling import SamplingConfig
-from droid_tune.methods.logprobs import logprobs_and_entropy
 from droid_tune.model.loading import load_policy
 from droid_tune.model.plan import Plan
+from droid_tune.numerics import token_logprobs
 from droid_tune.rollout.choice import Chooser
 from droid_tune.rollout.generate import generate
 
@@ -46,7 +46,7 @@ def test_the_repetition_penalty_remembers_what_was_chosen() -> None:
 def test_what_is_recorded_is_the_temperature_scaled_distribution() -> None:
     chooser = Chooser(SamplingConfig(temperature=0.5, top_k=3), 1, range(6))
     tokens, logprobs = chooser.choose(LOGITS, 0)
-    wanted, _ = logprobs_and_entropy(LOGITS, tokens, 0.5)
+    wanted = token_logprobs(LOGITS, tokens, 0.5)
     np.testing.assert_allclose(np.array(logprobs), np.array(wanted), atol=1e-5)
 
 

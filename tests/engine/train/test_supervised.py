@@ -15,7 +15,7 @@ import pytest
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
-from droid_tune.model.adapters import fuse_adapter
+from droid_tune.model.fusing import fuse_adapter
 from droid_tune.model.gradients import head_loss
 from droid_tune.model.gradients.bodies import Bodies, Pullable
 from droid_tune.model.gradients.passes import WholeRows
@@ -273,7 +273,7 @@ def quantised(folder: Path, kind: str, bits: int) -> Supervised:
     """A learner on the starter model with its weights quantised."""
     session = session_of(folder, **SFT)
     loaded = load_policy("starter", AdapterConfig(layers=1))
-    fuse_adapter(loaded.model)
+    fuse_adapter(loaded)
     nn.quantize(loaded.model, group_size=32, bits=bits)
     adapter = AdapterConfig.model_validate({"type": kind, "rank": 4})
     session.policy = make_policy(loaded.model, loaded.tokenizer, loaded.config, loaded.path, adapter, seed=1)
