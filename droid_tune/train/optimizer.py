@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, cast
 
 import mlx.core as mx
@@ -10,8 +11,11 @@ import mlx.optimizers as optim
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 from droid_tune.config.run import OptimizerConfig
+from droid_tune.train.masters import MasterWeights, needs_masters
+from droid_tune.train.muon import MatrixMuon
 
 Tree = dict[str, Any]
+Updater = optim.Optimizer | MasterWeights
 
 
 def learning_rate_at(config: OptimizerConfig, step: int, total_steps: int) -> float:
@@ -32,8 +36,18 @@ def learning_rate_at(config: OptimizerConfig, step: int, total_steps: int) -> fl
     return peak * (config.final_fraction + (1 - config.final_fraction) * shape)
 
 
-def build_optimizer(config: OptimizerConfig) -> optim.Optimizer:
-    """The optimizer with its settings; the loop sets its learning rate before each update."""
+def build_optimizer(
+    config: OptimizerConfig, trainable: Mapping[str, mx.array], *, factors: bool = False
+) -> Updater:
+    """The optimizer of `trainable` with its settings; the loop sets its learning rate before each update.
+
+    `factors`: the weights are an adapter's, not whole layers'.
+    """
+    optimizer = _optimizer(config, factors=factors)
+    return MasterWeights(optimizer) if needs_masters(trainable) else optimizer
+
+
+def _optimizer(config: OptimizerConfig, *, factors: bool) -> optim.Optimizer:
     rate = config.learning_rate or 0.0
     betas = [config.beta1, config.beta2]
     match config.name:
@@ -54,7 +68,7 @@ def build_optimizer(config: OptimizerConfig) -> optim.Optimizer:
         case "muon":
             return optim.MultiOptimizer(
                 [
-                    optim.Muon(rate, momentum=config.beta1, weight_decay=config.weight_decay),
+                    MatrixMuon(rate, config.beta1, config.weight_decay, aspect=not factors),
                     optim.AdamW(rate, betas=betas, weight_decay=config.weight_decay, bias_correction=True),
                 ],
                 [_is_hidden_matrix],
@@ -66,8 +80,10 @@ def _is_hidden_matrix(name: str, weight: mx.array) -> bool:
     return weight.ndim >= 2 and "embed" not in name and "lm_head" not in name
 
 
-def set_learning_rate(optimizer: optim.Optimizer, rate: float) -> None:
+def set_learning_rate(optimizer: Updater, rate: float) -> None:
     """MultiOptimizer has no rate of its own: its parts do."""
+    if isinstance(optimizer, MasterWeights):
+        optimizer = optimizer.inner
     if isinstance(optimizer, optim.MultiOptimizer):
         for part in optimizer.optimizers:
             part.learning_rate = mx.array(rate)
@@ -75,12 +91,12 @@ def set_learning_rate(optimizer: optim.Optimizer, rate: float) -> None:
         optimizer.learning_rate = mx.array(rate)
 
 
-def optimizer_tensors(optimizer: optim.Optimizer) -> dict[str, mx.array]:
+def optimizer_tensors(optimizer: Updater) -> dict[str, mx.array]:
     """Its whole state, flat, for a checkpoint."""
     return dict(cast("list[tuple[str, mx.array]]", tree_flatten(optimizer.state)))
 
 
-def restore_optimizer(optimizer: optim.Optimizer, tensors: dict[str, mx.array]) -> None:
+def restore_optimizer(optimizer: Updater, tensors: dict[str, mx.array]) -> None:
     """Put a checkpoint's state back. Must come before the first compiled update."""
     optimizer.state = tree_unflatten(list(tensors.items()))
 

@@ -155,7 +155,9 @@ def build_loop(session: Session, store: CheckpointStore, engine: Engine, until: 
     return Loop(
         session=session,
         learner=learner_for(session),
-        optimizer=build_optimizer(config.optimizer),
+        optimizer=build_optimizer(
+            config.optimizer, session.policy.trainable(), factors=bool(session.policy.adapted)
+        ),
         reference=reference,
         store=store,
         total_steps=engine.total_steps,

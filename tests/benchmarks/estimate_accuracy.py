@@ -286,7 +286,7 @@ class Step:
         self.policy = make_policy(model, Tokens(), settings, path, config.adapter)
         self.policy.stop_tokens = frozenset({1 << 30})  # every completion runs to full length
         self.plan = plan_for(config, self.policy, prompt_length=case.prompt)
-        self.optimizer = build_optimizer(OptimizerConfig(learning_rate=1e-6))
+        self.optimizer = build_optimizer(OptimizerConfig(learning_rate=1e-6), self.policy.trainable())
         reference = Reference(self.policy, needed=case.beta > 0 and case.method != "sft")
         self.reference = reference
         vocabulary = int(settings["vocab_size"])

@@ -105,7 +105,7 @@ def loop_of(config: RunConfig, work: dict[str, Any], folder: Path, losses: list[
     return Loop(
         session=session,
         learner=learner_for(session),
-        optimizer=build_optimizer(config.optimizer),
+        optimizer=build_optimizer(config.optimizer, policy.trainable()),
         reference=Reference(policy, needed=False),
         store=CheckpointStore(folder, 1),
         total_steps=steps,

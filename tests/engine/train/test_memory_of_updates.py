@@ -33,7 +33,9 @@ def loop_of(policy: Policy, name: str, max_grad_norm: float) -> Loop:
     return Loop(
         session=session,
         learner=cast("Any", None),
-        optimizer=build_optimizer(OptimizerConfig(name=cast("Any", name), learning_rate=1e-4)),
+        optimizer=build_optimizer(
+            OptimizerConfig(name=cast("Any", name), learning_rate=1e-4), policy.trainable()
+        ),
         reference=cast("Any", SimpleNamespace(after_step=lambda _: None)),
         store=cast("Any", None),
         total_steps=2,

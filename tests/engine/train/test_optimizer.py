@@ -4,9 +4,11 @@ import math
 
 import mlx.core as mx
 import mlx.nn as nn
+import mlx.optimizers as optim
 import pytest
 
 from droid_tune.config.run import OptimizerConfig
+from droid_tune.train.muon import orthogonal
 from droid_tune.train.optimizer import (
     build_optimizer,
     clip_to_norm,
@@ -84,7 +86,7 @@ def step(model: Small, optimizer: object, number: int) -> None:
 def test_every_optimizer_moves_the_weights_and_goes_on_exactly_from_its_saved_state(name: str) -> None:
     decay = 0.0 if name == "adam" else 0.01
     config = OptimizerConfig.model_validate({"name": name, "learning_rate": 0.1, "weight_decay": decay})
-    model, optimizer = Small(), build_optimizer(config)
+    model, optimizer = Small(), build_optimizer(config, {})
     before = mx.array(model.weight)
     for number in range(2):
         step(model, optimizer, number)
@@ -93,7 +95,7 @@ def test_every_optimizer_moves_the_weights_and_goes_on_exactly_from_its_saved_st
     weights = {key: mx.array(value) for key, value in model.parameters().items()}
     step(model, optimizer, 2)
 
-    again, fresh = Small(), build_optimizer(config)
+    again, fresh = Small(), build_optimizer(config, {})
     again.update(weights)
     restore_optimizer(fresh, saved)
     step(again, fresh, 2)
@@ -106,16 +108,106 @@ def test_weight_decay_pulls_towards_zero(name: str) -> None:
     ends: list[float] = []
     for decay in (0.0, 0.5):
         config = OptimizerConfig.model_validate({"name": name, "learning_rate": 0.1, "weight_decay": decay})
-        model, optimizer = Small(), build_optimizer(config)
+        model, optimizer = Small(), build_optimizer(config, {})
         step(model, optimizer, 0)
         ends.append(float(mx.abs(model.weight).sum().item()))
     assert ends[1] < ends[0]
 
 
 def test_adamw_takes_the_step_that_its_paper_gives() -> None:
-    model, optimizer = Small(), build_optimizer(OptimizerConfig(learning_rate=0.1))
+    model, optimizer = Small(), build_optimizer(OptimizerConfig(learning_rate=0.1), {})
     optimizer.update(model, {"bias": mx.array([0.5, -0.5])})
     assert model.bias.tolist() == pytest.approx(
         [0.9, 1.1], abs=1e-5
     )  # the first step is the rate times the sign
     assert math.isfinite(sum(model.bias.tolist()))
+
+
+# --- 16-bit weights -------------------------------------------------------------------------------------------------
+
+
+class Wide(nn.Module):
+    def __init__(self, kind: mx.Dtype) -> None:
+        super().__init__()
+        self.weight = mx.random.normal((64, 64), key=mx.random.key(1)).astype(kind)
+
+
+def moved_share(kind: mx.Dtype, steps: int) -> float:
+    """The share of weights that `steps` AdamW steps at a rate of 1e-5 changed."""
+    model = Wide(kind)
+    before = mx.array(model.weight)
+    optimizer = build_optimizer(OptimizerConfig(learning_rate=1e-5), {"weight": model.weight})
+    for number in range(steps):
+        gradient = mx.random.normal((64, 64), key=mx.random.key(100 + number)) + mx.sign(before)
+        optimizer.update(model, {"weight": gradient.astype(kind)})
+        mx.eval(model.parameters(), optimizer.state)
+    assert model.weight.dtype == kind
+    return float((model.weight != before).mean())
+
+
+def test_full_training_of_16_bit_weights_adds_up_what_is_too_small_to_round() -> None:
+    # 60 steps of at most 1e-5 are up to 6e-4: a 256th of what is below 0.15, which is a ninth of the weights.
+    assert moved_share(mx.float32, 60) > 0.99
+    assert moved_share(mx.bfloat16, 60) > 0.1
+    model = Wide(mx.bfloat16)
+    plain = optim.AdamW(1e-5, weight_decay=0.01, bias_correction=True)
+    before = mx.array(model.weight)
+    for _ in range(60):
+        plain.update(model, {"weight": mx.sign(before)})
+    assert float((model.weight != before).mean()) < 0.05
+
+
+def test_masters_are_part_of_the_saved_state_and_go_on_exactly() -> None:
+    gradient = {"weight": mx.ones((64, 64), mx.bfloat16)}
+
+    def stepped(
+        steps: int, saved: dict[str, mx.array] | None = None, weights: mx.array | None = None
+    ) -> tuple[Wide, object]:
+        model = Wide(mx.bfloat16)
+        if weights is not None:
+            model.weight = weights
+        optimizer = build_optimizer(OptimizerConfig(learning_rate=1e-5), {"weight": model.weight})
+        if saved:
+            restore_optimizer(optimizer, saved)
+        for _ in range(steps):
+            optimizer.update(model, gradient)
+        return model, optimizer
+
+    whole, _ = stepped(40)
+    half, optimizer = stepped(20)
+    saved = optimizer_tensors(optimizer)  # pyright: ignore[reportArgumentType]
+    assert saved["masters.weight"].dtype == mx.float32
+    rest, _ = stepped(20, saved, half.weight)
+    assert mx.array_equal(whole.weight, rest.weight).item()
+
+
+# --- Muon -----------------------------------------------------------------------------------------------------------
+
+
+def movement(shape: tuple[int, ...], *, factors: bool) -> float:
+    """How far one step moves a weight of this shape: the root of the summed squares of its change."""
+    optimizer = build_optimizer(
+        OptimizerConfig(name="muon", learning_rate=1.0, weight_decay=0.0), {}, factors=factors
+    )
+    weights = {"weight": mx.zeros(shape)}
+    gradient = mx.random.normal(shape, key=mx.random.key(3))
+    changed = optimizer.apply_gradients({"weight": gradient}, weights)  # pyright: ignore[reportAttributeAccessIssue]
+    return float(mx.linalg.norm(changed["weight"].reshape(-1)))
+
+
+def test_muon_moves_both_factors_of_an_adapter_alike() -> None:
+    into, out = movement((1024, 8), factors=True), movement((8, 1024), factors=True)
+    assert into == pytest.approx(out, rel=0.1)
+    # as whole layers they would be scaled by their own shape: sqrt(1024 / 8) = 11.3
+    assert movement((1024, 8), factors=False) / movement((8, 1024), factors=False) == pytest.approx(
+        11.3, rel=0.1
+    )
+
+
+def test_muon_makes_each_expert_of_a_stack_orthogonal_by_itself() -> None:
+    stack = mx.random.normal((3, 6, 4), key=mx.random.key(5)) * mx.array([1.0, 10.0, 0.1])[:, None, None]
+    alone = mx.stack([orthogonal(one) for one in stack])
+    assert mx.allclose(orthogonal(stack), alone, atol=1e-5).item()
+    for one in alone:  # Newton and Schulz's quintic ends with singular values between 0.7 and 1.2
+        values = mx.linalg.svd(one, compute_uv=False, stream=mx.cpu)
+        assert 0.6 < float(values.min()) <= float(values.max()) < 1.3
