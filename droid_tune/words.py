@@ -69,6 +69,27 @@ def metric(name: str, value: float | None) -> str:
     return f"{number(value)} {unit}".rstrip()
 
 
+#: what a run does in each of its phases
+PHASES = {
+    "load": "loading the model",
+    "rollout": "sampling completions",
+    "reward": "scoring completions",
+    "update": "learning",
+    "evaluate": "answering held-out rows",
+    "save": "saving a checkpoint",
+}
+
+
+def phase(name: str) -> str:
+    """What a run does in a phase: `sampling completions` for `rollout`."""
+    return PHASES.get(name, name)
+
+
+def capitalised(text: str) -> str:
+    """With a large first letter, the rest as it is: `Answering held-out rows`."""
+    return text[:1].upper() + text[1:]
+
+
 def sentence(text: str) -> str:
     """With a full stop at the end, where none is."""
     return text if text.endswith((".", "!", "?")) else f"{text}."

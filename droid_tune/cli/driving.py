@@ -28,17 +28,17 @@ def drive(training: Training, run_id: str, *, as_events: bool, stop_after: int |
     from droid_tune.control import Control
 
     control = Control()
-    session = Session(control, stop_after)
+    driven = DrivenRun(control, stop_after)
     with stopping_gracefully(control), event_lines(control) if as_events else listener() as out:
 
         def emit(event: Event) -> None:
             out.apply(event)
-            session.apply(event)
+            driven.apply(event)
 
         training(control, emit)
-    if session.finished is not None:
-        say(next_step(session.finished, run_id))
-    return session.exit_code()
+    if driven.finished is not None:
+        say(next_step(driven.finished, run_id))
+    return driven.exit_code()
 
 
 def next_step(finished: RunFinished, run_id: str) -> str:
@@ -62,7 +62,7 @@ def follow() -> int:
     return {"completed": DONE, "stopped": STOPPED}.get(finished.outcome, FAILED)
 
 
-class Session:
+class DrivenRun:
     """Counts this session's steps, stops at the last one asked for, remembers how it ended."""
 
     def __init__(self, control: Control, stop_after: int | None) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from droid_tune import words
 from droid_tune.cli.output import amount, console
-from droid_tune.cli.progress import Progress
-from droid_tune.events import Completion, Evaluation, Event, Notice, RunFinished, Step
+from droid_tune.events import Completion, Evaluation, Event, Notice, RolloutGroup, RunFinished, Step
 from droid_tune.metrics import CATALOGUE, describe, rank
+from droid_tune.runs.state import RunState
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -41,17 +41,13 @@ HEADINGS = {
     "tokens_per_second": "Tokens/s",
     "memory/peak_bytes": "Memory",
 }
-PHASES = {
-    "load": "loading",
-    "rollout": "sampling",
-    "reward": "scoring",
-    "update": "updating",
-    "evaluate": "evaluating",
-    "save": "saving",
-}
+#: of the run's newest steps, those in the table
+SHOWN_STEPS = 12
 
 
 class Listener(Protocol):
+    """Whoever hears a run's events, in their order."""
+
     def apply(self, event: Event) -> None: ...
 
 
@@ -60,35 +56,41 @@ def listener() -> Generator[Listener]:
     """A live table on a terminal, plain lines anywhere else."""
     screen = console()
     if not screen.is_terminal:
-        yield Lines(screen)
+        yield PlainLines(screen)
         return
     from rich.live import Live
 
     table = LiveTable(screen)
     with Live(table, console=screen, refresh_per_second=4, vertical_overflow="crop"):
         yield table
-    screen.print(finish_sentence(table.progress))
+    screen.print(finish_sentence(table.state))
 
 
-class Lines:
+def small_state() -> RunState:
+    """A run of which no older rollouts than the newest are kept at hand: the terminal shows no more."""
+    return RunState(rollout_characters=0)
+
+
+class PlainLines:
     """One line for each step, evaluation and notice: for pipes and log files."""
 
     def __init__(self, screen: Console) -> None:
         self._screen = screen
-        self._progress = Progress()
+        self._state = small_state()
 
     def apply(self, event: Event) -> None:
-        self._progress.apply(event)
+        """Tell one event, where it is worth a line."""
+        self._state.apply(event)
         match event:
             case Step(step=step):
                 values = (f"{heading(name)} {shown(event, name)}" for name in columns([event]))
-                self._print(f"step {step}/{self._progress.total}", *values)
+                self._print(f"step {step}/{self._state.total_steps}", *values)
             case Evaluation():
                 self._print(evaluation_sentence(event))
             case Notice():
                 self._print(notice_sentence(event))
             case RunFinished():
-                self._print(finish_sentence(self._progress))
+                self._print(finish_sentence(self._state))
             case _:
                 pass
 
@@ -101,12 +103,13 @@ class LiveTable:
 
     def __init__(self, screen: Console) -> None:
         self._screen = screen
-        self.progress = Progress()
+        self.state = small_state()
 
     def apply(self, event: Event) -> None:
-        self.progress.apply(event)
+        """Take one event in; what is to stay on the screen is printed above the table."""
+        self.state.apply(event)
         match event:
-            case Notice():  # above the table, so that it stays
+            case Notice():
                 self._screen.print(notice_sentence(event))
             case Evaluation():
                 self._screen.print(evaluation_sentence(event))
@@ -117,49 +120,48 @@ class LiveTable:
         from rich.console import Group
         from rich.text import Text
 
-        progress = self.progress
-        if progress.finished is not None:
-            return steps_table(progress)
-        parts: list[RenderableType] = [Text(headline(progress), style="bold"), bar(progress)]
-        if progress.steps:
-            parts.append(steps_table(progress))
-        if progress.group is not None:
-            parts.append(sample(progress))
+        state = self.state
+        if state.ended:
+            return steps_table(state)
+        parts: list[RenderableType] = [Text(headline(state), style="bold"), bar(state)]
+        if state.recent:
+            parts.append(steps_table(state))
+        if state.newest_group is not None:
+            parts.append(sample(state.newest_group))
         return Group(*parts)
 
 
-def headline(progress: Progress) -> str:
-    """`grpo on Apple M2: step 12 of 200, sampling 40/64, 1.2 s a step, 3 min 40 s left`."""
-    phase = progress.phase
-    now = ""
-    if phase is not None:
-        of = f" {phase.done}/{phase.total}" if phase.total > 1 else ""
-        now = f"{PHASES[phase.phase]}{of}"
-    pace, left = progress.seconds_per_step(), progress.seconds_left()
+def headline(state: RunState) -> str:
+    """`grpo on Apple M2: step 12 of 200, sampling completions 40/64, 1.2 s a step, 3 min 40 s left`."""
+    phase = state.phase
+    of = f" {phase.done}/{phase.total}" if phase is not None and phase.total > 1 else ""
+    pace, left = state.seconds_per_step, state.seconds_left
     parts = [
-        f"step {progress.step} of {progress.total}" if progress.total else "starting",
-        now,
+        f"step {state.step} of {state.total_steps}" if state.total_steps else "starting",
+        f"{state.doing}{of}",
         f"{words.pace(pace)} a step" if pace is not None else "",
         f"{words.duration(left)} left" if left is not None else "",
     ]
-    on = f"{progress.method} on {progress.device}: " if progress.device else ""
+    on = f"{state.method} on {state.device}: " if state.device else ""
     return on + ", ".join(part for part in parts if part)
 
 
-def bar(progress: Progress) -> RenderableType:
+def bar(state: RunState) -> RenderableType:
+    """The steps done of all steps, 60 characters wide."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
     # In a grid, because a bar alone does not end its line and the redrawing would lose count of them.
     grid = Table.grid()
-    grid.add_row(ProgressBar(total=max(1, progress.total), completed=progress.step, width=60))
+    grid.add_row(ProgressBar(total=max(1, state.total_steps), completed=state.step, width=60))
     return grid
 
 
-def steps_table(progress: Progress) -> Table:
+def steps_table(state: RunState) -> Table:
+    """The newest steps, with a column for each metric that they report."""
     from rich.table import Table
 
-    steps = list(progress.steps)
+    steps = list(state.recent)[-SHOWN_STEPS:]
     names = columns(steps)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("Step", justify="right")
@@ -170,12 +172,11 @@ def steps_table(progress: Progress) -> Table:
     return table
 
 
-def sample(progress: Progress) -> RenderableType:
-    """The newest prompt with its best and its worst completion, a line each."""
+def sample(group: RolloutGroup) -> RenderableType:
+    """A prompt with its best and its worst completion, a line each."""
     from rich.text import Text
 
-    group = progress.group
-    if group is None or not group.completions:
+    if not group.completions:
         return Text()
     ranked = sorted(group.completions, key=lambda one: rank(one.reward))
     chosen = [ranked[-1]] if len(ranked) == 1 else [ranked[-1], ranked[0]]
@@ -184,6 +185,7 @@ def sample(progress: Progress) -> RenderableType:
 
 
 def completion_line(completion: Completion) -> str:
+    """`   0.75  The answer is 5.`"""
     return f"{amount(completion.reward):>7}  {one_line(completion.text)}"
 
 
@@ -193,14 +195,17 @@ def one_line(text: str) -> str:
 
 
 def columns(steps: list[Step]) -> list[str]:
+    """The metrics that any of the steps reports, in the order of `COLUMNS`."""
     return [name for name in COLUMNS if any(name in step.metrics for step in steps)]
 
 
 def heading(name: str) -> str:
+    """A metric's name over its column."""
     return HEADINGS.get(name, describe(name).label)
 
 
 def shown(step: Step, name: str) -> str:
+    """A step's value of a metric with its unit; `-` where it has none."""
     return amount(step.metrics.get(name), describe(name).unit)
 
 
@@ -211,18 +216,21 @@ def evaluation_sentence(event: Evaluation) -> str:
         for name, value in event.metrics.items()
         if name in CATALOGUE and value is not None
     ]
-    return f"After {event.step} steps, {event.rows} held-out rows: {', '.join(values)}"
+    done, rows = words.count(event.step, "step"), words.count(event.rows, "held-out row")
+    return f"After {done}, {rows}: {', '.join(values)}"
 
 
 def notice_sentence(notice: Notice) -> str:
+    """`warning: One reward failed. Look at row 3.`"""
     return one_line(" ".join(part for part in (f"{notice.level}:", notice.text, notice.remedy) if part))
 
 
-def finish_sentence(progress: Progress) -> str:
-    """How it ended, with what was gained; why a run failed is said on stderr."""
-    finished = progress.finished
-    if finished is None:
+def finish_sentence(state: RunState) -> str:
+    """How it ended, with what was gained; why a run failed is said on stderr. Empty before its end."""
+    if not state.ended:
         return ""
-    accuracy = progress.accuracy()
-    gained = f"; held-out accuracy {accuracy[0]:.0%} -> {accuracy[1]:.0%}" if accuracy else ""
-    return f"{finished.outcome.capitalize()} after {finished.step} steps{gained}"
+    accuracy = state.series.get("eval/accuracy")
+    gained = ""
+    if accuracy is not None and len(accuracy) > 1:
+        gained = f"; held-out accuracy {accuracy.values[0]:.0%} -> {accuracy.values[-1]:.0%}"
+    return f"{words.capitalised(state.life)} after {words.count(state.step, 'step')}{gained}"

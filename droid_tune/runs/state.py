@@ -1,4 +1,4 @@
-"""A run as the window knows it: events folded into state, without any Qt.
+"""A run as its events tell it, folded into one state: what the window and the terminal draw.
 
 The same `apply` serves a live run, a replayed file and a resumed run, so all three look alike.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.events import (
     Checkpoint,
@@ -29,7 +30,7 @@ from droid_tune.runs.series import Series
 
 Life = Literal["empty", "running", "paused", "completed", "stopped", "failed", "interrupted"]
 
-#: step times that the estimate of the rest looks at
+#: steps kept whole; the estimate of the rest looks at their times
 RECENT_STEPS = 20
 #: characters of rollouts kept at hand; older steps stay on disk in rollouts.jsonl
 ROLLOUT_CHARACTERS = 48_000_000
@@ -37,7 +38,11 @@ ROLLOUT_CHARACTERS = 48_000_000
 
 @dataclass
 class RunState:
-    """What has happened in one run. `revision` counts changes, so that a pane knows when to repaint."""
+    """What has happened in one run. `revision` counts changes, so that a pane knows when to repaint.
+
+    Of older steps than the `recent` ones only the metrics stay (`series`), and of rollouts `rollout_characters` and the
+    newest step's.
+    """
 
     run_id: str = ""
     config: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -54,15 +59,17 @@ class RunState:
     phase: Phase | None = None
     plan: Plan | None = None
     series: dict[str, Series] = field(default_factory=dict[str, Series])
+    recent: deque[Step] = field(default_factory=lambda: deque[Step](maxlen=RECENT_STEPS))
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     notices: list[Notice] = field(default_factory=list[Notice])
     checkpoints: list[Checkpoint] = field(default_factory=list[Checkpoint])
     rollouts: dict[int, list[RolloutGroup]] = field(default_factory=dict[int, list[RolloutGroup]])
+    rollout_characters: int = ROLLOUT_CHARACTERS
     forgotten_rollouts: int = 0
     started_at: float = 0.0
     changed_at: float = 0.0
     revision: int = 0
-    _rollout_characters: int = 0
+    _kept_characters: int = 0
     _step_times: deque[float] = field(default_factory=lambda: deque[float](maxlen=RECENT_STEPS))
     _last_step_at: float | None = None
 
@@ -91,16 +98,24 @@ class RunState:
                 self._finish(event)
 
     def apply_all(self, events: Iterable[Event]) -> RunState:
+        """Fold all of them in; returns the state itself."""
         for event in events:
             self.apply(event)
         return self
 
     @property
     def running(self) -> bool:
+        """Whether it goes on, be it after a pause."""
         return self.life in ("running", "paused")
 
     @property
+    def ended(self) -> bool:
+        """Whether it came to an end of any kind."""
+        return self.life not in ("empty", "running", "paused")
+
+    @property
     def method(self) -> str:
+        """The method's name in the config (`grpo`); empty before the run began."""
         return str(_mapping(self.config.get("method")).get("type", ""))
 
     @property
@@ -114,7 +129,7 @@ class RunState:
 
     @property
     def fraction(self) -> float:
-        """How much of the run is done, 0 to 1, within a step as far as its phase tells."""
+        """How many of the run's steps are done, 0 to 1."""
         if not self.total_steps:
             return 0.0
         return min(1.0, self.step / self.total_steps)
@@ -142,10 +157,24 @@ class RunState:
         return quick * steps, slow * steps
 
     @property
+    def doing(self) -> str:
+        """What the engine does now, `sampling completions`; empty between two things, and where nothing runs."""
+        return words.phase(self.phase.phase) if self.phase is not None and self.running else ""
+
+    @property
+    def newest_group(self) -> RolloutGroup | None:
+        """The group that was sampled last, for training."""
+        steps = self.rollout_steps()
+        groups = self.rollouts[steps[-1]] if steps else []
+        return next((group for group in reversed(groups) if not group.held_out), None)
+
+    @property
     def last_checkpoint(self) -> Checkpoint | None:
+        """What was saved last and not taken back by a resume."""
         return self.checkpoints[-1] if self.checkpoints else None
 
     def last(self, metric: str) -> float | None:
+        """A metric's newest value, in the metric's unit."""
         found = self.series.get(metric)
         return found.last if found is not None else None
 
@@ -183,6 +212,7 @@ class RunState:
         self.started_at = self.started_at or event.time
         self._step_times.clear()
         self._last_step_at = None
+        self.recent.clear()
         self._rewind(event.start_step)
 
     def _rewind(self, step: int) -> None:
@@ -197,6 +227,7 @@ class RunState:
 
     def _step(self, event: Step) -> None:
         self.step = event.step
+        self.recent.append(event)
         self.seconds = event.seconds
         self._record(event.step, event.metrics)
         taken = event.metrics.get("step_time")
@@ -216,14 +247,14 @@ class RunState:
         if any(kept.group == event.group and kept.held_out == event.held_out for kept in groups):
             return
         groups.append(event)
-        self._rollout_characters += _characters(event)
-        while self._rollout_characters > ROLLOUT_CHARACTERS and len(self.rollouts) > 1:
+        self._kept_characters += _characters(event)
+        while self._kept_characters > self.rollout_characters and len(self.rollouts) > 1:
             self._drop(min(self.rollouts))
             self.forgotten_rollouts += 1
 
     def _drop(self, step: int) -> None:
         for group in self.rollouts.pop(step):
-            self._rollout_characters -= _characters(group)
+            self._kept_characters -= _characters(group)
 
     def _finish(self, event: RunFinished) -> None:
         self.life = event.outcome

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from droid_tune import words
+
 _PLAIN = {
     "int_parsing": "Give a whole number.",
     "int_type": "Give a whole number.",
@@ -38,5 +40,5 @@ def sentence(fault: Any) -> str:
 
 def _as_sentence(message: str) -> str:
     said = message.removeprefix("Value error, ")
-    said = said[:1].upper() + said[1:]
+    said = words.capitalised(said)
     return said if said.endswith((".", "?")) else said + "."

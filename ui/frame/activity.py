@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QSizePolicy, QWidget
 
 from droid_tune import words
 from droid_tune.runs.state import RunState
-from ui.panes.monitor.run_header import phase_words
 from ui.widgets.basics import column, label
 
 #: with and without the progress bar, so that the toolbar keeps its own
@@ -68,9 +67,9 @@ def activity_words(state: RunState | None, *, stopping: bool) -> str:
     if not state.total_steps:
         return "Starting…"
     parts = [f"Step {state.step:,} of {state.total_steps:,}"]
-    doing = phase_words(state)
+    doing = "paused" if state.life == "paused" else state.doing
     if doing:
-        parts.append(doing.partition(":")[0])
+        parts.append(words.capitalised(doing))
     left = state.seconds_left
     if left is not None and state.life != "paused":
         parts.append(f"{words.duration(left)} left")

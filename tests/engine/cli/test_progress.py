@@ -6,8 +6,7 @@ import io
 
 from rich.console import Console
 
-from droid_tune.cli.live_table import Lines, LiveTable, headline, one_line, sample
-from droid_tune.cli.progress import Progress
+from droid_tune.cli.live_table import LiveTable, PlainLines, headline, one_line, sample, small_state
 from droid_tune.events import (
     Completion,
     Evaluation,
@@ -19,6 +18,7 @@ from droid_tune.events import (
     RunStarted,
     Step,
 )
+from droid_tune.runs.state import RunState
 
 
 def completion(text: str, reward: float) -> Completion:
@@ -41,38 +41,20 @@ RUN: list[Event] = [
 ]
 
 
-def after(*events: Event) -> Progress:
-    progress = Progress()
-    for event in events:
-        progress.apply(event)
-    return progress
-
-
-def test_speed_and_time_left_come_from_the_steps_of_this_session() -> None:
-    progress = after(*RUN)
-    assert progress.seconds_per_step() == 2.0  # (104 - 100) / 2
-    assert progress.seconds_left() == 4.0  # two more steps
-
-
-def test_a_resumed_run_counts_its_speed_from_where_it_goes_on() -> None:
-    progress = after(
-        RunStarted(config={}, total_steps=10, start_step=8, time=1000.0),
-        Step(step=9, metrics={}, time=1003.0),
-    )
-    assert progress.seconds_per_step() == 3.0
-    assert progress.seconds_left() == 3.0
-
-
-def test_before_the_first_step_no_speed_is_claimed() -> None:
-    assert after(*RUN[:4]).seconds_left() is None
+def after(*events: Event) -> RunState:
+    return small_state().apply_all(events)
 
 
 def test_the_headline_says_where_the_run_is() -> None:
-    assert headline(after(*RUN[:6])) == "grpo on CPU: step 2 of 4, sampling 3/8, 2 s a step, 4 s left"
+    assert headline(after(*RUN[:6])) == (
+        "grpo on CPU: step 2 of 4, sampling completions 3/8, 2 s a step, 4 s left"
+    )
 
 
 def test_the_sample_shows_the_best_and_the_worst_of_a_group() -> None:
-    lines = str(sample(after(*RUN))).split("\n")
+    newest = after(*RUN).newest_group
+    assert newest is not None
+    lines = str(sample(newest)).split("\n")
     assert [line.split() for line in lines[1:]] == [["prompt", "2", "+", "3?"], ["1", "5"], ["0", "6"]]
 
 
@@ -82,7 +64,7 @@ def test_a_completion_that_no_reward_judged_is_never_the_best_of_a_group() -> No
         for reward in (None, -2.0, -1.0)
     ]
     group = RolloutGroup(step=1, group=0, prompt="1 + 1?", completions=judged)
-    lines = str(sample(after(*RUN, group))).split("\n")
+    lines = str(sample(group)).split("\n")
     assert [line.split() for line in lines[2:]] == [["-1", "-1.0"], ["-", "None"]]
 
 
@@ -92,7 +74,7 @@ def test_terminal_codes_in_a_completion_are_not_obeyed() -> None:
 
 def test_a_pipe_gets_one_line_for_each_happening() -> None:
     out = io.StringIO()
-    lines = Lines(Console(file=out, width=200, markup=False, highlight=False, soft_wrap=True))
+    lines = PlainLines(Console(file=out, width=200, markup=False, highlight=False, soft_wrap=True))
     for event in RUN:
         lines.apply(event)
     assert out.getvalue().splitlines() == [

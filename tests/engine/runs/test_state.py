@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from droid_tune.events import Checkpoint, Evaluation, Notice, RunFinished, Step
+from droid_tune.events import Checkpoint, Evaluation, Notice, Phase, RunFinished, Step
 from droid_tune.runs.state import RunState
 from tests.ui.recording import complete, recorded, rollout_group, started
 from ui.frame.activity import activity_words
@@ -87,12 +85,25 @@ def test_the_same_group_told_twice_is_kept_once() -> None:
     assert len(state.rollouts[1]) == 1
 
 
-def test_old_rollouts_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("droid_tune.runs.state.ROLLOUT_CHARACTERS", 30_000)
-    state = RunState().apply_all(recorded(60, until=30))
+def test_old_rollouts_make_room() -> None:
+    state = RunState(rollout_characters=30_000).apply_all(recorded(60, until=30))
     assert state.rollout_steps()[-1] == 30
     assert 0 < len(state.rollouts) < 30
     assert state.forgotten_rollouts == 30 - len(state.rollouts)
+
+
+def test_without_room_for_rollouts_the_newest_step_stays() -> None:
+    state = RunState(rollout_characters=0).apply_all(recorded(60, until=3))
+    assert state.rollout_steps() == [3]
+    assert state.newest_group is not None
+    assert (state.newest_group.step, state.newest_group.group) == (3, 3)
+
+
+def test_what_the_engine_does_is_said_while_it_does_it() -> None:
+    state = RunState().apply_all([started(3), Phase(phase="rollout", step=1, done=3, total=8)])
+    assert state.doing == "sampling completions"
+    state.apply(RunFinished(outcome="stopped", step=0))
+    assert state.doing == ""
 
 
 def test_a_whole_recorded_run_ends_completed() -> None:

@@ -10,14 +10,6 @@ from droid_tune.runs.state import RunState
 from ui.widgets.basics import column, label, line, restyle, row
 from ui.widgets.state_chip import StateChip
 
-PHASES = {
-    "load": "Loading the model",
-    "rollout": "Sampling completions",
-    "reward": "Scoring completions",
-    "update": "Learning",
-    "evaluate": "Answering held-out rows",
-    "save": "Saving a checkpoint",
-}
 PHASE_UNITS = {"rollout": "completions", "update": "completions", "evaluate": "rows", "reward": "completions"}
 
 
@@ -143,17 +135,15 @@ def spread_words(state: RunState) -> str:
 
 
 def phase_words(state: RunState) -> str:
-    """What the engine does now."""
+    """`Sampling completions: 12 of 64 completions`."""
     phase = state.phase
     if state.life == "paused":
         return "Paused"
-    if phase is None or not state.running:
-        return ""
-    words = PHASES.get(phase.phase, phase.phase)
-    if phase.total:
-        unit = phase.unit or PHASE_UNITS.get(phase.phase, "")
-        return f"{words}: {phase.done:,} of {phase.total:,} {unit}".rstrip()
-    return words
+    doing = words.capitalised(state.doing)
+    if not doing or phase is None or not phase.total:
+        return doing
+    unit = phase.unit or PHASE_UNITS.get(phase.phase, "")
+    return f"{doing}: {phase.done:,} of {phase.total:,} {unit}".rstrip()
 
 
 def since_start(state: RunState, metric: str) -> str:

@@ -27,12 +27,8 @@ VERDICTS = {
     "weak": ("It may learn little", "warning", "warning_soft"),
     "bad": ("Do not start yet", "bad", "bad_soft"),
 }
-WORK = {
-    "load": "Loading the model",
-    "rollout": "Sampling",
-    "reward": "Scoring",
-    "update": "One backward pass",
-}
+#: no step is made from it
+BACKWARD = "one backward pass"
 
 
 class CheckView(QDialog):
@@ -74,16 +70,16 @@ class CheckView(QDialog):
 
     def _wait(self, page: QWidget) -> None:
         self._page.addWidget(label("Asking the starting model", "heading", parent=page))
-        words = (
+        said = (
             f"{PROMPTS} prompts are sampled and scored as the run would, one backward pass is tried, and memory is "
             "measured with the longest prompt. Nothing is changed."
         )
-        self._page.addWidget(label(words, "small", parent=page, wrap=True))
+        self._page.addWidget(label(said, "small", parent=page, wrap=True))
         self._bar = QProgressBar(page)
         self._bar.setRange(0, 0)
         self._bar.setTextVisible(False)
         self._page.addWidget(self._bar)
-        self._doing = label(WORK["load"], "small", parent=page)
+        self._doing = label(words.capitalised(words.phase("load")), "small", parent=page)
         self._page.addWidget(self._doing)
         self._page.addStretch(1)
 
@@ -104,7 +100,8 @@ class CheckView(QDialog):
         self._bar.setRange(0, phase.total)
         self._bar.setValue(phase.done)
         counted = f" {phase.done} of {phase.total} {phase.unit}" if phase.total else ""
-        self._doing.setText(f"{WORK.get(phase.phase, phase.phase)}{counted}")
+        doing = BACKWARD if phase.phase == "update" else words.phase(phase.phase)
+        self._doing.setText(words.capitalised(doing) + counted)
 
     @Slot(str)
     def _fail(self, sentence: str) -> None:
