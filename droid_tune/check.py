@@ -213,7 +213,9 @@ class _Check:
     def _full_lesson(self) -> Observed:
         session = self.session
         lessons = [
-            session.reader.lesson(session.train.number(i), session.train.row(i)) for i in self._places()
+            lesson
+            for i in self._places()
+            for lesson in session.reader.lessons(session.train.number(i), session.train.row(i))
         ]
         longest = max(lessons, key=lambda lesson: len(lesson.tokens))
         count = self.config.training.batch_size

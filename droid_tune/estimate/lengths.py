@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from droid_tune.config import RunConfig
 from droid_tune.data.dataset import Dataset, Rows, open_configured
 from droid_tune.data.formats.base import Row
-from droid_tune.data.formats.messages import Message, plain_messages
-from droid_tune.data.templates import prompt_text
+from droid_tune.data.templates import turns_of
 from droid_tune.estimate.job import ASSUMED_ANSWER, DataLengths
 from droid_tune.model_files.hub import local_model
 
@@ -62,12 +61,12 @@ def _sample(rows: Rows) -> list[Row]:
 
 def _turns(row: Row) -> tuple[str, str]:
     """What is read and what is answered, as plain text; a row of text alone is answered whole."""
-    messages = row.get("messages")
-    if isinstance(messages, list) and messages:
-        turns = [turn["content"] for turn in plain_messages(cast("list[Message]", messages))]
-        return "\n".join(turns[:-1]), turns[-1]
-    answer = row.get("completion") or row.get("answer") or (row.get("text") if "prompt" not in row else "")
-    return prompt_text(row) if "prompt" in row else "", answer if isinstance(answer, str) else ""
+    if "prompt" not in row and "messages" not in row:
+        return "", str(row.get("text") or "")
+    contents = [(turn["role"], str(turn["content"])) for turn in turns_of(row)]
+    answered = bool(contents) and contents[-1][0] == "assistant"
+    read = contents[:-1] if answered else contents
+    return "\n".join(content for _, content in read), contents[-1][1] if answered else ""
 
 
 def _count(tokenizer: Tokenizer, texts: list[str]) -> list[int]:

@@ -10,7 +10,7 @@ from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
 from droid_tune.data.dataset import Rows
 from droid_tune.data.formats.base import Row
-from droid_tune.data.templates import TemplateOptions, prompt_text, render_example, render_prompt
+from droid_tune.data.templates import TemplateOptions, prompt_text, render_examples, render_prompt
 from droid_tune.errors import UserError
 from droid_tune.train.examples import Lesson
 
@@ -20,13 +20,17 @@ LOOKED_THROUGH = 200_000
 
 @dataclass(frozen=True)
 class PromptRow:
-    """A data row ready to be completed: its number in the split, its text and answer for people, its tokens."""
+    """A data row ready to be completed: its number in the split, its text and answer for people, its tokens.
+
+    `prompt_ends` is how the rendered prompt ends: rewards see by it whether a thought is open.
+    """
 
     number: int
     text: str
     answer: str | None
     tokens: list[int]
     fields: Row
+    prompt_ends: str = ""
 
 
 class RowReader:
@@ -46,17 +50,28 @@ class RowReader:
         self._check(len(rendered.tokens), number)
         answer = row.get("answer")
         return PromptRow(
-            number, prompt_text(row), None if answer is None else str(answer), rendered.tokens, row
+            number=number,
+            text=prompt_text(row),
+            answer=None if answer is None else str(answer),
+            tokens=rendered.tokens,
+            fields=row,
+            prompt_ends=rendered.ends,
         )
 
-    def lesson(self, number: int, row: Row) -> Lesson:
-        """A row to be imitated. Raises UserError when it is too long."""
+    def lessons(self, number: int, row: Row) -> list[Lesson]:
+        """A row to be imitated: its training sequences. Raises UserError when one is too long or nothing is learnt."""
         assert isinstance(self._method, SFTConfig)
-        example = render_example(
+        examples = render_examples(
             self._tokenizer, row, self._options, answers_only=self._method.answer_only_loss
         )
-        self._check(len(example.tokens), number)
-        return Lesson(number, example.tokens, example.answer_mask)
+        for example in examples:
+            self._check(len(example.tokens), number)
+        lessons = [Lesson(number, example.tokens, example.answer_mask) for example in examples]
+        if not any(lesson.learnt for lesson in lessons):
+            raise UserError(
+                f"Row {number + 1} has nothing to learn", remedy="add an answer, or remove the row"
+            )
+        return lessons
 
     def _check(self, tokens: int, number: int) -> None:
         if tokens + self.room > self.limit:
@@ -90,7 +105,7 @@ class RowReader:
 
     def _length(self, row: Row) -> int:
         if isinstance(self._method, SFTConfig):
-            return len(render_example(self._tokenizer, row, self._options).tokens)
+            return max(len(one.tokens) for one in render_examples(self._tokenizer, row, self._options))
         return len(render_prompt(self._tokenizer, row, self._options).tokens)
 
 

@@ -55,7 +55,11 @@ def lengths_of(session: Session) -> DataLengths:
     places = range(0, count, max(1, count // LOOKED_AT))
     held_out = len(session.valid)
     if session.config.is_sft:
-        lessons = [session.reader.lesson(session.train.number(i), session.train.row(i)) for i in places]
+        lessons = [
+            lesson
+            for i in places
+            for lesson in session.reader.lessons(session.train.number(i), session.train.row(i))
+        ]
         read = [lesson.start for lesson in lessons]
         learnt = [len(lesson.tokens) - lesson.start for lesson in lessons]
         median = int(statistics.median(learnt))

@@ -68,8 +68,9 @@ class Supervised:
     def _take(self) -> list[Lesson]:
         batch = self.session.batches.take()
         return [
-            self.session.reader.lesson(self.session.train.number(i), row)
+            lesson
             for i, row in zip(batch.indices, batch.rows, strict=True)
+            for lesson in self.session.reader.lessons(self.session.train.number(i), row)
         ]
 
     def _learn(
@@ -124,8 +125,9 @@ class Supervised:
             session.checkpoint()
             session.phase("evaluate", step, first, count, "rows")
             lessons = [
-                session.reader.lesson(session.valid.number(i), session.valid.row(i))
+                lesson
                 for i in range(first, min(first + size, count))
+                for lesson in session.reader.lessons(session.valid.number(i), session.valid.row(i))
             ]
             rows = lesson_rows(lessons)
             total -= float(

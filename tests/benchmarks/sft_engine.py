@@ -61,9 +61,9 @@ class TokenRows:
 class TokenReader(RowReader):
     """Nothing is rendered."""
 
-    def lesson(self, number: int, row: dict[str, Any]) -> Lesson:
+    def lessons(self, number: int, row: dict[str, Any]) -> list[Lesson]:
         tokens, read = row["row"]
-        return Lesson(number, tokens, [place >= read for place in range(len(tokens))])
+        return [Lesson(number, tokens, [place >= read for place in range(len(tokens))])]
 
 
 def config_of(work: dict[str, Any], path: str) -> RunConfig:

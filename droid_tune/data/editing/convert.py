@@ -15,6 +15,7 @@ from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.messages import Message, plain_messages
 from droid_tune.data.formats.table import FORMATS_BY_NAME
 from droid_tune.data.splits import SPLITS
+from droid_tune.data.templates import turns_of
 from droid_tune.errors import Stopped, UsageError, UserError
 
 #: Fields of normalised rows; everything else is another column and goes along.
@@ -36,20 +37,11 @@ class Written:
     left_out: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
-def turns_of(row: Row) -> list[Message]:
+def conversation(row: Row) -> list[Message]:
     """A row as a conversation, its answer included where it has one."""
-    if "messages" in row:
-        return cast("list[Message]", row["messages"])
-    prompt = row.get("prompt")
-    if prompt is None:
+    if "messages" not in row and row.get("prompt") is None:
         raise CannotConvertError("plain text has no turns")
-    turns = plain_messages(prompt) if isinstance(prompt, list) else [{"role": "user", "content": prompt}]
-    if row.get("system") and turns[0]["role"] != "system":
-        turns = [{"role": "system", "content": row["system"]}, *turns]
-    if isinstance(row.get("completion"), list):
-        return [*turns, *row["completion"]]
-    answer = row.get("answer")
-    return turns if answer is None else [*turns, {"role": "assistant", "content": answer}]
+    return turns_of(row)
 
 
 def _prompt_fields(row: Row) -> Row:
@@ -91,7 +83,7 @@ def _as_instruction(row: Row) -> Row:
 
 
 def _as_messages(row: Row) -> Row:
-    turns = turns_of(row)
+    turns = conversation(row)
     if not any(turn["role"] == "assistant" for turn in turns):
         raise CannotConvertError("the row has no answer")
     return {"messages": turns}
@@ -114,7 +106,7 @@ def _as_preference(row: Row) -> Row:
 def _as_text(row: Row) -> Row:
     if isinstance(row.get("text"), str) and "prompt" not in row:
         return {"text": row["text"]}
-    turns = [str(turn["content"]) for turn in turns_of(row)]
+    turns = [str(turn["content"]) for turn in conversation(row)]
     return {"text": "\n\n".join(turn for turn in turns if turn)}
 
 

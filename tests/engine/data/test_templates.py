@@ -66,7 +66,7 @@ def test_thinking_is_left_to_the_template_unless_switched():
 
 def test_only_the_answer_and_its_end_are_learnt():
     example = render_example(Letters(), ROW)
-    assert example.text == "u:2+3?<e>\na:5<e>\n"
+    assert example.text == "u:2+3?<e>\na:5<e>"
     assert learnt(example) == "5<e>"
     assert example.tokens[-1] == 0
 

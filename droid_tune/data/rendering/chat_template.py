@@ -1,0 +1,161 @@
+"""A model's chat template: what it renders, with which token it ends a turn, which tokens are its own to write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from droid_tune.data.formats.messages import Message
+from droid_tune.errors import UserError
+
+#: An answer that no template holds, to see what a template writes behind an answer.
+PROBE = "Zq7xw"
+_PROBE_TURNS: list[Message] = [
+    {"role": "user", "content": "Yv3kj"},
+    {"role": "assistant", "content": PROBE},
+]
+#: Marks that are ordinary words of an answer although some tokenizers count them among the special tokens.
+_WORDS = re.compile(r"[<\[]/?(think|thinking|answer)[>\]]", re.IGNORECASE)
+#: What a row's own settings for the template cannot replace.
+RESERVED = frozenset(
+    (
+        "conversation",
+        "messages",
+        "tools",
+        "documents",
+        "tokenize",
+        "add_generation_prompt",
+        "continue_final_message",
+        "chat_template",
+        "return_dict",
+        "return_tensors",
+        "return_assistant_tokens_mask",
+        "sanitize_control_tokens",
+        "padding",
+        "truncation",
+        "max_length",
+        "tokenizer_kwargs",
+    )
+)
+
+
+def has_chat_template(tokenizer: Any) -> bool:
+    """Whether messages can be rendered; without a template a prompt is plain text."""
+    flag = getattr(tokenizer, "has_chat_template", None)
+    return bool(flag) if flag is not None else bool(getattr(tokenizer, "chat_template", None))
+
+
+def unwrapped(tokenizer: Any) -> Any:
+    """The Hugging Face tokenizer inside mlx-lm's wrapper, or the tokenizer itself."""
+    inner = getattr(tokenizer, "_tokenizer", None)
+    return inner if hasattr(inner, "apply_chat_template") else tokenizer
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """The template of one tokenizer, and what is found out about it by rendering."""
+
+    tokenizer: Any
+    source: str
+    eos: str
+
+    @staticmethod
+    def of(tokenizer: Any) -> ChatTemplate:
+        """The tokenizer's template as it is now; what was found out is kept with the tokenizer."""
+        inner = unwrapped(tokenizer)
+        source, eos = _source(inner), str(getattr(inner, "eos_token", None) or "")
+        known = _KNOWN.get(inner)
+        if known is None or (known.source, known.eos) != (source, eos):
+            known = _KNOWN[inner] = ChatTemplate(_renderer(tokenizer), source, eos)
+        return known
+
+    def render(self, turns: list[Message], *, answer_next: bool, switches: Mapping[str, Any]) -> str:
+        """The conversation as text. Raises `UserError` when the template refuses it."""
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    turns, tokenize=False, add_generation_prompt=answer_next, **switches
+                )
+            )
+        except Exception as error:
+            # A template is a program of the model's; whatever it raises is its refusal of these turns.
+            raise UserError(
+                f"The model's chat template refuses the row: {error}",
+                remedy="change the roles or their order, or choose another model",
+            ) from error
+
+    @cached_property
+    def _probed(self) -> str:
+        try:
+            return self.render(_PROBE_TURNS, answer_next=False, switches={})
+        except UserError:
+            return ""
+
+    @cached_property
+    def end(self) -> str:
+        """The token with which the template ends an answer, empty where it writes none."""
+        behind = self._probed.rpartition(PROBE)[2]
+        begin = getattr(self.tokenizer, "bos_token", None)
+        texts = [text for text in self._added if text != begin or text == self.eos]
+        found = _any_of(text for text in texts if not _WORDS.fullmatch(text)).search(behind)
+        return found.group() if found else ""
+
+    @cached_property
+    def closing(self) -> str:
+        """What the template writes behind a last answer where it is no token (a line feed)."""
+        return self._probed.rpartition(PROBE)[2]
+
+    @cached_property
+    def _added(self) -> list[str]:
+        """Texts of all tokens that stand beside the vocabulary of ordinary text."""
+        added = getattr(self.tokenizer, "added_tokens_decoder", None) or {}
+        texts = [str(token) for token in added.values()]
+        return [text for text in dict.fromkeys([*texts, self.eos]) if text and not text.isspace()]
+
+    @cached_property
+    def controls(self) -> list[str]:
+        """Texts of the tokens that only the template may write: inside a row's text they are text."""
+        added = getattr(self.tokenizer, "added_tokens_decoder", None) or {}
+        special = {str(token) for token in added.values() if token.special} | {self.eos, self.end}
+        special |= {text for text in self._added if text in self._probed}
+        return [text for text in self._added if text in special and not _WORDS.fullmatch(text)]
+
+    @cached_property
+    def control_pattern(self) -> re.Pattern[str]:
+        return _any_of(self.controls)
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Token ids of the control tokens."""
+        added = getattr(self.tokenizer, "added_tokens_decoder", None) or {}
+        wanted = set(self.controls)
+        return {str(token): int(number) for number, token in added.items() if str(token) in wanted}
+
+
+_KNOWN: WeakKeyDictionary[Any, ChatTemplate] = WeakKeyDictionary()
+
+
+def _any_of(texts: Any) -> re.Pattern[str]:
+    """Any of the texts, the longest first; nothing where there is none."""
+    ordered = sorted({text for text in texts if text}, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
+
+
+def _source(tokenizer: Any) -> str:
+    template = getattr(tokenizer, "chat_template", None)
+    if isinstance(template, dict):
+        return "\n".join(map(str, template.values()))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return str(template or "")
+
+
+def _renderer(tokenizer: Any) -> Any:
+    """Who renders: mlx-lm's wrapper only where it has a template of its own, written in Python.
+
+    For templates in Jinja the wrapper sets the thinking switch itself, other programs do not.
+    """
+    own = getattr(tokenizer, "_chat_template", None)
+    return tokenizer if own is not None and unwrapped(tokenizer) is not tokenizer else unwrapped(tokenizer)

@@ -1,0 +1,192 @@
+"""A row's turns as its model's template can read them: keys, roles, thoughts, tools and tool calls."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from droid_tune.data.formats.base import Row
+from droid_tune.data.formats.messages import Message
+from droid_tune.data.rendering.chat_template import RESERVED, ChatTemplate
+from droid_tune.data.rendering.shapes import Note, TemplateOptions
+from droid_tune.data.rendering.thoughts import place_thoughts, split_thoughts
+from droid_tune.errors import UserError
+
+#: Keys of a turn that say whether it is learnt; no template reads them.
+FLAGS = ("weight", "train", "training")
+_NINE = re.compile(r"length\s*(?:!=|==)\s*9|length 9")
+Told = Callable[[Note], None]
+
+
+def is_learnt(turn: Message) -> bool:
+    """Whether an assistant turn is to be imitated: `weight` 0, `train` or `training` false say that it is not."""
+    return (
+        turn.get("weight", 1) != 0
+        and turn.get("train", True) is not False
+        and turn.get("training", True) is not False
+    )
+
+
+def fitted(turns: Sequence[Message], template: ChatTemplate, tell: Told) -> list[Message]:
+    """The turns in the shape that the template reads; `tell` hears what was changed in a way that matters."""
+    ids = _CallIds(template)
+    return [_fitted(turn, template, ids, tell) for turn in turns]
+
+
+def _fitted(turn: Message, template: ChatTemplate, ids: _CallIds, tell: Told) -> Message:
+    fit = {key: value for key, value in turn.items() if value is not None and key not in FLAGS}
+    fit["content"] = turn.get("content") or ""
+    if fit["role"] == "developer" and "developer" not in template.source:
+        tell(Note("developer_role", "The template knows no role `developer`: it is read as `system`."))
+        fit["role"] = "system"
+    calls = fit.pop("tool_calls", None)
+    if calls:
+        fit["tool_calls"] = [ids.call(_call(one)) for one in _json(calls, "tool_calls")]
+    if fit["role"] == "tool":
+        fit = ids.result(fit)
+    if fit["role"] != "assistant":
+        return fit
+    return place_thoughts(_unclosed(fit, template, tell), template.source)
+
+
+def _unclosed(turn: Message, template: ChatTemplate, tell: Told) -> Message:
+    """The template closes an answer; a closing token written by hand would be a second one."""
+    content = turn["content"].rstrip()
+    said = split_thoughts(turn)[1].strip()
+    for text in (template.end, template.eos):
+        if text and said.endswith(text) and said != text:
+            tell(
+                Note(
+                    "end_in_answer", f"`{text}` at the end of an answer is left out: the template writes it."
+                )
+            )
+            return {**turn, "content": content.removesuffix(text)}
+    return turn
+
+
+def _call(call: Any) -> Message:
+    """A tool call as OpenAI writes it; arguments that are the text of a JSON object become that object."""
+    if not isinstance(call, dict):
+        raise UserError("A tool call is no object", value=str(call), remedy='write {"name", "arguments"}')
+    given = without_nulls(cast("dict[str, Any]", call))
+    function = dict(
+        given.get("function") or {key: given[key] for key in ("name", "arguments") if key in given}
+    )
+    arguments = function.get("arguments", {})
+    if isinstance(arguments, str):
+        function["arguments"] = _object_or_text(arguments)
+    else:
+        function["arguments"] = arguments
+    rest = {key: value for key, value in given.items() if key not in ("function", "name", "arguments")}
+    return {"type": "function", **rest, "function": function}
+
+
+def _object_or_text(text: str) -> Any:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return text
+    return value if isinstance(value, dict) else text
+
+
+class _CallIds:
+    """Ids of tool calls and of their results; of nine characters where the template refuses others."""
+
+    def __init__(self, template: ChatTemplate) -> None:
+        self._nine = bool(_NINE.search(template.source))
+        self._wanted = self._nine or "tool_call_id" in template.source
+        self._new: dict[str, str] = {}
+        self._open: list[str] = []
+        self._made = 0
+
+    def call(self, call: Message) -> Message:
+        if not self._wanted and "id" not in call:
+            return call
+        given = str(call.get("id") or "")
+        own = given if given and not (self._nine and not _is_nine(given)) else self._make()
+        if given:
+            self._new[given] = own
+        self._open.append(own)
+        return {**call, "id": own}
+
+    def result(self, turn: Message) -> Message:
+        """A tool's turn answers the call that it names, else the oldest open one."""
+        given = str(turn.get("tool_call_id") or "")
+        own = self._new.get(given)
+        if own is None and not self._wanted:
+            return turn
+        own = own or (self._open[0] if self._open else self._make())
+        if own in self._open:
+            self._open.remove(own)
+        return {**turn, "tool_call_id": own}
+
+    def _make(self) -> str:
+        self._made += 1
+        return f"call{self._made:05d}"
+
+
+def _is_nine(text: str) -> bool:
+    return len(text) == 9 and text.isalnum()
+
+
+def tools_of(row: Row) -> list[Any] | None:
+    """The row's tools as a list of OpenAI's descriptions; JSON text is read. Raises `UserError`."""
+    given = row.get("tools")
+    if not given:
+        return None
+    tools = _json(given, "tools")
+    found = [without_nulls(_json(one, "tools", one=True)) for one in tools]
+    return [one if "function" in one else {"type": "function", "function": one} for one in found] or None
+
+
+def _json(value: Any, name: str, *, one: bool = False) -> Any:
+    """A list of objects (or `one` object) that may be written as JSON text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise UserError(
+                f"`{name}` is text that is no JSON ({error})", remedy="write a list of objects, or its JSON"
+            ) from None
+    if one:
+        fits = isinstance(value, dict)
+    else:
+        value = [value] if isinstance(value, dict) else value or []
+        fits = isinstance(value, list)
+    if not fits:
+        raise UserError(f"`{name}` is no list of objects", remedy="write a list of objects, or its JSON")
+    return value
+
+
+def without_nulls(value: Any) -> Any:
+    """Objects without the keys that hold null: tables have every column in every row."""
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+        return {key: without_nulls(item) for key, item in items if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def switches_of(row: Row, options: TemplateOptions, tell: Told) -> dict[str, Any]:
+    """What the template is told besides the turns: the thinking switch, then the row's own settings."""
+    switches: dict[str, Any] = {}
+    if options.thinking != "template":
+        # Templates call it by either name; one that they do not know changes nothing.
+        switches = {"enable_thinking": options.thinking == "on", "thinking": options.thinking == "on"}
+    own = row.get("chat_template_kwargs")
+    if own:
+        given = cast("dict[str, Any]", without_nulls(_json(own, "chat_template_kwargs", one=True)))
+        switches |= {key: value for key, value in given.items() if key not in RESERVED}
+        unused = [key for key in given if key in RESERVED]
+        if unused:
+            tell(
+                Note(
+                    "template_settings",
+                    f"`chat_template_kwargs.{unused[0]}` is not used: it is not a row's to set.",
+                )
+            )
+    tools = tools_of(row)
+    return switches if tools is None else {**switches, "tools": tools}

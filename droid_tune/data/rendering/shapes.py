@@ -1,0 +1,69 @@
+"""What rendering takes and gives: options in; prompts, examples and notes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from droid_tune.data.formats.messages import Message
+from droid_tune.names import Thinking
+
+
+class Tokenizer(Protocol):
+    """What we ask of a tokenizer."""
+
+    @property
+    def eos_token_id(self) -> int | None: ...
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]: ...
+    def apply_chat_template(self, conversation: list[Message], **options: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class TemplateOptions:
+    """`system_prompt` stands before every row that has no system text; `thinking` for templates that can switch it."""
+
+    system_prompt: str = ""
+    thinking: Thinking = "template"
+
+
+DEFAULT = TemplateOptions()
+
+
+@dataclass(frozen=True)
+class Note:
+    """What was read otherwise than it stands, or not used. Equal codes are one kind, told once with its share."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as the model sees it; `ends` is what stands behind the last turn that is read (`<think>` may be open)."""
+
+    text: str
+    tokens: list[int]
+    ends: str = ""
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training sequence; `answer_mask[i]` is True where token i is the answer's and is learnt."""
+
+    text: str
+    tokens: list[int]
+    answer_mask: list[bool]
+    notes: tuple[Note, ...] = ()
+
+    @staticmethod
+    def joined(parts: list[Example]) -> Example:
+        """Sequences of one row, one after the other: for showing them together."""
+        if len(parts) == 1:
+            return parts[0]
+        return Example(
+            "".join(part.text for part in parts),
+            [token for part in parts for token in part.tokens],
+            [learnt for part in parts for learnt in part.answer_mask],
+            tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        )

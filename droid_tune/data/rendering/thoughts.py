@@ -1,0 +1,89 @@
+"""Thoughts of an answer: where they stand in a row, how a template wants them, and prompts that open them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from droid_tune.data.formats.messages import Message
+
+#: Opening and closing marks that templates write.
+TAGS = {"<think>": "</think>", "<thinking>": "</thinking>", "[THINK]": "[/THINK]"}
+#: Keys that a turn's thoughts stand under, the field's own name first.
+KEYS = ("reasoning_content", "reasoning", "thinking")
+_OPENERS = "|".join(map(re.escape, TAGS))
+_CLOSERS = "|".join(map(re.escape, TAGS.values()))
+_OPENED = re.compile(rf"({_OPENERS})\s*\Z")
+_CLOSED = re.compile(rf"({_OPENERS})\s*({_CLOSERS})\s*\Z")
+_BLOCK = re.compile(rf"\s*({_OPENERS})(.*?)({_CLOSERS})\s*", re.DOTALL)
+_TAIL = re.compile(rf"((?:(?!{_OPENERS}).)*?)({_CLOSERS})\s*", re.DOTALL)
+
+
+def opens_thought(prompt: str) -> re.Match[str] | None:
+    """The mark with which a rendered prompt leaves a thought open at its very end."""
+    return _OPENED.search(prompt)
+
+
+def closes_thought(prompt: str) -> re.Match[str] | None:
+    """The empty thought with which a rendered prompt says that there is to be none."""
+    return _CLOSED.search(prompt)
+
+
+def split_thoughts(turn: Message) -> tuple[str | None, str]:
+    """`(thoughts, what is said)` of an assistant turn; None where it has no thoughts.
+
+    Thoughts stand under a key of their own, or at the head of the content between marks (the opening mark may be
+    missing: it stood in the prompt then).
+    """
+    content = str(turn.get("content") or "")
+    own = next((turn[key] for key in KEYS if isinstance(turn.get(key), str) and turn[key].strip()), None)
+    found = _BLOCK.match(content) or _TAIL.match(content)
+    inner = None if found is None else found.group(found.lastindex - 1 if found.lastindex else 0)
+    if own is not None:
+        repeated = found is not None and inner is not None and inner.strip() == own.strip()
+        return own, content[found.end() :] if repeated and found else content
+    if found is None or inner is None:
+        return None, content
+    return inner.strip("\n"), content[found.end() :]
+
+
+def without_thoughts(turn: Message) -> Message:
+    """A turn with all that it thinks taken out."""
+    _, said = split_thoughts(turn)
+    return {**{key: value for key, value in turn.items() if key not in KEYS}, "content": said}
+
+
+def block(thoughts: str, opener: str = "<think>") -> str:
+    """Thoughts between marks, as the models that open them write them."""
+    return f"{opener}\n{ending(thoughts, opener)}"
+
+
+def ending(thoughts: str, opener: str = "<think>") -> str:
+    """What a model writes that thinks already: the thoughts, the closing mark, a blank line."""
+    inner = thoughts.strip("\n")
+    return f"{inner}\n{TAGS[opener]}\n\n"
+
+
+def behind_block(text: str) -> str:
+    """A rendered answer without the thoughts at its head."""
+    found = _BLOCK.match(text)
+    return text[found.end() :] if found else text.lstrip("\n")
+
+
+def place_thoughts(turn: Message, source: str) -> Message:
+    """A turn whose thoughts stand where the template (`source`) looks for them."""
+    thoughts, said = split_thoughts(turn)
+    bare: dict[str, Any] = {key: value for key, value in turn.items() if key not in KEYS}
+    if thoughts is None:
+        return bare
+    key = next((one for one in ("reasoning_content", "thinking") if _reads(source, one)), None)
+    if key is not None:
+        return {**bare, "content": said, key: thoughts}
+    if any(isinstance(turn.get(one), str) for one in KEYS) or "</think>" in source:
+        return {**bare, "content": block(thoughts) + said}
+    return bare  # thoughts as they were written, in the text
+
+
+def _reads(source: str, key: str) -> bool:
+    """Whether the template reads `message.key` or `message["key"]`."""
+    return re.search(rf"\.{key}\b|\[\s*['\"]{key}['\"]\s*\]|get\(\s*['\"]{key}['\"]", source) is not None
