@@ -26,9 +26,11 @@ class Control:
             self._running.clear()
 
     def resume(self) -> None:
+        """Ends a pause; without one nothing happens."""
         self._running.set()
 
     def stop_requested(self) -> bool:
+        """Whether the run is to be saved and ended; safe from any thread."""
         return self._stop.is_set()
 
     def pause_requested(self) -> bool:

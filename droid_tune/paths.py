@@ -20,6 +20,7 @@ def data_dir() -> Path:
 
 
 def runs_dir() -> Path:
+    """Where runs are kept that were given no folder of their own."""
     return data_dir() / "runs"
 
 
@@ -32,6 +33,7 @@ def cache_dir() -> Path:
 
 
 def log_dir() -> Path:
+    """Where the window's log goes; below DROID_TUNE_HOME where that is set."""
     override = os.environ.get(HOME_VARIABLE)
     if override:
         return Path(override).expanduser() / "logs"
@@ -39,6 +41,7 @@ def log_dir() -> Path:
 
 
 def settings_file() -> Path:
+    """The window's own settings, none of a run's."""
     return data_dir() / "settings.json"
 
 
@@ -48,10 +51,12 @@ def resources_dir() -> Path:
 
 
 def starter_model_dir() -> Path:
+    """The bundled model."""
     return resources_dir() / "starter"
 
 
 def sample_data_dir() -> Path:
+    """The bundled data, train.jsonl and valid.jsonl."""
     return resources_dir() / "sample-data"
 
 
@@ -84,4 +89,5 @@ class RunPaths:
 
     @property
     def id(self) -> str:
+        """The run's name in lists and on the command line."""
         return self.folder.name

@@ -42,6 +42,7 @@ def drive(training: Training, run_id: str, *, as_events: bool, stop_after: int |
 
 
 def next_step(finished: RunFinished, run_id: str) -> str:
+    """The line under a finished run: what to type next, or why it failed."""
     match finished.outcome:
         case "completed":
             return f"try it: droid-tune generate --run {run_id} --prompt '...'"
@@ -71,6 +72,7 @@ class DrivenRun:
         self.finished: RunFinished | None = None
 
     def apply(self, event: Event) -> None:
+        """Stops after the steps asked for, and where the run is held for memory; remembers how it ended."""
         match event:
             case Step() if self._steps_left is not None:
                 self._steps_left -= 1
@@ -114,6 +116,7 @@ def stopping_gracefully(control: Control) -> Generator[None]:
 
 
 def event_lines(control: Control) -> AbstractContextManager[Listener]:
+    """`--events`: each event on stdout as the line that the run's log has."""
     from contextlib import nullcontext
 
     return nullcontext(EventLines(control))
@@ -127,6 +130,7 @@ class EventLines:
         self._reader_left = False
 
     def apply(self, event: Event) -> None:
+        """Writes the event and flushes; a reader that has left stops the run, saved."""
         if self._reader_left:
             return
         try:

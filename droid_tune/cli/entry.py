@@ -47,6 +47,7 @@ class Parser(argparse.ArgumentParser):
     """argparse, but a wrong word is answered with one sentence rather than a page."""
 
     def error(self, message: str) -> NoReturn:
+        """Raises UsageError where argparse would print and leave the process."""
         raise UsageError(message, remedy=f"`{self.prog} --help` shows what is possible")
 
 
@@ -69,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(words: list[str]) -> int:
+    """Parses the words and runs their command, `open` where none is named. Raises UserError, UsageError."""
     if not words or words[0] not in (*COMMANDS, "-h", "--help", "--version"):
         words = ["open", *words]
     arguments = parser(words[0]).parse_args(words)
@@ -95,6 +97,7 @@ def parser(only: str = "") -> argparse.ArgumentParser:
 
 
 def command(name: str) -> Command:
+    """The module of a command, imported only now. Raises KeyError for an unknown name."""
     return cast(Command, import_module(COMMANDS[name]))
 
 
@@ -104,5 +107,6 @@ def nearest_command(word: str) -> str:
 
 
 def complain(error: UserError, code: int) -> int:
+    """Prints the error on stderr; returns `code`."""
     print(f"droid-tune: {error}", file=sys.stderr)
     return code

@@ -68,6 +68,10 @@ def foreign_rewards(
 
 
 def foreign_reward(name: str, weight: float, file: str) -> tuple[Values | None, list[str]]:
+    """Another trainer's reward as ours and what to say of it; None where it has no counterpart.
+
+    `file` is the Python file that its config names, if any: its functions become `user_file` rewards.
+    """
     if name in KNOWN:
         settings, factor = KNOWN[name]
         kind = settings["type"]

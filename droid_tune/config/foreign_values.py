@@ -22,9 +22,11 @@ class Import:
         self.notes: list[str] = []
 
     def set(self, section: str, name: str, value: Any) -> None:
+        """A value of ours, by section and field."""
         self.values.setdefault(section, {})[name] = value
 
     def note(self, key: str, words: str) -> None:
+        """What to tell of `key`, under the spelling that the user has."""
         self.notes.append(f"`{self.spelling.get(key, key)}` {words}.")
 
 

@@ -280,6 +280,7 @@ class RunConfig(Closed):
 
     @property
     def is_sft(self) -> bool:
+        """Whether it learns from demonstrations: no rollouts, no rewards."""
         return isinstance(self.method, SFTConfig)
 
 

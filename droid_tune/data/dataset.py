@@ -64,6 +64,7 @@ class Rows(Sequence[Row]):
 
     @property
     def layout(self) -> Layout | None:
+        """Format and mapping of the first file; None where there is no file."""
         return self._files[0].layout if self._files else None
 
     def _locate(self, index: int) -> tuple[RowFile, int]:
@@ -88,6 +89,7 @@ class Dataset:
 
     @property
     def train(self) -> Rows:
+        """The split that every usable data set has."""
         return self.splits["train"]
 
     @property

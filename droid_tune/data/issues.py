@@ -69,6 +69,7 @@ class Issue:
 
     @property
     def place(self) -> int:
+        """Its line, else its index; 0 for the file as a whole."""
         return self.line if self.line is not None else self.index or 0
 
     def to_json(self) -> dict[str, Any]:
@@ -87,6 +88,7 @@ class Issue:
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Issue:
+        """Reads what `to_json` wrote, also where a place was left out."""
         known: dict[str, Any] = {"line": None, "index": None, **value}
         return Issue(**known)
 
@@ -100,6 +102,7 @@ class IssueRun:
         self._count = 0
 
     def append(self, issue: Issue) -> None:
+        """Keeps the issue: the first in memory, the others in an unnamed temporary file."""
         self._count += 1
         if len(self._kept) < KEPT_IN_MEMORY:
             self._kept.append(issue)
@@ -148,6 +151,7 @@ class IssueLog:
             yield from heapq.merge(*runs, key=_place)
 
     def count(self, severity: Severity) -> int:
+        """How many issues of a severity there are."""
         return sum(issue.severity == severity for issue in self)
 
 

@@ -29,9 +29,11 @@ class FileReport:
 
     @property
     def rows(self) -> int:
+        """All rows, the blank ones among them."""
         return self.accepted + self.rejected + self.blank
 
     def to_json(self) -> dict[str, Any]:
+        """An entry of `files` in `validate --json`."""
         error = None if self.error is None else {"reason": self.error.reason, "message": self.error.message}
         return {
             "path": self.path,
@@ -55,22 +57,27 @@ class Report:
 
     @property
     def accepted(self) -> int:
+        """Rows of all files that can be used."""
         return sum(one.accepted for one in self.files)
 
     @property
     def rejected(self) -> int:
+        """Rows of all files that are left out, with a reason each."""
         return sum(one.rejected for one in self.files)
 
     @property
     def blank(self) -> int:
+        """Blank lines of all files."""
         return sum(one.blank for one in self.files)
 
     @property
     def errors(self) -> list[FileReport]:
+        """The files that could not be read at all."""
         return [one for one in self.files if one.error is not None]
 
     @property
     def ok(self) -> bool:
+        """Usable, and no row is rejected."""
         return self.usable and not self.rejected
 
     @property

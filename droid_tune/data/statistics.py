@@ -55,6 +55,7 @@ class Lengths:
 
     @staticmethod
     def of(values: NDArray[np.int64]) -> Lengths:
+        """Quantiles and histogram of lengths (N,) in tokens; all 0 where there is none."""
         if not len(values):
             return Lengths(0, 0, 0, 0, 1.0, [])
         longest = int(values.max())
@@ -91,6 +92,7 @@ class Statistics:
     overlap: dict[str, int] = field(default_factory=dict[str, int])
 
     def to_json(self) -> dict[str, Any]:
+        """Everything as JSON values."""
         return asdict(self)
 
 

@@ -32,6 +32,7 @@ class Seconds:
 
     @property
     def step(self) -> float:
+        """Rollout and update together, in seconds."""
         return self.rollout + self.update
 
 

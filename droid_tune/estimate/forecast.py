@@ -53,6 +53,7 @@ class Suggestion:
     verdict: Verdict = "fits"
 
     def to_json(self) -> dict[str, object]:
+        """An entry of `suggestions` in `estimate --json`."""
         return {"change": self.change, "peak_bytes": self.peak_bytes, "why": self.why}
 
 

@@ -69,6 +69,7 @@ class Job:
 
     @property
     def rows(self) -> int:
+        """Completions of a rollout (SFT: rows of an update)."""
         return self.prompts * self.group_size
 
 

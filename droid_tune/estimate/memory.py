@@ -82,6 +82,7 @@ class Peak:
 
     @property
     def worst(self) -> str:
+        """The stage that needs the most."""
         return max(self.stages, key=lambda name: self.stages[name])
 
 

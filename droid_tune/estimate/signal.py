@@ -47,10 +47,12 @@ class Group:
 
     @property
     def passes(self) -> int:
+        """How many completions are right."""
         return sum(bool(one.passed) for one in self.completions)
 
     @property
     def judged(self) -> bool:
+        """Whether anything could say right or wrong."""
         return any(one.passed is not None for one in self.completions)
 
 
@@ -104,6 +106,7 @@ class CheckReport:
     verdict: Verdict
 
     def to_json(self) -> dict[str, Any]:
+        """Everything as JSON values, for `check --json`."""
         return asdict(self)
 
 

@@ -38,10 +38,12 @@ class Policy:
 
     @property
     def trainable_bytes(self) -> int:
+        """Size of what is trained."""
         return sum(array.nbytes for array in self.trainable().values())
 
     @property
     def weight_bytes(self) -> int:
+        """Size of all weights, adapter included."""
         return sum(array.nbytes for array in flat_arrays(self.model.parameters()).values())
 
     @property

@@ -48,6 +48,7 @@ class Architecture:
 
     @property
     def splits_head(self) -> bool:
+        """Whether body and head can be run apart."""
         return self.body_path is not None
 
 
@@ -66,6 +67,7 @@ class _Given:
 
 
 def find(model: nn.Module, path: Sequence[str]) -> Any:
+    """The part of a model at a path of attributes. Raises AttributeError where there is none."""
     for name in path:
         model = getattr(model, name)
     return model

@@ -32,6 +32,7 @@ class Linear:
 
     @property
     def numbers(self) -> int:
+        """Weights, those of all experts together."""
         return self.inputs * self.outputs * self.experts
 
 

@@ -41,6 +41,7 @@ def find_models(recent: Iterable[str] = ()) -> list[FoundModel]:
 
 
 def starter() -> FoundModel:
+    """The bundled model as an entry of the list."""
     facts = facts_of(starter_model_dir())
     return FoundModel("starter", "Starter", f"Bundled, learns arithmetic in minutes · {facts}", "starter")
 

@@ -47,6 +47,7 @@ class Tensor:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of its data; types of less than a byte are packed."""
         return self.size * BITS_OF[self.dtype] // 8
 
 

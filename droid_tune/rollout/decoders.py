@@ -79,6 +79,7 @@ class GroupDecoder:
         )
 
     def step(self, tokens: mx.array) -> mx.array:
+        """Logits (n, V) after one further token of each row (n,)."""
         if not self._in_order:
             tokens = tokens[self._inward]
         with own_kernels(self._files, shared=True):
@@ -86,6 +87,7 @@ class GroupDecoder:
         return logits if self._in_order else logits[self._outward]
 
     def keep(self, places: np.ndarray) -> None:
+        """Goes on with the rows at `places` only; prompts without a row are dropped."""
         before, old_slots = self._outward.tolist(), self._slot_prompts
         self._arrange(self._row_prompts[places])
         rows = mx.array(np.array(before)[places][self._members])
@@ -118,10 +120,12 @@ class BatchDecoder:
         self._caches = merged([prompts[index].caches for index in row_prompts])
 
     def step(self, tokens: mx.array) -> mx.array:
+        """Logits (n, V) after one further token of each row (n,)."""
         with own_kernels(self._files, shared=False):
             return self._model(tokens[:, None], cache=self._caches)[:, -1]
 
     def keep(self, places: np.ndarray) -> None:
+        """Goes on with the rows at `places` only."""
         indices = mx.array(places)
         for cache in self._caches:
             cache.filter(indices)
@@ -139,6 +143,7 @@ class PromptDecoder:
         }
 
     def step(self, tokens: mx.array) -> mx.array:
+        """Logits (n, V) after one further token of each row (n,), prompt by prompt."""
         order = [np.flatnonzero(self._row_prompts == prompt) for prompt in self._caches]
         with own_kernels(self._files, shared=False):
             outputs = [
@@ -148,6 +153,7 @@ class PromptDecoder:
         return mx.concatenate(outputs)[mx.array(np.argsort(np.concatenate(order)))]
 
     def keep(self, places: np.ndarray) -> None:
+        """Goes on with the rows at `places` only; prompts without a row are dropped."""
         kept = np.isin(np.arange(len(self._row_prompts)), places)
         for prompt in list(self._caches):
             own = kept[self._row_prompts == prompt]

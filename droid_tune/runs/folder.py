@@ -84,6 +84,7 @@ def run_name(config: RunConfig) -> str:
 
 
 def slug(text: str) -> str:
+    """A text as part of a folder's name: a-z, 0-9 and hyphens, 48 at most."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:48] or "run"
 
 

@@ -48,6 +48,7 @@ class EventLog:
             os.fsync(file.fileno())
 
     def close(self) -> None:
+        """Everything on disk, then both files closed."""
         self.sync()
         self._events.close()
         self._rollouts.close()

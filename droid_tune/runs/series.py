@@ -21,6 +21,7 @@ class Series:
 
     @property
     def last(self) -> float | None:
+        """The newest value; None before the first."""
         return self.values[-1] if self.values else None
 
     def append(self, step: int, value: float) -> None:

@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Exit 0 where training can begin, 1 where the verdict is bad, 130 stopped. Raises UserError as train does."""
     from droid_tune.check import check_signal
     from droid_tune.cli.driving import stopping_gracefully
     from droid_tune.cli.preparation import check_model
@@ -99,6 +100,7 @@ def as_settings(values: dict[str, object]) -> str:
 
 
 def print_group(group: Group) -> None:
+    """The prompt and its best four completions, a line each."""
     print(f"\n{shortened(group.prompt)}" + (f"  [answer: {shortened(group.answer)}]" if group.answer else ""))
     for one in sorted(group.completions, key=lambda one: -rank(one.reward))[:4]:
         print(f"  {amount(one.reward):>6}  {shortened(one.text)}{' [cut]' if one.cut else ''}")

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Exit 0, also where rows were left out, which are listed. Raises UserError where nothing can be written."""
     from droid_tune.data.dataset import open_dataset
     from droid_tune.data.editing.convert import check_target, convert
 

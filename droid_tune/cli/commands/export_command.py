@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Prints the folder and, on stderr, the mlx_lm command that uses it. Raises UserError for an unknown run."""
     from droid_tune.export.result import export_run
     from droid_tune.paths import starter_model_dir
     from droid_tune.runs.folder import find_run, read_config

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Prints the reply as it is sampled. Raises UsageError for a temperature outside 0 to 5."""
     from droid_tune.config.sampling import SamplingConfig
 
     if not 0 <= arguments.temperature <= 5:
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def playground(arguments: argparse.Namespace) -> Playground:
+    """The loaded model of a run, or of `--model`. Raises UserError where there is none."""
     from droid_tune.playground import Playground
     from droid_tune.runs.folder import find_run
 

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """All methods as a table, or one with its help page; with `--json` their settings as JSON schema."""
     from droid_tune.config.method_table import METHODS
 
     names = list(METHODS) if arguments.name is None else [known(arguments.name)]
@@ -72,6 +73,7 @@ def shown(value: Any) -> str:
 
 
 def described(name: str) -> dict[str, Any]:
+    """One method for programs; `settings` is the `properties` of its JSON schema."""
     from droid_tune.config.method_table import METHODS
 
     method = METHODS[name]

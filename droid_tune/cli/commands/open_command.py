@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """The window's own exit code. Raises UsageError for a word that is no folder, UserError without a display."""
     folder: Path | None = arguments.folder
     if folder is not None and not folder.exists():
         raise UsageError(f"there is no command and no folder `{folder}`", remedy=suggestion(str(folder)))
@@ -41,6 +42,7 @@ def has_display() -> bool:
 
 
 def suggestion(word: str) -> str:
+    """What to type instead of a word that is neither command nor folder."""
     from droid_tune.cli.entry import nearest_command
 
     near = nearest_command(word)

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Goes on from the newest good checkpoint. Exit 0 completed, 1 failed, 130 stopped; UserError without a run."""
     from droid_tune.cli.driving import drive, follow
     from droid_tune.runs.folder import find_run
     from droid_tune.train.engine import follows, resume_training

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Exit 0 where every completion got a number, 1 where a reward failed on one."""
     from droid_tune.rewards.trial import try_file
 
     if arguments.n < 1:
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_trial(trial: Trial) -> None:
+    """A line a completion, one column a reward where there are several; failures and notes once each."""
     parts = list(dict.fromkeys(name for one in trial.tries for name in one.rewards))
     print_table(
         ("ROW", "TRIED", "COMPLETION", "REWARD", *(part.upper() for part in parts if len(parts) > 1)),
@@ -71,6 +73,7 @@ def print_trial(trial: Trial) -> None:
 
 
 def cells(one: Try, parts: list[str]) -> list[str]:
+    """One line of the table; `parts` are the rewards that have a column of their own."""
     reward = "failed" if one.failures else amount(one.reward)
     values = [amount(one.rewards.get(part)) for part in parts]
     return [str(one.row + 1), one.source, shortened(one.completion), reward, *values]

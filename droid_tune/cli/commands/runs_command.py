@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """All runs, newest first. Exit 0, also where there are none."""
     from droid_tune.runs.folder import list_runs
 
     found = list_runs()
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def row(one: RunSummary) -> tuple[str, ...]:
+    """One line of the table."""
     accuracy = (one.metrics or {}).get("eval/accuracy")
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.created))
     model = one.model.rpartition("/")[2]
@@ -44,6 +46,7 @@ def row(one: RunSummary) -> tuple[str, ...]:
 
 
 def described(one: RunSummary) -> dict[str, Any]:
+    """One run for programs; times are seconds since 1970."""
     return {
         "id": one.id,
         "name": one.name,

@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Writes the folder and prints its path. Raises UsageError for an unknown method, UserError for a full folder."""
     from droid_tune.cli.commands.validate_command import known_method
     from droid_tune.data.synthetic.samples import write_sample
 

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Exit 0 completed, 1 failed, 130 stopped. Raises UserError for what is wrong before a run is made."""
     from droid_tune.cli.preparation import check_data, check_model
     from droid_tune.config import dump_yaml
 

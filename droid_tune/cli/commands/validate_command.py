@@ -42,6 +42,7 @@ def add_mapping_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Exit 0 where no row is rejected, else 1. Raises UsageError for an unknown method or mapping."""
     from droid_tune.data.validate import validate
 
     known_method(arguments.method)
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def known_method(name: str | None) -> None:
+    """Raises UsageError where no method is called that; None stands for any."""
     from droid_tune.config.methods import METHOD_CONFIGS
 
     if name is not None and name not in METHOD_CONFIGS:
@@ -84,6 +86,7 @@ def progress_line() -> Callable[[int, int, str], None] | None:
 
 
 def print_report(report: Report) -> None:
+    """A line a file, then the issues with their places, then the verdict."""
     print_table(
         ("FILE", "SPLIT", "FORMAT", "ROWS", "REJECTED", "BLANK"),
         [
@@ -118,6 +121,7 @@ def issue_line(issue: Issue) -> str:
 
 
 def verdict(report: Report) -> str:
+    """The last line: whether one can train on it, and how much is left out."""
     if not report.usable:
         return "This data cannot be trained on yet."
     left_out = f", left out: {report.rejected}" if report.rejected else ""

@@ -48,6 +48,7 @@ class Plan:
 
 
 def everything(dataset: Dataset) -> dict[Split, list[Source]]:
+    """All rows of each split that has any, in order."""
     return {split: [(split, np.arange(len(rows)))] for split, rows in dataset.splits.items() if len(rows)}
 
 

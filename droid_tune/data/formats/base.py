@@ -28,6 +28,7 @@ class Field:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names it goes by, ours first."""
         return (self.name, *self.synonyms)
 
 
@@ -48,6 +49,7 @@ class RowFormat:
 
     @property
     def required(self) -> tuple[Field, ...]:
+        """The fields without which a row is not of this format."""
         return tuple(one for one in self.fields if one.required)
 
 
@@ -163,6 +165,7 @@ class Layout:
 
 
 def is_assistant(turn: Any) -> bool:
+    """Whether a turn is the model's, under any of the role's names."""
     return isinstance(turn, dict) and role_of(turn) == "assistant"
 
 

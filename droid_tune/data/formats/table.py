@@ -45,6 +45,7 @@ def need_of(method: str) -> Need:
 
 
 def said_need(need: Need) -> str:
+    """A need in words, for sentences."""
     return _SAID[need]
 
 

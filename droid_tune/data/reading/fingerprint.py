@@ -21,10 +21,12 @@ class Fingerprint:
     sha256: str
 
     def to_json(self) -> dict[str, Any]:
+        """What a checkpoint keeps of a data file."""
         return {"path": self.path, "size": self.size, "modified_ns": self.modified_ns, "sha256": self.sha256}
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Fingerprint:
+        """Reads what `to_json` wrote. Raises KeyError where a part is missing."""
         return Fingerprint(value["path"], value["size"], value["modified_ns"], value["sha256"])
 
 

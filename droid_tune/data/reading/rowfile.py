@@ -75,5 +75,6 @@ class RowFile:
         return self._index.places[place]
 
     def said_place(self, place: int) -> str:
+        """`train.jsonl:7` for lines, `train.parquet row 7` for all else."""
         word = ":" if self._by_line else " row "
         return f"{self.path.name}{word}{self.number(place)}"

@@ -33,6 +33,7 @@ class Options:
 
     @property
     def need(self) -> Need | None:
+        """What the method needs of a row; None where any will do."""
         return None if self.method is None else need_of(self.method)
 
 
@@ -66,6 +67,7 @@ class FileScan:
 
     @property
     def layout(self) -> Layout | None:
+        """Format and mapping, once the first rows have told."""
         return self.file.layout
 
     # -- what the rows are ------------------------------------------------------------------------
@@ -129,6 +131,7 @@ class FileScan:
         return hash(prompt if isinstance(prompt, str) else repr(prompt))
 
     def blank(self, count: int = 1) -> None:
+        """Counts blank lines."""
         self.file.blank += count
 
     def reject(self, place: int, fault: RowFault, raw: bytes | str, *, said_place: str | None = None) -> None:
@@ -158,6 +161,7 @@ class FileScan:
         column: int | None = None,
         field: str | None = None,
     ) -> None:
+        """Remarks on a row that is accepted all the same; `raw` is its text, `column` from 1."""
         self._rows.append(self._issue(place, reason, "warning", message, column, field, raw))
 
     def say_of_file(self, reason: WarningReason, message: str, field: str | None = None) -> None:

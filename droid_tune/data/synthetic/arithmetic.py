@@ -88,6 +88,7 @@ class Problem:
 
     @property
     def result(self) -> int:
+        """The number to be found; negative where b is more than a."""
         return self.a + self.b if self.operation == "plus" else self.a - self.b
 
     @property
@@ -113,6 +114,7 @@ class Exercise:
 
     @property
     def answer(self) -> str:
+        """The result as the row's `answer`."""
         return str(self.problem.result)
 
 

@@ -75,6 +75,7 @@ class GroupCache:
 
     @property
     def state(self) -> list[mx.array]:
+        """The arrays to evaluate: the prompt's, then the completions' once there are any."""
         return [
             self.prefix_keys,
             self.prefix_values,

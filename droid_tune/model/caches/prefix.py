@@ -74,12 +74,15 @@ class PrefixCache:
 
     @property
     def state(self) -> tuple[mx.array | None, mx.array | None]:
+        """Keys and values (1, heads, tokens, width), None before the first call: mlx-lm's interface."""
         return self.keys, self.values
 
     def size(self) -> int:
+        """Tokens held."""
         return self.offset
 
     def empty(self) -> bool:
+        """Whether nothing is held yet."""
         return self.keys is None
 
     def is_trimmable(self) -> bool:

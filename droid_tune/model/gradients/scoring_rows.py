@@ -44,6 +44,7 @@ class ScoringRows:
 
     @property
     def length(self) -> int:
+        """Token positions T of the longest row."""
         return int(self.tokens.shape[1])
 
     def take(self, rows: Any) -> ScoringRows:
@@ -84,6 +85,7 @@ class MicroBatch:
 
     @property
     def tokens(self) -> IntArray:
+        """Ids (n, t) of its rows, cut or padded to its own length."""
         return _of_length(self.source.tokens[self.row_index], self.length)
 
     @property

@@ -42,10 +42,12 @@ class Trainables:
             self._model.update(self.tree(self.arrays))
 
     def call(self, arrays: Sequence[mx.array], function: Callable[[], Result]) -> Result:
+        """`function()` while `arrays` stand in for the trainable parameters."""
         with self.using(arrays):
             return function()
 
     def zeros(self) -> list[mx.array]:
+        """A zero of each parameter's shape and type, to add gradients to."""
         return [mx.zeros_like(array) for array in self.arrays]
 
     def outside_layers(self) -> list[int]:

@@ -29,6 +29,7 @@ class Feed:
 
     @property
     def offset(self) -> int:
+        """Bytes of the (decompressed) file before the next one to be taken."""
         return self._base + self._position
 
     def _fill(self) -> bool:
@@ -73,6 +74,7 @@ class Feed:
                 return b""
 
     def take(self, count: int) -> None:
+        """Leaves the next `count` bytes behind."""
         self._position += count
 
     def step_back(self, offset: int) -> None:
@@ -88,6 +90,7 @@ class Feed:
         return rest
 
     def near(self) -> bytes:
+        """Up to 200 bytes from here on, as an excerpt for an issue."""
         return self._buffer[self._position : self._position + 200]
 
     def match(self, pattern: re.Pattern[bytes]) -> bytes | None:

@@ -300,4 +300,5 @@ def bare_prompt(value: Any) -> Any:
 
 
 def bare_prompt_row(raw: bytes) -> Row:
+    """An element of `{"prompts": [...]}`, from its bytes, as a row."""
     return cast("Row", bare_prompt(json.loads(raw)))
