@@ -21,7 +21,7 @@ import numpy as np
 from droid_tune.config import RunConfig
 from droid_tune.config.policy import PolicyMethodConfig
 from droid_tune.config.rewards import AccuracyReward
-from droid_tune.control import Control
+from droid_tune.control import Control, Watch
 from droid_tune.data.dataset import open_configured
 from droid_tune.errors import UserError
 from droid_tune.estimate.calibration import write_calibration
@@ -67,7 +67,7 @@ def check_signal(
             told.append(event)
 
     control = control or Control()
-    dataset = open_configured(config.data, config.method.type, should_stop=control.stop_requested)
+    dataset = open_configured(config.data, config.method.type, Watch(should_stop=control.stop_requested))
     small = _few(config, prompts)
     with tempfile.TemporaryDirectory() as folder:
         policy = starting_policy(config, Path(folder))

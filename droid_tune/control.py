@@ -1,8 +1,10 @@
-"""How a person steers a run from another thread: stop, pause, go on."""
+"""How a person steers a run from another thread (stop, pause, go on), and looks on at other long work."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from droid_tune.errors import Stopped
 
@@ -41,3 +43,29 @@ class Control:
         self._running.wait()
         if self._stop.is_set():
             raise Stopped
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who looks on at long work: hears how far it is, and may end it. Called from the thread that works.
+
+    `progress` gets (done, total, what): pieces of whatever is counted, and the file or thing in hand where there is one.
+    """
+
+    progress: Callable[[int, int, str], object] | None = None
+    should_stop: Callable[[], bool] | None = None
+
+    def pause_point(self) -> None:
+        """Called by the work wherever it may be ended. Raises `Stopped` where that is wished."""
+        if self.should_stop is not None and self.should_stop():
+            raise Stopped
+
+    def tell(self, done: int, total: int, what: str = "") -> None:
+        """A pause point that says how far the work is. Raises `Stopped`."""
+        if self.progress is not None:
+            self.progress(done, total, what)
+        self.pause_point()
+
+
+#: work that nobody looks on at
+UNWATCHED = Watch()

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from droid_tune.cli.commands.estimate_command import lengths_of_data, time_in_words, verdict_in_words
+from droid_tune.cli.commands.estimate_command import time_in_words, verdict_in_words
 from droid_tune.cli.output import say
 from droid_tune.errors import UserError
 
 if TYPE_CHECKING:
     from droid_tune.config import RunConfig
+    from droid_tune.data.dataset import Dataset, Rows
 
 #: rows whose prompt is rendered, and on which the rewards are tried
 RENDERED_ROWS, TRIED_ROWS = 8, 4
 
 
-def rehearse(config: RunConfig) -> None:
+def rehearse(config: RunConfig, dataset: Dataset) -> None:
     """Render rows, try the rewards, estimate memory and time. Raises UserError where a run would fail."""
-    check_template(config)
+    check_template(config, dataset.train)
     if not config.is_sft:
-        check_rewards(config)
-    say_estimate(config)
+        check_rewards(config, dataset.train)
+    say_estimate(config, dataset)
 
 
-def check_template(config: RunConfig) -> None:
+def check_template(config: RunConfig, rows: Rows) -> None:
     """The first rows through the model's own chat template. Raises UserError with the first that it refuses."""
     from mlx_lm.utils import load_tokenizer
 
     from droid_tune.config.methods import SFTConfig
-    from droid_tune.data.dataset import open_configured
     from droid_tune.data.templates import TemplateOptions, render_example, render_prompt
     from droid_tune.model.loading import plain_path
     from droid_tune.model_files.hub import resolve_model
@@ -36,7 +36,6 @@ def check_template(config: RunConfig) -> None:
     with plain_path(resolve_model(config.model.path, config.model.revision)) as plain:
         tokenizer: Any = load_tokenizer(plain, {"trust_remote_code": False})
     options = TemplateOptions(config.data.system_prompt, config.data.thinking)
-    rows = open_configured(config.data, config.method.type).train
     longest = 0
     for row in rows[:RENDERED_ROWS]:
         if isinstance(config.method, SFTConfig):
@@ -46,16 +45,14 @@ def check_template(config: RunConfig) -> None:
     say(f"template: the first {min(len(rows), RENDERED_ROWS)} rows render, the longest to {longest} tokens")
 
 
-def check_rewards(config: RunConfig) -> None:
+def check_rewards(config: RunConfig, rows: Rows) -> None:
     """Every reward on a few rows' own answers and on other rows'. Raises UserError where one fails."""
-    from droid_tune.data.dataset import open_configured
     from droid_tune.rewards.table import build_rewards
     from droid_tune.rewards.trial import try_rewards
 
-    rows = open_configured(config.data, config.method.type).train[:100]
     length = config.sampling.max_completion_length
     with build_rewards(config.rewards, max_completion_length=length) as rewards:
-        trial = try_rewards(rewards, rows, (), TRIED_ROWS)
+        trial = try_rewards(rewards, rows[:100], (), TRIED_ROWS)
     failures = [sentence for one in trial.tries for sentence in one.failures]
     if failures:
         raise UserError(
@@ -65,11 +62,12 @@ def check_rewards(config: RunConfig) -> None:
     say(f"rewards: {len(trial.tries)} tries, {said}")
 
 
-def say_estimate(config: RunConfig) -> None:
+def say_estimate(config: RunConfig, dataset: Dataset) -> None:
     """Verdict, time, and what would help."""
     from droid_tune.estimate.estimate import estimate
+    from droid_tune.estimate.lengths import measure
 
-    found = estimate(config, lengths_of_data(config))
+    found = estimate(config, measure(dataset, config))
     say(verdict_in_words(found))
     say(time_in_words(found))
     for suggestion in found.suggestions:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from droid_tune.config import RunConfig
+    from droid_tune.data.dataset import Dataset
 
 
 def check_model(config: RunConfig) -> None:
@@ -16,8 +17,8 @@ def check_model(config: RunConfig) -> None:
     check_model_folder(resolve_model(config.model.path, config.model.revision))
 
 
-def check_data(config: RunConfig) -> None:
-    """Raise UserError with the first fault where the data cannot be trained on."""
+def open_data(config: RunConfig) -> Dataset:
+    """The run's data, open. Raises UserError with the first fault where it cannot be trained on."""
     from droid_tune.data.dataset import open_configured
 
-    open_configured(config.data, config.method.type)
+    return open_configured(config.data, config.method.type)

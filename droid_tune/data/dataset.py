@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from droid_tune.config.run import DataConfig
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.issues import FileFault
 from droid_tune.data.reading import index_cache
 from droid_tune.data.reading.discover import Found, discover, given
 from droid_tune.data.reading.fingerprint import Fingerprint, change_of, fingerprint
+from droid_tune.data.reading.opened import Opened
 from droid_tune.data.reading.rowfile import RowFile, json_row
 from droid_tune.data.reading.scan import FileScan, Options
 from droid_tune.data.report import FileReport, Report
@@ -109,6 +112,18 @@ class Dataset:
         return {"files": [one.to_json() for one in self.fingerprints]}
 
 
+#: the pane, the estimate and the run of one process look at the same data
+_OPENED: Opened[Dataset] = Opened()
+
+
+class UnusableDataError(UserError):
+    """Data that cannot be trained on, with the whole report on it."""
+
+    def __init__(self, fault: UserError, report: Report) -> None:
+        super().__init__(fault.message, value=fault.value, place=fault.place, remedy=fault.remedy)
+        self.report = report
+
+
 def changes(state: Mapping[str, Any]) -> list[str]:
     """A sentence for each file that changed since `Dataset.state()` was taken."""
     known = (Fingerprint.from_json(one) for one in state["files"])
@@ -119,19 +134,27 @@ def open_dataset(
     path: str | Path,
     method: str | None = None,
     mapping: Mapping[str, str] | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    watch: Watch = UNWATCHED,
     *,
     files: Mapping[Split, Sequence[str | Path]] | None = None,
 ) -> Dataset:
-    """Validate the files and index their accepted rows.
+    """Validate the files and index their accepted rows; what is open already is handed out again, while it stands.
 
     `files` are read in place of what `path` holds, each as the split that it stands under. Rejected rows are left
     out and are in `report`; a file that cannot be used, or a train split without rows, raises `UserError` with the
     first reason. Raises `Stopped` when asked to stop.
     """
-    options = Options(method, dict(mapping or {}), progress, should_stop, keep_index=True)
-    found = given(files) if files else discover(Path(path), progress, should_stop)
+    options = Options(method, dict(mapping or {}), watch, keep_index=True)
+    found = given(files) if files else discover(Path(path), watch)
+    return _OPENED.get(_key(path, found, options), partial(_open, path, found, options), watch)
+
+
+def _key(path: str | Path, found: Found, options: Options) -> Hashable:
+    """What a data set is known by: its files as splits, and how they are read; methods that need the same share it."""
+    return str(path), found.files, found.fault is None, options.need, tuple(sorted(options.mapping.items()))
+
+
+def _open(path: str | Path, found: Found, options: Options) -> Dataset:
     entry = index_cache.load(found, options)
     if entry is not None:
         return Dataset(Path(path), entry.report, _splits(entry.files), entry.prints)
@@ -140,7 +163,7 @@ def open_dataset(
     if not report.usable:
         for scan in scans:
             scan.close()
-        raise _unusable(report)
+        raise UnusableDataError(_unusable(report), report)
     prints = _fingerprints(found)
     index_cache.keep(found, options, key, report, scans, prints)
     return Dataset(Path(path), report, _splits([(one.file, _row_file(one)) for one in scans]), prints)
@@ -153,13 +176,10 @@ def _splits(files: Sequence[tuple[FileReport, RowFile]]) -> dict[Split, Rows]:
 def open_configured(
     config: DataConfig,
     method: str | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Dataset:
     """The data of a run, as its config says (`sample` is the bundled one). Raises like `open_dataset`."""
-    return open_dataset(
-        data_path(config.path), method, config.mapping, progress, should_stop, files=config.files
-    )
+    return open_dataset(data_path(config.path), method, config.mapping, watch, files=config.files)
 
 
 def _row_file(scan: FileScan) -> RowFile:

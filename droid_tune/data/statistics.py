@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.batches import permutation
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.editing.changes import prompt_keys
 from droid_tune.data.formats.base import Row
 from droid_tune.data.templates import DEFAULT, TemplateOptions, prompt_text, render_prompt
-from droid_tune.errors import Stopped, UserError
+from droid_tune.errors import UserError
 
 SAMPLED_ROWS = 20_000
 BINS = 40
@@ -112,15 +113,14 @@ def statistics(
     limits: Limits | None = None,
     exact: bool = False,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Statistics:
     """Measure a data set with the tokenizer of the chosen model. Raises `Stopped`.
 
     Duplicates and overlap are counted over all rows; what needs tokens over `SAMPLED_ROWS` of each split, drawn by
     `seed`, or over all rows with `exact`.
     """
-    meter = _Meter(progress, should_stop)
+    meter = _Meter(watch)
     splits = {split: rows for split, rows in dataset.splits.items() if len(rows)}
     keys = {split: prompt_keys(rows, meter.tick) for split, rows in splits.items()}
     duplicates = _duplicates(dataset)
@@ -139,18 +139,12 @@ def statistics(
 class _Meter:
     """Reports progress and asks whether to stop, every hundredth row."""
 
-    def __init__(
-        self, progress: Callable[[int, int], None] | None, should_stop: Callable[[], bool] | None
-    ) -> None:
-        self._progress, self._should_stop = progress, should_stop
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
 
     def tick(self, done: int, total: int) -> None:
-        if done % 100:
-            return
-        if self._progress is not None:
-            self._progress(done, total)
-        if self._should_stop is not None and self._should_stop():
-            raise Stopped
+        if done % 100 == 0:
+            self._watch.tell(done, total)
 
 
 def _of_split(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.issues import FileFault, Issue
 from droid_tune.data.layout import check_mapping
 from droid_tune.data.reading.discover import Found, discover, given
@@ -24,21 +25,18 @@ def validate(
     path: str | Path,
     method: str | None = None,
     mapping: Mapping[str, str] | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    watch: Watch = UNWATCHED,
     *,
     files: Mapping[Split, Sequence[str | Path]] | None = None,
 ) -> Report:
     """Check a file or folder (or `files` by their split in its place), for a method or for any.
 
-    `progress(bytes_done, bytes_in_file, file)` and `should_stop()` are called a few times a second or oftener.
+    `watch` is told (bytes done, bytes in the file, file) a few times a second or oftener.
     Whatever is wrong with the data is in the report. Raises `Stopped` when asked to stop, `UsageError` for a
     mapping of a field that no format has.
     """
-    options = Options(method, dict(mapping or {}), progress, should_stop)
-    report, _scans = scan_files(
-        Path(path), given(files) if files else discover(Path(path), progress, should_stop), options
-    )
+    options = Options(method, dict(mapping or {}), watch)
+    report, _scans = scan_files(Path(path), given(files) if files else discover(Path(path), watch), options)
     return report
 
 

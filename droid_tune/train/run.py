@@ -12,7 +12,7 @@ import numpy as np
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
 from droid_tune.config.policy import PolicyMethodConfig
-from droid_tune.control import Control
+from droid_tune.control import Control, Watch
 from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured
 from droid_tune.errors import UserError
@@ -61,7 +61,7 @@ def execute(engine: Engine) -> str:
     engine.step = 0 if checkpoint is None else checkpoint.step
     engine.total_steps, until = _steps(engine, checkpoint)
     engine.write_status("running")
-    dataset = open_configured(config.data, config.method.type, should_stop=control.stop_requested)
+    dataset = open_configured(config.data, config.method.type, Watch(should_stop=control.stop_requested))
     engine.data_state = _data_state(dataset, checkpoint, engine)
     control.checkpoint()
     policy = starting_policy(config, engine.paths.folder)

@@ -25,16 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 completed, 1 failed, 130 stopped. Raises UserError for what is wrong before a run is made."""
-    from droid_tune.cli.preparation import check_data, check_model
+    from droid_tune.cli.preparation import check_model, open_data
     from droid_tune.config import dump_yaml
 
     config = config_from(arguments)
     check_model(config)
-    check_data(config)
+    dataset = open_data(config)
     if arguments.dry_run:
         from droid_tune.cli.dry_run import rehearse
 
-        rehearse(config)
+        rehearse(config, dataset)
         print(dump_yaml(config), end="")
         return 0
     from droid_tune.cli.driving import drive, follow

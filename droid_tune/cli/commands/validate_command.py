@@ -43,10 +43,11 @@ def add_mapping_argument(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 where no row is rejected, else 1. Raises UsageError for an unknown method or mapping."""
+    from droid_tune.control import Watch
     from droid_tune.data.validate import validate
 
     known_method(arguments.method)
-    report = validate(arguments.path, arguments.method, mapping_from(arguments.map), progress_line())
+    report = validate(arguments.path, arguments.method, mapping_from(arguments.map), Watch(progress_line()))
     if arguments.json:
         report.write_json(sys.stdout)
     else:

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.messages import Message, plain_messages
 from droid_tune.data.formats.table import FORMATS_BY_NAME
 from droid_tune.data.splits import SPLITS
 from droid_tune.data.templates import turns_of
-from droid_tune.errors import Stopped, UsageError, UserError
+from droid_tune.errors import UsageError, UserError
 
 #: Fields of normalised rows; everything else is another column and goes along.
 _OURS = frozenset(
@@ -153,8 +154,7 @@ def convert(
     dataset: Dataset,
     target: str,
     out: str | Path,
-    progress: Callable[[int, int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Written:
     """Write all splits in another format to a new folder of JSONL. Raises `UsageError`, `UserError`, `Stopped`."""
     check_target(target)
@@ -163,7 +163,7 @@ def convert(
     done = 0
     for split in SPLITS:
         rows = dataset.splits[split]
-        tick = partial(_tick, before=done, total=total, progress=progress, should_stop=should_stop)
+        tick = partial(_tick, before=done, total=total, watch=watch)
         count = write_rows(written.folder / f"{split}.jsonl", _converted_rows(rows, target, written, tick))
         if count:
             written.rows[split] = count
@@ -188,19 +188,9 @@ def _converted_rows(
             yield new
 
 
-def _tick(
-    index: int,
-    before: int,
-    total: int,
-    progress: Callable[[int, int], None] | None,
-    should_stop: Callable[[], bool] | None,
-) -> None:
-    if index % 1000:
-        return
-    if progress is not None:
-        progress(before + index, total)
-    if should_stop is not None and should_stop():
-        raise Stopped
+def _tick(index: int, before: int, total: int, watch: Watch) -> None:
+    if index % 1000 == 0:
+        watch.tell(before + index, total)
 
 
 def new_folder(path: str | Path) -> Path:

@@ -19,7 +19,7 @@ LONGEST_LINE = 1 << 16
 
 
 @dataclass(frozen=True)
-class Line:
+class RawLine:
     """One physical line, its number from 1; `cut` where only its beginning is here."""
 
     number: int
@@ -27,7 +27,7 @@ class Line:
     cut: bool = False
 
 
-def lines_around(path: Path, line: int, context: int = 2) -> list[Line]:
+def lines_around(path: Path, line: int, context: int = 2) -> list[RawLine]:
     """Line `line` and up to `context` lines before and after it. Raises `UserError` when the file cannot be read."""
     try:
         with open_regular(path) as stream:
@@ -41,7 +41,7 @@ def lines_around(path: Path, line: int, context: int = 2) -> list[Line]:
         raise UserError(f"The file cannot be read ({error})", place=str(path)) from None
 
 
-def _read(stream: BinaryIO, first: int, last: int) -> Iterator[Line]:
+def _read(stream: BinaryIO, first: int, last: int) -> Iterator[RawLine]:
     offset = _offset_of(stream, first)
     if offset is None:
         return
@@ -51,7 +51,7 @@ def _read(stream: BinaryIO, first: int, last: int) -> Iterator[Line]:
         if not raw:
             return
         cut = not raw.endswith(b"\n")
-        yield Line(number, _shown(raw), cut and len(raw) == LONGEST_LINE)
+        yield RawLine(number, _shown(raw), cut and len(raw) == LONGEST_LINE)
         if cut and not _skip_rest(stream):
             return
 

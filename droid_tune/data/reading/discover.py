@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.issues import FileFault
+from droid_tune.data.reading.hub_dataset import HUB_PREFIX, HubReference, fetch
 from droid_tune.data.splits import SPLIT_NAMES, SPLITS, DataFile, Split, split_of, suffix_of
-
-#: Begins a path that is in truth an id of the Hugging Face Hub.
-HUB_PREFIX = "hub:"
 
 
 @dataclass(frozen=True)
@@ -23,19 +22,13 @@ class Found:
     unused: tuple[Path, ...] = ()
 
 
-def discover(
-    path: Path,
-    progress: Callable[[int, int, str], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> Found:
+def discover(path: Path, watch: Watch = UNWATCHED) -> Found:
     """The data files of a folder, or the one file; nothing is opened here.
 
     `hub:owner/name` is a data set of the Hugging Face Hub and is fetched. Raises `UserError`, `Stopped`.
     """
     if str(path).startswith(HUB_PREFIX):
-        from droid_tune.data.reading.hub_dataset import Reference, fetch
-
-        return Found(tuple(fetch(Reference.of(str(path)), progress=progress, should_stop=should_stop)))
+        return Found(tuple(fetch(HubReference.of(str(path)), watch=watch)))
     if not path.is_dir():
         return Found((DataFile(path, split_of(path) or "train"),))
     return _discover_folder(path)

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from droid_tune.data.reading.discover import HUB_PREFIX
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.splits import SPLIT_NAMES, SPLITS, DataFile, Split, split_of, suffix_of
-from droid_tune.errors import Stopped, UserError
+from droid_tune.errors import UserError
 
 CONVERTED = "refs/convert/parquet"
 _ADDRESS = re.compile(r"^(?:https?://[^/]+/datasets/|datasets/|hub:)")
 _USUAL_CONFIGS = ("default", "main", "")
-
-Progress = Callable[[int, int, str], None]
+#: begins a path that is in truth an id of the Hugging Face Hub
+HUB_PREFIX = "hub:"
 
 
 @dataclass(frozen=True)
-class Reference:
+class HubReference:
     """`org/name`, and where said a configuration (`org/name:main`) and a revision (`org/name@v1`)."""
 
     id: str
@@ -34,25 +34,24 @@ class Reference:
     revision: str | None = None
 
     @staticmethod
-    def of(text: str) -> Reference:
+    def of(text: str) -> HubReference:
         """From `hub:org/name:config@revision`, or the address of its page."""
         plain = _ADDRESS.sub("", text.strip()).strip("/")
         plain, _, revision = plain.partition("@")
         name, _, config = plain.partition(":")
-        return Reference(name, config or None, revision or None)
+        return HubReference(name, config or None, revision or None)
 
 
 def fetch(
-    reference: Reference,
+    reference: HubReference,
     *,
     endpoint: str | None = None,
     cache_dir: Path | None = None,
-    progress: Progress | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    watch: Watch = UNWATCHED,
 ) -> list[DataFile]:
     """The data files of a data set on the Hub, downloaded where they are not in the cache yet.
 
-    Without a connection the cache answers alone. `progress` gets (bytes done, bytes in all, file) of each file.
+    Without a connection the cache answers alone. `watch` is told (bytes done, bytes in all, file).
     Raises `UserError` in plain words, and `Stopped`.
     """
     with _plain_words(reference):
@@ -64,14 +63,12 @@ def fetch(
             raise
         chosen = choose(files, reference)
         return [
-            DataFile(
-                _download(reference.id, name, revision, endpoint, cache_dir, progress, should_stop), split
-            )
+            DataFile(_download(reference.id, name, revision, endpoint, cache_dir, watch), split)
             for name, split in chosen
         ]
 
 
-def _listed(reference: Reference, endpoint: str | None) -> tuple[str | None, list[str]]:
+def _listed(reference: HubReference, endpoint: str | None) -> tuple[str | None, list[str]]:
     """`(revision, file names)`: of the data set as it is, or of the Hub's conversion when we can read none of it."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RevisionNotFoundError
@@ -92,7 +89,7 @@ def _files_of(api: Any, name: str, revision: str | None) -> tuple[str | None, li
     return revision, [one.rfilename for one in info.siblings or []]
 
 
-def choose(files: Iterable[str], reference: Reference) -> list[tuple[str, Split]]:
+def choose(files: Iterable[str], reference: HubReference) -> list[tuple[str, Split]]:
     """The files of one configuration with their splits. Raises `UserError` when there is none, or no clear one."""
     configs: dict[str, list[tuple[str, Split]]] = defaultdict(list)
     for name in files:
@@ -109,7 +106,7 @@ def choose(files: Iterable[str], reference: Reference) -> list[tuple[str, Split]
     return sorted(found, key=lambda pair: (SPLITS.index(pair[1]), pair[0]))
 
 
-def _chosen_config(names: Sequence[str], reference: Reference) -> str:
+def _chosen_config(names: Sequence[str], reference: HubReference) -> str:
     if reference.config is not None:
         if reference.config in names:
             return reference.config
@@ -120,7 +117,7 @@ def _chosen_config(names: Sequence[str], reference: Reference) -> str:
     raise _which_config(f"{reference.id} has {len(names)} configurations", names, reference)
 
 
-def _which_config(said: str, names: Sequence[str], reference: Reference) -> UserError:
+def _which_config(said: str, names: Sequence[str], reference: HubReference) -> UserError:
     shown = ", ".join(sorted(names)[:10])
     return UserError(
         said, place="Hugging Face Hub", remedy=f"choose one as {HUB_PREFIX}{reference.id}:NAME of {shown}"
@@ -150,13 +147,11 @@ def _download(
     revision: str | None,
     endpoint: str | None,
     cache_dir: Path | None,
-    progress: Progress | None,
-    should_stop: Callable[[], bool] | None,
+    watch: Watch,
 ) -> Path:
     from huggingface_hub import hf_hub_download
 
-    if should_stop is not None and should_stop():
-        raise Stopped
+    watch.pause_point()
     return Path(
         hf_hub_download(
             repo,
@@ -165,12 +160,12 @@ def _download(
             revision=revision,
             endpoint=endpoint,
             cache_dir=cache_dir,
-            tqdm_class=_reporter(name, progress, should_stop),
+            tqdm_class=_reporter(name, watch),
         )
     )
 
 
-def _reporter(name: str, progress: Progress | None, should_stop: Callable[[], bool] | None) -> Any:
+def _reporter(name: str, watch: Watch) -> Any:
     """A silent progress bar that tells us instead, and ends a download that is no longer wanted."""
     from tqdm import tqdm
 
@@ -182,16 +177,13 @@ def _reporter(name: str, progress: Progress | None, should_stop: Callable[[], bo
 
         def update(self, n: float | None = 1) -> bool | None:
             self.done += int(n or 0)
-            if progress is not None:
-                progress(self.done, int(self.total or 0), name)
-            if should_stop is not None and should_stop():
-                raise Stopped
+            watch.tell(self.done, int(self.total or 0), name)
             return None
 
     return Reporter
 
 
-def _cached(reference: Reference, cache_dir: Path | None) -> list[DataFile]:
+def _cached(reference: HubReference, cache_dir: Path | None) -> list[DataFile]:
     """The files of an earlier download. Raises `UserError` when there was none."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -232,7 +224,7 @@ def _no_connection(error: BaseException) -> bool:
 
 
 @contextmanager
-def _plain_words(reference: Reference) -> Generator[None]:
+def _plain_words(reference: HubReference) -> Generator[None]:
     """Turn the library's exceptions into one sentence each."""
     from huggingface_hub import errors
 
@@ -273,7 +265,7 @@ def _plain_words(reference: Reference) -> Generator[None]:
         raise
 
 
-def _broken_off(reference: Reference) -> UserError:
+def _broken_off(reference: HubReference) -> UserError:
     return _said(
         f"The connection broke while {reference.id} was downloaded",
         "try again; what is there already is kept",

@@ -47,7 +47,7 @@ _ARRAYS = ("starts", "lengths", "places")
 
 
 @dataclass(frozen=True)
-class Entry:
+class KeptIndex:
     """What an entry gives back."""
 
     report: Report
@@ -73,7 +73,7 @@ class StoredRun(IssueRun):
             yield from (Issue.from_json(json.loads(line)) for line in lines)
 
 
-def load(found: Found, options: Options) -> Entry | None:
+def load(found: Found, options: Options) -> KeptIndex | None:
     """The entry of these files as they are now; None where there is none that can be trusted."""
     key = key_of(found, options)
     if key is None:
@@ -205,7 +205,7 @@ def _prune(folder: Path) -> None:
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def _read(path: Path, key: str, options: Options) -> Entry:
+def _read(path: Path, key: str, options: Options) -> KeptIndex:
     footer = _checked_footer(path)
     if footer["version"] != VERSION or footer["key"] != key:
         raise ValueError("an entry of something else")
@@ -222,7 +222,7 @@ def _read(path: Path, key: str, options: Options) -> Entry:
         report.files.append(file)
         index = RowIndex(*(_mapped(path, *one[name]) for name in _ARRAYS))
         files.append((file, RowFile(Path(one["path"]), index, layout, by_line=one["by_line"])))
-    return Entry(report, files, [Fingerprint.from_json(one) for one in footer["prints"]])
+    return KeptIndex(report, files, [Fingerprint.from_json(one) for one in footer["prints"]])
 
 
 def _checked_footer(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from droid_tune import words
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Layout, Need, Row
 from droid_tune.data.formats.table import need_of, said_need
 from droid_tune.data.issues import FileFault, Issue, IssueLog, IssueRun, RowFault, excerpt_of, listed
@@ -17,17 +18,15 @@ from droid_tune.data.reading.duplicates import repeats
 from droid_tune.data.reading.spill import SpillArray
 from droid_tune.data.reasons import LONG_ROW_BYTES, WarningReason
 from droid_tune.data.report import FileReport
-from droid_tune.errors import Stopped
 
 
 @dataclass(frozen=True)
 class Options:
-    """How files are scanned. `progress` gets (bytes done, bytes in all, file)."""
+    """How files are scanned. `watch` is told (bytes done, bytes in all, file)."""
 
     method: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict[str, str])
-    progress: Callable[[int, int, str], None] | None = None
-    should_stop: Callable[[], bool] | None = None
+    watch: Watch = UNWATCHED
     keep_index: bool = False
     keep_prompts: bool = False
 
@@ -247,7 +246,4 @@ class FileScan:
 
     def check_stop(self, done: int, total: int) -> None:
         """Report progress; raises `Stopped` when the caller wants to stop."""
-        if self.options.progress is not None:
-            self.options.progress(done, total, self.file.path)
-        if self.options.should_stop is not None and self.options.should_stop():
-            raise Stopped
+        self.options.watch.tell(done, total, self.file.path)

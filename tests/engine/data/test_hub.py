@@ -12,8 +12,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from droid_tune.control import Watch
 from droid_tune.data.dataset import open_dataset
-from droid_tune.data.reading.hub_dataset import Reference, choose, fetch
+from droid_tune.data.reading.hub_dataset import HubReference, choose, fetch
 from droid_tune.data.splits import DataFile, Split
 from droid_tune.errors import Stopped, UserError
 from tests.engine.data.parquet_files import parquet_bytes
@@ -109,7 +110,7 @@ def test_the_hubs_own_parquet_is_opened_with_its_splits(
         "default/validation/0000.parquet": parquet_bytes([{"messages": turns}] * 2),
     }
     monkeypatch.setitem(CONVERTED, "org/audio", converted)
-    files = fetch(Reference("org/audio"), endpoint=endpoint, cache_dir=tmp_path)
+    files = fetch(HubReference("org/audio"), endpoint=endpoint, cache_dir=tmp_path)
     by_split: dict[Split, list[str | Path]] = {}
     for one in files:
         by_split.setdefault(one.split, []).append(one.path)
@@ -119,17 +120,17 @@ def test_the_hubs_own_parquet_is_opened_with_its_splits(
 
 
 def test_an_id_may_carry_a_configuration_and_a_revision():
-    assert Reference.of("hub:org/name:main@v1") == Reference("org/name", "main", "v1")
-    assert Reference.of("https://huggingface.co/datasets/org/name") == Reference("org/name")
+    assert HubReference.of("hub:org/name:main@v1") == HubReference("org/name", "main", "v1")
+    assert HubReference.of("https://huggingface.co/datasets/org/name") == HubReference("org/name")
 
 
 def test_files_are_found_downloaded_and_reported(endpoint: str, tmp_path: Path):
     heard: list[tuple[int, int, str]] = []
     files = fetch(
-        Reference("org/plain"),
+        HubReference("org/plain"),
         endpoint=endpoint,
         cache_dir=tmp_path,
-        progress=lambda *said: heard.append(said),
+        watch=Watch(lambda *said: heard.append(said)),
     )
     assert names(files) == [("train.jsonl", "train"), ("test.jsonl", "test")]
     assert files[0].path.read_bytes() == ROW * 3
@@ -137,7 +138,7 @@ def test_files_are_found_downloaded_and_reported(endpoint: str, tmp_path: Path):
 
 
 def test_what_we_cannot_read_comes_as_the_hubs_conversion(endpoint: str, tmp_path: Path):
-    files = fetch(Reference("org/audio"), endpoint=endpoint, cache_dir=tmp_path)
+    files = fetch(HubReference("org/audio"), endpoint=endpoint, cache_dir=tmp_path)
     assert names(files) == [("0000.jsonl", "train"), ("0000.jsonl", "valid")]
 
 
@@ -145,8 +146,8 @@ def test_a_configuration_must_be_clear(endpoint: str, tmp_path: Path):
     with pytest.raises(
         UserError, match="has 2 configurations; choose one as hub:org/many:NAME of easy, hard"
     ):
-        fetch(Reference("org/many"), endpoint=endpoint, cache_dir=tmp_path)
-    files = fetch(Reference("org/many", "hard"), endpoint=endpoint, cache_dir=tmp_path)
+        fetch(HubReference("org/many"), endpoint=endpoint, cache_dir=tmp_path)
+    files = fetch(HubReference("org/many", "hard"), endpoint=endpoint, cache_dir=tmp_path)
     assert files[0].path.read_bytes() == ROW * 2
 
 
@@ -164,7 +165,7 @@ def test_a_configuration_must_be_clear(endpoint: str, tmp_path: Path):
 )
 def test_every_refusal_is_one_plain_sentence(endpoint: str, tmp_path: Path, reference: str, said: str):
     with pytest.raises(UserError, match=said) as caught:
-        fetch(Reference.of(reference), endpoint=endpoint, cache_dir=tmp_path)
+        fetch(HubReference.of(reference), endpoint=endpoint, cache_dir=tmp_path)
     assert str(caught.value).startswith("Hugging Face Hub: ")
     assert "\n" not in str(caught.value)
 
@@ -174,9 +175,9 @@ def test_without_a_connection_the_cache_answers(endpoint: str, tmp_path: Path):
     with pytest.raises(
         UserError, match="no connection to the Hugging Face Hub, and org/plain was not downloaded"
     ):
-        fetch(Reference("org/plain"), endpoint=nowhere, cache_dir=tmp_path)
-    fetch(Reference("org/plain"), endpoint=endpoint, cache_dir=tmp_path)
-    assert names(fetch(Reference("org/plain"), endpoint=nowhere, cache_dir=tmp_path))[0] == (
+        fetch(HubReference("org/plain"), endpoint=nowhere, cache_dir=tmp_path)
+    fetch(HubReference("org/plain"), endpoint=endpoint, cache_dir=tmp_path)
+    assert names(fetch(HubReference("org/plain"), endpoint=nowhere, cache_dir=tmp_path))[0] == (
         "train.jsonl",
         "train",
     )
@@ -184,7 +185,12 @@ def test_without_a_connection_the_cache_answers(endpoint: str, tmp_path: Path):
 
 def test_a_download_can_be_stopped(endpoint: str, tmp_path: Path):
     with pytest.raises(Stopped):
-        fetch(Reference("org/plain"), endpoint=endpoint, cache_dir=tmp_path, should_stop=lambda: True)
+        fetch(
+            HubReference("org/plain"),
+            endpoint=endpoint,
+            cache_dir=tmp_path,
+            watch=Watch(should_stop=lambda: True),
+        )
 
 
 def test_shards_and_folders_name_their_splits():
@@ -193,4 +199,4 @@ def test_shards_and_folders_name_their_splits():
         "data/train-00001-of-00002.parquet",
         "data/validation-00000-of-00001.parquet",
     ]
-    assert [split for _name, split in choose(files, Reference("x/y"))] == ["train", "train", "valid"]
+    assert [split for _name, split in choose(files, HubReference("x/y"))] == ["train", "train", "valid"]

@@ -12,12 +12,14 @@ import pytest
 from droid_tune.data import dataset as dataset_module
 from droid_tune.data.dataset import Dataset, open_dataset
 from droid_tune.data.reading import index_cache
+from droid_tune.data.reading.opened import Opened
 from droid_tune.paths import cache_dir
 
 
 @pytest.fixture(autouse=True)
 def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small files are kept as well, however new they are."""
+    """Small files are kept as well, however new they are, and only on disk: nothing stays open."""
+    monkeypatch.setattr(dataset_module, "_OPENED", Opened(kept=0))
     monkeypatch.setattr(index_cache, "LEAST_BYTES", 0)
     monkeypatch.setattr(index_cache, "SETTLED_NS", 0)
 

@@ -87,7 +87,7 @@ def physical_rows(raw: bytes) -> int:
 
 
 @given(files)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_every_physical_row_is_accepted_rejected_or_blank(raw: bytes):
     [file] = report_on(raw).files
     if file.error is None or file.error.reason == "no_rows":
@@ -97,7 +97,7 @@ def test_every_physical_row_is_accepted_rejected_or_blank(raw: bytes):
 
 
 @given(files)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_every_rejected_row_has_exactly_one_error_and_places_rise(raw: bytes):
     report = report_on(raw)
     errors = [issue.place for issue in report.issues if issue.severity == "error"]
@@ -117,7 +117,7 @@ def exact(line: bytes) -> tuple[str, int | None, str | None] | None:
 
 
 @given(st.lists(any_line, min_size=1, max_size=12))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_the_fast_way_says_what_the_exact_way_says(some: list[bytes]):
     first = b'{"prompt": "p", "answer": "a"}'
     # Five good rows in front, so that there is no doubt about the format of the file.
@@ -133,7 +133,7 @@ def test_the_fast_way_says_what_the_exact_way_says(some: list[bytes]):
 
 
 @given(st.lists(any_line, min_size=1, max_size=8))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_the_way_is_the_same_zipped(some: list[bytes]):
     raw = b"\n".join(some)
     plain, zipped = report_on(raw), report_on(gzip.compress(raw), "train.jsonl.gz")
@@ -141,7 +141,7 @@ def test_the_way_is_the_same_zipped(some: list[bytes]):
 
 
 @given(st.lists(good | objects | values, max_size=8), st.sampled_from([None, 1, "\t"]))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_an_array_is_judged_as_its_rows_are(some: list[Any], indent: Any):
     sound = [one for one in some if _writable(one)]
     array = report_on(json.dumps(sound, indent=indent).encode(), "train.json")
@@ -158,7 +158,7 @@ def _writable(value: Any) -> bool:
 
 
 @given(st.binary(max_size=120).map(lambda raw: b'[{"prompt": "a", "answer": "b"},' + raw))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_broken_array_never_hides_the_rows_before_and_always_ends(raw: bytes):
     report = report_on(raw, "train.json")
     assert report.accepted >= 1
@@ -166,7 +166,7 @@ def test_a_broken_array_never_hides_the_rows_before_and_always_ends(raw: bytes):
 
 
 @given(st.binary(max_size=160).map(lambda raw: b"prompt,answer\na,1\n" + raw))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_broken_table_never_hides_the_rows_before_and_always_ends(raw: bytes):
     report = report_on(raw, "train.csv")
     assert report.accepted >= 1
@@ -174,7 +174,7 @@ def test_a_broken_table_never_hides_the_rows_before_and_always_ends(raw: bytes):
 
 
 @given(files, st.integers(1, 40))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_where_blocks_end_makes_no_difference(monkeypatch: pytest.MonkeyPatch, raw: bytes, block: int):
     # Good rows in front, so that the first block settles the format whatever its size.
     raw = b'{"prompt": "p", "answer": "a"}\n' * 13 + raw
@@ -187,7 +187,7 @@ def test_where_blocks_end_makes_no_difference(monkeypatch: pytest.MonkeyPatch, r
 
 
 @given(st.lists(good | objects, max_size=6), st.integers(1, 30), st.sampled_from([None, 1]))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_where_windows_end_makes_no_difference(
     monkeypatch: pytest.MonkeyPatch, some: list[Any], chunk: int, indent: Any
 ):

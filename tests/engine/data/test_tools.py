@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset, open_dataset
 from droid_tune.data.editing import changes
 from droid_tune.data.editing.convert import TARGETS, convert, preview
@@ -134,7 +135,7 @@ def test_what_cannot_be_converted_is_named(tmp_path: Path):
 
 def test_converting_can_be_stopped(data: Dataset, tmp_path: Path):
     with pytest.raises(Stopped):
-        convert(data, "messages", tmp_path / "out", should_stop=lambda: True)
+        convert(data, "messages", tmp_path / "out", watch=Watch(should_stop=lambda: True))
     assert list((tmp_path / "out").iterdir()) == []
 
 

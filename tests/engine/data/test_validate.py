@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from droid_tune.control import Watch
 from droid_tune.data.formats.table import FORMATS, need_of, usable_formats
 from droid_tune.data.issues import KEPT_IN_MEMORY
 from droid_tune.data.reading.discover import assigned
@@ -145,11 +146,11 @@ def test_a_mapping_of_no_field_is_refused_with_the_nearest(tmp_path: Path):
 def test_progress_is_reported_and_stopping_is_heard(tmp_path: Path):
     path = write(tmp_path / "a.jsonl", *(ask(str(number)) for number in range(10)))
     heard: list[tuple[int, int, str]] = []
-    validate(path, progress=lambda *said: heard.append(said))
+    validate(path, watch=Watch(lambda *said: heard.append(said)))
     size = path.stat().st_size
     assert heard[-1] == (size, size, str(path))
     with pytest.raises(Stopped):
-        validate(path, should_stop=lambda: True)
+        validate(path, watch=Watch(should_stop=lambda: True))
 
 
 def test_the_streamed_report_is_the_same_document(tmp_path: Path):

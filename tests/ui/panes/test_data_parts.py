@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.data.dataset import open_dataset
 from droid_tune.data.issues import Issue
-from droid_tune.data.reading.around import Line
+from droid_tune.data.reading.around import RawLine
 from ui.panes.data.columns_view import reading_of
 from ui.panes.data.issues.issues_view import pieces_of
 from ui.panes.data.issues.open_in_editor import command_at
@@ -55,13 +55,13 @@ def test_a_page_of_data_that_was_replaced_is_not_shown(tmp_path: Path, owner: QO
 
 
 def test_the_place_of_a_finding_stands_out() -> None:
-    pieces = pieces_of([Line(1, "ab"), Line(2, "xyz")], issue(2, 2))
+    pieces = pieces_of([RawLine(1, "ab"), RawLine(2, "xyz")], issue(2, 2))
     assert "".join(piece.text for piece in pieces) == "1  ab\n2  xyz"
     assert [piece.text for piece in pieces if piece.ground] == ["y"]
 
 
 def test_a_long_line_is_cut_around_its_place() -> None:
-    pieces = pieces_of([Line(1, "a" * 5000 + "!" + "b" * 5000)], issue(1, 5001))
+    pieces = pieces_of([RawLine(1, "a" * 5000 + "!" + "b" * 5000)], issue(1, 5001))
     text = "".join(piece.text for piece in pieces)
     assert len(text) < 900
     assert "a!b" in text

@@ -8,15 +8,14 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QThreadPool, Signal
 
-from droid_tune.errors import Stopped
+from droid_tune.control import Watch
 from ui.background import Task
 
-Progress = Callable[[int, int], None]
-Work = Callable[[Progress, Callable[[], bool]], Any]
+Work = Callable[[Watch], Any]
 
 
 class DataJob(Task):
-    """Calls `work(progress, should_stop)`; a job that was cancelled calls nobody back."""
+    """Calls `work(watch)`; a job that was cancelled calls nobody back."""
 
     progressed = Signal(int)  # thousandths
 
@@ -44,21 +43,10 @@ class DataJob(Task):
         self._pool.start(self._run)
 
     def _watched(self) -> Any:
-        return self._on_data(self._progress, self._cancelled.is_set)
+        return self._on_data(Watch(self._progress, self._cancelled.is_set))
 
-    def _progress(self, done: int, total: int) -> None:
+    def _progress(self, done: int, total: int, _what: str) -> None:
         thousandths = round(1000 * done / total) if total else 0
         if thousandths != self._shown and not self._cancelled.is_set():
             self._shown = thousandths
             self._tell(self.progressed, thousandths)
-
-
-def ticking(progress: Progress, should_stop: Callable[[], bool]) -> Progress:
-    """Progress that ends the work where it is no longer wanted."""
-
-    def tick(done: int, total: int) -> None:
-        progress(done, total)
-        if should_stop():
-            raise Stopped
-
-    return tick

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,15 +12,15 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from droid_tune.data.dataset import Dataset, Rows, open_dataset
+from droid_tune.control import Watch
+from droid_tune.data.dataset import Dataset, Rows, UnusableDataError, open_dataset
 from droid_tune.data.formats.base import Row
 from droid_tune.data.issues import Issue
 from droid_tune.data.mapping import Proposal, propose
-from droid_tune.data.reading.discover import HUB_PREFIX
+from droid_tune.data.reading.hub_dataset import HUB_PREFIX
 from droid_tune.data.reading.peek import first_rows
 from droid_tune.data.report import Report
 from droid_tune.data.splits import Split
-from droid_tune.data.validate import validate
 from droid_tune.errors import UserError
 from droid_tune.paths import data_path
 from ui.background import Task
@@ -31,8 +31,6 @@ MOST_ISSUES = 5000
 _ROWS_FOR_COLUMNS = 20
 
 _OURS = ("prompt", "messages", "text", "answer", "completion", "chosen", "rejected", "system")
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ class DataReader(QObject):
                 with suppress(RuntimeError):  # the window closed while we read
                     self.progressed.emit(*now)
 
-        return inspect(source, progress, cancel.is_set)
+        return inspect(source, Watch(progress, cancel.is_set))
 
     def _done(self, found: Inspection) -> None:
         self._task = None
@@ -129,21 +127,20 @@ class DataReader(QObject):
         self._done(Inspection(path, fault=sentence))
 
 
-def inspect(source: Source, progress: Progress, should_stop: Callable[[], bool]) -> Inspection:
+def inspect(source: Source, watch: Watch) -> Inspection:
     """Open the data for a method; where that fails, at least its report. Raises `Stopped`."""
     found = Inspection(source.path)
     folder = source.folder
     if not source.files and not source.path.startswith(HUB_PREFIX) and not folder.exists():
         found.fault = f"There is no file or folder {folder}; choose another one."
         return found
-    told = (folder, source.method, source.mapping, progress, should_stop)
     try:
-        found.dataset = open_dataset(*told, files=source.files)
+        found.dataset = open_dataset(folder, source.method, source.mapping, watch, files=source.files)
         found.report = found.dataset.report
-    except UserError as error:
+    except UnusableDataError as error:
+        found.fault, found.report = str(error), error.report
+    except UserError as error:  # the Hub's answer comes before there is any file to report on
         found.fault = str(error)
-        with suppress(UserError):  # the Hub's answer comes before there is any file to report on
-            found.report = validate(*told, files=source.files)
     if found.report is not None:
         _describe(found, found.report, source.method)
     return found

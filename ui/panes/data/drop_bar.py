@@ -8,7 +8,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QLineEdit, QWidget
 
 from droid_tune import words
-from droid_tune.data.reading.discover import HUB_PREFIX
+from droid_tune.data.reading.hub_dataset import HUB_PREFIX
 from ui import icons
 from ui.panes.data.data_reader import Source
 from ui.theme import current_theme

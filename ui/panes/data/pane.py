@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSpinBox, QStackedWidge
 
 from droid_tune import words
 from droid_tune.data.formats.table import need_of
-from droid_tune.data.reading.discover import HUB_PREFIX
+from droid_tune.data.reading.hub_dataset import HUB_PREFIX
 from ui.panes.base import Pane
 from ui.panes.data.columns_view import ColumnsView
 from ui.panes.data.data_reader import DataReader, Inspection, Source

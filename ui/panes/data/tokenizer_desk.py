@@ -7,17 +7,17 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QThreadPool
 
+from droid_tune.control import Watch
 from droid_tune.errors import UserError
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import load_tokenizer
-from ui.panes.data.data_job import DataJob, Progress
+from ui.panes.data.data_job import DataJob
 
-ShouldStop = Callable[[], bool]
-Work = Callable[[Any, Progress, ShouldStop], Any]
+Work = Callable[[Any, Watch], Any]
 
 
 class TokenizerDesk(QObject):
-    """`job(model, work)`, once started, calls `work(tokenizer, progress, should_stop)` when its turn comes."""
+    """`job(model, work)`, once started, calls `work(tokenizer, watch)` when its turn comes."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -36,8 +36,8 @@ class TokenizerDesk(QObject):
     ) -> DataJob:
         """It fails with a sentence where there is no tokenizer."""
 
-        def with_tokenizer(progress: Progress, should_stop: ShouldStop) -> Any:
-            return work(self._tokenizer(model), progress, should_stop)
+        def with_tokenizer(watch: Watch) -> Any:
+            return work(self._tokenizer(model), watch)
 
         return DataJob(with_tokenizer, self, done=done, failed=failed, pool=self._pool)
 

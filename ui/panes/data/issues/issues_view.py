@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSplitter, QWidget
 
 from droid_tune import words
 from droid_tune.data.issues import Issue
-from droid_tune.data.reading.around import Line, lines_around
+from droid_tune.data.reading.around import RawLine, lines_around
 from droid_tune.data.splits import BINARY_SUFFIXES
 from ui.background import Task
 from ui.panes.data.issues.issues_model import IssuesModel
@@ -90,7 +90,7 @@ class IssuesView(QWidget):
             around, self, done=partial(self._show_lines, issue), failed=self._say_unread
         ).start()
 
-    def _show_lines(self, issue: Issue, lines: list[Line]) -> None:
+    def _show_lines(self, issue: Issue, lines: list[RawLine]) -> None:
         self._text.show_pieces(pieces_of(lines, issue))
 
     def _say_unread(self, sentence: str) -> None:
@@ -104,7 +104,7 @@ class IssuesView(QWidget):
                 self.told.emit(said)
 
 
-def pieces_of(lines: Sequence[Line], issue: Issue) -> list[Piece]:
+def pieces_of(lines: Sequence[RawLine], issue: Issue) -> list[Piece]:
     """The lines with their numbers; the place of the finding stands out."""
     width = len(f"{lines[-1].number:,}") if lines else 1
     pieces: list[Piece] = []
@@ -116,7 +116,7 @@ def pieces_of(lines: Sequence[Line], issue: Issue) -> list[Piece]:
     return pieces[:-1]
 
 
-def _marked(line: Line, place: int | None) -> list[Piece]:
+def _marked(line: RawLine, place: int | None) -> list[Piece]:
     if place is None or place > len(line.text) + 1:
         return [Piece(_start(line.text))]
     at = place - 1

@@ -11,12 +11,13 @@ from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QGridLayout, QHBoxLayout, QProgressBar, QWidget
 
 from droid_tune import words
+from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset
 from droid_tune.data.statistics import Limits, SplitStatistics, Statistics, statistics
-from ui.panes.data.data_job import DataJob, Progress
+from ui.panes.data.data_job import DataJob
 from ui.panes.data.rows.row_detail import Look
 from ui.panes.data.tables import scrolling_card
-from ui.panes.data.tokenizer_desk import ShouldStop, TokenizerDesk
+from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.notice import NoticeStack
 
@@ -241,8 +242,7 @@ def _measure(
     limits: Lengthy,
     exact: bool,
     tokenizer: Any,
-    progress: Progress,
-    should_stop: ShouldStop,
+    watch: Watch,
 ) -> Statistics:
     return statistics(
         dataset,
@@ -250,8 +250,7 @@ def _measure(
         options=look.options,
         limits=limits.limits,
         exact=exact,
-        progress=progress,
-        should_stop=should_stop,
+        watch=watch,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset
 from droid_tune.data.editing import changes
 from droid_tune.data.editing.changes import Plan, Tick
@@ -15,7 +16,6 @@ from droid_tune.data.formats.table import FORMATS_BY_NAME
 from droid_tune.data.splits import SPLITS, Split
 from droid_tune.data.statistics import prompt_length
 from droid_tune.data.templates import TemplateOptions
-from ui.panes.data.data_job import Progress
 from ui.panes.data.rows.rows_model import whole_text
 
 Values = Mapping[str, Any]
@@ -152,13 +152,13 @@ def _preview_conversion(dataset: Dataset, target: str) -> Preview:
 
 
 def write_change(
-    change: Change, dataset: Dataset, shown: Preview, values: Values, out: str, progress: Progress, tick: Tick
+    change: Change, dataset: Dataset, shown: Preview, values: Values, out: str, watch: Watch
 ) -> str:
     """Carry a change out into a new folder and say what was written. Raises `UserError`, `Stopped`."""
     if shown.plan is not None:
-        written = changes.carry_out(dataset, shown.plan, out, tick)
+        written = changes.carry_out(dataset, shown.plan, out, watch.tell)
     else:
-        written = convert(dataset, str(values["target"]), out, tick)
+        written = convert(dataset, str(values["target"]), out, watch)
     counts = ", ".join(f"{count:,} {split}" for split, count in written.rows.items())
     said = f"Wrote {counts} rows to {written.folder}."
     if written.left_out:

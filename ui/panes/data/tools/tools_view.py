@@ -24,13 +24,14 @@ from PySide6.QtWidgets import (
 )
 
 from droid_tune import words
+from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset
 from ui.form.editors import QuietCombo
-from ui.panes.data.data_job import DataJob, Progress, ticking
+from ui.panes.data.data_job import DataJob
 from ui.panes.data.files_card import SPLIT_WORDS
 from ui.panes.data.plain_view import Piece, PlainView
 from ui.panes.data.rows.row_detail import Look
-from ui.panes.data.tokenizer_desk import ShouldStop, TokenizerDesk
+from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.panes.data.tools.change_form import CHANGES, Ask, Change, Preview, plan_change, write_change
 from ui.widgets.basics import button, clear, column, frame, label, row
 from ui.widgets.notice import NoticeStack
@@ -224,9 +225,8 @@ class ToolsView(QWidget):
         self._notices.clear()
         values = self.values()
 
-        def plan(tokenizer: Any, progress: Progress, should_stop: ShouldStop) -> Preview:
-            tick = ticking(progress, should_stop)
-            return plan_change(change, dataset, values, look.options, tokenizer, tick)
+        def plan(tokenizer: Any, watch: Watch) -> Preview:
+            return plan_change(change, dataset, values, look.options, tokenizer, watch.tell)
 
         done = partial(self._show_preview, values)
         if change.needs_tokenizer:
@@ -248,9 +248,8 @@ class ToolsView(QWidget):
         shown, values = self._shown
         change, out = self.change, self._folder.text()
 
-        def write(progress: Progress, should_stop: ShouldStop) -> str:
-            tick = ticking(progress, should_stop)
-            return write_change(change, dataset, shown, values, out, progress, tick)
+        def write(watch: Watch) -> str:
+            return write_change(change, dataset, shown, values, out, watch)
 
         self._write.setEnabled(False)
         self._follow(DataJob(write, self, done=partial(self._say_written, out), failed=self._fail))
