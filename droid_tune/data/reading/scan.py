@@ -92,11 +92,9 @@ class FileScan:
             )
         if found.also:
             names = listed([one.name for one in found.also])
-            self.warn(
+            self.say_of_file(
                 "ambiguous_fields",
                 f"The rows fit {names} as well and are read as `{found.layout.format.name}`; map the columns to choose.",
-                None,
-                b"",
             )
 
     def _propose(self, sample: Sequence[Row]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from droid_tune.data.formats.base import Layout
@@ -97,6 +97,9 @@ def test_every_physical_row_is_accepted_rejected_or_blank(raw: bytes):
 
 
 @given(files)
+@example(
+    b'{\n{"prompt": "a", "answer": "b", "text": "c"}'
+)  # a word on the whole file, said after the first row's fault
 @settings(max_examples=60, deadline=None)
 def test_every_rejected_row_has_exactly_one_error_and_places_rise(raw: bytes):
     report = report_on(raw)
