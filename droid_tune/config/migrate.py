@@ -69,6 +69,7 @@ class _Importer(Import):
 
     def run(self, own: Values) -> Imported:
         self.set("method", "type", self.method(own.get("method")))
+        self.set("optimizer", "schedule", "constant")  # theirs, where none is named
         for key, value in self.given.items():
             self.take(key, value)
         self.warn_of_epsilon()

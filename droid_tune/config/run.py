@@ -131,8 +131,8 @@ class OptimizerConfig(Closed):
     """Memory of the gradient's mean."""
     beta2: float = setting(0.999, "Beta 2", advanced=True, ge=0, lt=1)
     """Memory of the gradient's square."""
-    schedule: Literal["constant", "linear", "cosine"] = setting("constant", "Schedule")
-    """How the learning rate falls over the run."""
+    schedule: Literal["constant", "linear", "cosine"] = setting("linear", "Schedule")
+    """How the learning rate falls over the run; a constant one loses the last points of a reinforcement run."""
     warmup_steps: int = setting(0, "Warm-up", advanced=True, unit="steps", ge=0)
     """Steps over which the learning rate rises from 0."""
     final_fraction: float = setting(0.0, "Final share", advanced=True, ge=0, le=1)

@@ -22,7 +22,7 @@ def learning_rate_at(config: OptimizerConfig, step: int, total_steps: int) -> fl
     """Learning rate of update number `step` (from 0) of `total_steps`.
 
     Warm-up rises linearly and reaches the full rate at `warmup_steps`; then constant, linear or cosine down to
-    `final_fraction` of it at the last update.
+    `final_fraction` of it, which the update behind the last would have (as in transformers: no update is wasted).
     """
     peak = config.learning_rate
     assert peak is not None, "the config must be resolved"
@@ -30,7 +30,7 @@ def learning_rate_at(config: OptimizerConfig, step: int, total_steps: int) -> fl
         return peak * (step + 1) / (config.warmup_steps + 1)
     if config.schedule == "constant":
         return peak
-    span = max(1, total_steps - config.warmup_steps - 1)
+    span = max(1, total_steps - config.warmup_steps)
     progress = min(1.0, (step - config.warmup_steps) / span)
     shape = 1 - progress if config.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
     return peak * (config.final_fraction + (1 - config.final_fraction) * shape)

@@ -229,7 +229,10 @@ def test_our_sections_win_over_their_keys_in_a_mixed_config() -> None:
         {"iters": 5, "learning_rate": 1e-4, "training": {"iterations": 9}, "method": "grpo"}
     )
     assert values["training"] == {"iterations": 9}
-    assert values["optimizer"] == {"learning_rate": 1e-4}
+    assert values["optimizer"] == {
+        "learning_rate": 1e-4,
+        "schedule": "constant",
+    }  # theirs falls only where it says so
     assert values["method"] == {"type": "grpo"}
 
 

@@ -28,20 +28,25 @@ def rates(total: int, **settings: object) -> list[float]:
 
 
 def test_a_constant_rate_stays() -> None:
-    assert rates(3) == [1.0, 1.0, 1.0]
+    assert rates(3, schedule="constant") == [1.0, 1.0, 1.0]
 
 
 def test_warm_up_rises_in_a_line_and_reaches_the_rate() -> None:
-    assert rates(5, warmup_steps=3) == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert rates(5, schedule="constant", warmup_steps=3) == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert rates(5, warmup_steps=3) == [0.25, 0.5, 0.75, 1.0, 0.5]
 
 
-def test_linear_falls_to_the_final_share_at_the_last_step() -> None:
-    assert rates(5, schedule="linear") == [1.0, 0.75, 0.5, 0.25, 0.0]
-    assert rates(3, schedule="linear", final_fraction=0.5) == [1.0, 0.75, 0.5]
+def test_linear_falls_to_the_final_share_behind_the_last_step() -> None:
+    assert rates(5, schedule="linear") == [1.0, 0.8, 0.6, 0.4, 0.2]
+    assert rates(2, schedule="linear", final_fraction=0.5) == [1.0, 0.75]
+
+
+def test_linear_is_what_a_config_has_that_names_no_schedule() -> None:
+    assert rates(5) == rates(5, schedule="linear")
 
 
 def test_cosine_falls_slowly_then_fast_then_slowly() -> None:
-    assert rates(5, schedule="cosine") == [1.0, 0.8536, 0.5, 0.1464, 0.0]
+    assert rates(5, schedule="cosine") == [1.0, 0.9045, 0.6545, 0.3455, 0.0955]
 
 
 def test_a_run_longer_than_planned_stays_at_the_end_of_its_schedule() -> None:

@@ -220,7 +220,7 @@ def test_a_packed_run_learns_what_an_unpacked_one_learns(tmp_path: Path) -> None
         config = tiny(
             method={"type": "sft", "packing": packing},
             training={"iterations": 3, "batch_size": 6},
-            optimizer={"name": "lion", "learning_rate": 1e-4},
+            optimizer={"name": "lion", "learning_rate": 1e-4, "schedule": "constant"},
         )
         finished, _ = train(config, tmp_path / str(packing))
         assert finished.outcome == "completed", finished.why
