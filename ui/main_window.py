@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl, Slot
 from PySide6.QtGui import QAction, QCloseEvent, QDesktopServices, QKeySequence, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QMainWindow, QStackedWidget, QToolBar, QWidget
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QStackedWidget, QWidget
 
 from droid_tune import words
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
-from ui.frame.activity import Activity
 from ui.frame.drops import DropCatcher, DropZone, is_model_folder, meant_data
-from ui.frame.menus import Command, add_menu
+from ui.frame.menus import MenuCommand, add_menu
 from ui.frame.platform_manners import Wakefulness, show_badge
 from ui.frame.sidebar import Sidebar
-from ui.panes.base import Pane
+from ui.frame.toolbar import RunToolbar
+from ui.panes.base import Pane, PaneRequest
+from ui.panes.table import PANES, PANES_BY_KEY
 from ui.session import Session
 from ui.settings import save_settings
-from ui.widgets.basics import button, column, label, row
+from ui.widgets.basics import column, row
 from ui.widgets.notice import Level, NoticeBar, NoticeStack
 
 #: how often the visible pane looks whether something changed
 BEAT_MS = 100
-PANES = (
-    ("data", "Data"),
-    ("setup", "Setup"),
-    ("monitor", "Monitor"),
-    ("rollouts", "Rollouts"),
-    ("runs", "Runs"),
-    ("playground", "Playground"),
-    ("settings", "Settings"),
-)
 STOP_AND_SAVE, KEEP_TRAINING = "Stop and Save", "Keep Training"
 
 
@@ -74,31 +65,10 @@ class MainWindow(QMainWindow):
     # --- parts --------------------------------------------------------------------------------------------------
 
     def _make_toolbar(self) -> None:
-        bar = QToolBar("Toolbar", self)
-        bar.setObjectName("toolbar")
-        bar.setMovable(False)
-        bar.setFloatable(False)
-        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
-        inside = QWidget(bar)
-        layout = row(inside, spacing=10)
-        self._title = label("", "title", parent=inside)
-        self._title.setMinimumWidth(150)
-        self._activity = Activity(inside)
-        self._activity.clicked.connect(self._to_monitor)
-        self._pause = button("Pause", parent=inside, icon="pause")
-        self._pause.clicked.connect(self.session.toggle_pause)
-        self._stop = button("Stop", parent=inside, icon="stop", help="Save and stop; the run can go on later")
-        self._stop.clicked.connect(self.session.stop)
-        self._train = button("Train", "primary", parent=inside, icon="train")
-        self._train.clicked.connect(self.train)
-        layout.addWidget(self._title)
-        layout.addStretch(1)
-        layout.addWidget(self._activity, 4)
-        layout.addStretch(1)
-        for pressed in (self._pause, self._stop, self._train):
-            layout.addWidget(pressed)
-        bar.addWidget(inside)
-        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, bar)
+        self._toolbar = RunToolbar(self.session, self)
+        self._toolbar.train_asked.connect(self.train)
+        self._toolbar.monitor_asked.connect(self._to_monitor)
+        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self._toolbar)
 
     def _make_body(self) -> None:
         body = QWidget(self)
@@ -124,13 +94,13 @@ class MainWindow(QMainWindow):
             self,
             "File",
             [
-                Command("open", "Open Folder…", self._open_folder, standard.Open),
-                Command("sample", "Use Sample Data", self._use_sample),
+                MenuCommand("open", "Open Folder…", self._open_folder, standard.Open),
+                MenuCommand("sample", "Use Sample Data", self._use_sample),
                 None,
-                Command("runs", "Show Runs Folder", self._show_runs_folder),
+                MenuCommand("runs", "Show Runs Folder", self._show_runs_folder),
                 None,
-                Command("close", "Close Window", self.close, standard.Close),
-                Command("quit", "Quit Droid Tune", self.close, standard.Quit, role.QuitRole),
+                MenuCommand("close", "Close Window", self.close, standard.Close),
+                MenuCommand("quit", "Quit Droid Tune", self.close, standard.Quit, role.QuitRole),
             ],
         )
         self._recent = menu.addMenu("Open Recent")
@@ -142,33 +112,33 @@ class MainWindow(QMainWindow):
             self,
             "Run",
             [
-                Command("train", "Train", self.train, "Ctrl+R"),
-                Command("pause", "Pause", self.session.toggle_pause, "Ctrl+Shift+P"),
-                Command("stop", "Stop and Save", self.session.stop, "Ctrl+."),
+                MenuCommand("train", "Train", self.train, "Ctrl+R"),
+                MenuCommand("pause", "Pause", self.session.toggle_pause, "Ctrl+Shift+P"),
+                MenuCommand("stop", "Stop and Save", self.session.stop, "Ctrl+."),
                 None,
-                Command("resume", "Resume Last Run", self.resume_last, "Ctrl+Shift+R"),
+                MenuCommand("resume", "Resume Last Run", self.resume_last, "Ctrl+Shift+R"),
             ],
         )
         self._actions |= made
         panes = [
-            Command(key, title, partial(self.show_pane, key), f"Ctrl+{number}")
-            for number, (key, title) in enumerate(PANES[:-1], start=1)
+            MenuCommand(pane.key, pane.title, partial(self.show_pane, pane.key), f"Ctrl+{number}")
+            for number, pane in enumerate((pane for pane in PANES if pane.key != "settings"), start=1)
         ]
-        settings = Command("settings", "Settings…", self._to_settings, "Ctrl+,", role.PreferencesRole)
+        settings = MenuCommand("settings", "Settings…", self._to_settings, "Ctrl+,", role.PreferencesRole)
         add_menu(self, "View", [*panes, None, settings])
         window = [
-            Command("minimise", "Minimize", self.showMinimized, "Ctrl+M"),
-            Command("zoom", "Zoom", self._zoom),
+            MenuCommand("minimise", "Minimize", self.showMinimized, "Ctrl+M"),
+            MenuCommand("zoom", "Zoom", self._zoom),
         ]
         add_menu(self, "Window", [*window])
-        about = Command("about", "About Droid Tune", self._to_settings, role=role.AboutRole)
+        about = MenuCommand("about", "About Droid Tune", self._to_settings, role=role.AboutRole)
         add_menu(self, "Help", [about])
 
     def _make_edit_menu(self) -> None:
         """Text fields answer the keys themselves; the menu shows that they do."""
         standard = QKeySequence.StandardKey
-        commands: list[Command | None] = [
-            Command(name, text, partial(self._edit, name), key)
+        commands: list[MenuCommand | None] = [
+            MenuCommand(name, text, partial(self._edit, name), key)
             for name, text, key in (
                 ("cut", "Cut", standard.Cut),
                 ("copy", "Copy", standard.Copy),
@@ -183,44 +153,37 @@ class MainWindow(QMainWindow):
         raw = settings.geometry_bytes()
         if raw:
             self.restoreGeometry(QByteArray(raw))
-        known = [key for key, _ in PANES]
-        self.show_pane(settings.pane if settings.pane in known else "setup")
+        self.show_pane(settings.pane if settings.pane in PANES_BY_KEY else "setup")
 
     # --- panes --------------------------------------------------------------------------------------------------
 
     def pane(self, key: str) -> Pane:
         """The pane, made on first use: plots and tables take a moment that the first paint should not wait for."""
         if key not in self._panes:
-            made = make_pane(key, self.session, self._pages)
+            made = PANES_BY_KEY[key].make(self.session, self._pages)
+            made.asked.connect(self._fulfil)
             self._panes[key] = made
             self._pages.addWidget(made)
-            self._connect_pane(made)
         return self._panes[key]
 
     @Slot(str)
     def show_pane(self, key: str) -> None:
+        """Turn to a pane, here and in the sidebar."""
         self._pages.setCurrentWidget(self.pane(key))
         self._sidebar.choose(key)
-        self._title.setText(dict(PANES)[key])
+        self._toolbar.show_title(PANES_BY_KEY[key].title)
         self.session.settings.pane = key
 
     def current_key(self) -> str:
+        """The key of the pane that is seen."""
         return self.session.settings.pane
 
-    def _connect_pane(self, made: Pane) -> None:
-        """Wishes of a pane that another one fulfils."""
-        for name, slot in self._wishes().items():
-            signal = getattr(made, name, None)
-            if signal is not None:
-                signal.connect(slot)
-
-    def _wishes(self) -> dict[str, Callable[..., object]]:
-        return {
-            "setup_wanted": self._to_setup,
-            "data_wanted": self._to_data,
-            "monitor_wanted": self._to_monitor,
-            "playground_wanted": self._to_playground,
-        }
+    @Slot(object)
+    def _fulfil(self, request: PaneRequest) -> None:
+        """What one pane asks of another."""
+        self.show_pane(request.key)
+        if request.paths:
+            self.pane(request.key).take(request.paths)
 
     # --- what a person asks for ---------------------------------------------------------------------------------
 
@@ -240,6 +203,7 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def resume_last(self) -> None:
+        """Go on with the newest run that can go on, or say that there is none."""
         run = next((run for run in self.session.runs if run.resumable), None)
         if run is None:
             self._tell(
@@ -249,6 +213,7 @@ class MainWindow(QMainWindow):
         self.resume(run.folder)
 
     def resume(self, folder: Path) -> None:
+        """Go on with this run, or say why it cannot."""
         try:
             self.session.resume(folder)
         except UserError as error:
@@ -275,8 +240,7 @@ class MainWindow(QMainWindow):
             self.show_pane("setup")
             return
         if len(paths) > 1 and all(path.is_file() for path in paths):
-            self.show_pane("data")
-            self.pane("data").ask_splits(paths)  # type: ignore[attr-defined]  # the Data pane
+            self._fulfil(PaneRequest("data", tuple(paths)))
             return
         meant = meant_data(paths)
         if meant is None:
@@ -313,14 +277,6 @@ class MainWindow(QMainWindow):
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(runs_dir())))
 
     @Slot()
-    def _to_setup(self) -> None:
-        self.show_pane("setup")
-
-    @Slot()
-    def _to_data(self) -> None:
-        self.show_pane("data")
-
-    @Slot()
     def _to_monitor(self) -> None:
         if self.session.training:
             self.session.show_live()
@@ -329,13 +285,6 @@ class MainWindow(QMainWindow):
     @Slot()
     def _to_settings(self) -> None:
         self.show_pane("settings")
-
-    @Slot(str)
-    def _to_playground(self, folder: str) -> None:
-        self.show_pane("playground")
-        chooser = getattr(self.pane("playground"), "choose_run", None)
-        if chooser is not None:
-            chooser(folder)
 
     @Slot()
     def _zoom(self) -> None:
@@ -359,7 +308,7 @@ class MainWindow(QMainWindow):
         if mark == self._seen:
             return
         self._seen = mark
-        self._activity.show_run(session.live, stopping=session.stopping)
+        self._toolbar.show_activity()
         if session.live is not None and session.training:
             show_badge(round(100 * session.live.fraction))
         current = self._pages.currentWidget()
@@ -370,19 +319,12 @@ class MainWindow(QMainWindow):
     def _life_changed(self) -> None:
         session = self.session
         training = session.training
-        self._train.setVisible(not training)
-        self._stop.setVisible(training)
-        self._pause.setVisible(training)
-        self._stop.setEnabled(not session.stopping)
-        self._pause.setEnabled(not session.stopping)
-        self._pause.setText("Continue" if session.paused else "Pause")
         self._actions["train"].setEnabled(not training)
         self._actions["stop"].setEnabled(training and not session.stopping)
         self._actions["pause"].setEnabled(training and not session.stopping)
         self._actions["pause"].setText("Continue" if session.paused else "Pause")
         self._actions["resume"].setEnabled(not training)
         self._wakefulness.keep(training and session.settings.keep_awake)
-        self._activity.show_run(session.live, stopping=session.stopping)
         self._seen = ()
         if not training:
             show_badge(None)
@@ -473,36 +415,3 @@ class MainWindow(QMainWindow):
         settings.keep_geometry(bytes(self.saveGeometry().data()))
         self.session.keep_draft()
         save_settings(settings)
-
-
-def make_pane(key: str, session: Session, parent: QWidget) -> Pane:
-    """A pane by its key. Imported here: plots and tables load libraries that the first paint does not need."""
-    match key:
-        case "data":
-            from ui.panes.data.pane import DataPane
-
-            return DataPane(session, parent)
-        case "setup":
-            from ui.panes.setup.pane import SetupPane
-
-            return SetupPane(session, parent)
-        case "monitor":
-            from ui.panes.monitor.pane import MonitorPane
-
-            return MonitorPane(session, parent)
-        case "rollouts":
-            from ui.panes.rollouts.pane import RolloutsPane
-
-            return RolloutsPane(session, parent)
-        case "runs":
-            from ui.panes.runs.pane import RunsPane
-
-            return RunsPane(session, parent)
-        case "playground":
-            from ui.panes.playground.pane import PlaygroundPane
-
-            return PlaygroundPane(session, parent)
-        case _:
-            from ui.panes.settings.pane import SettingsPane
-
-            return SettingsPane(session, parent)

@@ -50,13 +50,13 @@ class Session(QObject):
         self.live: RunState | None = None
         self.live_folder: Path | None = None
         self.shown = RunState()
-        self.shown_folder: Path | None = None
         self.runs: list[RunSummary] = []
         self.stopping = False
         self._thread: EngineThread | None = None
         self._control: Steering | None = None
         self._failure = ""
         self._reading: Task | None = None  # a run about to be resumed
+        self._showing: Task | None = None  # a run about to be shown
 
     # --- training -----------------------------------------------------------------------------------------------
 
@@ -173,8 +173,10 @@ class Session(QObject):
     # --- what is shown ------------------------------------------------------------------------------------------
 
     def show_live(self) -> None:
+        """Show the run that trains, or trained last in this window."""
+        self._drop_showing()
         if self.live is not None:
-            self.shown, self.shown_folder = self.live, self.live_folder
+            self.shown = self.live
             self.shown_changed.emit()
 
     def show_run(self, folder: Path) -> None:
@@ -182,15 +184,18 @@ class Session(QObject):
         if folder == self.live_folder:
             self.show_live()
             return
-        Task(
-            partial(read_run, folder),
-            self,
-            done=partial(self._show_read, folder),
-            failed=self._say_unreadable,
+        self._drop_showing()
+        self._showing = Task(
+            partial(read_run, folder), self, done=self._show_read, failed=self._say_unreadable
         ).start()
 
-    def _show_read(self, folder: Path, state: RunState) -> None:
-        self.shown, self.shown_folder = state, folder
+    def _drop_showing(self) -> None:
+        """The newest wish counts, however long the ones before take to read."""
+        if self._showing is not None:
+            self._showing.drop()
+
+    def _show_read(self, state: RunState) -> None:
+        self.shown = state
         self.shown_changed.emit()
 
     def _say_unreadable(self, sentence: str) -> None:

@@ -65,7 +65,6 @@ class RunState:
     checkpoints: list[Checkpoint] = field(default_factory=list[Checkpoint])
     rollouts: dict[int, list[RolloutGroup]] = field(default_factory=dict[int, list[RolloutGroup]])
     rollout_characters: int = ROLLOUT_CHARACTERS
-    forgotten_rollouts: int = 0
     started_at: float = 0.0
     changed_at: float = 0.0
     revision: int = 0
@@ -250,7 +249,6 @@ class RunState:
         self._kept_characters += _characters(event)
         while self._kept_characters > self.rollout_characters and len(self.rollouts) > 1:
             self._drop(min(self.rollouts))
-            self.forgotten_rollouts += 1
 
     def _drop(self, step: int) -> None:
         for group in self.rollouts.pop(step):

@@ -11,8 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-SIZES = ((1280, 800), (1024, 680))
-PANES = ("data", "setup", "monitor", "rollouts", "runs", "playground", "settings")
+from ui.panes.table import PANES_BY_KEY
+
+SIZES = ((1280, 800), (1024, 640))
 #: long enough for background reads and a few beats
 SETTLE_S = 0.6
 
@@ -21,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--run", type=Path, help="the run to show")
-    parser.add_argument("--panes", nargs="*", default=PANES, choices=PANES)
+    parser.add_argument("--panes", nargs="*", default=tuple(PANES_BY_KEY), choices=PANES_BY_KEY)
     given = parser.parse_args()
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     with tempfile.TemporaryDirectory() as home:

@@ -124,6 +124,18 @@ def test_dropped_work_calls_nobody_back(qtbot: QtBot, owner: QObject) -> None:
     assert told == []
 
 
+def test_the_run_asked_for_last_is_the_one_shown(
+    session: Session, tmp_path: Path, short: RunConfig, qtbot: QtBot
+) -> None:
+    folder = write_run(tmp_path / "run", complete(60))
+    session.train(short)
+    session.show_run(folder)
+    session.show_live()
+    assert QThreadPool.globalInstance().waitForDone(5000)
+    qtbot.waitUntil(lambda: not session.training)
+    assert session.shown is session.live
+
+
 def test_a_run_whose_resume_was_given_up_says_nothing_of_its_files(
     session: Session, tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QFileOpenEvent
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
@@ -23,6 +24,7 @@ from ui.frame.drops import is_model_folder
 from ui.frame.first_paint import FIRST_PAINT, FirstPaint
 from ui.main_window import KEEP_TRAINING, STOP_AND_SAVE, MainWindow
 from ui.panes.data.split_dialog import SplitDialog
+from ui.panes.table import PANES_BY_KEY, PaneEntry
 from ui.session import Session
 from ui.settings import Settings
 from ui.widgets.notice import NoticeBar
@@ -79,7 +81,8 @@ def test_building_the_window_reads_neither_mlx_nor_transformers() -> None:
         "from ui.app import *\n"
         "app = QApplication([]); Theme(app, 'light'); session = Session(Engine(), load_settings(), app)\n"
         "window = MainWindow(session); window.show(); app.processEvents()\n"
-        "for key in ('data', 'setup', 'monitor', 'rollouts', 'runs', 'playground', 'settings'):\n"
+        "from ui.panes.table import PANES_BY_KEY\n"
+        "for key in PANES_BY_KEY:\n"
         "    window.show_pane(key); app.processEvents()\n"
         "session.refresh_runs(); app.processEvents()\n"
         "window.close(); QThreadPool.globalInstance().waitForDone()\n"
@@ -139,11 +142,29 @@ def test_work_in_the_background_waits_for_the_first_paint(qtbot: QtBot, qapp: QA
     qtbot.waitUntil(lambda: told == [7])
 
 
-@pytest.mark.parametrize("key", ["data", "setup", "monitor", "rollouts", "runs", "playground", "settings"])
+@pytest.mark.parametrize("key", PANES_BY_KEY)
 def test_each_pane_opens_empty_and_says_what_it_is_for(window: MainWindow, key: str, qtbot: QtBot) -> None:
     window.show_pane(key)
     qtbot.wait(10)
     assert window.pane(key).isVisible()
+
+
+def test_a_line_of_the_table_is_all_that_the_window_knows_of_a_pane(
+    session: Session, open_window: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new pane stands in the sidebar and the menu, and another one can lead to it."""
+    monkeypatch.setitem(
+        PANES_BY_KEY, "notes", PaneEntry("notes", "Notes", "data", "tests.ui.notes_pane:NotesPane")
+    )
+    monkeypatch.setattr("ui.main_window.PANES", tuple(PANES_BY_KEY.values()))
+    window = open_window(session)
+    titles = [action.text() for menu in window.menuBar().findChildren(QMenu) for action in menu.actions()]
+    assert "Notes" in titles
+    window.pane("runs").ask("notes", Path("/a/run"))
+    notes = window.pane("notes")
+    assert window.current_key() == "notes"
+    assert notes.isVisible()
+    assert cast(Any, notes).taken == [Path("/a/run")]
 
 
 def test_the_window_remembers_the_pane_and_the_form(session: Session, open_window: Open) -> None:
@@ -255,7 +276,7 @@ def test_stop_is_acknowledged_at_once_and_saves(engine: FakeEngine, window: Main
     train_to(window, 3, qtbot)
     press(window, "Stop", qtbot)
     assert window.session.stopping
-    assert window._activity._words.text().startswith("Stopping")
+    assert window._toolbar.activity._words.text().startswith("Stopping")
     qtbot.waitUntil(lambda: not window.session.training)
     assert window.session.live is not None
     assert window.session.live.life == "stopped"
@@ -297,7 +318,7 @@ def test_an_engine_that_breaks_is_said_and_leaves_the_window_ready(
     assert window.session.live.life == "failed"
     assert any("out of cheese" in said for said in banners(window))
     assert "out of cheese" in caplog.text
-    assert window._train.isVisible()
+    assert window._toolbar.train.isVisible()
 
 
 def test_a_fault_in_the_form_keeps_train_from_starting(window: MainWindow, qtbot: QtBot) -> None:

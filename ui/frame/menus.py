@@ -12,7 +12,7 @@ Key = QKeySequence | QKeySequence.StandardKey | str | None
 
 
 @dataclass(frozen=True)
-class Command:
+class MenuCommand:
     """One line of a menu; `Ctrl` in a key is the Command key on a Mac."""
 
     name: str
@@ -23,7 +23,7 @@ class Command:
 
 
 def add_menu(
-    window: QMainWindow, title: str, commands: list[Command | None]
+    window: QMainWindow, title: str, commands: list[MenuCommand | None]
 ) -> tuple[QMenu, dict[str, QAction]]:
     """A menu with its actions by name; None is a separating line."""
     menu = window.menuBar().addMenu(title)

@@ -9,8 +9,9 @@ from PySide6.QtGui import QIcon, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QFrame, QListView, QWidget
 
 from ui import icons
+from ui.panes.table import PaneEntry
 from ui.theme import current_theme
-from ui.widgets.basics import column, label
+from ui.widgets.basics import column
 
 WIDTH = 188
 
@@ -20,14 +21,15 @@ class Sidebar(QFrame):
 
     chosen = Signal(str)
 
-    def __init__(self, panes: Sequence[tuple[str, str]], parent: QWidget) -> None:
+    def __init__(self, panes: Sequence[PaneEntry], parent: QWidget) -> None:
         super().__init__(parent)
         self.setProperty("role", "sidebar")
         self.setFixedWidth(WIDTH)
         self._model = QStandardItemModel(self)
-        for key, title in panes:
-            item = QStandardItem(title)
-            item.setData(key, Qt.ItemDataRole.UserRole)
+        self._icons = {pane.key: pane.icon for pane in panes}
+        for pane in panes:
+            item = QStandardItem(pane.title)
+            item.setData(pane.key, Qt.ItemDataRole.UserRole)
             item.setEditable(False)
             self._model.appendRow(item)
         layout = column(self, spacing=8)
@@ -42,27 +44,22 @@ class Sidebar(QFrame):
         self._list.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.selectionModel().currentChanged.connect(self._changed)
         layout.addWidget(self._list, 1)
-        self._foot = label("", "caption", parent=self, wrap=True)
-        self._foot.setContentsMargins(16, 0, 16, 0)
-        layout.addWidget(self._foot)
         self._tint()
         current_theme().changed.connect(self._tint)
 
     def choose(self, key: str) -> None:
+        """Mark a pane as the one that is seen; `chosen` tells where that is another one."""
         for place in range(self._model.rowCount()):
             index = self._model.index(place, 0)
             if index.data(Qt.ItemDataRole.UserRole) == key and index != self._list.currentIndex():
                 self._list.setCurrentIndex(index)
-
-    def show_foot(self, text: str) -> None:
-        self._foot.setText(text)
 
     @Slot()
     def _tint(self) -> None:
         tokens = current_theme().tokens
         for place in range(self._model.rowCount()):
             item = self._model.item(place)
-            name = str(item.data(Qt.ItemDataRole.UserRole))
+            name = self._icons[str(item.data(Qt.ItemDataRole.UserRole))]
             made = icons.icon(name, tokens.accent)
             for ratio in (1.0, 2.0):
                 made.addPixmap(icons.pixmap(name, tokens.on_accent, 18, ratio), QIcon.Mode.Selected)

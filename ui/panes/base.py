@@ -1,8 +1,12 @@
-"""What every pane is: a page that draws the session when it is seen."""
+"""What every pane is: a page that draws the session when it is seen, and what it may ask of the window."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import Signal, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QStackedLayout, QWidget
 
@@ -10,8 +14,21 @@ from ui.session import Session
 from ui.widgets.empty import EmptyState
 
 
+@dataclass(frozen=True)
+class PaneRequest:
+    """Show the pane `key`, and hand it `paths` (its `take` says what it makes of them)."""
+
+    key: str
+    paths: tuple[Path, ...] = ()
+
+
 class Pane(QWidget):
-    """`refresh` is called on the window's beat while the pane is seen and something changed, and when it appears."""
+    """`refresh` is called on the window's beat while the pane is seen and something changed, and when it appears.
+
+    `asked` tells the window a `PaneRequest`: no pane knows another one.
+    """
+
+    asked = Signal(object)  # PaneRequest
 
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
@@ -20,6 +37,13 @@ class Pane(QWidget):
 
     def refresh(self) -> None:
         """Draw what changed. Cheap when nothing did."""
+
+    def take(self, paths: Sequence[Path]) -> None:
+        """Something that another pane or a drop hands over, to be shown here. Most panes take nothing."""
+
+    def ask(self, key: str, *paths: Path) -> None:
+        """Ask the window for another pane, with something to show there."""
+        self.asked.emit(PaneRequest(key, paths))
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -32,13 +56,11 @@ class Pane(QWidget):
 class FillingPane(Pane):
     """Until there is something to show it says what it will be, with a button that leads to the Setup pane."""
 
-    setup_wanted = Signal()
-
     def __init__(self, session: Session, parent: QWidget, icon: str, title: str, words: str) -> None:
         super().__init__(session, parent)
         self._pages = QStackedLayout(self)
         empty = EmptyState(icon, title, words, "Set up a run", parent=self)
-        empty.asked.connect(self.setup_wanted)
+        empty.asked.connect(self._ask_for_setup)
         self._pages.addWidget(empty)
 
     def add_content(self, content: QWidget) -> None:
@@ -48,3 +70,7 @@ class FillingPane(Pane):
     def show_content(self, filled: bool) -> None:
         """The content, or that there is none yet."""
         self._pages.setCurrentIndex(int(filled))
+
+    @Slot()
+    def _ask_for_setup(self) -> None:
+        self.ask("setup")

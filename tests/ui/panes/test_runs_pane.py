@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, write_run
 from ui.main_window import MainWindow
+from ui.panes.playground.pane import PlaygroundPane
 from ui.panes.runs.pane import RunsPane
 
 
@@ -55,6 +56,22 @@ def test_a_stopped_run_is_resumed_not_trained_further(
     list_runs(window, qtbot)
     assert pane._actions["resume"].isVisible()
     assert not pane._actions["further"].isVisible()
+
+
+def test_a_run_is_tried_in_the_playground(
+    window: MainWindow, pane: RunsPane, data_home: Path, qtbot: QtBot
+) -> None:
+    for name in ("one", "two"):
+        write_run(data_home / "runs" / name, complete(60))
+    list_runs(window, qtbot)
+    for name in ("one", "two"):
+        window.show_pane("runs")
+        pane._select({name})
+        pane._actions["try"].click()
+        assert window.current_key() == "playground"
+        playground = window.pane("playground")
+        assert isinstance(playground, PlaygroundPane)
+        assert playground._runs.currentData() == str(data_home / "runs" / name)
 
 
 def test_choosing_another_run_puts_the_question_away(

@@ -71,11 +71,6 @@ class Inspection:
         return {name: rows for name, rows in self.dataset.splits.items() if len(rows)}
 
 
-def data_folder(path: str) -> Path:
-    """`sample` is the bundled data."""
-    return Source(path, "").folder
-
-
 class DataReader(QObject):
     """One look at a time: a newer one cancels the one before. `progressed` in thousandths of the present file."""
 

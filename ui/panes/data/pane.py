@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSpinBox, QStackedWidget, QWidget
 
 from droid_tune import words
@@ -43,8 +44,6 @@ PATIENCE_MS = 2000
 class DataPane(Pane):
     """Looks through the draft's data whenever it changes, and when the method asks for other rows."""
 
-    setup_wanted = Signal()
-
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(session, parent)
         self._inspected: tuple[object, ...] = ()
@@ -58,7 +57,7 @@ class DataPane(Pane):
         layout.setContentsMargins(20, 16, 20, 16)
         self._drop = DropBar(self)
         self._drop.chosen.connect(session.set_data)
-        self._drop.several.connect(self.ask_splits)
+        self._drop.several.connect(self.take)
         layout.addWidget(self._drop)
         layout.addLayout(self._progress_row())
         self._notices = NoticeStack(self, most=2)
@@ -91,9 +90,9 @@ class DataPane(Pane):
         self._switch(key)
 
     @Slot(list)
-    def ask_splits(self, paths: list[Path]) -> None:
-        """Several files that were dropped or chosen together."""
-        dialog = SplitDialog(paths, self)
+    def take(self, paths: Sequence[Path]) -> None:
+        """Several files that were dropped or chosen together: which split is each?"""
+        dialog = SplitDialog(list(paths), self)
         dialog.assigned.connect(self.session.set_files)
         dialog.open()
 

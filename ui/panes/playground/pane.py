@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -106,9 +107,9 @@ class PlaygroundPane(FillingPane):
         session.life_changed.connect(self._life)
         self._show_runs()
 
-    def choose_run(self, folder: str) -> None:
-        """Talk to this run's result."""
-        self._wanted = folder
+    def take(self, paths: Sequence[Path]) -> None:
+        """Talk to the result of this run."""
+        self._wanted = str(paths[0])
         self._show_runs()
 
     def shut(self) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QFile, QItemSelection, QItemSelectionModel, QUrl, Signal, Slot
+from PySide6.QtCore import QFile, QItemSelection, QItemSelectionModel, QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -71,9 +71,6 @@ Stand = tuple[str, float]
 
 class RunsPane(FillingPane):
     """A list on the left; on the right one run, or the curves of several."""
-
-    monitor_wanted = Signal()
-    playground_wanted = Signal(str)
 
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(
@@ -375,20 +372,20 @@ class RunsPane(FillingPane):
         except UserError as error:
             self._notices.add("error", str(error))
             return
-        self.monitor_wanted.emit()
+        self.ask("monitor")
 
     @Slot()
     def _open(self) -> None:
         run = self._single()
         if run is not None:
             self.session.show_run(run.folder)
-            self.monitor_wanted.emit()
+            self.ask("monitor")
 
     @Slot()
     def _try(self) -> None:
         run = self._single()
         if run is not None:
-            self.playground_wanted.emit(str(run.folder))
+            self.ask("playground", run.folder)
 
     @Slot()
     def _show_folder(self) -> None:

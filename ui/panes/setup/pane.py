@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QFrame, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from droid_tune import words
@@ -63,8 +63,6 @@ ELSEWHERE = frozenset({"path", "files"})
 
 class SetupPane(Pane):
     """Every change goes to the draft at once; faults stand next to their fields; Train is below."""
-
-    data_wanted = Signal()
 
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(session, parent)
@@ -125,7 +123,7 @@ class SetupPane(Pane):
         words.addWidget(self._data_place)
         bar.addLayout(words, 1)
         change = button("Change…", parent=card)
-        change.clicked.connect(self.data_wanted)
+        change.clicked.connect(self._ask_for_data)
         bar.addWidget(change)
         self._column.addWidget(card)
 
@@ -371,6 +369,10 @@ class SetupPane(Pane):
         return run_in_words(config)
 
     # --- slots --------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _ask_for_data(self) -> None:
+        self.ask("data")
 
     @Slot(str)
     def _choose_model(self, path: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QGridLayout, QHBoxLayout, QProgressBar, QWidget
 
@@ -48,8 +48,6 @@ class Lengthy:
 
 class StatisticsView(QWidget):
     """Measures when it is looked at, and again when the data, the model or a limit changed."""
-
-    suggested = Signal(str)  # a reward
 
     def __init__(self, desk: TokenizerDesk, parent: QWidget) -> None:
         super().__init__(parent)

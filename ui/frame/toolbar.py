@@ -1,0 +1,65 @@
+"""The unified toolbar: the pane's title, what the run does, and the buttons that steer it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QToolBar, QWidget
+
+from ui.frame.activity import Activity
+from ui.session import Session
+from ui.widgets.basics import button, label, row
+
+
+class RunToolbar(QToolBar):
+    """`train_asked` and `monitor_asked` are for the window; Pause and Stop go to the session at once."""
+
+    train_asked = Signal()
+    monitor_asked = Signal()
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__("Toolbar", parent)
+        self._session = session
+        self.setObjectName("toolbar")
+        self.setMovable(False)
+        self.setFloatable(False)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        inside = QWidget(self)
+        layout = row(inside, spacing=10)
+        self._title = label("", "title", parent=inside)
+        self._title.setMinimumWidth(150)
+        self.activity = Activity(inside)
+        self.activity.clicked.connect(self.monitor_asked)
+        self._pause = button("Pause", parent=inside, icon="pause")
+        self._pause.clicked.connect(session.toggle_pause)
+        self._stop = button("Stop", parent=inside, icon="stop", help="Save and stop; the run can go on later")
+        self._stop.clicked.connect(session.stop)
+        self.train = button("Train", "primary", parent=inside, icon="train")
+        self.train.clicked.connect(self.train_asked)
+        layout.addWidget(self._title)
+        layout.addStretch(1)
+        layout.addWidget(self.activity, 4)
+        layout.addStretch(1)
+        for pressed in (self._pause, self._stop, self.train):
+            layout.addWidget(pressed)
+        self.addWidget(inside)
+        session.life_changed.connect(self.show_life)
+        self.show_life()
+
+    def show_title(self, title: str) -> None:
+        """The name of the pane that is seen."""
+        self._title.setText(title)
+
+    @Slot()
+    def show_life(self) -> None:
+        """Train while nothing trains, else Pause and Stop; neither while the run is being saved."""
+        session = self._session
+        self.train.setVisible(not session.training)
+        for steering in (self._pause, self._stop):
+            steering.setVisible(session.training)
+            steering.setEnabled(not session.stopping)
+        self._pause.setText("Continue" if session.paused else "Pause")
+        self.show_activity()
+
+    def show_activity(self) -> None:
+        """What the run does now; on the window's beat."""
+        self.activity.show_run(self._session.live, stopping=self._session.stopping)

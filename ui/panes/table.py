@@ -1,0 +1,39 @@
+"""Every pane by its key, in the order of the sidebar. A new pane is one folder with a `pane.py`, and one line here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import cast
+
+from PySide6.QtWidgets import QWidget
+
+from ui.panes.base import Pane
+from ui.session import Session
+
+
+@dataclass(frozen=True)
+class PaneEntry:
+    """`home` is where its class stands, `module:class`; `icon` a file of `resources/icons`."""
+
+    key: str
+    title: str
+    icon: str
+    home: str
+
+    def make(self, session: Session, parent: QWidget) -> Pane:
+        """The pane itself. Its module is read here: plots and tables load libraries that the first paint does not need."""
+        kind = cast("type[Pane]", resolve_name(self.home))
+        return kind(session, parent)
+
+
+PANES = (
+    PaneEntry("data", "Data", "data", "ui.panes.data.pane:DataPane"),
+    PaneEntry("setup", "Setup", "setup", "ui.panes.setup.pane:SetupPane"),
+    PaneEntry("monitor", "Monitor", "monitor", "ui.panes.monitor.pane:MonitorPane"),
+    PaneEntry("rollouts", "Rollouts", "rollouts", "ui.panes.rollouts.pane:RolloutsPane"),
+    PaneEntry("runs", "Runs", "runs", "ui.panes.runs.pane:RunsPane"),
+    PaneEntry("playground", "Playground", "playground", "ui.panes.playground.pane:PlaygroundPane"),
+    PaneEntry("settings", "Settings", "settings", "ui.panes.settings.pane:SettingsPane"),
+)
+PANES_BY_KEY = {pane.key: pane for pane in PANES}
