@@ -22,6 +22,7 @@ COMMANDS = {
     "resume": "droid_tune.cli.commands.resume_command",
     "runs": "droid_tune.cli.commands.runs_command",
     "validate": "droid_tune.cli.commands.validate_command",
+    "show": "droid_tune.cli.commands.show_command",
     "convert": "droid_tune.cli.commands.convert_command",
     "sample-data": "droid_tune.cli.commands.sample_data_command",
     "methods": "droid_tune.cli.commands.methods_command",

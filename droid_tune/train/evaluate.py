@@ -87,7 +87,7 @@ def _accuracy(session: Session, sampled: Sampled, table: Any) -> dict[str, float
         verdicts = table[:, kinds.index("accuracy")]
     else:
         samples = [
-            Sample(row.text, text, row.fields)
+            Sample(row.text, text, row.fields, prompt_ends=row.prompt_ends)
             for row, text in zip(sampled.rows, sampled.rollout.texts, strict=True)
         ]
         found = map(number_of, Accuracy(AccuracyReward(math=False)).score(samples))

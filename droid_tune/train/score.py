@@ -70,6 +70,7 @@ class Judge:
             rows=[sampled.rows[place // size].fields for place in places],
             lengths=[int(lengths[place]) for place in places],
             finish_reasons=[rollout.finish_reasons[place] for place in places],
+            prompt_ends=[sampled.rows[place // size].prompt_ends for place in places],
         )
         self._tell_failures(step, scores.failures)
         names = tuple(session.rewards.names)

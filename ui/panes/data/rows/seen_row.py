@@ -10,8 +10,8 @@ from typing import Any
 
 from droid_tune import words
 from droid_tune.data.formats.base import Row
-from droid_tune.data.formats.table import need_of
-from droid_tune.data.templates import TemplateOptions, has_chat_template, render_example, render_prompt
+from droid_tune.data.rendering.shown import seen_row
+from droid_tune.data.templates import TemplateOptions, has_chat_template
 from ui.panes.data.plain_view import Piece
 
 #: tokens listed one by one
@@ -42,15 +42,8 @@ def see(
     row: Row, method: str, options: TemplateOptions, tokenizer: Any, *_watch: Callable[..., Any]
 ) -> SeenRow:
     """Render a row as a run with this method would. Raises `UserError` where the template refuses it."""
-    if need_of(method) == "prompt" and "prompt" in row:
-        prompt = render_prompt(tokenizer, row, options)
-        text, tokens, learnt = prompt.text, prompt.tokens, [False] * len(prompt.tokens)
-    elif "text" in row or "messages" in row or "answer" in row or isinstance(row.get("completion"), list):
-        example = render_example(tokenizer, row, options)
-        text, tokens, learnt = example.text, example.tokens, example.answer_mask
-    else:
-        prompt = render_prompt(tokenizer, row, options)
-        text, tokens, learnt = prompt.text, prompt.tokens, [False] * len(prompt.tokens)
+    seen = seen_row(tokenizer, row, options, method)
+    text, tokens, learnt = seen.text, seen.tokens, seen.learnt
     template = str(getattr(tokenizer, "chat_template", None) or "")
     return SeenRow(
         text,

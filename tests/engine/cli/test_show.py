@@ -1,0 +1,55 @@
+"""`droid-tune show`: rows as the model sees them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from droid_tune.cli.commands.show_command import chosen_rows
+from droid_tune.cli.entry import main
+from droid_tune.errors import UsageError
+
+ROWS = [
+    {"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]},
+    {"messages": [{"role": "user", "content": "3+3?"}, {"role": "assistant", "content": "5", "weight": 0}]},
+]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return str(tmp_path)
+
+
+def test_the_learnt_part_stands_in_brackets(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "--data", data, "--method", "sft", "--row", "1"]) == 0
+    assert "<|user|>2+2?<|end|><|assistant|>[[4<|end|>]]" in capsys.readouterr().out
+
+
+def test_json_is_one_object_a_row_and_a_row_left_out_says_why(
+    data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", "--data", data, "--method", "sft", "--json"]) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["row"], first["text"]) == (1, "<|user|>2+2?<|end|><|assistant|>4<|end|>")
+    assert len(first["tokens"]) == len(first["learnt"])
+    assert first["learnt"][-2:] == [True, True]
+    assert (second["row"], "tokens" in second) == (2, False)
+    assert "no answer to learn" in second["error"]
+
+
+def test_a_method_that_samples_is_shown_its_prompt(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "--data", data, "--method", "grpo", "--row", "1", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["text"] == "<|user|>2+2?<|end|><|assistant|>"
+    assert not any(shown["learnt"])
+
+
+def test_rows_are_counted_from_one_and_both_ends_belong() -> None:
+    assert list(chosen_rows("2-3", 5)) == [1, 2]
+    assert list(chosen_rows("5", 5)) == [4]
+    for wrong in ("0", "6", "3-2", "x"):
+        with pytest.raises(UsageError):
+            chosen_rows(wrong, 5)
