@@ -34,15 +34,14 @@ from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
-from droid_tune.rewards.table import build_rewards
 from droid_tune.rollout.generate import generate
 from droid_tune.train.distributed import World
 from droid_tune.train.examples import lesson_rows
 from droid_tune.train.optimizer import gradient_norm
-from droid_tune.train.run import build_session, learner_for
+from droid_tune.train.run import build_session, learner_for, rewards_of
 from droid_tune.train.run_record import Observed, lengths_of, ratios
-from droid_tune.train.session import Session
 from droid_tune.train.start import starting_policy
+from droid_tune.train.training_session import Conduct, TrainingSession
 
 Progress = Callable[[Phase], None]
 
@@ -71,11 +70,8 @@ def check_signal(
     small = _few(config, prompts)
     with tempfile.TemporaryDirectory() as folder:
         policy = starting_policy(config, Path(folder))
-    rewards = build_rewards(
-        () if config.is_sft else config.rewards, max_completion_length=config.sampling.max_completion_length
-    )
-    with rewards:
-        session = build_session(small, policy, dataset, rewards, control, emit, World())
+    with rewards_of(config) as rewards:
+        session = build_session(small, policy, dataset, rewards, Conduct(control, emit, World()))
         return _Check(session, config, told).run(prompts)
 
 
@@ -103,7 +99,7 @@ class _Pass:
 class _Check:
     """One check: what is sampled, then what is measured."""
 
-    def __init__(self, session: Session, config: RunConfig, told: list[Event]) -> None:
+    def __init__(self, session: TrainingSession, config: RunConfig, told: list[Event]) -> None:
         self.session, self.config, self.told = session, config, told
 
     def run(self, prompts: int) -> CheckReport:
@@ -137,7 +133,7 @@ class _Check:
         batch = self.session.config.training.batch_size
         found: list[_Pass] = []
         for number in range(math.ceil(prompts / batch)):
-            self.session.checkpoint()
+            self.session.pause_point()
             gathered = learner.gather(number)
             norm = float(np.asarray(gradient_norm(gathered.gradients)))
             found.append(_Pass(gathered.loss, norm, gathered.seconds))
@@ -235,7 +231,7 @@ class _Check:
         mask = mx.array(rows.completion_mask)
 
         def loss(part: Any, logprobs: mx.array, _entropies: Any) -> tuple[mx.array, dict[str, mx.array]]:
-            session.checkpoint()
+            session.pause_point()
             session.phase("update", 0, 0, 0, "longest rows")
             return -(logprobs * mask[mx.array(part)][:, : logprobs.shape[1]]).mean(), {}
 

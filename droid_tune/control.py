@@ -38,7 +38,7 @@ class Control:
     def pause_requested(self) -> bool:
         return not self._running.is_set()
 
-    def checkpoint(self) -> None:
+    def pause_point(self) -> None:
         """Called by the loop wherever it may be interrupted: waits out a pause, raises Stopped at a stop."""
         self._running.wait()
         if self._stop.is_set():

@@ -66,7 +66,7 @@ class Phase(RunEvent):
     unit: str = ""
 
 
-class Plan(RunEvent):
+class PlanChosen(RunEvent):
     """How the engine portions its work to stay inside the memory budget."""
 
     type: Literal["plan"] = "plan"
@@ -124,7 +124,7 @@ class Evaluation(RunEvent):
     seconds: float = 0.0
 
 
-class Checkpoint(RunEvent):
+class CheckpointSaved(RunEvent):
     """Saved and re-read; `path` is relative to the run folder."""
 
     type: Literal["checkpoint"] = "checkpoint"
@@ -154,7 +154,17 @@ class RunFinished(RunEvent):
     result: str = ""  # the adapter's or model's folder, relative to the run folder
 
 
-Event = RunStarted | Phase | Plan | Step | RolloutGroup | Evaluation | Checkpoint | Notice | RunFinished
+Event = (
+    RunStarted
+    | Phase
+    | PlanChosen
+    | Step
+    | RolloutGroup
+    | Evaluation
+    | CheckpointSaved
+    | Notice
+    | RunFinished
+)
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 #: told live, but not kept: they say where the engine is, not what happened

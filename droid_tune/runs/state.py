@@ -14,13 +14,13 @@ from typing import Any, Literal
 from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.events import (
-    Checkpoint,
+    CheckpointSaved,
     Evaluation,
     Event,
     MemoryFacts,
     Notice,
     Phase,
-    Plan,
+    PlanChosen,
     RolloutGroup,
     RunFinished,
     RunStarted,
@@ -57,12 +57,12 @@ class RunState:
     start_step: int = 0
     total_steps: int = 0
     phase: Phase | None = None
-    plan: Plan | None = None
+    plan: PlanChosen | None = None
     series: dict[str, Series] = field(default_factory=dict[str, Series])
     recent: deque[Step] = field(default_factory=lambda: deque[Step](maxlen=RECENT_STEPS))
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     notices: list[Notice] = field(default_factory=list[Notice])
-    checkpoints: list[Checkpoint] = field(default_factory=list[Checkpoint])
+    checkpoints: list[CheckpointSaved] = field(default_factory=list[CheckpointSaved])
     rollouts: dict[int, list[RolloutGroup]] = field(default_factory=dict[int, list[RolloutGroup]])
     rollout_characters: int = ROLLOUT_CHARACTERS
     started_at: float = 0.0
@@ -81,7 +81,7 @@ class RunState:
                 self._begin(event)
             case Phase():
                 self.phase = event
-            case Plan():
+            case PlanChosen():
                 self.plan = event
             case Step():
                 self._step(event)
@@ -89,7 +89,7 @@ class RunState:
                 self._keep(event)
             case Evaluation(step=step, metrics=metrics):
                 self._record(step, metrics)
-            case Checkpoint():
+            case CheckpointSaved():
                 self.checkpoints.append(event)
             case Notice():
                 self.notices.append(event)
@@ -168,7 +168,7 @@ class RunState:
         return next((group for group in reversed(groups) if not group.held_out), None)
 
     @property
-    def last_checkpoint(self) -> Checkpoint | None:
+    def last_checkpoint(self) -> CheckpointSaved | None:
         """What was saved last and not taken back by a resume."""
         return self.checkpoints[-1] if self.checkpoints else None
 

@@ -3,6 +3,9 @@
 Rank r of W samples, judges and scores the groups r, r + W, r + 2W, ...; then every rank knows the whole rollout, and
 what is computed of it (advantages, normalisers, metrics) is the same numbers as in one process. Each rank adds up the
 gradient of its own rows; the sum over ranks is the gradient of the whole batch. Started by `mlx.launch`.
+
+No rank waits for one that has ended: every exchange begins with a number from each rank, and a rank that fails or is
+stopped between two exchanges gives LEAVING instead, with its last words; the others hear them and end too.
 """
 
 from __future__ import annotations
@@ -10,16 +13,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from contextlib import suppress
+from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_map
 from numpy.typing import NDArray
 
-from droid_tune.errors import UserError
+from droid_tune.errors import Stopped, UserError
 
 Array = NDArray[Any]
+
+#: what a rank announces that has ended
+LEAVING = -1
 
 
 class World:
@@ -29,6 +36,7 @@ class World:
         self._group = group
         self.rank = 0 if group is None else int(group.rank())
         self.size = 1 if group is None else int(group.size())
+        self._left = False
 
     @property
     def alone(self) -> bool:
@@ -55,29 +63,30 @@ class World:
         if self.alone:
             return own
         shape = list(own.shape[1:])
+        longest = self._announce(shape[0] if shape else 0)
         if shape:
-            shape[0] = self._largest(shape[0])
+            shape[0] = longest
         everything = np.zeros((rows, *shape), own.dtype)
         everything[(places, slice(None, own.shape[1])) if shape else places] = own
         return np.array(mx.distributed.all_sum(mx.array(everything), group=self._group))
-
-    def _largest(self, number: int) -> int:
-        return int(np.array(mx.distributed.all_gather(mx.array([number]), group=self._group)).max())
 
     def gather_sums(self, sums: Mapping[str, float]) -> list[dict[str, float]]:
         """Every rank's sums; a rank may lack some names (its rows did not have them)."""
         return [dict(found) for found in self.everyones(dict(sums))]
 
     def everyones(self, value: Any) -> list[Any]:
-        """Every rank's JSON value, by rank, on every rank."""
-        return [value] if self.alone else [json.loads(text) for text in self._gather_texts(json.dumps(value))]
+        """Every rank's JSON value (NaN allowed), by rank, on every rank."""
+        if self.alone:
+            return [value]
+        text = json.dumps(value).encode()
+        return self._gather(text, self._announce(len(text)))
 
-    def _gather_texts(self, text: str) -> list[str]:
-        raw = np.frombuffer(text.encode(), np.uint8).astype(np.int32)
-        padded = np.zeros((1, self._largest(len(raw)) + 1), np.int32)
-        padded[0, 0], padded[0, 1 : len(raw) + 1] = len(raw), raw
+    def _gather(self, text: bytes, longest: int) -> list[Any]:
+        """Every rank's value, from texts of at most `longest` bytes."""
+        padded = np.zeros((1, longest + 1), np.int32)
+        padded[0, 0], padded[0, 1 : len(text) + 1] = len(text), np.frombuffer(text, np.uint8)
         every = np.array(mx.distributed.all_gather(mx.array(padded), group=self._group))
-        return [bytes(row[1 : row[0] + 1].astype(np.uint8)).decode() for row in every]
+        return [json.loads(row[1 : row[0] + 1].astype(np.uint8).tobytes()) for row in every]
 
     def from_lead(self, value: Any) -> Any:
         """Rank 0's JSON value, on every rank."""
@@ -100,6 +109,7 @@ class World:
         """The sum of the ranks' trees of arrays."""
         if self.alone:
             return tree
+        self.meet()
 
         def summed(array: mx.array) -> mx.array:
             return mx.distributed.all_sum(array, group=self._group)
@@ -112,46 +122,50 @@ class World:
         """The sum of the ranks' numbers."""
         if self.alone:
             return number
+        self.meet()
         return float(np.array(mx.distributed.all_sum(mx.array([number]), group=self._group))[0])
 
     def any(self, flag: bool) -> bool:
         """Whether any rank says so: all of them decide alike."""
         return flag if self.alone else self.sum_number(float(flag)) > 0
 
+    # -- ending together ---------------------------------------------------------------------------
 
-class SavedState(Protocol):
-    """What a run goes on from."""
+    def meet(self) -> None:
+        """Wait until every rank is here. Raises what a rank that has left said: Stopped, or UserError with its words."""
+        if not self.alone:
+            self._announce(0)
 
-    @property
-    def state(self) -> dict[str, Any]: ...
-    @property
-    def step(self) -> int: ...
-    @property
-    def place(self) -> str: ...
-    def tensors(self, name: str) -> dict[str, mx.array]: ...
+    def leave(self, *, stopped: bool, why: str = "") -> None:
+        """Tell the other ranks that this one ends: each hears it at its next exchange.
 
+        Nothing is told where all of them end already, or where nobody is left to hear it.
+        """
+        if self.alone or self._left:
+            return
+        with suppress(RuntimeError):  # MLX's word for a rank whose process is gone
+            self._numbers(LEAVING)
+            self._last_words({"rank": self.rank, "stopped": stopped, "why": why})
 
-class _Received:
-    """Rank 0's checkpoint as the other ranks see it (and rank 0 too, so that all make the same calls)."""
+    def _announce(self, number: int) -> int:
+        """The largest of every rank's number (0 or more). Raises as `meet` does."""
+        numbers = self._numbers(number)
+        if LEAVING not in numbers:
+            return max(numbers)
+        failed = [words for words in self._last_words(None) if words is not None and not words["stopped"]]
+        if not failed:
+            raise Stopped
+        raise UserError(failed[0]["why"], place=f"process {failed[0]['rank'] + 1} of {self.size}")
 
-    def __init__(self, own: SavedState | None, world: World) -> None:
-        self._own, self._world = own, world
-        self.state: dict[str, Any] = world.from_lead(None if own is None else own.state)
-        self.place: str = world.from_lead("" if own is None else own.place)
+    def _last_words(self, own: dict[str, Any] | None) -> list[Any]:
+        """Of every rank that leaves; None of the others. After this nothing more is exchanged."""
+        self._left = True
+        text = json.dumps(own).encode()
+        return self._gather(text, max(self._numbers(len(text))))
 
-    @property
-    def step(self) -> int:
-        return int(self.state["step"])
-
-    def tensors(self, name: str) -> dict[str, mx.array]:
-        return self._world.tensors_from_lead({} if self._own is None else self._own.tensors(name))
-
-
-def shared_checkpoint(own: SavedState | None, world: World) -> SavedState | None:
-    """Rank 0's checkpoint, on every rank; None where there is none."""
-    if world.alone or not world.any(own is not None):
-        return own
-    return _Received(own, world)
+    def _numbers(self, number: int) -> list[int]:
+        every = mx.distributed.all_gather(mx.array([number]), group=self._group)
+        return [int(one) for one in np.array(every)]
 
 
 def launched() -> bool:
@@ -160,10 +174,13 @@ def launched() -> bool:
 
 
 def join_world() -> World:
-    """The world that this process was launched into; of one where it was not."""
+    """The world that this process was launched into; of one where it was not. Raises UserError where others are missing."""
     if not launched():
         return World()
-    return World(mx.distributed.init())
+    try:
+        return World(mx.distributed.init())
+    except RuntimeError as error:
+        raise UserError(f"The other processes cannot be reached: {error}") from error
 
 
 def check_share(world: World, prompts: int) -> None:

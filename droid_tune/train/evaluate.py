@@ -16,7 +16,7 @@ from droid_tune.train.sampler import Sampled, complete
 
 if TYPE_CHECKING:
     from droid_tune.train.score import Judge
-    from droid_tune.train.session import Session
+    from droid_tune.train.training_session import TrainingSession
 
 #: held-out groups told to whoever watches, per evaluation
 SHOWN_ROWS = 16
@@ -31,7 +31,7 @@ class Evaluated:
     seconds: float
 
 
-def evaluate_by_reward(session: Session, judge: Judge, step: int) -> Evaluated | None:
+def evaluate_by_reward(session: TrainingSession, judge: Judge, step: int) -> Evaluated | None:
     """One greedy completion for each held-out prompt: accuracy against the answers, and every reward."""
     count = min(session.config.evaluation.rows, len(session.valid))
     if not count:
@@ -50,7 +50,7 @@ def evaluate_by_reward(session: Session, judge: Judge, step: int) -> Evaluated |
     return Evaluated(metrics, count, time.perf_counter() - start)
 
 
-def _greedy(session: Session, step: int, count: int) -> Sampled:
+def _greedy(session: TrainingSession, step: int, count: int) -> Sampled:
     """The first `count` held-out rows, always the same ones, so that evaluations can be compared."""
     rows = [
         session.reader.prompt(session.valid.number(index), session.valid.row(index)) for index in range(count)
@@ -80,7 +80,7 @@ def _reward_metrics(table: Any, names: tuple[str, ...], weights: tuple[float, ..
     return metrics
 
 
-def _accuracy(session: Session, sampled: Sampled, table: Any) -> dict[str, float]:
+def _accuracy(session: TrainingSession, sampled: Sampled, table: Any) -> dict[str, float]:
     """The share of right answers among rows that have one: by the run's own accuracy reward, else by equal values."""
     kinds = [reward.type for reward in session.config.rewards]
     if "accuracy" in kinds:

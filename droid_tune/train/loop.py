@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -16,14 +16,14 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.errors import Stopped, UserError
-from droid_tune.events import Checkpoint as CheckpointEvent
-from droid_tune.events import Evaluation, Notice, Plan, Step, finite
+from droid_tune.events import CheckpointSaved, Evaluation, Notice, PlanChosen, Step, finite
 from droid_tune.machine.pressure import LEVELS
 from droid_tune.model.adapter_files import load_arrays
-from droid_tune.model.plan import Plan as MemoryPlan
+from droid_tune.model.plan import Plan
 from droid_tune.model.reference import Reference
+from droid_tune.train.assignment import Span
 from droid_tune.train.checkpoint import CheckpointStore
-from droid_tune.train.distributed import SavedState
+from droid_tune.train.journal import Journal
 from droid_tune.train.learner import Gathered, Learner, State, Tensors
 from droid_tune.train.memory_guard import Judgement, MemoryGuard, Reading, read_memory, smaller, strongest
 from droid_tune.train.optimizer import (
@@ -35,7 +35,8 @@ from droid_tune.train.optimizer import (
     set_learning_rate,
 )
 from droid_tune.train.run_record import RunRecord
-from droid_tune.train.session import Session
+from droid_tune.train.shared_checkpoint import SavedState
+from droid_tune.train.training_session import TrainingSession
 
 #: updates in a row with a loss or gradient that is no number, after which a run ends
 NON_FINITE_LIMIT = 3
@@ -63,14 +64,13 @@ class Boundary:
 class Loop:
     """One run from its first (or next) update to its last."""
 
-    session: Session
+    session: TrainingSession
     learner: Learner
     optimizer: Any
     reference: Reference
     store: CheckpointStore
-    total_steps: int
-    until: int  # where this session ends: the planned end, or before it
-    on_progress: Callable[[int, dict[str, float | None]], None]
+    journal: Journal
+    span: Span
     fixed_state: State  # what the checkpoints keep of the run itself: data fingerprint, ...
     step: int = 0
     evaluated_step: int = -1
@@ -79,7 +79,6 @@ class Loop:
     diagnosis: Watcher | None = None
     guard: MemoryGuard | None = None
     record: RunRecord | None = None
-    on_saved: Callable[[], None] = lambda: None
     _boundary: Boundary = field(init=False)
     _reading: Reading = field(init=False)
     _clearing: bool = False
@@ -90,13 +89,13 @@ class Loop:
         try:
             if self.step == 0 and self.session.config.evaluation.at_start:
                 self.evaluate()
-            while self.step < self.until:
+            while self.step < self.span.until:
                 self.session.agree()
                 self.advance()
                 self.mind_memory()
                 self.evaluate_if_due()
                 self.save_if_due()
-            if self.step < self.total_steps:
+            if self.step < self.span.total_steps:
                 raise Stopped
             self.evaluate()
         except Stopped:
@@ -112,7 +111,7 @@ class Loop:
         start = time.perf_counter()
         gathered = self.learner.gather(self.step)
         norm = gradient_norm(gathered.gradients)
-        rate = learning_rate_at(self.session.config.optimizer, self.step, self.total_steps)
+        rate = learning_rate_at(self.session.config.optimizer, self.step, self.span.total_steps)
         size = float(np.asarray(norm))
         applied = math.isfinite(gathered.loss) and math.isfinite(size)
         if applied:
@@ -182,13 +181,16 @@ class Loop:
         applied: bool,
         notices: list[Notice],
     ) -> None:
-        if self.step % self.session.config.training.steps_per_report == 0 or self.step == self.total_steps:
+        if (
+            self.step % self.session.config.training.steps_per_report == 0
+            or self.step == self.span.total_steps
+        ):
             self.session.emit(Step(step=self.step, metrics=metrics, seconds=seconds, applied=applied))
         if not applied:
             self._tell_not_applied()
         for notice in notices:
             self.session.emit(notice)
-        self.on_progress(self.step, metrics)
+        self.journal.progressed(self.step, metrics)
 
     def _tell_not_applied(self) -> None:
         self.session.emit(
@@ -238,7 +240,7 @@ class Loop:
             )
             return False
         session.plan = plan
-        session.emit(Plan(step=self.step, sentence=plan.sentence, details={"path": plan.path}))
+        session.emit(PlanChosen(step=self.step, sentence=plan.sentence, details={"path": plan.path}))
         self._tell_memory(
             "warning", "memory_replanned", f"The run goes on in smaller portions ({plan.sentence}): {why}."
         )
@@ -289,7 +291,7 @@ class Loop:
         self.session.emit(Evaluation(step=self.step, metrics=metrics, rows=found.rows, seconds=found.seconds))
         for notice in notices:
             self.session.emit(notice)
-        self.on_progress(self.step, metrics)
+        self.journal.progressed(self.step, metrics)
 
     # -- checkpoints -------------------------------------------------------------------------------
 
@@ -315,14 +317,14 @@ class Loop:
         )
         self.saved_step = boundary.step
         self.session.emit(
-            CheckpointEvent(step=boundary.step, path=f"checkpoints/{saved.folder.name}", bytes=saved.bytes)
+            CheckpointSaved(step=boundary.step, path=f"checkpoints/{saved.folder.name}", bytes=saved.bytes)
         )
-        self.on_saved()
+        self.journal.saved()
 
     def _at_boundary(self) -> Boundary:
         state: State = {
             **self.fixed_state,
-            "total_steps": self.total_steps,
+            "total_steps": self.span.total_steps,
             "evaluated_step": self.evaluated_step,
             "non_finite": self.non_finite,
             "plan": asdict(self.session.plan),
@@ -341,7 +343,7 @@ class Loop:
         self.learner.restore(state["learner"], checkpoint.tensors("rollout"))
         if self.session.world.alone:
             # Other portions would round otherwise: the run goes on with those that it was stopped with.
-            self.session.plan = MemoryPlan(**state["plan"])
+            self.session.plan = Plan(**state["plan"])
         self.step = self.saved_step = checkpoint.step
         self.evaluated_step = int(state["evaluated_step"])
         self.non_finite = int(state["non_finite"])

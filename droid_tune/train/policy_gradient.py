@@ -38,8 +38,8 @@ from droid_tune.train.experience import Experience, Replay
 from droid_tune.train.learner import Gathered, State, Tensors
 from droid_tune.train.sampler import Sampled, Sampler
 from droid_tune.train.score import Judge, Judged
-from droid_tune.train.session import Session
 from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.training_session import TrainingSession
 
 Floats = NDArray[np.floating[Any]]
 
@@ -56,7 +56,9 @@ class Collected:
 class PolicyGradient:
     """GRPO and its descendants, told apart by their config alone."""
 
-    def __init__(self, session: Session, method: PolicyMethodConfig) -> None:
+    def __init__(self, session: TrainingSession) -> None:
+        method = session.config.method
+        assert isinstance(method, PolicyMethodConfig)
         self.session = session
         self.method = method
         self.spec = settings_of(LossSpec, method)
@@ -108,7 +110,7 @@ class PolicyGradient:
         )
 
         def loss(part: NDArray[np.int64], logprobs: Any, entropies: Any) -> Any:
-            session.checkpoint()
+            session.pause_point()
             return policy_loss(self.spec, context, constants.take(own[part]), logprobs, entropies)
 
         value, gradients, parts = loss_and_gradients(

@@ -14,7 +14,7 @@ from droid_tune.estimate.forecast import Estimate, calibration_for, facts_for
 from droid_tune.estimate.job import DataLengths
 from droid_tune.estimate.sizes import sizes_of
 from droid_tune.machine.chips import speed_of
-from droid_tune.train.session import Session
+from droid_tune.train.training_session import TrainingSession
 
 #: rows looked at for the lengths of the data
 LOOKED_AT = 200
@@ -44,12 +44,12 @@ class Ratios:
     memory: float = 0.0
 
 
-def foretold(session: Session) -> Estimate:
+def foretold(session: TrainingSession) -> Estimate:
     """The estimate of a session's run, with its own rows' lengths and what earlier runs taught."""
     return estimate(session.config, lengths_of(session), suggesting=False)
 
 
-def lengths_of(session: Session) -> DataLengths:
+def lengths_of(session: TrainingSession) -> DataLengths:
     """Token lengths of a sample of the session's own rows."""
     count = len(session.train)
     places = range(0, count, max(1, count // LOOKED_AT))

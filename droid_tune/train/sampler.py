@@ -14,7 +14,7 @@ from droid_tune.rollout.decoding import completion_text
 from droid_tune.rollout.generate import generate
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.train.row_reader import PromptRow
-from droid_tune.train.session import Session
+from droid_tune.train.training_session import TrainingSession
 
 Array = NDArray[Any]
 
@@ -38,14 +38,14 @@ class Sampled:
 class Sampler:
     """Takes the next prompts and lets the policy complete them."""
 
-    def __init__(self, session: Session, group_size: int) -> None:
+    def __init__(self, session: TrainingSession, group_size: int) -> None:
         self.session = session
         self.group_size = group_size
 
     def sample(self, step: int, number: int) -> Sampled:
         """Rollout `number` of the run: its random state derives from (seed, number) alone."""
         session = self.session
-        session.checkpoint()
+        session.pause_point()
         batch = session.batches.take()
         rows = [
             session.reader.prompt(session.train.number(index), row)
@@ -67,7 +67,7 @@ class Sampler:
 
 
 def complete(
-    session: Session,
+    session: TrainingSession,
     rows: Sequence[PromptRow],
     group_size: int,
     sampling: SamplingConfig,
@@ -88,11 +88,11 @@ def complete(
         on_progress=on_progress,
         should_stop=session.stop_requested,
     )
-    session.checkpoint()
+    session.pause_point()
     return Sampled(list(rows), rollout if world.alone else _shared(session, rollout, own, rows))
 
 
-def _shared(session: Session, own: Rollout, groups: Array, rows: Sequence[PromptRow]) -> Rollout:
+def _shared(session: TrainingSession, own: Rollout, groups: Array, rows: Sequence[PromptRow]) -> Rollout:
     """The rollout of all ranks; texts are decoded again, everywhere from the same tokens."""
     world, size = session.world, own.group_size
     places, total = world.own_rows(groups, size), len(rows) * size

@@ -14,7 +14,7 @@ from droid_tune.events import Completion, Notice, RolloutGroup
 from droid_tune.methods.advantages import Advantages, weighted_totals
 from droid_tune.rewards.combine import RewardFailure
 from droid_tune.train.sampler import Sampled
-from droid_tune.train.session import Session
+from droid_tune.train.training_session import TrainingSession
 
 Table = NDArray[np.floating[Any]]
 
@@ -52,7 +52,7 @@ class Judged:
 class Judge:
     """Scores rollouts with the run's rewards."""
 
-    def __init__(self, session: Session, group_size: int) -> None:
+    def __init__(self, session: TrainingSession, group_size: int) -> None:
         self.session = session
         self.group_size = group_size
 

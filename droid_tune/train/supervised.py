@@ -24,16 +24,17 @@ from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.evaluate import Evaluated
 from droid_tune.train.examples import Lesson, lesson_rows
 from droid_tune.train.learner import Gathered, State, Tensors
-from droid_tune.train.session import Session
 from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.training_session import TrainingSession
 
 
 class Supervised:
     """Cross-entropy over the tokens of the answers: every token of an update weighs the same."""
 
-    def __init__(self, session: Session, method: SFTConfig) -> None:
+    def __init__(self, session: TrainingSession) -> None:
+        method = session.config.method
+        assert isinstance(method, SFTConfig)
         self.session = session
-        self.method = method
         if method.packing:
             require_packing(session.policy)
             session.plan = replace(session.plan, pack_rows=True)
@@ -79,7 +80,7 @@ class Supervised:
         session = self.session
 
         def loss(index: Any, logprobs: Any, _entropies: Any) -> Any:
-            session.checkpoint()
+            session.pause_point()
             mask = mx.array(rows.completion_mask[index][:, : logprobs.shape[1]])
             return supervised_loss(logprobs, mask, tokens)
 
@@ -122,7 +123,7 @@ class Supervised:
         total = tokens = 0.0
         size = session.config.training.batch_size
         for first in range(0, count, size):
-            session.checkpoint()
+            session.pause_point()
             session.phase("evaluate", step, first, count, "rows")
             lessons = [
                 lesson

@@ -34,15 +34,17 @@ from droid_tune.model.loading import load_policy  # noqa: E402
 from droid_tune.model.plan_for import limit_memory, plan_for  # noqa: E402
 from droid_tune.model.reference import Reference  # noqa: E402
 from droid_tune.rewards.table import build_rewards  # noqa: E402
+from droid_tune.train.assignment import Span  # noqa: E402
 from droid_tune.train.checkpoint import CheckpointStore  # noqa: E402
 from droid_tune.train.distributed import World  # noqa: E402
 from droid_tune.train.examples import Lesson  # noqa: E402
+from droid_tune.train.journal import SilentJournal  # noqa: E402
 from droid_tune.train.loop import Loop  # noqa: E402
 from droid_tune.train.memory_guard import MemoryGuard  # noqa: E402
 from droid_tune.train.optimizer import build_optimizer  # noqa: E402
 from droid_tune.train.row_reader import Chosen, RowReader  # noqa: E402
 from droid_tune.train.run import learner_for  # noqa: E402
-from droid_tune.train.session import Session  # noqa: E402
+from droid_tune.train.training_session import TrainingSession  # noqa: E402
 
 
 class TokenRows:
@@ -89,7 +91,7 @@ def loop_of(config: RunConfig, work: dict[str, Any], folder: Path, losses: list[
         if event.type == "step":
             losses.append(event.metrics["loss"])
 
-    session = Session(
+    session = TrainingSession(
         config=config,
         policy=policy,
         train=train,
@@ -108,9 +110,8 @@ def loop_of(config: RunConfig, work: dict[str, Any], folder: Path, losses: list[
         optimizer=build_optimizer(config.optimizer, policy.trainable()),
         reference=Reference(policy, needed=False),
         store=CheckpointStore(folder, 1),
-        total_steps=steps,
-        until=steps,
-        on_progress=lambda _step, _metrics: None,
+        journal=SilentJournal(folder),
+        span=Span(start=0, until=steps, total_steps=steps),
         fixed_state={},
         guard=MemoryGuard(limit_of(config.memory, read_host())),
     )
@@ -121,7 +122,7 @@ losses: list[float | None] = []
 with tempfile.TemporaryDirectory() as folder:
     loop = loop_of(config_of(work, path), work, Path(folder), losses)
     loop.session.plan = replace(loop.session.plan, **options)
-    for _ in range(loop.total_steps):
+    for _ in range(loop.span.total_steps):
         recorder.mark()
         loop.advance()
         loop.mind_memory()

@@ -13,7 +13,7 @@ from typing import Any
 from droid_tune.config import RunConfig, dump_yaml
 from droid_tune.errors import UserError
 from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
-from droid_tune.events import Checkpoint, Event, Phase, RunFinished
+from droid_tune.events import CheckpointSaved, Event, Phase, RunFinished
 from droid_tune.paths import RunPaths, runs_dir
 from droid_tune.runs.folder import RunSummary, list_runs, read_config
 from droid_tune.runs.log import EventLog
@@ -111,7 +111,7 @@ class FakeEngine:
             step += 1
             for event in step_events(step, steps):
                 tell(event)
-        tell(Checkpoint(step=step, path=f"checkpoints/step-{step:06d}"))
+        tell(CheckpointSaved(step=step, path=f"checkpoints/step-{step:06d}"))
         outcome = "completed" if step == steps else "stopped"
         finished = RunFinished(outcome=outcome, step=step)
         tell(finished)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from droid_tune.config import RunConfig, dump_yaml
 from droid_tune.events import (
-    Checkpoint,
+    CheckpointSaved,
     Completion,
     Evaluation,
     Event,
     MemoryFacts,
     Notice,
     Phase,
-    Plan,
+    PlanChosen,
     RolloutGroup,
     RunFinished,
     RunStarted,
@@ -73,7 +73,7 @@ def step_events(step: int, steps: int, seed: int = 0) -> Iterator[Event]:
     )
     if step % SAVE_EVERY == 0:
         yield evaluation(step, steps)
-        yield Checkpoint(step=step, path=f"checkpoints/step-{step:06d}", bytes=120_000)
+        yield CheckpointSaved(step=step, path=f"checkpoints/step-{step:06d}", bytes=120_000)
 
 
 def rollout_group(step: int, place: int, level: float, dice: random.Random) -> RolloutGroup:
@@ -134,7 +134,7 @@ def evaluation(step: int, steps: int) -> Evaluation:
 def recorded(steps: int = 60, until: int | None = None, start_step: int = 0) -> Iterator[Event]:
     """A run's events up to step `until`, without its end."""
     yield started(steps, start_step)
-    yield Plan(sentence="32 completions are sampled together and trained on 16 at a time.", details={})
+    yield PlanChosen(sentence="32 completions are sampled together and trained on 16 at a time.", details={})
     if start_step == 0:
         yield evaluation(0, steps)
     for step in range(start_step + 1, (until or steps) + 1):

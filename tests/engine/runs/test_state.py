@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from droid_tune.events import Checkpoint, Evaluation, Notice, Phase, RunFinished, Step
+from droid_tune.events import CheckpointSaved, Evaluation, Notice, Phase, RunFinished, Step
 from droid_tune.runs.state import RunState
 from tests.ui.recording import complete, recorded, rollout_group, started
 from ui.frame.activity import activity_words
@@ -51,7 +51,7 @@ def test_a_resumed_run_is_one_continuous_curve() -> None:
         started(6),
         step(1, reward=0.1),
         step(2, reward=0.2),
-        Checkpoint(step=2, path="c"),
+        CheckpointSaved(step=2, path="c"),
         step(3, reward=0.3),
         Evaluation(step=3, metrics={"eval/accuracy": 0.5}, rows=4),
         Notice(level="info", code="late", text="Late.", step=3),

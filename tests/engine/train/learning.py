@@ -16,13 +16,12 @@ from droid_tune.control import Control
 from droid_tune.data.dataset import open_configured
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
-from droid_tune.rewards.table import build_rewards
 from droid_tune.train.distributed import World
 from droid_tune.train.experience import Experience
 from droid_tune.train.policy_gradient import PolicyGradient
-from droid_tune.train.run import build_session, learner_for
-from droid_tune.train.session import Session
+from droid_tune.train.run import build_session, learner_for, rewards_of
 from droid_tune.train.start import starting_policy
+from droid_tune.train.training_session import Conduct, TrainingSession
 
 #: two prompts with four completions of at most 10 tokens, judged by their length: every completion earns another reward
 SMALL: dict[str, Any] = {
@@ -38,22 +37,20 @@ Arrays = dict[str, mx.array]
 TokenLoss = Callable[[int, mx.array, mx.array], mx.array]
 
 
-def session_of(folder: Path, **changes: Any) -> Session:
+def session_of(folder: Path, **changes: Any) -> TrainingSession:
     """SMALL with changes laid over it, loaded."""
     if "method" in changes and changes["method"].get("type") != "sft":
         changes["method"] = {"group_size": 4, **changes["method"]}  # another type would bring its own size
     return loaded(resolve(merge(SMALL, changes)), folder)
 
 
-def loaded(config: RunConfig, folder: Path) -> Session:
+def loaded(config: RunConfig, folder: Path) -> TrainingSession:
     dataset = open_configured(config.data, config.method.type)
-    rewards = build_rewards(
-        () if config.is_sft else config.rewards,
-        max_completion_length=config.sampling.max_completion_length,
-    )
     policy = starting_policy(config, folder)
     stirred(policy)
-    session = build_session(config, policy, dataset, rewards, Control(), lambda _: None, World())
+    session = build_session(
+        config, policy, dataset, rewards_of(config), Conduct(Control(), lambda _: None, World())
+    )
     session.plan = replace(Plan(), train_rows=3)
     return session
 

@@ -12,6 +12,7 @@ from mlx.utils import tree_map
 from droid_tune.config.run import AdapterConfig, OptimizerConfig
 from droid_tune.model.policy import Policy
 from droid_tune.train.accumulator import Accumulator
+from droid_tune.train.assignment import Span
 from droid_tune.train.learner import Gathered
 from droid_tune.train.loop import Loop
 from droid_tune.train.optimizer import build_optimizer, gradient_norm
@@ -38,9 +39,8 @@ def loop_of(policy: Policy, name: str, max_grad_norm: float) -> Loop:
         ),
         reference=cast("Any", SimpleNamespace(after_step=lambda _: None)),
         store=cast("Any", None),
-        total_steps=2,
-        until=2,
-        on_progress=lambda _step, _metrics: None,
+        journal=cast("Any", None),
+        span=Span(start=0, until=2, total_steps=2),
         fixed_state={},
     )
 

@@ -146,12 +146,12 @@ def test_disk_errors_are_sentences(number: int, words: str) -> None:
 
 def test_control_stops_pauses_and_goes_on() -> None:
     control = Control()
-    control.checkpoint()
+    control.pause_point()
     control.request_pause()
     assert control.pause_requested()
     control.request_stop()  # ends the pause too
     with pytest.raises(Stopped):
-        control.checkpoint()
+        control.pause_point()
 
 
 def test_the_folder_of_a_finished_run_is_what_mlx_lm_takes(tmp_path: Path) -> None:

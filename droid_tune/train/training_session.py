@@ -24,8 +24,17 @@ from droid_tune.train.row_reader import Chosen, RowReader
 PROGRESS_INTERVAL_S = 0.1
 
 
+@dataclass(frozen=True)
+class Conduct:
+    """How a run is led: who may stop it, who hears of it, which ranks it belongs to."""
+
+    control: Control
+    emit: Callable[[Event], None]
+    world: World
+
+
 @dataclass
-class Session:
+class TrainingSession:
     """Config, policy, data, rewards and the way out. Belongs to one thread."""
 
     config: RunConfig
@@ -46,17 +55,18 @@ class Session:
         words = (self.config.training.seed, zlib.crc32(purpose.encode()), *numbers)
         return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
 
-    def checkpoint(self) -> None:
+    def pause_point(self) -> None:
         """Where the work may be interrupted by a stop or a pause: anywhere, unless several ranks must agree."""
         if self.world.alone:
-            self.control.checkpoint()
+            self.control.pause_point()
 
     def stop_requested(self) -> bool:
+        """Whether to stop in the middle of something: never where several ranks must agree."""
         return self.world.alone and self.control.stop_requested()
 
     def agree(self) -> None:
         """Between two updates all ranks stop together. Raises Stopped."""
-        self.checkpoint()
+        self.pause_point()
         if self.world.any(self.control.stop_requested()):
             raise Stopped
 

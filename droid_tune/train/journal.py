@@ -1,0 +1,134 @@
+"""What a run tells while it trains: events to its log and then to a listener, and the status that lists of runs show."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from droid_tune.errors import UserError
+from droid_tune.events import Event, Notice, RunFinished
+from droid_tune.paths import RunPaths
+from droid_tune.runs.durable import write_text
+from droid_tune.runs.folder import begun, write_status
+from droid_tune.runs.log import EventLog
+
+Listener = Callable[[Event], None]
+log = logging.getLogger(__name__)
+
+#: least seconds between two writes of the run's status file while it trains
+STATUS_INTERVAL_S = 5.0
+#: what the list of runs shows of a run
+SHOWN = ("reward", "loss", "eval/accuracy", "eval/reward", "eval/loss", "eval/perplexity")
+
+
+class Journal:
+    """A run's way out. Entered, it may write to the run's folder; the listener hears what was written.
+
+    Entering raises OSError where the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, listener: Listener, total_steps: int = 0) -> None:
+        self.paths = RunPaths(folder)
+        self.step, self.total_steps = 0, total_steps
+        self._listener = listener
+        self._log: EventLog | None = None
+        self._created = begun(folder)
+        self._known: dict[str, float] = {}
+        self._status_written = 0.0
+
+    def __enter__(self) -> Self:
+        self._log = EventLog(self.paths.events, self.paths.rollouts, self.paths.id)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._log is not None:
+                self._log.close()
+        except (OSError, ValueError) as failure:
+            log.warning("the run's log could not be closed: %s", failure)
+
+    def begin(self, step: int, total_steps: int) -> None:
+        """The run goes on from `step` updates, of `total_steps`."""
+        self.step, self.total_steps = step, total_steps
+        self._write_status("running")
+
+    def emit(self, event: Event) -> None:
+        """Write, then tell."""
+        assert self._log is not None
+        self._listener(self._log.write(event))
+
+    def notice(self, code: str, text: str, remedy: str = "", *, level: str = "warning") -> None:
+        """Tell a person something; `level` is info, warning or error."""
+        self.emit(Notice.model_validate({"level": level, "code": code, "text": text, "remedy": remedy}))
+
+    def progressed(self, step: int, metrics: Mapping[str, float | None]) -> None:
+        """Keep the list of runs fresh, without a disk flush at every step."""
+        self.step = step
+        self._known |= {name: value for name in SHOWN if (value := metrics.get(name)) is not None}
+        if time.monotonic() - self._status_written > STATUS_INTERVAL_S:
+            self._write_status("running")
+
+    def saved(self) -> None:
+        """With every checkpoint the events are on the disk too, and the list knows of it."""
+        if self._log is not None:
+            self._log.sync()
+        self._write_status("running")
+
+    def finish(self, finished: RunFinished) -> RunFinished:
+        """The run's last event, as it was told. Raises nothing: where it cannot be written it is still told."""
+        try:
+            finished = self._log.write(finished) if self._log is not None else finished
+            self._write_status(finished.outcome, finished.why)
+        except (OSError, UserError, ValueError) as error:
+            log.warning("the end of the run could not be written: %s", error)
+        self._listener(finished)
+        return finished
+
+    def refuse(self, why: str) -> RunFinished:
+        """The run could not even begin: that is told, and the run's files, which may be another's, stay as they are."""
+        finished = RunFinished(outcome="failed", step=self.step, why=why, run_id=self.paths.id)
+        self._listener(finished)
+        return finished
+
+    def keep_traceback(self) -> Path:
+        """Write the exception that is being handled beside the log; returns the file."""
+        file = self.paths.folder / "error.log"
+        try:
+            write_text(file, traceback.format_exc())
+        except UserError:
+            log.warning("the traceback could not be written")
+        return file
+
+    def _write_status(self, state: str, why: str = "") -> None:
+        self._status_written = time.monotonic()
+        write_status(
+            self.paths.folder,
+            state=state,
+            step=self.step,
+            total_steps=self.total_steps,
+            created=self._created,
+            why=why,
+            metrics=self._known,
+            pid=os.getpid(),
+        )
+
+
+class SilentJournal(Journal):
+    """Of a rank that trains along: rank 0 alone writes and tells."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, lambda _event: None)
+
+    def emit(self, event: Event) -> None:
+        """Rank 0 tells."""
+
+    def _write_status(self, state: str, why: str = "") -> None:
+        """Rank 0 writes."""
