@@ -58,7 +58,7 @@ def _also(
     best: Layout, layouts: Sequence[Layout], rows: Sequence[Mapping[str, Any]]
 ) -> tuple[RowFormat, ...]:
     """Other formats that more than half of the rows fit, unless they are only a part of the best one."""
-    own = {one.name for one in best.format.fields}
+    own = {name for one in best.format.fields for name in one.names}
     return tuple(
         layout.format
         for layout in layouts

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from droid_tune.data.formats.base import Field, Layout, RowFormat, check_value
+from droid_tune.data.formats.base import Field, Layout, RowFormat
+from droid_tune.data.formats.columns import has, names_in, value_at
 from droid_tune.data.formats.table import need_of, usable_formats
+from droid_tune.data.formats.values import check_value
 from droid_tune.data.issues import RowFault
 
 #: What other data sets call our fields, the likeliest first.
@@ -24,6 +26,9 @@ KNOWN_NAMES: dict[str, tuple[str, ...]] = {
         "request",
         "inputs",
         "context",
+        "input.messages",
+        "extra_info.question",
+        "data.text",
     ),
     "answer": (
         "solution",
@@ -35,6 +40,9 @@ KNOWN_NAMES: dict[str, tuple[str, ...]] = {
         "expected",
         "expected_answer",
         "reference",
+        "reference_answer",
+        "reward_model.ground_truth",
+        "extra_info.answer",
         "output",
         "response",
         "result",
@@ -44,8 +52,26 @@ KNOWN_NAMES: dict[str, tuple[str, ...]] = {
     "system": ("system_prompt", "system_message", "instructions"),
     "messages": ("conversation", "dialogue", "dialog", "chat", "turns", "history", "prompt", "input"),
     "conversations": ("conversation", "dialogue", "dialog", "chat", "turns"),
-    "chosen": ("preferred", "accepted", "better", "positive", "response_chosen", "win", "output_1"),
-    "rejected": ("dispreferred", "refused", "worse", "negative", "response_rejected", "lose", "output_2"),
+    "chosen": (
+        "preferred",
+        "preferred_output",
+        "accepted",
+        "better",
+        "positive",
+        "response_chosen",
+        "win",
+        "output_1",
+    ),
+    "rejected": (
+        "dispreferred",
+        "non_preferred_output",
+        "refused",
+        "worse",
+        "negative",
+        "response_rejected",
+        "lose",
+        "output_2",
+    ),
     "instruction": ("task", "command"),
     "output": ("completion", "answer", "reply"),
     "text": ("content", "body", "document", "passage", "sentence", "story"),
@@ -101,7 +127,7 @@ def _proposal(row_format: RowFormat, sample: Sequence[Mapping[str, Any]]) -> Pro
 
 def _columns_by_name(sample: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Columns by their names without capitals, spaces around, or hyphens: `Final-Answer ` is final_answer."""
-    present = dict.fromkeys(name for row in sample for name in row)
+    present = dict.fromkeys(name for row in sample for name in names_in(row))
     return {name.strip().lower().replace("-", "_").replace(" ", "_"): name for name in present} | {
         n: n for n in present
     }
@@ -123,9 +149,9 @@ def _suits(one: Field, column: str | None, sample: Sequence[Mapping[str, Any]]) 
         return False
     right = 0
     for row in sample:
-        if column in row:
+        if has(row, column):
             try:
-                check_value(column, row[column], one)
+                check_value(column, value_at(row, column), one.kind, required=one.required)
             except RowFault:
                 continue
             right += 1

@@ -16,6 +16,7 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.batches import permutation
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.editing.changes import prompt_keys
+from droid_tune.data.formats.answers import right_answers
 from droid_tune.data.formats.base import Row
 from droid_tune.data.templates import DEFAULT, TemplateOptions, prompt_text, render_prompt
 from droid_tune.errors import UserError
@@ -169,9 +170,9 @@ def _of_split(
         meter.tick(done, len(chosen))
         row = rows.row(int(index))
         prompts.append(prompt_length(tokenizer, row, options))
-        answer = row.get("answer")
+        answer = next(iter(right_answers(row.get("answer")) or ()), None)
         kinds[answer_type(answer)] += 1
-        if isinstance(answer, str):
+        if answer is not None:
             answers.append(len(tokenizer.encode(answer, add_special_tokens=False)))
         scripts.update(scripts_of(prompt_text(row)[:2000]))
         empty_systems += "system" in row and not (row["system"] or "").strip()

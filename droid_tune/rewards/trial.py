@@ -16,6 +16,7 @@ from droid_tune.config.migrate import import_foreign
 from droid_tune.config.presets import resolve
 from droid_tune.config.rewards import RewardConfig, UserFileReward
 from droid_tune.data.dataset import open_dataset
+from droid_tune.data.formats.answers import right_answers
 from droid_tune.data.formats.base import Row
 from droid_tune.data.templates import prompt_text
 from droid_tune.errors import UserError
@@ -126,8 +127,8 @@ def tries_of(number: int, rows: Sequence[Row], given: Sequence[str]) -> list[Try
 
 
 def answer_in(row: Row) -> str:
-    answer = row.get("answer")
-    return "" if answer is None else str(answer)
+    """A completion that is right for the row: its answer, the first one of several; empty where it has none."""
+    return next(iter(right_answers(row.get("answer")) or ()), "")
 
 
 def with_scores(one: Try, scores: RewardScores, index: int) -> Try:

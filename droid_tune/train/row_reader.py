@@ -9,6 +9,7 @@ from typing import Any
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
 from droid_tune.data.dataset import Rows
+from droid_tune.data.formats.answers import answer_text
 from droid_tune.data.formats.base import Row
 from droid_tune.data.templates import TemplateOptions, prompt_text, render_examples, render_prompt
 from droid_tune.errors import UserError
@@ -48,11 +49,10 @@ class RowReader:
         """A row to be completed. Raises UserError when it leaves no room for an answer."""
         rendered = render_prompt(self._tokenizer, row, self._options)
         self._check(len(rendered.tokens), number)
-        answer = row.get("answer")
         return PromptRow(
             number=number,
             text=prompt_text(row),
-            answer=None if answer is None else str(answer),
+            answer=answer_text(row.get("answer")),
             tokens=rendered.tokens,
             fields=row,
             prompt_ends=rendered.ends,

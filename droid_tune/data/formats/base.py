@@ -7,29 +7,55 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from droid_tune.data.formats.messages import check_messages, role_of
+from droid_tune.data.formats.answers import answer_in
+from droid_tune.data.formats.columns import ABSENT, has, path_of, root_of, value_at
+from droid_tune.data.formats.messages import is_learnt
+from droid_tune.data.formats.tools import parsed_tools
+from droid_tune.data.formats.values import Kind, check_value
 from droid_tune.data.issues import RowFault, listed
 
 Row = dict[str, Any]
-Kind = Literal["text", "messages", "text_or_messages", "conversations"]
 #: What a method asks of a row: something to answer, an answer to imitate, two answers to compare.
 Need = Literal["prompt", "demonstration", "preference"]
 NEEDS: tuple[Need, ...] = ("prompt", "demonstration", "preference")
+#: Kinds that are a text in nearly every row.
+TEXT_KINDS: frozenset[Kind] = frozenset(("text", "text_or_messages", "answer"))
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a format. `synonyms` are other names of the same thing; at most one of them may say something else."""
+    """One field of a format.
+
+    `synonyms` are other names of the same thing; at most one of them may say something else. `instead` are columns
+    (or dotted paths) that are read only in rows where the field has no column of its own. `need` names the methods
+    that read it, None all.
+    """
 
     name: str
     kind: Kind = "text"
     required: bool = True
     synonyms: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
+    need: Need | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names it goes by, ours first."""
         return (self.name, *self.synonyms)
+
+    def serves(self, need: Need | None) -> bool:
+        """Whether it is read for a need (for None, as for any)."""
+        return need is None or self.need in (None, need)
+
+
+#: Where other trainers keep what a reward checks against: verl's rule rewards, ms-swift's and TRL's `solution`.
+REFERENCES = ("reward_model.ground_truth", "solution")
+SYSTEM = Field("system", required=False)
+REFERENCE = Field("answer", "answer", required=False, instead=REFERENCES, need="prompt")
+TOOLS = Field("tools", "tools", required=False, instead=("functions",))
+TEMPLATE_SETTINGS = Field("chat_template_kwargs", "object", required=False)
+#: Fields of every format that asks something.
+COMMON = (SYSTEM, TOOLS, TEMPLATE_SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -62,6 +88,11 @@ class Layout:
     need: Need | None = None
 
     @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields that are read for this need."""
+        return tuple(one for one in self.format.fields if one.serves(self.need))
+
+    @cached_property
     def _columns(self) -> dict[str, tuple[str, ...]]:
         taken = set(self.mapping.values())
         return {
@@ -74,16 +105,22 @@ class Layout:
     @cached_property
     def _by_name(self) -> tuple[tuple[Field, str | None], ...]:
         """The fields, and the column of those that may be text under one name only."""
-        texts = ("text", "text_or_messages")
         return tuple(
-            (one, names[0] if len(names) == 1 and one.kind in texts else None)
-            for one in self.format.fields
+            (one, names[0] if len(names) == 1 and one.kind in TEXT_KINDS else None)
+            for one in self.fields
             for names in (self._columns[one.name],)
         )
 
     def columns(self, one: Field) -> tuple[str, ...]:
         """The column names a field may stand under; a mapped field stands only under the name it is mapped to."""
         return self._columns[one.name]
+
+    def found(self, one: Field, row: Mapping[str, Any]) -> list[str]:
+        """The columns of a row in which a field stands: under its names, else where it stands instead."""
+        found = [name for name in self._columns[one.name] if has(row, name)]
+        if found or one.name in self.mapping:
+            return found
+        return [name for name in one.instead if value_at(row, name) not in (ABSENT, None)][:1]
 
     @property
     def prompt_column(self) -> str | None:
@@ -93,11 +130,11 @@ class Layout:
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Whether every required field is there, whatever it holds."""
-        return all(any(name in row for name in self.columns(one)) for one in self.format.required)
+        return all(self.found(one, row) for one in self.format.required)
 
     def present(self, row: Mapping[str, Any]) -> int:
-        """How many required fields are there."""
-        return sum(any(name in row for name in self.columns(one)) for one in self.format.required)
+        """How many required fields are there under a name of their own."""
+        return sum(any(has(row, name) for name in self.columns(one)) for one in self.format.required)
 
     def check(self, row: Row) -> None:
         """Raise `RowFault` for the first field that is missing, of the wrong type, or blank."""
@@ -108,11 +145,11 @@ class Layout:
                 if type(value) is str and value and not value[0].isspace():
                     continue
             self._check_field(one, row)
-        if self.format.needs_assistant and self.need != "prompt":
+        if self.format.needs_assistant and not self._answered_beside(row):
             self._check_answered(row)
 
     def _check_field(self, one: Field, row: Row) -> None:
-        found = [name for name in self.columns(one) if name in row]
+        found = self.found(one, row)
         if not found:
             if one.required:
                 raise RowFault(
@@ -124,97 +161,77 @@ class Layout:
             return
         name = found[0]
         for other in found[1:]:
-            if row[other] != row[name]:
+            if value_at(row, other) != value_at(row, name):
                 raise RowFault(
                     "ambiguous_fields",
                     f"The fields {listed(found)} mean the same and differ; keep one of them.",
                     field=other,
-                    path=(other,),
+                    path=path_of(row, other),
                 )
-        check_value(name, row[name], one)
+        check_value(name, value_at(row, name), one.kind, required=one.required, path=path_of(row, name))
+
+    def _answered_beside(self, row: Row) -> bool:
+        """Whether the row may do without an answer of the assistant's: it is only asked, or a reference stands beside."""
+        return self.need == "prompt" or (self.need is None and bool(self.found(REFERENCE, row)))
 
     def _check_answered(self, row: Row) -> None:
         for one in self.format.fields:
             if one.kind not in ("messages", "conversations"):
                 continue
-            for name in self.columns(one):
-                turns = row.get(name)
-                if turns is not None and not any(is_assistant(turn) for turn in turns):
+            for name in self.found(one, row):
+                if not any(is_learnt(turn) for turn in value_at(row, name)):
                     raise RowFault(
                         "no_assistant_turn",
-                        f"`{name}` holds no turn of the assistant's, so there is nothing to learn; add an answer.",
+                        f"`{name}` holds no turn of the assistant's that is learnt; add an answer.",
                         field=name,
-                        path=(name,),
+                        path=path_of(row, name),
                     )
 
     def fields_of(self, row: Row) -> tuple[Row, Row]:
         """`(the format's fields by their own names, the other columns)` of a row that passed `check`."""
         fields: Row = {}
         used: set[str] = set()
-        for one in self.format.fields:
-            for name in self.columns(one):
-                if name in row:
-                    fields.setdefault(one.name, row[name])
-                    used.add(name)
+        for one in self.fields:
+            for name in self.found(one, row):
+                fields.setdefault(one.name, value_at(row, name))
+                used.add(name)
         return fields, {name: value for name, value in row.items() if name not in used}
+
+    def read_columns(self, row: Mapping[str, Any]) -> set[str]:
+        """The row's own columns in which a field stands."""
+        return {root_of(row, name) for one in self.fields for name in self.found(one, row)}
 
     def normalise(self, row: Row) -> Row:
         """The row as training and rewards see it; other columns are kept under their own names."""
         fields, extra = self.fields_of(row)
-        return {**extra, **self.format.normalise(fields)}
+        return {**extra, **self._beside(row), **self.read(fields)}
+
+    def _beside(self, row: Row) -> Row:
+        """Columns that are read as a field without being one: rewards may ask for them by their own names."""
+        kept = {name for one in self.fields for name in one.instead if name in row}
+        return {name: row[name] for name in kept - set(self.mapping.values())}
+
+    def read(self, fields: Row) -> Row:
+        """The fields as training reads them."""
+        shared = _shared(fields)
+        row = {**self.format.normalise({**fields, **shared}), **shared}
+        if "tools" not in shared:
+            row.pop("tools", None)
+        if isinstance(row.get("answer"), list) and self.need not in (None, "prompt"):
+            # One text can be imitated; that there were more is said with the file.
+            row["answer"] = row["answer"][0]
+        return row
 
 
-def is_assistant(turn: Any) -> bool:
-    """Whether a turn is the model's, under any of the role's names."""
-    return isinstance(turn, dict) and role_of(turn) == "assistant"
-
-
-def check_value(name: str, value: Any, one: Field) -> None:
-    """Raise `RowFault` unless `value` is what the field asks for."""
-    if value is None and not one.required:
-        return
-    if one.kind in ("messages", "conversations") or (
-        one.kind == "text_or_messages"
-        and isinstance(value, list)
-        and value
-        and all(isinstance(t, dict) for t in value)
-    ):
-        check_messages(name, value)
-    elif not isinstance(value, str):
-        wanted = "text" if one.kind == "text" else "text or a list of messages"
-        raise RowFault(
-            "wrong_type",
-            f"`{name}` must be {wanted}, but it is {said_type(value)}; {_remedy(value)}.",
-            field=name,
-            path=(name,),
-        )
-    elif one.required and not value.strip():
-        raise RowFault(
-            "empty_required_field",
-            f"`{name}` is blank; fill it in or remove the row.",
-            field=name,
-            path=(name,),
-        )
-
-
-def said_type(value: Any) -> str:
-    """A JSON value's type and, when short, the value, in words."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return f"the boolean {str(value).lower()}"
-    if isinstance(value, int | float):
-        said = str(value)
-        return f"the number {said}" if len(said) <= 40 else "a long number"
-    if isinstance(value, list):
-        return "a list"
-    return "an object" if isinstance(value, dict) else "text"
-
-
-def _remedy(value: Any) -> str:
-    if isinstance(value, bool | int | float):
-        return "put it in quotes"
-    return "fill it in or remove the row" if value is None else "write it as text"
+def _shared(fields: Row) -> Row:
+    """What is read alike in every format: a reference, tools, settings of the template."""
+    answer, tools = answer_in(fields.get("answer")), parsed_tools(fields.get("tools"))
+    settings = fields.get("chat_template_kwargs")
+    return {
+        **({} if answer is None else {"answer": answer}),
+        **({"tools": tools} if tools else {}),
+        **({"chat_template_kwargs": settings} if settings else {}),
+    }
 
 
 def _keys(row: Mapping[str, Any]) -> str:

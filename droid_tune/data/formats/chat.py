@@ -1,23 +1,30 @@
 """`{"messages": [{"role", "content"}]}`: whole conversations; SFT learns every turn of the assistant's."""
 
-from droid_tune.data.formats.base import Field, Row, RowFormat
+from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
 from droid_tune.data.formats.messages import plain_messages, split_last_answer
 
 
-def conversation_row(messages: list[Row]) -> Row:
-    """The turns, and for methods that answer themselves: the turns before the last answer, and that answer."""
-    before, answer = split_last_answer(messages)
-    return {"messages": messages, "prompt": before, "answer": answer}
+def conversation_row(fields: Row, messages: list[Row]) -> Row:
+    """The turns, and for methods that answer themselves: the turns before the last answer, and that answer.
+
+    A reference beside the turns goes before the assistant's own words.
+    """
+    system = fields.get("system")
+    if system and messages[0]["role"] not in ("system", "developer"):
+        messages = [{"role": "system", "content": system}, *messages]
+    before, last = split_last_answer(messages)
+    said = None if last is None else last["content"]
+    return {"messages": messages, "prompt": before, "answer": fields.get("answer") or said or None}
 
 
 def _normalise(fields: Row) -> Row:
-    return {**fields, **conversation_row(plain_messages(fields["messages"]))}
+    return conversation_row(fields, plain_messages(fields["messages"]))
 
 
 MESSAGES = RowFormat(
     name="messages",
     title="Messages",
-    fields=(Field("messages", "messages"),),
+    fields=(Field("messages", "messages"), REFERENCE, *COMMON),
     needs=frozenset({"prompt", "demonstration"}),
     normalise=_normalise,
     example={

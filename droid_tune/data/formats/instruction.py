@@ -1,6 +1,9 @@
-"""`{"instruction", "output" or "response", "input"?}`: Alpaca's shape; `input` follows the instruction."""
+"""`{"instruction", "output" or "response", "input"?, "history"?}`: Alpaca's shape; `input` follows the instruction."""
 
-from droid_tune.data.formats.base import Field, Row, RowFormat
+from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
+from droid_tune.data.formats.history import with_history
+
+HISTORY = Field("history", "history", required=False)
 
 
 def instruction_prompt(fields: Row) -> str:
@@ -11,8 +14,8 @@ def instruction_prompt(fields: Row) -> str:
 
 def _normalise(fields: Row) -> Row:
     return {
-        "prompt": instruction_prompt(fields),
-        "answer": fields["output"],
+        "prompt": with_history(instruction_prompt(fields), fields.get("history")),
+        "answer": fields.get("answer", fields["output"]),
         "system": fields.get("system"),
     }
 
@@ -24,7 +27,9 @@ INSTRUCTION = RowFormat(
         Field("instruction"),
         Field("output", synonyms=("response",)),
         Field("input", required=False),
-        Field("system", required=False),
+        HISTORY,
+        REFERENCE,
+        *COMMON,
     ),
     needs=frozenset({"prompt", "demonstration"}),
     normalise=_normalise,

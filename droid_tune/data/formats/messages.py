@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from droid_tune.data.formats.tool_calls import is_named, parsed_calls
 from droid_tune.data.issues import RowFault
 from droid_tune.data.reading.strict_json import dotted
 
 Message = dict[str, Any]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
+#: OpenAI's first name for tools, and the speakers of ShareGPT where they stand under `role`.
+_OTHER_ROLES = {
+    "human": "user",
+    "gpt": "assistant",
+    "function": "tool",
+    "function_call": "assistant",
+    "observation": "tool",
+}
+#: Keys by which a turn says whether it is learnt; they become one `weight`.
+_FLAGS = ("train", "training", "train_turn")
+#: The keys of a turn that something reads; others are told.
+READ_KEYS = frozenset(
+    (
+        *("role", "from", "content", "value", "name", "weight", *_FLAGS),
+        *("tool_calls", "tool_call_id", "function_call"),
+        *("reasoning_content", "reasoning", "thinking"),
+    )
+)
 #: What ShareGPT files call the speakers.
 SHAREGPT_ROLES = {
     "system": "system",
@@ -34,7 +53,9 @@ def role_of(turn: Message) -> str | None:
     """A turn's role in our words, None when it has none that we know."""
     if "role" in turn:
         role = turn["role"]
-        return role if isinstance(role, str) and role in ROLES else None
+        if not isinstance(role, str):
+            return None
+        return role if role in ROLES else _OTHER_ROLES.get(role)
     role = turn.get("from")
     return SHAREGPT_ROLES.get(role) if isinstance(role, str) else None
 
@@ -60,8 +81,16 @@ def _check_turn(name: str, number: int, turn: Any) -> None:
         ("from", "value") if "from" in turn and "role" not in turn else ("role", "content")
     )
     _check_role(place, said, turn, role_key)
+    _check_calls(place, said, turn)
+    if turn[role_key] == "function_call" and not _calls_of(turn):
+        raise _fault(
+            "wrong_type",
+            f'`{content_key}` of {said} must be the JSON of a call, {{"name": ..., "arguments": ...}}.',
+            (*place, content_key),
+            column_at=place,
+        )
     if content_key not in turn:
-        if turn.get("tool_calls"):
+        if _calls_of(turn):
             return
         raise _fault(
             "missing_required_field",
@@ -93,10 +122,18 @@ def _check_role(place: tuple[str, int], said: str, turn: Message, key: str) -> N
         )
 
 
+def _check_calls(place: tuple[str, int], said: str, turn: Message) -> None:
+    calls = turn.get("tool_calls")
+    if calls and parsed_calls(calls) is None:
+        raise _fault(
+            "wrong_type", f"`tool_calls` of {said} must be a list of objects.", (*place, "tool_calls")
+        )
+
+
 def _check_content(path: tuple[str, int, str], turn: Message) -> None:
     content = turn[path[2]]
     said = f"`{path[0]}[{path[1]}].{path[2]}`"
-    calls_tool = bool(turn.get("tool_calls"))
+    calls_tool = bool(_calls_of(turn))
     if content is None and calls_tool:
         return
     if isinstance(content, list) and content and all(_is_text_part(part) for part in content):
@@ -120,22 +157,71 @@ def text_of(content: Any) -> str:
 
 
 def plain_messages(value: list[Message]) -> list[Message]:
-    """Checked turns as `{"role", "content", ...}` with text contents; other keys (tool_calls, name) are kept."""
+    """Checked turns as `{"role", "content", ...}` with text contents, ready for a chat template.
+
+    Kept beside them: `name`, `tool_calls` (arguments as objects), `tool_call_id`, thoughts, `weight` (0: context only)
+    and whatever else is there; keys that are null are left out. Plain turns come back as they are.
+    """
     return [_plain(turn) for turn in value]
 
 
+_REPLACED = ("role", "from", "content", "value", "tool_calls", "function_call", "weight", *_FLAGS)
+
+
 def _plain(turn: Message) -> Message:
-    rest = {key: item for key, item in turn.items() if key not in ("role", "from", "content", "value")}
-    content = turn.get("content") if "role" in turn else turn.get("value")
-    return {"role": role_of(turn), "content": text_of(content), **rest}
+    rest = {key: item for key, item in turn.items() if key not in _REPLACED and item is not None}
+    calls = _calls_of(turn)
+    said = turn.get("content") if "role" in turn else turn.get("value")
+    content = "" if _is_call(turn) else text_of(said)
+    weight = _weight_of(turn)
+    return {
+        "role": role_of(turn),
+        "content": content,
+        **({"tool_calls": calls} if calls else {}),
+        **({} if weight is None else {"weight": weight}),
+        **rest,
+    }
 
 
-def split_last_answer(messages: list[Message]) -> tuple[list[Message], str | None]:
-    """`(the turns before the last assistant turn, its text)`; all turns and None when the assistant never speaks."""
-    for place in range(len(messages) - 1, -1, -1):
-        if messages[place]["role"] == "assistant":
-            return messages[:place], str(messages[place]["content"])
+def _is_call(turn: Message) -> bool:
+    """Whether the whole turn is a call of a tool, as ShareGPT writes it."""
+    return "function_call" in (turn.get("role"), turn.get("from"))
+
+
+def _calls_of(turn: Message) -> list[Message]:
+    """The calls of a turn, wherever it holds them; [] where there are none."""
+    if _is_call(turn):
+        said = turn.get("content") if "role" in turn else turn.get("value")
+        calls = parsed_calls(said) if isinstance(said, str) else None
+        return calls if calls is not None and all(map(is_named, calls)) else []
+    if turn.get("tool_calls"):
+        return parsed_calls(turn["tool_calls"]) or []
+    return parsed_calls(turn["function_call"]) or [] if turn.get("function_call") else []
+
+
+def _weight_of(turn: Message) -> float | None:
+    """0 where any of the turn's flags says that it is not learnt; None where it says nothing."""
+    if any(turn.get(flag) is False for flag in _FLAGS):
+        return 0
+    weight = turn.get("weight")
+    return cast("float", weight) if isinstance(weight, int | float) else None
+
+
+def is_learnt(turn: Message) -> bool:
+    """Whether a turn is the assistant's and not marked as context."""
+    return role_of(turn) == "assistant" and _weight_of(turn) != 0
+
+
+def split_last_answer(messages: list[Message]) -> tuple[list[Message], Message | None]:
+    """`(the turns before the answer, the answer)`; all turns and None where the conversation does not end with one."""
+    if messages and messages[-1]["role"] == "assistant":
+        return messages[:-1], messages[-1]
     return messages, None
+
+
+def is_plain_text(turn: Message) -> bool:
+    """Whether a turn is its text and nothing else, so that the text alone can stand for it."""
+    return set(turn) <= {"role", "content"}
 
 
 def _fault(

@@ -1,25 +1,58 @@
 """`{"prompt", "chosen", "rejected"}`: a better and a worse answer to the same prompt, as text or messages."""
 
-from droid_tune.data.formats.base import Field, Row, RowFormat
-from droid_tune.data.formats.instruction import instruction_prompt
-from droid_tune.data.formats.prompt_completion import answer_of
+from itertools import takewhile
+
+from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
+from droid_tune.data.formats.history import with_history
+from droid_tune.data.formats.instruction import HISTORY, instruction_prompt
+from droid_tune.data.formats.messages import Message, is_plain_text, plain_messages
+from droid_tune.data.formats.prompt_completion import answer_of, prompt_of, turns_in
 
 
 def _normalise(fields: Row) -> Row:
-    chosen, rejected = answer_of(fields["chosen"]), answer_of(fields["rejected"])
-    return {**fields, "chosen": chosen, "rejected": rejected, "answer": chosen}
+    chosen, rejected = _side(fields["chosen"]), _side(fields["rejected"])
+    return {
+        **fields,
+        "prompt": prompt_of(fields["prompt"]),
+        "chosen": chosen,
+        "rejected": rejected,
+        "answer": fields.get("answer", answer_of(chosen)),
+    }
+
+
+def _side(value: object) -> str | list[Message]:
+    """A side as its text, or as turns where it is more than one plain turn of the assistant's."""
+    turns = turns_in(value)
+    alone = len(turns) == 1 and turns[0]["role"] == "assistant" and is_plain_text(turns[0])
+    return turns[0]["content"] if alone else turns
 
 
 def _normalise_instruction(fields: Row) -> Row:
-    return _normalise({**fields, "prompt": instruction_prompt(fields)})
+    row = {key: fields[key] for key in fields if key not in ("instruction", "input", "history")}
+    prompt = with_history(instruction_prompt(fields), fields.get("history"))
+    return _normalise({**row, "prompt": prompt})
 
 
-_SIDES = (Field("chosen", "text_or_messages"), Field("rejected", "text_or_messages"))
+def _normalise_conversation(fields: Row) -> Row:
+    row = {key: fields[key] for key in fields if key != "conversations"}
+    return _normalise({**row, "prompt": fields["conversations"]})
+
+
+def _normalise_whole(fields: Row) -> Row:
+    """Both sides begin with the same turns: those are the prompt."""
+    chosen, rejected = plain_messages(fields["chosen"]), plain_messages(fields["rejected"])
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(chosen[:-1], rejected[:-1], strict=False))
+    shared = len(list(pairs))
+    sides = {"chosen": chosen[shared:], "rejected": rejected[shared:]}
+    return _normalise({**fields, "prompt": chosen[:shared], **sides})
+
+
+_SIDES = (Field("chosen", "turn_or_messages"), Field("rejected", "turn_or_messages"))
 
 PREFERENCE = RowFormat(
     name="preference",
     title="Preference pairs",
-    fields=(Field("prompt", "text_or_messages"), *_SIDES, Field("system", required=False)),
+    fields=(Field("prompt", "text_or_messages"), *_SIDES, REFERENCE, *COMMON),
     needs=frozenset({"preference", "prompt"}),
     normalise=_normalise,
     prompt_field="prompt",
@@ -29,8 +62,33 @@ PREFERENCE = RowFormat(
 INSTRUCTION_PREFERENCE = RowFormat(
     name="instruction_preference",
     title="Instruction with preference pairs",
-    fields=(Field("instruction"), *_SIDES, Field("input", required=False), Field("system", required=False)),
+    fields=(Field("instruction"), *_SIDES, Field("input", required=False), HISTORY, REFERENCE, *COMMON),
     needs=frozenset({"preference", "prompt"}),
     normalise=_normalise_instruction,
     example={"instruction": "Say hello.", "input": "", "chosen": "Hello!", "rejected": "What?"},
+)
+
+CONVERSATION_PREFERENCE = RowFormat(
+    name="conversation_preference",
+    title="Conversations with preference pairs",
+    fields=(Field("conversations", "messages", synonyms=("messages",)), *_SIDES, REFERENCE, *COMMON),
+    needs=frozenset({"preference", "prompt"}),
+    normalise=_normalise_conversation,
+    example={
+        "conversations": [{"from": "human", "value": "Say hello."}],
+        "chosen": {"from": "gpt", "value": "Hello!"},
+        "rejected": {"from": "gpt", "value": "What?"},
+    },
+)
+
+WHOLE_PREFERENCE = RowFormat(
+    name="whole_preference",
+    title="Pairs of whole conversations",
+    fields=(Field("chosen", "messages"), Field("rejected", "messages"), REFERENCE, *COMMON),
+    needs=frozenset({"preference", "prompt"}),
+    normalise=_normalise_whole,
+    example={
+        "chosen": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}],
+        "rejected": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "What?"}],
+    },
 )

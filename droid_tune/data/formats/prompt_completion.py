@@ -1,32 +1,43 @@
 """`{"prompt", "completion"}`: text or messages on both sides, as TRL and OpenAI's older files have them."""
 
-from droid_tune.data.formats.base import Field, Row, RowFormat
-from droid_tune.data.formats.messages import plain_messages, split_last_answer
+from typing import Any
+
+from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
+from droid_tune.data.formats.messages import Message, plain_messages
 
 
-def answer_of(value: object) -> str | None:
-    """The assistant's text in a completion that is text or messages."""
-    if isinstance(value, list):
-        return split_last_answer(plain_messages(value))[1]
-    return str(value)
+def turns_in(value: Any) -> list[Message]:
+    """The turns of a side that is text (the assistant's), one message or a list of messages."""
+    if isinstance(value, str):
+        return [{"role": "assistant", "content": value}]
+    return plain_messages([value] if isinstance(value, dict) else value)
+
+
+def answer_of(value: Any) -> str | None:
+    """The assistant's last text in a side; None where it says none."""
+    said = [turn["content"] for turn in turns_in(value) if turn["role"] == "assistant"]
+    return (said[-1] or None) if said else None
+
+
+def prompt_of(value: Any) -> Any:
+    """A prompt that is text as it is, one of turns with these made plain."""
+    return plain_messages(value) if isinstance(value, list) else value
 
 
 def _normalise(fields: Row) -> Row:
     completion = fields["completion"]
-    row: Row = {"prompt": fields["prompt"], "system": fields.get("system"), "answer": answer_of(completion)}
-    if isinstance(completion, list):
-        row["completion"] = plain_messages(completion)
-    return row
+    row: Row = {
+        "prompt": prompt_of(fields["prompt"]),
+        "system": fields.get("system"),
+        "answer": fields.get("answer", answer_of(completion)),
+    }
+    return row if isinstance(completion, str) else {**row, "completion": turns_in(completion)}
 
 
 PROMPT_COMPLETION = RowFormat(
     name="prompt_completion",
     title="Prompt and completion",
-    fields=(
-        Field("prompt", "text_or_messages"),
-        Field("completion", "text_or_messages"),
-        Field("system", required=False),
-    ),
+    fields=(Field("prompt", "text_or_messages"), Field("completion", "turn_or_messages"), REFERENCE, *COMMON),
     needs=frozenset({"prompt", "demonstration"}),
     normalise=_normalise,
     prompt_field="prompt",

@@ -1,6 +1,6 @@
 """`{"question", "answer", "source"?}`: prompt and answer under the names of GSM8K and many others."""
 
-from droid_tune.data.formats.base import Field, Row, RowFormat
+from droid_tune.data.formats.base import COMMON, Field, Row, RowFormat
 
 
 def _normalise(fields: Row) -> Row:
@@ -11,12 +11,7 @@ def _normalise(fields: Row) -> Row:
 QUESTION_ANSWER = RowFormat(
     name="question_answer",
     title="Question and answer",
-    fields=(
-        Field("question"),
-        Field("answer"),
-        Field("source", required=False),
-        Field("system", required=False),
-    ),
+    fields=(Field("question"), Field("answer", "answer"), *COMMON),
     needs=frozenset({"prompt", "demonstration"}),
     normalise=_normalise,
     prompt_field="question",

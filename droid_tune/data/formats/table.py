@@ -6,15 +6,23 @@ from droid_tune.data.formats.base import Need, RowFormat
 from droid_tune.data.formats.chat import MESSAGES
 from droid_tune.data.formats.conversations import CONVERSATIONS
 from droid_tune.data.formats.instruction import INSTRUCTION
-from droid_tune.data.formats.preference import INSTRUCTION_PREFERENCE, PREFERENCE
+from droid_tune.data.formats.label_studio import LABEL_STUDIO
+from droid_tune.data.formats.preference import (
+    CONVERSATION_PREFERENCE,
+    INSTRUCTION_PREFERENCE,
+    PREFERENCE,
+    WHOLE_PREFERENCE,
+)
 from droid_tune.data.formats.prompt_answer import PROMPT_ANSWER
 from droid_tune.data.formats.prompt_completion import PROMPT_COMPLETION
 from droid_tune.data.formats.prompts import PROMPTS
+from droid_tune.data.formats.query_response import QUERY_RESPONSE
 from droid_tune.data.formats.question_answer import QUESTION_ANSWER
 from droid_tune.data.formats.text import TEXT
 
 #: In the order of preference: a row that fits several is read as the first, the one that uses most of its fields.
 FORMATS: tuple[RowFormat, ...] = (
+    CONVERSATION_PREFERENCE,
     MESSAGES,
     CONVERSATIONS,
     PREFERENCE,
@@ -23,6 +31,9 @@ FORMATS: tuple[RowFormat, ...] = (
     PROMPT_COMPLETION,
     INSTRUCTION_PREFERENCE,
     INSTRUCTION,
+    QUERY_RESPONSE,
+    LABEL_STUDIO,
+    WHOLE_PREFERENCE,
     TEXT,
     PROMPTS,
 )
@@ -54,6 +65,11 @@ def usable_formats(need: Need | None) -> tuple[RowFormat, ...]:
     if need is None:
         return FORMATS
     fitting = [one for one in FORMATS if need in one.needs]
-    # A plain answer goes before a pair of them, and any answer before a prompt alone.
-    pairs_late = need != "preference"
-    return tuple(sorted(fitting, key=lambda one: (one is PROMPTS, pairs_late and "preference" in one.needs)))
+    return tuple(sorted(fitting, key=lambda one: _lateness(one, need)))
+
+
+def _lateness(one: RowFormat, need: Need) -> tuple[bool, bool, bool]:
+    """A plain answer goes before a pair of them, any answer before a prompt alone, what is imitated before what is checked."""
+    pairs = "preference" in one.needs and one is not CONVERSATION_PREFERENCE  # its turns alone have no answer
+    pairs_late = need != "preference" and pairs
+    return one is PROMPTS, pairs_late, need == "demonstration" and one is PROMPT_ANSWER

@@ -33,7 +33,7 @@ from droid_tune.data.reading.spill import Numbers, SpillArray
 from droid_tune.data.report import FileReport, Report
 from droid_tune.paths import cache_dir
 
-VERSION = 1
+VERSION = 2
 #: smaller data sets are read again faster than they are looked up with care
 LEAST_BYTES = 8_000_000
 #: all entries together; the oldest go first

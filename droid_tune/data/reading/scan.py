@@ -9,6 +9,7 @@ from typing import IO, Any
 from droid_tune import words
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Layout, Need, Row
+from droid_tune.data.formats.columns import value_at
 from droid_tune.data.formats.table import need_of, said_need
 from droid_tune.data.issues import FileFault, Issue, IssueLog, IssueRun, RowFault, excerpt_of, listed
 from droid_tune.data.layout import detect
@@ -124,7 +125,7 @@ class FileScan:
         if not self.options.keep_prompts or self.layout is None:
             return 0
         column = self.layout.prompt_column
-        prompt = row[column] if column is not None else self.layout.normalise(row)["prompt"]
+        prompt = value_at(row, column) if column is not None else self.layout.normalise(row)["prompt"]
         return hash(prompt if isinstance(prompt, str) else repr(prompt))
 
     def blank(self, count: int = 1) -> None:

@@ -156,7 +156,7 @@ def test_sample_data_is_right_by_our_own_rules(tmp_path: Path, method: str):
         ({"problem": "x", "answer": "y"}, {"prompt": "problem"}),
         ({"Prompt": "x", "Final Answer": "y"}, {"prompt": "Prompt", "answer": "Final Answer"}),
         ({"prompt": "x", "answer": "y"}, {}),
-        ({"query": "a", "solution": 3}, {"prompt": "query"}),
+        ({"query": "a", "solution": 3}, {"prompt": "query", "answer": "solution"}),
     ],
 )
 def test_a_mapping_is_proposed_by_names_and_values(row: dict[str, Any], mapping: dict[str, str]):

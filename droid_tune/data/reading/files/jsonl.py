@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 
-from droid_tune.data.formats.base import Layout, Row
+from droid_tune.data.formats.base import TEXT_KINDS, Layout, Row
 from droid_tune.data.issues import RowFault
 from droid_tune.data.layout import SAMPLE_ROWS
 from droid_tune.data.reading.control_characters import BOM, may_hold_controls
@@ -115,7 +115,7 @@ def _judge_for(layout: Layout) -> Judge:
     """The quickest judge for a layout: for rows that are texts and nothing else, or for any row."""
     columns = [layout.columns(one) for one in layout.format.required]
     kinds = {one.kind for one in layout.format.required}
-    if kinds <= {"text", "text_or_messages"} and max(map(len, columns)) == 1:
+    if kinds <= TEXT_KINDS and all(len(names) == 1 and "." not in names[0] for names in columns):
         getters = [itemgetter(names[0]) for names in columns]
         return lambda lines, rows: _judge_texts(lines, rows, getters, layout)
     return lambda lines, rows: _judge_each(lines, rows, 0, layout)

@@ -13,7 +13,7 @@ from typing import IO, Any, BinaryIO, cast
 
 import orjson
 
-from droid_tune.data.formats.base import Row
+from droid_tune.data.formats.base import TEXT_KINDS, Row
 from droid_tune.data.issues import FileFault, RowFault
 from droid_tune.data.layout import SAMPLE_ROWS
 from droid_tune.data.reading.examine import check_row
@@ -94,9 +94,7 @@ def _coerced(row: Row, scan: FileScan, coerced: Counter[str]) -> Row:
             value = row.get(name)
             if value is None:
                 row.pop(name, None)
-            elif one.kind in ("text", "text_or_messages") and not isinstance(
-                value, str | list | dict | bytes
-            ):
+            elif one.kind in TEXT_KINDS and not isinstance(value, str | list | dict | bytes):
                 coerced[name] += 1
                 row[name] = str(value).lower() if isinstance(value, bool) else str(value)
     return row

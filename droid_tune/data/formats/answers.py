@@ -1,0 +1,48 @@
+"""What counts as an answer of a row: a text, several right ones in a list, or an annotation tool's object around them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+#: Keys of the objects in which Label Studio (and SQuAD) put answers: `{"text": ["4"]}`, `{"choices": ["yes"]}`.
+WRAPPERS = ("text", "choices")
+
+Answer = str | list[str]
+
+
+def right_answers(value: Any) -> list[str] | None:
+    """Every answer that a value holds, each once and in order; None where it is no answer at all.
+
+    Texts and numbers stand for themselves, lists for each of their items; blank texts are not answers.
+    """
+    if isinstance(value, dict):
+        value = _unwrapped(cast("dict[str, Any]", value))
+    items: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if not items or not all(_is_answer(item) for item in items):
+        return None
+    return list(dict.fromkeys(str(item) for item in items))
+
+
+def _unwrapped(value: dict[str, Any]) -> Any:
+    return next((value[key] for key in WRAPPERS if key in value), None)
+
+
+def _is_answer(item: Any) -> bool:
+    if isinstance(item, bool):
+        return False
+    return isinstance(item, int | float) or (isinstance(item, str) and bool(item.strip()))
+
+
+def answer_in(value: Any) -> Answer | None:
+    """A checked value as rewards read it: one text, or a list where several are right."""
+    found = right_answers(value)
+    if found is None:
+        return None
+    return found[0] if len(found) == 1 else found
+
+
+def answer_text(answer: object) -> str | None:
+    """An answer for people: several right ones are joined by "or"."""
+    if isinstance(answer, list):
+        return " or ".join(str(one) for one in cast("list[object]", answer))
+    return None if answer is None else str(answer)

@@ -1,0 +1,34 @@
+"""Earlier turns beside the last question: `history` as Alpaca's, LLaMA-Factory's and ms-swift's rows have it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from droid_tune.data.formats.messages import Message
+
+Pair = list[str]
+
+
+def is_history(value: Any) -> bool:
+    """Whether a value is a list of [question, answer] pairs of texts; the list may be empty."""
+    return isinstance(value, list) and all(_is_pair(item) for item in cast("list[Any]", value))
+
+
+def _is_pair(item: Any) -> bool:
+    if not isinstance(item, list):
+        return False
+    parts = cast("list[Any]", item)
+    return len(parts) == 2 and all(isinstance(part, str) for part in parts)
+
+
+def with_history(prompt: str, history: list[Pair] | None) -> str | list[Message]:
+    """The prompt as it stands, or as the last turn behind earlier ones."""
+    if not history:
+        return prompt
+    earlier = [
+        {"role": role, "content": text}
+        for question, answer in history
+        for role, text in (("user", question), ("assistant", answer))
+        if text
+    ]
+    return [*earlier, {"role": "user", "content": prompt}]

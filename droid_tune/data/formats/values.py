@@ -1,0 +1,109 @@
+"""Checks of a field's value by its kind: what it must be, said where it is not."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+from droid_tune.data.formats.annotations import check_annotations
+from droid_tune.data.formats.answers import right_answers
+from droid_tune.data.formats.history import is_history
+from droid_tune.data.formats.messages import check_messages
+from droid_tune.data.formats.tools import parsed_tools
+from droid_tune.data.issues import RowFault
+
+Kind = Literal[
+    "text",
+    "messages",
+    "text_or_messages",
+    "turn_or_messages",
+    "conversations",
+    "answer",
+    "history",
+    "tools",
+    "object",
+    "shown",
+    "annotations",
+]
+_WANTED: dict[Kind, str] = {
+    "text": "text",
+    "text_or_messages": "text or a list of messages",
+    "turn_or_messages": "text, a message or a list of messages",
+    "answer": "text or a list of right answers",
+    "history": "a list of [question, answer] pairs",
+    "tools": "a list of tools, or the JSON text of one",
+    "object": "an object",
+    "shown": "an object that holds a text",
+}
+
+
+def check_value(
+    name: str, value: Any, kind: Kind, *, required: bool = True, path: tuple[str, ...] | None = None
+) -> None:
+    """Raise `RowFault` unless `value` is what the field asks for; `path` is where it stands in the row's JSON."""
+    place = path or (name,)
+    if value is None and not required:
+        return
+    if kind == "annotations":
+        check_annotations(name, value)
+    elif holds_turns(value, kind):
+        check_messages(name, [value] if isinstance(value, dict) else value)
+    elif not _is(value, kind, exact=required and name == "answer"):
+        message = (
+            f"`{name}` must be {_WANTED.get(kind, 'text')}, but it is {said_type(value)}; {_remedy(value)}."
+        )
+        raise RowFault("wrong_type", message, field=name, path=place)
+    elif required and isinstance(value, str) and not value.strip():
+        raise RowFault(
+            "empty_required_field",
+            f"`{name}` is blank; fill it in or remove the row.",
+            field=name,
+            path=place,
+        )
+
+
+def holds_turns(value: Any, kind: Kind) -> bool:
+    """Whether a value is to be checked as turns of a conversation."""
+    if kind in ("messages", "conversations"):
+        return True
+    if kind == "turn_or_messages" and isinstance(value, dict):
+        return True
+    some = kind in ("text_or_messages", "turn_or_messages") and isinstance(value, list)
+    return some and bool(value) and all(isinstance(turn, dict) for turn in value)
+
+
+def _is(value: Any, kind: Kind, *, exact: bool) -> bool:
+    """`exact`: a bare number is no answer, since `5` and `5.0` are different texts and the same number."""
+    match kind:
+        case "history":
+            return is_history(value)
+        case "tools":
+            return parsed_tools(value) is not None
+        case "object":
+            return isinstance(value, dict)
+        case "shown":
+            texts = cast("dict[str, Any]", value).values() if isinstance(value, dict) else ()
+            return any(isinstance(one, str) and one.strip() for one in texts)
+        case "answer" if not isinstance(value, str):
+            return right_answers(value) is not None and not (exact and isinstance(value, int | float))
+        case _:
+            return isinstance(value, str)
+
+
+def said_type(value: Any) -> str:
+    """A JSON value's type and, when short, the value, in words."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, int | float):
+        said = str(value)
+        return f"the number {said}" if len(said) <= 40 else "a long number"
+    if isinstance(value, list):
+        return "a list"
+    return "an object" if isinstance(value, dict) else "text"
+
+
+def _remedy(value: Any) -> str:
+    if isinstance(value, bool | int | float):
+        return "put it in quotes"
+    return "fill it in or remove the row" if value is None else "write it as text"
