@@ -79,10 +79,11 @@ class FileScan:
             return
         self.detected = True
         found = detect(sample, self.options.need, self.options.mapping)
-        self.file.layout = found.layout
         if found.layout is None or not any(found.layout.fits(row) for row in sample):
             self._propose(sample)
-        if found.layout is None:
+        # Where a mapping makes the rows fit, that is said, rather than what the nearest format misses.
+        self.file.layout = None if self.file.proposed_mapping else found.layout
+        if found.layout is None or self.file.layout is None:
             return
         self.file.format = found.layout.format.name
         if not found.usable and self.options.method is not None and self.options.need is not None:

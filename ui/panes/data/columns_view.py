@@ -9,6 +9,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from droid_tune.data.formats.base import Layout, Row, RowFormat
+from droid_tune.data.formats.columns import names_in
 from droid_tune.data.formats.table import FORMATS_BY_NAME, need_of, usable_formats
 from droid_tune.data.issues import RowFault
 from droid_tune.data.mapping import Proposal
@@ -106,7 +107,7 @@ class ColumnsView(QWidget):
     def _show_fields(self, mapping: Mapping[str, str]) -> None:
         clear(self._grid)
         self._combos = {}
-        columns = list(dict.fromkeys(name for one in self._rows[:200] for name in one))
+        columns = list(dict.fromkeys(name for one in self._rows[:200] for name in names_in(one)))
         for place, one in enumerate(self._format.fields if self._format is not None else ()):
             combo = QuietCombo(self)
             combo.setAccessibleName(f"Column for {one.name}")
