@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from droid_tune.cli.entry import DONE, FAILED, STOPPED
 from droid_tune.cli.live_table import Listener, listener
 from droid_tune.cli.output import say
 from droid_tune.events import Event, Notice, RunFinished, Step, to_line
+from droid_tune.paths import runs_dir
 
 if TYPE_CHECKING:
     from droid_tune.control import Control
@@ -50,6 +53,12 @@ def next_step(finished: RunFinished, run_id: str) -> str:
             return f"go on:  droid-tune resume {run_id}"
         case "failed":
             return f"droid-tune: {finished.why}"
+
+
+def called(folder: Path) -> str:
+    """How a command names the run: by its id where the list has it, else by its folder, quoted for a shell."""
+    listed = folder.resolve().parent == runs_dir().resolve()
+    return folder.name if listed else shlex.quote(str(folder))
 
 
 def follow() -> int:

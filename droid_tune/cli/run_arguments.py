@@ -39,6 +39,18 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="one setting, e.g. group_size=8 or optimizer.learning_rate=1e-5; may be given many times",
     )
+    add_mapping_argument(parser)
+
+
+def add_mapping_argument(parser: argparse.ArgumentParser) -> None:
+    """`--map`, for every command that reads data."""
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="which column of the data holds a field, e.g. prompt=query; may be given many times",
+    )
 
 
 def add_driving_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +63,17 @@ def add_driving_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="save and stop after N steps of this session; `droid-tune resume` goes on exactly from there",
     )
+
+
+def mapping_from(pairs: list[str]) -> dict[str, str]:
+    """`["prompt=query"]` -> {"prompt": "query"}. Raises UsageError."""
+    mapping: dict[str, str] = {}
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if not (field and equals and column):
+            raise UsageError(f"`--map {pair}` needs the form field=column, e.g. --map prompt=query")
+        mapping[field] = column
+    return mapping
 
 
 def positive(text: str) -> int:
@@ -74,9 +97,16 @@ def config_from(arguments: argparse.Namespace) -> RunConfig:
         values = canonical(values_in(file)) if file else {}
         values = merge(values, canonical(named_settings(arguments)))
         values = merge(values, parse_overrides(arguments.set))
-        return resolve(with_absolute_paths(values), preset=arguments.preset, place=str(file or ""))
+        config = resolve(with_absolute_paths(values), preset=arguments.preset, place=str(file or ""))
     except UserError as error:
         raise UsageError(str(error)) from None
+    if arguments.preset == "from_sft" and not config.model.start_from:
+        raise UsageError(
+            "the preset `from_sft` goes on from a supervised run, and none is named",
+            place="--preset",
+            remedy="add --set model.start_from=RUN, with the run's id or folder",
+        )
+    return config
 
 
 def values_in(file: Path) -> dict[str, Any]:
@@ -94,11 +124,18 @@ def named_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """The settings that have an argument of their own."""
     given: dict[str, Any] = {
         "model": {"path": arguments.model} if arguments.model else None,
-        "data": {"path": arguments.data, "files": {}} if arguments.data else None,
+        "data": data_settings(arguments),
         "method": arguments.method,
         "name": arguments.name,
     }
     return {key: value for key, value in given.items() if value}
+
+
+def data_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `--data` and `--map` say; a path given here is read in place of a file's files."""
+    path = {"path": arguments.data, "files": {}} if arguments.data else {}
+    mapping = mapping_from(arguments.map)
+    return {**path, **({"mapping": mapping} if mapping else {})}
 
 
 def with_absolute_paths(values: dict[str, Any]) -> dict[str, Any]:

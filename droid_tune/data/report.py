@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 from droid_tune.data.formats.base import Layout
@@ -27,6 +28,9 @@ class FileReport:
     #: The mapping of columns that would make the rows fit, where they do not fit as they are.
     proposed_mapping: dict[str, str] = field(default_factory=dict[str, str])
 
+    #: What a person should know of the rows though none is wrong: columns that nobody reads, rows without an answer.
+    notes: list[str] = field(default_factory=list[str])
+
     @property
     def rows(self) -> int:
         """All rows, the blank ones among them."""
@@ -43,6 +47,7 @@ class FileReport:
             "rejected": self.rejected,
             "blank": self.blank,
             "error": error,
+            "notes": list(self.notes),
         }
 
 
@@ -69,6 +74,17 @@ class Report:
     def blank(self) -> int:
         """Blank lines of all files."""
         return sum(one.blank for one in self.files)
+
+    @property
+    def notes(self) -> list[str]:
+        """The files' notes, each once; a file is named where there are several and not all say the same."""
+        said = {
+            note: [one for one in self.files if note in one.notes] for one in self.files for note in one.notes
+        }
+        return [
+            note if len(files) == len(self.files) else f"{Path(files[0].path).name}: {note}"
+            for note, files in said.items()
+        ]
 
     @property
     def errors(self) -> list[FileReport]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from droid_tune.cli.commands.validate_command import add_mapping_argument, mapping_from
 from droid_tune.cli.output import say
+from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
 
 HELP = "write data in another format into a new folder"
 #: Rows that the format cannot hold, said one by one up to this many.

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Goes on from the newest good checkpoint. Exit 0 completed, 1 failed, 130 stopped; UserError without a run."""
-    from droid_tune.cli.driving import drive, follow
+    from droid_tune.cli.driving import called, drive, follow
     from droid_tune.runs.folder import find_run
     from droid_tune.train.engine import follows, resume_training
 
@@ -37,4 +37,4 @@ def run(arguments: argparse.Namespace) -> int:
     def go_on(control: Control, emit: Emit) -> object:
         return resume_training(folder, control, emit, arguments.steps)
 
-    return drive(go_on, folder.name, as_events=arguments.events, stop_after=arguments.stop_after)
+    return drive(go_on, called(folder), as_events=arguments.events, stop_after=arguments.stop_after)

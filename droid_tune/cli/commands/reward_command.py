@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from droid_tune.cli.commands.validate_command import add_mapping_argument, mapping_from
 from droid_tune.cli.output import amount, print_json, print_table
+from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
 from droid_tune.errors import UsageError
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         rehearse(config, dataset)
         print(dump_yaml(config), end="")
         return 0
-    from droid_tune.cli.driving import drive, follow
+    from droid_tune.cli.driving import called, drive, follow
     from droid_tune.runs.folder import create_run
     from droid_tune.train.engine import follows, run_training
 
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"run {folder.name} in {folder}")
     return drive(
         partial(run_training, config, folder),
-        folder.name,
+        called(folder),
         as_events=arguments.events,
         stop_after=arguments.stop_after,
     )

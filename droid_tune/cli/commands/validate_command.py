@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from droid_tune.cli.output import print_table
+from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
 from droid_tune.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,16 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", metavar="NAME", help="check for this method; by default for any")
     add_mapping_argument(parser)
     parser.add_argument("--json", action="store_true", help="the whole report as one JSON document")
-
-
-def add_mapping_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="FIELD=COLUMN",
-        help="which column of the data holds a field, e.g. prompt=query; may be given many times",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,17 +52,6 @@ def known_method(name: str | None) -> None:
 
     if name is not None and name not in METHOD_CONFIGS:
         raise UsageError(f"there is no method `{name}`", remedy=f"choose one of {', '.join(METHOD_CONFIGS)}")
-
-
-def mapping_from(pairs: list[str]) -> dict[str, str]:
-    """`["prompt=query"]` -> {"prompt": "query"}. Raises UsageError."""
-    mapping: dict[str, str] = {}
-    for pair in pairs:
-        field, equals, column = pair.partition("=")
-        if not (field and equals and column):
-            raise UsageError(f"`--map {pair}` needs the form field=column, e.g. --map prompt=query")
-        mapping[field] = column
-    return mapping
 
 
 def progress_line() -> Callable[[int, int, str], None] | None:
@@ -106,6 +86,9 @@ def print_report(report: Report) -> None:
     for file in report.errors:
         if file.error is not None:
             print(file.error.message)
+    for file in report.files:
+        for note in file.notes:
+            print(f"{Path(file.path).name}: {note}")
     for issue in islice(report.issues, SHOWN_ISSUES):
         print(issue_line(issue))
     more = len(report.issues) - SHOWN_ISSUES

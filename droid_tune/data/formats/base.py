@@ -103,10 +103,10 @@ class Layout:
         }
 
     @cached_property
-    def _by_name(self) -> tuple[tuple[Field, str | None], ...]:
-        """The fields, and the column of those that may be text under one name only."""
+    def _by_name(self) -> tuple[tuple[Field, str | None, frozenset[str]], ...]:
+        """The fields, the column of those that may be text under one name only, and all columns they may stand in."""
         return tuple(
-            (one, names[0] if len(names) == 1 and one.kind in TEXT_KINDS else None)
+            (one, names[0] if len(names) == 1 and one.kind in TEXT_KINDS else None, _with_roots(one, names))
             for one in self.fields
             for names in (self._columns[one.name],)
         )
@@ -138,7 +138,9 @@ class Layout:
 
     def check(self, row: Row) -> None:
         """Raise `RowFault` for the first field that is missing, of the wrong type, or blank."""
-        for one, name in self._by_name:
+        for one, name, possible in self._by_name:
+            if not one.required and possible.isdisjoint(row):
+                continue
             if name is not None:
                 value = row.get(name)
                 # Text that begins with a letter: what nearly every field of nearly every row holds.
@@ -221,6 +223,11 @@ class Layout:
             # One text can be imitated; that there were more is said with the file.
             row["answer"] = row["answer"][0]
         return row
+
+
+def _with_roots(one: Field, names: tuple[str, ...]) -> frozenset[str]:
+    every = (*names, *one.instead)
+    return frozenset((*every, *(name.partition(".")[0] for name in every)))
 
 
 def _shared(fields: Row) -> Row:

@@ -7,6 +7,7 @@ from typing import Any, cast
 from droid_tune.data.formats.messages import Message
 
 Pair = list[str]
+Row = dict[str, Any]
 
 
 def is_history(value: Any) -> bool:
@@ -32,3 +33,12 @@ def with_history(prompt: str, history: list[Pair] | None) -> str | list[Message]
         if text
     ]
     return [*earlier, {"role": "user", "content": prompt}]
+
+
+def with_learnt_history(row: Row, answer: str) -> Row:
+    """A row whose prompt has earlier turns as one conversation, every answer of which is learnt (as LLaMA-Factory does)."""
+    turns = row["prompt"]
+    if not isinstance(turns, list):
+        return row
+    system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    return {**row, "messages": [*system, *turns, {"role": "assistant", "content": answer}]}

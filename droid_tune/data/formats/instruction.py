@@ -1,7 +1,7 @@
 """`{"instruction", "output" or "response", "input"?, "history"?}`: Alpaca's shape; `input` follows the instruction."""
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
-from droid_tune.data.formats.history import with_history
+from droid_tune.data.formats.history import with_history, with_learnt_history
 
 HISTORY = Field("history", "history", required=False)
 
@@ -13,11 +13,12 @@ def instruction_prompt(fields: Row) -> str:
 
 
 def _normalise(fields: Row) -> Row:
-    return {
+    row: Row = {
         "prompt": with_history(instruction_prompt(fields), fields.get("history")),
         "answer": fields.get("answer", fields["output"]),
         "system": fields.get("system"),
     }
+    return with_learnt_history(row, fields["output"])
 
 
 INSTRUCTION = RowFormat(

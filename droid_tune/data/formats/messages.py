@@ -194,9 +194,8 @@ def _calls_of(turn: Message) -> list[Message]:
         said = turn.get("content") if "role" in turn else turn.get("value")
         calls = parsed_calls(said) if isinstance(said, str) else None
         return calls if calls is not None and all(map(is_named, calls)) else []
-    if turn.get("tool_calls"):
-        return parsed_calls(turn["tool_calls"]) or []
-    return parsed_calls(turn["function_call"]) or [] if turn.get("function_call") else []
+    calls = turn.get("tool_calls") or turn.get("function_call")
+    return parsed_calls(calls) or [] if calls else []
 
 
 def _weight_of(turn: Message) -> float | None:

@@ -1,16 +1,17 @@
 """`{"query", "response", "history"?, "system"?}`: ms-swift's older shape."""
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
-from droid_tune.data.formats.history import with_history
+from droid_tune.data.formats.history import with_history, with_learnt_history
 from droid_tune.data.formats.instruction import HISTORY
 
 
 def _normalise(fields: Row) -> Row:
-    return {
+    row: Row = {
         "prompt": with_history(fields["query"], fields.get("history")),
         "answer": fields.get("answer", fields["response"]),
         "system": fields.get("system"),
     }
+    return with_learnt_history(row, fields["response"])
 
 
 QUERY_RESPONSE = RowFormat(

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Iterator
 
 import numpy as np
+import orjson
 
+from droid_tune.data.formats.base import Row
 from droid_tune.data.reading.spill import Numbers, SpillArray
 
 #: Hashes looked at in one pass: about 100 MB with what sorting them needs.
 PER_PASS = 2_000_000
+_BY_KEY = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+
+
+def row_hash(row: Row) -> int:
+    """Equal for rows that say the same, whatever the order of their keys and however their JSON is written."""
+    try:
+        return hash(orjson.dumps(row, default=str, option=_BY_KEY))
+    except TypeError:  # a whole number of more than 64 bits
+        return hash(json.dumps(row, default=str, sort_keys=True))
 
 
 def repeats(hashes: SpillArray) -> Iterator[tuple[int, int]]:

@@ -33,7 +33,7 @@ from droid_tune.data.reading.spill import Numbers, SpillArray
 from droid_tune.data.report import FileReport, Report
 from droid_tune.paths import cache_dir
 
-VERSION = 2
+VERSION = 3
 #: smaller data sets are read again faster than they are looked up with care
 LEAST_BYTES = 8_000_000
 #: all entries together; the oldest go first
@@ -218,7 +218,7 @@ def _read(path: Path, key: str, options: Options) -> KeptIndex:
         file = FileReport(
             one["path"], one["split"], one["format"], one["accepted"], one["rejected"], one["blank"]
         )
-        file.layout, file.proposed_mapping = layout, one["proposed"]
+        file.layout, file.proposed_mapping, file.notes = layout, one["proposed"], one["notes"]
         report.files.append(file)
         index = RowIndex(*(_mapped(path, *one[name]) for name in _ARRAYS))
         files.append((file, RowFile(Path(one["path"]), index, layout, by_line=one["by_line"])))

@@ -14,8 +14,9 @@ from droid_tune.data.formats.table import need_of, said_need
 from droid_tune.data.issues import FileFault, Issue, IssueLog, IssueRun, RowFault, excerpt_of, listed
 from droid_tune.data.layout import detect
 from droid_tune.data.mapping import propose
+from droid_tune.data.reading.columns_seen import ColumnsSeen
 from droid_tune.data.reading.control_characters import first_bom, first_control
-from droid_tune.data.reading.duplicates import repeats
+from droid_tune.data.reading.duplicates import repeats, row_hash
 from droid_tune.data.reading.spill import SpillArray
 from droid_tune.data.reasons import LONG_ROW_BYTES, WarningReason
 from droid_tune.data.report import FileReport
@@ -64,6 +65,7 @@ class FileScan:
         self._rows = IssueRun()
         self._runs.append(self._rows)
         self._mixed = False
+        self.seen: ColumnsSeen | None = None
 
     @property
     def layout(self) -> Layout | None:
@@ -86,6 +88,7 @@ class FileScan:
         if found.layout is None or self.file.layout is None:
             return
         self.file.format = found.layout.format.name
+        self.seen = ColumnsSeen(found.layout, self.options.method)
         if not found.usable and self.options.method is not None and self.options.need is not None:
             self.file.error = FileFault(
                 "schema_mismatch",
@@ -108,22 +111,24 @@ class FileScan:
 
     def accept(self, place: int, start: int, length: int, raw: bytes | str, row: Row) -> None:
         """One accepted row of a reader that takes them singly."""
-        self.accept_many([place], [start], [length], [hash(raw)], [self.prompt_hash(row)])
+        self.accept_many([place], [start], [length], [row_hash(row)], [row])
 
-    def accept_many(self, places: Any, starts: Any, lengths: Any, hashes: Any, prompts: Any) -> None:
-        """Accepted rows in order; `prompts` may be empty unless `keep_prompts`."""
+    def accept_many(self, places: Any, starts: Any, lengths: Any, hashes: Any, rows: Sequence[Row]) -> None:
+        """Accepted rows in order."""
         self.file.accepted += len(places)
+        if self.seen is not None:
+            self.seen.count(rows)
         self.hashes.extend(hashes)
         self.index.places.extend(places)
         if self.options.keep_index:
             self.index.starts.extend(starts)
             self.index.lengths.extend(lengths)
         if self.options.keep_prompts:
-            self.prompts.extend(prompts)
+            self.prompts.extend([self._prompt_hash(row) for row in rows])
 
-    def prompt_hash(self, row: Row) -> int:
+    def _prompt_hash(self, row: Row) -> int:
         """What is compared between train and valid: the prompt's text, whatever the answer."""
-        if not self.options.keep_prompts or self.layout is None:
+        if self.layout is None:
             return 0
         column = self.layout.prompt_column
         prompt = value_at(row, column) if column is not None else self.layout.normalise(row)["prompt"]
@@ -230,6 +235,8 @@ class FileScan:
         """Warn about duplicates; an error when the file held no row."""
         if self.file.error is None and not self.file.accepted and not self.file.rejected:
             self.file.error = FileFault("no_rows", "The file holds no row; add rows to it.")
+        if self.seen is not None:
+            self.file.notes += self.seen.notes()
         found = IssueRun()
         self._runs.append(found)
         word = "line" if self.by_line else "row"

@@ -22,7 +22,9 @@ class Notify(Protocol):
 
 
 def remark_on_rows(report: Report, notify: Notify) -> None:
-    """Rows that are not trained on because something is wrong with them; the first one is named."""
+    """What of the data is not read, and rows that are left out because something is wrong; the first is named."""
+    for note in report.notes:
+        notify("data_note", note, level="info")
     if not report.rejected:
         return
     first = next((issue for issue in report.issues if issue.severity == "error"), None)

@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from droid_tune.cli.driving import drive
+from droid_tune.cli.driving import called, drive
 from droid_tune.control import Control
 from droid_tune.errors import UserError
 from droid_tune.events import Event, Notice, RunFinished, RunStarted, Step, parse_event
@@ -125,3 +126,11 @@ def test_a_reader_that_leaves_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_a_terminal_the_steps_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert drive(training(2), RUN, as_events=False, stop_after=None) == 0
     assert capsys.readouterr().out.split("\n")[:2] == ["step 1/2", "step 2/2"]
+
+
+def test_a_run_outside_the_list_is_called_by_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DROID_TUNE_HOME", str(tmp_path))
+    assert called(tmp_path / "runs" / "brave-run") == "brave-run"
+    assert called(tmp_path / "my runs" / "one") == f"'{tmp_path}/my runs/one'"

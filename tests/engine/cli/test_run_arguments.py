@@ -91,3 +91,19 @@ def test_a_reward_file_is_found_again_from_any_folder(
     monkeypatch.chdir(tmp_path)
     (reward,) = config("--config", "run.yaml").rewards
     assert reward.model_dump()["path"] == str((tmp_path / "mine.py").resolve())
+
+
+def test_columns_are_mapped_by_an_argument_or_a_setting(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("data: {mapping: {prompt: query, answer: gold}}\n")
+    chosen = config("--config", str(file), "--map", "answer=reward_model.ground_truth")
+    assert chosen.data.mapping == {"prompt": "query", "answer": "reward_model.ground_truth"}
+    chosen = config("--map", "answer=a", "--set", "data.mapping.answer=extra_info.answer")
+    assert chosen.data.mapping == {"answer": "extra_info.answer"}
+
+
+def test_going_on_from_a_supervised_run_needs_one() -> None:
+    with pytest.raises(UsageError, match="none is named"):
+        config("--preset", "from_sft")
+    chosen = config("--preset", "from_sft", "--set", "model.start_from=a-run")
+    assert chosen.model.start_from == "a-run"

@@ -251,6 +251,9 @@ class DataPane(Pane):
         for said in dict.fromkeys([found.fault, *(file.error.message for file in files if file.error)]):
             if said and not any(said in bar.text for bar in self._notices.bars()):
                 self._notices.add("error", words.literal(said))
+        notes = found.report.notes if found.report is not None else []
+        if notes:
+            self._notices.add("info", words.literal(" ".join(notes)))
 
     def _show_columns(self, found: Inspection) -> None:
         files = found.report.files if found.report is not None else []

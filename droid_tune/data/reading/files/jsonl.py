@@ -20,6 +20,7 @@ from droid_tune.data.formats.base import TEXT_KINDS, Layout, Row
 from droid_tune.data.issues import RowFault
 from droid_tune.data.layout import SAMPLE_ROWS
 from droid_tune.data.reading.control_characters import BOM, may_hold_controls
+from droid_tune.data.reading.duplicates import row_hash
 from droid_tune.data.reading.examine import examine_line
 from droid_tune.data.reading.files.lines import Lines, blocks
 from droid_tune.data.reading.scan import FileScan
@@ -67,7 +68,7 @@ def _scan_block(block: Lines, first_line: int, scan: FileScan) -> int:
     accepted = np.ones(len(lines), dtype=bool)
     for place in _to_examine(block.raw, lines, rows, scan.layout):
         accepted[place] = _examine(lines[place], first_line + place, rows, place, scan)
-    _accept(lines, rows, np.flatnonzero(accepted), starts, lengths, first_line, scan)
+    _accept(rows, np.flatnonzero(accepted), starts, lengths, first_line, scan)
     return len(lines)
 
 
@@ -234,14 +235,8 @@ def _warn_about_marks(line: bytes, number: int, scan: FileScan) -> None:
         )
 
 
-def _accept(
-    lines: list[bytes], rows: list[Any], kept: Any, starts: Any, lengths: Any, first_line: int, scan: FileScan
-) -> None:
+def _accept(rows: list[Any], kept: Any, starts: Any, lengths: Any, first_line: int, scan: FileScan) -> None:
     """Hand the accepted lines of a block over, all at once."""
-    if len(kept) == len(lines):
-        chosen, chosen_rows = lines, rows
-    else:
-        chosen, chosen_rows = [lines[i] for i in kept], [rows[i] for i in kept]
-    hashes = np.fromiter(map(hash, chosen), np.int64, len(chosen))
-    prompts = [scan.prompt_hash(row) for row in chosen_rows] if scan.options.keep_prompts else []
-    scan.accept_many(kept + first_line, starts[kept], lengths[kept], hashes, prompts)
+    chosen = rows if len(kept) == len(rows) else [rows[i] for i in kept]
+    hashes = np.fromiter(map(row_hash, chosen), np.int64, len(chosen))
+    scan.accept_many(kept + first_line, starts[kept], lengths[kept], hashes, chosen)

@@ -1,0 +1,152 @@
+"""What the accepted rows of a file hold besides what is read of them: counted while they are read, said once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from droid_tune.data.formats.answers import right_answers
+from droid_tune.data.formats.base import REFERENCE, Layout
+from droid_tune.data.formats.columns import ABSENT, value_at
+from droid_tune.data.formats.messages import READ_KEYS, role_of
+from droid_tune.data.formats.values import holds_turns
+
+#: Names counted, and of these shown in a sentence: rows may have keys without end.
+_COUNTED, _SHOWN = 10_000, 8
+_TURNS = ("messages", "conversations")
+
+SeenRow = Mapping[str, Any]
+
+
+class ColumnsSeen:
+    """Counts of columns, turns and answers. `count` takes rows that have passed the check of the file's layout."""
+
+    def __init__(self, layout: Layout, method: str | None) -> None:
+        self.layout, self.method = layout, method
+        self.rows = self.unanswered = self.several = self.words_beside = self.systems_beside = 0
+        self._unread: Counter[str] = Counter()
+        self._instead: Counter[tuple[str, str]] = Counter()
+        self._turn_keys: Counter[str] = Counter()
+        self._by_shape: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {}
+        self._turns = next((one for one in layout.fields if one.kind in _TURNS), None)
+        self._prompt = next((one for one in layout.fields if one.name == "prompt"), None)
+        self._answer = next((one for one in layout.fields if one.kind == "answer"), None)
+        #: whether a row may have no answer, and whether its one answer may be several
+        self._may_lack = layout.need == "prompt" and not any(
+            one.name in ("answer", "completion", "output", "response", "chosen", "annotations")
+            for one in layout.format.required
+        )
+        self._imitates = layout.need == "demonstration" and self._answer is not None
+
+    def count(self, rows: Sequence[SeenRow]) -> None:
+        """Take in accepted rows."""
+        self.rows += len(rows)
+        for shape, times in Counter(map(tuple, rows)).items():
+            unread, instead = self._of_shape(shape)
+            self._unread.update(dict.fromkeys(unread, times))
+            self._instead.update(dict.fromkeys(instead, times))
+        if self._imitates:
+            self._count_several(rows)
+        if self._turns is not None or self._may_lack:
+            for row in rows:
+                self._look_at(row)
+
+    def _of_shape(self, shape: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """`(columns that are not read, (column, field) of those read as a field of another name)`, by names alone."""
+        found = self._by_shape.get(shape)
+        if found is None:
+            read: set[str] = set()
+            instead: list[tuple[str, str]] = []
+            for one in self.layout.fields:
+                own = [name for name in self.layout.columns(one) if _root(name, shape) is not None]
+                if not own and one.name not in self.layout.mapping:
+                    own = [name for name in one.instead if _root(name, shape) is not None][:1]
+                    instead += [(name, one.name) for name in own]
+                read.update(_root(name, shape) or name for name in own)
+            found = tuple(name for name in shape if name not in read), tuple(instead)
+            if len(self._by_shape) < _COUNTED:
+                self._by_shape[shape] = found
+        return found
+
+    def _count_several(self, rows: Sequence[SeenRow]) -> None:
+        """Rows whose answer is more than a text."""
+        assert self._answer is not None
+        [name, *_others] = self.layout.columns(self._answer)
+        odd = [row for row in rows if type(row.get(name)) is not str]
+        for row in odd:
+            for found in self.layout.found(self._answer, row)[:1]:
+                self.several += len(right_answers(value_at(row, found)) or ()) > 1
+
+    def _look_at(self, row: SeenRow) -> None:
+        turns = self._turns_of(row)
+        for shape, times in Counter(map(tuple, turns)).items():
+            self._turn_keys.update(dict.fromkeys(set(shape) - READ_KEYS, times))
+        self.systems_beside += bool(turns) and bool(row.get("system")) and role_of(turns[0]) == "system"
+        if self.layout.need != "prompt":
+            return
+        beside = bool(self._answer is not None and self.layout.found(self._answer, row))
+        ends = self._turns is not None and bool(turns) and role_of(turns[-1]) == "assistant"
+        self.words_beside += beside and ends
+        self.unanswered += not (beside or ends)
+
+    def _turns_of(self, row: SeenRow) -> list[dict[str, Any]]:
+        one = self._turns or self._prompt
+        names = [] if one is None else self.layout.found(one, row)
+        value = value_at(row, names[0]) if names else ABSENT
+        return cast("list[dict[str, Any]]", value) if one and holds_turns(value, one.kind) else []
+
+    # -- said ------------------------------------------------------------------------------------------------------
+
+    def notes(self) -> list[str]:
+        """A sentence for each thing that a person should know; none where all is read."""
+        return list(self._sentences()) if self.rows else []
+
+    def _sentences(self) -> Iterator[str]:
+        by = self.method or "any method"
+        if self._unread and self.layout.need != "prompt":
+            only = "; only rewards can ask for them" if self.layout.need is None else ""
+            yield f"Not read by {by}: {self._shares(self._unread)}{only}."
+        for (column, name), times in self._instead.items():
+            yield f"`{column}` is read as `{name}` in {self._share(times)}."
+        if self._turn_keys:
+            shown = ", ".join(f"`{name}` ({times:,})" for name, times in self._turn_keys.most_common(_SHOWN))
+            yield f"Turns have keys that are not read: {shown}."
+        yield from self._sentences_about_answers(by)
+        if self.systems_beside:
+            rows = self._share(self.systems_beside)
+            yield f"The column `system` is not read in {rows}: the turns have a system text of their own."
+        for name in self.layout.mapping.keys() - {one.name for one in self.layout.fields}:
+            yield f"The mapping of `{name}` is not used: {by} reads no such field of {self.layout.format.name} rows."
+
+    def _sentences_about_answers(self, by: str) -> Iterator[str]:
+        if self.unanswered:
+            rows = self._share(self.unanswered)
+            yield f"There is no answer in {rows}: rewards that compare with one cannot score them."
+        if self.words_beside:
+            rows = self._share(self.words_beside)
+            yield f"The assistant's last words are not used in {rows}: `{REFERENCE.name}` is the reference."
+        if self.several:
+            yield f"There are several right answers in {self._share(self.several)}; {by} learns the first."
+        if self.layout.need == "prompt" and "preference" in self.layout.format.needs:
+            yield f"{by} compares no pairs: `chosen` is the reference answer, and only rewards can ask for `rejected`."
+
+    def _shares(self, counts: Counter[str]) -> str:
+        shown = [f"`{name[:40]}` ({self._share(times)})" for name, times in counts.most_common(_SHOWN)]
+        more = len(counts) - len(shown)
+        return ", ".join(shown) + (f" and {more:,} more columns" if more else "")
+
+    def _share(self, times: int) -> str:
+        """`all rows`, `37 % of the rows`, `3 of 10,000 rows`."""
+        if times == self.rows:
+            return "all rows"
+        percent = 100 * times / self.rows
+        return f"{percent:.0f} % of the rows" if percent >= 1 else f"{times:,} of {self.rows:,} rows"
+
+
+def _root(name: str, shape: tuple[str, ...]) -> str | None:
+    """The column of a shape in which a name or dotted path lies, None where it has none."""
+    if name in shape:
+        return name
+    root, dot, _ = name.partition(".")
+    return root if dot and root in shape else None

@@ -1,0 +1,117 @@
+"""What is not read of sound rows is said, once a file, with its share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from droid_tune.data.validate import validate
+from tests.engine.data.parquet_files import parquet_bytes
+
+USER = {"role": "user", "content": "1 + 1?"}
+PROSE = {"role": "assistant", "content": "We add both."}
+
+
+def notes(
+    tmp_path: Path, method: str | None, *rows: Any, name: str = "train.jsonl", **mapping: str
+) -> list[str]:
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        path.write_bytes(parquet_bytes(list(rows)))
+    elif name.endswith(".json"):
+        path.write_text(json.dumps(list(rows)))
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return validate(path, method, mapping).files[0].notes
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "train.json", "train.parquet"])
+def test_columns_that_sft_does_not_read_are_named_with_their_share(tmp_path: Path, name: str):
+    rows = [{"prompt": "?", "answer": "a", "id": 1}, {"prompt": "?!", "answer": "b", "id": 2, "notes": "n"}]
+    rows = rows if name != "train.parquet" else [{"notes": "m", **rows[0]}, rows[1]]
+    share = "all rows" if name == "train.parquet" else "50 % of the rows"
+    [note] = notes(tmp_path, "sft", *rows, name=name)
+    assert note.startswith("Not read by sft: ")
+    assert f"`notes` ({share})" in note
+    assert "`id` (all rows)" in note
+
+
+def test_rewards_may_ask_for_any_column_so_nothing_is_said_of_them(tmp_path: Path):
+    row = {"prompt": "?", "answer": "a", "id": 1}
+    assert notes(tmp_path, "grpo", row) == []
+    assert notes(tmp_path, None, row) == [
+        "Not read by any method: `id` (all rows); only rewards can ask for them."
+    ]
+
+
+def test_rows_that_are_read_whole_need_no_note(tmp_path: Path):
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    history = [["2?", "2"]]
+    assert notes(tmp_path, "sft", {"messages": [USER, PROSE], "tools": tools}) == []
+    assert notes(tmp_path, "sft", {"instruction": "?", "output": "!", "history": history}) == []
+
+
+def test_keys_of_turns_that_nobody_reads_are_named(tmp_path: Path):
+    turns = [{**USER, "emotion": "sad"}, {**PROSE, "emotion": "glad", "weight": 1, "reasoning_content": "!"}]
+    assert notes(tmp_path, "sft", {"messages": turns}) == [
+        "Turns have keys that are not read: `emotion` (2)."
+    ]
+
+
+def test_words_beside_a_reference_are_said_not_to_be_used(tmp_path: Path):
+    rows = [{"messages": [USER, PROSE], "answer": "2"}, {"messages": [USER, PROSE]}]
+    assert notes(tmp_path, "grpo", *rows) == [
+        "The assistant's last words are not used in 50 % of the rows: `answer` is the reference."
+    ]
+    assert notes(tmp_path, "sft", *rows) == ["Not read by sft: `answer` (50 % of the rows)."]
+
+
+def test_rows_without_an_answer_are_counted_for_methods_that_reward(tmp_path: Path):
+    rows = [{"messages": [USER]}, {"messages": [USER], "answer": "2"}]
+    [note] = notes(tmp_path, "grpo", *rows)
+    assert note.startswith("There is no answer in 50 % of the rows")
+    assert notes(tmp_path, "grpo", {"prompt": "Write."})[0].startswith("There is no answer in all rows")
+
+
+def test_what_is_read_under_another_name_is_said(tmp_path: Path):
+    row = {"prompt": "?", "reward_model": {"ground_truth": "2"}}
+    assert notes(tmp_path, "grpo", row) == ["`reward_model.ground_truth` is read as `answer` in all rows."]
+
+
+def test_several_answers_are_said_where_one_is_learnt(tmp_path: Path):
+    row = {"prompt": "?", "answer": ["4", "four"]}
+    assert notes(tmp_path, "sft", row) == [
+        "There are several right answers in all rows; sft learns the first."
+    ]
+    assert notes(tmp_path, "grpo", row) == []
+
+
+def test_a_system_text_that_the_turns_replace_is_said(tmp_path: Path):
+    turns = [{"role": "system", "content": "S"}, USER, PROSE]
+    assert notes(tmp_path, "sft", {"messages": turns, "system": "T"}) == [
+        "The column `system` is not read in all rows: the turns have a system text of their own."
+    ]
+
+
+def test_a_mapping_of_a_field_that_the_rows_do_not_have_is_said(tmp_path: Path):
+    [note] = notes(tmp_path, "grpo", {"prompt": "?", "answer": "a"}, chosen="other")
+    assert note.startswith("The mapping of `chosen` is not used")
+
+
+def test_notes_are_in_the_report(tmp_path: Path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"prompt": "?", "answer": "a", "id": 1}\n')
+    report = validate(path, "sft")
+    assert report.notes == report.to_json()["files"][0]["notes"] == ["Not read by sft: `id` (all rows)."]
+
+
+def test_a_duplicate_with_its_keys_in_another_order_is_a_duplicate(tmp_path: Path):
+    path = tmp_path / "train.jsonl"
+    path.write_text(
+        '{"prompt": "p", "answer": "a", "m": {"x": 1, "y": 2}}\n'
+        '{"answer":"a", "m":{"y":2,"x":1}, "prompt":"\\u0070"}\n'
+    )
+    assert [(issue.line, issue.reason) for issue in validate(path).issues] == [(2, "duplicate_row")]
