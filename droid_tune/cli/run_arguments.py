@@ -89,14 +89,14 @@ def positive(text: str) -> int:
 
 def config_from(arguments: argparse.Namespace) -> RunConfig:
     """All layers as one resolved config. Raises UsageError with the first fault."""
-    from droid_tune.config import merge, parse_overrides, resolve
-    from droid_tune.config.load import canonical
+    from droid_tune.config import parse_overrides, resolve
+    from droid_tune.config.load import canonical, merge_words
 
     file: Path | None = arguments.config
     try:
         values = canonical(values_in(file)) if file else {}
-        values = merge(values, canonical(named_settings(arguments)))
-        values = merge(values, parse_overrides(arguments.set))
+        values = merge_words(values, canonical(named_settings(arguments)))
+        values = merge_words(values, parse_overrides(arguments.set))
         config = resolve(with_absolute_paths(values), preset=arguments.preset, place=str(file or ""))
     except UserError as error:
         raise UsageError(str(error)) from None

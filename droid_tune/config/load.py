@@ -43,11 +43,15 @@ def read_values(path: Path) -> Values:
 
 
 #: settings that are tables of the user's own: a higher layer replaces them, it does not add to them
-WHOLE = ("mapping", "files")
+WHOLE = frozenset(("mapping", "files"))
 
 
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
-    """`above` laid over `below`, section by section. A method of another type replaces the whole section."""
+def merge(below: Mapping[str, Any], above: Mapping[str, Any], whole: frozenset[str] | None = None) -> Values:
+    """`above` laid over `below`, section by section. A method of another type replaces the whole section.
+
+    So does a value of a name in `whole` (by default `WHOLE`).
+    """
+    whole = WHOLE if whole is None else whole
     merged: Values = dict(below)
     for key, value in above.items():
         under = merged.get(key)
@@ -59,11 +63,16 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
                 and value.get("type", under.get("type")) != under.get("type")
             ):
                 under = None
-        if isinstance(value, dict) and isinstance(under, dict) and key not in WHOLE:
-            merged[key] = merge(cast(Values, under), cast(Values, value))
+        if isinstance(value, dict) and isinstance(under, dict) and key not in whole:
+            merged[key] = merge(cast(Values, under), cast(Values, value), whole)
         else:
             merged[key] = value
     return merged
+
+
+def merge_words(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
+    """`merge` for words of a command line: each names one column of a mapping, and the others stay."""
+    return merge(below, above, WHOLE - {"mapping"})
 
 
 def _as_section(value: Any) -> Values | None:
@@ -100,7 +109,7 @@ def parse_overrides(pairs: Iterable[str]) -> Values:
         nested: Values = {path[-1]: _scalar(text)}
         for name in reversed(path[:-1]):
             nested = {name: nested}
-        values = merge(values, canonical(nested))
+        values = merge_words(values, canonical(nested))
     return values
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from droid_tune.data.formats.answers import answer_in
-from droid_tune.data.formats.columns import ABSENT, has, path_of, root_of, value_at
+from droid_tune.data.formats.columns import ABSENT, has, path_of, value_at
 from droid_tune.data.formats.messages import is_learnt
 from droid_tune.data.formats.tools import parsed_tools
 from droid_tune.data.formats.values import Kind, check_value
@@ -198,10 +198,6 @@ class Layout:
                 fields.setdefault(one.name, value_at(row, name))
                 used.add(name)
         return fields, {name: value for name, value in row.items() if name not in used}
-
-    def read_columns(self, row: Mapping[str, Any]) -> set[str]:
-        """The row's own columns in which a field stands."""
-        return {root_of(row, name) for one in self.fields for name in self.found(one, row)}
 
     def normalise(self, row: Row) -> Row:
         """The row as training and rewards see it; other columns are kept under their own names."""

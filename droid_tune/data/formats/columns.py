@@ -24,12 +24,8 @@ def value_at(row: Mapping[str, Any], name: str) -> Any:
 
 
 def has(row: Mapping[str, Any], name: str) -> bool:
+    """Whether a row has a value under a name or path, null included."""
     return name in row or ("." in name and value_at(row, name) is not ABSENT)
-
-
-def root_of(row: Mapping[str, Any], name: str) -> str:
-    """The row's own column in which a name or path lies."""
-    return name if name in row else name.partition(".")[0]
 
 
 def path_of(row: Mapping[str, Any], name: str) -> tuple[str, ...]:

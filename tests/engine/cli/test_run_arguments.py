@@ -100,6 +100,8 @@ def test_columns_are_mapped_by_an_argument_or_a_setting(tmp_path: Path) -> None:
     assert chosen.data.mapping == {"prompt": "query", "answer": "reward_model.ground_truth"}
     chosen = config("--map", "answer=a", "--set", "data.mapping.answer=extra_info.answer")
     assert chosen.data.mapping == {"answer": "extra_info.answer"}
+    chosen = config("--map", "prompt=q", "--set", "data.mapping.answer=a", "--set", "data.mapping.system=s")
+    assert chosen.data.mapping == {"prompt": "q", "answer": "a", "system": "s"}
 
 
 def test_going_on_from_a_supervised_run_needs_one() -> None:
