@@ -82,6 +82,7 @@ class ErrorHook:
 
 
 def log_file() -> Path:
+    """Where warnings and errors of the window are kept."""
     return log_dir() / "window.log"
 
 
@@ -105,6 +106,7 @@ def collect_garbage() -> None:
 
 
 def preload_soon() -> None:
+    """Once the window had a moment for its first events."""
     QTimer.singleShot(PRELOAD_AFTER_MS, preload)
 
 

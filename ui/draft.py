@@ -37,6 +37,7 @@ class Draft:
 
     @property
     def model(self) -> str:
+        """The config's `model.path`: `starter`, a folder or a Hugging Face id."""
         return str(self._values.get("model", {}).get("path", "starter"))
 
     @property
@@ -45,6 +46,7 @@ class Draft:
 
     @property
     def name(self) -> str:
+        """The user's name for the run; empty where none was given."""
         return str(self._values.get("name", ""))
 
     def defaults(self) -> RunConfig:
@@ -62,15 +64,18 @@ class Draft:
         return self._default[1]
 
     def default(self, path: str) -> Any:
+        """What a setting is without the user's own value."""
         section, name = path.split(".")
         return getattr(getattr(self.defaults(), section), name)
 
     def value(self, path: str) -> Any:
+        """The user's own value of a setting, else its default; text where a field holds no number yet."""
         section, name = path.split(".")
         own = self._section(section)
         return own[name] if name in own else self.default(path)
 
     def changed(self, path: str) -> bool:
+        """Whether the user gave this setting a value of their own."""
         section, name = path.split(".")
         return name in self._section(section)
 
@@ -87,6 +92,7 @@ class Draft:
 
     @property
     def rewards(self) -> list[Values]:
+        """The rewards as the config has them, the method's default ones until the user changes them."""
         if self._rewards is not None:
             return self._rewards
         return [reward.model_dump(mode="json") for reward in self.defaults().rewards]
@@ -102,6 +108,7 @@ class Draft:
             self._own(section)[name] = value
 
     def reset(self, path: str) -> None:
+        """Back to the setting's default."""
         section, name = path.split(".")
         self._own(section).pop(name, None)
 
@@ -111,16 +118,20 @@ class Draft:
             self.reset(path)
 
     def set_name(self, name: str) -> None:
+        """Name the run."""
         self._values["name"] = name
 
     def set_model(self, path: str) -> None:
+        """Take another model; settings that it recommends are the defaults from now on."""
         self._own("model")["path"] = path
 
     def set_data(self, path: str) -> None:
+        """Take other data; what was said of the columns and files of the data before is forgotten."""
         self._own("data").clear()  # a column mapping belongs to the data it was made for
         self._own("data")["path"] = path
 
     def set_rewards(self, rewards: list[Values]) -> None:
+        """Take these rewards, as the config has them."""
         self._rewards = rewards
 
     # --- the whole ----------------------------------------------------------------------------------------------
@@ -147,6 +158,7 @@ class Draft:
         return {}
 
     def to_values(self) -> Values:
+        """The draft as JSON values, for `from_values`."""
         return {
             "method": self.method,
             "preset": self.preset,

@@ -35,9 +35,14 @@ Emit = Callable[[Event], None]
 class Steering(Protocol):
     """`droid_tune.control.Control`, as far as the window steers."""
 
-    def request_stop(self) -> None: ...
-    def request_pause(self) -> None: ...
-    def resume(self) -> None: ...
+    def request_stop(self) -> None:
+        """Save and end, soon."""
+
+    def request_pause(self) -> None:
+        """Hold before the next piece of work."""
+
+    def resume(self) -> None:
+        """Go on after a pause."""
 
 
 class Answerer(Protocol):
@@ -51,49 +56,76 @@ class Answerer(Protocol):
         with_adapter: bool = True,
         on_text: Callable[[str], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
-    ) -> Any: ...
+    ) -> Any:
+        """The whole answer; `on_text` gets it piece by piece. Raises `UserError`."""
 
 
 class EngineDoor(Protocol):
     """What the window asks of the engine. `train` and `resume` block: they are called in the engine's thread."""
 
-    def control(self) -> Steering: ...
-    def create(self, config: RunConfig) -> Path: ...
-    def train(self, config: RunConfig, folder: Path, control: Any, emit: Emit) -> object: ...
-    def resume(self, folder: Path, further_steps: int | None, control: Any, emit: Emit) -> object: ...
-    def runs(self) -> list[RunSummary]: ...
-    def rename(self, folder: Path, name: str) -> None: ...
-    def playground(self, folder: Path) -> Answerer: ...
+    def control(self) -> Steering:
+        """What steers one run or check."""
+        raise NotImplementedError
+
+    def create(self, config: RunConfig) -> Path:
+        """Make the folder of a new run. Raises `UserError` where it cannot be made."""
+        raise NotImplementedError
+
+    def train(self, config: RunConfig, folder: Path, control: Any, emit: Emit) -> object:
+        """Train in a folder that `create` made, telling every event to `emit`. Raises `UserError`."""
+
+    def resume(self, folder: Path, further_steps: int | None, control: Any, emit: Emit) -> object:
+        """Go on to the planned end, or `further_steps` on. Raises `UserError`."""
+
+    def runs(self) -> list[RunSummary]:
+        """The runs on disk, the newest first."""
+        raise NotImplementedError
+
+    def rename(self, folder: Path, name: str) -> None:
+        """Give a run another name. Raises `UserError`."""
+
+    def playground(self, folder: Path) -> Answerer:
+        """The model of a run, before and after training. Raises `UserError`."""
+        raise NotImplementedError
+
     def check(
         self, config: RunConfig, prompts: int, control: Any, on_progress: Callable[[Phase], None]
-    ) -> Any: ...
-    def release(self) -> None: ...
+    ) -> Any:
+        """Sample `prompts` prompts with the starting model; a `CheckReport`. Raises `UserError`, `Stopped`."""
+
+    def release(self) -> None:
+        """Give back the memory of this thread's models."""
 
 
 class Engine:
     """The real engine."""
 
     def control(self) -> Steering:
+        """A control that nobody has touched yet."""
         from droid_tune.control import Control
 
         return Control()
 
     def create(self, config: RunConfig) -> Path:
+        """A new folder under the runs' folder, with the config in it. Raises `UserError`."""
         from droid_tune.runs.folder import create_run
 
         return create_run(config)
 
     def train(self, config: RunConfig, folder: Path, control: Any, emit: Emit) -> object:
+        """Train to the end or to a stop; blocks. Raises `UserError`."""
         from droid_tune.train.engine import run_training
 
         return run_training(config, folder, control, emit)
 
     def resume(self, folder: Path, further_steps: int | None, control: Any, emit: Emit) -> object:
+        """Go on from the newest checkpoint; blocks. Raises `UserError`."""
         from droid_tune.train.engine import resume_training
 
         return resume_training(folder, control, emit, further_steps)
 
     def runs(self) -> list[RunSummary]:
+        """Read from the runs' folder; call it in the background."""
         from droid_tune.runs.folder import list_runs
 
         return list_runs()
@@ -181,7 +213,7 @@ class CheckThread(QThread):
 
 
 @dataclass(frozen=True)
-class Question:
+class PlaygroundQuestion:
     """What the playground asks: a run, a prompt, and how to sample."""
 
     run: Path
@@ -202,10 +234,11 @@ class PlaygroundThread(QThread):
         super().__init__(parent)
         self.setObjectName("playground")
         self._engine = engine
-        self._questions: Queue[Question | None] = Queue()
+        self._questions: Queue[PlaygroundQuestion | None] = Queue()
         self._closing = threading.Event()
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: PlaygroundQuestion) -> None:
+        """Answered after the questions before it, by signals."""
         self._questions.put(question)
 
     def close(self) -> None:
@@ -237,7 +270,7 @@ class PlaygroundThread(QThread):
         held = None
         self._engine.release()
 
-    def _answer(self, model: Answerer, question: Question) -> None:
+    def _answer(self, model: Answerer, question: PlaygroundQuestion) -> None:
         sampling = SamplingConfig(temperature=question.temperature, max_completion_length=question.max_tokens)
         for side, trained in (("base", False), ("trained", True)):
             said = model.reply(

@@ -40,6 +40,7 @@ def icon(name: str, color: str, *, disabled: str = "", size: int = 18) -> QIcon:
 
 
 def app_icon() -> QIcon:
+    """The application's icon in the sizes that Qt asks for."""
     result = QIcon()
     for size in (16, 32, 64, 128, 256, 512):
         result.addPixmap(pixmap("app-icon", "#ffffff", size, 1.0))

@@ -62,10 +62,12 @@ class Session(QObject):
 
     @property
     def training(self) -> bool:
+        """Whether a run goes on or is about to."""
         return self._thread is not None or self._reading is not None
 
     @property
     def paused(self) -> bool:
+        """By the user, or by the engine for want of memory."""
         return self.live is not None and self.live.life == "paused"
 
     def train(self, config: RunConfig) -> None:
@@ -99,6 +101,7 @@ class Session(QObject):
             self.life_changed.emit()
 
     def toggle_pause(self) -> None:
+        """Pause the run or let it go on; nothing while it is being saved."""
         if self._control is None or self.live is None or self.stopping:
             return
         if self.live.life == "paused":
@@ -204,6 +207,7 @@ class Session(QObject):
     # --- runs on disk -------------------------------------------------------------------------------------------
 
     def refresh_runs(self) -> None:
+        """Read the list of runs in the background; `runs_changed` tells when it is there."""
         Task(self.engine.runs, self, done=self._keep_runs, failed=self._say_unreadable).start()
 
     def _keep_runs(self, runs: list[RunSummary]) -> None:
@@ -221,6 +225,7 @@ class Session(QObject):
     # --- the draft ----------------------------------------------------------------------------------------------
 
     def set_data(self, path: str) -> None:
+        """Take a file, a folder, `sample` or a Hub id as the data of the next run."""
         self.draft.set_data(path)
         if path != "sample":
             self.settings.remember_data(path)
@@ -238,6 +243,7 @@ class Session(QObject):
         self.draft_changed.emit()
 
     def keep_draft(self) -> None:
+        """Put the draft into the settings, which are saved when the window closes."""
         self.settings.draft = self.draft.to_values()
 
 

@@ -33,18 +33,22 @@ class Settings:
     dismissed_runs: list[str] = field(default_factory=list[str])  # interrupted runs not offered again
 
     def remember_data(self, path: str) -> None:
+        """Newest first, each once, `RECENT` of them."""
         self.recent_data = [path, *(p for p in self.recent_data if p != path)][:RECENT]
 
     def remember_model(self, path: str) -> None:
+        """Newest first, each once, `RECENT` of them."""
         self.recent_models = [path, *(p for p in self.recent_models if p != path)][:RECENT]
 
     def geometry_bytes(self) -> bytes:
+        """What `keep_geometry` kept; nothing where it is damaged."""
         try:
             return base64.b64decode(self.geometry, validate=True)
         except binascii.Error:
             return b""
 
     def keep_geometry(self, raw: bytes) -> None:
+        """Keep `QMainWindow.saveGeometry`."""
         self.geometry = base64.b64encode(raw).decode("ascii")
 
 

@@ -113,16 +113,20 @@ class Theme(QObject):
 
     @property
     def dark(self) -> bool:
+        """Whether the dark colours are shown."""
         return self.tokens.window == DARK.window
 
     @property
     def curves(self) -> tuple[str, ...]:
+        """The colours of curves on the present background."""
         return CURVES_DARK if self.dark else CURVES_LIGHT
 
     def color(self, name: str) -> QColor:
+        """A colour by its name among the tokens."""
         return QColor(getattr(self.tokens, name))
 
     def apply(self, appearance: Appearance) -> None:
+        """Switch the whole application; `system` follows the system from now on."""
         self._appearance = appearance
         hints = self._application.styleHints()
         scheme = {"light": Qt.ColorScheme.Light, "dark": Qt.ColorScheme.Dark}.get(

@@ -13,7 +13,7 @@ from droid_tune.errors import UserError
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, config, recorded, write_run
 from ui.background import Task
-from ui.engine_worker import PlaygroundThread, Question
+from ui.engine_worker import PlaygroundQuestion, PlaygroundThread
 from ui.session import Session, read_run
 from ui.settings import Settings, load_settings, save_settings
 
@@ -158,7 +158,7 @@ def test_the_playground_answers_as_it_was_and_as_it_is(
     thread.replied.connect(lambda side, text: told.append((side, text)))
     thread.start()
     with qtbot.waitSignal(thread.answered):
-        thread.ask(Question(tmp_path, "Hello?", 0.0, 16))
+        thread.ask(PlaygroundQuestion(tmp_path, "Hello?", 0.0, 16))
     thread.close()
     assert thread.wait(5000)
     assert told == [("base", "an answer"), ("trained", "a better answer")]
@@ -170,9 +170,9 @@ def test_the_playground_says_what_is_missing_and_goes_on(
     thread = PlaygroundThread(engine, owner)
     thread.start()
     with qtbot.waitSignals([thread.failed, thread.answered]):
-        thread.ask(Question(tmp_path / "gone", "Hello?", 0.0, 16))
+        thread.ask(PlaygroundQuestion(tmp_path / "gone", "Hello?", 0.0, 16))
     with qtbot.waitSignal(thread.replied):
-        thread.ask(Question(tmp_path, "Hello?", 0.0, 16))
+        thread.ask(PlaygroundQuestion(tmp_path, "Hello?", 0.0, 16))
     thread.close()
     assert thread.wait(5000)
 

@@ -6,30 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QWheelEvent
-from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QWidget
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QCompleter, QLineEdit, QWidget
 
 from ui.form.fields import FieldSpec, as_text, choice_label, from_text
 from ui.theme import current_theme
 from ui.widgets.basics import restyle, row
+from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.switch import Switch
 
 FIELD_WIDTH = 190
 NUMBER_WIDTH = 124
-
-
-class QuietCombo(QComboBox):
-    """A combo box that leaves the wheel to the page around it unless it has the focus."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
 
 
 class UnitField(QLineEdit):
@@ -73,6 +60,8 @@ class Editor(QWidget):
 
 
 class SwitchEditor(Editor):
+    """On or off."""
+
     def __init__(self, spec: FieldSpec, parent: QWidget) -> None:
         super().__init__(spec, parent)
         self._switch = Switch(spec.title, self)
@@ -89,6 +78,8 @@ class SwitchEditor(Editor):
 
 
 class ChoiceEditor(Editor):
+    """One of a few words."""
+
     def __init__(self, spec: FieldSpec, parent: QWidget) -> None:
         super().__init__(spec, parent)
         self._combo = QuietCombo(self)
@@ -104,6 +95,7 @@ class ChoiceEditor(Editor):
         self._combo.setCurrentIndex(self._combo.findData(value))
 
     def show_fault(self, faulty: bool) -> None:
+        """Mark the field as one to be mended, or no longer."""
         restyle(self._combo, "fault", faulty)
 
     @Slot(int)
@@ -148,6 +140,7 @@ class TextEditor(Editor):
             self.field.setText(text)
 
     def show_placeholder(self, text: str) -> None:
+        """What stands in the field while it is empty."""
         self.field.setPlaceholderText(text)
 
     def offer(self, words: Sequence[str]) -> None:
@@ -160,6 +153,7 @@ class TextEditor(Editor):
         self.field.setCompleter(completer)
 
     def show_fault(self, faulty: bool) -> None:
+        """Mark the field as one to be mended, or no longer."""
         restyle(self.field, "fault", faulty)
 
     @Slot(str)

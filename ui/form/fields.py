@@ -77,6 +77,7 @@ def specs_of(
 
 
 def spec_of(path: str, info: FieldInfo) -> FieldSpec:
+    """How a setting is edited, from its pydantic field: kind, unit, bounds and words."""
     annotation, optional = _without_none(info.annotation)
     kind, choices = _kind(annotation)
     extra = cast(dict[str, Any], info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {})
@@ -99,6 +100,7 @@ def spec_of(path: str, info: FieldInfo) -> FieldSpec:
 
 
 def choice_label(value: str) -> str:
+    """A word of the config as people read it: `Per sequence` for `per_sequence`."""
     return CHOICE_WORDS.get(value, value.replace("_", " ").capitalize())
 
 

@@ -47,6 +47,7 @@ class SettingRow(QWidget):
         outer.addWidget(self._fault)
 
     def show_value(self, value: Any, *, changed: bool) -> None:
+        """Show a value without telling of it; `changed` offers the way back to the default."""
         self.editor.show_value(value)
         self._changed.setEnabled(changed)
         color = current_theme().tokens.accent if changed else "none"
@@ -67,6 +68,7 @@ class SettingRow(QWidget):
             self.editor.setToolTip(f"{self.spec.path}\n{listed}".strip())
 
     def show_fault(self, sentence: str) -> None:
+        """Say below the field what is wrong with it; nothing takes the sentence away."""
         self.editor.show_fault(bool(sentence))
         self._fault.setText(sentence)
         self._fault.setVisible(bool(sentence))
@@ -74,6 +76,7 @@ class SettingRow(QWidget):
 
     @property
     def fault(self) -> str:
+        """The sentence below the field."""
         return self._fault.text()
 
     def _words(self) -> QVBoxLayout:
@@ -126,9 +129,11 @@ class SettingsGroup(QFrame):
             self._layout.addWidget(self._fold)
 
     def paths(self) -> list[str]:
+        """All its settings, those in a closed fold as well."""
         return [*self.rows, *(spec.path for spec in self._advanced if spec.path not in self.rows)]
 
     def spec(self, path: str) -> FieldSpec | None:
+        """How a setting of this group is edited; None of another group's."""
         return self._specs.get(path)
 
     def reveal(self, path: str) -> SettingRow | None:
@@ -144,6 +149,7 @@ class SettingsGroup(QFrame):
             self._fold.retitle(f"Advanced ({len(self._advanced)}{changed})")
 
     def advanced_paths(self) -> list[str]:
+        """The settings inside the fold."""
         return [spec.path for spec in self._advanced]
 
     def _fill(self, layout: QVBoxLayout) -> None:
@@ -188,9 +194,11 @@ class Fold(QWidget):
         current_theme().changed.connect(self._draw)
 
     def retitle(self, title: str) -> None:
+        """Another title on the fold's button."""
         self._button.setText(title)
 
     def open(self) -> None:
+        """Show what is inside, made on the first time."""
         self._button.setChecked(True)
         self._clicked(True)
 

@@ -10,10 +10,11 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from droid_tune import words
-from ui.form.editors import Editor, QuietCombo
+from ui.form.editors import Editor
 from ui.form.fields import FieldSpec
 from ui.form.starting_runs import Start
 from ui.widgets.basics import restyle
+from ui.widgets.quiet_combo import QuietCombo
 
 NONE = Start("", "No run: start fresh")
 BROWSE = "Choose Folder…"

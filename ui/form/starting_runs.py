@@ -33,6 +33,7 @@ def startable(runs: Sequence[RunSummary]) -> list[Start]:
 
 
 def has_result(folder: Path) -> bool:
+    """Whether a run folder holds a trained adapter."""
     paths = RunPaths(folder)
     return paths.adapter_weights.is_file() and paths.adapter_config.is_file()
 

@@ -13,6 +13,7 @@ _PART = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")\s*|([^,]*))(?:,|$)', re.DOTALL)
 
 
 def join_words(words: Iterable[str]) -> str:
+    """`one, two`; a text that holds a comma, a quote or a line end is quoted."""
     return ", ".join(_quoted(word) for word in words)
 
 

@@ -15,6 +15,8 @@ HEIGHT = 38
 
 
 class Activity(QFrame):
+    """`clicked` wherever it is pressed."""
+
     clicked = Signal()
 
     def __init__(self, parent: QWidget) -> None:
@@ -37,6 +39,7 @@ class Activity(QFrame):
         layout.addWidget(self._bar)
 
     def show_run(self, state: RunState | None, *, stopping: bool) -> None:
+        """Show where the run is; None is no run."""
         words = activity_words(state, stopping=stopping)
         if self._words.text() != words:
             self._words.setText(words)

@@ -27,6 +27,7 @@ class DropZone(QWidget):
         self.hide()
 
     def cover(self) -> None:
+        """Lie over the whole window."""
         self.setGeometry(self._window.rect())
         self.raise_()
         self.show()

@@ -18,9 +18,11 @@ class Gate:
         self._waiting: list[Callable[[], object]] | None = None
 
     def close(self) -> None:
+        """From now on work waits."""
         self._waiting = []
 
     def open(self) -> None:
+        """Do what waited, in its order; nothing waits any more."""
         waiting, self._waiting = self._waiting or [], None
         for work in waiting:
             work()

@@ -21,6 +21,7 @@ class Wakefulness:
         self._child: subprocess.Popen[bytes] | None = None
 
     def keep(self, wanted: bool) -> None:
+        """Hold sleep off, or let the computer sleep again; on macOS only."""
         if wanted and self._child is None:
             self._begin()
         elif not wanted and self._child is not None:

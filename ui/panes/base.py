@@ -10,8 +10,8 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QStackedLayout, QWidget
 
+from ui.panes.empty import EmptyState
 from ui.session import Session
-from ui.widgets.empty import EmptyState
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,14 @@ def selectable(made: QLabel) -> QLabel:
 
 
 def frame(role: str, parent: QWidget) -> QFrame:
+    """A frame that the style sheet knows by its role (`card`, `inset`, `footer`)."""
     made = QFrame(parent)
     made.setProperty("role", role)
     return made
 
 
 def line(parent: QWidget) -> QFrame:
+    """A thin line between two things."""
     return frame("line", parent)
 
 
@@ -71,6 +73,7 @@ class Button(QPushButton):
 
 
 def button(text: str, role: str = "", *, parent: QWidget, icon: str = "", help: str = "") -> Button:  # noqa: A002
+    """A push button; one without text is named by its `help`."""
     made = Button(text, role, icon, parent)
     if help:
         made.setToolTip(help)
@@ -80,6 +83,7 @@ def button(text: str, role: str = "", *, parent: QWidget, icon: str = "", help: 
 
 
 def column(parent: QWidget | None = None, *, spacing: int = 8, margins: int = 0) -> QVBoxLayout:
+    """A layout from top to bottom, in pixels; of `parent` where one is given."""
     made = QVBoxLayout() if parent is None else QVBoxLayout(parent)
     made.setSpacing(spacing)
     made.setContentsMargins(margins, margins, margins, margins)
@@ -87,6 +91,7 @@ def column(parent: QWidget | None = None, *, spacing: int = 8, margins: int = 0)
 
 
 def row(parent: QWidget | None = None, *, spacing: int = 8, margins: int = 0) -> QHBoxLayout:
+    """A layout from left to right, in pixels; of `parent` where one is given."""
     made = QHBoxLayout() if parent is None else QHBoxLayout(parent)
     made.setSpacing(spacing)
     made.setContentsMargins(margins, margins, margins, margins)

@@ -44,6 +44,7 @@ class Line:
 
     @property
     def source(self) -> str:
+        """The key of its series."""
         return self.key or self.metric
 
 
@@ -148,6 +149,7 @@ class Chart(QFrame):
         self._rebuild()
 
     def show_title(self, title: str) -> None:
+        """Another title over the same curves."""
         self._title.setText(title)
         self.spec = ChartSpec(title, self.spec.lines, self.spec.help, self.spec.empty)
 
@@ -229,6 +231,7 @@ class Chart(QFrame):
         return made
 
     def color_of(self, place: int) -> str:
+        """The colour of a curve by its place, `#rrggbb`; colours repeat."""
         curves = current_theme().curves
         return curves[place % len(curves)]
 

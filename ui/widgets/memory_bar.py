@@ -53,6 +53,7 @@ class MemoryBar(QWidget):
         return QSize(160, self.sizeHint().height())
 
     def show_memory(self, parts: tuple[Part, ...], marks: tuple[Mark, ...], total: float) -> None:
+        """Draw parts and marks of `total` bytes, and say them to VoiceOver."""
         if (parts, marks, total) == (self._parts, self._marks, self._total):
             return
         self._parts, self._marks, self._total = parts, marks, max(total, 1.0)
@@ -66,6 +67,7 @@ class MemoryBar(QWidget):
 
     @property
     def shown(self) -> tuple[Part, ...]:
+        """The parts that are drawn."""
         return self._parts
 
     # --- painting -----------------------------------------------------------------------------------------------

@@ -116,6 +116,7 @@ class NoticeStack(QWidget):
         self.hide()
 
     def add(self, level: Level, text: str, remedy: str = "", *, actions: tuple[str, ...] = ()) -> NoticeBar:
+        """Put a notice on top; the same sentence further down and the oldest surplus go."""
         for old in self.bars():
             if old.text == text:
                 self._remove(old)
@@ -128,10 +129,12 @@ class NoticeStack(QWidget):
         return bar
 
     def bars(self) -> list[NoticeBar]:
+        """The notices that are shown, the newest first."""
         found = [self._layout.itemAt(place).widget() for place in range(self._layout.count())]
         return [bar for bar in found if isinstance(bar, NoticeBar)]
 
     def clear(self) -> None:
+        """Take all of them away; nobody is told."""
         for bar in self.bars():
             self._remove(bar)
         self.hide()

@@ -36,6 +36,7 @@ class Segmented(QFrame):
 
     @property
     def key(self) -> str:
+        """What is chosen."""
         return self._keys[self._group.checkedButton()]
 
     def choose(self, key: str) -> None:
@@ -51,6 +52,7 @@ class Segmented(QFrame):
                 part.setVisible(allowed)
 
     def retitle(self, key: str, text: str) -> None:
+        """Another text on one of the choices."""
         for part, own in self._keys.items():
             if own == key:
                 part.setText(text)

@@ -49,12 +49,14 @@ class EntryList(QAbstractListModel):
         return True
 
     def place_of(self, key: str) -> QModelIndex:
+        """Where the entry of this key stands; an invalid index where there is none."""
         for place, entry in enumerate(self._entries):
             if entry.key == key:
                 return self.index(place)
         return QModelIndex()
 
     def entry(self, index: Index) -> Entry | None:
+        """The entry at a place; None where there is none."""
         return self._entries[index.row()] if index.isValid() and index.row() < len(self._entries) else None
 
     def rowCount(self, parent: Index = _ROOT) -> int:

@@ -36,6 +36,7 @@ class Chip(QLabel):
         current_theme().changed.connect(self._tint)
 
     def show_chip(self, text: str, tone: str, ground: str) -> None:
+        """A word in a colour (`tone`) on a tint (`ground`), both names of the theme's tokens."""
         if (self.text(), self._tone, self._ground) == (text, tone, ground):
             return
         self._tone, self._ground = tone, ground
@@ -55,6 +56,7 @@ class StateChip(Chip):
     """The state of a run."""
 
     def show_life(self, life: str) -> None:
+        """The word for a run's state (`running`, `failed`, `stopping`); hidden where there is none."""
         text, tone, ground = LOOKS.get(life, (life, "secondary", "raised"))
         self.show_chip(text, tone, ground)
         self.setVisible(bool(text))

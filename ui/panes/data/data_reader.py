@@ -66,6 +66,7 @@ class Inspection:
 
     @property
     def splits(self) -> dict[str, Rows]:
+        """The splits that have rows, by name."""
         if self.dataset is None:
             return {}
         return {name: rows for name, rows in self.dataset.splits.items() if len(rows)}
@@ -85,9 +86,11 @@ class DataReader(QObject):
 
     @property
     def busy(self) -> bool:
+        """Whether a look goes on."""
         return self._task is not None
 
     def inspect(self, source: Source) -> None:
+        """Begin a look; the one before is cancelled and tells nothing any more."""
         self.cancel()
         self._cancel = threading.Event()
         look = partial(self._look, source, self._cancel)
@@ -96,6 +99,7 @@ class DataReader(QObject):
         self._task.start()
 
     def cancel(self) -> None:
+        """End the look that goes on; nothing is told of it."""
         self._cancel.set()
         if self._task is not None:
             self._task.drop()

@@ -37,6 +37,7 @@ class FilesCard(QWidget):
         self.hide()
 
     def show_report(self, report: Report | None) -> None:
+        """A line for each file; None hides the card."""
         clear(self._grid)
         files = report.files if report is not None else []
         for place, file in enumerate(files):

@@ -69,6 +69,7 @@ class DataPane(Pane):
         session.data_changed.connect(self._data_changed)
 
     def refresh(self) -> None:
+        """Look through the draft's data where it is other than what was looked through last."""
         draft = self.session.draft
         source = self._source()
         wanted = (source.path, str(source.files), str(source.mapping), need_of(draft.method))

@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLayout, Q
 
 from droid_tune import words
 from droid_tune.data.reading.discover import assigned
-from ui.form.editors import QuietCombo
 from ui.panes.data.files_card import SPLIT_WORDS
 from ui.widgets.basics import button, column, label
+from ui.widgets.quiet_combo import QuietCombo
 
 LEFT_OUT = "none"
 WIDTH = 460
@@ -50,6 +50,7 @@ class SplitDialog(QDialog):
         return chosen
 
     def choose(self, path: Path, split: str) -> None:
+        """As if the user had put this file into a split."""
         for own, combo in self._combos:
             if own == path:
                 combo.setCurrentIndex(combo.findData(split))

@@ -9,6 +9,7 @@ ROW_HEIGHT = 28
 
 
 def data_table(model: QAbstractItemModel, name: str, parent: QWidget) -> QTableView:
+    """A table of whole rows to choose one from, its text never edited, never wrapped."""
     table = QTableView(parent)
     table.setModel(model)
     table.setAccessibleName(name)

@@ -32,6 +32,7 @@ class LiveMemory(QFrame):
         self.hide()
 
     def show_state(self, state: RunState) -> None:
+        """Draw the newest step's memory; hidden where none is known."""
         peak = state.last("memory/peak_bytes")
         self.setVisible(peak is not None and state.memory is not None)
         if peak is None or state.memory is None:
@@ -42,6 +43,7 @@ class LiveMemory(QFrame):
 
     @property
     def words(self) -> str:
+        """The sentence below the bar."""
         return self._words.text()
 
 

@@ -35,6 +35,7 @@ class MetricTable(QTableWidget):
         self.setMinimumHeight(420)
 
     def show_series(self, series: Mapping[str, Series]) -> None:
+        """A line for each metric that has a value, in the columns of `HEADINGS`."""
         told = {name: found for name, found in series.items() if len(found)}
         self.setRowCount(len(told))
         for line, (name, found) in enumerate(told.items()):

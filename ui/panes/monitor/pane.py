@@ -105,6 +105,7 @@ class MonitorPane(FillingPane):
         session.shown_changed.connect(self._another_run)
 
     def refresh(self) -> None:
+        """Draw what the shown run told since the last time."""
         state = self.session.shown
         self.show_content(state.life != "empty")
         if state.life == "empty":

@@ -26,6 +26,7 @@ class Figure(QWidget):
             layout.addWidget(part)
 
     def show_value(self, value: str, remark: str = "", name: str = "") -> None:
+        """The number in words, the smaller remark below, and another name where one is given."""
         if name:
             self._name.setText(name)
         self._value.setText(value)
@@ -69,6 +70,7 @@ class RunHeader(QFrame):
         layout.addWidget(self._foot)
 
     def show_state(self, state: RunState, *, stopping: bool) -> None:
+        """Draw a run; `stopping` while it is being saved."""
         self._name.setText(words.literal(state.name) or "Run")
         self._chip.show_life("stopping" if stopping else state.life)
         self._phase.setText(phase_words(state))

@@ -15,13 +15,13 @@ from droid_tune.events import RolloutGroup
 from droid_tune.paths import RunPaths
 from droid_tune.runs.log import read_events
 from ui.background import Task
-from ui.engine_worker import PlaygroundThread, Question
-from ui.form.editors import QuietCombo
+from ui.engine_worker import PlaygroundQuestion, PlaygroundThread
 from ui.panes.base import FillingPane
 from ui.session import Session
 from ui.theme import mono_font
 from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
 from ui.widgets.notice import NoticeStack
+from ui.widgets.quiet_combo import QuietCombo
 
 TEMPERATURES = (
     (0.0, "Greedy (the same answer every time)"),
@@ -46,7 +46,7 @@ class PromptField(QPlainTextEdit):
             super().keyPressEvent(event)
 
 
-class Answer(QFrame):
+class AnswerCard(QFrame):
     """One side of an exchange; text comes piece by piece."""
 
     def __init__(self, title: str, parent: QWidget) -> None:
@@ -62,10 +62,12 @@ class Answer(QFrame):
         self._said = ""
 
     def add(self, piece: str) -> None:
+        """The next piece of text."""
         self._said += piece
         self._text.setText(words.literal(self._said))
 
     def finish(self, said: str) -> None:
+        """The whole answer, in the place of its pieces."""
         self._said = said
         self._text.setText(words.literal(said) or "(empty)")
 
@@ -84,7 +86,7 @@ class PlaygroundPane(FillingPane):
         )
         self._thread: PlaygroundThread | None = None
         self._reading: Task | None = None  # of the newest run's prompts
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, AnswerCard] = {}
         self._wanted = ""
         page = QWidget(self)
         self.add_content(page)
@@ -246,7 +248,7 @@ class PlaygroundPane(FillingPane):
             self._thread.start()
         self._ask.setEnabled(False)
         temperature, length = float(self._temperature.currentData()), int(self._length.currentData())
-        self._thread.ask(Question(Path(folder), prompt, temperature, length))
+        self._thread.ask(PlaygroundQuestion(Path(folder), prompt, temperature, length))
 
     def _add_exchange(self, prompt: str) -> None:
         asked = frame("inset", self)
@@ -258,8 +260,8 @@ class PlaygroundPane(FillingPane):
         holder = QWidget(self)
         holder.setLayout(sides)
         self._answers = {
-            "base": Answer("Before training", holder),
-            "trained": Answer("After training", holder),
+            "base": AnswerCard("Before training", holder),
+            "trained": AnswerCard("After training", holder),
         }
         for answer in self._answers.values():
             sides.addWidget(answer, 1)

@@ -55,6 +55,7 @@ class RolloutsPane(FillingPane):
         session.shown_changed.connect(self._another_run)
 
     def refresh(self) -> None:
+        """Draw the step that is looked at, the newest while the pane follows."""
         state = self.session.shown
         self.show_content(bool(state.rollouts))
         if not state.rollouts:
@@ -245,6 +246,7 @@ def without_signal(group: RolloutGroup) -> bool:
 
 
 def prompt_entry(group: RolloutGroup) -> Entry:
+    """A prompt in the list: its last line, the mean reward, and what is odd about the group."""
     mean = mean_reward(group)
     first = next(
         (text for text in reversed(group.prompt.strip().splitlines()) if text.strip()), "(empty prompt)"
@@ -261,6 +263,7 @@ def prompt_entry(group: RolloutGroup) -> Entry:
 
 
 def summary_of(groups: list[RolloutGroup]) -> str:
+    """`4 prompts, 8 completions, 3 without signal`, of what was sampled for training."""
     sampled = [group for group in groups if not group.held_out]
     completions = sum(len(group.completions) for group in sampled)
     said = f"{words.count(len(sampled), 'prompt')}, {words.count(completions, 'completion')}"

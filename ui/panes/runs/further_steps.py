@@ -49,14 +49,17 @@ class FurtherSteps(QFrame):
         self._steps.selectAll()
 
     def show_steps(self, steps: int) -> None:
+        """Propose a number of steps, at least 1."""
         self._steps.setValue(max(1, steps))
 
     @property
     def steps(self) -> int:
+        """The number in the field."""
         return self._steps.value()
 
     @Slot()
     def go(self) -> None:
+        """As if Train were pressed."""
         self.hide()
         self.chosen.emit(self.steps)
 

@@ -29,13 +29,13 @@ from droid_tune.paths import starter_model_dir
 from droid_tune.runs.series import Series
 from droid_tune.runs.state import RunState
 from ui.background import Task
-from ui.form.editors import QuietCombo
 from ui.panes.base import FillingPane
 from ui.panes.runs.further_steps import FurtherSteps
 from ui.session import Session, read_run
 from ui.widgets.basics import button, column, label, row, scrolling, selectable
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.notice import NoticeBar, NoticeStack
+from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.simple_list import Entry, EntryList
 from ui.widgets.state_chip import StateChip
 from ui.widgets.two_lines import TwoLineDelegate

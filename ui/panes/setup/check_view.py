@@ -111,6 +111,7 @@ class CheckView(QDialog):
 
     @Slot(object)
     def show_report(self, report: CheckReport) -> None:
+        """The verdict, what was found, the figures and what was sampled, in the place of the wait."""
         page = self._emptied()
         head = row(spacing=10)
         chip = Chip(page)
@@ -213,6 +214,7 @@ def time_words(report: CheckReport) -> str:
 
 
 def shortened(text: str) -> str:
+    """On one line, at most `SHOWN_CHARACTERS` of it."""
     line = " ".join(text.split())
     return line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
 

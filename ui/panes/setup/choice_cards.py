@@ -12,6 +12,8 @@ from ui.widgets.basics import column, label, restyle
 
 
 class ChoiceCard(QFrame):
+    """One choice; `pressed` tells its key."""
+
     pressed = Signal(str)
 
     def __init__(self, key: str, title: str, words: str, parent: QWidget) -> None:
@@ -29,6 +31,7 @@ class ChoiceCard(QFrame):
         layout.addStretch(1)
 
     def show_chosen(self, chosen: bool) -> None:
+        """Look chosen or not, and say so to VoiceOver."""
         restyle(self, "chosen", chosen)
         self.setAccessibleName(f"{self._spoken} (chosen)" if chosen else self._spoken)
 

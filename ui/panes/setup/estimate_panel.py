@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QWidget
 
 from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
+from ui.panes.setup.forecasting import model_bytes
 from ui.panes.setup.text_grid import TextGrid
 from ui.widgets.basics import column, label, line
 from ui.widgets.memory_bar import Mark, MemoryBar, Part
@@ -16,8 +17,6 @@ from ui.widgets.memory_bar import Mark, MemoryBar, Part
 if TYPE_CHECKING:
     from droid_tune.estimate.forecast import Estimate
 
-#: what stays in memory between the stages
-MODEL_PARTS = ("weights", "adapters", "optimizer", "reference", "framework")
 NAMES = {
     "weights": "Weights",
     "adapters": "Adapter",
@@ -107,9 +106,8 @@ class EstimatePanel(QFrame):
 def bar_of(found: Estimate) -> tuple[tuple[Part, ...], tuple[Mark, ...]]:
     """Others, the model, what sampling and training add to it, what is left below the limit; the limit itself."""
     others = found.host.used_by_others_bytes
-    worst = found.peak.parts[found.peak.worst]
     factor = found.peak_bytes / max(1, found.peak.bytes)
-    model = factor * sum(worst.get(name, 0) for name in MODEL_PARTS)
+    model = model_bytes(found)
     both = sorted(
         (factor * found.peak.stages[stage] - model, stage) for stage in STAGES if stage in found.peak.stages
     )

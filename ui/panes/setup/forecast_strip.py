@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
-from ui.panes.setup.forecasting import VERDICTS, forecast_details, forecast_words
+from ui.panes.setup.forecasting import VERDICTS, forecast_details, forecast_words, model_bytes
 from ui.theme import current_theme
 from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.state_chip import Chip
@@ -23,7 +23,7 @@ LEAST_PIXELS = 3.0
 MOST_REMEDIES = 3
 
 
-class MemoryBar(QWidget):
+class SlimMemoryBar(QWidget):
     """The machine's memory: in use by others, the model, the worst moment of a step, free; a line at the limit."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -38,14 +38,9 @@ class MemoryBar(QWidget):
         return QSize(120, 16)
 
     def show_estimate(self, found: Estimate) -> None:
+        """Draw the shares of the machine's memory, of others, the model and the worst moment."""
         total = max(1, found.host.memory_bytes)
-        parts = found.peak.parts[found.peak.worst]
-        model = (
-            parts.get("weights", 0)
-            + parts.get("adapters", 0)
-            + parts.get("optimizer", 0)
-            + parts.get("reference", 0)
-        )
+        model = model_bytes(found)
         others = found.host.used_by_others_bytes
         limit = min(total, others + found.budget_bytes)
         self._shares = (others / total, model / total, (found.peak_bytes - model) / total, limit / total)
@@ -92,7 +87,7 @@ class ForecastStrip(QWidget):
         super().__init__(parent)
         layout = column(self, spacing=6)
         line = row(spacing=10)
-        self._bar = MemoryBar(self)
+        self._bar = SlimMemoryBar(self)
         self._words = label("", "small", parent=self)
         self._words.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
         self._chip = Chip(self)
@@ -108,6 +103,7 @@ class ForecastStrip(QWidget):
 
     @Slot(object)
     def show_estimate(self, found: Estimate) -> None:
+        """The verdict, the bar, memory and time in words, and what would help."""
         self._bar.setVisible(True)
         self._bar.show_estimate(found)
         self._words.setText(forecast_words(found))

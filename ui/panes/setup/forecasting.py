@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: without another question
 COMPARE_AFTER_MS = 150
+#: what stays in memory between the stages
+MODEL_PARTS = ("weights", "adapters", "optimizer", "reference", "framework")
 VERDICTS = {
     "fits": ("Fits", "good", "good_soft"),
     "tight": ("Tight", "warning", "warning_soft"),
@@ -152,6 +154,13 @@ def _measured(config: RunConfig) -> DataLengths | None:
 def _data_key(config: RunConfig) -> str:
     """What the lengths depend on."""
     return f"{config.model.path}|{config.method.type == 'sft'}|{config.data.model_dump_json()}"
+
+
+def model_bytes(found: Estimate) -> float:
+    """What stays in memory between the stages, of the estimated peak."""
+    worst = found.peak.parts[found.peak.worst]
+    factor = found.peak_bytes / max(1, found.peak.bytes)
+    return factor * sum(worst.get(name, 0) for name in MODEL_PARTS)
 
 
 def forecast_words(found: Estimate) -> str:

@@ -142,6 +142,7 @@ class RewardList(QWidget):
         layout.addWidget(self._add, 0, Qt.AlignmentFlag.AlignLeft)
 
     def show_rewards(self, rewards: list[Values]) -> None:
+        """A card for each reward, as the config has them."""
         self._rewards = [dict(values) for values in rewards]
         clear(self._box)
         self._cards = [RewardCard(place, values, self) for place, values in enumerate(self._rewards)]

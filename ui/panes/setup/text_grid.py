@@ -24,6 +24,7 @@ class TextGrid(QGridLayout):
         self.setColumnStretch(0, 1)
 
     def show_rows(self, rows: Sequence[Sequence[Cell]]) -> None:
+        """Rows of cells (text, role); labels are kept, so that nothing flickers."""
         wanted = {
             (line, place): cell
             for line, cells in enumerate(rows)

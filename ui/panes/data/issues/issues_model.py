@@ -26,11 +26,13 @@ class IssuesModel(QAbstractTableModel):
         self._issues: Sequence[Issue] = ()
 
     def show(self, issues: Sequence[Issue]) -> None:
+        """Take other findings."""
         self.beginResetModel()
         self._issues = issues
         self.endResetModel()
 
     def issue(self, place: int) -> Issue:
+        """The finding of a line of the table, counted from 0."""
         return self._issues[place]
 
     def rowCount(self, parent: Index = _ROOT) -> int:

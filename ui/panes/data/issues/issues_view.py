@@ -48,6 +48,7 @@ class IssuesView(QWidget):
         column(self).addWidget(split)
 
     def show_issues(self, issues: Sequence[Issue]) -> None:
+        """List the findings and choose the first."""
         self._model.show(issues)
         self._issue = None
         if issues:

@@ -34,6 +34,7 @@ class Look:
 
     @property
     def options(self) -> TemplateOptions:
+        """The same for the renderer of rows."""
         known = {"on": "on", "off": "off"}
         return TemplateOptions(self.system_prompt, known.get(self.thinking, "template"))  # type: ignore[arg-type]
 

@@ -52,11 +52,13 @@ class PageReader(QObject):
         self._source: tuple[int, Rows | None, list[str]] = (0, None, [])
 
     def open(self, generation: int, rows: Rows | None, columns: list[str]) -> None:
+        """Read from these rows from now on; pages wanted of others are forgotten."""
         with self._lock:
             self._wanted.clear()
             self._source = (generation, rows, columns)
 
     def want(self, page: int) -> None:
+        """Read a page soon, before those wanted earlier."""
         with self._lock:
             if page in self._wanted:
                 self._wanted.remove(page)
@@ -120,6 +122,7 @@ class RowsModel(QAbstractTableModel):
         self._reader.arrived.connect(self._arrived)
 
     def show(self, rows: Rows | None, columns: list[str]) -> None:
+        """Take other rows; None shows none."""
         self.beginResetModel()
         self._rows, self._columns = rows, columns
         self._generation += 1
@@ -128,10 +131,12 @@ class RowsModel(QAbstractTableModel):
         self.endResetModel()
 
     def close(self) -> None:
+        """Read no more; waits for the page in hand."""
         self._reader.close()
 
     @property
     def rows(self) -> Rows | None:
+        """The rows that are shown."""
         return self._rows
 
     def rowCount(self, parent: Index = _ROOT) -> int:

@@ -43,6 +43,7 @@ class RowsView(QWidget):
         column(self).addWidget(split)
 
     def show_rows(self, rows: Rows | None, columns: list[str]) -> None:
+        """Show a split's rows and choose the first; None shows none."""
         self._drop_reading()
         self._model.show(rows, columns)
         for place, width in enumerate(column_widths(len(columns), self._table.viewport().width())):
@@ -52,6 +53,7 @@ class RowsView(QWidget):
             self._table.selectRow(0)
 
     def show_look(self, look: Look) -> None:
+        """How the chosen row is rendered."""
         self._detail.show_look(look)
 
     def go_to(self, number: int) -> None:
@@ -62,6 +64,7 @@ class RowsView(QWidget):
             self._table.scrollTo(self._model.index(place, 0))
 
     def shut(self) -> None:
+        """The window closes: read no more."""
         self._model.close()
 
     @Slot(QModelIndex, QModelIndex)

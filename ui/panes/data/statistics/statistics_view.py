@@ -39,10 +39,12 @@ class Lengthy:
 
     @property
     def limits(self) -> Limits:
+        """The same as the statistics count by it."""
         return Limits(self.prompt, self.completion if self.rollouts else None)
 
     @property
     def prompt(self) -> int:
+        """Tokens that a prompt may have (at least 1), or the whole example where nothing is rolled out."""
         return max(1, self.sequence - self.completion) if self.rollouts else self.sequence
 
 
@@ -78,10 +80,12 @@ class StatisticsView(QWidget):
             self.measure()
 
     def show_split(self, split: str) -> None:
+        """Show the figures of `train`, `valid` or `test`."""
         self._split = split
         self._draw()
 
     def measure(self, *, exact: bool = False) -> None:
+        """Measure where the data, the look or the limits changed; `exact` measures every row, not a sample."""
         dataset, look = self._dataset, self._look
         wanted = (id(dataset), look, self._limits)
         if dataset is None or look is None or (wanted == self._measured and not exact):
@@ -97,6 +101,7 @@ class StatisticsView(QWidget):
         self._job.start()
 
     def shut(self) -> None:
+        """The window closes: measure no more."""
         self._cancel()
 
     def showEvent(self, event: QShowEvent) -> None:

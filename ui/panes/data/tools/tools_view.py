@@ -26,7 +26,6 @@ from PySide6.QtWidgets import (
 from droid_tune import words
 from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset
-from ui.form.editors import QuietCombo
 from ui.panes.data.data_job import DataJob
 from ui.panes.data.files_card import SPLIT_WORDS
 from ui.panes.data.plain_view import Piece, PlainView
@@ -35,6 +34,7 @@ from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.panes.data.tools.change_form import CHANGES, Ask, Change, Preview, plan_change, write_change
 from ui.widgets.basics import button, clear, column, frame, label, row
 from ui.widgets.notice import NoticeStack
+from ui.widgets.quiet_combo import QuietCombo
 
 #: a preview that takes no time is made at once
 FEW_ROWS = 20_000
@@ -81,6 +81,7 @@ class ToolsView(QWidget):
 
     @property
     def change(self) -> Change:
+        """The tool that is chosen."""
         return CHANGES[max(0, self._tools.currentRow())]
 
     def choose(self, key: str) -> None:
@@ -88,9 +89,11 @@ class ToolsView(QWidget):
         self._tools.setCurrentRow([one.key for one in CHANGES].index(key))
 
     def values(self) -> dict[str, Any]:
+        """What the form says, by the names of the tool's questions."""
         return {name: _value(editor) for name, editor in self._fields.items()}
 
     def shut(self) -> None:
+        """The window closes: work no more."""
         if self._job is not None:
             self._job.cancel()
 
@@ -218,6 +221,7 @@ class ToolsView(QWidget):
 
     @Slot()
     def preview(self) -> None:
+        """Plan the change in the background and show what it would do; nothing is written."""
         dataset, look, change = self._dataset, self._look, self.change
         if dataset is None or look is None:
             return
@@ -242,6 +246,7 @@ class ToolsView(QWidget):
 
     @Slot()
     def write(self) -> None:
+        """Write what the preview shows into the new folder, in the background."""
         dataset = self._dataset
         if dataset is None or self._shown is None:
             return
