@@ -83,6 +83,7 @@ class Step(RunEvent):
     metrics: dict[str, float | None]
     seconds: dict[str, float] = {}
     applied: bool = True
+    why: Literal["", "no_signal", "non_finite"] = ""  # it was not applied
 
 
 class Completion(BaseModel):

@@ -53,7 +53,18 @@ CATALOGUE: dict[str, Metric] = {
             "Groups whose rewards are all equal.",
         ),
         Metric(
-            "kl", "KL to the reference", "nats", "neither", "How far the model has moved from where it began."
+            "kl",
+            "KL penalty (k3)",
+            "nats",
+            "neither",
+            "What the penalty is taken on; one rare token can make it jump.",
+        ),
+        Metric(
+            "kl/k1",
+            "KL to the reference",
+            "nats",
+            "neither",
+            "How far the model has moved from where it began; may be a little below 0 in a small batch.",
         ),
         Metric(
             "entropy",
@@ -91,6 +102,7 @@ CATALOGUE: dict[str, Metric] = {
         ),
         Metric("ratio/min", "Least probability ratio"),
         Metric("ratio/max", "Largest probability ratio"),
+        Metric("entropy_filter/kept", "Tokens kept by entropy", "share"),
         Metric("policy_loss", "Policy loss"),
         Metric("entropy_coef", "Entropy bonus"),
         Metric("grad_norm", "Gradient norm", "", "neither"),

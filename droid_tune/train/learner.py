@@ -21,6 +21,8 @@ class Gathered:
     loss: float
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    #: whether anything pulls the weights anywhere; where nothing does, an update would only carry old momentum on
+    signal: bool = True
 
 
 class Learner(Protocol):

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import mlx.core as mx
 import numpy as np
@@ -40,6 +40,9 @@ from droid_tune.train.training_session import TrainingSession
 
 #: updates in a row with a loss or gradient that is no number, after which a run ends
 NON_FINITE_LIMIT = 3
+
+
+WhyNot = Literal["", "no_signal", "non_finite"]
 
 
 class Watcher(Protocol):
@@ -113,10 +116,10 @@ class Loop:
         norm = gradient_norm(gathered.gradients)
         rate = learning_rate_at(self.session.config.optimizer, self.step, self.span.total_steps)
         size = float(np.asarray(norm))
-        applied = math.isfinite(gathered.loss) and math.isfinite(size)
-        if applied:
+        why = _why_not(gathered, size)
+        if not why:
             self._apply(gathered, norm, rate)
-        self.non_finite = 0 if applied else self.non_finite + 1
+        self.non_finite = self.non_finite + 1 if why == "non_finite" else 0
         self.step += 1
         self.learner.after_update(self.step)
         metrics = self._metrics(gathered, size, rate, time.perf_counter() - start)
@@ -124,7 +127,7 @@ class Loop:
             self.record.add(metrics, gathered.seconds)
         notices = self.diagnosis.observe_step(self.step, metrics) if self.diagnosis else []
         self._boundary = self._at_boundary()
-        self._tell(metrics, gathered.seconds, applied, notices)
+        self._tell(metrics, gathered.seconds, why, notices)
         if self.non_finite >= NON_FINITE_LIMIT:
             raise UserError(
                 f"The loss or its gradient was not a number in {NON_FINITE_LIMIT} steps in a row (steps "
@@ -178,15 +181,17 @@ class Loop:
         self,
         metrics: dict[str, float | None],
         seconds: dict[str, float],
-        applied: bool,
+        why: WhyNot,
         notices: list[Notice],
     ) -> None:
         if (
             self.step % self.session.config.training.steps_per_report == 0
             or self.step == self.span.total_steps
         ):
-            self.session.emit(Step(step=self.step, metrics=metrics, seconds=seconds, applied=applied))
-        if not applied:
+            self.session.emit(
+                Step(step=self.step, metrics=metrics, seconds=seconds, applied=not why, why=why)
+            )
+        if why == "non_finite":
             self._tell_not_applied()
         for notice in notices:
             self.session.emit(notice)
@@ -349,3 +354,10 @@ class Loop:
         self.non_finite = int(state["non_finite"])
         if self.diagnosis is not None and state.get("diagnosis") is not None:
             self.diagnosis.restore(state["diagnosis"])
+
+
+def _why_not(gathered: Gathered, norm: float) -> WhyNot:
+    """Why an update must not be applied; empty where it is to be."""
+    if not (math.isfinite(gathered.loss) and math.isfinite(norm)):
+        return "non_finite"
+    return "" if gathered.signal else "no_signal"

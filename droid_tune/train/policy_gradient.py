@@ -76,15 +76,29 @@ class PolicyGradient:
         slices = self.session.config.training.gradient_accumulation_steps
         accumulator, watch = Accumulator(), Stopwatch()
         metrics: list[dict[str, float]] = []
+        signal = False
         for number in range(slices):
             if self.replay is None or self.replay.exhausted:
                 self.replay, found = self.explore(step, watch)
                 metrics.append(found)
+            signal |= self._has_signal(self.replay)
             with watch("update"):
                 metrics.append(self.learn(step, number, slices, self.replay, accumulator))
         world = self.session.world
         gradients, loss = world.sum_tree(accumulator.gradients), world.sum_number(accumulator.loss)
-        return Gathered(gradients, loss, _mean_of(metrics), watch.seconds)
+        return Gathered(gradients, loss, _mean_of(metrics), watch.seconds, signal)
+
+    def _has_signal(self, replay: Replay) -> bool:
+        """Whether the next slice pulls anywhere: a token of a group whose rewards differ, or a bonus on entropy.
+
+        The KL term alone does not count. Without a reward it would pull on rounding errors between policy and
+        reference, which Adam makes as large as any other gradient.
+        """
+        if entropy_bonus.applied_coef(self.bonus, self.entropy):
+            return True
+        index = replay.experience.slice_rows(replay.next % replay.slices, replay.slices)
+        learnt = replay.experience.mask[index].any(axis=1)
+        return bool((replay.experience.advantages[index][learnt] != 0).any())
 
     def learn(
         self, step: int, number: int, slices: int, replay: Replay, accumulator: Accumulator
@@ -98,6 +112,7 @@ class PolicyGradient:
         own = self._own(index)
         keep = self._high_entropy(rows, own)
         own = self._teaching(own, experience.advantages[index])
+        kept_share = _share_kept(keep, experience.mask[index])
         constants = experience.loss_rows(index, keep)
         context = slice_context(
             experience.mask[index],
@@ -129,7 +144,7 @@ class PolicyGradient:
         self.entropy = entropy_bonus.observe(
             self.entropy, totals.get("bonus_entropy", 0.0), totals.get("bonus_tokens", 0.0)
         )
-        return finish_metrics(self.spec, context, sums)
+        return finish_metrics(self.spec, context, sums) | kept_share
 
     def _own(self, index: NDArray[Any]) -> NDArray[np.int64]:
         """Which of a slice's rows are this rank's, by their place in the slice."""
@@ -327,6 +342,12 @@ class PolicyGradient:
                 method.num_iterations,
                 int(state["replay"]),
             )
+
+
+def _share_kept(keep: NDArray[np.bool_] | None, mask: Floats) -> dict[str, float]:
+    """The share of a slice's tokens that `top_entropy_quantile` left in; {} without it."""
+    tokens = float((mask > 0).sum())
+    return {} if keep is None or not tokens else {"entropy_filter/kept": float(keep[mask > 0].sum()) / tokens}
 
 
 def _mean_of(metrics: list[dict[str, float]]) -> dict[str, float]:

@@ -28,6 +28,8 @@ def metric_sums(
     sums = {"tokens": mask.sum(), "rows": mx.array(float(mask.shape[0]))}
     if terms.kl is not None:
         sums["kl"] = (terms.kl * mask).sum()
+    if terms.drift is not None:
+        sums["kl/k1"] = (terms.drift * mask).sum()
     if entropies is not None:
         sums |= _entropy_sums(rows, mask, entropies)
     if rows.old_logprobs is None and rows.sampled_logprobs is not None:
@@ -81,7 +83,7 @@ def _per_row(spec: LossSpec, name: str) -> bool:
     """Whether a mean is over rows: what has one value per row, (n, 1)."""
     if name == "vespo/phi_seq_mean":
         return True
-    of_tokens = ("kl", "entropy", "sampling/logp_difference/mean")
+    of_tokens = ("kl", "kl/k1", "entropy", "sampling/logp_difference/mean")
     return spec.importance_sampling_level == "sequence" and name not in of_tokens
 
 

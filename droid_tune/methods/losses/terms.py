@@ -17,11 +17,13 @@ from droid_tune.methods.losses.spec import LossRows, LossSpec
 
 @dataclass(frozen=True)
 class Terms:
-    """The parts of a token's loss: `loss` (n, T) or (n, 1), `kl` (n, T) where there is a KL term."""
+    """The parts of a token's loss: `loss` (n, T) or (n, 1); where there is a KL term `kl` (n, T), k3 as it is trained on,
+    and `drift` (n, T), k1 as it is shown: log policy - log reference (Schulman, joschu.net/blog/kl-approx.html)."""
 
     tokens: Tokens
     loss: mx.array
     kl: mx.array | None
+    drift: mx.array | None = None
 
 
 def token_terms(spec: LossSpec, rows: LossRows, logprobs: mx.array, valid: mx.array) -> Terms:
@@ -46,10 +48,11 @@ def token_terms(spec: LossSpec, rows: LossRows, logprobs: mx.array, valid: mx.ar
         return Terms(tokens, loss, None)
     if rows.reference_logprobs is None:
         raise ValueError("a KL penalty (beta) needs reference log-probabilities")
-    kl = kl_penalty(current, only(valid, rows.reference_logprobs))
+    reference = only(valid, rows.reference_logprobs)
+    kl = kl_penalty(current, reference)
     if spec.use_bias_correction_kl:
         kl = kl * ratio
-    return Terms(tokens, loss + spec.beta * kl, kl)
+    return Terms(tokens, loss + spec.beta * kl, kl, current - reference)
 
 
 def only(valid: mx.array, values: mx.array) -> mx.array:

@@ -16,9 +16,11 @@ WATCHED = (
     "rewards/accuracy/mean",
     "frac_reward_zero_std",
     "kl",
+    "kl/k1",
     "entropy",
     "completions/clipped_ratio",
     "clip_ratio/region_mean",
+    "entropy_filter/kept",
     "ratio/mean",
     "grad_norm",
 )

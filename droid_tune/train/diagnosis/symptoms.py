@@ -35,6 +35,8 @@ class Facts:
     epsilon: float = 0.2
     max_completion_length: int = 256
     max_grad_norm: float = 1.0
+    masks_cut_off: bool = False  # whether completions that were cut off are left out
+    entropy_share: float = 1.0  # of the tokens, those that are trained on
 
     @classmethod
     def of(cls, config: RunConfig) -> Facts:
@@ -53,6 +55,8 @@ class Facts:
             clip_acts=method.outlives_update(config.training.gradient_accumulation_steps),
             epsilon=method.epsilon,
             max_completion_length=config.sampling.max_completion_length,
+            masks_cut_off=method.mask_truncated_completions,
+            entropy_share=method.top_entropy_quantile,
             **common,
         )
 
@@ -106,6 +110,12 @@ def cut_off(history: History, facts: Facts, told: bool) -> Said | None:
     share = history.mean("completions/clipped_ratio", _FEW)
     if share is None or share < (0.3 if told else 0.5):
         return None
+    if facts.masks_cut_off and share == 1.0:
+        return Said(
+            f"Every completion was cut off at {facts.max_completion_length} tokens in the last {_FEW} steps, and cut-off "
+            "ones are left out: nothing was learnt.",
+            "Raise the longest completion, or switch `mask_truncated_completions` off.",
+        )
     return Said(
         f"{share:.0%} of the completions were cut off at {facts.max_completion_length} tokens, before their answer.",
         "Raise the longest completion, ask for short answers in the system prompt, or add the length reward.",
@@ -113,8 +123,11 @@ def cut_off(history: History, facts: Facts, told: bool) -> Said | None:
 
 
 def drifting(history: History, facts: Facts, told: bool) -> Said | None:
-    """KL above the threshold and rising while the reward does not: the model moves and gains nothing."""
-    kl, before = history.mean("kl", _WINDOW), history.mean("kl", _WINDOW, skip=_WINDOW)
+    """KL above the threshold and rising while the reward does not: the model moves and gains nothing.
+
+    Judged by k1: k3 leaps when one rare token comes up.
+    """
+    kl, before = history.mean("kl/k1", _WINDOW), history.mean("kl/k1", _WINDOW, skip=_WINDOW)
     reward, earlier = history.mean("reward", _WINDOW), history.mean("reward", _WINDOW, skip=_WINDOW)
     spread = history.spread("reward", 2 * _WINDOW)
     if kl is None or before is None or reward is None or earlier is None or spread is None:
@@ -208,6 +221,29 @@ def idle_sequence_clip(history: History, facts: Facts, told: bool) -> Said | Non
     )
 
 
+def wholly_clipped(history: History, facts: Facts, told: bool) -> Said | None:
+    """Sequence-level clips are narrow and often act; where they take nearly all, a pass teaches nothing."""
+    clipped = history.mean("clip_ratio/region_mean", 2)
+    if not facts.sequence_level or clipped is None or clipped <= (0.8 if told else 0.9):
+        return None
+    return Said(
+        f"{clipped:.0%} of the completions were clipped in the last steps: hardly anything is learnt from these passes.",
+        f"Use one pass over a rollout, a lower learning rate, or a wider clip (epsilon is {facts.epsilon:g}).",
+    )
+
+
+def idle_entropy_filter(history: History, facts: Facts, told: bool) -> Said | None:
+    """A model that is certain of most tokens has entropies of exactly 0: the quantile is 0 too, and all are kept."""
+    kept = history.mean("entropy_filter/kept", _FEW)
+    if kept is None or kept < facts.entropy_share + (0.1 if told else 0.2):
+        return None
+    return Said(
+        f"The entropy filter was to keep {facts.entropy_share:.0%} of the tokens and keeps {kept:.0%}: the model is "
+        "wholly certain of most of them, and equals are kept together.",
+        "Set `top_entropy_quantile` to 1, or sample at a higher temperature.",
+    )
+
+
 SYMPTOMS = (
     Symptom("sft_learning_rate", "warning", sft_rate, lasting=True),
     Symptom("epsilon_tiny", "warning", tiny_epsilon, lasting=True),
@@ -220,4 +256,6 @@ SYMPTOMS = (
     Symptom("entropy_collapse", "warning", collapsed),
     Symptom("gradient_explosion", "warning", exploding),
     Symptom("ratio_far_from_1", "warning", off_policy),
+    Symptom("sequences_all_clipped", "warning", wholly_clipped),
+    Symptom("entropy_filter_idle", "warning", idle_entropy_filter),
 )

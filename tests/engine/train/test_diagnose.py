@@ -72,12 +72,12 @@ def test_completions_cut_off_at_the_limit() -> None:
 
 
 def test_kl_that_rises_while_the_reward_stays_flat() -> None:
-    flat = [{"kl": 0.04 * step, "reward": 0.3 + 0.01 * (step % 3)} for step in range(30)]
+    flat = [{"kl/k1": 0.04 * step, "kl": 9.0, "reward": 0.3 + 0.01 * (step % 3)} for step in range(30)]
     notices = fed(flat)
     assert [notice.code for notice in notices] == ["kl_without_reward"]
     assert notices[0].step is not None
     assert 18 <= notices[0].step <= 20  # the mean of ten steps passes 0.5
-    gaining = [{"kl": 0.04 * step, "reward": 0.3 + 0.02 * step} for step in range(30)]
+    gaining = [{"kl/k1": 0.04 * step, "kl": 9.0, "reward": 0.3 + 0.02 * step} for step in range(30)]
     assert fed(gaining) == []
 
 
@@ -106,6 +106,26 @@ def test_a_ratio_far_from_1_or_most_tokens_clipped() -> None:
     sequence = repeated(5, **{"ratio/mean": 1.0, "clip_ratio/region_mean": 0.9})
     facts = Facts(sequence_level=True, clip_acts=True)
     assert fed(sequence, facts) == []  # GSPO clips whole completions as a matter of course
+
+
+def test_a_pass_in_which_nearly_all_completions_are_clipped() -> None:
+    gspo = Facts(method="gspo", sequence_level=True, clip_acts=True, epsilon=3e-4)
+    told = fed(repeated(3, **{"clip_ratio/region_mean": 0.95}), gspo)
+    assert codes(told) == [("sequences_all_clipped", 2)]
+    assert "95% of the completions" in told[0].text
+    assert fed(repeated(9, **{"clip_ratio/region_mean": 0.5}), gspo) == []
+
+
+def test_nothing_but_cut_off_completions_that_are_left_out() -> None:
+    masked = Facts(masks_cut_off=True, max_completion_length=64)
+    (told,) = fed(repeated(6, **{"completions/clipped_ratio": 1.0}), masked)
+    assert "nothing was learnt" in told.text
+
+
+def test_an_entropy_filter_that_filters_nothing() -> None:
+    told = fed(repeated(6, **{"entropy_filter/kept": 1.0}), Facts(entropy_share=0.2))
+    assert codes(told) == [("entropy_filter_idle", 5)]
+    assert fed(repeated(6, **{"entropy_filter/kept": 0.21}), Facts(entropy_share=0.2)) == []
 
 
 def test_a_loss_near_0_is_explained_once() -> None:

@@ -289,9 +289,31 @@ def test_portions_never_change_a_gradient_or_a_metric(tmp_path: Path, loss_type:
 def test_groups_of_equal_rewards_teach_nothing_and_are_counted(tmp_path: Path) -> None:
     rewards = [{"type": "format", "pattern": "never found"}]
     gathered = learner_of(tmp_path, method={"beta": 0.0}, rewards=rewards).gather(0)
+    assert not gathered.signal
     assert gathered.metrics["frac_reward_zero_std"] == 1.0
     assert gathered.loss == 0.0
     assert all(float(mx.abs(array).max().item()) == 0.0 for array in flat(gathered.gradients).values())
+
+
+@pytest.mark.parametrize(("method", "signal"), [({"beta": 0.5}, False), ({"entropy_coef": 0.1}, True)])
+def test_without_a_reward_only_a_bonus_on_entropy_pulls(
+    tmp_path: Path, method: dict[str, Any], signal: bool
+) -> None:
+    rewards = [{"type": "format", "pattern": "never found"}]
+    assert learner_of(tmp_path, method=method, rewards=rewards).gather(0).signal is signal
+
+
+def test_the_shown_kl_is_the_mean_of_the_log_ratio(tmp_path: Path) -> None:
+    learner = learner_of(tmp_path, method={"beta": 0.1})
+    gathered = learner.gather(0)
+    experience = experience_of(learner)
+    assert experience.reference_logprobs is not None
+    gaps = [
+        np.array(row_logprobs(learner.session.policy, experience, row)[0])
+        - experience.reference_logprobs[row, : int(experience.mask[row].sum())]
+        for row in range(len(experience.rows))
+    ]
+    assert gathered.metrics["kl/k1"] == pytest.approx(np.concatenate(gaps).mean(), abs=1e-5)
 
 
 def test_cut_off_completions_set_the_baseline_and_are_not_learnt(tmp_path: Path) -> None:
@@ -327,6 +349,7 @@ def test_a_rollout_of_nothing_but_cut_off_completions_changes_nothing(
     gathered = learner.gather(0)
     assert experience_of(learner).mask.sum() == 0
     assert gathered.metrics["completions/clipped_ratio"] == 1.0
+    assert gathered.signal is bool(method.get("entropy_coef"))
     assert gathered.loss == 0.0
     assert all(not float(mx.abs(array).max().item()) for array in flat(gathered.gradients).values())
     learner.after_update(1)

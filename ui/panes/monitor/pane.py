@@ -34,7 +34,9 @@ REINFORCEMENT = (
     ),
     ChartSpec("Loss", (Line("loss", "Loss"),)),
     ChartSpec(
-        "KL to the reference", (Line("kl", "KL"),), empty="No values yet; none while the KL penalty is 0"
+        "KL to the reference",
+        (Line("kl/k1", "KL"), Line("kl", "KL penalty (k3)")),
+        empty="No values yet; none while the KL penalty is 0",
     ),
     ChartSpec("Entropy", (Line("entropy", "Entropy"),)),
     ChartSpec(
