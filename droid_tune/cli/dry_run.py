@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from droid_tune.cli.commands.estimate_command import time_in_words, verdict_in_words
 from droid_tune.cli.output import say
@@ -26,15 +26,12 @@ def rehearse(config: RunConfig, dataset: Dataset) -> None:
 
 def check_template(config: RunConfig, rows: Rows) -> None:
     """The first rows through the model's own chat template. Raises UserError with the first that it refuses."""
-    from mlx_lm.utils import load_tokenizer
-
     from droid_tune.config.methods import SFTConfig
     from droid_tune.data.templates import TemplateOptions, render_example, render_prompt
-    from droid_tune.model.loading import plain_path
+    from droid_tune.model.loading import load_model_tokenizer
     from droid_tune.model_files.hub import resolve_model
 
-    with plain_path(resolve_model(config.model.path, config.model.revision)) as plain:
-        tokenizer: Any = load_tokenizer(plain, {"trust_remote_code": False})
+    tokenizer = load_model_tokenizer(resolve_model(config.model.path, config.model.revision))
     options = TemplateOptions(config.data.system_prompt, config.data.thinking)
     longest = 0
     for row in rows[:RENDERED_ROWS]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from droid_tune.config import RunConfig
 from droid_tune.data.dataset import Dataset, Rows, open_configured
@@ -13,6 +11,7 @@ from droid_tune.data.formats.base import Row
 from droid_tune.data.templates import turns_of
 from droid_tune.estimate.job import ASSUMED_ANSWER, DataLengths
 from droid_tune.model_files.hub import local_model
+from droid_tune.model_files.tokenizer import declares_chat_template, load_fast_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,10 +30,10 @@ def measure_data(config: RunConfig) -> DataLengths | None:
 def measure(dataset: Dataset, config: RunConfig) -> DataLengths | None:
     """Lengths of `dataset`'s training rows in the tokens of the run's model."""
     folder = local_model(config.model.path, config.model.revision)
-    tokenizer = None if folder is None else _tokenizer(folder)
+    tokenizer = None if folder is None else load_fast_tokenizer(folder)
     if folder is None or tokenizer is None or not len(dataset.train):
         return None
-    frame = FRAME_TOKENS if _has_template(folder) else 0
+    frame = FRAME_TOKENS if declares_chat_template(folder) else 0
     frame += _count(tokenizer, [config.data.system_prompt])[0]
     rows = _sample(dataset.train)
     turns = [_turns(row) for row in rows]
@@ -71,26 +70,3 @@ def _turns(row: Row) -> tuple[str, str]:
 
 def _count(tokenizer: Tokenizer, texts: list[str]) -> list[int]:
     return [len(encoded.ids) for encoded in tokenizer.encode_batch(texts, add_special_tokens=False)]
-
-
-def _tokenizer(folder: Path) -> Tokenizer | None:
-    """The fast tokenizer alone: a tenth of the time that the whole library of tokenizers takes to load."""
-    from tokenizers import Tokenizer
-
-    file = folder / "tokenizer.json"
-    if not file.is_file():
-        return None
-    try:
-        return Tokenizer.from_file(str(file))
-    except Exception:  # the library raises bare Exception for files that it cannot read
-        return None
-
-
-def _has_template(folder: Path) -> bool:
-    if (folder / "chat_template.jinja").is_file():
-        return True
-    try:
-        settings: Any = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-        return bool(settings.get("chat_template"))
-    except (OSError, ValueError, AttributeError):
-        return False

@@ -23,6 +23,7 @@ from droid_tune.model.rotary import wrong_base
 from droid_tune.model_files.hub import resolve_model
 from droid_tune.model_files.model_folder import check_model_folder, read_json
 from droid_tune.model_files.rope import missing_keys, said_of
+from droid_tune.model_files.tokenizer import tokenizer_faults
 
 
 def load_policy(
@@ -37,8 +38,8 @@ def load_policy(
     path = resolve_model(str(name), revision)
     config = check_model_folder(path)
     filled = missing_keys(config)
+    tokenizer = load_model_tokenizer(path, needs_chat_template=needs_chat_template)
     with plain_path(path) as plain:
-        tokenizer = _tokenizer(plain, path, needs_chat_template)
         model = _model(plain, path, filled)
     config |= filled
     _check_rotary_base(model, config, path)
@@ -115,17 +116,12 @@ def _check_rotary_base(model: nn.Module, config: dict[str, Any], path: Path) -> 
 logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
 
 
-def _tokenizer(plain: Path, path: Path, needs_chat_template: bool) -> Any:
-    try:
+def load_model_tokenizer(path: Path, *, needs_chat_template: bool = False) -> Any:
+    """The tokenizer of a model folder as a run uses it, in mlx-lm's wrapper. Raises `UserError`."""
+    with tokenizer_faults(path), plain_path(path) as plain:
         tokenizer = load_tokenizer(
             plain, {"trust_remote_code": False}, eos_token_ids=_eos_in_files(path) or None
         )
-    except (ValueError, KeyError, OSError, TypeError, ImportError) as error:
-        raise UserError(
-            f"the tokenizer cannot be loaded ({type(error).__name__})",
-            place=str(path),
-            remedy="download the model again",
-        ) from error
     if not tokenizer.eos_token_ids:
         raise UserError(
             "the tokenizer has no end-of-sequence token, so no completion would ever end",

@@ -32,7 +32,7 @@ def check_model_folder(folder: Path) -> dict[str, Any]:
     types = {tensor.name: tensor.dtype for file in files for tensor in read_header(file)}
     _check_index(folder)
     refuse_bare_float8(folder, config, types)
-    _check_tokenizer(folder)
+    check_tokenizer_files(folder)
     return config
 
 
@@ -139,7 +139,8 @@ def _check_index(folder: Path) -> None:
         )
 
 
-def _check_tokenizer(folder: Path) -> None:
+def check_tokenizer_files(folder: Path) -> None:
+    """Raise `UserError` where a folder has no file of a tokenizer."""
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise UserError(
             "the tokenizer is missing (tokenizer.json)", place=str(folder), remedy="download the model again"

@@ -1,0 +1,46 @@
+"""One tokenizer, by the window's library, by the fast one and by the engine's."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from droid_tune.errors import UserError
+from droid_tune.model.loading import load_model_tokenizer
+from droid_tune.model_files.tokenizer import load_fast_tokenizer, load_tokenizer
+
+
+@pytest.fixture
+def folder(stories_model: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(stories_model, tmp_path / "model"))
+
+
+def test_the_three_give_the_same_ids(folder: Path) -> None:
+    text = "Once upon a time, 3 + 4 = 7."
+    fast = load_fast_tokenizer(folder)
+    assert fast is not None
+    ids = fast.encode(text, add_special_tokens=False).ids
+    assert load_tokenizer(folder).encode(text, add_special_tokens=False) == ids
+    assert load_model_tokenizer(folder).encode(text, add_special_tokens=False) == ids
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", '{"model": {"type": "Nothing"}}', "[]"])
+def test_files_that_no_library_reads_are_said_in_the_same_words(folder: Path, content: str) -> None:
+    (folder / "tokenizer.json").write_text(content)
+    said = f"{folder}: the tokenizer cannot be loaded; download the model again."
+    for load in (load_tokenizer, load_model_tokenizer):
+        with pytest.raises(UserError) as caught:
+            load(folder)
+        assert str(caught.value) == said
+    assert load_fast_tokenizer(folder) is None
+
+
+def test_a_folder_without_one_says_so(folder: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    for load in (load_tokenizer, load_model_tokenizer):
+        with pytest.raises(UserError, match="the tokenizer is missing"):
+            load(folder)
+    assert load_fast_tokenizer(folder) is None
