@@ -1,4 +1,4 @@
-"""1 where the completion's answer is the row's answer, else 0: text, then number, then mathematics."""
+"""1 where the completion's answer is one of the row's answers, else 0: text, then number, then mathematics."""
 
 from __future__ import annotations
 
@@ -6,22 +6,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from droid_tune.config.rewards import AccuracyReward, Extraction
-from droid_tune.rewards.base import NEVER_ENDED, Graded, Outcome, Reward, RewardError, Sample, reference_text
-from droid_tune.rewards.equality import quick_verdict
-from droid_tune.rewards.extraction import answer_of, reference_of
-from droid_tune.rewards.mathematics import Mathematician
+from droid_tune.rewards.answers.choices import chosen_letters, text_of_choice, wanted_letters
+from droid_tune.rewards.answers.equality import pairs_for_mathematics, quick_verdict
+from droid_tune.rewards.answers.extraction import answers_of, reference_of
+from droid_tune.rewards.answers.mathematics import Mathematician
+from droid_tune.rewards.answers.texts import normalised
+from droid_tune.rewards.base import (
+    NEVER_ENDED,
+    Failed,
+    Graded,
+    Outcome,
+    Reward,
+    RewardError,
+    Sample,
+    reference_texts,
+)
+
+_LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True)
-class Question:
-    """Two expressions that only mathematics can compare."""
+class Finding:
+    """What was read in a completion, and whether it is right: `open` pairs only mathematics can compare."""
 
-    answer: str
-    reference: str
+    said: str
+    right: bool
+    open: tuple[tuple[str, str], ...] = ()
 
 
 class Accuracy(Reward):
-    """Not applicable (None) to a row without `answer`."""
+    """Not applicable (None) to a row without `answer`; of a list of answers each is right."""
 
     needs = ("answer",)
 
@@ -30,32 +44,76 @@ class Accuracy(Reward):
         self._mathematician = Mathematician() if config.math else None
 
     def score(self, samples: Sequence[Sample]) -> list[Outcome]:
-        verdicts = [self._verdict(sample) for sample in samples]
-        open_questions = [verdict for verdict in verdicts if isinstance(verdict, Question)]
-        answers = iter(self._ask(open_questions))
-        return [next(answers) if isinstance(verdict, Question) else verdict for verdict in verdicts]
+        return [self._outcome(sample) for sample in samples]
 
-    def _verdict(self, sample: Sample) -> Outcome | Question:
+    def _outcome(self, sample: Sample) -> Outcome:
         try:
-            wanted = reference_text(sample.row)
+            wanted = reference_texts(sample.row)
         except RewardError as error:
             return error.failed
-        if wanted is None:
+        if not wanted:
             return None
-        reference = reference_of(wanted, self._extraction)
-        if sample.spoken is None:
+        spoken = sample.spoken
+        if spoken is None:
             return Graded(0.0, why=NEVER_ENDED)
-        answer = answer_of(sample.spoken, self._extraction, reference)
-        if answer is None:
-            return 0.0
-        verdict = quick_verdict(answer, reference)
-        return Question(answer, reference) if verdict is None else float(verdict)
+        references = [reference_of(text, self._extraction) for text in wanted]
+        findings = [self._compare(spoken, one, sample.finish_reason == "length") for one in references]
+        return self._verdict(findings, " or ".join(references), sample)
 
-    def _ask(self, questions: Sequence[Question]) -> list[Outcome]:
-        if self._mathematician is None:
-            return [0.0] * len(questions)
-        return self._mathematician.equal([(one.answer, one.reference) for one in questions])
+    def _compare(self, spoken: str, reference: str, cut_off: bool) -> Finding:
+        """What a completion says of one reference."""
+        answers = answers_of(spoken, self._extraction, reference, cut_off=cut_off)
+        letters = wanted_letters(reference)
+        if letters is None:
+            return compared(answers, reference)
+        of_marks = cut_off or self._extraction != "auto"
+        chosen = chosen_letters("".join(answers[:1]) if of_marks else spoken)
+        if chosen is not None:
+            return Finding(", ".join(sorted(chosen)), right=chosen == letters)
+        words = text_of_choice(reference)
+        if words is not None:
+            return compared(answers, words)
+        right = any(normalised(answer) == normalised(reference) for answer in answers)
+        return Finding(reference if right else "", right)
+
+    def _verdict(self, findings: Sequence[Finding], expected: str, sample: Sample) -> Outcome:
+        right = next((one for one in findings if one.right), None)
+        failed: Failed | None = None
+        for one in () if right else findings:
+            for verdict in self._ask(one.open):
+                failed = verdict if isinstance(verdict, Failed) else failed
+                right = one if verdict == 1.0 else right
+        if right is None and failed is not None:
+            return failed
+        return graded(right or findings[0], expected, right is not None, sample)
+
+    def _ask(self, pairs: Sequence[tuple[str, str]]) -> list[Outcome]:
+        return [] if self._mathematician is None else self._mathematician.equal(pairs)
 
     def close(self) -> None:
         if self._mathematician is not None:
             self._mathematician.close()
+
+
+def compared(answers: Sequence[str], reference: str) -> Finding:
+    """Whether one of the readings of an answer is the reference, or mathematics must say so."""
+    said = answers[0] if answers else ""
+    if any(quick_verdict(answer, reference) for answer in answers):
+        return Finding(said, right=True)
+    pairs = [pair for answer in answers for pair in pairs_for_mathematics(answer, reference)]
+    return Finding(said, right=False, open=tuple(pairs))
+
+
+def graded(finding: Finding, expected: str, right: bool, sample: Sample) -> Graded:
+    """The number with its reason."""
+    if right:
+        return Graded(1.0, why=f"answer read: {shortened(finding.said)}")
+    if finding.said:
+        return Graded(0.0, why=f"answer read: {shortened(finding.said)}, expected {shortened(expected)}")
+    cut = "; it was cut off" if sample.finish_reason == "length" else ""
+    return Graded(0.0, why=f"no answer found{cut}, expected {shortened(expected)}")
+
+
+def shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."

@@ -9,6 +9,7 @@ A reward is asked once per rollout, for all completions together. Its answer for
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,11 +119,35 @@ class EachReward(Reward):
             return error.failed
 
 
-def reference_text(row: Mapping[str, Any], column: str = "answer") -> str | None:
-    """The row's reference as text, None where the row has none. Raises RewardError where it is not text or a number."""
+def reference_texts(row: Mapping[str, Any], column: str = "answer") -> list[str]:
+    """The row's references as texts, each of them right; empty where the row has none.
+
+    A list holds several (as JSON too, where all are texts). Raises RewardError for what is no text, number or truth.
+    """
     value = row.get(column)
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+    if isinstance(value, str) and value.lstrip().startswith('["'):
+        value = _texts_in_json(value)
+    several: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]  # pyright: ignore[reportUnknownVariableType]
+    return [_as_text(one, column) for one in several if one is not None and one != ""]
+
+
+def reference_text(row: Mapping[str, Any], column: str = "answer") -> str | None:
+    """The row's first reference as text, None where the row has none. Raises RewardError, see `reference_texts`."""
+    return next(iter(reference_texts(row, column)), None)
+
+
+def _as_text(value: object, column: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, (str, int, float)):
         raise RewardError(f"the row's `{column}` is {type(value).__name__}, not text or a number")
     return str(value)
+
+
+def _texts_in_json(value: str) -> object:
+    """`["one", "two"]` as a list; any other text as it is."""
+    try:
+        found = json.loads(value)
+    except json.JSONDecodeError:
+        return value
+    return found if all(isinstance(one, str) for one in found) else value

@@ -8,15 +8,15 @@ from droid_tune.rewards.workers.protocol import Message, serve
 
 
 def equal(answer: str, reference: str) -> bool:
-    """math-verify's verdict. False where either text is no expression."""
+    """math-verify's verdict on two LaTeX expressions. False where either text is no expression."""
     from math_verify import parse, verify
 
-    # Its own time-outs use signals and round to seconds; the parent kills this process instead.
+    # Its own time-outs are alarms (SIGALRM), which only a main thread can set; the parent kills this process instead.
     sides = [
         parse(f"${text.strip().strip('$')}$", fallback_mode="no_fallback", parsing_timeout=0)
         for text in (reference, answer)
     ]
-    return all(sides) and bool(verify(sides[0], sides[1], timeout_seconds=0))
+    return all(sides) and bool(verify(sides[0], sides[1], timeout_seconds=None))
 
 
 def handle(request: Message) -> Message:

@@ -7,8 +7,8 @@ import pytest
 
 from droid_tune.config.rewards import AccuracyReward
 from droid_tune.rewards.accuracy import Accuracy
+from droid_tune.rewards.answers.mathematics import Mathematician
 from droid_tune.rewards.base import Failed, Outcome, Sample, number_of
-from droid_tune.rewards.mathematics import Mathematician
 
 
 @pytest.fixture(scope="module")

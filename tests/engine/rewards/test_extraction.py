@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from droid_tune.config.rewards import Extraction
-from droid_tune.rewards.extraction import answer_of, in_box, reference_of
+from droid_tune.rewards.answers.extraction import answers_of, reference_of
+from droid_tune.rewards.answers.marks import boxes
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_auto_finds_where_a_number_was_given(completion: str, answer: str | None
 
 
 def test_auto_takes_the_whole_text_where_the_reference_is_one() -> None:
-    assert answer_of(" Paris, 75001 ", "auto", reference="Paris") == "Paris, 75001"
+    assert answers_of(" Paris, 75001 ", "auto", "Paris") == ["Paris, 75001"]
 
 
 @pytest.mark.parametrize(
@@ -65,11 +66,16 @@ def test_the_last_number_of_a_worked_reference_is_taken_when_asked_for() -> None
 
 
 def test_a_box_that_never_closes_is_none() -> None:
-    assert in_box("\\boxed{1 + {2}") is None
+    assert list(boxes("\\boxed{1 + {2}")) == []
+
+
+def answer_of(completion: str, extraction: Extraction, reference: str) -> str | None:
+    return next(iter(answers_of(completion, extraction, reference)), None)
 
 
 @given(st.text(alphabet="#\\boxed{} <think>/answr12,.\n"))
 def test_no_completion_breaks_the_extraction(completion: str) -> None:
     for extraction in ("auto", "hash", "boxed", "answer_tag", "last_number", "whole"):
-        found = answer_of(completion, extraction, reference="1")
-        assert found is None or found in completion or extraction in ("auto", "last_number")
+        for reference in ("1", "A", "x"):
+            found = answers_of(completion, extraction, reference)
+            assert all(isinstance(one, str) and one for one in found) or extraction == "whole"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from droid_tune.rewards.numbers import as_quantity, last_number, same_quantity
+from droid_tune.rewards.answers.numbers import as_quantity, last_number, same_quantity
 
 
 @pytest.mark.parametrize(

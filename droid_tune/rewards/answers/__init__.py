@@ -1,0 +1,1 @@
+"""Reading the answer in a completion, and whether it is the answer that the row wants."""

@@ -1,0 +1,153 @@
+"""Letters of choices: which one a reference wants, and which one a completion decides for.
+
+A letter counts where something says that it is the choice: it stands alone, in brackets, before `) 42`, behind "answer is".
+The article in "A dog" and the letters inside words never do, and naming several without deciding is no decision.
+"""
+
+from __future__ import annotations
+
+import re
+
+from droid_tune.rewards.answers.marks import last_line, strong_marks
+from droid_tune.rewards.answers.typesetting import untypeset
+
+Letters = frozenset[str]
+
+_OPEN, _CLOSE = r"[\s*_(\[{$\"'`]*", r"[*_)\]}$\"'`]*"
+_LETTER = rf"{_OPEN}(?<![\w'])([A-Ja-j])(?![\w'’]){_CLOSE}"
+_KIND = r"(?:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:option|choice|answer|letter)s?\s*:?\s*)"
+_LIST = re.compile(
+    rf"\s*{_KIND}?(?P<first>{_LETTER})(?P<more>(?:\s*(?:,|/|&|\band\b|\bor\b|,\s*and\b|,\s*or\b){_LETTER})*)"
+)
+_ONE = re.compile(_LETTER)
+_ALONE = re.compile(rf"\s*{_KIND}?{_LETTER}[).:]?{_CLOSE}\s*")
+_HEDGE = re.compile(r"\bor\b|/")
+#: what may follow a bare letter that was chosen; before any other word it is an article, a name or a variable
+_AFTER = re.compile(
+    r"\s*(?:$|[).:;,\-–—<>=]|\n|(?:because|since|as|for|which|where|with|due|given|is\s+correct)\b)",
+    re.IGNORECASE,
+)
+
+_REFERENCE = re.compile(r"\(?([A-J])\)?[.:)]?|\(([a-j])\)|([a-d])[.)]?")
+_REFERENCE_WITH_TEXT = re.compile(r"(?:\(([A-Ja-j])\)|([A-J])[).:])\s+(\S.*)", re.DOTALL)
+_SEVERAL = re.compile(r"\(?[A-J]\)?(?:\s*(?:,|&|and|;)\s*\(?[A-J]\)?)+|(?=[A-J]{2,6}$)A?B?C?D?E?F?G?H?I?J?")
+
+_STATES = re.compile(
+    r"(?:\b(?:answers?|choices?|options?|letter)(?:\s+(?:choice|option|letter))?[*_`\s]*"
+    r"(?:(?:is|are|was|=|:|would\s+be|must\s+be|should\s+be|has\s+to\s+be|→)[*_`\s:]*)+"
+    r"|\b(?:choose|pick|select|go\s+with|opt\s+for)\s+|答案(?:是|为|：|:))"
+    r"(?:(?:definitely|clearly|therefore|thus|simply|indeed|most\s+likely)\s+)?",
+    re.IGNORECASE,
+)
+_BUT = re.compile(r"not\s+.{0,40}?\bbut\s+(?:rather\s+)?", re.IGNORECASE)
+_CALLED_RIGHT = re.compile(
+    rf"(?:(?:\b(?:option|choice|answer)\s+)|(?=\()|(?:^|[\n.]\s*)|\b(?:so|thus|therefore|hence|that)\s+)(?P<first>{_LETTER})\s+is\s+(?:therefore\s+|thus\s+|indeed\s+)?"
+    r"(?:the\s+)?(?:correct|right|best|true\b|answer)",
+    re.IGNORECASE,
+)
+_LINE_LABEL = re.compile(r"^\s*[*_]*(?:\(([A-Ja-j])\)|([A-J])[).:])(?:[*_]|\s|$)", re.MULTILINE)
+_ENDS = re.compile(r"(?P<before>\S*)\s+[*_$]*(?:\((?P<in>[A-Ja-j])\)|(?P<bare>[A-J]))[*_$]*[.!]?[*_$\s]*$")
+_DECIDING_WORDS = "so thus therefore hence is option choice answer : → => choose pick select it's"
+_DECIDES = frozenset(_DECIDING_WORDS.split())
+_NAMED = re.compile(r"\(([A-Ja-j])\)|(?<![\w'])([B-HJ])(?![\w'’])|\b(?:option|choice)\s+([A-J])\b")
+
+
+def wanted_letters(reference: str) -> Letters | None:
+    """The letters that a reference asks for, None where it is no choice. `(C) 42` is C."""
+    text = untypeset(reference).strip(" *_$\"'`")
+    one = _REFERENCE.fullmatch(text) or _REFERENCE_WITH_TEXT.fullmatch(text)
+    if one is not None:
+        return frozenset((one[1] or one[2] or one[3]).upper()) if _is_single(one) else None
+    if _SEVERAL.fullmatch(text):
+        return frozenset(re.findall(r"[A-J]", text))
+    return None
+
+
+def _is_single(one: re.Match[str]) -> bool:
+    return len(next(group for group in one.groups() if group)) == 1
+
+
+def text_of_choice(reference: str) -> str | None:
+    """The words behind the letter: `42` of `(C) 42`."""
+    found = _REFERENCE_WITH_TEXT.fullmatch(untypeset(reference))
+    return found[3].strip() if found else None
+
+
+def chosen_letters(spoken: str) -> Letters | None:
+    """The letters that a text decides for; None where it decides for none, or names several and leaves it open."""
+    text = untypeset(spoken)
+    decided = _last_decision(text)
+    if decided is not None:
+        return decided or None
+    listed = len(set(_labels(text))) > 1
+    alone = None if listed else letters_at_start(text)
+    if alone is not None:
+        return alone or None
+    last = last_line(text)
+    if not listed or _ALONE.fullmatch(last):
+        return letters_at_start(last) or _letter_at_end(text)
+    return None
+
+
+def _last_decision(text: str) -> Letters | None:
+    """What the last mark, statement or verdict with letters says; empty where it leaves the choice open."""
+    found = _statements(text)
+    for mark in strong_marks(text):
+        letters = letters_at_start(mark.content)
+        if letters is not None:
+            found.append((mark.start, letters))
+    return max(found, key=lambda one: one[0])[1] if found else None
+
+
+def _statements(text: str) -> list[tuple[int, Letters]]:
+    """Where a text says which letter it is, and which: "the answer is C", "(C) is correct"."""
+    found: list[tuple[int, Letters]] = []
+    for state in _STATES.finditer(text):
+        rest = text[state.end() :]
+        rest = _BUT.sub("", rest, count=1) if _BUT.match(rest) else rest
+        letters = letters_at_start(rest)
+        if letters is not None:
+            found.append((state.start(), letters))
+    for verdict in _CALLED_RIGHT.finditer(text):
+        found.append((verdict.start(), _letters_in(verdict["first"])))
+    return found
+
+
+def letters_at_start(text: str) -> Letters | None:
+    """The letter or letters that a text begins with as its choice; empty for "A or B", None where it begins otherwise."""
+    found = _LIST.match(text)
+    if found is None:
+        return None
+    written, rest = found.group(), text[found.end() :]
+    bracketed = re.search(r"[)\]}*_$\"'`]\s*$", written) is not None
+    if not bracketed and not _AFTER.match(rest):
+        return None
+    if found["more"] and _HEDGE.search(found["more"]):
+        return frozenset()
+    return _letters_in(found["first"] + found["more"])
+
+
+def _letters_in(written: str) -> Letters:
+    return frozenset(letter.upper() for letter in _ONE.findall(written))
+
+
+def _labels(text: str) -> list[str]:
+    """The letters with which lines begin: a list of choices repeats them all."""
+    return [(bracketed or bare).upper() for bracketed, bare in _LINE_LABEL.findall(text)]
+
+
+def _letter_at_end(text: str) -> Letters | None:
+    """A letter as the last word, where the last sentence names no other or says that it follows."""
+    found = _ENDS.search(text.strip())
+    if found is None:
+        return None
+    sentence = re.split(r"(?<=[.!?])\s|\n", text.strip()[: found.end("before")])[-1]
+    others = [name for names in _NAMED.findall(sentence) for name in names if name]
+    before = found["before"].lower().strip("*_$(),")
+    if before in ("not", "or", "and", "neither", "nor", "either", "a", "than", "vitamin", "plan", "point"):
+        return None
+    if others and before not in _DECIDES:
+        return None
+    if found["bare"] in ("A", "I") and before not in _DECIDES:
+        return None
+    return frozenset((found["in"] or found["bare"]).upper())

@@ -1,0 +1,98 @@
+"""Whether two answers say the same: as texts, dates and ratios, then as numbers. The rest is a matter of mathematics."""
+
+from __future__ import annotations
+
+import re
+
+from droid_tune.rewards.answers.expressions import as_latex, is_mathematical
+from droid_tune.rewards.answers.numbers import as_quantity, same_quantity
+from droid_tune.rewards.answers.texts import normalised, same_kind, truth
+from droid_tune.rewards.answers.typesetting import untypeset
+from droid_tune.rewards.answers.units import Unit, read_unit
+
+_NAMED = re.compile(r"\$?\s*([a-zA-Zθαβ](?:_\{?\w+\}?|\([a-z]\))?)\s*=\s*([^=]+)")
+_SUM = re.compile(r"[^a-zA-Z=]*\d[^a-zA-Z=]*=\s*([^=]+)")
+_ABOUT = re.compile(r"\\approx(?![a-zA-Z])|≈")
+_CHOICE = re.compile(r"\(?[A-J]\)[.:]?\s+(\S.*)|[A-J][.:]\s+(\S.*)", re.DOTALL)
+_UNIT_AT_END = re.compile(r"(?<=[\d)}πa-z])\s+([a-zA-Z°][a-zA-Z°/ .]*(?:\^\{?[23]\}?)?)$")
+
+
+def quick_verdict(answer: str, reference: str) -> bool | None:
+    """True or False where text and number decide, None where the answers might still be mathematically equal."""
+    verdicts = [_verdict(one, other) for one, other in readings(answer, reference)]
+    if True in verdicts:
+        return True
+    return None if None in verdicts else False
+
+
+def pairs_for_mathematics(answer: str, reference: str) -> list[tuple[str, str]]:
+    """The readings that only mathematics can compare, as LaTeX and without their units."""
+    pairs = [
+        without_units(one, other)
+        for one, other in readings(answer, reference)
+        if _verdict(one, other) is None
+    ]
+    return [(as_latex(pair[0]), as_latex(pair[1])) for pair in pairs if pair is not None]
+
+
+def readings(answer: str, reference: str) -> list[tuple[str, str]]:
+    """Answer and reference in the forms in which they may be compared: `x = 5` is 5, unless the other names x too."""
+    answer, reference = untypeset(answer), untypeset(reference)
+    left, right = _NAMED.fullmatch(answer), _NAMED.fullmatch(reference)
+    if left and right:
+        same = left[1].replace(" ", "") == right[1].replace(" ", "")
+        return [(left[2], right[2])] if same else [(answer, reference)]
+    wanted = right[2] if right else reference
+    pairs = [(answer, reference)]
+    for form in (answer, left[2] if left else "", _of(_SUM, answer), _of(_CHOICE, answer), *_around(answer)):
+        if form.strip() and (form, wanted) not in pairs:
+            pairs.append((form, wanted))
+    return pairs
+
+
+def _of(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.fullmatch(text)
+    return next((group for group in found.groups() if group), "") if found else ""
+
+
+def _around(text: str) -> list[str]:
+    """Both sides of `\\sqrt{2} \\approx 1.41`: the exact value and the rounded one."""
+    parts = _ABOUT.split(text)
+    return [part.strip(" $") for part in parts] if len(parts) == 2 else []
+
+
+def _verdict(answer: str, reference: str) -> bool | None:
+    if normalised(answer) == normalised(reference):
+        return bool(normalised(reference)) or answer.strip() == reference.strip()
+    for verdict in (_same_truth(answer, reference), same_kind(answer, reference)):
+        if verdict is not None:
+            return verdict
+    left, right = as_quantity(answer), as_quantity(reference)
+    if left is not None and right is not None:
+        return same_quantity(left, right)
+    pair = without_units(answer, reference)
+    if pair is None:
+        return False
+    return None if all(map(is_mathematical, pair)) else False
+
+
+def _same_truth(answer: str, reference: str) -> bool | None:
+    left, right = truth(answer), truth(reference)
+    return None if left is None or right is None else left == right
+
+
+def without_units(answer: str, reference: str) -> tuple[str, str] | None:
+    """Two expressions without the units behind them; None where the units contradict."""
+    left, own = split_unit(answer)
+    right, wanted = split_unit(reference)
+    if own is not None and wanted is not None and own != wanted:
+        return None
+    return left, right
+
+
+def split_unit(text: str) -> tuple[str, Unit | None]:
+    """`3\\sqrt{2} cm` as `3\\sqrt{2}` and centimetres. A letter alone is a variable, no unit."""
+    text = untypeset(text).strip(" $")
+    found = _UNIT_AT_END.search(text)
+    unit = read_unit(found[1]) if found and len(found[1]) > 1 else None
+    return (text[: found.start()], unit) if found and unit is not None else (text, None)

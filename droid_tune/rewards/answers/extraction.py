@@ -1,0 +1,152 @@
+"""Finding the answer in a completion: what it marks, else what it states, else its last value or all of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from droid_tune.config.rewards import Extraction
+from droid_tune.rewards.answers.expressions import is_mathematical
+from droid_tune.rewards.answers.marks import (
+    Mark,
+    bold_at_end,
+    bold_in_last_line,
+    boxes,
+    hashes,
+    is_finished,
+    last_line,
+    statements,
+    strong_marks,
+    tags,
+    wordy_headings,
+)
+from droid_tune.rewards.answers.numbers import as_quantity, last_number
+from droid_tune.rewards.answers.texts import truth, truth_said
+from droid_tune.rewards.answers.typesetting import untypeset
+from droid_tune.rewards.answers.values import last_value, leading_value
+
+
+def answers_of(spoken: str, extraction: Extraction, reference: str, *, cut_off: bool = False) -> list[str]:
+    """The readings of a completion's answer, empty where it gives none in the wanted place.
+
+    `spoken` is what follows the thoughts. `auto` takes the last mark (####, a box, tags), then a statement ("The answer is
+    5"), then the last value where the reference is one, else the last line or the whole text. Of a text that was `cut_off`
+    only a mark in a line that was finished counts: the rest might have gone on.
+    """
+    if extraction != "auto":
+        found = _PLACES[extraction](spoken, cut_off)
+        return [] if found is None else [found]
+    marked = _marked(spoken, reference, cut_off)
+    if marked:
+        return marked
+    return [] if cut_off else _unmarked(spoken, reference)
+
+
+def reference_of(answer: str, extraction: Extraction) -> str:
+    """The answer that a row wants: what it marks itself (GSM8K's ####, a box, tags, "The answer is:"), else its text."""
+    marked = strong_marks(answer) or wordy_headings(answer) or _stated_at_end(answer)
+    if marked:
+        return opened(marked[-1].content)
+    if extraction == "last_number" and as_quantity(answer) is None:
+        return last_number(answer) or answer.strip()
+    return answer.strip()
+
+
+def _stated_at_end(answer: str) -> list[Mark]:
+    """ "The answer is: 5" as the last line of a worked reference."""
+    found = statements(answer)
+    return found if found and not answer[found[-1].end :].strip(" \n.*$") else []
+
+
+def opened(content: str) -> str:
+    """What stands in the marks inside a mark."""
+    inner = strong_marks(content)
+    if inner and inner[-1].content != content:
+        return opened(inner[-1].content)
+    stated = statements(content)
+    return stated[-1].content if stated else content
+
+
+def _marked(spoken: str, reference: str, cut_off: bool) -> list[str]:
+    """What the last mark says. A statement behind the last mark takes it back where it gives a value."""
+    strong = [mark for mark in strong_marks(spoken) if not cut_off or is_finished(spoken, mark)]
+    stated = [mark for mark in statements(spoken) if not cut_off or is_finished(spoken, mark)]
+    last = strong[-1] if strong else None
+    if last is not None:
+        later = [mark for mark in stated if mark.start >= last.end]
+        corrected = value_in(later[-1].content) if later and _is_value(reference) else None
+        return [corrected] if corrected else [opened(last.content)]
+    if stated:
+        return _said(stated[-1], spoken, reference)
+    bold = None if cut_off else bold_in_last_line(spoken) if _is_value(reference) else bold_at_end(spoken)
+    if bold is not None and (not _is_value(reference) or value_in(bold.content)):
+        return (
+            [value_in(bold.content) or bold.content]
+            if _is_value(reference)
+            else [bold.content, last_line(spoken)]
+        )
+    headings = [mark for mark in wordy_headings(spoken) if not cut_off or is_finished(spoken, mark)]
+    return [headings[-1].content] if headings and not _is_value(reference) else []
+
+
+def _said(mark: Mark, spoken: str, reference: str) -> list[str]:
+    """A statement's value where a number is wanted; else its sentence, or its line where that is the reference."""
+    if _is_value(reference):
+        return [value_in(mark.content) or mark.content]
+    line = spoken[: mark.end].rsplit("\n", 1)[-1]
+    rest = spoken[mark.end :].split("\n", 1)[0]
+    whole = (mark.content + rest).strip() if mark.content and mark.content in line else mark.content
+    wanted = truth_said(mark.content.split(",")[0]) if truth(reference) is not None else None
+    return [mark.content, whole] if wanted is None else [str(wanted)]
+
+
+def value_in(content: str) -> str | None:
+    """The number that a statement gives: all of it, what follows its last `=`, or what it begins with."""
+    for text in (content, content.rpartition("=")[2]):
+        if as_quantity(text) is not None:
+            return text.strip()
+    return leading_value(content.rpartition("=")[2])
+
+
+def _is_value(reference: str) -> bool:
+    return as_quantity(reference) is not None
+
+
+def _unmarked(spoken: str, reference: str) -> list[str]:
+    """Without a mark: the last value, the last yes or no, or the last line and the whole text."""
+    if _is_value(reference):
+        value = last_value(spoken)
+        return [] if value is None else [value]
+    if truth(reference) is not None:
+        said = truth_said(spoken)
+        return [str(said)] if said is not None else [spoken.strip()]
+    value = last_value(spoken) if is_mathematical(reference) else None
+    texts = [spoken.strip(), last_line(spoken), *last_formula(spoken), value or ""]
+    return list(dict.fromkeys(text for text in texts if text))
+
+
+_FORMULA = re.compile(r"\$\$?([^$\n]+)\$\$?[.!\s]*$")
+
+
+def last_formula(text: str) -> list[str]:
+    """The formula in which a text ends."""
+    found = _FORMULA.search(untypeset(text))
+    return [found[1]] if found else []
+
+
+def _last(marks: Sequence[Mark], text: str, cut_off: bool) -> str | None:
+    marks = [mark for mark in marks if not cut_off or is_finished(text, mark)]
+    return opened(marks[-1].content) if marks else None
+
+
+def _hash(text: str, cut_off: bool) -> str | None:
+    return _last(list(hashes(text)) or wordy_headings(text), text, cut_off)
+
+
+_PLACES: dict[str, Callable[[str, bool], str | None]] = {
+    "hash": _hash,
+    "boxed": lambda text, cut_off: _last(list(boxes(text)), text, cut_off),
+    "answer_tag": lambda text, cut_off: _last(list(tags(text)), text, cut_off),
+    "last_number": lambda text, cut_off: None if cut_off else last_number(text),
+    "whole": lambda text, _: text.strip(),
+}

@@ -1,0 +1,113 @@
+"""Answers in words: how texts are compared, and the few kinds that may be written in several ways.
+
+Conservative: one spelling of letters, quotes and spaces, no closing point, no article in front. Yes and no, dates, times and
+ratios are read; synonyms are not.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import date
+from fractions import Fraction
+
+from droid_tune.rewards.answers.typesetting import untypeset
+
+_EDGES = re.compile(r"^[\s\"'`*_$“”‘’«»]+|[\s\"'`*_$“”‘’«».,;:]+$")
+_ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2})")
+_TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
+_TRUTH_SAID = re.compile(
+    r"(?:^|[.!?:\n]\s*)[\s*_\"'$#]*(yes|no|true|false)\b[*_\"'$]*(?=\s*(?:$|[.,;:!—–\n]|-\s))",
+    re.IGNORECASE,
+)
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?\s*(?:m\.?)?", re.IGNORECASE)
+_RATIO = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(?::|to)\s*(\d{1,9}(?:\.\d{1,9})?)", re.IGNORECASE)
+_ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
+_MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec"
+_MONTHS: Sequence[str] = _MONTH_NAMES.split()
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
+_DAY = r"(\d{1,2})(?:st|nd|rd|th)?"
+_MONTH_FIRST = re.compile(rf"{_MONTH}\s+{_DAY},?\s+(\d{{4}})", re.IGNORECASE)
+_DAY_FIRST = re.compile(rf"{_DAY}\s+(?:of\s+)?{_MONTH},?\s+(\d{{4}})", re.IGNORECASE)
+
+
+def normalised(text: str) -> str:
+    """Lower case, single spaces, one spelling of each letter, no quotes, emphasis, article or closing point around it."""
+    text = unicodedata.normalize("NFKC", untypeset(text)).casefold()
+    text = text.replace("“", '"').replace("”", '"').replace("…", "...")
+    return _ARTICLE.sub("", _EDGES.sub("", " ".join(text.split())))
+
+
+def truth(text: str) -> bool | None:
+    """Yes and true, no and false; None for every other text."""
+    return _TRUTHS.get(normalised(text))
+
+
+def truth_said(text: str) -> bool | None:
+    """The last yes or no with which a sentence of the text begins, or that stands alone."""
+    found = _TRUTH_SAID.findall(text)
+    return _TRUTHS[found[-1].lower()] if found else None
+
+
+def same_kind(left: str, right: str) -> bool | None:
+    """Whether two dates, times or ratios are the same; None where the texts are not both of one of these kinds."""
+    left, right = normalised(left), normalised(right)
+    days = as_date(left), as_date(right)
+    if None not in days:
+        return days[0] == days[1]
+    times = _TIME.fullmatch(left), _TIME.fullmatch(right)
+    if times[0] and times[1] and (_is_clock(times[0]) or _is_clock(times[1])):
+        return same_time(times[0], times[1])
+    ratios = as_ratio(left), as_ratio(right)
+    return None if None in ratios else ratios[0] == ratios[1]
+
+
+def as_date(text: str) -> date | None:
+    """`2024-05-01`, `May 1, 2024`, `1st of May 2024`; 05/01/2024 is nobody's for certain."""
+    iso, month_first, day_first = (
+        _ISO.fullmatch(text),
+        _MONTH_FIRST.fullmatch(text),
+        _DAY_FIRST.fullmatch(text),
+    )
+    try:
+        if iso:
+            return date(int(iso[1]), int(iso[2]), int(iso[3]))
+        if month_first:
+            return date(int(month_first[3]), _month(month_first[1]), int(month_first[2]))
+        if day_first:
+            return date(int(day_first[3]), _month(day_first[2]), int(day_first[1]))
+    except ValueError:
+        pass
+    return None
+
+
+def _month(name: str) -> int:
+    return _MONTHS.index(name[:3].lower()) + 1
+
+
+def _is_clock(time: re.Match[str]) -> bool:
+    """3:30 is a time as well as a ratio; 10:75 and 3:4 are none."""
+    return int(time[1]) <= 24 and int(time[2]) < 60
+
+
+def same_time(left: re.Match[str], right: re.Match[str]) -> bool:
+    """The same moment of a day; where one leaves out am or pm, the same digits are."""
+    one, other = ((int(time[1]), int(time[2]), int(time[3] or 0)) for time in (left, right))
+    if one == other:
+        return not (left[4] and right[4] and left[4].lower() != right[4].lower())
+    halves = [(time[4] or "").lower() for time in (left, right)]
+    return any(halves) and _on_24_hours(one, halves[0]) == _on_24_hours(other, halves[1])
+
+
+def _on_24_hours(time: tuple[int, int, int], half: str) -> tuple[int, int, int]:
+    hour = time[0] % 12 + (12 if half == "p" else 0) if half else time[0]
+    return hour, time[1], time[2]
+
+
+def as_ratio(text: str) -> Fraction | None:
+    """`3:4` and `3 to 4` as the fraction they are."""
+    found = _RATIO.fullmatch(text)
+    if found is None or Fraction(found[2]) == 0:
+        return None
+    return Fraction(found[1]) / Fraction(found[2])

@@ -1,0 +1,118 @@
+"""One spelling for what has several: LaTeX's words and spaces, typographic digits, repeating decimals.
+
+Everything that is read of an answer is read of `untypeset(text)`: what is left is the content.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from fractions import Fraction
+
+_WORDS = re.compile(
+    r"\\(?:text(?:bf|it|rm|tt|sf|sc|normal)?|math(?:rm|bf|it|sf|tt|normal)|[mh]box|operatorname\*?|emph|bm|boldsymbol)"
+    r"\s*\{([^{}]*)\}"
+)
+_FONTS = re.compile(r"\\(?:bf|rm|it|sf|tt|displaystyle|textstyle|left|right|[bB]igg?[lr]?)(?![a-zA-Z])\s*")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
+_RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+")
+_VULGAR = re.compile(r"(\d?)\s*([¼½¾⅐-⅞])")
+#: spaces that only part the thousands of one number
+_THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
+_DASHES = str.maketrans("\u2212\u2013\u2010\u2011\u2044\u2215\u2019\u2018\u02bc", "----//'''")
+_DEGREES = re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree(?![a-zA-Z])|º")
+_PLAIN = {
+    "{,}": ",",
+    "\\,": "",
+    "\\! ": "",
+    "\\!": "",
+    "\\;": " ",
+    "\\:": " ",
+    "\\ ": " ",
+    "\\%": "%",
+    "\\$": "$",
+    "\\#": "#",
+    "\\&": "&",
+    "\\dfrac": "\\frac",
+    "\\tfrac": "\\frac",
+    "\\cfrac": "\\frac",
+    "\\(": "$",
+    "\\)": "$",
+    "\\[": "$",
+    "\\]": "$",
+}
+
+_REPEATING = re.compile(
+    r"(?<![\d.])(\d{1,30})\.(\d{0,30})"
+    r"(?:\\(?:overline|bar|overbar)\s*(?:\{(\d{1,30})\}|(\d))|\((\d{1,30})\)(?![\d.])"
+    r"|((?:\d\u0305){1,30}))"
+)
+_DOTTED = re.compile(
+    r"(?<![\d.])(\d{1,30})\.(\d{0,30}?)\\dot\s*\{?(\d)\}?(?:(\d{0,30})\\dot\s*\{?(\d)\}?)?(?!\d)"
+)
+_ELLIPSIS = re.compile(r"(?<![\d.])(\d{1,30})\.(\d{2,60})\s*(?:\.\.\.|…|\\[lc]?dots(?:[bcmo]|(?![a-zA-Z])))")
+
+
+def untypeset(text: str) -> str:
+    """The text without its typesetting; repeating decimals as `\\frac{p}{q}`."""
+    text = _VULGAR.sub(_vulgar, _RAISED.sub(_power, _THIN_SPACES.sub("", text)))
+    text = unicodedata.normalize("NFKC", repeating(text)).translate(_DASHES)
+    for latex, plain in _PLAIN.items():
+        text = text.replace(latex, plain)
+    text = _DEGREES.sub("°", _FONTS.sub("", text))
+    while (found := _WORDS.search(text)) is not None:
+        text = text[: found.start()] + _words(text[: found.start()], found[1]) + text[found.end() :]
+    return repeating(text).strip()
+
+
+def _words(before: str, words: str) -> str:
+    """The words of `\\text{...}`, apart from a number or brace right before them."""
+    touches = before[-1:].isdigit() or before.endswith("}")
+    return f" {words}" if touches and words[:1].isalpha() else words
+
+
+def _power(found: re.Match[str]) -> str:
+    return f"^{{{found.group().translate(_SUPERSCRIPTS)}}}"
+
+
+def _vulgar(found: re.Match[str]) -> str:
+    """`1½` is one and a half, not eleven halves."""
+    fraction = unicodedata.normalize("NFKC", found[2]).replace("\u2044", "/")
+    return f"{found[1]} {fraction}" if found[1] else fraction
+
+
+def repeating(text: str) -> str:
+    """Repeating decimals as fractions: computer algebra reads the 3 of `0.\\overline{3}` as nothing at all."""
+    text = _REPEATING.sub(
+        lambda found: _fraction(found[1], found[2], _digits(found[3] or found[4] or found[5] or found[6])),
+        text,
+    )
+    text = _DOTTED.sub(
+        lambda found: _fraction(found[1], found[2], found[3] + (found[4] or "") + (found[5] or "")), text
+    )
+    return _ELLIPSIS.sub(_continued, text)
+
+
+def _digits(text: str) -> str:
+    return text.replace("\u0305", "")
+
+
+def _fraction(whole: str, fixed: str, period: str) -> str:
+    """`whole.fixed(period)`: 0.1(6) is 1/6."""
+    shift = 10 ** len(fixed)
+    value = Fraction(int(whole + fixed), shift) + Fraction(int(period), (10 ** len(period) - 1) * shift)
+    return f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
+
+
+def _continued(found: re.Match[str]) -> str:
+    """`0.1666...` goes on with its last digits where these came twice (a single digit: three times); else it is left."""
+    digits = found[2]
+    for length in range(1, len(digits) // 2 + 1):
+        times = 3 if length == 1 else 2
+        period = digits[-length:]
+        if digits.endswith(period * times):
+            fixed = digits
+            while fixed.endswith(period):
+                fixed = fixed.removesuffix(period)
+            return _fraction(found[1], fixed, period)
+    return found.group()

@@ -1,0 +1,129 @@
+"""Values in running text: a number with its unit, or the expression that it is part of."""
+
+from __future__ import annotations
+
+import re
+
+from droid_tune.rewards.answers.numbers import as_quantity
+from droid_tune.rewards.answers.typesetting import untypeset
+from droid_tune.rewards.answers.units import read_unit
+
+_OPERATOR = re.compile(r"[-+*/×·÷^=≈<>≤≥±]+")
+_OPERATOR_AT_END = re.compile(r"[-+*/×·÷^±(\[{]$")
+_OPERATOR_AT_START = re.compile(r"^[+*/×·÷^±!]")
+_OPEN_FORMULA = re.compile(r"\$([^$\n]*\d[^$\n]*)\$")
+_EQUALS = re.compile(r"=|≈|\\approx(?![a-zA-Z])")
+_HEDGE = re.compile(r"\s*(?:,|/|;|or|and|to|-|–)\s*[-+$€£]?\d")
+_EDGES = " \"'`*_“”"
+
+
+def last_value(text: str) -> str | None:
+    """The last number of a text with its unit, or the expression around it; None where there is no number.
+
+    Of `48 + 24 = 72` it is 72, of `2 * 3` all of it, and of `2π` too: a number taken out of an expression is none.
+    """
+    text = untypeset(text)
+    formula = list(_OPEN_FORMULA.finditer(text))
+    if formula and not re.search(r"\d", text[formula[-1].end() :]):
+        return _after_equals(formula[-1][1] + _unit_behind(text[formula[-1].end() :]))
+    words = text.split()
+    numbered = [place for place, word in enumerate(words) if re.search(r"\d", word) and not _is_unit(word)]
+    if not numbered:
+        return None
+    first = last = numbered[-1]
+    while first > 0 and _goes_on_left(words, first):
+        first -= 1
+    while last + 1 < len(words) and _goes_on_right(words, last):
+        last += 1
+    run = _trimmed(_after_equals(" ".join(words[first : last + 1])))
+    return (
+        run + _unit_behind(" " + " ".join(words[last + 1 :]))
+        if run and run == words[last].strip(_EDGES)
+        else run or None
+    )
+
+
+def _is_unit(word: str) -> bool:
+    """`m^2` and `cm²` hold a digit, and are no number."""
+    return read_unit(word.strip(_EDGES + ".,;:?)")) is not None
+
+
+def _after_equals(text: str) -> str:
+    return _EQUALS.split(text)[-1].strip()
+
+
+def _trimmed(text: str) -> str:
+    """Without emphasis, closing points and brackets that open or close elsewhere."""
+    text = text.strip(_EDGES).rstrip(".,;:?")
+    for opening, closing in ("()", "[]"):
+        if text.count(opening) < text.count(closing):
+            text = text.rstrip(closing + ".,")
+        if text.count(opening) > text.count(closing):
+            text = text.lstrip(opening)
+    return text.strip(_EDGES)
+
+
+def _goes_on_left(words: list[str], first: int) -> bool:
+    """Whether the word before belongs to the expression: it is an operator or ends in one, or opens its bracket."""
+    word, before = words[first], words[first - 1]
+    if _OPERATOR.fullmatch(before) or _OPERATOR_AT_END.search(before) or _OPERATOR_AT_START.match(word):
+        return True
+    if _OPERATOR.fullmatch(word):
+        return True
+    if re.fullmatch(r"\d+/\d+[.,]?", word) and re.fullmatch(r"-?\d+", before):
+        return True  # 1 3/4
+    if re.fullmatch(r"(?:sqrt|ln|log|sin|cos|tan|√)", before):
+        return True
+    return (
+        word.count(")") > word.count("(")
+        and re.search(r"\d|[(\[]", before) is not None
+        and before.endswith(",")
+    )
+
+
+def _goes_on_right(words: list[str], last: int) -> bool:
+    """Whether the word behind belongs to the expression: it is an operator, or a factor such as π."""
+    word, after = words[last], words[last + 1]
+    if _OPERATOR_AT_START.match(after) and after != "-" and not word.endswith((".", ",")):
+        return True
+    return (
+        re.fullmatch(r"(?:π|pi|√\S*|sqrt\S*|\\pi|\\sqrt\S*)[.,]?", after) is not None and word[-1:].isdigit()
+    )
+
+
+def _unit_behind(rest: str) -> str:
+    """Scale and unit right behind a number: ` km`, ` million dollars`, ` percent`."""
+    for count in (3, 2, 1):
+        found = re.match(rf"\s+((?:[^\s\d]\S*\s*){{{count}}})(?=\s|$)", rest) or re.match(
+            rf"\s+((?:[^\s\d]+\s*){{{count}}})", rest
+        )
+        said = found[1].strip().rstrip(".,;:!?") if found else ""
+        one = as_quantity(f"1 {said}") if said else None
+        if one is not None and (one.unit is not None or one.percent or one.value != 1):
+            return f" {said}"
+    return ""
+
+
+def leading_value(text: str) -> str | None:
+    """The number that a sentence begins with, with its unit: `72 clips because` is 72; `72 or 73` is no number."""
+    text = untypeset(text).strip(_EDGES + "$")
+    found = re.match(
+        r"(?:about |approximately |exactly |around |roughly )?[-+]?[$€£¥₹]?\s?\d[\d.,]*\d|(?:[-+]?[$€£¥₹]?\d)",
+        text,
+    )
+    if found is None:
+        return None
+    rest = text[found.end() :]
+    if rest[:1] == "%":
+        return text[: found.end() + 1]
+    if rest and not rest[0].isspace() and rest[0] not in ".,;:*)$":
+        return None
+    plain = rest.lstrip("*)$")
+    if (
+        _HEDGE.match(plain)
+        or _OPERATOR_AT_START.match(plain.lstrip())
+        or re.match(r"\s*(?:π|pi\b|sqrt|√|\\)", plain)
+    ):
+        return None
+    value = found.group().rstrip(".,") + _unit_behind(plain)
+    return value if as_quantity(value) is not None else None
