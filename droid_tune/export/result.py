@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,19 @@ if TYPE_CHECKING:
 ADAPTER_FILES = ("adapters.safetensors", "adapter_config.json")
 
 
-def export_run(run_dir: Path, out: Path, *, fuse: bool = False) -> Path:
-    """Write the run's adapter (or, with `fuse`, a model of its own) into the new folder `out` and return it.
+@dataclass(frozen=True)
+class Exported:
+    """Where a run's result was written, and what a person should know of it (empty where there is nothing)."""
 
-    A run that was stopped gives what its newest checkpoint holds. Raises UserError where there is nothing to
+    folder: Path
+    note: str = ""
+
+
+def export_run(run_dir: Path, out: Path, *, fuse: bool = False, requantise: bool = False) -> Exported:
+    """Write the run's adapter (or, with `fuse`, a model of its own) into the new folder `out`.
+
+    Layers of a quantised base that were trained are unpacked by fusing; `requantise` keeps its bits and loses part of
+    what was learnt. A run that was stopped gives what its newest checkpoint holds. Raises UserError where there is nothing to
     export, where `out` is not empty and where it cannot be written; nothing half-written stays.
     """
     read_config(run_dir)
@@ -30,8 +40,9 @@ def export_run(run_dir: Path, out: Path, *, fuse: bool = False) -> Path:
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
+        note = ""
         if fuse:
-            _export_model(run_dir, partial)
+            note = _export_model(run_dir, partial, requantise)
         else:
             _export_adapter(run_dir, partial)
         if out.exists():
@@ -41,7 +52,7 @@ def export_run(run_dir: Path, out: Path, *, fuse: bool = False) -> Path:
         raise disk_error(error, out) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return out
+    return Exported(out, note)
 
 
 def _export_adapter(run_dir: Path, out: Path) -> None:
@@ -56,12 +67,13 @@ def _export_adapter(run_dir: Path, out: Path) -> None:
     save_adapter(trained_policy(run_dir), out)
 
 
-def _export_model(run_dir: Path, out: Path) -> None:
+def _export_model(run_dir: Path, out: Path, requantise: bool) -> str:
     from droid_tune.model.fusing import fuse_adapter, save_model
 
     policy = trained_policy(run_dir)
-    fuse_adapter(policy)
+    fused = fuse_adapter(policy, requantise=requantise)
     save_model(policy, out)
+    return fused.sentence
 
 
 def trained_policy(run_dir: Path) -> Policy:

@@ -145,8 +145,9 @@ def _entries(header: dict[str, Any]) -> Iterator[tuple[Tensor, tuple[int, int]]]
         yield tensor, (begin, end)
 
 
-def _check_metadata(entry: dict[str, Any]) -> None:
-    if not all(isinstance(value, str) for value in entry.values()):
+def _check_metadata(entry: dict[str, Any] | None) -> None:
+    # MLX writes null where it was given none.
+    if entry is not None and not all(isinstance(value, str) for value in entry.values()):
         raise TypeError("metadata is text")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapter_files import SETTINGS, WEIGHTS, adapter_config_in, load_adapter
+from droid_tune.model.adapters import base_of, is_adapter
 from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
@@ -45,9 +46,14 @@ def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
         return
     name = Path(config.model.start_from).name
     if config.model.start_mode == "fuse":
+        unpacked = (
+            " Its trained layers are no longer quantised, so that all of it is there."
+            if _unpacked(policy)
+            else ""
+        )
         notify(
             "starts_from",
-            f"What `{name}` learnt is part of the model now and its reference; a new adapter begins.",
+            f"What `{name}` learnt is part of the model now and its reference; a new adapter begins.{unpacked}",
             level="info",
         )
         return
@@ -63,6 +69,14 @@ def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
         if differs
         else "",
         level="info",
+    )
+
+
+def _unpacked(policy: Policy) -> bool:
+    """Whether a quantised model has layers in plain floating point under its adapters."""
+    bases = [base_of(module) for _, module in policy.model.named_modules() if is_adapter(module)]
+    return "quantization" in policy.config and any(
+        base is not None and "scales" not in base for base in bases
     )
 
 

@@ -16,7 +16,7 @@ from droid_tune.model.adapter_files import adapter_config_in, load_adapter, save
 from droid_tune.model.adapters import adapter_off
 from droid_tune.model.fusing import fuse_adapter
 from droid_tune.model.reference import Reference, as_reference
-from tests.engine.model.tiny import tiny_model, tiny_policy
+from tests.engine.model.tiny import flat, tiny_model, tiny_policy
 
 TOKENS = mx.array([[3, 5, 7, 11, 2]])
 
@@ -77,6 +77,38 @@ def test_fusing_keeps_the_numbers():
     assert policy.adapted == ()
     assert mx.allclose(policy.model(TOKENS), expected, atol=1e-4)
     assert not any("lora" in name for name in policy.trainable())
+
+
+def test_fusing_into_a_quantised_model_keeps_what_was_learnt_unless_told_otherwise():
+    policy = tiny_policy("llama", quantise=4, intermediate_size=64)
+    expected = policy.model(TOKENS)
+
+    fused = fuse_adapter(policy)
+
+    assert fused.unpacked > 0
+    assert fused.kept == 1.0
+    assert mx.allclose(policy.model(TOKENS), expected, atol=1e-3)
+
+
+def test_fusing_into_four_bits_says_how_much_is_left():
+    policy = tiny_policy("llama", quantise=4, intermediate_size=64)
+    for name, array in policy.trainable().items():
+        if name.endswith("lora_b"):
+            policy.model.update(tree_unflatten([(name, array * 0.02)]))
+
+    fused = fuse_adapter(policy, requantise=True)
+
+    assert fused.requantised > 0
+    assert 0 < fused.kept < 0.9
+    assert f"hold {fused.kept:.0%} of what was learnt" in fused.sentence
+
+
+def test_fused_weights_have_the_type_of_the_base():
+    for kind in ("lora", "dora"):
+        policy = tiny_policy("llama", AdapterConfig(type=kind))
+        policy.model.set_dtype(mx.bfloat16, lambda _: True)
+        fuse_adapter(policy)
+        assert {array.dtype for array in flat(policy.model.parameters()).values()} == {mx.bfloat16}
 
 
 def moved(policy: object, to: float) -> None:

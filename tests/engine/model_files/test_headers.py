@@ -38,6 +38,7 @@ SOUND = {
     "an empty array": ({"a": entry(0, 0, [0]), "b": entry(0, 8)}, 8),
     "a scalar": ({"a": entry(0, 4, [])}, 4),
     "metadata": ({"__metadata__": {"format": "mlx"}, "a": entry(0, 8)}, 8),
+    "the metadata that MLX writes where it was given none": ({"__metadata__": None, "a": entry(0, 8)}, 8),
     "spaces behind": (json.dumps({"a": entry(0, 8)}) + "   ", 8),
     "half bytes": ({"a": entry(0, 4, [8], "F4")}, 4),
 }
