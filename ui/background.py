@@ -77,6 +77,8 @@ class Task(QObject):
 
 def sentence_of(error: Exception) -> str:
     """What the user is told; logged with its traceback where it is nobody's mistake but ours."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
     if isinstance(error, UserError | OSError):
         return str(error)
     log.error("background work failed", exc_info=error)

@@ -115,6 +115,14 @@ def test_background_work_comes_back_or_says_why(qtbot: QtBot, owner: QObject) ->
     qtbot.waitUntil(lambda: owner.children() == [])  # tasks go once they have told
 
 
+def test_a_fault_of_the_disk_names_the_file_and_no_number(
+    tmp_path: Path, qtbot: QtBot, owner: QObject
+) -> None:
+    told: list[str] = []
+    Task((tmp_path / "gone").read_bytes, owner, done=pytest.fail, failed=told.append).start()
+    qtbot.waitUntil(lambda: told == [f"{tmp_path / 'gone'}: No such file or directory"])
+
+
 def test_dropped_work_calls_nobody_back(qtbot: QtBot, owner: QObject) -> None:
     told: list[object] = []
     dropped = Task(lambda: 7, owner, done=told.append, failed=told.append).start()

@@ -14,6 +14,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
+from droid_tune import words
 from droid_tune.runs.state import RunState
 from ui.main_window import MainWindow
 
@@ -65,7 +66,7 @@ def sentence(run: RunState | None) -> tuple[str, str]:
     """Title and text for a run that has ended."""
     if run is None:
         return "Training has ended", ""
-    steps = f"{run.step:,} of {run.total_steps:,} steps"
+    steps = f"{run.step:,} of {words.count(run.total_steps, 'step')}"
     return TITLES.get(
         run.life, "Training has ended"
     ), f"{steps}. {run.why}".strip() if run.why else f"{steps}."

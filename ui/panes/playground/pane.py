@@ -142,7 +142,7 @@ class PlaygroundPane(FillingPane):
         self._length = QuietCombo(page)
         self._length.setAccessibleName("Longest answer")
         for tokens in LENGTHS:
-            self._length.addItem(f"up to {tokens:,} tokens", tokens)
+            self._length.addItem(f"up to {words.count(tokens, 'token')}", tokens)
         self._length.setCurrentIndex(1)
         bar.addWidget(label("Compare", "strong", parent=page))
         bar.addWidget(self._runs)

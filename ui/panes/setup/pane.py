@@ -465,6 +465,7 @@ def run_in_words(config: RunConfig) -> str:
         total = config.training.iterations * prompts * group
         return (
             f"{type(config.method).label}: {steps}, each {words.count(prompts, 'prompt')} × {group} completions "
-            f"of up to {config.sampling.max_completion_length:,} tokens; {total:,} completions in all."
+            f"of up to {words.count(config.sampling.max_completion_length, 'token')}; "
+            f"{words.count(total, 'completion')} in all."
         )
     return f"{type(config.method).label}: {steps} of {words.count(config.training.batch_size, 'row')}."

@@ -11,6 +11,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 
+from droid_tune import words
 from droid_tune.data.statistics import Lengths
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, row
@@ -90,7 +91,8 @@ class Histogram(QFrame):
         one = self._lengths
         if one is None:
             return f"{self._title}: nothing to measure."
-        said = f"{self._title}: median {one.median:,}, 95 of 100 up to {one.p95:,}, longest {one.longest:,} tokens."
+        longest = words.count(one.longest, "token")
+        said = f"{self._title}: median {one.median:,}, 95 of 100 up to {one.p95:,}, longest {longest}."
         return f"{said} {self._limit_words()}".strip()
 
     def _limit_words(self) -> str:

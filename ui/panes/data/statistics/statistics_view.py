@@ -180,7 +180,7 @@ class StatisticsView(QWidget):
             told = label(value, "fault" if warns else "", parent=self, wrap=True)
             self._facts.addWidget(told, place, 1)
         self._facts.setRowStretch(self._facts.rowCount(), 1)
-        exact = "every row" if found.exact else f"a sample of {found.sampled:,} rows"
+        exact = "every row" if found.exact else f"a sample of {words.count(found.sampled, 'row')}"
         self._said.setText(f"Measured over {exact} with the model's tokenizer")
         self._exact.setVisible(not found.exact)
 

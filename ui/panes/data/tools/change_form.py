@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from droid_tune import words
 from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset
 from droid_tune.data.editing import changes
@@ -159,8 +160,8 @@ def write_change(
         written = changes.carry_out(dataset, shown.plan, out, watch.tell)
     else:
         written = convert(dataset, str(values["target"]), out, watch)
-    counts = ", ".join(f"{count:,} {split}" for split, count in written.rows.items())
-    said = f"Wrote {counts} rows to {written.folder}."
+    counts = ", ".join(words.count(count, f"{split} row") for split, count in written.rows.items())
+    said = f"Wrote {counts} to {written.folder}."
     if written.left_out:
         place, why = written.left_out[0]
         said += f" Left out {len(written.left_out):,}, the first at {place}: {why}."

@@ -314,7 +314,7 @@ def pieces_of(shown: Preview) -> list[Piece]:
     pieces = [Piece(shown.said + "\n\n", bold=True)]
     for split, (before, after) in shown.counts.items():
         pieces.append(Piece(f"{SPLIT_WORDS[split]:<9}", "secondary"))
-        pieces.append(Piece(f"{before:>12,}  →  {after:,} rows\n"))
+        pieces.append(Piece(f"{before:>12,}  →  {words.count(after, 'row')}\n"))
     pieces.append(Piece("\n"))
     for heading, text in shown.rows:
         pieces += [Piece(heading + "\n", "accent", bold=True), Piece(words.literal(text) + "\n\n")]
