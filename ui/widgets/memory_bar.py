@@ -27,7 +27,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Mark:
+class BarMark:
     """A line across the bar at so many bytes."""
 
     label: str
@@ -41,7 +41,7 @@ class MemoryBar(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._parts: tuple[Part, ...] = ()
-        self._marks: tuple[Mark, ...] = ()
+        self._marks: tuple[BarMark, ...] = ()
         self._total = 1.0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         current_theme().changed.connect(self.update)
@@ -52,7 +52,7 @@ class MemoryBar(QWidget):
     def minimumSizeHint(self) -> QSize:
         return QSize(160, self.sizeHint().height())
 
-    def show_memory(self, parts: tuple[Part, ...], marks: tuple[Mark, ...], total: float) -> None:
+    def show_memory(self, parts: tuple[Part, ...], marks: tuple[BarMark, ...], total: float) -> None:
         """Draw parts and marks of `total` bytes, and say them to VoiceOver."""
         if (parts, marks, total) == (self._parts, self._marks, self._total):
             return
@@ -107,10 +107,10 @@ class MemoryBar(QWidget):
             if left and left + width > self.width():
                 line, left = line + 1, 0
             top = HEIGHT + 6 + line * LEGEND_HEIGHT
-            color = theme.color(part.tone) if isinstance(part, Mark) else _color(part)
+            color = theme.color(part.tone) if isinstance(part, BarMark) else _color(part)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(color)
-            if isinstance(part, Mark):
+            if isinstance(part, BarMark):
                 painter.drawRect(QRectF(left + 3, top + 5, 2, DOT + 2))
             else:
                 painter.drawRoundedRect(QRectF(left, top + 6, DOT, DOT), 2, 2)
@@ -119,10 +119,10 @@ class MemoryBar(QWidget):
             painter.drawText(words, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), text)
             left += width
 
-    def _legend(self) -> list[tuple[str, int, Part | Mark]]:
+    def _legend(self) -> list[tuple[str, int, Part | BarMark]]:
         """Words, width in pixels, what they stand for."""
         metrics = self.fontMetrics()
-        shown: list[tuple[str, Part | Mark]] = [
+        shown: list[tuple[str, Part | BarMark]] = [
             (f"{part.label} {words.size(part.count)}", part) for part in self._parts if part.count > 0
         ]
         shown += [(f"{mark.label} {words.size(mark.at)}", mark) for mark in self._marks]

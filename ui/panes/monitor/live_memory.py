@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QWidget
 from droid_tune import words
 from droid_tune.runs.state import RunState
 from ui.widgets.basics import column, label
-from ui.widgets.memory_bar import Mark, MemoryBar, Part
+from ui.widgets.memory_bar import BarMark, MemoryBar, Part
 
 PRESSURES = {
     0: "",
@@ -47,7 +47,7 @@ class LiveMemory(QFrame):
         return self._words.text()
 
 
-def memory_of(state: RunState, peak: float) -> tuple[tuple[Part, ...], tuple[Mark, ...], float]:
+def memory_of(state: RunState, peak: float) -> tuple[tuple[Part, ...], tuple[BarMark, ...], float]:
     """In use, the step's peak above it, what is kept for reuse; the estimate and the budget as marks.
 
     The whole bar is the budget, or more where a step took more.
@@ -63,9 +63,9 @@ def memory_of(state: RunState, peak: float) -> tuple[tuple[Part, ...], tuple[Mar
         Part("Peak of a step, further", max(0.0, peak - active), "accent", 0.5),
         Part("Kept for reuse", max(0.0, min(cache, total - peak)), "tertiary", 0.4),
     )
-    marks = [Mark("Foretold", foretold, "good")] if foretold else []
+    marks = [BarMark("Foretold", foretold, "good")] if foretold else []
     if state.memory.budget_bytes <= total:
-        marks.append(Mark("Budget", float(state.memory.budget_bytes), "bad"))
+        marks.append(BarMark("Budget", float(state.memory.budget_bytes), "bad"))
     return parts, tuple(marks), total
 
 

@@ -12,7 +12,7 @@ from droid_tune.config.methods import METHOD_CONFIGS
 from ui.panes.setup.forecasting import model_bytes
 from ui.panes.setup.text_grid import TextGrid
 from ui.widgets.basics import column, label, line
-from ui.widgets.memory_bar import Mark, MemoryBar, Part
+from ui.widgets.memory_bar import BarMark, MemoryBar, Part
 
 if TYPE_CHECKING:
     from droid_tune.estimate.forecast import Estimate
@@ -103,7 +103,7 @@ class EstimatePanel(QFrame):
         self._stages.show_rows(rows)
 
 
-def bar_of(found: Estimate) -> tuple[tuple[Part, ...], tuple[Mark, ...]]:
+def bar_of(found: Estimate) -> tuple[tuple[Part, ...], tuple[BarMark, ...]]:
     """Others, the model, what sampling and training add to it, what is left below the limit; the limit itself."""
     others = found.host.used_by_others_bytes
     factor = found.peak_bytes / max(1, found.peak.bytes)
@@ -121,7 +121,7 @@ def bar_of(found: Estimate) -> tuple[tuple[Part, ...], tuple[Mark, ...]]:
         below = max(below, size)
     room = max(0.0, limit - others - model - below)
     parts.append(Part("Head-room", room, "good", 0.25))
-    return tuple(parts), (Mark("Limit", limit),)
+    return tuple(parts), (BarMark("Limit", limit),)
 
 
 def time_words(found: Estimate) -> str:
