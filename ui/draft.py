@@ -12,12 +12,12 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from droid_tune.config import RunConfig, merge, resolve
+from droid_tune.config.faults import as_sentence
 from droid_tune.config.load import field_path
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.config.presets import PRESETS, preset_values, recommended_values
 from droid_tune.config.run import find_setting
 from droid_tune.errors import UserError
-from ui.form.field_faults import sentence
 
 Values = dict[str, Any]
 
@@ -147,7 +147,7 @@ class Draft:
         except ValidationError as error:
             found: dict[str, str] = {}
             for fault in error.errors():
-                said = sentence(fault)
+                said = as_sentence(fault)
                 place = field_path(fault["loc"])
                 if "." not in place and not place.startswith("rewards"):
                     place = home_of(said) or place  # a rule of the whole run or section names its fields

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from droid_tune import words
+
 #: pydantic's kind of error -> our words; `{name}` stands for what pydantic tells in `ctx`.
 SENTENCES = {
     "greater_than_equal": "must be {ge} or more",
@@ -12,6 +14,7 @@ SENTENCES = {
     "less_than_equal": "must be {le} or less",
     "less_than": "must be less than {lt}",
     "finite_number": "must be a finite number",
+    "missing": "must be given",
     "literal_error": "must be {expected}",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
@@ -40,6 +43,11 @@ def in_words(fault: Mapping[str, Any]) -> str:
     if sentence is None:
         return str(fault["msg"]).removeprefix("Value error, ")
     return sentence.format(**context)
+
+
+def as_sentence(fault: Mapping[str, Any]) -> str:
+    """The same where it stands alone, below a field: `Must be 1 or more.`"""
+    return words.sentence(words.capitalised(in_words(fault)))
 
 
 def plain_number(value: Any) -> Any:

@@ -62,8 +62,8 @@ def test_faults_stand_at_their_fields(draft: Draft) -> None:
     draft.set("training.iterations", 0)
     draft.set("optimizer.learning_rate", "quick")
     assert draft.faults() == {
-        "training.iterations": "Must be at least 1.",
-        "optimizer.learning_rate": "Give a number, such as 0.5 or 1e-5.",
+        "training.iterations": "Must be 1 or more.",
+        "optimizer.learning_rate": "Must be a number.",
     }
 
 

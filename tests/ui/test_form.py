@@ -131,8 +131,8 @@ def test_typing_a_wrong_value_says_so_next_to_the_field(window: MainWindow, qtbo
     field.selectAll()
     qtbot.keyClicks(field, "0")
     qtbot.waitUntil(lambda: row.fault != "")
-    assert row.fault == "Must be at least 1."
-    assert pane._summary.text() == "Training, Steps: Must be at least 1."
+    assert row.fault == "Must be 1 or more."
+    assert pane._summary.text() == "Training, Steps: Must be 1 or more."
     field.selectAll()
     qtbot.keyClicks(field, "12")
     qtbot.waitUntil(lambda: row.fault == "")
