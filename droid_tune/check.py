@@ -38,6 +38,7 @@ from droid_tune.rollout.generate import generate
 from droid_tune.train.distributed import World
 from droid_tune.train.examples import lesson_rows
 from droid_tune.train.optimizer import gradient_norm
+from droid_tune.train.row_reader import readable
 from droid_tune.train.run import build_session, learner_for, rewards_of
 from droid_tune.train.run_record import Observed, lengths_of, ratios
 from droid_tune.train.start import starting_policy
@@ -208,11 +209,8 @@ class _Check:
 
     def _full_lesson(self) -> Observed:
         session = self.session
-        lessons = [
-            lesson
-            for i in self._places()
-            for lesson in session.reader.lessons(session.train.number(i), session.train.row(i))
-        ]
+        found = readable(session.train, self._places(), session.reader.lessons)
+        lessons = [lesson for lessons in found for lesson in lessons]
         longest = max(lessons, key=lambda lesson: len(lesson.tokens))
         count = self.config.training.batch_size
         start = time.perf_counter()
@@ -251,10 +249,7 @@ class _Check:
 
     def _prompts(self) -> list[list[int]]:
         session = self.session
-        return [
-            session.reader.prompt(session.train.number(i), session.train.row(i)).tokens
-            for i in self._places()
-        ]
+        return [one.tokens for one in readable(session.train, self._places(), session.reader.prompt)]
 
     def _seconds_per_step(self, last: _Pass, foretold: Estimate) -> float:
         """The last pass's seconds for the run's own number of rows, rollouts and slices."""

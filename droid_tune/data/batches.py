@@ -72,14 +72,15 @@ class PromptBatches:
         """How many times the rows were gone through so far."""
         return self._drawn / len(self._rows)
 
-    def take(self) -> PromptBatch:
-        """The next batch (this rank's share of it); the cursor moves by the whole batch."""
-        share = self._batch_size // self._world
+    def take(self, count: int | None = None) -> PromptBatch:
+        """The next batch (this rank's share of it), or the next `count` rows; the cursor moves by all of them."""
+        wanted = self._batch_size if count is None else count
+        share = wanted // self._world
         first = self._drawn + self._rank * share
         indices = [self._index_at(place) for place in range(first, first + share)]
         rows = [self._rows[index] for index in indices]
         # Only now: a row that cannot be read leaves the cursor where it was.
-        self._drawn += self._batch_size
+        self._drawn += wanted
         return PromptBatch(indices, rows, self.epoch)
 
     def _index_at(self, place: int) -> int:

@@ -49,11 +49,25 @@ def announce(session: TrainingSession, journal: Journal, span: Span, estimated: 
 
 
 def _say_what_is_left_out(session: TrainingSession, journal: Journal) -> None:
+    """Rows that are not used, and what is read otherwise than it stands: each kind once, with its share."""
     for name, rows in (("train", session.train), ("valid", session.valid)):
-        if rows.left_out:
+        found = rows.found
+        if found is None:
+            continue
+        if found.too_long:
             journal.notice(
                 "rows_too_long",
-                f"{rows.left_out:,} of {rows.left_out + len(rows):,} {name} rows are left out: they are too long for "
+                f"{len(found.too_long):,} of {found.rows:,} {name} rows are left out: they are too long for "
                 f"{session.reader.limit:,} tokens with room for the answer.",
                 "Raise `max_seq_length` or shorten these rows.",
             )
+        if found.refused:
+            number, why = found.refused[0]
+            journal.notice(
+                "rows_left_out",
+                f"{len(found.refused):,} of {found.rows:,} {name} rows are left out; the first is row {number + 1} "
+                f"({rows.place(number)}): {why}",
+                "`droid-tune validate --model` lists them all.",
+            )
+        for code, sentence in found.told_notes():
+            journal.notice(f"rows_{code}", f"{name}: {sentence}", level="info")

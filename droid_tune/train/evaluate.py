@@ -12,6 +12,7 @@ from droid_tune.config.rewards import AccuracyReward
 from droid_tune.methods.advantages import weighted_totals
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
+from droid_tune.train.row_reader import readable
 from droid_tune.train.sampler import Sampled, complete
 
 if TYPE_CHECKING:
@@ -52,9 +53,7 @@ def evaluate_by_reward(session: TrainingSession, judge: Judge, step: int) -> Eva
 
 def _greedy(session: TrainingSession, step: int, count: int) -> Sampled:
     """The first `count` held-out rows, always the same ones, so that evaluations can be compared."""
-    rows = [
-        session.reader.prompt(session.valid.number(index), session.valid.row(index)) for index in range(count)
-    ]
+    rows = readable(session.valid, range(count), session.reader.prompt)
     session.phase("evaluate", step, 0, count, "rows")
 
     def progress(done: int, of: int) -> None:

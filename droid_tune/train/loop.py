@@ -23,6 +23,7 @@ from droid_tune.model.plan import Plan
 from droid_tune.model.reference import Reference
 from droid_tune.train.assignment import Span
 from droid_tune.train.checkpoint import CheckpointStore
+from droid_tune.train.evaluate import Evaluated
 from droid_tune.train.journal import Journal
 from droid_tune.train.learner import Gathered, Learner, State, Tensors
 from droid_tune.train.memory_guard import Judgement, MemoryGuard, Reading, read_memory, smaller, strongest
@@ -100,11 +101,11 @@ class Loop:
                 self.save_if_due()
             if self.step < self.span.total_steps:
                 raise Stopped
+            self.save()
             self.evaluate()
         except Stopped:
             self.save()
             raise
-        self.save()
 
     # -- one update --------------------------------------------------------------------------------
 
@@ -279,14 +280,14 @@ class Loop:
 
     def evaluate_if_due(self) -> None:
         every = self.session.config.evaluation.steps_per_eval
-        if every and self.step % every == 0:
+        if every and self.step % every == 0 and self.step < self.span.total_steps:
             self.evaluate()
 
     def evaluate(self) -> None:
         """Once for each number of updates done."""
         if self.evaluated_step == self.step:
             return
-        found = self.learner.evaluate(self.step)
+        found = self._look_at_held_out()
         self.evaluated_step = self.step
         metrics = {name: finite(value) for name, value in found.metrics.items()} if found else {}
         notices = self.diagnosis.observe_evaluation(self.step, metrics) if self.diagnosis else []
@@ -297,6 +298,23 @@ class Loop:
         for notice in notices:
             self.session.emit(notice)
         self.journal.progressed(self.step, metrics)
+
+    def _look_at_held_out(self) -> Evaluated | None:
+        """A failed evaluation is told and loses nothing; ranks that share one must fail together."""
+        try:
+            return self.learner.evaluate(self.step)
+        except UserError as error:
+            if not self.session.world.alone:
+                raise
+            self.session.emit(
+                Notice(
+                    level="warning",
+                    code="evaluation_failed",
+                    text=f"The held-out rows could not be evaluated: {error}",
+                    step=self.step,
+                )
+            )
+            return None
 
     # -- checkpoints -------------------------------------------------------------------------------
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
-from droid_tune.data.dataset import Rows
+from droid_tune.control import Watch
+from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.answers import answer_text
 from droid_tune.data.formats.base import Row
+from droid_tune.data.rendering.looking_through import Findings, Lens, findings_of
 from droid_tune.data.templates import TemplateOptions, prompt_text, render_examples, render_prompt
 from droid_tune.errors import UserError
+from droid_tune.names import Split
 from droid_tune.train.examples import Lesson
 
-#: data sets up to here are looked through for rows that are too long before training begins
-LOOKED_THROUGH = 200_000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -81,54 +84,51 @@ class RowReader:
                 remedy="shorten or remove the row, or raise `max_seq_length`",
             )
 
-    def short_enough(self, rows: Rows) -> Sequence[int] | None:
-        """The numbers of the rows that fit, None where all do.
+    def look_through(self, dataset: Dataset, split: Split, rows: Rows, watch: Watch) -> Chosen:
+        """The rows of a split that can be used. Raises UserError where there is none, and `Stopped`."""
+        imitated = isinstance(self._method, SFTConfig)
+        answers_only = self._method.answer_only_loss if isinstance(self._method, SFTConfig) else True
+        lens = Lens(self._tokenizer, self._options, imitated, answers_only, self.limit - self.room)
+        found = findings_of(dataset, split, rows, lens, self._method.type, watch)
+        if found is not None and len(rows) and found.usable is not None and not found.usable:
+            raise self._none_usable(found)
+        return Chosen(rows, found.usable if found else None, found)
 
-        A text has at most as many tokens as bytes, so only long ones are encoded.
-        Raises UserError where no row fits.
-        """
-        if len(rows) > LOOKED_THROUGH:
-            return None
-        fitting = [number for number in range(len(rows)) if self._fits(number, rows.row(number))]
-        if not fitting:
-            first = self._length(rows.row(0))
-            raise UserError(
-                f"No row fits: the first has {first:,} tokens and {self.limit - self.room:,} are free for it",
-                remedy="raise `max_seq_length`, shorten `max_completion_length`, or use shorter rows",
-            )
-        return None if len(fitting) == len(rows) else fitting
-
-    def _fits(self, number: int, row: Row) -> bool:
-        free = self.limit - self.room
-        surely = _utf8_length(row) + len(self._options.system_prompt.encode()) + 512 <= free
-        return surely or self._length(row) <= free
-
-    def _length(self, row: Row) -> int:
-        if isinstance(self._method, SFTConfig):
-            return max(len(one.tokens) for one in render_examples(self._tokenizer, row, self._options))
-        return len(render_prompt(self._tokenizer, row, self._options).tokens)
+    def _none_usable(self, found: Findings) -> UserError:
+        if found.refused:
+            number, why = found.refused[0]
+            return UserError(f"No row can be used; row {number + 1}: {why}")
+        return UserError(
+            f"No row fits: the first has {found.too_long[0][1]:,} tokens and {self.limit - self.room:,} are free "
+            "for it",
+            remedy="raise `max_seq_length`, shorten `max_completion_length`, or use shorter rows",
+        )
 
 
-def _utf8_length(value: Any) -> int:
-    """Bytes of all text in a row; 32 more for each turn's frame."""
-    if isinstance(value, str):
-        return len(value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, dict):
-        return 32 + sum(_utf8_length(item) for item in value.values())  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, (list, tuple)):
-        return 32 + sum(_utf8_length(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
-    return 8
+def readable(rows: Chosen, places: Iterable[int], render: Callable[[int, Row], T]) -> list[T]:
+    """Some of the rows, rendered; those that cannot be are left out (of data that is too large to look through)."""
+    found: list[T] = []
+    for place in places:
+        with suppress(UserError):
+            found.append(render(rows.number(place), rows.row(place)))
+    return found
 
 
 class Chosen(Sequence[Row]):
-    """Some rows of a split, by number; `number(i)` is the row's place in the split."""
+    """Some rows of a split, by number; `number(i)` is the row's place in the split. `found`: what looking through
+    all of them found, None where they were not looked through."""
 
-    def __init__(self, rows: Rows, numbers: Sequence[int] | None) -> None:
+    def __init__(self, rows: Rows, numbers: Sequence[int] | None, found: Findings | None = None) -> None:
         self._rows = rows
         self._numbers = numbers
+        self.found = found
 
     def __len__(self) -> int:
         return len(self._rows) if self._numbers is None else len(self._numbers)
+
+    def place(self, number: int) -> str:
+        """Where a row of the split stands, by its number there: `train.jsonl:17`."""
+        return self._rows.place(number)
 
     @property
     def left_out(self) -> int:

@@ -32,7 +32,7 @@ from droid_tune.train.loop import Loop
 from droid_tune.train.memory_guard import MemoryGuard
 from droid_tune.train.optimizer import build_optimizer
 from droid_tune.train.policy_gradient import PolicyGradient
-from droid_tune.train.row_reader import Chosen, RowReader
+from droid_tune.train.row_reader import Chosen, RowReader, readable
 from droid_tune.train.run_record import RunRecord, foretold
 from droid_tune.train.shared_checkpoint import SavedState, shared_checkpoint
 from droid_tune.train.start import remark_on_start, starting_policy
@@ -98,8 +98,9 @@ def build_session(
 ) -> TrainingSession:
     """Everything the learners work with. Raises UserError where no row fits or a reward can never apply."""
     reader = RowReader(policy.tokenizer, config, policy.context_length)
-    train = Chosen(dataset.train, reader.short_enough(dataset.train))
-    valid = Chosen(dataset.valid, reader.short_enough(dataset.valid) if len(dataset.valid) else None)
+    watch = Watch(should_stop=conduct.control.stop_requested)
+    train = reader.look_through(dataset, "train", dataset.train, watch)
+    valid = reader.look_through(dataset, "valid", dataset.valid, watch)
     rewards.check_rows(train[: min(len(train), 100)])
     training = config.training
     return TrainingSession(
@@ -121,7 +122,8 @@ def longest_prompt(rows: Chosen, reader: RowReader) -> int | None:
     """The longest of the first prompts in tokens, for the memory plan; None in supervised learning."""
     if reader.room == 0:
         return None
-    return max(len(reader.prompt(i, rows.row(i)).tokens) for i in range(min(len(rows), MEASURED_ROWS)))
+    prompts = readable(rows, range(min(len(rows), MEASURED_ROWS)), reader.prompt)
+    return max((len(prompt.tokens) for prompt in prompts), default=0)
 
 
 def build_loop(

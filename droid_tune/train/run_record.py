@@ -14,6 +14,7 @@ from droid_tune.estimate.forecast import Estimate, calibration_for, facts_for
 from droid_tune.estimate.job import DataLengths
 from droid_tune.estimate.sizes import sizes_of
 from droid_tune.machine.chips import speed_of
+from droid_tune.train.row_reader import readable
 from droid_tune.train.training_session import TrainingSession
 
 #: rows looked at for the lengths of the data
@@ -55,18 +56,13 @@ def lengths_of(session: TrainingSession) -> DataLengths:
     places = range(0, count, max(1, count // LOOKED_AT))
     held_out = len(session.valid)
     if session.config.is_sft:
-        lessons = [
-            lesson
-            for i in places
-            for lesson in session.reader.lessons(session.train.number(i), session.train.row(i))
-        ]
+        found = readable(session.train, places, session.reader.lessons)
+        lessons = [lesson for lessons in found for lesson in lessons]
         read = [lesson.start for lesson in lessons]
         learnt = [len(lesson.tokens) - lesson.start for lesson in lessons]
         median = int(statistics.median(learnt))
         return DataLengths(int(statistics.median(read)), max(read), median, max(learnt), count, held_out)
-    lengths = [
-        len(session.reader.prompt(session.train.number(i), session.train.row(i)).tokens) for i in places
-    ]
+    lengths = [len(one.tokens) for one in readable(session.train, places, session.reader.prompt)]
     return DataLengths(int(statistics.median(lengths)), max(lengths), rows=count, held_out_rows=held_out)
 
 

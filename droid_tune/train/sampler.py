@@ -13,6 +13,7 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.rollout.decoding import completion_text
 from droid_tune.rollout.generate import generate
 from droid_tune.rollout.rollout import Rollout
+from droid_tune.train.drawing import draw
 from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.training_session import TrainingSession
 
@@ -46,11 +47,7 @@ class Sampler:
         """Rollout `number` of the run: its random state derives from (seed, number) alone."""
         session = self.session
         session.pause_point()
-        batch = session.batches.take()
-        rows = [
-            session.reader.prompt(session.train.number(index), row)
-            for index, row in zip(batch.indices, batch.rows, strict=True)
-        ]
+        rows = draw(session, session.reader.prompt)
 
         def progress(done: int, of: int) -> None:
             session.phase("rollout", step, done, of, "completions")

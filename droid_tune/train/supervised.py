@@ -21,9 +21,11 @@ from droid_tune.model.gradients.scoring import loss_and_gradients, score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.plan import Plan
 from droid_tune.train.accumulator import Accumulator
+from droid_tune.train.drawing import draw
 from droid_tune.train.evaluate import Evaluated
 from droid_tune.train.examples import Lesson, lesson_rows
 from droid_tune.train.learner import Gathered, State, Tensors
+from droid_tune.train.row_reader import readable
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.training_session import TrainingSession
 
@@ -54,7 +56,7 @@ class Supervised:
                 sums += self._learn(step, number, lesson_rows(self._own(batch)), tokens, accumulator)
         world = session.world
         totals = combined(world.gather_sums(combined(sums)))
-        loss = totals["nll"] / max(totals["tokens"], 1.0)
+        loss = totals.get("nll", 0.0) / max(totals.get("tokens", 0.0), 1.0)
         metrics = {
             "perplexity": math.exp(min(loss, 700.0)),
             "num_tokens": float(sum(len(lesson.tokens) for batch in lessons for lesson in batch)),
@@ -67,12 +69,8 @@ class Supervised:
         return [batch[place] for place in self.session.world.own_groups(len(batch))]
 
     def _take(self) -> list[Lesson]:
-        batch = self.session.batches.take()
-        return [
-            lesson
-            for i, row in zip(batch.indices, batch.rows, strict=True)
-            for lesson in self.session.reader.lessons(self.session.train.number(i), row)
-        ]
+        drawn = draw(self.session, self.session.reader.lessons)
+        return [lesson for lessons in drawn for lesson in lessons]
 
     def _learn(
         self, step: int, number: int, rows: ScoringRows, tokens: float, accumulator: Accumulator
@@ -125,12 +123,11 @@ class Supervised:
         for first in range(0, count, size):
             session.pause_point()
             session.phase("evaluate", step, first, count, "rows")
-            lessons = [
-                lesson
-                for i in range(first, min(first + size, count))
-                for lesson in session.reader.lessons(session.valid.number(i), session.valid.row(i))
-            ]
-            rows = lesson_rows(lessons)
+            places = range(first, min(first + size, count))
+            found = readable(session.valid, places, session.reader.lessons)
+            if not found:
+                continue
+            rows = lesson_rows([lesson for lessons in found for lesson in lessons])
             total -= float(
                 score(session.policy, rows, temperature=1.0, plan=session.plan).logprobs.sum(dtype=np.float64)
             )

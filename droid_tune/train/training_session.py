@@ -48,6 +48,8 @@ class TrainingSession:
     emit: Callable[[Event], None]
     world: World
     reader: RowReader
+    #: rows that could not be rendered when they came, in this session
+    skipped: int = 0
     _last_phase: tuple[str, float] = field(default=("", 0.0))
 
     def seed(self, purpose: str, *numbers: int) -> int:
