@@ -1,6 +1,6 @@
 """Peak memory of a step from a few sizes: what is always there, the rollout's share and the update's.
 
-The shape of the formulas follows the engine's passes (model/scoring.py, model/layers.py, rollout/decoders.py): what a
+The shape of the formulas follows the engine's passes (model/gradients, rollout/decoders.py): what a
 layer keeps for its backward pass, what it needs besides while it runs, the head in chunks, keys and values. The
 factors were fitted to measured peaks of random Llama models (tests/benchmarks/estimate_accuracy.py).
 """
@@ -205,7 +205,7 @@ def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors
 
 
 def _layered(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
-    """One layer that is run again and differentiated by itself (model/layers.py)."""
+    """One layer that is run again and differentiated by itself (model/gradients/layers.py)."""
     linear = (1 + factors.transient) * _linear(sizes, rows, tokens, seen, factors)
     linear += 4 * (sizes.unpacked + factors.rebuilt * sizes.rebuilt)
     return int(linear + factors.layered_scores * _weights(sizes, rows, tokens, seen))
@@ -240,7 +240,7 @@ def _linear(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -
 
 def _weights(sizes: Sizes, rows: int, tokens: int, seen: int) -> int:
     """Bytes of the attention weights that exist at a time while a layer is differentiated: all of them, or those of
-    one block (model/lean_attention.py: of queries; model/shared_attention.py: of rows)."""
+    one block (model/kernels: of queries in lean attention, of rows in shared attention)."""
     whole = rows * sizes.heads * tokens * seen
     if not sizes.keeps_attention:
         least = tokens if seen > tokens else min(tokens, LEAST_BLOCK)

@@ -54,7 +54,7 @@ class Sizes:
     full: bool = False
     #: without a gradient attention weights are never stored (Metal's fused kernel); on the CPU they are
     fused_attention: bool = False
-    #: they are kept for the backward pass (model/lean_attention.py does not know this model's kind)
+    #: they are kept for the backward pass (model/kernels/lean_attention.py does not know this model's kind)
     keeps_attention: bool = False
     shares_prompts: bool = True
     layer_wise: bool = True

@@ -17,6 +17,7 @@ from mlx_lm.utils import load_model, load_tokenizer
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import apply_adapter
+from droid_tune.model.kernels.install import install
 from droid_tune.model.policy import Policy
 from droid_tune.model.probe import inspect
 from droid_tune.model.rotary import wrong_base
@@ -61,6 +62,7 @@ def make_policy(
     """A policy of a model that is in memory already."""
     settings = adapter or AdapterConfig()
     model.eval()
+    install(model)
     architecture = inspect(model)
     adapted = apply_adapter(model, settings, seed=seed)
     stops = stop_tokens(tokenizer, path)

@@ -1,4 +1,7 @@
-"""Decoding a batch of rows token by token, on caches that begin with shared prompts."""
+"""Decoding a batch of rows token by token, on caches that begin with shared prompts.
+
+The caller puts the kernels in force (`own_kernels`): shared prompts need an attention that knows them.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,6 @@ from mlx_lm.models.cache import make_prompt_cache
 from droid_tune.model.caches.group import Layout, group_caches
 from droid_tune.model.caches.prefix import empty_caches
 from droid_tune.model.caches.repeated import keep_rows, merged, repeated
-from droid_tune.model.kernels.install import own_kernels
-from droid_tune.model.kernels.stand_ins import files_of
 from droid_tune.model.policy import Policy
 
 
@@ -27,12 +28,11 @@ class Prompt:
         shared = policy.architecture.decodes_shared
         self.caches: list[Any] = empty_caches(model) if shared else make_prompt_cache(model)
         ids = mx.array([list(tokens)], dtype=mx.int32)
-        with own_kernels(files_of(model), shared=False):
-            for start in range(0, self.length - 1, chunk):
-                model(ids[:, start : min(start + chunk, self.length - 1)], cache=self.caches)
-                mx.eval([cache.state for cache in self.caches])
-            self.logits: mx.array = model(ids[:, -1:], cache=self.caches)[:, -1]
-            mx.eval(self.logits, [cache.state for cache in self.caches])
+        for start in range(0, self.length - 1, chunk):
+            model(ids[:, start : min(start + chunk, self.length - 1)], cache=self.caches)
+            mx.eval([cache.state for cache in self.caches])
+        self.logits: mx.array = model(ids[:, -1:], cache=self.caches)[:, -1]
+        mx.eval(self.logits, [cache.state for cache in self.caches])
 
 
 class Decoder(Protocol):
@@ -46,10 +46,10 @@ class Decoder(Protocol):
 
 
 class GroupDecoder:
-    """Prompts stay shared: every slot of rows reads one copy of its prompt (see model/cascade.py)."""
+    """Prompts stay shared: every slot of rows reads one copy of its prompt (see model/kernels/shared_attention.py)."""
 
     def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
-        self._model, self._files = model, files_of(model)
+        self._model = model
         self._lengths = [prompt.length for prompt in prompts]
         self._arrange(np.asarray(row_prompts))
         self._caches = group_caches([prompt.caches for prompt in prompts], self._slot_prompts, self._layout)
@@ -82,8 +82,7 @@ class GroupDecoder:
         """Logits (n, V) after one further token of each row (n,)."""
         if not self._in_order:
             tokens = tokens[self._inward]
-        with own_kernels(self._files, shared=True):
-            logits = self._model(tokens[:, None], cache=self._caches)[:, -1]
+        logits = self._model(tokens[:, None], cache=self._caches)[:, -1]
         return logits if self._in_order else logits[self._outward]
 
     def keep(self, places: np.ndarray) -> None:
@@ -116,13 +115,12 @@ class BatchDecoder:
     """mlx-lm's own batched caches, one copy of the prompt per row."""
 
     def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
-        self._model, self._files = model, files_of(model)
+        self._model = model
         self._caches = merged([prompts[index].caches for index in row_prompts])
 
     def step(self, tokens: mx.array) -> mx.array:
         """Logits (n, V) after one further token of each row (n,)."""
-        with own_kernels(self._files, shared=False):
-            return self._model(tokens[:, None], cache=self._caches)[:, -1]
+        return self._model(tokens[:, None], cache=self._caches)[:, -1]
 
     def keep(self, places: np.ndarray) -> None:
         """Goes on with the rows at `places` only."""
@@ -135,7 +133,7 @@ class PromptDecoder:
     """Prompt after prompt, its rows together and in step: right for every cache, whatever its kind."""
 
     def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
-        self._model, self._files = model, files_of(model)
+        self._model = model
         self._row_prompts = np.asarray(row_prompts)
         self._caches = {
             int(prompt): repeated(prompts[prompt].caches, int(count))
@@ -145,11 +143,10 @@ class PromptDecoder:
     def step(self, tokens: mx.array) -> mx.array:
         """Logits (n, V) after one further token of each row (n,), prompt by prompt."""
         order = [np.flatnonzero(self._row_prompts == prompt) for prompt in self._caches]
-        with own_kernels(self._files, shared=False):
-            outputs = [
-                self._model(tokens[mx.array(rows)][:, None], cache=caches)[:, -1]
-                for rows, caches in zip(order, self._caches.values(), strict=True)
-            ]
+        outputs = [
+            self._model(tokens[mx.array(rows)][:, None], cache=caches)[:, -1]
+            for rows, caches in zip(order, self._caches.values(), strict=True)
+        ]
         return mx.concatenate(outputs)[mx.array(np.argsort(np.concatenate(order)))]
 
     def keep(self, places: np.ndarray) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.errors import Stopped
+from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.names import FinishReason
@@ -61,8 +62,9 @@ def generate(
     ]
     run = _Run(policy, prompts, sampling, seed, plan, len(rows), on_progress, should_stop)
     policy.model.eval()
-    for start in range(0, len(rows), plan.decode_rows):
-        run.decode(rows[start : start + plan.decode_rows])
+    with own_kernels():
+        for start in range(0, len(rows), plan.decode_rows):
+            run.decode(rows[start : start + plan.decode_rows])
     return _collected(policy, prompts, group_size, rows)
 
 

@@ -10,9 +10,8 @@ import mlx.nn as nn
 
 from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError, empty_caches
 from droid_tune.model.compare import close
-from droid_tune.model.kernels.install import own_kernels
+from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.kernels.shared_attention import Shared, in_slots
-from droid_tune.model.kernels.stand_ins import files_of
 
 
 class GroupCache:
@@ -156,7 +155,7 @@ def decodes_on_shared_prompts(model: nn.Module, tokens: mx.array) -> bool:
         decoding = group_caches(prompts, [0, 1], Layout([longer, shorter], 2))
         found: list[mx.array] = []
         starts = (longer, longer, shorter, shorter)
-        with own_kernels(files_of(model), shared=True):
+        with own_kernels():
             for step in range(steps):
                 latest = mx.concatenate([tokens[0, place + step : place + step + 1] for place in starts])
                 found.append(model(latest[:, None], cache=decoding)[:, 0])

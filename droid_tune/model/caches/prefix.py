@@ -17,7 +17,8 @@ from mlx_lm.models.base import create_causal_mask
 from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, RotatingKVCache, make_prompt_cache
 
 from droid_tune.model.compare import close
-from droid_tune.model.kernels.shared_attention import Shared, accepts_shared, in_slots
+from droid_tune.model.kernels.in_force import in_force
+from droid_tune.model.kernels.shared_attention import Shared, in_slots
 
 #: the arrays of one layer's cache: [keys, values], or the states of a recurrent layer
 Leaves = list[list[mx.array | None]]
@@ -42,7 +43,7 @@ class PrefixCache:
         """The prefix and the rows' own keys and values: apart where attention can join them, else as one array with
         the prefix repeated for every row."""
         if self.keys is not None and self.values is not None:
-            if accepts_shared() and self._all_visible(keys.shape[2]):
+            if in_force().shares_prompts and self._all_visible(keys.shape[2]):
                 return self._apart(self.keys, self.values, keys, values), None
             keys = mx.concatenate([_repeated(self.keys, keys.shape[0]), keys], axis=2)
             values = mx.concatenate([_repeated(self.values, values.shape[0]), values], axis=2)

@@ -19,8 +19,7 @@ from droid_tune.model.gradients.head import score_tokens
 from droid_tune.model.gradients.head_loss import HeadLoss, Loss
 from droid_tune.model.gradients.passes import PromptPass, WholeRows, head_for, whole_rows
 from droid_tune.model.gradients.scoring_rows import FloatArray, MicroBatch, ScoringRows
-from droid_tune.model.kernels.install import own_kernels
-from droid_tune.model.kernels.stand_ins import files_of
+from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
@@ -192,8 +191,7 @@ def _mode(policy: Policy, *, train: bool) -> Generator[None]:
 
 
 def _kernels(policy: Policy, *, training: bool) -> AbstractContextManager[None]:
-    shared = policy.architecture.decodes_shared
-    return own_kernels(files_of(policy.model), shared=shared, training=training)
+    return own_kernels(shares_prompts=policy.architecture.decodes_shared, training=training)
 
 
 @contextmanager

@@ -1,55 +1,50 @@
-"""The engine's own functions in a model's layers.
+"""Once for each kind of model: its layers ask which kernels are in force, where they called mlx-lm's functions.
 
-SwiGLU and attention that keep less for the backward pass, and attention that reads a shared prompt once. Everything
-else, and every attention that they do not know, stays mlx-lm's own.
+mlx-lm's files import the functions by name, so the name in the file of a layer is what must be replaced. It stays
+replaced; without a choice of this thread's the answer is the function that was there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.models import base
+import mlx.nn as nn
 
-from droid_tune.model.kernels import swiglu
-from droid_tune.model.kernels.lean_attention import lean_attention, takes
-from droid_tune.model.kernels.shared_attention import Shared, attend, shared_prompts
-from droid_tune.model.kernels.stand_ins import standing_in
+from droid_tune.model.kernels.in_force import PLAIN, in_force
 
-ATTENTION = "scaled_dot_product_attention"
-THEIRS = base.scaled_dot_product_attention
+MODELS = "mlx_lm.models."
 
 
-@contextmanager
-def own_kernels(files: Sequence[ModuleType], *, shared: bool, training: bool = False) -> Generator[None]:
-    """Inside, layers from `files` compute with them. `shared`: caches may hand out shared prompts; `training`: a
-    gradient is wanted (without one MLX's fused attention is the better)."""
-    with ExitStack() as opened:
-        opened.enter_context(standing_in(files, swiglu.NAME, swiglu.THEIRS, swiglu.swiglu))
-        attention = _trained_attention if training else _attention
-        opened.enter_context(standing_in(files, ATTENTION, THEIRS, attention))
-        if shared:
-            opened.enter_context(shared_prompts())
-        yield
+def install(model: nn.Module) -> None:
+    """Make the layers of `model`, and of every other model from the same files, ask. Again has no effect."""
+    for file in _files_of(model):
+        for name, (theirs, asking) in ASKING.items():
+            if getattr(file, name, None) is theirs:
+                setattr(file, name, asking)
+
+
+def _files_of(model: nn.Module) -> Iterator[ModuleType]:
+    """The files of mlx-lm that the layers of `model` come from."""
+    names = {type(module).__module__ for module in model.modules()}
+    yield from (sys.modules[name] for name in sorted(names) if name.startswith(MODELS))
+
+
+def _swiglu(gate: mx.array, x: mx.array) -> mx.array:
+    return in_force().swiglu(gate, x)
 
 
 def _attention(
     queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, mask: Any, sinks: Any = None
 ) -> mx.array:
-    if not isinstance(keys, Shared):
-        return THEIRS(queries, keys, values, cache, scale, mask, sinks)
-    if sinks is not None:
-        raise TypeError("attention sinks are not part of shared attention")
-    return attend(queries, keys, scale)
+    return in_force().attention(queries, keys, values, cache, scale, mask, sinks)
 
 
-def _trained_attention(
-    queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, mask: Any, sinks: Any = None
-) -> mx.array:
-    plain = isinstance(keys, mx.array) and sinks is None and not hasattr(cache, "bits")
-    if plain and takes(queries, mask):
-        return lean_attention(queries, keys, values, scale, mask)
-    return _attention(queries, keys, values, cache, scale, mask, sinks)
+#: name in a layer's file -> mlx-lm's function, and the one that asks
+ASKING = {
+    "swiglu": (PLAIN.swiglu, _swiglu),
+    "scaled_dot_product_attention": (PLAIN.attention, _attention),
+}

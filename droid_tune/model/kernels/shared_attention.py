@@ -8,8 +8,7 @@ al., arXiv 2402.05099). Memory for keys and values is the prompt's plus what the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -108,22 +107,3 @@ def in_slots(rows: mx.array, slots: int) -> mx.array:
     """(S * R, H, t, D) as (S, H, R, t, D)."""
     count, heads, steps, width = rows.shape
     return rows.reshape(slots, count // slots, heads, steps, width).transpose(0, 2, 1, 3, 4)
-
-
-#: one entry per `shared_prompts` that is open (the engine runs in one thread)
-_open: list[None] = []
-
-
-def accepts_shared() -> bool:
-    """Whether a cache may answer with `Shared` now."""
-    return bool(_open)
-
-
-@contextmanager
-def shared_prompts() -> Generator[None]:
-    """Inside, caches answer with `Shared` keys where they can."""
-    _open.append(None)
-    try:
-        yield
-    finally:
-        _open.pop()

@@ -11,12 +11,8 @@ from functools import partial
 from typing import Any, cast
 
 import mlx.core as mx
-from mlx_lm.models import activations
 
 from droid_tune.numerics import exponential
-
-NAME = "swiglu"
-THEIRS: Any = activations.swiglu
 
 
 @partial(mx.compile, shapeless=True)

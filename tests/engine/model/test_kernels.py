@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from mlx_lm.models import llama
 from mlx_lm.models.activations import swiglu as plain_swiglu
 
+from droid_tune.model.arrays import layers_of
 from droid_tune.model.kernels import lean_attention, shared_attention
-from droid_tune.model.kernels.install import own_kernels
+from droid_tune.model.kernels.in_force import PLAIN, Kernels, in_force, using
 from droid_tune.model.kernels.shared_attention import Shared, attend
 from droid_tune.model.kernels.swiglu import swiglu
 from droid_tune.numerics import exponential
+from tests.engine.model.tiny import VOCABULARY, tiny_policy
 
+TOKENS = (mx.arange(12) * 7 % VOCABULARY)[None]
 SLOTS, HEADS, REPEATS, ROWS, STEPS, PREFIX, WIDTH = 2, 2, 2, 3, 4, 5, 8
 
 
@@ -157,14 +160,50 @@ def test_training_keeps_no_attention_weights() -> None:
     assert peak(lambda x: lean_attention.lean_attention(x, x, x, 1.0, "causal")) < weights / 2
 
 
-def test_mlx_lm_has_its_own_functions_back_after_the_block() -> None:
-    before = llama.scaled_dot_product_attention, llama.swiglu
+def test_layers_compute_with_the_kernels_in_force_and_with_mlx_lms_own_outside_a_block() -> None:
+    model = tiny_policy("llama").model
+    heard: list[str] = []
 
-    with own_kernels([llama], shared=True):
-        assert llama.swiglu is swiglu
-        assert llama.scaled_dot_product_attention is not before[0]
+    def told(name: str, theirs: Callable[..., mx.array]) -> Callable[..., mx.array]:
+        def telling(*given: Any) -> mx.array:
+            heard.append(name)
+            return theirs(*given)
 
-    assert (llama.scaled_dot_product_attention, llama.swiglu) == before
+        return telling
+
+    plain = model(TOKENS)
+    with using(Kernels(told("swiglu", PLAIN.swiglu), told("attention", PLAIN.attention))):
+        again = model(TOKENS)
+    layers = len(layers_of(model))
+
+    assert heard == ["attention", "swiglu"] * layers
+    assert mx.array_equal(again, plain)
+    model(TOKENS)
+    assert len(heard) == 2 * layers
+
+
+def test_a_choice_of_kernels_is_of_one_thread() -> None:
+    """While this thread is inside, another runs the same class of model: it hears nothing of it."""
+    mine, other = tiny_policy("llama").model, tiny_policy("llama").model
+    heard: list[int] = []
+    seen: list[Kernels] = []
+
+    def told(*given: Any) -> mx.array:
+        heard.append(threading.get_ident())
+        return PLAIN.attention(*given)
+
+    def elsewhere() -> None:
+        seen.append(in_force())
+        other(TOKENS)
+
+    with using(Kernels(PLAIN.swiglu, told, shares_prompts=True)):
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        mine(TOKENS)
+
+    assert heard == [threading.get_ident()] * len(layers_of(mine))
+    assert seen == [PLAIN]
 
 
 def assert_close(mine: mx.array, theirs: mx.array, relative: float) -> None:

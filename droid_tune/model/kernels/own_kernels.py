@@ -1,0 +1,43 @@
+"""The engine's own kernels: SwiGLU and attention that keep less for the backward pass, and attention that reads a shared
+prompt once. Every attention that they do not know stays mlx-lm's own.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import mlx.core as mx
+
+from droid_tune.model.kernels.in_force import PLAIN, Kernels, using
+from droid_tune.model.kernels.lean_attention import lean_attention, takes
+from droid_tune.model.kernels.shared_attention import Shared, attend
+from droid_tune.model.kernels.swiglu import swiglu
+
+
+def own_kernels(*, shares_prompts: bool = False, training: bool = False) -> AbstractContextManager[None]:
+    """Inside, layers that were made to ask (`install`) compute with these kernels.
+
+    `shares_prompts`: prefix caches may hand out shared prompts; `training`: a gradient is wanted (without one MLX's
+    fused attention is the better).
+    """
+    return using(Kernels(swiglu, _trained_attention if training else _attention, shares_prompts))
+
+
+def _attention(
+    queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, mask: Any, sinks: Any = None
+) -> mx.array:
+    if not isinstance(keys, Shared):
+        return PLAIN.attention(queries, keys, values, cache, scale, mask, sinks)
+    if sinks is not None:
+        raise TypeError("attention sinks are not part of shared attention")
+    return attend(queries, keys, scale)
+
+
+def _trained_attention(
+    queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, mask: Any, sinks: Any = None
+) -> mx.array:
+    plain = isinstance(keys, mx.array) and sinks is None and not hasattr(cache, "bits")
+    if plain and takes(queries, mask):
+        return lean_attention(queries, keys, values, scale, mask)
+    return _attention(queries, keys, values, cache, scale, mask, sinks)
