@@ -39,7 +39,7 @@ class Calibration:
     completion_share: float = 0.0
     runs: int = 0
     source: Source = "measured"
-    #: of the last run: what was foretold and what came
+    #: of the last run: what was estimated and what came
     predicted_peak_bytes: int = 0
     observed_peak_bytes: int = 0
     predicted_seconds: float = 0.0

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from droid_tune.estimate.job import Job
-from droid_tune.estimate.sizes import Portions, Sizes
+from droid_tune.estimate.job import StepJob
+from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.estimate.sizes import Sizes
 from droid_tune.machine.chips import Speed
 from droid_tune.model_files.facts import ModelFacts
 
@@ -39,8 +40,8 @@ class Seconds:
 def seconds_of(
     facts: ModelFacts,
     sizes: Sizes,
-    job: Job,
-    portions: Portions,
+    job: StepJob,
+    plan: MemoryPlan,
     speed: Speed,
     *,
     rollout_factor: float = 1.0,
@@ -56,7 +57,7 @@ def seconds_of(
                 facts,
                 sizes,
                 speed,
-                portions,
+                plan,
                 job.prompts,
                 job.group_size,
                 job.usual_prompt,
@@ -64,19 +65,19 @@ def seconds_of(
             )
         )
         evaluation = rollout_factor * _rollout(
-            facts, sizes, speed, portions, job.evaluation_rows, 1, job.usual_prompt, job.usual_completion
+            facts, sizes, speed, plan, job.evaluation_rows, 1, job.usual_prompt, job.usual_completion
         )
     else:
         forward = _forward(facts, job.usual_prompt + job.usual_completion, job.usual_completion)
         evaluation = update_factor * job.evaluation_rows * forward / (TRAINING * _arithmetic(facts, speed))
-    return Seconds(rollout, update_factor * _update(facts, sizes, job, portions, speed), evaluation)
+    return Seconds(rollout, update_factor * _update(facts, sizes, job, plan, speed), evaluation)
 
 
 def _rollout(
     facts: ModelFacts,
     sizes: Sizes,
     speed: Speed,
-    portions: Portions,
+    plan: MemoryPlan,
     prompts: int,
     group: int,
     prompt: int,
@@ -87,8 +88,8 @@ def _rollout(
     if not rows:
         return 0.0
     arithmetic = _arithmetic(facts, speed)
-    waves = ceil(rows / portions.decode_rows)
-    wave = min(rows, portions.decode_rows)
+    waves = ceil(rows / plan.decode_rows)
+    wave = min(rows, plan.decode_rows)
     steps = waves * completion
     kept = ceil(wave / group) * prompt + wave * completion / 2
     traffic = active_bytes(facts) + kept * sizes.key_values
@@ -111,10 +112,10 @@ def active_bytes(facts: ModelFacts) -> float:
     return facts.weight_bytes * min(1.0, facts.active_parameters / max(1, facts.parameters))
 
 
-def _update(facts: ModelFacts, sizes: Sizes, job: Job, portions: Portions, speed: Speed) -> float:
+def _update(facts: ModelFacts, sizes: Sizes, job: StepJob, plan: MemoryPlan, speed: Speed) -> float:
     """Forward, backward by the inputs (and, in full training, by the weights), what is run again, the head thrice;
     the softmaxes and activations between them; gradients added up and applied."""
-    shared = portions.share_prompts and sizes.shares_prompts and job.group_size > 1
+    shared = plan.share_prompts and sizes.shares_prompts and job.group_size > 1
     rows = job.rows_per_slice * job.slices_per_step
     prompt, completion = job.usual_prompt, job.usual_completion
     prompts = rows / job.group_size if shared else rows
@@ -122,17 +123,15 @@ def _update(facts: ModelFacts, sizes: Sizes, job: Job, portions: Portions, speed
         body = _body(facts, prompt) * prompts + _body(facts, completion) * rows
     else:
         body = _body(facts, prompt + completion) * rows
-    again = 1.0 if portions.layer_wise or not portions.hold else 0.0
+    again = 1.0 if plan.layer_wise or not plan.hold else 0.0
     passes = 2.0 + again + (1.0 if sizes.full else 0.0)
     # The prompt's own backward pass runs its forward again unless it is held.
-    if shared and not (portions.layer_wise or portions.hold_prompt):
+    if shared and not (plan.layer_wise or plan.hold_prompt):
         body += _body(facts, prompt) * prompts / passes
     head = rows * completion * 2 * facts.hidden * facts.vocabulary
     heads = 2.0 + (1.0 if job.entropy else 0.0) + (2.0 if sizes.full else 0.0)
     work = passes * body + heads * head + job.score_passes * (body + head)
-    batches = (
-        prompts * ceil(job.group_size / portions.train_rows) if shared else ceil(rows / portions.train_rows)
-    )
+    batches = prompts * ceil(job.group_size / plan.train_rows) if shared else ceil(rows / plan.train_rows)
     calls = (batches + (prompts if shared else 0)) * facts.layers * (passes + job.score_passes)
     numbers = _scored(facts, sizes, job, rows) + ACTIVATED * (
         _activations(sizes, prompts * prompt + rows * completion) * passes / 2
@@ -141,24 +140,24 @@ def _update(facts: ModelFacts, sizes: Sizes, job: Job, portions: Portions, speed
     return (
         work / (TRAINING * _arithmetic(facts, speed))
         + 4 * numbers / speed.elementwise
-        + _applied(facts, sizes, portions, batches, rows * completion) / speed.bandwidth
+        + _applied(facts, sizes, plan, batches, rows * completion) / speed.bandwidth
         + batches * BATCH_OVERHEAD_S
         + calls * speed.trained_layer_s
     )
 
 
-def _scored(facts: ModelFacts, sizes: Sizes, job: Job, rows: int) -> float:
-    """Logits that are turned into log-probabilities and their slopes, as so many that are drawn from."""
+def _scored(facts: ModelFacts, sizes: Sizes, job: StepJob, rows: int) -> float:
+    """Logits that are turned into log-probabilities and their gradients, as so many that are drawn from."""
     share = 1 + SCORED_ONLY * job.score_passes
     share += WITH_ENTROPY if job.entropy else 0.0
     share += TRAINED_HEAD if sizes.full else 0.0
     return SCORED * share * rows * job.usual_completion * facts.vocabulary
 
 
-def _applied(facts: ModelFacts, sizes: Sizes, portions: Portions, batches: float, scored: int) -> float:
+def _applied(facts: ModelFacts, sizes: Sizes, plan: MemoryPlan, batches: float, scored: int) -> float:
     """Bytes that go through memory for the gradients: added up after each micro-batch (the head's, where it is
     trained, after each of its chunks), and applied once."""
-    of_head = 4 * facts.hidden * facts.vocabulary * ceil(scored / portions.head_tokens) if sizes.full else 0
+    of_head = 4 * facts.hidden * facts.vocabulary * ceil(scored / plan.head_tokens) if sizes.full else 0
     return OPTIMIZER_TRAFFIC * sizes.trained + ADDED_TRAFFIC * (batches * sizes.trained + of_head)
 
 

@@ -10,10 +10,11 @@ from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.estimate.calibration import Calibration, calibration_file, read_calibration
 from droid_tune.estimate.duration import Seconds, seconds_of
-from droid_tune.estimate.job import DataLengths, Job, job_of
+from droid_tune.estimate.job import DataLengths, StepJob, job_of
 from droid_tune.estimate.memory import Peak
-from droid_tune.estimate.plan import Choice, choose
-from droid_tune.estimate.sizes import Portions, sizes_of
+from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.estimate.planning import Choice, choose
+from droid_tune.estimate.sizes import sizes_of
 from droid_tune.machine.budget import budget_of
 from droid_tune.machine.chips import speed_of
 from droid_tune.machine.host import Host, read_host
@@ -65,8 +66,8 @@ class Estimate:
     budget_bytes: int
     peak_bytes: int
     peak: Peak
-    portions: Portions
-    job: Job
+    plan: MemoryPlan
+    job: StepJob
     duration: Duration
     verdict: Verdict
     suggestions: tuple[Suggestion, ...] = ()
@@ -89,7 +90,7 @@ class Estimate:
         }
 
     def details(self) -> dict[str, object]:
-        """What the window shows besides: rollout and update apart, the portions, the run's time, notes."""
+        """What the window shows besides: rollout and update apart, the plan, the run's time, notes."""
         duration = self.duration
         return {
             "budget_bytes": self.budget_bytes,
@@ -98,7 +99,7 @@ class Estimate:
                 name: {"bytes": self.peak.stages[name], "parts": parts}
                 for name, parts in self.peak.parts.items()
             },
-            "portions": asdict(self.portions),
+            "portions": asdict(self.plan),
             "seconds": {
                 "rollout": duration.rollout,
                 "update": duration.update,
@@ -145,7 +146,7 @@ def forecast(
         facts,
         sizes,
         job,
-        choice.portions,
+        choice.plan,
         speed_of(host.chip, host.backend),
         rollout_factor=calibration.rollout_factor if calibration else 1.0,
         update_factor=calibration.update_factor if calibration else 1.0,
@@ -155,7 +156,7 @@ def forecast(
         budget_bytes=budget,
         peak_bytes=peak_bytes,
         peak=choice.peak,
-        portions=choice.portions,
+        plan=choice.plan,
         job=job,
         duration=_duration(seconds, job, calibration),
         verdict=verdict_of(peak_bytes, budget, host),
@@ -164,7 +165,7 @@ def forecast(
     )
 
 
-def _as_seen(job: Job, calibration: Calibration | None) -> Job:
+def _as_seen(job: StepJob, calibration: Calibration | None) -> StepJob:
     """With completions as long as earlier runs' were; before any run they are taken to be as long as allowed."""
     share = calibration.completion_share if calibration else 0.0
     if not share or not job.reinforcement:
@@ -185,7 +186,7 @@ def verdict_of(peak_bytes: int, budget_bytes: int, host: Host) -> Verdict:
     return "tight" if peak_bytes > 0.9 * budget_bytes or peak_bytes > free else "fits"
 
 
-def _duration(seconds: Seconds, job: Job, calibration: Calibration | None) -> Duration:
+def _duration(seconds: Seconds, job: StepJob, calibration: Calibration | None) -> Duration:
     basis: Basis = "first guess"
     if calibration and (calibration.rollout or calibration.update):
         basis = "earlier runs" if calibration.source == "run" else "measured"
@@ -212,14 +213,14 @@ def _notes(
         notes.append(
             f"Other programs use {words.size(host.used_by_others_bytes)} now: close some of them first."
         )
-    if choice.portions.layer_wise:
+    if choice.plan.layer_wise:
         notes.append(
             "Gradients are computed layer by layer to save memory, which takes a quarter to a half longer."
         )
     if calibration and calibration.observed_peak_bytes:
         notes.append(
             f"The last run with this model took {words.size(calibration.observed_peak_bytes)}; "
-            f"{words.size(calibration.predicted_peak_bytes)} were foretold."
+            f"{words.size(calibration.predicted_peak_bytes)} were estimated."
         )
     return tuple(notes)
 

@@ -42,7 +42,7 @@ class DataLengths:
 
 
 @dataclass(frozen=True)
-class Job:
+class StepJob:
     """One step: `prompts` x `group_size` rows. In SFT a group is one row and its whole text is the completion.
 
     `longest_*` decide memory, `usual_*` decide time. `score_passes` are forward passes over all rows without
@@ -73,7 +73,7 @@ class Job:
         return self.prompts * self.group_size
 
 
-def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) -> Job:
+def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) -> StepJob:
     """The step that `config` asks for. Without `lengths` prompts of `ASSUMED_PROMPT` tokens are assumed."""
     training, method = config.training, config.method
     limit = min(training.max_seq_length, facts.context or training.max_seq_length)
@@ -82,13 +82,13 @@ def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) ->
     evaluation_rows = min(config.evaluation.rows, held_out)
     evaluations = _evaluations(config) if evaluation_rows else 0
     if not isinstance(method, PolicyMethodConfig):
-        return _lessons(config, known, limit, evaluation_rows, evaluations)
+        return _supervised_job(config, known, limit, evaluation_rows, evaluations)
     room = max(1, limit - config.sampling.max_completion_length)
     rows = training.batch_size * method.group_size
     slices = method.steps_per_generation
     rollouts = training.gradient_accumulation_steps / (slices * method.num_iterations)
     rounds = 1 + 0.5 * method.dynamic_sampling_rounds if method.dynamic_sampling else 1.0
-    return Job(
+    return StepJob(
         reinforcement=True,
         prompts=training.batch_size,
         group_size=method.group_size,
@@ -108,9 +108,9 @@ def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) ->
     )
 
 
-def _lessons(
+def _supervised_job(
     config: RunConfig, known: DataLengths, limit: int, evaluation_rows: int, evaluations: int
-) -> Job:
+) -> StepJob:
     """SFT: rows that are read up to the answer and learnt from there (or learnt whole)."""
     longest = _between(known.longest_prompt + known.longest_answer, limit)
     usual = _between(known.median_prompt + known.median_answer, limit)
@@ -118,7 +118,7 @@ def _lessons(
     learnt = _between(known.longest_answer, longest) if answers_only else longest
     usually = _between(known.median_answer, usual) if answers_only else usual
     training = config.training
-    return Job(
+    return StepJob(
         reinforcement=False,
         prompts=training.batch_size,
         group_size=1,

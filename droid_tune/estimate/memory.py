@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import ceil
 
-from droid_tune.estimate.job import Job
-from droid_tune.estimate.sizes import Portions, Sizes
+from droid_tune.estimate.job import StepJob
+from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.estimate.sizes import Sizes
 
 #: keys and values of a prompt are allocated in blocks of so many tokens (mlx-lm), those of completions in others
 PROMPT_BLOCK, COMPLETION_BLOCK = 256, 64
@@ -63,8 +64,8 @@ class Factors:
     applied_largest: float = 4.25
     #: copies of the weights that DoRA makes anew, while a layer is differentiated
     rebuilt: float = 1.65
-    #: keys and values of a prompt beside the leaves themselves: their slopes, and the sum of those
-    leaf_slopes: float = 3.0
+    #: keys and values of a prompt beside the leaves themselves: their gradients, and the sum of those
+    leaf_gradients: float = 3.0
     #: what the framework itself holds
     framework: int = 250_000
 
@@ -86,7 +87,7 @@ class Peak:
         return max(self.stages, key=lambda name: self.stages[name])
 
 
-def peak_of(sizes: Sizes, job: Job, portions: Portions, factors: Factors = FACTORS) -> Peak:
+def peak_of(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors = FACTORS) -> Peak:
     """Peak bytes of a run's steps, by stage: rollout, update, and the optimizer's own moment."""
     always = {
         "weights": sizes.weights,
@@ -95,10 +96,10 @@ def peak_of(sizes: Sizes, job: Job, portions: Portions, factors: Factors = FACTO
         "reference": sizes.reference,
         "framework": factors.framework,
     }
-    stages = {"update": update_parts(sizes, job, portions, factors)}
+    stages = {"update": update_parts(sizes, job, plan, factors)}
     stages["apply"] = {"gradients": apply_bytes(sizes, factors)}
     if job.reinforcement:
-        stages["rollout"] = rollout_parts(sizes, job, portions, factors)
+        stages["rollout"] = rollout_parts(sizes, job, plan, factors)
     parts = {name: {**always, **own} for name, own in stages.items()}
     totals = {name: sum(own.values()) for name, own in parts.items()}
     return Peak(max(totals.values()), totals, parts)
@@ -109,14 +110,14 @@ def apply_bytes(sizes: Sizes, factors: Factors = FACTORS) -> int:
     return int(factors.applied * sizes.trained + factors.applied_largest * sizes.largest_trained)
 
 
-def rollout_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors = FACTORS) -> dict[str, int]:
+def rollout_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors = FACTORS) -> dict[str, int]:
     """Keys and values, and the busiest moment: reading the prompts, or a step of all rows with its draw."""
-    rows = min(portions.decode_rows, job.rows)
+    rows = min(plan.decode_rows, job.rows)
     prompts = min(job.prompts, ceil(rows / job.group_size))
     prompt, completion = job.longest_prompt, job.longest_completion
     copies = prompts * prompt if sizes.shares_prompts else rows * prompt
     own = rows * _whole(completion, COMPLETION_BLOCK)
-    chunk = min(portions.prefill_tokens, prompt)
+    chunk = min(plan.prefill_tokens, prompt)
     read = prompts * _whole(prompt, PROMPT_BLOCK) * sizes.key_values
     reading = {
         "kv_cache": read,
@@ -134,21 +135,21 @@ def rollout_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors =
     return max((reading, starting, decoding), key=lambda moment: sum(moment.values()))
 
 
-def update_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors = FACTORS) -> dict[str, int]:
+def update_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors = FACTORS) -> dict[str, int]:
     """Gradients, the chosen backward's activations, the head's chunk: the worst of prompt, body and head."""
-    shared = portions.share_prompts and sizes.shares_prompts and job.group_size > 1
+    shared = plan.share_prompts and sizes.shares_prompts and job.group_size > 1
     gradients = int(factors.gradients * sizes.trained)
     if not shared:
-        rows = min(portions.train_rows, job.rows_per_slice)
+        rows = min(plan.train_rows, job.rows_per_slice)
         tokens = job.longest_prompt + job.longest_completion
-        return {"gradients": gradients, **_passes(sizes, job, portions, rows, tokens, 0, factors)}
-    rows = min(portions.train_rows, job.group_size)
+        return {"gradients": gradients, **_passes(sizes, job, plan, rows, tokens, 0, factors)}
+    rows = min(plan.train_rows, job.group_size)
     prompt = job.longest_prompt
-    leaves = int((1 + factors.leaf_slopes) * prompt * sizes.key_values)
+    leaves = int((1 + factors.leaf_gradients) * prompt * sizes.key_values)
     inputs = sizes.layers * prompt * sizes.hidden * sizes.item
-    body = _passes(sizes, job, portions, rows, job.longest_completion, prompt, factors)
+    body = _passes(sizes, job, plan, rows, job.longest_completion, prompt, factors)
     back = _layered(sizes, 1, prompt, prompt, factors)
-    if portions.hold_prompt or not sizes.layer_wise:
+    if plan.hold_prompt or not sizes.layer_wise:
         back += (sizes.layers - 1) * _layer(sizes, 1, prompt, prompt, factors)
     if back > sum(body.values()):
         body = {"activations": back, "head": 0}
@@ -156,31 +157,31 @@ def update_parts(sizes: Sizes, job: Job, portions: Portions, factors: Factors = 
 
 
 def _passes(
-    sizes: Sizes, job: Job, portions: Portions, rows: int, tokens: int, prefix: int, factors: Factors
+    sizes: Sizes, job: StepJob, plan: MemoryPlan, rows: int, tokens: int, prefix: int, factors: Factors
 ) -> dict[str, int]:
     """A micro-batch of `rows` x `tokens` after `prefix` shared ones: activations and head at their worst moment."""
     one = _layer(sizes, rows, tokens, prefix + tokens, factors)
     worst = _transient(sizes, rows, tokens, prefix + tokens, factors)
     scored = rows * job.longest_completion
     states = 3 * 4 * scored * sizes.hidden
-    head = int(_head_copies(sizes, job, factors) * 4 * min(portions.head_tokens, scored) * sizes.vocabulary)
+    head = int(_head_copies(sizes, job, factors) * 4 * min(plan.head_tokens, scored) * sizes.vocabulary)
     if sizes.full:
         head += int(factors.trained_head_gradients * sizes.trained)
     layers = sizes.layers if prefix else sizes.trained_layers
-    if portions.layer_wise and sizes.layer_wise:
+    if plan.layer_wise and sizes.layer_wise:
         held = sizes.layers * rows * tokens * sizes.hidden * sizes.item
         if sizes.full:  # the gradients of all layers are gathered before they are added to those so far
             held += int(factors.trained_head_gradients * sizes.trained)
         layer = _layered(sizes, rows, tokens, prefix + tokens, factors)
         backward = {"activations": held + layer + states, "head": 0}
     else:
-        held = layers * one if portions.hold else 0
+        held = layers * one if plan.hold else 0
         backward = {"activations": layers * one + worst + states, "head": 0}
     scoring = {"activations": held + states, "head": head}
     return max((backward, scoring), key=lambda moment: sum(moment.values()))
 
 
-def _head_copies(sizes: Sizes, job: Job, factors: Factors) -> float:
+def _head_copies(sizes: Sizes, job: StepJob, factors: Factors) -> float:
     if job.entropy:
         return factors.trained_head_entropy if sizes.full else factors.head_entropy
     if job.reinforcement:

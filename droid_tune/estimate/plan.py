@@ -1,121 +1,52 @@
-"""How the work is portioned to stay inside a budget: the engine's plan and the estimate are this one choice.
-
-More rows at once stop paying as soon as the device is busy; beyond that they cost memory only. So a choice aims at
-that many tokens per micro-batch and gives way in this order when the budget is short: fewer rows, then one layer at a
-time (a quarter to a half slower), then fewer rows again.
-"""
+"""How much runs at once, and by which backward pass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from droid_tune.estimate.job import Job
-from droid_tune.estimate.memory import Peak, peak_of
-from droid_tune.estimate.sizes import Portions, Sizes
-from droid_tune.names import Backward
-
-#: tokens per micro-batch from which a device is busy: of completions, and of whole rows (measured on a CPU: with half of
-#: it a pass's own cost, its graph and its threads, is 5-15 %); and tokens per head chunk
-BUSY_TOKENS = {"cpu": 128, "metal": 2048}
-BUSY_WHOLE_TOKENS = {"cpu": 256, "metal": 2048}
-HEAD_TOKENS = {"cpu": 64, "metal": 512}
-LEAST_HEAD_TOKENS = 16
-PREFILL_TOKENS = 512
-#: an estimate may be this much too low, so a choice aims below the budget by as much
-AIM = 0.9
+from droid_tune import words
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The portions and the peak they lead to; `fits` is False where even the smallest exceed the budget."""
+class MemoryPlan:
+    """Rows decoded together, rows per training micro-batch, tokens per head chunk, and the backward pass: what the engine
+    keeps to and the estimate reckons with."""
 
-    portions: Portions
-    peak: Peak
-    fits: bool
+    decode_rows: int = 32
+    train_rows: int = 8
+    head_tokens: int = 256
+    #: keep a micro-batch's activations between forward and backward (faster), or run the forward again (smaller)
+    hold: bool = True
+    #: the same for the prompt, whose backward pass comes after all of its group's micro-batches
+    hold_prompt: bool = False
+    #: back-propagate one layer at a time: least memory
+    layer_wise: bool = False
+    #: run prompt and completion apart, the prompt once per group
+    share_prompts: bool = True
+    #: put short rows into one sequence (they do not see each other) where no prompt is shared
+    pack_rows: bool = False
+    prefill_tokens: int = 512
+    estimated_bytes: int = 0
+    note: str = ""
 
+    @property
+    def score_rows(self) -> int:
+        """Rows scored together: without a backward pass only one layer's activations exist at a time."""
+        return self.train_rows * (2 if self.layer_wise else 4)
 
-def choose(
-    sizes: Sizes,
-    job: Job,
-    budget_bytes: int,
-    *,
-    backend: str = "cpu",
-    backward: Backward = "auto",
-    decode_rows: int | None = None,
-    train_rows: int | None = None,
-) -> Choice:
-    """The fastest portions whose peak stays within `AIM` of the budget, else the smallest there are.
+    @property
+    def path(self) -> str:
+        """The backward pass by name."""
+        if self.pack_rows:
+            return "packed rows"
+        if not self.share_prompts:
+            return "whole rows"
+        return "layer by layer" if self.layer_wise else "two-stage"
 
-    `decode_rows` and `train_rows` are the user's own, where given.
-    """
-    smallest: Choice | None = None
-    for portions in candidates(sizes, job, backend, backward, decode_rows, train_rows):
-        peak = peak_of(sizes, job, portions)
-        if peak.bytes <= AIM * budget_bytes:
-            return Choice(portions, peak, fits=True)
-        if smallest is None or peak.bytes < smallest.peak.bytes:
-            smallest = Choice(portions, peak, fits=peak.bytes <= budget_bytes)
-    assert smallest is not None
-    return smallest
-
-
-def candidates(
-    sizes: Sizes,
-    job: Job,
-    backend: str,
-    backward: Backward,
-    decode_rows: int | None = None,
-    train_rows: int | None = None,
-) -> Iterator[Portions]:
-    """From the fastest portions to the smallest."""
-    shared = sizes.shares_prompts and job.group_size > 1 and backward != "plain"
-    tokens = job.longest_completion + (0 if shared else job.longest_prompt)
-    most = job.group_size if shared else job.rows_per_slice
-    wanted = (BUSY_TOKENS if shared else BUSY_WHOLE_TOKENS)[backend]
-    busy = min(most, max(1, -(-wanted // max(1, tokens))))
-    decoded = max(job.rows if job.reinforcement else 1, 1)
-    for layer_wise in _ways(sizes, backward):
-        for rows in (train_rows,) if train_rows else _halved(busy, 1):
-            for head in _halved(
-                HEAD_TOKENS[backend], HEAD_TOKENS[backend] if rows > 1 else LEAST_HEAD_TOKENS
-            ):
-                for decode in (decode_rows,) if decode_rows else _halved(decoded, decoded if rows > 1 else 1):
-                    yield Portions(
-                        decode_rows=decode,
-                        train_rows=rows,
-                        head_tokens=head,
-                        layer_wise=layer_wise,
-                        share_prompts=backward != "plain",
-                        prefill_tokens=PREFILL_TOKENS,
-                    )
-
-
-def smallest(sizes: Sizes, job: Job, backend: str = "cpu") -> Choice:
-    """The least memory that this model and job can train with; as many rows are decoded as that leaves room for."""
-    least = min(candidates(sizes, job, backend, "auto"), key=lambda one: _update(peak_of(sizes, job, one)))
-    room = _update(peak_of(sizes, job, least))
-    for rows in _halved(max(1, job.rows if job.reinforcement else 1), 1):
-        portions = replace(least, decode_rows=rows)
-        peak = peak_of(sizes, job, portions)
-        if peak.bytes <= room or rows == 1:
-            return Choice(portions, peak, fits=True)
-    raise AssertionError("one row is always tried")
-
-
-def _update(peak: Peak) -> int:
-    return max(peak.stages["update"], peak.stages["apply"])
-
-
-def _ways(sizes: Sizes, backward: Backward) -> tuple[bool, ...]:
-    """Whole micro-batches, one layer at a time, or first the one and then the other."""
-    if not sizes.layer_wise or backward in ("two_stage", "plain"):
-        return (False,)
-    return (True,) if backward == "layerwise" else (False, True)
-
-
-def _halved(most: int, least: int) -> Iterator[int]:
-    while most > least:
-        yield most
-        most = max(least, most // 2)
-    yield least
+    @property
+    def sentence(self) -> str:
+        """For the window and the log: "8 rows at a time, two-stage, est. 3.1 GB"."""
+        said = f"{self.train_rows} rows at a time, {self.path}"
+        if self.estimated_bytes:
+            said += f", est. {words.size(self.estimated_bytes)}"
+        return f"{said} ({self.note})" if self.note else said

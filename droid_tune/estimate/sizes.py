@@ -14,20 +14,6 @@ OPTIMIZER_COPIES = {"adamw": 2.0, "adam": 2.0, "adafactor": 0.05, "lion": 1.0, "
 
 
 @dataclass(frozen=True)
-class Portions:
-    """Rows decoded together, rows per training micro-batch, tokens per head chunk, and the backward pass."""
-
-    decode_rows: int = 32
-    train_rows: int = 8
-    head_tokens: int = 256
-    hold: bool = True
-    hold_prompt: bool = False
-    layer_wise: bool = False
-    share_prompts: bool = True
-    prefill_tokens: int = 512
-
-
-@dataclass(frozen=True)
 class Sizes:
     """Bytes and widths. Widths are numbers per token in one layer; `item` is the bytes of one activation."""
 

@@ -1,29 +1,29 @@
-"""From one memory budget to a plan: the choice itself is `droid_tune.estimate.plan`, which the window asks too.
+"""From one memory budget to a plan: the choice itself is `droid_tune.estimate.planning`, which the window asks too.
 
 Here it is made for a loaded model, whose arrays and caches were counted and whose shortcuts were proved.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import mlx.core as mx
 
 from droid_tune import words
 from droid_tune.config.policy import PolicyMethodConfig
 from droid_tune.config.run import RunConfig
-from droid_tune.estimate.job import Job, has_entropy_bonus
-from droid_tune.estimate.plan import Choice, choose, smallest
+from droid_tune.estimate.job import StepJob, has_entropy_bonus
+from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.estimate.planning import choose, smallest
 from droid_tune.estimate.sizes import Sizes
 from droid_tune.machine.budget import budget_of
 from droid_tune.machine.host import read_host
 from droid_tune.model.footprint import device_name, footprint
-from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.names import Backward
 
 
-def plan_for(config: RunConfig, policy: Policy, *, prompt_length: int | None = None) -> Plan:
+def plan_for(config: RunConfig, policy: Policy, *, prompt_length: int | None = None) -> MemoryPlan:
     """The plan of a run. `prompt_length` is the longest prompt where known."""
     memory = config.memory
     return best_plan(
@@ -37,7 +37,7 @@ def plan_for(config: RunConfig, policy: Policy, *, prompt_length: int | None = N
     )
 
 
-def job_for(config: RunConfig, prompt_length: int | None = None) -> Job:
+def job_for(config: RunConfig, prompt_length: int | None = None) -> StepJob:
     """The sizes of one step; lengths that are not known are as long as the settings allow."""
     method, training = config.method, config.training
     if isinstance(method, PolicyMethodConfig):
@@ -48,9 +48,9 @@ def job_for(config: RunConfig, prompt_length: int | None = None) -> Job:
     return replace(step_job(training.batch_size, 1, 0, training.max_seq_length), reinforcement=False)
 
 
-def step_job(prompts: int, group_size: int, prompt_length: int, completion_length: int) -> Job:
+def step_job(prompts: int, group_size: int, prompt_length: int, completion_length: int) -> StepJob:
     """A reinforcement step of these sizes."""
-    return Job(
+    return StepJob(
         reinforcement=True,
         prompts=prompts,
         group_size=group_size,
@@ -71,14 +71,14 @@ def limit_memory(budget: int) -> None:
 
 def best_plan(
     size: Sizes,
-    job: Job,
+    job: StepJob,
     budget: int,
     policy: Policy,
     backward: Backward = "auto",
     *,
     decode_rows: int | None = None,
     train_rows: int | None = None,
-) -> Plan:
+) -> MemoryPlan:
     """The fastest plan that fits `budget`; the smallest where none does, and its note says so."""
     choice = choose(
         size,
@@ -90,13 +90,10 @@ def best_plan(
         train_rows=train_rows,
     )
     note = policy.architecture.why_not if choice.fits else f"more than the budget of {words.size(budget)}"
-    return _plan(choice, note)
+    return replace(choice.plan, note=note)
 
 
-def smallest_plan(size: Sizes, job: Job, policy: Policy) -> Plan:
+def smallest_plan(size: Sizes, job: StepJob, policy: Policy) -> MemoryPlan:
     """The least memory that this model and job can train with; as many rows are decoded as that leaves room for."""
-    return _plan(smallest(size, job, device_name()), policy.architecture.why_not)
-
-
-def _plan(choice: Choice, note: str) -> Plan:
-    return Plan(**asdict(choice.portions), estimated_bytes=choice.peak.bytes, note=note)
+    choice = smallest(size, job, device_name())
+    return replace(choice.plan, note=policy.architecture.why_not)

@@ -15,10 +15,10 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models.cache import make_prompt_cache
 
+from droid_tune.model.arrays import close
 from droid_tune.model.caches.group import decodes_on_shared_prompts
 from droid_tune.model.caches.prefix import shares_prompt_exactly
 from droid_tune.model.caches.repeated import merges_exactly
-from droid_tune.model.compare import close
 from droid_tune.model.gradients.layers import passes_layer_by_layer
 
 #: where mlx-lm's models keep the stack that turns tokens into hidden states

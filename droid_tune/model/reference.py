@@ -19,7 +19,7 @@ from droid_tune.model.policy import Policy
 from droid_tune.names import ReferenceMode
 
 
-class Reference:
+class ReferencePolicy:
     """The moving part of a reference; `arrays` is None where bypassing the adapter is enough, or none is `needed`.
 
     A policy that comes with `reference_arrays` (it goes on from an earlier run in full) keeps them as its static ones.

@@ -95,13 +95,13 @@ class LocalJudge:
     """A chat model in this process, greedy. It takes memory beside the model that is trained."""
 
     def __init__(self, model: str) -> None:
+        from droid_tune.estimate.plan import MemoryPlan
         from droid_tune.model.loading import load_policy
-        from droid_tune.model.plan import Plan
         from droid_tune.rollout.generate import generate
 
         # A fresh adapter changes nothing; this is the smallest one.
         self._policy = load_policy(model, AdapterConfig(rank=1, layers=1), needs_chat_template=True)
-        self._plan = Plan(decode_rows=_ROWS_AT_ONCE)
+        self._plan = MemoryPlan(decode_rows=_ROWS_AT_ONCE)
         self._generate: Callable[..., Any] = generate
 
     def replies(self, questions: Sequence[str]) -> Sequence[str | Failed]:

@@ -13,13 +13,13 @@ import mlx.nn as nn
 import numpy as np
 from mlx_lm.models.cache import make_prompt_cache
 
-from droid_tune.model.caches.group import Layout, group_caches
+from droid_tune.model.caches.group import SlotLayout, group_caches
 from droid_tune.model.caches.prefix import empty_caches
 from droid_tune.model.caches.repeated import keep_rows, merged, repeated
 from droid_tune.model.policy import Policy
 
 
-class Prompt:
+class PrefilledPrompt:
     """A prompt that has run once: its caches and the logits (1, V) of its next token."""
 
     def __init__(self, policy: Policy, tokens: Sequence[int], chunk: int) -> None:
@@ -48,7 +48,9 @@ class Decoder(Protocol):
 class GroupDecoder:
     """Prompts stay shared: every slot of rows reads one copy of its prompt (see model/kernels/shared_attention.py)."""
 
-    def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
+    def __init__(
+        self, model: nn.Module, prompts: Sequence[PrefilledPrompt], row_prompts: Sequence[int]
+    ) -> None:
         self._model = model
         self._lengths = [prompt.length for prompt in prompts]
         self._arrange(np.asarray(row_prompts))
@@ -70,7 +72,7 @@ class GroupDecoder:
                 )
                 self._slot_prompts.append(int(prompt))
         self._members = np.stack(members)  # (S, R): which row sits where
-        self._layout = Layout([self._lengths[prompt] for prompt in self._slot_prompts], per_slot)
+        self._layout = SlotLayout([self._lengths[prompt] for prompt in self._slot_prompts], per_slot)
         flat = self._members.reshape(-1)
         self._in_order = bool(np.array_equal(flat, np.arange(len(row_prompts))))
         self._inward = mx.array(flat)
@@ -114,7 +116,9 @@ def slot_size(counts: np.ndarray, lengths: Sequence[int]) -> int:
 class BatchDecoder:
     """mlx-lm's own batched caches, one copy of the prompt per row."""
 
-    def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
+    def __init__(
+        self, model: nn.Module, prompts: Sequence[PrefilledPrompt], row_prompts: Sequence[int]
+    ) -> None:
         self._model = model
         self._caches = merged([prompts[index].caches for index in row_prompts])
 
@@ -132,7 +136,9 @@ class BatchDecoder:
 class PromptDecoder:
     """Prompt after prompt, its rows together and in step: right for every cache, whatever its kind."""
 
-    def __init__(self, model: nn.Module, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> None:
+    def __init__(
+        self, model: nn.Module, prompts: Sequence[PrefilledPrompt], row_prompts: Sequence[int]
+    ) -> None:
         self._model = model
         self._row_prompts = np.asarray(row_prompts)
         self._caches = {
@@ -161,7 +167,7 @@ class PromptDecoder:
         self._row_prompts = self._row_prompts[kept]
 
 
-def make_decoder(policy: Policy, prompts: Sequence[Prompt], row_prompts: Sequence[int]) -> Decoder:
+def make_decoder(policy: Policy, prompts: Sequence[PrefilledPrompt], row_prompts: Sequence[int]) -> Decoder:
     """The best decoder that these caches allow."""
     if policy.architecture.decodes_shared:
         return GroupDecoder(policy.model, prompts, row_prompts)

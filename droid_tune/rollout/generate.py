@@ -10,12 +10,12 @@ import numpy as np
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.errors import Stopped
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.kernels.own_kernels import own_kernels
-from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.names import FinishReason
 from droid_tune.rollout.choice import Chooser
-from droid_tune.rollout.decoders import Decoder, Prompt, make_decoder
+from droid_tune.rollout.decoders import Decoder, PrefilledPrompt, make_decoder
 from droid_tune.rollout.decoding import completion_text, ending_tokens
 from droid_tune.rollout.rollout import Rollout
 
@@ -42,7 +42,7 @@ def generate(
     group_size: int,
     sampling: SamplingConfig,
     seed: int,
-    plan: Plan,
+    plan: MemoryPlan,
     groups: Sequence[int] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -77,7 +77,7 @@ class _Run:
         prompts: Sequence[Sequence[int]],
         sampling: SamplingConfig,
         seed: int,
-        plan: Plan,
+        plan: MemoryPlan,
         total: int,
         on_progress: Callable[[int, int], None] | None,
         should_stop: Callable[[], bool] | None,
@@ -124,7 +124,9 @@ class _Run:
     def _begin(self, rows: list[_Row]) -> tuple[Decoder, mx.array]:
         """Prefill each prompt of the wave once; the decoder and every row's first logits (n, V)."""
         unique = sorted({row.prompt for row in rows})
-        ready = [Prompt(self._policy, self._prompts[index], self._plan.prefill_tokens) for index in unique]
+        ready = [
+            PrefilledPrompt(self._policy, self._prompts[index], self._plan.prefill_tokens) for index in unique
+        ]
         row_prompts = [unique.index(row.prompt) for row in rows]
         logits = mx.concatenate([ready[index].logits for index in row_prompts])
         return make_decoder(self._policy, ready, row_prompts), logits

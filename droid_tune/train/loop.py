@@ -16,11 +16,11 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.errors import Stopped, UserError
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.events import CheckpointSaved, Evaluation, Notice, PlanChosen, Step, finite
 from droid_tune.machine.pressure import LEVELS
 from droid_tune.model.adapter_files import load_arrays
-from droid_tune.model.plan import Plan
-from droid_tune.model.reference import Reference
+from droid_tune.model.reference import ReferencePolicy
 from droid_tune.train.assignment import Span
 from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.evaluate import Evaluated
@@ -71,7 +71,7 @@ class Loop:
     session: TrainingSession
     learner: Learner
     optimizer: Any
-    reference: Reference
+    reference: ReferencePolicy
     store: CheckpointStore
     journal: Journal
     span: Span
@@ -366,7 +366,7 @@ class Loop:
         self.learner.restore(state["learner"], checkpoint.tensors("rollout"))
         if self.session.world.alone:
             # Other portions would round otherwise: the run goes on with those that it was stopped with.
-            self.session.plan = Plan(**state["plan"])
+            self.session.plan = MemoryPlan(**state["plan"])
         self.step = self.saved_step = checkpoint.step
         self.evaluated_step = int(state["evaluated_step"])
         self.non_finite = int(state["non_finite"])

@@ -13,8 +13,8 @@ from typing import Literal
 import mlx.core as mx
 
 from droid_tune import words
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.machine.pressure import Pressure, process_bytes, read_pressure
-from droid_tune.model.plan import Plan
 
 #: shares of the limit at which the cache is cleared, the portions shrink, the run is held
 CLEAR, SHRINK, HOLD = 0.70, 0.85, 0.95
@@ -85,7 +85,7 @@ class MemoryGuard:
         return Judgement("none")
 
 
-def smaller(plan: Plan, *, layer_wise: bool) -> Plan | None:
+def smaller(plan: MemoryPlan, *, layer_wise: bool) -> MemoryPlan | None:
     """The next smaller portions; None where there are none. `layer_wise`: the model can be taken layer by layer.
 
     Half the rows where there are several, then one layer at a time, then half the head's chunk.

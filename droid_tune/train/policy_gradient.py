@@ -28,7 +28,7 @@ from droid_tune.methods.losses import (
     slice_context,
     top_entropy_mask,
 )
-from droid_tune.methods.losses.metrics import combined
+from droid_tune.methods.losses.loss_metrics import combined
 from droid_tune.methods.overlong import soft_overlong_reward
 from droid_tune.model.gradients.scoring import loss_and_gradients, score
 from droid_tune.model.gradients.scoring_rows import ScoringRows

@@ -17,7 +17,7 @@ from droid_tune.machine.host import read_host
 from droid_tune.model.adapter_files import save_adapter
 from droid_tune.model.plan_for import limit_memory, plan_for
 from droid_tune.model.policy import Policy
-from droid_tune.model.reference import Reference
+from droid_tune.model.reference import ReferencePolicy
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
 from droid_tune.train.announcing import announce
@@ -147,12 +147,12 @@ def build_loop(
     )
 
 
-def reference_for(session: TrainingSession) -> Reference:
+def reference_for(session: TrainingSession) -> ReferencePolicy:
     """What the session's method compares the policy with; one that is not needed holds nothing."""
     method = session.config.method
     if not isinstance(method, PolicyMethodConfig):
-        return Reference(session.policy, needed=False)
-    return Reference(
+        return ReferencePolicy(session.policy, needed=False)
+    return ReferencePolicy(
         session.policy,
         method.reference_mode,
         ema_alpha=method.ema_alpha,

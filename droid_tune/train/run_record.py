@@ -83,7 +83,7 @@ def ratios(config: RunConfig, foretold: Estimate, observed: Observed) -> Ratios:
         facts,
         sizes_of(config, facts, host.backend),
         job,
-        foretold.portions,
+        foretold.plan,
         speed_of(host.chip, host.backend),
     )
     return Ratios(

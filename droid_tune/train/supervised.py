@@ -11,15 +11,15 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.config.methods import SFTConfig
-from droid_tune.estimate.plan import BUSY_WHOLE_TOKENS
+from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.estimate.planning import BUSY_WHOLE_TOKENS
 from droid_tune.methods.losses import supervised_loss
-from droid_tune.methods.losses.metrics import combined
+from droid_tune.methods.losses.loss_metrics import combined
 from droid_tune.model.caches.packing import require_packing
 from droid_tune.model.footprint import device_name
 from droid_tune.model.gradients.passes import read_lengths
 from droid_tune.model.gradients.scoring import loss_and_gradients, score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
-from droid_tune.model.plan import Plan
 from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.drawing import draw
 from droid_tune.train.evaluate import Evaluated
@@ -93,7 +93,7 @@ class Supervised:
         accumulator.add(value, gradients)
         return sums
 
-    def _plan_for(self, rows: ScoringRows) -> Plan:
+    def _plan_for(self, rows: ScoringRows) -> MemoryPlan:
         """The plan, with more rows at a time where all are short.
 
         It was made for rows of the greatest length; a device that a few of those keep busy is idle with as many short

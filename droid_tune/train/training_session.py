@@ -13,8 +13,8 @@ from droid_tune.config import RunConfig
 from droid_tune.control import Control
 from droid_tune.data.batches import PromptBatches
 from droid_tune.errors import Stopped
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.events import Event, Phase, PhaseName
-from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.train.distributed import World
@@ -43,7 +43,7 @@ class TrainingSession:
     valid: Chosen
     batches: PromptBatches
     rewards: RewardSet
-    plan: Plan
+    plan: MemoryPlan
     control: Control
     emit: Callable[[Event], None]
     world: World

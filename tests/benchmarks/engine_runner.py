@@ -2,7 +2,7 @@
 
 usage: engine_runner.py WORKLOAD(.json or inline JSON) OUT.json [OPTIONS-JSON]
 
-Options: the fields of `droid_tune.model.plan.Plan`, or {"budget_mb": 60} for a plan made from that budget, or
+Options: the fields of `droid_tune.estimate.plan.MemoryPlan`, or {"budget_mb": 60} for a plan made from that budget, or
 {"smallest": true}, the fastest plan near the least memory. `workload` and `make_model` are imported from
 PYTHONPATH, from beside this file, or from shared/bench.
 """

@@ -45,7 +45,7 @@ from droid_tune.model.gradients.scoring import loss_and_gradients, score  # noqa
 from droid_tune.model.gradients.scoring_rows import ScoringRows  # noqa: E402
 from droid_tune.model.loading import make_policy  # noqa: E402
 from droid_tune.model.plan_for import plan_for  # noqa: E402
-from droid_tune.model.reference import Reference  # noqa: E402
+from droid_tune.model.reference import ReferencePolicy  # noqa: E402
 from droid_tune.rollout.generate import generate  # noqa: E402
 from droid_tune.train.optimizer import build_optimizer, clip_to_norm, gradient_norm  # noqa: E402
 from droid_tune.train.run_record import Observed, ratios  # noqa: E402
@@ -287,7 +287,7 @@ class Step:
         self.policy.stop_tokens = frozenset({1 << 30})  # every completion runs to full length
         self.plan = plan_for(config, self.policy, prompt_length=case.prompt)
         self.optimizer = build_optimizer(OptimizerConfig(learning_rate=1e-6), self.policy.trainable())
-        reference = Reference(self.policy, needed=case.beta > 0 and case.method != "sft")
+        reference = ReferencePolicy(self.policy, needed=case.beta > 0 and case.method != "sft")
         self.reference = reference
         vocabulary = int(settings["vocab_size"])
         draw = np.random.default_rng(0)

@@ -2,7 +2,7 @@
 
 usage: sft_engine.py WORKLOAD(.json or inline JSON) OUT.json [OPTIONS-JSON]
 
-Options: the fields of `droid_tune.model.plan.Plan`, to try others than the engine's choice; {"packing": true}.
+Options: the fields of `droid_tune.estimate.plan.MemoryPlan`, to try others than the engine's choice; {"packing": true}.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from droid_tune.machine.budget import budget_of, limit_of  # noqa: E402
 from droid_tune.machine.host import read_host  # noqa: E402
 from droid_tune.model.loading import load_policy  # noqa: E402
 from droid_tune.model.plan_for import limit_memory, plan_for  # noqa: E402
-from droid_tune.model.reference import Reference  # noqa: E402
+from droid_tune.model.reference import ReferencePolicy  # noqa: E402
 from droid_tune.rewards.table import build_rewards  # noqa: E402
 from droid_tune.train.assignment import Span  # noqa: E402
 from droid_tune.train.checkpoint import CheckpointStore  # noqa: E402
@@ -108,7 +108,7 @@ def loop_of(config: RunConfig, work: dict[str, Any], folder: Path, losses: list[
         session=session,
         learner=learner_for(session),
         optimizer=build_optimizer(config.optimizer, policy.trainable()),
-        reference=Reference(policy, needed=False),
+        reference=ReferencePolicy(policy, needed=False),
         store=CheckpointStore(folder, 1),
         journal=SilentJournal(folder),
         span=Span(start=0, until=steps, total_steps=steps),

@@ -12,9 +12,10 @@ import mlx.core as mx
 
 from droid_tune.methods.losses.ratios import row_tokens
 from droid_tune.methods.losses.spec import SliceContext
-from droid_tune.names import LossType
 
 Weight = mx.array | float
+#: (slice, mask (n, T)) -> the weight of each token, (n, 1) or one number
+Normaliser = Callable[[SliceContext, mx.array], Weight]
 
 
 def mean_per_sequence(context: SliceContext, mask: mx.array) -> Weight:
@@ -49,19 +50,6 @@ def mean_over_rollout(context: SliceContext, mask: mx.array) -> Weight:
     return 1.0 / tokens
 
 
-NORMALISERS: dict[LossType, Callable[[SliceContext, mx.array], Weight]] = {
-    "grpo": mean_per_sequence,
-    "sapo": mean_per_sequence,
-    "bnpo": mean_per_token,
-    "dr_grpo": mean_fixed_length,
-    "luspo": sum_per_sequence,
-    "dapo": mean_over_rollout,
-    "cispo": mean_over_rollout,
-    "vespo": mean_over_rollout,
-    "reinforce": mean_over_rollout,
-}
-
-
-def logged_scale(loss_type: LossType, context: SliceContext) -> int:
+def logged_scale(normaliser: Normaliser, context: SliceContext) -> int:
     """What TRL's `policy_loss` undoes before logging: the division by GA, where there was one."""
-    return 1 if NORMALISERS[loss_type] is mean_over_rollout else context.accumulation
+    return 1 if normaliser is mean_over_rollout else context.accumulation

@@ -1,4 +1,7 @@
-"""The per-token losses, before they are gated and averaged. One new loss is one function and one line of a table.
+"""The per-token losses, and how each is averaged.
+
+One new loss is one function here with a line above it that names it and its average, and its word in `droid_tune.names`,
+which the configs, the form and the spec read.
 
 Shapes: n rows, T positions; ratios (n, T), or (n, 1) at sequence level; advantages (n, 1).
 """
@@ -8,9 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import mlx.core as mx
 
+from droid_tune.methods.losses.normalisers import (
+    Normaliser,
+    mean_fixed_length,
+    mean_over_rollout,
+    mean_per_sequence,
+    mean_per_token,
+    sum_per_sequence,
+)
 from droid_tune.methods.losses.spec import LossSpec
 from droid_tune.names import LossType
 
@@ -19,7 +31,7 @@ LEAST_LOG_WEIGHT, LARGEST_LOG_WEIGHT = math.log(1e-8), 20.0
 
 
 @dataclass(frozen=True)
-class Tokens:
+class ScoredTokens:
     """What a per-token loss may look at; `old_logprobs` and `sampler_ratio` carry no gradient."""
 
     ratio: mx.array
@@ -30,36 +42,67 @@ class Tokens:
     sampler_ratio: mx.array | None
 
 
+Objective = Callable[[LossSpec, ScoredTokens], mx.array]
+
+
+class Loss(NamedTuple):
+    """The loss of each token, (n, T) or (n, 1), before it is gated; and the weight that averages it."""
+
+    objective: Objective
+    normaliser: Normaliser
+
+
+LOSSES: dict[LossType, Loss] = {}
+
+
+def loss(name: LossType, normaliser: Normaliser) -> Callable[[Objective], Objective]:
+    """Enters the objective below into LOSSES."""
+
+    def enter(objective: Objective) -> Objective:
+        LOSSES[name] = Loss(objective, normaliser)
+        return objective
+
+    return enter
+
+
 def capped_ratio(spec: LossSpec, ratio: mx.array) -> mx.array:
     """The unclipped branch of the surrogate: at most `delta` (two-sided clipping, INTELLECT-2)."""
     return ratio if spec.delta is None else mx.minimum(ratio, spec.delta)
 
 
-def clipped_surrogate(spec: LossSpec, tokens: Tokens) -> mx.array:
+@loss("grpo", mean_per_sequence)
+@loss("bnpo", mean_per_token)
+@loss("dr_grpo", mean_fixed_length)
+@loss("dapo", mean_over_rollout)
+@loss("luspo", sum_per_sequence)
+def clipped_surrogate(spec: LossSpec, tokens: ScoredTokens) -> mx.array:
     """PPO's pessimistic surrogate with two widths (Clip-Higher, DAPO, arXiv 2503.14476)."""
     bounded = mx.clip(tokens.ratio, 1.0 - spec.epsilon, 1.0 + spec.upper_width)
     first = capped_ratio(spec, tokens.ratio) * tokens.advantages
     return -mx.minimum(first, bounded * tokens.advantages)
 
 
-def cispo(spec: LossSpec, tokens: Tokens) -> mx.array:
+@loss("cispo", mean_over_rollout)
+def cispo(spec: LossSpec, tokens: ScoredTokens) -> mx.array:
     """CISPO (MiniMax-M1, arXiv 2506.13585): log pi weighed by a capped ratio that carries no gradient."""
     weight = mx.stop_gradient(mx.minimum(tokens.ratio, spec.upper_width))
     return -weight * tokens.advantages * tokens.logprobs
 
 
-def sapo(spec: LossSpec, tokens: Tokens) -> mx.array:
+@loss("sapo", mean_per_sequence)
+def sapo(spec: LossSpec, tokens: ScoredTokens) -> mx.array:
     """SAPO (arXiv 2511.20347): a sigmoid gate instead of a clip, steeper where the advantage is not positive."""
     steepness = mx.where(tokens.advantages > 0, spec.sapo_temperature_pos, spec.sapo_temperature_neg)
     return -mx.sigmoid(steepness * (tokens.ratio - 1.0)) * (4.0 / steepness) * tokens.advantages
 
 
-def vespo(spec: LossSpec, tokens: Tokens) -> mx.array:
+@loss("vespo", mean_over_rollout)
+def vespo(spec: LossSpec, tokens: ScoredTokens) -> mx.array:
     """VESPO (arXiv 2602.10693): log pi weighed by a smooth function of the whole completion's weight."""
     return -vespo_weight(spec, tokens) * tokens.advantages * tokens.logprobs
 
 
-def vespo_weight(spec: LossSpec, tokens: Tokens) -> mx.array:
+def vespo_weight(spec: LossSpec, tokens: ScoredTokens) -> mx.array:
     """phi(w) = e^lambda w^k e^(-lambda w) per row (n, 1), without gradient; phi(1) = 1.
 
     log w is a sum over the row's tokens, not a mean, and takes in the sampler's ratio.
@@ -76,20 +119,7 @@ def vespo_weight(spec: LossSpec, tokens: Tokens) -> mx.array:
     return mx.stop_gradient(mx.exp(decay + power * log_weight - decay * mx.exp(log_weight)))
 
 
-def reinforce(spec: LossSpec, tokens: Tokens) -> mx.array:
+@loss("reinforce", mean_over_rollout)
+def reinforce(spec: LossSpec, tokens: ScoredTokens) -> mx.array:
     """-A log pi: the plain policy gradient, without a ratio."""
     return -tokens.advantages * tokens.logprobs
-
-
-OBJECTIVES: dict[LossType, Callable[[LossSpec, Tokens], mx.array]] = {
-    "grpo": clipped_surrogate,
-    "bnpo": clipped_surrogate,
-    "dr_grpo": clipped_surrogate,
-    "dapo": clipped_surrogate,
-    "luspo": clipped_surrogate,
-    "cispo": cispo,
-    "sapo": sapo,
-    "vespo": vespo,
-    "reinforce": reinforce,
-}
-CLIPPED_LOSSES = frozenset(name for name, objective in OBJECTIVES.items() if objective is clipped_surrogate)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import mlx.core as mx
 
 from droid_tune.methods.losses.masks import on_policy_rows
-from droid_tune.methods.losses.objectives import OBJECTIVES, Tokens
+from droid_tune.methods.losses.objectives import LOSSES, ScoredTokens
 from droid_tune.methods.losses.ratios import importance_ratio, kl_penalty
 from droid_tune.methods.losses.spec import LossRows, LossSpec
 
@@ -20,7 +20,7 @@ class Terms:
     """The parts of a token's loss: `loss` (n, T) or (n, 1); where there is a KL term `kl` (n, T), k3 as it is trained on,
     and `drift` (n, T), k1 as it is shown: log policy - log reference (Schulman, joschu.net/blog/kl-approx.html)."""
 
-    tokens: Tokens
+    tokens: ScoredTokens
     loss: mx.array
     kl: mx.array | None
     drift: mx.array | None = None
@@ -33,8 +33,8 @@ def token_terms(spec: LossSpec, rows: LossRows, logprobs: mx.array, valid: mx.ar
     advantages = rows.advantages.astype(mx.float32)[:, None]
     ratio = importance_ratio(spec.importance_sampling_level, current, old, rows.mask)
     sampler_ratio = _sampler_ratio(rows, valid)
-    tokens = Tokens(ratio, current, old, advantages, rows.mask, sampler_ratio)
-    loss = OBJECTIVES[spec.loss_type](spec, tokens)
+    tokens = ScoredTokens(ratio, current, old, advantages, rows.mask, sampler_ratio)
+    loss = LOSSES[spec.loss_type].objective(spec, tokens)
     if spec.off_policy_mask_threshold is not None:
         behaviour = old if rows.sampled_logprobs is None else only(valid, rows.sampled_logprobs)
         loss = loss * on_policy_rows(

@@ -8,8 +8,8 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from droid_tune.model.arrays import close
 from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError, empty_caches
-from droid_tune.model.compare import close
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.kernels.shared_attention import Shared, in_slots
 
@@ -22,7 +22,7 @@ class GroupCache:
 
     block = 64
 
-    def __init__(self, keys: mx.array, values: mx.array, layout: Layout, window: int | None) -> None:
+    def __init__(self, keys: mx.array, values: mx.array, layout: SlotLayout, window: int | None) -> None:
         self.prefix_keys, self.prefix_values = keys, values
         self.keys: mx.array | None = None
         self.values: mx.array | None = None
@@ -61,7 +61,7 @@ class GroupCache:
     def make_mask(self, *_: Any, **__: Any) -> None:
         """The masks travel with the keys."""
 
-    def keep(self, layout: Layout, slots: mx.array, rows: mx.array) -> None:
+    def keep(self, layout: SlotLayout, slots: mx.array, rows: mx.array) -> None:
         """Go on in `layout`: its slot i continues old slot `slots[i]`; its rows (S', R') are old flat rows."""
         if layout.slots != self.layout.slots or slots.tolist() != list(range(layout.slots)):
             self.prefix_keys = mx.contiguous(self.prefix_keys[slots, :, : layout.longest])
@@ -82,7 +82,7 @@ class GroupCache:
         ]
 
 
-class Layout:
+class SlotLayout:
     """Which prompt each slot continues: S slots of R rows, prompts of `lengths` (S,), padded on the right."""
 
     def __init__(self, lengths: Sequence[int], rows: int) -> None:
@@ -126,7 +126,9 @@ def _rearranged(own: mx.array, rows: mx.array, block: int) -> mx.array:
     return mx.pad(chosen, [(0, 0), (0, 0), (0, 0), (0, -used % block), (0, 0)])
 
 
-def group_caches(caches: Sequence[Sequence[Any]], chosen: Sequence[int], layout: Layout) -> list[GroupCache]:
+def group_caches(
+    caches: Sequence[Sequence[Any]], chosen: Sequence[int], layout: SlotLayout
+) -> list[GroupCache]:
     """One cache per layer for slots that continue the prompts `chosen`; `caches` are prefix caches, by prompt."""
     return [
         GroupCache(
@@ -152,7 +154,7 @@ def decodes_on_shared_prompts(model: nn.Module, tokens: mx.array) -> bool:
             if not all(isinstance(cache, PrefixCache) for cache in caches):
                 return False
             model(tokens[:, :length], cache=caches)
-        decoding = group_caches(prompts, [0, 1], Layout([longer, shorter], 2))
+        decoding = group_caches(prompts, [0, 1], SlotLayout([longer, shorter], 2))
         found: list[mx.array] = []
         starts = (longer, longer, shorter, shorter)
         with own_kernels():

@@ -16,8 +16,8 @@ from mlx_lm.models.base import create_causal_mask
 from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
 
 from droid_tune.errors import UserError
+from droid_tune.model.arrays import close
 from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError
-from droid_tune.model.compare import close
 from droid_tune.model.policy import Policy
 from droid_tune.model.probe import body_of
 

@@ -16,7 +16,7 @@ import mlx.nn as nn
 from mlx_lm.models.base import create_causal_mask
 from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, RotatingKVCache, make_prompt_cache
 
-from droid_tune.model.compare import close
+from droid_tune.model.arrays import close
 from droid_tune.model.kernels.in_force import in_force
 from droid_tune.model.kernels.shared_attention import Shared, in_slots
 

@@ -10,7 +10,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models.cache import CacheList, make_prompt_cache
 
-from droid_tune.model.compare import close
+from droid_tune.model.arrays import close
 
 
 def merged(prompts: Sequence[Sequence[Any]]) -> list[Any]:

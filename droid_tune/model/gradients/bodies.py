@@ -8,13 +8,13 @@ from typing import Any, Protocol
 import mlx.core as mx
 import numpy as np
 
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.caches.packing import segment_caches
 from droid_tune.model.caches.prefix import Leaves
 from droid_tune.model.gradients.layers import LayerPass
 from droid_tune.model.gradients.passes import PromptPass, WholeRows
 from droid_tune.model.gradients.pullback import Pullback
 from droid_tune.model.gradients.trainables import Trainables
-from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.model.probe import body_of
 
@@ -32,7 +32,7 @@ class Pullable(Protocol):
 class Bodies:
     """Makes the passes of one gradient computation; dropout masks follow from `dropout_seed` and the pass's number."""
 
-    def __init__(self, policy: Policy, trainables: Trainables, plan: Plan, dropout_seed: int) -> None:
+    def __init__(self, policy: Policy, trainables: Trainables, plan: MemoryPlan, dropout_seed: int) -> None:
         self._policy, self._trainables, self._plan = policy, trainables, plan
         self._dropout_seed, self._draws = dropout_seed, 0
         self._stage: PromptPass | None = None
@@ -120,9 +120,9 @@ class _LayeredCompletions:
         self.results = [mx.concatenate([first, run.hidden], axis=1)]
 
     def pull(self, cotangents: Sequence[mx.array]) -> Arrays:
-        slope = cotangents[0]
-        pulled = self._run.pull([slope[:, 1:]])
-        return [*pulled[: self._count], slope[:, :1].sum(axis=0, keepdims=True), *pulled[self._count :]]
+        gradient = cotangents[0]
+        pulled = self._run.pull([gradient[:, 1:]])
+        return [*pulled[: self._count], gradient[:, :1].sum(axis=0, keepdims=True), *pulled[self._count :]]
 
 
 class _LayeredRows:

@@ -24,8 +24,8 @@ class TokenScores:
 
     logprobs: mx.array
     entropies: mx.array | None = None
-    logprob_slopes: mx.array | None = None
-    entropy_slopes: mx.array | None = None
+    logprob_gradients: mx.array | None = None
+    entropy_gradients: mx.array | None = None
 
 
 def score_tokens(
@@ -36,18 +36,18 @@ def score_tokens(
     temperature: float,
     chunk: int,
     with_entropy: bool = False,
-    with_slopes: bool = False,
-    entropy_slopes: bool = True,
+    with_gradients: bool = False,
+    entropy_gradients: bool = True,
 ) -> TokenScores:
     """Scores of `targets` (M,) given `hidden` (M, D), `chunk` tokens at a time.
 
-    `with_slopes` adds the derivatives; that of the entropy, as dear as the other, only with `entropy_slopes`.
+    `with_gradients` adds the derivatives; that of the entropy, as dear as the other, only with `entropy_gradients`.
     """
     pieces: list[list[mx.array | None]] = []
     for start in range(0, hidden.shape[0], chunk):
         span = slice(start, start + chunk)
         piece = _scored(
-            head, hidden[span], targets[span], temperature, with_entropy, with_slopes, entropy_slopes
+            head, hidden[span], targets[span], temperature, with_entropy, with_gradients, entropy_gradients
         )
         mx.eval([part for part in piece if part is not None])
         pieces.append(piece)
@@ -61,10 +61,10 @@ def _scored(
     targets: mx.array,
     temperature: float,
     with_entropy: bool,
-    with_slopes: bool,
-    entropy_slopes: bool,
+    with_gradients: bool,
+    entropy_gradients: bool,
 ) -> list[mx.array | None]:
-    """Log-probabilities, entropies and their slopes for one chunk, with a single exponential over the vocabulary."""
+    """Log-probabilities, entropies and their gradients for one chunk, with a single exponential over the vocabulary."""
     temperature = temperature or 1.0
     scaled = at_temperature(head(states), temperature)
     best = scaled.max(axis=-1, keepdims=True)
@@ -75,11 +75,11 @@ def _scored(
     logprobs = mx.take_along_axis(scaled, wanted, axis=-1) - lse
     entropies = lse - (mass * scaled).sum(axis=-1, keepdims=True) / total if with_entropy else None
     of_logprob = of_entropy = None
-    if with_slopes:
+    if with_gradients:
         share = 1 / (temperature * total)
         own = 1 / temperature - mx.take_along_axis(mass, wanted, axis=-1) * share
         of_logprob = _pulled(head, states, mx.put_along_axis(mass * -share, wanted, own, axis=-1))
-        if entropies is not None and entropy_slopes:
+        if entropies is not None and entropy_gradients:
             of_entropy = _pulled(head, states, mass * share * (lse - entropies - scaled))
     return [logprobs[:, 0], None if entropies is None else entropies[:, 0], of_logprob, of_entropy]
 

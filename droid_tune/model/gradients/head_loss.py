@@ -40,7 +40,7 @@ class HeadLoss:
         self.total = 0.0
         self.reports: list[dict[str, Any]] = []
 
-    def slope(
+    def gradient(
         self,
         hidden: mx.array,
         targets: mx.array,
@@ -59,14 +59,14 @@ class HeadLoss:
             temperature=self._temperature,
             chunk=self._chunk,
             with_entropy=self._with_entropy,
-            with_slopes=True,
-            entropy_slopes=self._entropy_gradient,
+            with_gradients=True,
+            entropy_gradients=self._entropy_gradient,
         )
         by_logprob, by_entropy = self._differentiate(found, row_index, mx.array(flat))
         if self._parts:
             self._add_head(hidden, targets, by_logprob, by_entropy, gradients)
-        return _chained(found.logprob_slopes, by_logprob, hidden) + _chained(
-            found.entropy_slopes, by_entropy, hidden
+        return _chained(found.logprob_gradients, by_logprob, hidden) + _chained(
+            found.entropy_gradients, by_entropy, hidden
         )
 
     def _differentiate(
@@ -86,11 +86,11 @@ class HeadLoss:
         inputs = [spread(found.logprobs)]
         if entropies is not None and self._entropy_gradient:
             inputs.append(entropies)
-        (value, report), slopes = mx.value_and_grad(of_tokens)(inputs)
-        mx.eval(value, report, slopes)
+        (value, report), gradients = mx.value_and_grad(of_tokens)(inputs)
+        mx.eval(value, report, gradients)
         self.total += number(value)
         self.reports.append(report)
-        picked = [slope.reshape(-1)[flat] for slope in slopes]
+        picked = [gradient.reshape(-1)[flat] for gradient in gradients]
         return picked[0], picked[1] if self._entropy_gradient else None
 
     def _add_head(
@@ -116,14 +116,14 @@ class HeadLoss:
 
         for start in range(0, hidden.shape[0], self._chunk):
             parts = [trainables.arrays[index] for index in indices]
-            slopes = mx.grad(weighted)(parts, slice(start, start + self._chunk))
-            for index, slope in zip(indices, slopes, strict=True):
-                gradients[index] = gradients[index] + slope
+            found = mx.grad(weighted)(parts, slice(start, start + self._chunk))
+            for index, gradient in zip(indices, found, strict=True):
+                gradients[index] = gradients[index] + gradient
             mx.eval([gradients[index] for index in indices])
 
 
-def _chained(slopes: mx.array | None, outer: mx.array | None, hidden: mx.array) -> mx.array:
+def _chained(inner: mx.array | None, outer: mx.array | None, hidden: mx.array) -> mx.array:
     """Each token's derivative (M, D) times the loss's by that token (M,); nothing where there is none."""
-    if slopes is None or outer is None:
+    if inner is None or outer is None:
         return mx.zeros((1, hidden.shape[-1]))
-    return slopes.astype(mx.float32) * outer[:, None]
+    return inner.astype(mx.float32) * outer[:, None]

@@ -17,7 +17,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_unflatten
 
-from droid_tune.model.arrays import flat_arrays
+from droid_tune.model.arrays import close, flat_arrays
 from droid_tune.model.caches.prefix import (
     Leaves,
     UnsharableCacheError,
@@ -25,7 +25,6 @@ from droid_tune.model.caches.prefix import (
     empty_caches,
     read_leaves,
 )
-from droid_tune.model.compare import close
 from droid_tune.model.gradients.trainables import Trainables, layer_list
 
 
@@ -125,12 +124,12 @@ class LayerPass:
         """Gradient by trainables and given leaves of sum(results * cotangents); further cotangents may be left out."""
         by_name: dict[str, mx.array] = {}
         by_leaf: list[list[mx.array]] = []
-        slope = self._through_tail(cotangents[0], by_name)
+        gradient = self._through_tail(cotangents[0], by_name)
         after = _shaped(cotangents[1:], self.leaves_after) if len(cotangents) > 1 else None
         for index in reversed(range(len(self._calls))):
-            slope, of_leaves = self._through_layer(index, slope, after[index] if after else [], by_name)
+            gradient, of_leaves = self._through_layer(index, gradient, after[index] if after else [], by_name)
             by_leaf.insert(0, of_leaves)
-        self._through_front(slope, by_name)
+        self._through_front(gradient, by_name)
         self._calls.clear()
         grads = [
             by_name[name] if name in by_name else mx.zeros_like(array)
@@ -139,7 +138,7 @@ class LayerPass:
         return [*grads, *(leaf for layer in by_leaf for leaf in layer)]
 
     def _through_layer(
-        self, index: int, slope: mx.array, after: Sequence[mx.array], by_name: dict[str, mx.array]
+        self, index: int, gradient: mx.array, after: Sequence[mx.array], by_name: dict[str, mx.array]
     ) -> tuple[mx.array, list[mx.array]]:
         """Back through one layer: the gradient by its input and by its leaves; its weights' goes to `by_name`."""
         layer, call = self._layers[index], self._calls[index]
@@ -156,7 +155,7 @@ class LayerPass:
             return [result.astype(mx.float32) for result in results]
 
         try:
-            _, pulled = mx.vjp(run, [call.given, *weights, *own], [wide(slope), *map(wide, after)])
+            _, pulled = mx.vjp(run, [call.given, *weights, *own], [wide(gradient), *map(wide, after)])
         finally:
             layer.update(tree_unflatten(list(zip(names, weights, strict=True))))
         mx.eval(pulled)
@@ -175,7 +174,7 @@ class LayerPass:
         ]
         return caches_with(self._model, leaves, int(self._tokens.shape[0]))[index]
 
-    def _through_tail(self, slope: mx.array, by_name: dict[str, mx.array]) -> mx.array:
+    def _through_tail(self, gradient: mx.array, by_name: dict[str, mx.array]) -> mx.array:
         """Back through what follows the last layer (the final norm)."""
         last = self._calls[-1].output
 
@@ -191,9 +190,9 @@ class LayerPass:
             with self._listening(passing):
                 return self._body(self._tokens, cache=self._caches())
 
-        return self._pull_outside(run, last, slope, by_name)
+        return self._pull_outside(run, last, gradient, by_name)
 
-    def _through_front(self, slope: mx.array, by_name: dict[str, mx.array]) -> None:
+    def _through_front(self, gradient: mx.array, by_name: dict[str, mx.array]) -> None:
         """Back through what precedes the first layer (the embeddings), where something is trained there."""
         if not self.trainables.outside_layers():
             return
@@ -213,13 +212,13 @@ class LayerPass:
                 self._body(self._tokens, cache=self._caches())
             return caught[0]
 
-        self._pull_outside(run, mx.zeros((1,)), slope, by_name)
+        self._pull_outside(run, mx.zeros((1,)), gradient, by_name)
 
     def _pull_outside(
         self,
         run: Callable[[mx.array], mx.array],
         given: mx.array,
-        slope: mx.array,
+        gradient: mx.array,
         by_name: dict[str, mx.array],
     ) -> mx.array:
         indices = self.trainables.outside_layers()
@@ -231,11 +230,11 @@ class LayerPass:
                 arrays[index] = array
             return [self.trainables.call(arrays, lambda: run(primals[0])).astype(mx.float32)]
 
-        _, pulled = mx.vjp(function, [given, *weights], [wide(slope)])
+        _, pulled = mx.vjp(function, [given, *weights], [wide(gradient)])
         mx.eval(pulled)
-        for index, gradient in zip(indices, pulled[1:], strict=True):
+        for index, own in zip(indices, pulled[1:], strict=True):
             name = self.trainables.names[index]
-            by_name[name] = by_name[name] + gradient if name in by_name else gradient
+            by_name[name] = by_name[name] + own if name in by_name else own
         return pulled[0]
 
 

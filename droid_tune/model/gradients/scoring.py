@@ -14,13 +14,13 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.bodies import Bodies, Pullable
 from droid_tune.model.gradients.head import score_tokens
 from droid_tune.model.gradients.head_loss import HeadLoss, Loss
 from droid_tune.model.gradients.passes import PromptPass, WholeRows, head_for, whole_rows
 from droid_tune.model.gradients.scoring_rows import FloatArray, MicroBatch, ScoringRows
 from droid_tune.model.kernels.own_kernels import own_kernels
-from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
 
@@ -38,7 +38,7 @@ def score(
     rows: ScoringRows,
     *,
     temperature: float,
-    plan: Plan,
+    plan: MemoryPlan,
     with_entropy: bool = False,
     reference: bool = False,
 ) -> Scores:
@@ -71,7 +71,7 @@ def loss_and_gradients(
     loss: Loss,
     *,
     temperature: float,
-    plan: Plan,
+    plan: MemoryPlan,
     with_entropy: bool = False,
     entropy_gradient: bool = True,
     dropout_seed: int = 0,
@@ -93,7 +93,7 @@ def loss_and_gradients(
     return head.total, head.trainables.tree(work.gradients), head.reports
 
 
-def two_stage(policy: Policy, rows: ScoringRows, plan: Plan) -> bool:
+def two_stage(policy: Policy, rows: ScoringRows, plan: MemoryPlan) -> bool:
     """Whether prompts run apart from completions: only where they can be shared and where they are shared."""
     shared = len(np.unique(rows.prompt_index)) < len(rows)
     return plan.share_prompts and policy.architecture.shares_prompts and shared and not plan.pack_rows
@@ -103,7 +103,7 @@ class _Work:
     """One call of `loss_and_gradients`: what is summed over its micro-batches."""
 
     def __init__(
-        self, policy: Policy, rows: ScoringRows, plan: Plan, dropout_seed: int, head: HeadLoss
+        self, policy: Policy, rows: ScoringRows, plan: MemoryPlan, dropout_seed: int, head: HeadLoss
     ) -> None:
         self._rows, self._head, self._trainables = rows, head, head.trainables
         self._bodies = Bodies(policy, head.trainables, plan, dropout_seed)
@@ -112,13 +112,15 @@ class _Work:
     def group(self, prompt: int, batches: list[MicroBatch]) -> None:
         """Stage one: the prompt, once. Stage two: its completions. Then back through the prompt."""
         first = self._bodies.prompt(self._rows.prompts[prompt])
-        slopes: list[mx.array] | None = None
+        by_prompt: list[mx.array] | None = None
         for batch in batches:
             pulled = self._completions(first, batch)
-            slopes = pulled if slopes is None else [a + b for a, b in zip(slopes, pulled, strict=True)]
-            mx.eval(slopes)
-        if slopes is not None:
-            self._add(first.pull(slopes))
+            by_prompt = (
+                pulled if by_prompt is None else [a + b for a, b in zip(by_prompt, pulled, strict=True)]
+            )
+            mx.eval(by_prompt)
+        if by_prompt is not None:
+            self._add(first.pull(by_prompt))
 
     def _completions(self, first: Pullable, batch: MicroBatch) -> list[mx.array]:
         """One micro-batch, forth and back; the gradient by the prompt's results."""
@@ -127,7 +129,7 @@ class _Work:
         scored = mx.array(batch.scored)
         hidden = second.results[0]
         shape, picked = hidden.shape, hidden.reshape(-1, hidden.shape[-1])[scored]
-        slope = self._head.slope(
+        gradient = self._head.gradient(
             picked,
             tokens.reshape(-1)[scored],
             batch.row_index,
@@ -135,15 +137,15 @@ class _Work:
             self.gradients,
         )
         del hidden, picked
-        everywhere = mx.zeros((shape[0] * shape[1], shape[2])).at[scored].add(slope)
+        everywhere = mx.zeros((shape[0] * shape[1], shape[2])).at[scored].add(gradient)
         return self._add(second.pull([everywhere.reshape(shape)]))
 
     def whole(self, batch: WholeRows) -> None:
         """Prompt and completion in one pass, for architectures and data that share no prompt."""
         run = self._bodies.whole(batch)
         targets = mx.array(batch.targets)
-        slope = self._head.slope(run.results[0], targets, batch.row_index, batch.scored, self.gradients)
-        self._add(run.pull([slope]))
+        gradient = self._head.gradient(run.results[0], targets, batch.row_index, batch.scored, self.gradients)
+        self._add(run.pull([gradient]))
 
     def _add(self, pulled: list[mx.array]) -> list[mx.array]:
         """Accumulate the trainables' gradient; the rest, by the leaves, is handed back evaluated."""
@@ -156,7 +158,7 @@ class _Work:
 
 
 def _hidden_states(
-    policy: Policy, rows: ScoringRows, plan: Plan
+    policy: Policy, rows: ScoringRows, plan: MemoryPlan
 ) -> Iterator[tuple[np.ndarray, np.ndarray, mx.array, np.ndarray]]:
     """Micro-batch by micro-batch: row indices, flat positions in (n, T), states (M, D), target tokens (M,)."""
     if not two_stage(policy, rows, plan):

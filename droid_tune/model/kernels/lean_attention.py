@@ -69,13 +69,13 @@ class _Blocks:
         by_queries: list[mx.array] = []
         by_keys, by_values = mx.zeros_like(keys), mx.zeros_like(values)
         for span, end in self._spans():
-            asked, slope = queries[..., span, :], cotangents[0][..., span, :]
+            asked, gradient = queries[..., span, :], cotangents[0][..., span, :]
             scores = self._scores(asked, keys, span, end)
             weights = exponential(scores - normalisers[..., span, :]).astype(queries.dtype)
-            by_scores = weights * (against_keys(slope, values[:, :, :end]) - drift[..., span, :])
+            by_scores = weights * (against_keys(gradient, values[:, :, :end]) - drift[..., span, :])
             by_queries.append(over_keys(by_scores, keys[:, :, :end]))
             by_keys = _added(by_keys, from_queries(by_scores, asked))
-            by_values = _added(by_values, from_queries(weights, slope))
+            by_values = _added(by_values, from_queries(weights, gradient))
         return mx.concatenate(by_queries, axis=3), by_keys, by_values
 
     def _spans(self) -> Iterator[tuple[slice, int]]:

@@ -83,19 +83,19 @@ def _joined(shared: Shared, repeats: int) -> Callable[..., tuple[mx.array, ...]]
         primals: Sequence[mx.array], cotangents: Sequence[mx.array], results: Sequence[mx.array]
     ) -> tuple[mx.array, ...]:
         q, prefix_keys, prefix_values, own_keys, own_values = primals
-        (output, normaliser), slope = results, cotangents[0]
-        drift = (slope * output).sum(axis=-1, keepdims=True)
+        (output, normaliser), gradient = results, cotangents[0]
+        drift = (gradient * output).sum(axis=-1, keepdims=True)
         far, near = (
             exponential(part - normaliser).astype(q.dtype) for part in scores(q, prefix_keys, own_keys)
         )
-        by_far = far * (against_keys(slope, prefix_values) - drift)
-        by_near = near * (slope @ own_values.swapaxes(-1, -2) - drift)
+        by_far = far * (against_keys(gradient, prefix_values) - drift)
+        by_near = near * (gradient @ own_values.swapaxes(-1, -2) - drift)
         return (
             over_keys(by_far, prefix_keys) + by_near @ own_keys,
             from_queries(by_far, q),
-            from_queries(far, slope),
+            from_queries(far, gradient),
             by_near.swapaxes(-1, -2) @ q,
-            near.swapaxes(-1, -2) @ slope,
+            near.swapaxes(-1, -2) @ gradient,
         )
 
     joined = cast("Any", mx.custom_function(forward))

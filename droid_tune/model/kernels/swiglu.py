@@ -22,11 +22,11 @@ def _forward(gate: mx.array, up: mx.array) -> mx.array:
 
 
 @partial(mx.compile, shapeless=True)
-def _backward(gate: mx.array, up: mx.array, slope: mx.array) -> tuple[mx.array, mx.array]:
+def _backward(gate: mx.array, up: mx.array, gradient: mx.array) -> tuple[mx.array, mx.array]:
     wide = gate.astype(mx.float32)
     share = _sigmoid(wide)
-    by_gate = slope * up * share * (1 + wide * (1 - share))
-    return by_gate.astype(gate.dtype), (slope * wide * share).astype(up.dtype)
+    by_gate = gradient * up * share * (1 + wide * (1 - share))
+    return by_gate.astype(gate.dtype), (gradient * wide * share).astype(up.dtype)
 
 
 def _sigmoid(values: mx.array) -> mx.array:

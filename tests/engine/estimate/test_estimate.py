@@ -129,7 +129,7 @@ def test_shorter_completions_than_allowed_shorten_the_time(mac: Host) -> None:
 def test_the_last_runs_error_is_told(mac: Host) -> None:
     known = replace(NOTHING, predicted_peak_bytes=8_000_000, observed_peak_bytes=7_000_000)
     notes = estimate(run(), host=mac, calibration=known).notes
-    assert "The last run with this model took 7.0 MB; 8.0 MB were foretold." in notes
+    assert "The last run with this model took 7.0 MB; 8.0 MB were estimated." in notes
 
 
 def test_a_calibration_comes_back_as_it_was_written(tmp_path: Path) -> None:

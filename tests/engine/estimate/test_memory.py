@@ -1,4 +1,4 @@
-"""Memory formulas: what grows with what, and the choice of portions from a budget."""
+"""Memory formulas: what grows with what, and the choice of a plan from a budget."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from droid_tune.config import resolve
-from droid_tune.estimate.job import Job
+from droid_tune.estimate.job import StepJob
 from droid_tune.estimate.memory import peak_of
-from droid_tune.estimate.plan import choose, smallest
-from droid_tune.estimate.sizes import Portions, Sizes, sizes_of
+from droid_tune.estimate.plan import MemoryPlan, choose, smallest
+from droid_tune.estimate.sizes import Sizes, sizes_of
 from droid_tune.estimate.trained import trained_part
 from droid_tune.model_files.facts import facts_of
 from tests.engine.estimate.conftest import CONFIG, dense, packed
 
 FACTS = facts_of(CONFIG, ())
-JOB = Job(
+JOB = StepJob(
     reinforcement=True,
     prompts=4,
     group_size=8,
@@ -36,8 +36,8 @@ def sizes(**changes: object) -> Sizes:
     return replace(sizes_of(resolve({"adapter": {"rank": 8}}), FACTS, "cpu"), **changes)  # pyright: ignore
 
 
-def peak(job: Job = JOB, portions: Portions | None = None, **changes: object) -> int:
-    return peak_of(sizes(**changes), job, portions or Portions(train_rows=2, head_tokens=64)).bytes
+def peak(job: StepJob = JOB, plan: MemoryPlan | None = None, **changes: object) -> int:
+    return peak_of(sizes(**changes), job, plan or MemoryPlan(train_rows=2, head_tokens=64)).bytes
 
 
 def test_an_adapter_trains_rank_times_inputs_and_outputs() -> None:
@@ -88,27 +88,27 @@ def test_more_work_never_takes_less_memory(what: str, times: int) -> None:
 @settings(deadline=None)
 @given(st.integers(1, 8), st.booleans())
 def test_smaller_portions_never_take_more(rows: int, layer_wise: bool) -> None:
-    portions = Portions(train_rows=rows, head_tokens=64, layer_wise=layer_wise)
-    assert peak(portions=replace(portions, train_rows=max(1, rows // 2))) <= peak(portions=portions)
-    assert peak(portions=replace(portions, head_tokens=16)) <= peak(portions=portions)
-    assert peak(portions=replace(portions, decode_rows=1)) <= peak(portions=portions)
+    plan = MemoryPlan(train_rows=rows, head_tokens=64, layer_wise=layer_wise)
+    assert peak(plan=replace(plan, train_rows=max(1, rows // 2))) <= peak(plan=plan)
+    assert peak(plan=replace(plan, head_tokens=16)) <= peak(plan=plan)
+    assert peak(plan=replace(plan, decode_rows=1)) <= peak(plan=plan)
 
 
 def test_layer_by_layer_saves_most_in_deep_models() -> None:
-    whole, layered = Portions(train_rows=2), Portions(train_rows=2, layer_wise=True)
+    whole, layered = MemoryPlan(train_rows=2), MemoryPlan(train_rows=2, layer_wise=True)
 
     def left(layers: int) -> float:
-        return peak(portions=layered, layers=layers) / peak(portions=whole, layers=layers)
+        return peak(plan=layered, layers=layers) / peak(plan=whole, layers=layers)
 
     assert max(left(10), left(40)) < 0.65
     assert left(1) > left(2) > left(10)
 
 
 def test_the_vocabulary_costs_by_the_chunk_and_not_by_the_row() -> None:
-    chunk = Portions(train_rows=8, head_tokens=16)
+    chunk = MemoryPlan(train_rows=8, head_tokens=16)
     assert (
-        peak(portions=chunk, vocabulary=128_000)
-        < peak(portions=replace(chunk, head_tokens=64), vocabulary=128_000) / 2
+        peak(plan=chunk, vocabulary=128_000)
+        < peak(plan=replace(chunk, head_tokens=64), vocabulary=128_000) / 2
     )
 
 
@@ -128,19 +128,19 @@ def test_long_rows_grow_with_their_length_not_with_its_square() -> None:
 def test_reading_a_long_prompt_on_metal_makes_no_attention_weights() -> None:
     reader = replace(JOB, longest_prompt=512, longest_completion=1)
     rollout = {
-        fused: peak_of(sizes(fused_attention=fused), reader, Portions()).stages["rollout"]
+        fused: peak_of(sizes(fused_attention=fused), reader, MemoryPlan()).stages["rollout"]
         for fused in (True, False)
     }
     assert rollout[True] < rollout[False]
 
 
 def test_supervised_training_has_no_rollout() -> None:
-    found = peak_of(sizes(), replace(JOB, reinforcement=False), Portions())
+    found = peak_of(sizes(), replace(JOB, reinforcement=False), MemoryPlan())
     assert set(found.stages) == {"update", "apply"}
 
 
 def test_the_peak_is_the_largest_stage_and_its_parts_add_up() -> None:
-    found = peak_of(sizes(), JOB, Portions())
+    found = peak_of(sizes(), JOB, MemoryPlan())
     assert found.bytes == max(found.stages.values()) == found.stages[found.worst]
     for stage, parts in found.parts.items():
         assert sum(parts.values()) == found.stages[stage]
@@ -149,20 +149,20 @@ def test_the_peak_is_the_largest_stage_and_its_parts_add_up() -> None:
 def test_a_large_budget_keeps_the_device_busy_and_a_small_one_takes_layers() -> None:
     large = choose(sizes(), JOB, 10**12)
     assert large.fits
-    assert not large.portions.layer_wise
-    assert large.portions.decode_rows == 32
+    assert not large.plan.layer_wise
+    assert large.plan.decode_rows == 32
     tight = choose(
         sizes(layers=40),
         JOB,
-        peak(portions=Portions(decode_rows=32, train_rows=1, head_tokens=64), layers=40) // 2,
+        peak(plan=MemoryPlan(decode_rows=32, train_rows=1, head_tokens=64), layers=40) // 2,
     )
-    assert tight.portions.layer_wise
+    assert tight.plan.layer_wise
 
 
 def test_no_budget_is_answered_by_the_smallest_portions() -> None:
     found = choose(sizes(), JOB, 1)
     assert not found.fits
-    assert found.portions.train_rows == 1
+    assert found.plan.train_rows == 1
     assert found.peak.bytes == min(found.peak.bytes, smallest(sizes(), JOB).peak.bytes)
 
 
@@ -173,8 +173,8 @@ def test_a_choice_leaves_room_for_the_formulas_own_error() -> None:
 
 
 def test_the_users_own_rows_are_kept() -> None:
-    portions = choose(sizes(), JOB, 10**12, decode_rows=5, train_rows=3).portions
-    assert (portions.decode_rows, portions.train_rows) == (5, 3)
+    plan = choose(sizes(), JOB, 10**12, decode_rows=5, train_rows=3).plan
+    assert (plan.decode_rows, plan.train_rows) == (5, 3)
 
 
 def test_packed_weights_weigh_less_and_activations_the_same() -> None:

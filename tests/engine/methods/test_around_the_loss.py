@@ -88,11 +88,11 @@ def test_an_id_that_is_no_token_does_not_spoil_a_derivative() -> None:
         temperature=1.0,
         chunk=1,
         with_entropy=True,
-        with_slopes=True,
+        with_gradients=True,
     )
-    assert np.array(found.logprob_slopes)[0].tolist() == pytest.approx([0.75, -0.75, 0])  # 1 - p, -p
+    assert np.array(found.logprob_gradients)[0].tolist() == pytest.approx([0.75, -0.75, 0])  # 1 - p, -p
     by_entropy = 0.25 * 0.75 * math.log(3)  # p x (-log p - entropy): log 4 - (log 4 - 3/4 log 3)
-    assert np.array(found.entropy_slopes)[0].tolist() == pytest.approx([by_entropy, -by_entropy, 0])
+    assert np.array(found.entropy_gradients)[0].tolist() == pytest.approx([by_entropy, -by_entropy, 0])
 
 
 # --- sampler correction ---------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import mlx.core as mx
 import numpy as np
@@ -19,6 +19,8 @@ from droid_tune.methods.losses import (
     supervised_loss,
     top_entropy_mask,
 )
+from droid_tune.methods.losses.objectives import LOSSES, clipped_surrogate
+from droid_tune.names import ClippedLoss, LossType
 
 MASK = np.array([[1, 0, 0], [1, 1, 1]], dtype=np.float32)
 
@@ -380,3 +382,9 @@ def test_supervised_loss_is_the_mean_over_the_steps_tokens() -> None:
 
 def test_supervised_loss_over_nothing_is_zero() -> None:
     assert float(supervised_loss(mx.full((1, 2), math.nan), mx.zeros((1, 2)), tokens=0)[0]) == 0.0
+
+
+def test_every_loss_that_a_config_may_name_is_there_and_clips_where_its_name_says_so() -> None:
+    assert set(LOSSES) == set(get_args(LossType))
+    clipping = {name for name, loss in LOSSES.items() if loss.objective is clipped_surrogate}
+    assert clipping == set(get_args(ClippedLoss))

@@ -15,7 +15,7 @@ from droid_tune.errors import UserError
 from droid_tune.model.adapter_files import adapter_config_in, load_adapter, save_adapter
 from droid_tune.model.adapters import adapter_off
 from droid_tune.model.fusing import fuse_adapter
-from droid_tune.model.reference import Reference, as_reference
+from droid_tune.model.reference import ReferencePolicy, as_reference
 from tests.engine.model.tiny import flat, tiny_model, tiny_policy
 
 TOKENS = mx.array([[3, 5, 7, 11, 2]])
@@ -120,13 +120,13 @@ def moved(policy: object, to: float) -> None:
 def test_an_ema_reference_moves_by_its_share_and_a_periodic_one_by_jumps():
     policy = tiny_policy("llama")
     moved(policy, 0.0)
-    ema = Reference(policy, "ema", ema_alpha=0.75)
+    ema = ReferencePolicy(policy, "ema", ema_alpha=0.75)
     moved(policy, 1.0)
     ema.after_step(1)
     assert all(
         mx.allclose(array, mx.array(0.25)) for array in (ema.arrays or {}).values()
     )  # 0.75 * 0 + 0.25 * 1
-    periodic = Reference(policy, "periodic", every=2)
+    periodic = ReferencePolicy(policy, "periodic", every=2)
     moved(policy, 3.0)
     periodic.after_step(1)
     assert all(array.min().item() == 1.0 for array in (periodic.arrays or {}).values())
@@ -137,7 +137,7 @@ def test_an_ema_reference_moves_by_its_share_and_a_periodic_one_by_jumps():
 def test_a_static_reference_of_full_training_is_the_model_at_the_start():
     policy = tiny_policy("llama", AdapterConfig(type="full"), stir=False)
     start = policy.model(TOKENS)
-    Reference(policy)
+    ReferencePolicy(policy)
     moved(policy, 0.1)
     assert not mx.allclose(policy.model(TOKENS), start)
     with as_reference(policy):

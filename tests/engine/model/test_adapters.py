@@ -13,11 +13,11 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.adapters import adapter_off, target_modules
 from droid_tune.model.gradients.scoring import loss_and_gradients, score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.loading import make_policy
-from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from tests.engine.model.tiny import CONFIGS, IdTokenizer, flat, tiny_model, tiny_policy
 
@@ -97,13 +97,15 @@ def test_dora_refuses_widths_that_it_would_read_wrongly() -> None:
 @pytest.mark.parametrize("kind", ["lora", "dora"])
 def test_a_fresh_adapter_changes_nothing_and_without_it_the_base_is_left(kind: str) -> None:
     settings = AdapterConfig.model_validate({"type": kind, "rank": 2})
-    base = score(tiny_policy("llama", stir=False), ROWS, temperature=1.0, plan=Plan(), reference=True)
+    base = score(tiny_policy("llama", stir=False), ROWS, temperature=1.0, plan=MemoryPlan(), reference=True)
     fresh = tiny_policy("llama", settings, stir=False)
     np.testing.assert_allclose(
-        score(fresh, ROWS, temperature=1.0, plan=Plan()).logprobs, base.logprobs, atol=1e-5
+        score(fresh, ROWS, temperature=1.0, plan=MemoryPlan()).logprobs, base.logprobs, atol=1e-5
     )
     stirred = tiny_policy("llama", settings)
-    assert np.abs(score(stirred, ROWS, temperature=1.0, plan=Plan()).logprobs - base.logprobs).max() > 0.01
+    assert (
+        np.abs(score(stirred, ROWS, temperature=1.0, plan=MemoryPlan()).logprobs - base.logprobs).max() > 0.01
+    )
     with adapter_off(stirred.model, stirred.adapted):
         off = stirred.model(mx.array([[3, 4, 5]]))
     np.testing.assert_allclose(off, tiny_policy("llama", stir=False).model(mx.array([[3, 4, 5]])), atol=1e-5)
@@ -125,13 +127,13 @@ def test_one_update_on_bfloat16_makes_the_rows_likelier(kind: str) -> None:
     def loss(index: Any, logprobs: mx.array, _: Any) -> Any:
         return -logprobs.sum() / 12, {}
 
-    before, gradients, _ = loss_and_gradients(policy, ROWS, loss, temperature=1.0, plan=Plan())
+    before, gradients, _ = loss_and_gradients(policy, ROWS, loss, temperature=1.0, plan=MemoryPlan())
     slopes = flat(gradients)
     stepped = [
         (name, (array - 0.2 * slopes[name]).astype(array.dtype)) for name, array in policy.trainable().items()
     ]
     policy.model.update(tree_unflatten(stepped))
-    after, _, _ = loss_and_gradients(policy, ROWS, loss, temperature=1.0, plan=Plan())
+    after, _, _ = loss_and_gradients(policy, ROWS, loss, temperature=1.0, plan=MemoryPlan())
     assert after < before - 0.01
     kept = [name for name, array in tree_flatten(policy.model.parameters()) if array.dtype == mx.bfloat16]
     assert kept

@@ -12,20 +12,20 @@ import pytest
 from mlx.utils import tree_unflatten
 
 from droid_tune.config.run import AdapterConfig
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
-from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from tests.engine.model.tiny import VOCABULARY, flat, one_row_logprobs, tiny_policy
 
 TEMPERATURE = 0.7
 PLANS = {
-    "two-stage": Plan(head_tokens=7),
-    "two-stage, three rows at a time": Plan(train_rows=3),
-    "two-stage, prompt held": Plan(hold_prompt=True),
-    "two-stage, forward run again": Plan(hold=False),
-    "layer by layer": Plan(layer_wise=True, train_rows=3, head_tokens=16),
-    "whole rows": Plan(share_prompts=False, train_rows=5),
-    "whole rows, layer by layer": Plan(share_prompts=False, layer_wise=True, train_rows=3),
+    "two-stage": MemoryPlan(head_tokens=7),
+    "two-stage, three rows at a time": MemoryPlan(train_rows=3),
+    "two-stage, prompt held": MemoryPlan(hold_prompt=True),
+    "two-stage, forward run again": MemoryPlan(hold=False),
+    "layer by layer": MemoryPlan(layer_wise=True, train_rows=3, head_tokens=16),
+    "whole rows": MemoryPlan(share_prompts=False, train_rows=5),
+    "whole rows, layer by layer": MemoryPlan(share_prompts=False, layer_wise=True, train_rows=3),
 }
 
 
@@ -62,7 +62,7 @@ def made_case(policy: Policy, *, beta: float = 0.0, with_entropy: bool = False) 
     mask[1, :4] = 0
     prompts = [rng.integers(2, VOCABULARY, size).tolist() for size in (3, 9)]
     rows = ScoringRows.of_groups(prompts, 4, tokens, mask)
-    reference = score(policy, rows, temperature=TEMPERATURE, plan=Plan(), reference=True).logprobs
+    reference = score(policy, rows, temperature=TEMPERATURE, plan=MemoryPlan(), reference=True).logprobs
     advantages = mx.array(rng.standard_normal(8).astype(np.float32))
     return Case(rows, advantages, mx.array(reference), with_entropy, beta)
 
@@ -105,7 +105,7 @@ def relative_error(found: dict[str, mx.array], expected: dict[str, mx.array]) ->
     return mx.sqrt(difference / sum((array**2).sum() for array in expected.values())).item()
 
 
-def agrees(policy: Policy, case: Case, plan: Plan, expected: tuple[float, dict[str, mx.array]]) -> None:
+def agrees(policy: Policy, case: Case, plan: MemoryPlan, expected: tuple[float, dict[str, mx.array]]) -> None:
     value, gradient, reports = loss_and_gradients(
         policy, case.rows, case.loss, temperature=TEMPERATURE, plan=plan, with_entropy=case.with_entropy
     )
@@ -163,7 +163,9 @@ def test_weights_are_the_same_after_the_gradient_as_before():
     policy = tiny_policy("llama")
     before = policy.trainable()
     case = made_case(policy)
-    loss_and_gradients(policy, case.rows, case.loss, temperature=TEMPERATURE, plan=Plan(layer_wise=True))
+    loss_and_gradients(
+        policy, case.rows, case.loss, temperature=TEMPERATURE, plan=MemoryPlan(layer_wise=True)
+    )
     assert all(mx.array_equal(array, before[name]) for name, array in policy.trainable().items())
 
 
@@ -171,7 +173,7 @@ def test_dropout_masks_follow_the_seed_and_nothing_else():
     policy = tiny_policy("llama", AdapterConfig(rank=4, scale=2.0, dropout=0.5))
     case = made_case(policy)
 
-    def gradient(seed: int, plan: Plan) -> dict[str, mx.array]:
+    def gradient(seed: int, plan: MemoryPlan) -> dict[str, mx.array]:
         mx.random.uniform(shape=(seed + 1,))
         return flat(
             loss_and_gradients(
@@ -179,11 +181,11 @@ def test_dropout_masks_follow_the_seed_and_nothing_else():
             )[1]
         )
 
-    held, again = gradient(5, Plan(hold_prompt=True)), gradient(5, Plan(hold_prompt=True))
+    held, again = gradient(5, MemoryPlan(hold_prompt=True)), gradient(5, MemoryPlan(hold_prompt=True))
     assert relative_error(held, again) == 0
-    assert relative_error(gradient(6, Plan(hold_prompt=True)), held) > 1e-3
+    assert relative_error(gradient(6, MemoryPlan(hold_prompt=True)), held) > 1e-3
     run_again = gradient(
-        5, Plan(hold=False, hold_prompt=True)
+        5, MemoryPlan(hold=False, hold_prompt=True)
     )  # the second forward draws the first one's masks
     assert relative_error(run_again, held) < 1e-5
 
@@ -195,4 +197,4 @@ def test_rows_without_scored_tokens_cost_and_change_nothing():
     mask[4:] = 0  # the second group is masked out altogether
     rows = ScoringRows.of_groups(case.rows.prompts, 4, case.rows.tokens, mask)
     masked = Case(rows, case.advantages, case.reference)
-    agrees(policy, masked, Plan(), plain_gradient(policy, masked))
+    agrees(policy, masked, MemoryPlan(), plain_gradient(policy, masked))

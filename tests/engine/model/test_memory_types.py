@@ -20,11 +20,11 @@ from mlx_lm.models import llama
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.arrays import flat_arrays
 from droid_tune.model.gradients.scoring import loss_and_gradients, score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.loading import load_policy
-from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from droid_tune.rollout.generate import generate
 
@@ -43,10 +43,10 @@ CONFIG: dict[str, Any] = {
     "tie_word_embeddings": True,
 }
 PLANS = {
-    "two-stage": Plan(train_rows=1, head_tokens=16),
-    "run again": Plan(train_rows=1, head_tokens=16, hold=False),
-    "layer by layer": Plan(train_rows=1, head_tokens=16, layer_wise=True),
-    "whole rows": Plan(train_rows=1, head_tokens=16, share_prompts=False),
+    "two-stage": MemoryPlan(train_rows=1, head_tokens=16),
+    "run again": MemoryPlan(train_rows=1, head_tokens=16, hold=False),
+    "layer by layer": MemoryPlan(train_rows=1, head_tokens=16, layer_wise=True),
+    "whole rows": MemoryPlan(train_rows=1, head_tokens=16, share_prompts=False),
 }
 PROMPT = [5, 6, 7, 8, 9]
 
@@ -138,11 +138,11 @@ def _numbers(array: mx.array, bits: int) -> int:
 
 def _sampled(policy: Policy) -> ScoringRows:
     sampling = SamplingConfig(max_completion_length=4)
-    rollout = generate(policy, [PROMPT], group_size=2, sampling=sampling, seed=1, plan=Plan())
+    rollout = generate(policy, [PROMPT], group_size=2, sampling=sampling, seed=1, plan=MemoryPlan())
     return ScoringRows.of_groups([PROMPT], 2, rollout.tokens, rollout.completion_mask)
 
 
-def _gradients(policy: Policy, rows: ScoringRows, plan: Plan, found: Weighed) -> dict[str, Any]:
+def _gradients(policy: Policy, rows: ScoringRows, plan: MemoryPlan, found: Weighed) -> dict[str, Any]:
     def loss(index: Any, logprobs: mx.array, entropies: mx.array | None) -> Any:
         assert entropies is not None
         total = -(logprobs * mx.array(rows.completion_mask[index])).sum()

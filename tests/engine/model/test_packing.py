@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.methods.losses import supervised_loss
 from droid_tune.model.caches.packing import first_fit, require_packing, segment_caches, why_not
 from droid_tune.model.gradients.passes import whole_rows
 from droid_tune.model.gradients.scoring import loss_and_gradients, score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
-from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
 from tests.engine.model.tiny import VOCABULARY, flat, tiny_policy
 
@@ -37,7 +37,7 @@ def lessons() -> ScoringRows:
     return ScoringRows(prompts, np.arange(7), tokens, mask)
 
 
-def learnt(policy: Policy, rows: ScoringRows, plan: Plan) -> tuple[float, dict[str, mx.array]]:
+def learnt(policy: Policy, rows: ScoringRows, plan: MemoryPlan) -> tuple[float, dict[str, mx.array]]:
     def loss(index: Any, logprobs: mx.array, _: Any) -> Any:
         return supervised_loss(logprobs, mx.array(rows.completion_mask[index]), 29.0)
 
@@ -81,7 +81,7 @@ def test_packing_runs_fewer_and_no_longer_sequences() -> None:
 def test_packed_rows_give_the_log_probabilities_and_gradients_of_rows_on_their_own(architecture: str) -> None:
     policy, rows = tiny_policy(architecture), lessons()
     assert why_not(policy) == ""
-    packed, alone = Plan(pack_rows=True, train_rows=2), Plan(train_rows=1)
+    packed, alone = MemoryPlan(pack_rows=True, train_rows=2), MemoryPlan(train_rows=1)
     expected = score(policy, rows, temperature=1.0, plan=alone, with_entropy=True)
     found = score(policy, rows, temperature=1.0, plan=packed, with_entropy=True)
     np.testing.assert_allclose(found.logprobs, expected.logprobs, atol=1e-5)
@@ -95,8 +95,8 @@ def test_packed_rows_give_the_log_probabilities_and_gradients_of_rows_on_their_o
 
 def test_packed_rows_may_go_back_layer_by_layer() -> None:
     policy, rows = tiny_policy("gemma3_text", AdapterConfig(type="full"), stir=False), lessons()
-    loss, gradients = learnt(policy, rows, Plan(train_rows=1))
-    packed_loss, packed = learnt(policy, rows, Plan(pack_rows=True, layer_wise=True, train_rows=2))
+    loss, gradients = learnt(policy, rows, MemoryPlan(train_rows=1))
+    packed_loss, packed = learnt(policy, rows, MemoryPlan(pack_rows=True, layer_wise=True, train_rows=2))
     assert packed_loss == pytest.approx(loss, abs=1e-5)
     for name, gradient in gradients.items():
         np.testing.assert_allclose(packed[name], gradient, atol=2e-5, err_msg=name)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.loading import load_policy
-from droid_tune.model.plan import Plan
 from droid_tune.numerics import token_logprobs
 from droid_tune.rollout.choice import Chooser
 from droid_tune.rollout.generate import generate
@@ -55,10 +55,10 @@ def test_a_rollout_is_the_same_however_many_rows_are_decoded_at_once(stories_mod
     sampling = SamplingConfig(max_completion_length=12, temperature=1.0)
     prompts = [[1, 80, 60], [1, 90]]
     whole, cut = (
-        generate(policy, prompts, group_size=3, sampling=sampling, seed=5, plan=Plan(decode_rows=rows))
+        generate(policy, prompts, group_size=3, sampling=sampling, seed=5, plan=MemoryPlan(decode_rows=rows))
         for rows in (6, 2)
     )
     assert whole.tokens.tolist() == cut.tokens.tolist()
-    other = generate(policy, prompts, group_size=3, sampling=sampling, seed=6, plan=Plan(decode_rows=6))
+    other = generate(policy, prompts, group_size=3, sampling=sampling, seed=6, plan=MemoryPlan(decode_rows=6))
     assert other.tokens.tolist() != whole.tokens.tolist()
     assert len({tuple(row) for row in whole.tokens[:3].tolist()}) > 1  # siblings differ

@@ -11,8 +11,8 @@ import pytest
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.errors import Stopped
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
-from droid_tune.model.plan import Plan
 from droid_tune.rollout.generate import generate
 from droid_tune.rollout.rollout import Rollout
 from tests.engine.model.tiny import CONFIGS, one_row_logprobs, tiny_policy
@@ -21,10 +21,15 @@ PROMPTS = [[5, 9, 13], [7, 2, 11, 3, 8, 4, 21, 30, 12], [40]]
 TEMPERATURE = 0.8
 
 
-def sampled(policy: Any, *, plan: Plan | None = None, seed: int = 3, **sampling: Any) -> Rollout:
+def sampled(policy: Any, *, plan: MemoryPlan | None = None, seed: int = 3, **sampling: Any) -> Rollout:
     settings = {"max_completion_length": 14, "temperature": TEMPERATURE, **sampling}
     return generate(
-        policy, PROMPTS, group_size=4, sampling=SamplingConfig(**settings), seed=seed, plan=plan or Plan()
+        policy,
+        PROMPTS,
+        group_size=4,
+        sampling=SamplingConfig(**settings),
+        seed=seed,
+        plan=plan or MemoryPlan(),
     )
 
 
@@ -39,7 +44,7 @@ def test_sampled_logprobs_are_those_of_one_row_forward_passes(architecture: str)
     policy = tiny_policy(architecture)
     policy.stop_tokens = frozenset({1, 17, 23, 29, 31})  # rows end early and leave the batch
     rollout = sampled(policy)
-    scored = score(policy, as_rows(rollout), temperature=TEMPERATURE, plan=Plan(train_rows=3)).logprobs
+    scored = score(policy, as_rows(rollout), temperature=TEMPERATURE, plan=MemoryPlan(train_rows=3)).logprobs
     assert len(set(rollout.lengths.tolist())) > 2
     for row, length in enumerate(rollout.lengths):
         completion = rollout.tokens[row, :length].tolist()
@@ -59,7 +64,7 @@ def test_one_update_makes_good_completions_likelier_and_bad_ones_less_likely(arc
         chosen = mx.array(row_index)
         return -(logprobs * advantages[chosen][:, None] * mask[chosen]).sum() / 12, {}
 
-    plan = Plan(layer_wise=True, train_rows=2)
+    plan = MemoryPlan(layer_wise=True, train_rows=2)
     before = score(policy, rows, temperature=1.0, plan=plan).logprobs.sum(axis=1)
     _, gradient, _ = loss_and_gradients(policy, rows, loss, temperature=1.0, plan=plan)
     optim.SGD(learning_rate=1e-3).update(policy.model, gradient)
@@ -69,15 +74,17 @@ def test_one_update_makes_good_completions_likelier_and_bad_ones_less_likely(arc
 
 def test_the_rows_decoded_together_do_not_change_a_completion():
     policy = tiny_policy("llama")
-    together, apart = sampled(policy), sampled(policy, plan=Plan(decode_rows=1))
+    together, apart = sampled(policy), sampled(policy, plan=MemoryPlan(decode_rows=1))
     np.testing.assert_array_equal(together.tokens, apart.tokens)
-    np.testing.assert_array_equal(together.tokens, sampled(policy, plan=Plan(decode_rows=5)).tokens)
+    np.testing.assert_array_equal(together.tokens, sampled(policy, plan=MemoryPlan(decode_rows=5)).tokens)
     assert not np.array_equal(together.tokens, sampled(policy, seed=4).tokens)
 
 
 def test_the_prefill_chunk_does_not_change_a_completion():
     policy = tiny_policy("llama")
-    np.testing.assert_array_equal(sampled(policy).tokens, sampled(policy, plan=Plan(prefill_tokens=2)).tokens)
+    np.testing.assert_array_equal(
+        sampled(policy).tokens, sampled(policy, plan=MemoryPlan(prefill_tokens=2)).tokens
+    )
 
 
 def test_greedy_takes_the_most_likely_token():
@@ -99,7 +106,7 @@ def test_greedy_takes_the_most_likely_token():
 def test_filters_change_the_choice_but_not_what_is_recorded(filters: dict[str, float]):
     policy = tiny_policy("llama")
     rollout = sampled(policy, **filters)
-    scored = score(policy, as_rows(rollout), temperature=TEMPERATURE, plan=Plan()).logprobs
+    scored = score(policy, as_rows(rollout), temperature=TEMPERATURE, plan=MemoryPlan()).logprobs
     np.testing.assert_allclose(rollout.sampled_logprobs, scored, atol=1e-4)
 
 
@@ -140,7 +147,7 @@ def test_progress_counts_finished_rows_and_stopping_ends_the_rollout():
         group_size=2,
         sampling=SamplingConfig(max_completion_length=3),
         seed=0,
-        plan=Plan(decode_rows=4),
+        plan=MemoryPlan(decode_rows=4),
         on_progress=lambda done, total: seen.append((done, total)),
     )
     assert seen[-1] == (6, 6)
@@ -151,6 +158,6 @@ def test_progress_counts_finished_rows_and_stopping_ends_the_rollout():
             group_size=2,
             sampling=SamplingConfig(max_completion_length=3),
             seed=0,
-            plan=Plan(),
+            plan=MemoryPlan(),
             should_stop=lambda: True,
         )

@@ -14,7 +14,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 from droid_tune.config import RunConfig, merge, resolve
 from droid_tune.control import Control
 from droid_tune.data.dataset import open_configured
-from droid_tune.model.plan import Plan
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.policy import Policy
 from droid_tune.train.distributed import World
 from droid_tune.train.experience import Experience
@@ -51,7 +51,7 @@ def loaded(config: RunConfig, folder: Path) -> TrainingSession:
     session = build_session(
         config, policy, dataset, rewards_of(config), Conduct(Control(), lambda _: None, World())
     )
-    session.plan = replace(Plan(), train_rows=3)
+    session.plan = replace(MemoryPlan(), train_rows=3)
     return session
 
 

@@ -12,11 +12,11 @@ import pytest
 from droid_tune.config.run import MemoryConfig
 from droid_tune.control import Control
 from droid_tune.estimate.estimate import estimate
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.events import CheckpointSaved, Notice, PlanChosen, RunStarted, Step
 from droid_tune.machine import host
 from droid_tune.machine.budget import limit_of
 from droid_tune.machine.host import Host
-from droid_tune.model.plan import Plan
 from droid_tune.train import run as run_module
 from droid_tune.train.memory_guard import Judgement, MemoryGuard, Reading, smaller, strongest
 from tests.engine.train.conftest import tiny, train
@@ -49,7 +49,7 @@ def test_the_reason_names_the_bytes_and_the_share() -> None:
 
 
 def test_portions_shrink_by_rows_then_by_layers_then_by_head_and_then_no_more() -> None:
-    plan: Plan | None = Plan(decode_rows=4, train_rows=4, head_tokens=32)
+    plan: MemoryPlan | None = MemoryPlan(decode_rows=4, train_rows=4, head_tokens=32)
     seen: list[tuple[int, int, bool, int]] = []
     while (plan := smaller(plan, layer_wise=True)) is not None:
         seen.append((plan.decode_rows, plan.train_rows, plan.layer_wise, plan.head_tokens))
@@ -57,7 +57,7 @@ def test_portions_shrink_by_rows_then_by_layers_then_by_head_and_then_no_more() 
 
 
 def test_a_model_that_cannot_be_taken_by_layers_is_not() -> None:
-    assert smaller(Plan(decode_rows=1, train_rows=1, head_tokens=16), layer_wise=False) is None
+    assert smaller(MemoryPlan(decode_rows=1, train_rows=1, head_tokens=16), layer_wise=False) is None
 
 
 def test_a_fixed_budget_moves_the_limit_with_it() -> None:

@@ -16,10 +16,10 @@ import pytest
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.bodies import Bodies
 from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
-from droid_tune.model.plan import Plan
 from droid_tune.rollout.generate import generate
 from tests.engine.model.tiny import VOCABULARY, tiny_policy
 from tests.engine.train.conftest import tiny, train
@@ -105,7 +105,7 @@ def supervised(tmp_path_factory: pytest.TempPathFactory, noting_shapes: list[tup
 def reinforced(noting_shapes: list[tuple[int, ...]]) -> Watched:
     """Four completions of a random prompt, and the update: both lengths change from step to step."""
     policy = tiny_policy("llama", AdapterConfig(rank=2, scale=2.0), num_hidden_layers=1)
-    optimizer, draw, plan = optim.Adam(1e-4), np.random.default_rng(0), Plan(train_rows=3)
+    optimizer, draw, plan = optim.Adam(1e-4), np.random.default_rng(0), MemoryPlan(train_rows=3)
     watched = Watched()
     noting_shapes.clear()
     for step in range(STEPS):
@@ -120,7 +120,7 @@ def reinforced(noting_shapes: list[tuple[int, ...]]) -> Watched:
     return watched
 
 
-def _update(policy: Any, optimizer: optim.Optimizer, rows: ScoringRows, plan: Plan) -> None:
+def _update(policy: Any, optimizer: optim.Optimizer, rows: ScoringRows, plan: MemoryPlan) -> None:
     def loss(index: Any, logprobs: mx.array, _: Any) -> Any:
         return -(logprobs * mx.array(rows.completion_mask[index])).sum() / len(rows), {}
 

@@ -10,10 +10,10 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.metrics import CATALOGUE
 from droid_tune.model.gradients import head_loss
 from droid_tune.model.gradients.head import TokenScores
-from droid_tune.model.plan import Plan
 from droid_tune.train.experience import Experience
 from droid_tune.train.policy_gradient import PolicyGradient
 from droid_tune.train.sampler import Sampled
@@ -273,7 +273,11 @@ EVERYTHING: dict[str, Any] = {
 )
 def test_portions_never_change_a_gradient_or_a_metric(tmp_path: Path, loss_type: str) -> None:
     found: list[Any] = []
-    for plan in (Plan(train_rows=8), Plan(train_rows=1, hold=False), Plan(train_rows=3, share_prompts=False)):
+    for plan in (
+        MemoryPlan(train_rows=8),
+        MemoryPlan(train_rows=1, hold=False),
+        MemoryPlan(train_rows=3, share_prompts=False),
+    ):
         learner = learner_of(tmp_path, method={**EVERYTHING, "loss_type": loss_type})
         learner.session.plan = replace(plan, decode_rows=8)
         found.append(learner.gather(0))
@@ -523,5 +527,5 @@ def test_entropies_that_are_only_reported_are_not_differentiated(
     gathered = learner.gather(0)
     assert seen
     assert all(scores.entropies is not None for scores in seen)
-    assert all((scores.entropy_slopes is not None) == differentiated for scores in seen)
+    assert all((scores.entropy_gradients is not None) == differentiated for scores in seen)
     assert gathered.metrics["entropy"] > 0

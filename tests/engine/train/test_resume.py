@@ -142,12 +142,12 @@ def test_the_events_of_both_sessions_are_one_sequence(tmp_path: Path) -> None:
 def test_a_resume_keeps_the_portions_that_the_run_was_stopped_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from droid_tune.model.plan import Plan
+    from droid_tune.estimate.plan import MemoryPlan
     from droid_tune.train import run
 
     folder = tmp_path / "run"
-    monkeypatch.setattr(run, "plan_for", lambda *_args, **_kwargs: Plan(train_rows=3))
+    monkeypatch.setattr(run, "plan_for", lambda *_args, **_kwargs: MemoryPlan(train_rows=3))
     train(tiny(), folder)
-    monkeypatch.setattr(run, "plan_for", lambda *_args, **_kwargs: Plan(train_rows=1))
+    monkeypatch.setattr(run, "plan_for", lambda *_args, **_kwargs: MemoryPlan(train_rows=1))
     _, record = resume(folder, further=1)
-    assert [event.sentence for event in record if event.type == "plan"] == [Plan(train_rows=3).sentence]
+    assert [event.sentence for event in record if event.type == "plan"] == [MemoryPlan(train_rows=3).sentence]

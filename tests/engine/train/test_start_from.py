@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from droid_tune.config import RunConfig, merge, resolve
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.events import Event
 from droid_tune.model.gradients.scoring import score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
-from droid_tune.model.plan import Plan
 from droid_tune.model.policy import Policy
-from droid_tune.model.reference import Reference
+from droid_tune.model.reference import ReferencePolicy
 from droid_tune.train.start import starting_policy
 from tests.engine.train.conftest import TINY, digest, resume, train
 
@@ -46,7 +46,7 @@ def after(earlier: Path, mode: str, **changes: Any) -> RunConfig:
 
 
 def logprobs(policy: Policy, *, reference: bool = False) -> np.ndarray:
-    return score(policy, ROWS, temperature=1.0, plan=Plan(), reference=reference).logprobs
+    return score(policy, ROWS, temperature=1.0, plan=MemoryPlan(), reference=reference).logprobs
 
 
 def of_result(folder: Path) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_continue_begins_with_the_earlier_adapter_and_compares_with_the_base(
     earlier: Path, tmp_path: Path
 ) -> None:
     policy = starting_policy(after(earlier, "continue"), tmp_path)
-    Reference(policy)
+    ReferencePolicy(policy)
     assert (policy.adapter.rank, policy.adapter.layers) == (3, 2)  # the earlier run's own
     np.testing.assert_allclose(logprobs(policy), of_result(earlier), atol=1e-5)
     np.testing.assert_allclose(logprobs(policy, reference=True), of_base(), atol=1e-5)
@@ -87,7 +87,7 @@ def test_fuse_begins_with_a_new_adapter_and_compares_with_what_sft_learnt(
     earlier: Path, tmp_path: Path
 ) -> None:
     policy = starting_policy(after(earlier, "fuse"), tmp_path)
-    Reference(policy)
+    ReferencePolicy(policy)
     assert policy.adapter.rank == 8
     np.testing.assert_allclose(logprobs(policy), of_result(earlier), atol=1e-5)
     np.testing.assert_allclose(logprobs(policy, reference=True), of_result(earlier), atol=1e-5)
@@ -133,7 +133,7 @@ def test_in_full_too_the_reference_stays_the_base(tmp_path: Path) -> None:
     config = resolve(merge(SFT, {"adapter": {"type": "full"}, "optimizer": {"learning_rate": 1e-4}}))
     train(config, tmp_path / "sft")
     policy = starting_policy(after(tmp_path / "sft", "continue"), tmp_path / "grpo")
-    Reference(policy)
+    ReferencePolicy(policy)
     assert policy.adapter.type == "full"
     np.testing.assert_allclose(logprobs(policy), of_result(tmp_path / "sft"), atol=1e-5)
     np.testing.assert_allclose(logprobs(policy, reference=True), of_base(), atol=1e-5)

@@ -15,12 +15,12 @@ import pytest
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.fusing import fuse_adapter
 from droid_tune.model.gradients import head_loss
 from droid_tune.model.gradients.bodies import Bodies, Pullable
 from droid_tune.model.gradients.passes import WholeRows
 from droid_tune.model.loading import load_policy, make_policy
-from droid_tune.model.plan import Plan
 from droid_tune.train.run import learner_for
 from droid_tune.train.supervised import Supervised
 from tests.engine.model.tiny import tiny_policy
@@ -171,13 +171,13 @@ def test_short_rows_are_trained_together_though_long_ones_might_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = learner_on(tmp_path, [SHORT] * 4)
-    learner.session.plan = learner.first_plan = Plan(train_rows=1)
+    learner.session.plan = learner.first_plan = MemoryPlan(train_rows=1)
     assert rows_at_a_time(learner, monkeypatch) == [4]
 
 
 def test_rows_at_a_time_are_what_the_user_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     learner = learner_on(tmp_path, [SHORT] * 4, memory={"rows_per_micro_batch": 1})
-    learner.session.plan = learner.first_plan = Plan(train_rows=1)
+    learner.session.plan = learner.first_plan = MemoryPlan(train_rows=1)
     assert rows_at_a_time(learner, monkeypatch) == [1, 1, 1, 1]
 
 
@@ -185,7 +185,7 @@ def test_rows_at_a_time_are_fewer_after_the_memory_guard_stepped_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = learner_on(tmp_path, [SHORT] * 4)
-    learner.session.plan = Plan(train_rows=2)
+    learner.session.plan = MemoryPlan(train_rows=2)
     assert rows_at_a_time(learner, monkeypatch) == [2, 2]
 
 
@@ -194,10 +194,10 @@ def test_portions_and_packing_never_change_a_gradient(tmp_path: Path, dimensions
     adapter = {"type": dimensions, "rank": 2, "layers": 1}
     found: list[Any] = []
     for packing, plan in (
-        (False, Plan(train_rows=4)),
-        (False, Plan(train_rows=1)),
-        (True, Plan(train_rows=2)),
-        (True, Plan(train_rows=1, layer_wise=True)),
+        (False, MemoryPlan(train_rows=4)),
+        (False, MemoryPlan(train_rows=1)),
+        (True, MemoryPlan(train_rows=2)),
+        (True, MemoryPlan(train_rows=1, layer_wise=True)),
     ):
         learner = learner_on(tmp_path, method={"type": "sft", "packing": packing}, adapter=adapter)
         learner.session.plan = replace(plan, pack_rows=learner.session.plan.pack_rows)

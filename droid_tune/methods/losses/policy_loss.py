@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from droid_tune.methods.losses.metrics import metric_sums
-from droid_tune.methods.losses.normalisers import NORMALISERS, logged_scale
+from droid_tune.methods.losses.loss_metrics import metric_sums
+from droid_tune.methods.losses.normalisers import logged_scale
+from droid_tune.methods.losses.objectives import LOSSES
 from droid_tune.methods.losses.spec import LossRows, LossSpec, SliceContext
 from droid_tune.methods.losses.terms import Terms, only, token_terms
 
@@ -23,7 +24,7 @@ def policy_loss(
     logprobs: mx.array,
     entropies: mx.array | None = None,
 ) -> tuple[mx.array, dict[str, mx.array]]:
-    """The rows' share of their slice's loss (a scalar), and sums for `metrics.finish_metrics`.
+    """The rows' share of their slice's loss (a scalar), and sums for `loss_metrics.finish_metrics`.
 
     `logprobs` (n, T) are those of softmax(logits / temperature), differentiated; `entropies` (n, T) are needed
     for the entropy bonus and the entropy metric. The slice's loss, already divided for accumulation, is
@@ -32,7 +33,8 @@ def policy_loss(
     rows = rows.narrowed(logprobs.shape[1])
     valid = rows.mask > 0
     terms = token_terms(spec, rows, logprobs, valid)
-    weight = NORMALISERS[spec.loss_type](context, rows.mask)
+    normaliser = LOSSES[spec.loss_type].normaliser
+    weight = normaliser(context, rows.mask)
     policy = mx.sum(mx.where(valid, weight * terms.loss, 0.0))
     loss = policy
     if context.entropy_coef:
@@ -40,7 +42,7 @@ def policy_loss(
             raise ValueError("the entropy bonus needs entropies")
         loss = policy - context.entropy_coef * entropy_bonus(context, rows, entropies)
     sums = metric_sums(spec, context, rows, _logged(spec, context, rows, logprobs, terms), entropies)
-    sums["policy_loss"] = mx.stop_gradient(policy) * logged_scale(spec.loss_type, context)
+    sums["policy_loss"] = mx.stop_gradient(policy) * logged_scale(normaliser, context)
     return loss, sums
 
 

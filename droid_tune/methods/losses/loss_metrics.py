@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import mlx.core as mx
 
-from droid_tune.methods.losses.objectives import CLIPPED_LOSSES, capped_ratio, vespo_weight
+from droid_tune.methods.losses.objectives import capped_ratio, vespo_weight
 from droid_tune.methods.losses.spec import LossRows, LossSpec, SliceContext
 from droid_tune.methods.losses.terms import Terms
+from droid_tune.names import ClippedLoss
 
 #: counts that the means are divided by, and what the adaptive entropy bonus measures
 COUNTS = ("tokens", "rows", "bonus_entropy", "bonus_tokens")
@@ -36,7 +38,7 @@ def metric_sums(
         sums |= _sampler_gap(rows.mask, terms.tokens.logprobs, rows.sampled_logprobs)
     if spec.loss_type != "reinforce":
         sums |= _ratio_sums(terms.tokens.ratio, mask)
-    if spec.loss_type in CLIPPED_LOSSES:
+    if spec.loss_type in get_args(ClippedLoss):
         sums |= _clip_sums(spec, terms, mask)
     elif spec.loss_type == "cispo":
         capped = (terms.tokens.ratio > spec.upper_width) & (terms.tokens.advantages > 0)
