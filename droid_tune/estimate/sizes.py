@@ -53,11 +53,6 @@ class Sizes:
         """Bytes of one token's keys and values over all layers."""
         return self.cache_per_token or 2 * self.layers * self.key_width * self.item
 
-    @property
-    def steady(self) -> int:
-        """What is there all the time, once the first update is done."""
-        return self.weights + self.adapters + self.optimizer + self.reference
-
 
 def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
     """Sizes of a run's model, from headers alone."""

@@ -17,7 +17,7 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 from droid_tune.config.run import AdapterConfig
 from droid_tune.config.target_modules import fits
 from droid_tune.errors import UserError
-from droid_tune.model.arrays import flat_arrays, layers_of
+from droid_tune.model.arrays import layers_of
 
 LINEAR = (nn.Linear, nn.QuantizedLinear)
 SWITCH = (SwitchLinear, QuantizedSwitchLinear)
@@ -165,8 +165,3 @@ def _place(model: nn.Module, name: str) -> tuple[Any, Any]:
     for part in path:
         owner = owner[int(part)] if isinstance(owner, list) else owner[part]
     return owner, int(last) if isinstance(owner, list) else last
-
-
-def trainable_count(model: nn.Module) -> int:
-    """How many numbers are trained."""
-    return sum(array.size for array in flat_arrays(model.trainable_parameters()).values())

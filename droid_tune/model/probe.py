@@ -13,7 +13,6 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx_lm.models.cache import make_prompt_cache
 
 from droid_tune.model.arrays import close
 from droid_tune.model.caches.group import decodes_on_shared_prompts
@@ -37,8 +36,6 @@ class Architecture:
     """The proven shortcuts of one loaded model; `why_not` says what is missing, for the plan's sentence."""
 
     body_path: tuple[str, ...] | None
-    #: one cache per layer, by class name, as the model makes them
-    cache_kinds: tuple[str, ...]
     shares_prompts: bool
     layer_wise: bool = False
     decodes_shared: bool = False
@@ -99,18 +96,16 @@ def head_of(model: nn.Module, body_path: Sequence[str]) -> Callable[[mx.array], 
 
 def inspect(model: nn.Module) -> Architecture:
     """Find and prove the shortcuts of a loaded model (two forward passes over eight tokens)."""
-    kinds = tuple(type(cache).__name__ for cache in make_prompt_cache(model))
     tokens = mx.array([[3, 5, 7, 4, 2, 6, 8, 1]], dtype=mx.int32)
     expected = model(tokens).astype(mx.float32)
     body_path = next((path for path in BODY_PATHS if _splits_at(model, path, tokens, expected)), None)
     if body_path is None:
         reason = "the output head of this architecture cannot be taken apart"
-        return Architecture(None, kinds, False, merges_prompts=merges_exactly(model, tokens), why_not=reason)
+        return Architecture(None, False, merges_prompts=merges_exactly(model, tokens), why_not=reason)
     body = find(model, body_path)
     shares, why_not = shares_prompt_exactly(model, body, tokens)
     return Architecture(
         body_path,
-        kinds,
         shares,
         layer_wise=passes_layer_by_layer(model, body, tokens),
         decodes_shared=decodes_on_shared_prompts(model, tokens),

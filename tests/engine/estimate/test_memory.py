@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from droid_tune.config import resolve
 from droid_tune.estimate.job import StepJob
 from droid_tune.estimate.memory import peak_of
-from droid_tune.estimate.plan import MemoryPlan, choose, smallest
+from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.estimate.planning import choose, smallest
 from droid_tune.estimate.sizes import Sizes, sizes_of
 from droid_tune.estimate.trained import trained_part
 from droid_tune.model_files.facts import facts_of
