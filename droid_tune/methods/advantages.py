@@ -30,14 +30,12 @@ ZERO_SPREAD = 1e-8
 class Advantages:
     """The outcome for one generation batch.
 
-    `values` (N,) float32; `totals` (N,) the weighted reward of each completion, NaN where no function
-    scored it; `zero_variance` (P,) groups whose scored completions all earned the same;
+    `values` (N,) float32; `totals` (N,) the weighted reward of each completion, NaN where no function scored it;
     `informative` (P,) groups with at least one advantage other than 0; `metrics` by TRL's names.
     """
 
     values: NDArray[np.float32]
     totals: Floats
-    zero_variance: Bools
     informative: Bools
     metrics: dict[str, float]
 
@@ -71,11 +69,9 @@ def compute_advantages(
     else:
         values, spread = sum_then_normalize(totals, group_size, scale_rewards, eps)
     values = np.nan_to_num(values, nan=0.0).astype(np.float32)
-    flat = sample_std(totals.reshape(-1, group_size), axis=1) <= ZERO_SPREAD
     return Advantages(
         values=values,
         totals=totals,
-        zero_variance=flat.ravel(),
         informative=(values.reshape(-1, group_size) != 0).any(axis=1),
         metrics=reward_metrics(scores, totals, spread, names),
     )

@@ -73,7 +73,7 @@ def test_one_scored_completion_in_a_group_teaches_nothing() -> None:
         found = compute_advantages([[None], [5.0], [1.0], [2.0]], 2, scale_rewards=scale)
         assert found.values[:2].tolist() == [0, 0]
         assert found.informative.tolist() == [False, True]
-        assert found.zero_variance.tolist() == [False, False]  # unknown, not zero (TRL)
+        assert found.metrics["frac_reward_zero_std"] == 0  # unknown, not zero (TRL)
 
 
 @pytest.mark.parametrize("scale", ["group", "batch", "none"])
@@ -81,7 +81,7 @@ def test_equal_rewards_give_exactly_zero(scale: Any) -> None:
     found = compute_advantages([[0.3]] * 8 + [[0.1], [0.7]] * 4, 8, scale_rewards=scale)
     assert not found.values[:8].any()
     assert found.values[8:].all()
-    assert found.zero_variance.tolist() == [True, False]
+    assert found.metrics["frac_reward_zero_std"] == (0 if scale == "batch" else 0.5)
     assert found.informative.tolist() == [False, True]
 
 
