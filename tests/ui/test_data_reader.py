@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtCore import QObject, Qt
 from pytestqt.qtbot import QtBot
 
+from droid_tune.control import Watch
 from ui.panes.data.data_reader import DataReader, Inspection, Source
 from ui.panes.data.data_reader import inspect as inspect_source
 from ui.panes.data.issues.issues_model import IssuesModel
@@ -15,16 +16,8 @@ from ui.panes.data.rows.rows_model import RowsModel, cell_text
 from ui.panes.data.share_bar import widths
 
 
-def nothing(*told: object) -> None:
-    pass
-
-
-def never() -> bool:
-    return False
-
-
 def inspect(path: str) -> Inspection:
-    return inspect_source(Source(path, "grpo"), nothing, never)
+    return inspect_source(Source(path, "grpo"), Watch())
 
 
 @pytest.fixture
