@@ -11,7 +11,7 @@ from typing import BinaryIO
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.issues import FileFault, Issue
 from droid_tune.data.layout import check_mapping
-from droid_tune.data.reading.discover import Found, discover, given
+from droid_tune.data.reading.discover import Found, discover, given, twins
 from droid_tune.data.reading.duplicates import shared
 from droid_tune.data.reading.files.gzipped import MAGIC, unpack
 from droid_tune.data.reading.files.table import Scanner, scanner_of
@@ -49,6 +49,9 @@ def scan_files(path: Path, found: Found, options: Options) -> tuple[Report, list
     scans = [_scan_file(one, options, report) for one in found.files]
     if found.fault is not None:
         report.files.append(FileReport(str(path), "train", error=found.fault))
+    said = twins(found.files)
+    for file in report.files:
+        file.notes += [said[Path(file.path)]] if Path(file.path) in said else []
     _say_mixed_files(scans)
     _say_overlap(scans)
     return report, scans

@@ -35,7 +35,7 @@ def quiet(done: int, total: int) -> None:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ChangePlan:
     """For each split, where its rows come from, in order."""
 
     said: str
@@ -58,17 +58,17 @@ def _with_train(dataset: Dataset, numbers: Numbers) -> dict[Split, list[Source]]
     return plan
 
 
-def drop_rejected(dataset: Dataset) -> Plan:
+def drop_rejected(dataset: Dataset) -> ChangePlan:
     """The accepted rows alone."""
     count = dataset.report.rejected
-    return Plan(
+    return ChangePlan(
         f"Leaves out {count:,} rejected rows and {dataset.report.blank:,} blank lines.",
         everything(dataset),
         count,
     )
 
 
-def split_validation(dataset: Dataset, count: int, seed: int = 0, *, tick: Tick = quiet) -> Plan:
+def split_validation(dataset: Dataset, count: int, seed: int = 0, *, tick: Tick = quiet) -> ChangePlan:
     """Hold out about `count` train rows as valid, all rows of a prompt on one side. Raises `UsageError`."""
     rows = dataset.train
     if not 0 < count < len(rows):
@@ -91,25 +91,29 @@ def split_validation(dataset: Dataset, count: int, seed: int = 0, *, tick: Tick 
     plan = everything(dataset)
     plan["train"] = [("train", np.flatnonzero(~chosen[group_of]))]
     plan["valid"] = [*plan.get("valid", []), ("train", valid)]
-    return Plan(f"Holds out {len(valid):,} of {len(rows):,} train rows; no prompt is on both sides.", plan)
+    return ChangePlan(
+        f"Holds out {len(valid):,} of {len(rows):,} train rows; no prompt is on both sides.", plan
+    )
 
 
-def sample(dataset: Dataset, count: int, seed: int = 0) -> Plan:
+def sample(dataset: Dataset, count: int, seed: int = 0) -> ChangePlan:
     """`count` train rows drawn without repetition, in the order of the file. Raises `UsageError`."""
     if not 0 < count <= len(dataset.train):
         raise UsageError(f"{count:,} of {len(dataset.train):,} rows cannot be drawn", remedy="draw fewer")
     chosen = np.sort(permutation(len(dataset.train), seed, 0)[:count])
     plan = _with_train(dataset, chosen)
-    return Plan(f"Draws {count:,} of {len(dataset.train):,} train rows.", plan, len(dataset.train) - count)
+    return ChangePlan(
+        f"Draws {count:,} of {len(dataset.train):,} train rows.", plan, len(dataset.train) - count
+    )
 
 
-def shuffle(dataset: Dataset, seed: int = 0) -> Plan:
+def shuffle(dataset: Dataset, seed: int = 0) -> ChangePlan:
     """All train rows in another order."""
     plan = _with_train(dataset, permutation(len(dataset.train), seed, 0))
-    return Plan(f"Puts {len(dataset.train):,} train rows into another order.", plan)
+    return ChangePlan(f"Puts {len(dataset.train):,} train rows into another order.", plan)
 
 
-def deduplicate(dataset: Dataset, *, by_prompt: bool = False, tick: Tick = quiet) -> Plan:
+def deduplicate(dataset: Dataset, *, by_prompt: bool = False, tick: Tick = quiet) -> ChangePlan:
     """The first of equal rows (or of rows with an equal prompt) in each split."""
     key_of = prompt_keys if by_prompt else row_keys
     plan: dict[Split, list[Source]] = {}
@@ -120,16 +124,16 @@ def deduplicate(dataset: Dataset, *, by_prompt: bool = False, tick: Tick = quiet
             plan[split] = [(split, np.sort(first))]
             removed += len(rows) - len(first)
     what = "whose prompt was there before" if by_prompt else "that are the same as an earlier one"
-    return Plan(f"Leaves out {removed:,} rows {what}.", plan, removed)
+    return ChangePlan(f"Leaves out {removed:,} rows {what}.", plan, removed)
 
 
-def remove_overlap(dataset: Dataset, *, tick: Tick = quiet) -> Plan:
+def remove_overlap(dataset: Dataset, *, tick: Tick = quiet) -> ChangePlan:
     """Take the prompts of valid and test out of train."""
     held_out = np.concatenate([prompt_keys(dataset.splits[split], tick) for split in ("valid", "test")])
     kept = np.flatnonzero(~np.isin(prompt_keys(dataset.train, tick), held_out))
     removed = len(dataset.train) - len(kept)
     plan = _with_train(dataset, kept)
-    return Plan(f"Leaves out {removed:,} train rows whose prompt is held out.", plan, removed)
+    return ChangePlan(f"Leaves out {removed:,} train rows whose prompt is held out.", plan, removed)
 
 
 def filter_length(
@@ -140,7 +144,7 @@ def filter_length(
     unit: str = "tokens",
     *,
     tick: Tick = quiet,
-) -> Plan:
+) -> ChangePlan:
     """Rows whose length, as `length_of` measures it, lies within the limits."""
     plan: dict[Split, list[Source]] = {}
     removed = 0
@@ -150,7 +154,7 @@ def filter_length(
             kept = np.flatnonzero((lengths >= shortest) & (lengths <= longest))
             plan[split] = [(split, kept)]
             removed += len(rows) - len(kept)
-    return Plan(
+    return ChangePlan(
         f"Leaves out {removed:,} rows that are not {shortest:,} to {longest:,} {unit} long.", plan, removed
     )
 
@@ -186,18 +190,18 @@ def row_keys(rows: Rows, tick: Tick = quiet) -> Numbers:
     return keys
 
 
-def first_rows(dataset: Dataset, plan: Plan, split: Split, count: int) -> list[Row]:
+def first_rows(dataset: Dataset, plan: ChangePlan, split: Split, count: int) -> list[Row]:
     """What a split would begin with once the plan is carried out, for a preview."""
     return list(islice(_rows_of(dataset, plan, split), count))
 
 
-def _rows_of(dataset: Dataset, plan: Plan, split: Split) -> Iterator[Row]:
+def _rows_of(dataset: Dataset, plan: ChangePlan, split: Split) -> Iterator[Row]:
     for source, numbers in plan.splits.get(split, ()):
         for number in numbers:
             yield dataset.splits[source].raw(int(number))
 
 
-def carry_out(dataset: Dataset, plan: Plan, out: str | Path, tick: Tick = quiet) -> Written:
+def carry_out(dataset: Dataset, plan: ChangePlan, out: str | Path, tick: Tick = quiet) -> Written:
     """Write the rows of a plan to a new folder, each as it stands in its file. Raises `UserError`."""
     written = Written(new_folder(out))
     total, before = sum(map(plan.count, SPLITS)), 0

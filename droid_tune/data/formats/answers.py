@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 #: Keys of the objects in which Label Studio (and SQuAD) put answers: `{"text": ["4"]}`, `{"choices": ["yes"]}`.
@@ -39,6 +40,19 @@ def answer_in(value: Any) -> Answer | None:
     if found is None:
         return None
     return found[0] if len(found) == 1 else found
+
+
+def answers_in_cell(cell: str) -> Any:
+    """A table's cell: the answers that its JSON lists, as annotation tools write them, else the text itself."""
+    if not cell.lstrip().startswith(("{", "[")):
+        return cell
+    try:
+        value = json.loads(cell)
+    except ValueError:
+        return cell
+    wrapped = isinstance(value, dict) and any(key in value for key in WRAPPERS)
+    texts = isinstance(value, list) and all(isinstance(one, str) for one in cast("list[Any]", value))
+    return value if (wrapped or texts) and right_answers(value) else cell
 
 
 def answer_text(answer: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.data.formats.base import Need, RowFormat
 from droid_tune.data.formats.chat import MESSAGES
 from droid_tune.data.formats.conversations import CONVERSATIONS
@@ -58,6 +59,17 @@ def need_of(method: str) -> Need:
 def said_need(need: Need) -> str:
     """A need in words, for sentences."""
     return _SAID[need]
+
+
+def said_readers(one: RowFormat, need: Need) -> str:
+    """What can be done with rows of a format that a method cannot use: the methods that can, and a mapping that helps."""
+    methods = [name for name in METHOD_CONFIGS if need_of(name) in one.needs]
+    said = f"such rows are for {', '.join(methods)}" if methods else "no method of ours reads such rows"
+    if one is PREFERENCE and need == "demonstration":
+        said += "; to learn the better answers alone, add --map completion=chosen"
+    elif "text" in {field.name for field in one.required}:
+        said += "; or map columns to `prompt` and `answer`"
+    return said
 
 
 def usable_formats(need: Need | None) -> tuple[RowFormat, ...]:

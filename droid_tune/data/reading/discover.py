@@ -79,6 +79,20 @@ def _missing_train(unused: tuple[Path, ...]) -> FileFault:
     return FileFault("missing_train", f"{said}; add train.jsonl (or .json, .csv, .tsv, .parquet).")
 
 
+def twins(files: Sequence[DataFile]) -> dict[Path, str]:
+    """Files of one name and several types (`train.csv` beside `train.jsonl`), perhaps the same rows twice: what to say."""
+    names: dict[tuple[Path, str], list[Path]] = {}
+    for one in files:
+        stem = one.path.name.lower().removesuffix(".gz").removesuffix(suffix_of(one.path))
+        names.setdefault((one.path.parent, stem), []).append(one.path)
+    return {
+        path: f"{' and '.join(one.name for one in some)} are both read; remove one of them where the rows are the same."
+        for some in names.values()
+        if len(some) > 1
+        for path in some[1:]
+    }
+
+
 def given(files: Mapping[Split, Sequence[str | Path]]) -> Found:
     """Files whose splits were chosen, wherever they lie."""
     chosen = tuple(

@@ -270,3 +270,19 @@ def test_annotators_who_contradict_each_other_are_named(tmp_path: Path):
 def test_a_wrong_path_is_said_to_be_missing(tmp_path: Path):
     with pytest.raises(UserError, match="None of the 1 rows"):
         read(tmp_path, "grpo", {"messages": [USER], "meta": {"label": True}}, answer="meta.label")
+
+
+@pytest.mark.parametrize(
+    ("cell", "answer"),
+    [
+        ('"{""text"": [""2""]}"', "2"),
+        ('"{""choices"": [""a"", ""b""]}"', ["a", "b"]),
+        ('"[""2"", ""two""]"', ["2", "two"]),
+        ('"[1, 2]"', "[1, 2]"),
+        ('"{2, 3}"', "{2, 3}"),
+    ],
+)
+def test_cells_that_hold_an_annotation_tools_json_are_its_answers(tmp_path: Path, cell: str, answer: Any):
+    path = tmp_path / "train.csv"
+    path.write_text(f"prompt,answer\n1 + 1?,{cell}\n")
+    assert open_dataset(path, "grpo").row(0)["answer"] == answer

@@ -115,3 +115,28 @@ def test_a_duplicate_with_its_keys_in_another_order_is_a_duplicate(tmp_path: Pat
         '{"answer":"a", "m":{"y":2,"x":1}, "prompt":"\\u0070"}\n'
     )
     assert [(issue.line, issue.reason) for issue in validate(path).issues] == [(2, "duplicate_row")]
+
+
+def test_rows_taken_out_of_a_broken_one_are_said(tmp_path: Path):
+    path = tmp_path / "train.json"
+    path.write_text('[{"prompt": "a", "answer": "1"}, {"x": {"prompt": "b", "answer": "2"}]')
+    file = validate(path).files[0]
+    assert file.accepted == 2
+    assert file.notes[0].startswith("1 row came from inside or behind a row that is never closed")
+
+
+def test_two_train_files_of_one_name_are_said(tmp_path: Path):
+    (tmp_path / "train.jsonl").write_text('{"prompt": "a", "answer": "1"}\n')
+    (tmp_path / "train.csv").write_text("prompt,answer\na,1\n")
+    assert "train.csv and train.jsonl are both read" in " ".join(validate(tmp_path).notes)
+
+
+def test_pairs_name_the_methods_and_the_mapping_that_can_use_them(tmp_path: Path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"prompt": "p", "chosen": "c", "rejected": "r"}\n')
+    error = validate(path, "sft").files[0].error
+    assert error is not None
+    assert "such rows are for grpo, " in error.message
+    assert "--map completion=chosen" in error.message
+    assert validate(path, "sft", {"completion": "chosen"}).ok
+    assert "grpo compares no pairs" in validate(path, "grpo").files[0].notes[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from droid_tune.data.dataset import open_dataset
@@ -17,6 +18,12 @@ def parquet(path: Path, rows: list[dict[str, Any]], **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(parquet_bytes(rows, **options))
     return path
+
+
+def prompts(count: int) -> Any:
+    from arro3.core import Array, DataType
+
+    return Array([f"{number}?" for number in range(count)], DataType.utf8())
 
 
 TURNS = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]
@@ -84,3 +91,38 @@ def test_a_file_that_was_cut_off_is_said_in_one_sentence(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(UserError, match="not Parquet, or cut off"):
         open_dataset(path)
+
+
+def test_short_floats_are_the_numbers_that_were_written(tmp_path: Path):
+    from arro3.core import Array, Table
+    from arro3.io import write_parquet
+
+    for width, written in ((np.float32, [0.1, 2.5]), (np.float16, [0.1, 2.5])):
+        numbers = Array.from_numpy(np.array(written, dtype=width))
+        path = tmp_path / f"{width.__name__}.parquet"
+        write_parquet(
+            Table.from_arrays([prompts(2), numbers, numbers], names=["prompt", "answer", "x"]), path
+        )
+        rows = open_dataset(path, "grpo").train
+        assert [(row["answer"], row["x"]) for row in rows] == [("0.1", 0.1), ("2.5", 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("Int type with bit width of 128 and signed of true not supported", "unsupported_file_type"),
+        ("Parquet error: EOF", "unreadable"),
+    ],
+)
+def test_a_type_that_is_not_read_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, reason: str
+):
+    path = parquet(tmp_path / "train.parquet", [{"prompt": "a", "answer": "1"}])
+
+    def refuse(_stream: object) -> object:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr("arro3.io.read_parquet", refuse)
+    error = validate(path).files[0].error
+    assert error is not None
+    assert (error.reason, said in error.message) == (reason, True)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from droid_tune.data.formats.base import Row
+from droid_tune.data.formats.answers import answers_in_cell
+from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.issues import FileFault, RowFault
 from droid_tune.data.layout import SAMPLE_ROWS
 from droid_tune.data.reading.examine import check_row, decode
@@ -38,7 +39,7 @@ def scan_delimited(stream: BinaryIO, start: int, size: int, scan: FileScan) -> N
     is_tsv = scan.file.path.lower().removesuffix(".gz").endswith(".tsv")
     reader = _Records(stream, start, "\t" if is_tsv else None)
     header = _header(reader)
-    scan.decode = lambda raw: _as_row(header, _cells(raw.decode(), reader.delimiter))
+    scan.decode = lambda raw: _opened(_as_row(header, _cells(raw.decode(), reader.delimiter)), scan.layout)
     waiting: list[Record] = []
     for count, record in enumerate(reader):
         if count % _COUNT_EVERY == 0:
@@ -87,6 +88,16 @@ def _as_row(header: list[str], cells: list[str]) -> Row:
     return dict(zip(header, cells, strict=False))
 
 
+def _opened(row: Row, layout: Layout | None) -> Row:
+    """Cells of answers that hold an annotation tool's JSON (`{"choices": ["a", "b"]}`, `["a", "b"]`) as that value."""
+    if layout is None:
+        return row
+    for one in layout.fields:
+        if one.kind == "answer":
+            row |= {name: answers_in_cell(row[name]) for name in layout.columns(one) if name in row}
+    return row
+
+
 def _judge(record: Record, header: list[str], scan: FileScan) -> None:
     if not record.raw.strip(b" \t\r\n"):
         scan.blank()
@@ -94,7 +105,7 @@ def _judge(record: Record, header: list[str], scan: FileScan) -> None:
     try:
         if record.fault is not None:
             raise record.fault
-        row = check_row(_as_row(header, record.cells), scan.layout)
+        row = check_row(_opened(_as_row(header, record.cells), scan.layout), scan.layout)
         if len(record.cells) != len(header):
             raise _miscounted(record, header)
     except RowFault as fault:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
+from droid_tune import words
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.formats.table import FORMATS
 from droid_tune.data.issues import RowFault, excerpt_of
@@ -82,6 +83,9 @@ class _Document:
         self._resumed = False
         # Whether a row was never closed and nothing whole came after it: then the end of the array is lost too.
         self._gave_up = False
+        # Where reading went on after a row that is never closed, and how many rows were taken there.
+        self._resumed_at = -1
+        self._after_break = 0
         scan.by_line = False
         if bare_prompts:
             scan.decode = bare_prompt_row
@@ -172,6 +176,7 @@ class _Document:
             except RowFault as fault:
                 self._reject(fault, raw, line, column)
                 return
+        self._after_break += self._resumed_at == offset
         self.scan.accept(self.count, offset, len(raw), raw, row)
         if not certain or len(raw) > LONG_ROW_BYTES or may_hold_controls(raw):
             self.scan.remark(self.count, row, raw)
@@ -219,6 +224,7 @@ class _Document:
             if whole and self._is_row(raw):
                 self.feed.step_back(start)
                 self._resumed = True
+                self._resumed_at = start
                 return
             if whole:
                 self.feed.step_back(start)
@@ -291,6 +297,11 @@ class _Document:
             self.scan.check_stop(self.feed.offset, self.size)
 
     def _settle(self) -> None:
+        if self._after_break:
+            rows = words.count(self._after_break, "row")
+            self.scan.file.notes.append(
+                f"{rows} came from inside or behind a row that is never closed; see whether they are rows of their own."
+            )
         self.scan.check_stop(self.size, self.size)
 
 

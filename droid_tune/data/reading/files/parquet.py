@@ -6,10 +6,13 @@ as its text, and said once per column. Accepted rows are kept as JSON in an unna
 
 from __future__ import annotations
 
+import json
+import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import IO, Any, BinaryIO, cast
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any, BinaryIO
 
 import orjson
 
@@ -17,9 +20,12 @@ from droid_tune.data.formats.base import TEXT_KINDS, Row
 from droid_tune.data.issues import FileFault, RowFault
 from droid_tune.data.layout import SAMPLE_ROWS
 from droid_tune.data.reading.examine import check_row
+from droid_tune.data.reading.files.parquet_values import values_of
 from droid_tune.data.reading.scan import FileScan
 
 _MAGIC = b"PAR1"
+#: What the library says of a sound file with types that it does not know (Int128, intervals).
+_UNKNOWN_TYPE = re.compile(r"not (?:yet )?(?:supported|implemented)", re.IGNORECASE)
 
 
 def scan_parquet(stream: BinaryIO, start: int, size: int, scan: FileScan) -> None:
@@ -54,35 +60,42 @@ def _check_frame(stream: BinaryIO, size: int) -> None:
 
 
 def _batches(stream: BinaryIO) -> Iterator[list[Row]]:
-    """Rows, a batch at a time. Raises `FileFault` for a damaged file."""
+    """Rows, a batch at a time. Raises `FileFault` for a damaged file, and for a column of a type that is not read."""
     from arro3.io import read_parquet
 
-    try:
+    with _plain_words(""):
         for batch in read_parquet(stream):
             names = [str(name) for name in batch.schema.names]
-            columns = [_values(batch.column(place)) for place in range(len(names))]
+            columns: list[Sequence[Any]] = []
+            for place, name in enumerate(names):
+                with _plain_words(name):
+                    columns.append(values_of(batch.column(place)))
             yield [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
-    except (Exception, BaseException) as error:
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-            raise FileFault(
-                "unreadable", f"The Parquet file is damaged ({_brief(error)}); get it again."
-            ) from None
+
+
+@contextmanager
+def _plain_words(column: str) -> Generator[None]:
+    """Turn the library's exceptions and panics into one sentence."""
+    try:
+        yield
+    except FileFault:
         raise
+    except (Exception, BaseException) as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        if _UNKNOWN_TYPE.search(str(error)):
+            which = f"The column `{column}`" if column else "A column"
+            raise FileFault(
+                "unsupported_file_type",
+                f"{which} has a type that is not read here ({_brief(error)}); write it as text or as usual numbers.",
+            ) from None
+        raise FileFault(
+            "unreadable", f"The Parquet file is damaged ({_brief(error)}); get it again."
+        ) from None
 
 
 def _brief(error: BaseException) -> str:
     return " ".join(str(error).split())[:120]
-
-
-def _values(column: Any) -> Sequence[Any]:
-    return cast("Sequence[Any]", [_plain(one) for one in column.to_pylist()])
-
-
-def _plain(value: Any) -> Any:
-    """Nulls inside structures are fields that the row does not have."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items() if item is not None}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _coerced(row: Row, scan: FileScan, coerced: Counter[str]) -> Row:
@@ -109,11 +122,9 @@ def _say_coerced(coerced: Counter[str], scan: FileScan) -> None:
 
 def _judge(row: Row, number: int, offset: int, stored: IO[bytes] | None, scan: FileScan) -> int:
     """Check and keep one row; returns how many bytes were stored for it."""
+    raw = b""
     try:
-        raw = orjson.dumps(row, default=_as_text, option=orjson.OPT_NON_STR_KEYS)
-    except (TypeError, orjson.JSONEncodeError):
-        raw = b"{}"
-    try:
+        raw = _as_json(row)
         check_row(row, scan.layout)
     except RowFault as fault:
         fault.column = None
@@ -124,6 +135,19 @@ def _judge(row: Row, number: int, offset: int, stored: IO[bytes] | None, scan: F
     if stored is not None:
         stored.write(raw)
     return len(raw)
+
+
+def _as_json(row: Row) -> bytes:
+    """The row as it is kept. Raises `RowFault` where it holds what JSON cannot say."""
+    try:
+        return orjson.dumps(row, default=_as_text, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, orjson.JSONEncodeError):
+        try:  # whole numbers of more than 64 bits
+            return json.dumps(row, default=_as_text, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise RowFault(
+                "invalid_json", f"The row cannot be written as JSON ({error}); write such values as text."
+            ) from None
 
 
 def _as_text(value: Any) -> str:

@@ -10,7 +10,7 @@ from droid_tune import words
 from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset
 from droid_tune.data.editing import changes
-from droid_tune.data.editing.changes import Plan, Tick
+from droid_tune.data.editing.changes import ChangePlan, Tick
 from droid_tune.data.editing.convert import TARGETS, convert, preview
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.table import FORMATS_BY_NAME
@@ -43,7 +43,7 @@ class Change:
     title: str
     words: str
     asks: tuple[Ask, ...] = ()
-    plan: Callable[[Dataset, Values, Callable[[Row], int], Tick], Plan] | None = None
+    plan: Callable[[Dataset, Values, Callable[[Row], int], Tick], ChangePlan] | None = None
     needs_tokenizer: bool = False
 
 
@@ -121,7 +121,7 @@ class Preview:
         default_factory=dict[str, tuple[int, int]]
     )  # before, after by split
     rows: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # heading, text
-    plan: Plan | None = None
+    plan: ChangePlan | None = None
 
 
 def plan_change(
