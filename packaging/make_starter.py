@@ -23,7 +23,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from droid_tune.config import RunConfig
 from droid_tune.control import Control
-from droid_tune.data.synthetic.arithmetic import Row, mixed_rows, reward_rows
+from droid_tune.data.reading.discover import WORKED
+from droid_tune.data.synthetic.arithmetic import Row, demonstration_rows, mixed_rows, reward_rows
 from droid_tune.events import Event
 from droid_tune.paths import sample_data_dir, starter_model_dir
 from droid_tune.runs.folder import create_run, read_config
@@ -111,10 +112,14 @@ def main() -> None:
 
 
 def write_sample_data(folder: Path) -> None:
-    """`train.jsonl` from the problems that the starter saw, `valid.jsonl` from those that nobody trains on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_rows(folder / "train.jsonl", reward_rows(TRAIN_ROWS, seed=SEED + 1))
-    write_rows(folder / "valid.jsonl", reward_rows(VALID_ROWS, seed=SEED + 2, held_out=True))
+    """`train.jsonl` from the problems that the starter saw, `valid.jsonl` from those that nobody trains on.
+
+    `worked` holds the same problems with their working, for supervised learning.
+    """
+    for place, rows in ((folder, reward_rows), (folder / WORKED, demonstration_rows)):
+        place.mkdir(parents=True, exist_ok=True)
+        write_rows(place / "train.jsonl", rows(TRAIN_ROWS, seed=SEED + 1))
+        write_rows(place / "valid.jsonl", rows(VALID_ROWS, seed=SEED + 2, held_out=True))
 
 
 def make_model(folder: Path) -> None:

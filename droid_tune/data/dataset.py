@@ -15,7 +15,7 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.issues import FileFault
 from droid_tune.data.reading import index_cache
-from droid_tune.data.reading.discover import Found, discover, given
+from droid_tune.data.reading.discover import Found, discover, given, place_of
 from droid_tune.data.reading.fingerprint import Fingerprint, change_of, fingerprint
 from droid_tune.data.reading.opened import Opened
 from droid_tune.data.reading.rowfile import RowFile, json_row
@@ -24,7 +24,6 @@ from droid_tune.data.report import FileReport, Report
 from droid_tune.data.splits import SPLITS, Split
 from droid_tune.data.validate import scan_files
 from droid_tune.errors import UserError
-from droid_tune.paths import data_path
 
 
 class Rows(Sequence[Row]):
@@ -179,7 +178,7 @@ def open_configured(
     watch: Watch = UNWATCHED,
 ) -> Dataset:
     """The data of a run, as its config says (`sample` is the bundled one). Raises like `open_dataset`."""
-    return open_dataset(data_path(config.path), method, config.mapping, watch, files=config.files)
+    return open_dataset(place_of(config.path, method), method, config.mapping, watch, files=config.files)
 
 
 def _row_file(scan: FileScan) -> RowFile:

@@ -13,6 +13,8 @@ from mlx.utils import tree_flatten
 from mlx_lm import generate, load
 
 from droid_tune.config.presets import resolve
+from droid_tune.config.run import DataConfig
+from droid_tune.data.dataset import open_configured
 from droid_tune.data.synthetic.arithmetic import ANSWER_PATTERN
 from droid_tune.paths import sample_data_dir, starter_model_dir
 
@@ -95,6 +97,15 @@ def test_the_sample_data_is_complete_and_its_splits_share_no_prompt() -> None:
     assert len(set(prompts)) == len(prompts)
 
 
+def test_supervised_learning_gets_the_same_problems_worked_out() -> None:
+    sample = DataConfig(path="sample")
+    asked, worked = open_configured(sample, "grpo"), open_configured(sample, "sft")
+    for rewarded, imitated in ((asked.train, worked.train), (asked.valid, worked.valid)):
+        assert [row["prompt"] for row in rewarded] == [row["prompt"] for row in imitated]
+        for question, answer in zip(rewarded, imitated, strict=True):
+            assert answer["answer"].endswith(f"The answer is {question['answer']}.")
+
+
 def test_the_sample_data_is_what_its_generator_makes(project_root: Path, tmp_path: Path) -> None:
     spec = spec_from_file_location("make_starter", project_root / "packaging" / "make_starter.py")
     assert spec is not None
@@ -102,7 +113,7 @@ def test_the_sample_data_is_what_its_generator_makes(project_root: Path, tmp_pat
     script = module_from_spec(spec)
     spec.loader.exec_module(script)
     script.write_sample_data(tmp_path)
-    for name in ("train.jsonl", "valid.jsonl"):
+    for name in ("train.jsonl", "valid.jsonl", "worked/train.jsonl", "worked/valid.jsonl"):
         assert (tmp_path / name).read_bytes() == (sample_data_dir() / name).read_bytes()
 
 

@@ -66,9 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _rows(arguments: argparse.Namespace) -> Rows:
     from droid_tune.data.dataset import open_dataset
-    from droid_tune.paths import data_path
+    from droid_tune.data.reading.discover import place_of
 
-    dataset = open_dataset(data_path(arguments.data), arguments.method, mapping_from(arguments.map))
+    dataset = open_dataset(
+        place_of(arguments.data, arguments.method), arguments.method, mapping_from(arguments.map)
+    )
     rows = dataset.splits[arguments.split]
     if not len(rows):
         raise UserError(f"The split {arguments.split} has no rows", place=str(arguments.data))

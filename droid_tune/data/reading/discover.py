@@ -8,9 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from droid_tune.control import UNWATCHED, Watch
+from droid_tune.data.formats.table import need_of
 from droid_tune.data.issues import FileFault
 from droid_tune.data.reading.hub_dataset import HUB_PREFIX, HubReference, fetch
 from droid_tune.data.splits import SPLIT_NAMES, SPLITS, DataFile, Split, split_of, suffix_of
+from droid_tune.paths import data_path
+
+#: The folder of the bundled data that holds the same problems with their working.
+WORKED = "worked"
+
+
+def place_of(name: str, method: str | None = None) -> Path:
+    """What `data.path` means for a method: `sample` is the bundled data, with worked answers where these are imitated."""
+    worked = name == "sample" and method is not None and need_of(method) == "demonstration"
+    return data_path(name) / WORKED if worked else data_path(name)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from droid_tune.data.dataset import Dataset, Rows, UnusableDataError, open_datas
 from droid_tune.data.formats.base import Row
 from droid_tune.data.issues import Issue
 from droid_tune.data.mapping import Proposal, propose
+from droid_tune.data.reading.discover import place_of
 from droid_tune.data.reading.hub_dataset import HUB_PREFIX
 from droid_tune.data.reading.peek import first_rows
 from droid_tune.data.report import Report
 from droid_tune.data.splits import Split
 from droid_tune.errors import UserError
-from droid_tune.paths import data_path
 from ui.background import Task
 
 #: issues listed in the window; the command line prints them all
@@ -45,7 +45,7 @@ class Source:
     @property
     def folder(self) -> Path:
         """`sample` is the bundled data."""
-        return data_path(self.path)
+        return place_of(self.path, self.method or None)
 
 
 @dataclass
