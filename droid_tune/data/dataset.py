@@ -64,6 +64,10 @@ class Rows(Sequence[Row]):
         file, place = self._locate(index)
         return file.path, file.number(place)
 
+    def has_lines(self, index: int) -> bool:
+        """Whether the row is a line of its file; a row of a table or of a JSON list has a number instead."""
+        return self._locate(index)[0].by_line
+
     @property
     def layout(self) -> Layout | None:
         """Format and mapping of the first file; None where there is no file."""

@@ -22,6 +22,8 @@ RowReason = Literal[
     "invalid_role",
     "no_assistant_turn",
     "ambiguous_fields",
+    # Sound rows that the chosen model's chat template cannot show.
+    "not_rendered",
 ]
 
 FileReason = Literal[

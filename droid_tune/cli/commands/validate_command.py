@@ -17,6 +17,7 @@ from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
 from droid_tune.errors import UsageError
 
 if TYPE_CHECKING:
+    from droid_tune.control import Watch
     from droid_tune.data.issues import Issue
     from droid_tune.data.report import Report
 
@@ -28,6 +29,9 @@ SHOWN_ISSUES = 50
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="PATH", help="a file, or a folder with train.jsonl")
     parser.add_argument("--method", metavar="NAME", help="check for this method; by default for any")
+    parser.add_argument(
+        "--model", metavar="M", help="check also that this model's chat template shows every row"
+    )
     add_mapping_argument(parser)
     parser.add_argument("--json", action="store_true", help="the whole report as one JSON document")
 
@@ -38,12 +42,27 @@ def run(arguments: argparse.Namespace) -> int:
     from droid_tune.data.validate import validate
 
     known_method(arguments.method)
-    report = validate(arguments.path, arguments.method, mapping_from(arguments.map), Watch(progress_line()))
+    mapping, watch = mapping_from(arguments.map), Watch(progress_line())
+    report = validate(arguments.path, arguments.method, mapping, watch)
+    if arguments.model and report.usable:
+        report = rendered_report(arguments, mapping, watch)
     if arguments.json:
         report.write_json(sys.stdout)
     else:
         print_report(report)
     return 0 if report.ok else 1
+
+
+def rendered_report(arguments: argparse.Namespace, mapping: dict[str, str], watch: Watch) -> Report:
+    """The report with the rows that the model's template cannot show among the rejected ones."""
+    from droid_tune.data.dataset import open_dataset
+    from droid_tune.data.rendering.rendered_report import add_unrendered
+    from droid_tune.model_files.hub import resolve_model
+    from droid_tune.model_files.tokenizer import load_tokenizer
+
+    dataset = open_dataset(arguments.path, arguments.method, mapping, watch)
+    add_unrendered(dataset, load_tokenizer(resolve_model(arguments.model)), arguments.method, watch)
+    return dataset.report
 
 
 def known_method(name: str | None) -> None:

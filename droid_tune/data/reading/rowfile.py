@@ -39,7 +39,7 @@ class RowFile:
         self.path = path
         self.layout = layout
         self._index = index
-        self._by_line = by_line
+        self.by_line = by_line
         self._decode = decode
         self._stream = stored_in or open_regular(path)
         weakref.finalize(self, self._stream.close)
@@ -76,5 +76,5 @@ class RowFile:
 
     def said_place(self, place: int) -> str:
         """`train.jsonl:7` for lines, `train.parquet row 7` for all else."""
-        word = ":" if self._by_line else " row "
+        word = ":" if self.by_line else " row "
         return f"{self.path.name}{word}{self.number(place)}"

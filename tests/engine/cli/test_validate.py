@@ -66,3 +66,20 @@ def test_a_wrong_argument_is_wrong_usage(
 ) -> None:
     assert main(["validate", str(folder), *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_rows_that_a_models_template_cannot_show_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {}}}
+    rows = [{"messages": turns}, {"messages": turns, "tools": [tool]}]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["validate", str(tmp_path), "--method", "sft", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["validate", str(tmp_path), "--method", "sft", "--model", "starter", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["accepted"], report["rejected"]) == (1, 1)
+    (issue,) = report["issues"]
+    assert (issue["line"], issue["reason"]) == (2, "not_rendered")
+    assert "leaves out the tool `weather`" in issue["message"]

@@ -1,0 +1,54 @@
+"""A validation's report with what a model's template makes of the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from droid_tune.control import Watch
+from droid_tune.data.dataset import Dataset, Rows
+from droid_tune.data.formats.table import need_of
+from droid_tune.data.issues import EXCERPT_LENGTH, Issue, IssueRun
+from droid_tune.data.rendering.looking_through import Findings, Lens, findings_of
+from droid_tune.data.rendering.shapes import DEFAULT
+from droid_tune.data.splits import SPLITS
+from droid_tune.data.templates import prompt_text
+
+
+def add_unrendered(dataset: Dataset, tokenizer: Any, method: str | None, watch: Watch) -> None:
+    """Count the rows that the template cannot show as rejected in `dataset.report`, an issue each; tell of what it
+    reads otherwise in the notes of the split's first file. Raises `Stopped`."""
+    for split in SPLITS:
+        rows = dataset.splits[split]
+        if not len(rows):
+            continue
+        lens = Lens(tokenizer, DEFAULT, imitated=_imitated(rows, method))
+        found = findings_of(dataset, split, rows, lens, method or "", watch)
+        if found is not None:
+            _add(dataset, split, rows, found)
+
+
+def _imitated(rows: Rows, method: str | None) -> bool:
+    """Whether rows are examples to learn: by the method, else by what they hold."""
+    if method is not None:
+        return need_of(method) == "demonstration"
+    return rows.layout is not None and "demonstration" in rows.layout.format.needs
+
+
+def _add(dataset: Dataset, split: str, rows: Rows, found: Findings) -> None:
+    files = [file for file in dataset.report.files if file.split == split]
+    if files:
+        files[0].notes += [sentence for _, sentence in found.told_notes()]
+    by_path = {file.path: file for file in files}
+    runs: dict[str, IssueRun] = {}
+    for number, why in found.refused:
+        path, place = rows.origin(number)
+        file = by_path[str(path)]
+        file.accepted, file.rejected = file.accepted - 1, file.rejected + 1
+        if file.path not in runs:
+            runs[file.path] = IssueRun()
+            dataset.report.issues.open_file().append(runs[file.path])
+        excerpt = prompt_text(rows.row(number))[:EXCERPT_LENGTH]
+        line, index = (place, None) if rows.has_lines(number) else (None, place)
+        runs[file.path].append(
+            Issue(file.path, line, index, None, None, "not_rendered", "error", why, excerpt)
+        )
