@@ -18,6 +18,7 @@ from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
 from droid_tune.names import Thinking
 from droid_tune.runs.folder import read_config
+from droid_tune.train.weights import newest_weights
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,19 @@ class Reply:
 class Playground:
     """A loaded model that answers. Belongs to the thread that makes it."""
 
-    def __init__(self, policy: Policy, options: TemplateOptions) -> None:
+    def __init__(self, policy: Policy, options: TemplateOptions, step: int | None = None) -> None:
         self._policy = policy
         self._options = options
+        #: of a run: after how many updates its weights are; None where that is not known
+        self.step = step
 
     @classmethod
     def of_run(cls, run_dir: Path) -> Playground:
         """What the run has learnt so far, with its own system prompt and thinking setting."""
         config = read_config(run_dir)
-        return cls(trained_policy(run_dir), TemplateOptions(config.data.system_prompt, config.data.thinking))
+        weights = newest_weights(run_dir)
+        options = TemplateOptions(config.data.system_prompt, config.data.thinking)
+        return cls(trained_policy(run_dir, weights), options, weights.step)
 
     @classmethod
     def of_model(cls, name: str, *, system_prompt: str = "", thinking: Thinking = "template") -> Playground:

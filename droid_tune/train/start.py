@@ -8,7 +8,14 @@ from pathlib import Path
 
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
-from droid_tune.model.adapter_files import SETTINGS, WEIGHTS, adapter_config_in, load_adapter
+from droid_tune.model.adapter_files import (
+    SETTINGS,
+    WEIGHTS,
+    adapter_config_in,
+    load_adapter,
+    load_arrays,
+    read_arrays,
+)
 from droid_tune.model.adapters import base_of, is_adapter
 from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.loading import load_policy
@@ -16,6 +23,7 @@ from droid_tune.model.policy import Policy
 from droid_tune.runs.durable import disk_error
 from droid_tune.runs.folder import find_run
 from droid_tune.train.diagnosis.remarks import Notify
+from droid_tune.train.weights import RunWeights, newest_weights
 
 #: the fused model of a run that starts so: a folder of its own in the run's
 FUSED_BASE = "base"
@@ -44,7 +52,9 @@ def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
         notify("model_read_as", note, level="info")
     if not config.model.start_from:
         return
-    name = Path(config.model.start_from).name
+    _, weights = earlier_result(config.model.start_from)
+    at = "" if weights.step is None else f" (step {weights.step:,})"
+    name = f"`{Path(config.model.start_from).name}`{at}"
     if config.model.start_mode == "fuse":
         unpacked = (
             " Its trained layers are no longer quantised, so that all of it is there."
@@ -53,7 +63,7 @@ def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
         )
         notify(
             "starts_from",
-            f"What `{name}` learnt is part of the model now and its reference; a new adapter begins.{unpacked}",
+            f"What {name} learnt is part of the model now and its reference; a new adapter begins.{unpacked}",
             level="info",
         )
         return
@@ -64,7 +74,7 @@ def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
     differs = (adapter.type, adapter.rank) != (config.adapter.type, config.adapter.rank)
     notify(
         "starts_from",
-        f"The run goes on from `{name}`. {kind} is trained further; the reference stays the model before it.",
+        f"The run goes on from {name}. {kind} is trained further; the reference stays the model before it.",
         "The rank and modules of this run's settings do not count; fuse the earlier run to choose new ones."
         if differs
         else "",
@@ -111,13 +121,13 @@ def _kept_start(config: RunConfig, run_dir: Path) -> Path:
     start = run_dir / STARTED_FROM
     if start.is_dir():
         return start
-    earlier = earlier_result(config.model.start_from)
+    earlier, weights = earlier_result(config.model.start_from)
     partial = run_dir / f".{STARTED_FROM}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        for name in (WEIGHTS, SETTINGS):
-            shutil.copyfile(earlier / name, partial / name)
+        shutil.copyfile(weights.file, partial / WEIGHTS)
+        shutil.copyfile(earlier / SETTINGS, partial / SETTINGS)
         if (base := _own_base(earlier)) is not None:
             shutil.copytree(base, partial / FUSED_BASE, copy_function=_linked)
         partial.replace(start)
@@ -135,8 +145,8 @@ def _linked(source: str, target: str) -> str:
         return shutil.copyfile(source, target)
 
 
-def earlier_result(name: str) -> Path:
-    """The folder of an earlier run's result. Raises UserError where it has none yet."""
+def earlier_result(name: str) -> tuple[Path, RunWeights]:
+    """The folder of an earlier run's result, and its newest weights. Raises UserError where it has no result yet."""
     given = Path(name).expanduser()
     folder = given if given.is_dir() else find_run(name)
     if not (folder / SETTINGS).exists() or not (folder / WEIGHTS).exists():
@@ -145,7 +155,7 @@ def earlier_result(name: str) -> Path:
             place="model.start_from",
             remedy="let it finish, or export it first",
         )
-    return folder
+    return folder, newest_weights(folder)
 
 
 def _fused_base(config: RunConfig, run_dir: Path) -> Path:
@@ -153,9 +163,9 @@ def _fused_base(config: RunConfig, run_dir: Path) -> Path:
     base = run_dir / FUSED_BASE
     if base.is_dir():
         return base
-    folder = earlier_result(config.model.start_from)
+    folder, weights = earlier_result(config.model.start_from)
     policy = load_policy(_base_of(config, folder), adapter_config_in(folder), revision=config.model.revision)
-    load_adapter(policy, folder)
+    load_arrays(policy, read_arrays(weights.file), place=str(weights.file))
     fuse_adapter(policy)
     partial = run_dir / f".{FUSED_BASE}.partial"
     shutil.rmtree(partial, ignore_errors=True)

@@ -39,6 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     model = starter_model_dir() if named == "starter" else named
     use = f"--model {out}" if arguments.fuse else f"--model {model} --adapter-path {out}"
     print(out)
+    if exported.step is not None:
+        say(f"the weights of step {exported.step:,}")
     if exported.note:
         say(exported.note)
     say(f"use it: mlx_lm.generate {use} --prompt '...'")

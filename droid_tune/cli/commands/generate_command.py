@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from droid_tune.cli.output import say
 from droid_tune.cli.run_arguments import positive
 from droid_tune.errors import UsageError
 
@@ -38,7 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--temperature {arguments.temperature:g} must lie between 0 and 5")
     sampling = SamplingConfig(max_completion_length=arguments.max_tokens, temperature=arguments.temperature)
     system = [{"role": "system", "content": arguments.system}] if arguments.system else []
-    playground(arguments).reply(
+    model = playground(arguments)
+    if model.step is not None and not arguments.without_adapter:
+        say(f"the run's weights of step {model.step:,}")
+    model.reply(
         [*system, {"role": "user", "content": arguments.prompt}],
         sampling,
         with_adapter=not arguments.without_adapter,

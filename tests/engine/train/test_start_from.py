@@ -11,14 +11,19 @@ import numpy as np
 import pytest
 
 from droid_tune.config import RunConfig, merge, resolve
+from droid_tune.control import Control
 from droid_tune.estimate.plan import MemoryPlan
-from droid_tune.events import Event
+from droid_tune.events import Event, Notice, Step
+from droid_tune.export.result import export_run
 from droid_tune.model.gradients.scoring import score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import ReferencePolicy
+from droid_tune.playground import Playground
+from droid_tune.train.engine import resume_training
 from droid_tune.train.start import starting_policy
-from tests.engine.train.conftest import TINY, digest, resume, train
+from droid_tune.train.weights import completed_step, newest_weights
+from tests.engine.train.conftest import TINY, digest, resume, tiny, train
 
 SFT: dict[str, Any] = {
     "method": "sft",
@@ -98,8 +103,9 @@ def test_the_kl_of_the_first_step_tells_the_two_apart(earlier: Path, tmp_path: P
     fused, second = train(after(earlier, "fuse"), tmp_path / "fuse")
     assert (went_on.outcome, fused.outcome) == ("completed", "completed")
     assert [said(record) for record in (first, second)] == [
-        "The run goes on from `sft`. Its adapter (lora, rank 3) is trained further; the reference stays the model before it.",
-        "What `sft` learnt is part of the model now and its reference; a new adapter begins.",
+        "The run goes on from `sft` (step 3). Its adapter (lora, rank 3) is trained further; the reference stays the "
+        "model before it.",
+        "What `sft` (step 3) learnt is part of the model now and its reference; a new adapter begins.",
     ]
     assert kl(first)[0] > 1e-3  # the policy has left the base already
     assert kl(second)[0] == pytest.approx(0, abs=1e-6)  # the policy is its reference
@@ -164,3 +170,56 @@ def test_an_adapter_of_another_model_is_refused(earlier: Path, tmp_path: Path) -
     finished, _ = train(after(foreign, "continue"), tmp_path / "run")
     assert finished.outcome == "failed"
     assert "the adapter does not fit" in finished.why
+
+
+# --- a run that was trained further after its end ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Completed at step 2, trained further, stopped behind step 3: its result is older than its checkpoint."""
+    folder = tmp_path_factory.mktemp("extended") / "run"
+    finished, _ = train(tiny(training={"iterations": 2}, checkpoint={"save_every": 1}), folder)
+    assert finished.outcome == "completed", finished.why
+    control = Control()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Step):
+            control.request_stop()
+
+    assert resume_training(folder, control, stop, 4).outcome == "stopped"
+    return folder
+
+
+def adapter_of(folder: Path) -> dict[str, bytes]:
+    loaded = mx.load(str(folder / "adapters.safetensors"))
+    assert isinstance(loaded, dict)
+    return {name: np.asarray(array).tobytes() for name, array in loaded.items()}
+
+
+def test_the_newest_weights_are_those_of_the_checkpoint_that_is_further_on(extended: Path) -> None:
+    found = newest_weights(extended)
+    assert (found.step, found.is_result) == (3, False)
+    assert adapter_of(found.file.parent) != adapter_of(extended)
+
+
+def test_every_use_of_an_extended_run_takes_its_newest_weights(extended: Path, tmp_path: Path) -> None:
+    newest = adapter_of(extended / "checkpoints" / "step-000003")
+
+    exported = export_run(extended, tmp_path / "out")
+    assert exported.step == 3
+    assert adapter_of(exported.folder) == newest
+
+    assert Playground.of_run(extended).step == 3
+    run = tmp_path / "next"
+    finished, record = train(after(extended, "continue"), run)
+    assert finished.outcome == "completed", finished.why
+    assert adapter_of(run / "start") == newest
+    said = [event.text for event in record if isinstance(event, Notice) and event.code == "starts_from"]
+    assert "`run` (step 3)" in said[0]
+
+
+def test_a_completed_run_gives_its_result(earlier: Path) -> None:
+    found = newest_weights(earlier)
+    assert found.is_result
+    assert found.step == completed_step(earlier)

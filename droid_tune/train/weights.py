@@ -1,0 +1,51 @@
+"""Which weights are a run's: the newest that are whole, whoever asks (export, generate, playground, start_from)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from droid_tune.errors import UserError
+from droid_tune.events import RunFinished
+from droid_tune.paths import RunPaths
+from droid_tune.runs.log import read_events
+from droid_tune.train.checkpoint import CheckpointStore
+
+
+@dataclass(frozen=True)
+class RunWeights:
+    """A safetensors file of what was trained, after `step` updates; None where the folder is no run of ours and does
+    not say. `is_result`: it is the run's result, with its adapter_config.json beside it."""
+
+    file: Path
+    step: int | None
+    is_result: bool
+
+
+def newest_weights(run_dir: Path) -> RunWeights:
+    """The result of a run, or its newest good checkpoint where that is further on.
+
+    A run that was completed, trained further and stopped has both. Raises UserError where it has neither.
+    """
+    paths = RunPaths(run_dir)
+    has_result = paths.adapter_weights.is_file() and paths.adapter_config.is_file()
+    completed = completed_step(run_dir) if has_result else None
+    checkpoint, bad = CheckpointStore(paths.checkpoints).newest_good()
+    if checkpoint is not None and (not has_result or completed is None or checkpoint.step > completed):
+        return RunWeights(checkpoint.folder / "adapters.safetensors", checkpoint.step, is_result=False)
+    if has_result:
+        return RunWeights(paths.adapter_weights, completed, is_result=True)
+    why = f" ({bad[0]})" if bad else ""
+    raise UserError(
+        f"The run {run_dir.name} has neither a result nor a good checkpoint{why}",
+        remedy="train it further first",
+    )
+
+
+def completed_step(run_dir: Path) -> int | None:
+    """The step at which the run was last completed, by its own log; None where it never was."""
+    step: int | None = None
+    for event in read_events(RunPaths(run_dir).events):
+        if isinstance(event, RunFinished) and event.outcome == "completed":
+            step = event.step
+    return step
