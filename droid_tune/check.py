@@ -19,7 +19,7 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.config import RunConfig
-from droid_tune.config.policy import PolicyMethodConfig
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import AccuracyReward
 from droid_tune.control import Control, Watch
 from droid_tune.data.dataset import open_configured

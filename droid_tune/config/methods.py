@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from droid_tune.config.base import MethodConfig, setting
-from droid_tune.config.policy import (
+from droid_tune.config.policy_method import (
     Beta,
     Epsilon,
     EpsilonHigh,

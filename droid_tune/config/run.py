@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from droid_tune.config.base import Closed, setting, unknown_key
 from droid_tune.config.methods import AnyMethod, GRPOConfig, SFTConfig
-from droid_tune.config.policy import PolicyMethodConfig
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.names import Backward, Split, Thinking

@@ -7,7 +7,7 @@ from typing import Any
 
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
-from droid_tune.config.policy import PolicyMethodConfig
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.model_files.facts import ModelFacts
 
 #: lengths to go by while nothing is known of the data

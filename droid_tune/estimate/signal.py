@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from droid_tune import words
 from droid_tune.config import RunConfig
-from droid_tune.config.policy import PolicyMethodConfig
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.metrics import flat
 
 Verdict = Literal["good", "weak", "bad"]

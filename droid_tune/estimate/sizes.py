@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from droid_tune.config import RunConfig
-from droid_tune.config.policy import PolicyMethodConfig
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.estimate.trained import Trained, trained_part
 from droid_tune.model_files.facts import ModelFacts
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import mlx.core as mx
 
 from droid_tune import words
-from droid_tune.config.policy import PolicyMethodConfig
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.run import RunConfig
 from droid_tune.estimate.job import StepJob, has_entropy_bonus
 from droid_tune.estimate.plan import MemoryPlan

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from droid_tune.config.policy import PolicyMethodConfig
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.methods import entropy_bonus
 from droid_tune.methods.advantages import Advantages, compute_advantages
 from droid_tune.methods.completions import length_metrics, loss_mask

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from droid_tune.config import RunConfig
 from droid_tune.config.method_table import METHODS, Way
-from droid_tune.config.policy import PolicyMethodConfig
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.control import Control, Watch
 from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from droid_tune.config import RunConfig
-from droid_tune.config.policy import PolicyMethodConfig
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.presets import recommended_values
 from droid_tune.train.diagnosis.history import History
 

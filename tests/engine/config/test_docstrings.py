@@ -5,7 +5,7 @@ from __future__ import annotations
 from droid_tune.config.base import Closed, setting
 from droid_tune.config.docstrings import attribute_docstrings
 from droid_tune.config.methods import GRPOConfig, GSPOConfig
-from droid_tune.config.policy import PolicyMethodConfig
+from droid_tune.config.policy_method import PolicyMethodConfig
 
 
 class Oven(Closed):

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QLineEdit, QVBoxLayout, QWidget
 from droid_tune import words
 from droid_tune.config import PRESETS, RunConfig
 from droid_tune.config.methods import METHOD_CONFIGS
-from droid_tune.config.policy import PolicyMethodConfig
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.run import (
     AdapterConfig,
     CheckpointConfig,
