@@ -23,11 +23,10 @@ from droid_tune.train.weights import newest_weights
 
 @dataclass(frozen=True)
 class Reply:
-    """`seconds` is sampling time; `finish_reason` stop or length."""
+    """What was said, its length in tokens, and why it ended: stop or length."""
 
     text: str
     tokens: int
-    tokens_per_second: float
     finish_reason: str
 
 
@@ -84,7 +83,7 @@ class Playground:
             temp=sampling.temperature, top_p=sampling.top_p, top_k=sampling.top_k, min_p=sampling.min_p
         )
         pieces: list[str] = []
-        tokens, speed, reason = 0, 0.0, "length"
+        tokens, reason = 0, "length"
         for response in stream_generate(
             self._policy.model,
             self._policy.tokenizer,
@@ -93,10 +92,10 @@ class Playground:
             sampler=sampler,
         ):
             pieces.append(response.text)
-            tokens, speed = response.generation_tokens, response.generation_tps
+            tokens = response.generation_tokens
             reason = response.finish_reason or reason
             if on_text is not None and response.text:
                 on_text(response.text)
             if should_stop is not None and should_stop():
                 break
-        return Reply("".join(pieces), tokens, speed, reason)
+        return Reply("".join(pieces), tokens, reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,11 +114,3 @@ class PromptBatches:
         self._shuffle = state["shuffle"]
         self._drawn = state["drawn"]
         self._order = None
-
-
-def sequential(rows: Sequence[Row], batch_size: int, limit: int | None = None) -> Iterator[PromptBatch]:
-    """Every row once and in order, for evaluation; the last batch may be smaller."""
-    count = len(rows) if limit is None else min(limit, len(rows))
-    for start in range(0, count, batch_size):
-        indices = list(range(start, min(start + batch_size, count)))
-        yield PromptBatch(indices, [rows[index] for index in indices], (start + len(indices)) / count)

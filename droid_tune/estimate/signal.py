@@ -16,7 +16,6 @@ Level = Literal["good", "info", "warning", "error"]
 
 #: shares from which a finding is worth a word
 MUCH_CUT, MUCH_FLAT, MOSTLY_FLAT = 0.3, 0.5, 0.8
-EXAMPLES = 3
 
 
 @dataclass(frozen=True)

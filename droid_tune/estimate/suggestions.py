@@ -94,10 +94,3 @@ def _changed(config: RunConfig, values: Values) -> RunConfig | None:
         return RunConfig.model_validate(tree)
     except ValidationError:
         return None
-
-
-def apply_suggestion(config: RunConfig, suggestion: Suggestion) -> RunConfig:
-    """The config with the suggestion taken."""
-    changed = _changed(config, suggestion.values)
-    assert changed is not None, "suggestions are tried before they are made"
-    return changed

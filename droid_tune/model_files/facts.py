@@ -59,7 +59,6 @@ class ModelFacts:
     context: int | None = None
     experts: int = 1
     experts_per_token: int = 1
-    layer_bytes: int = 0  # of one layer's weights
     embedding_parameters: int = 0
     #: its attention is not the plain one, so that the engine's leaner way of training it does not apply
     keeps_attention: bool = False
@@ -179,7 +178,6 @@ def _weighed(
         parameters=parameters,
         active_parameters=facts.layers * active + embedding,
         linears=linears,
-        layer_bytes=sum(tensor.nbytes for _, tensor in widest),
         embedding_parameters=embedding,
     )
 
@@ -209,7 +207,6 @@ def _imagined(facts: ModelFacts) -> ModelFacts:
         parameters=parameters,
         active_parameters=facts.layers * active + embedding,
         linears=linears,
-        layer_bytes=per_layer * facts.compute_bytes,
         embedding_parameters=embedding,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,10 +185,3 @@ def find_run(name: str) -> Path:
             f"`{name}` fits {len(matches)} runs: {', '.join(m.parent.name for m in matches[:5])}; write more of it."
         )
     raise UserError(f"There is no run `{name}`; `droid-tune runs` lists them.")
-
-
-def delete_run(folder: Path) -> None:
-    """Remove a run for good. Raises UserError while it trains."""
-    if is_locked(RunPaths(folder).lock):
-        raise UserError(f"The run {folder.name} is training; stop it first.")
-    shutil.rmtree(folder)

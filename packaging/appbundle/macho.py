@@ -11,10 +11,6 @@ from appbundle.thin import is_macho
 
 lief.logging.disable()
 
-# Values of a symbol's library ordinal that name no library (<mach-o/loader.h>).
-FLAT_LOOKUP = 0xFE
-EXECUTABLE_ORDINAL = 0xFF
-SELF_ORDINAL = 0
 N_WEAK_REF = 0x40
 
 

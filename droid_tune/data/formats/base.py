@@ -17,7 +17,6 @@ from droid_tune.data.issues import RowFault, listed
 Row = dict[str, Any]
 #: What a method asks of a row: something to answer, an answer to imitate, two answers to compare.
 Need = Literal["prompt", "demonstration", "preference"]
-NEEDS: tuple[Need, ...] = ("prompt", "demonstration", "preference")
 #: Kinds that are a text in nearly every row.
 TEXT_KINDS: frozenset[Kind] = frozenset(("text", "text_or_messages", "answer"))
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from droid_tune.data.formats.base import Row
 from droid_tune.data.issues import FileFault, IssueLog
-from droid_tune.data.mapping import Proposal, propose
 from droid_tune.data.reading.discover import discover
 from droid_tune.data.reading.opening import open_regular
 from droid_tune.data.reading.scan import FileScan, Options
@@ -30,11 +29,6 @@ class _Sampler(FileScan):
         self.rows = [row for row in rows if isinstance(row, dict)]
         if self.rows:
             raise _Enough
-
-
-def propose_for(path: str | Path, method: str | None = None) -> list[Proposal]:
-    """How the columns of a file could be mapped, the best way first. Raises `UserError` when it has no rows."""
-    return propose(first_rows(path), method)
 
 
 def first_rows(path: str | Path) -> list[Row]:

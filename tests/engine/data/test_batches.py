@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from droid_tune.data.batches import PromptBatches, permutation, sequential
+from droid_tune.data.batches import PromptBatches, permutation
 from droid_tune.errors import UserError
 
 ROWS = [{"prompt": str(number)} for number in range(10)]
@@ -63,11 +63,6 @@ def test_a_changed_number_of_rows_is_said_on_resume():
     state = PromptBatches(ROWS, 4, seed=3).state()
     with pytest.raises(UserError, match="there were 10, now 9"):
         PromptBatches(ROWS[:9], 4, seed=3).restore(state)
-
-
-def test_evaluation_goes_through_every_row_once_with_a_smaller_last_batch():
-    assert [batch.indices for batch in sequential(ROWS, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    assert [batch.indices for batch in sequential(ROWS, 4, limit=5)] == [[0, 1, 2, 3], [4]]
 
 
 def test_no_rows_is_one_sentence():

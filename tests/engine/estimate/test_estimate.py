@@ -12,10 +12,9 @@ import pytest
 from droid_tune.config import RunConfig, resolve
 from droid_tune.estimate.calibration import Calibration, calibration_file, read_calibration, write_calibration
 from droid_tune.estimate.estimate import estimate
-from droid_tune.estimate.forecast import verdict_of
+from droid_tune.estimate.forecast import Suggestion, verdict_of
 from droid_tune.estimate.job import DataLengths, job_of
 from droid_tune.estimate.lengths import measure_data
-from droid_tune.estimate.suggestions import apply_suggestion
 from droid_tune.machine.host import Host
 from droid_tune.model_files.facts import facts_of, read_model
 from droid_tune.paths import starter_model_dir
@@ -51,6 +50,15 @@ def test_a_large_model_in_bfloat16_does_not_fit_sixteen_gigabytes(mac: Host) -> 
     assert found.peak_bytes > 14 * GB
 
 
+def taken(config: RunConfig, suggestion: Suggestion) -> RunConfig:
+    """The config with a suggestion's values in it, as the window's form puts them there."""
+    tree = config.model_dump()
+    for path, value in suggestion.values.items():
+        section, name = path.split(".")
+        tree[section][name] = value
+    return RunConfig.model_validate(tree)
+
+
 def test_every_suggestion_keeps_its_word(mac: Host) -> None:
     config = run(
         memory={"budget_mb": 4},
@@ -62,7 +70,7 @@ def test_every_suggestion_keeps_its_word(mac: Host) -> None:
     assert now.verdict == "too_large"
     assert now.suggestions
     for suggestion in now.suggestions:
-        then = estimate(apply_suggestion(config, suggestion), host=mac, calibration=NOTHING, suggesting=False)
+        then = estimate(taken(config, suggestion), host=mac, calibration=NOTHING, suggesting=False)
         assert then.peak_bytes == suggestion.peak_bytes
         assert then.peak_bytes < now.peak_bytes or then.budget_bytes > now.budget_bytes
         assert "->" in suggestion.why

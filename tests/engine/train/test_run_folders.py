@@ -16,7 +16,6 @@ from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.folder import (
     begun,
     create_run,
-    delete_run,
     find_run,
     list_runs,
     read_config,
@@ -111,14 +110,6 @@ def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
     create_run(tiny(), tmp_path / "run")
     with pytest.raises(UserError, match="holds a run already"):
         create_run(tiny(), tmp_path / "run")
-
-
-def test_a_training_run_is_not_deleted() -> None:
-    folder = create_run(tiny())
-    with RunLock(RunPaths(folder).lock), pytest.raises(UserError, match="is training"):
-        delete_run(folder)
-    delete_run(folder)
-    assert not folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,6 @@ def test_special_tokens_stand_out_and_nothing_is_lost() -> None:
         ["<s>", "a", "\x1b", "<e>"],
         [False, True, True, True],
         ("<s>", "<e>"),
-        True,
         False,
     )
     assert [piece.text for piece in text_pieces(seen) if piece.ground] == ["<s>", "<e>"]

@@ -11,7 +11,7 @@ from typing import Any
 from droid_tune import words
 from droid_tune.data.formats.base import Row
 from droid_tune.data.rendering.shown import seen_row
-from droid_tune.data.templates import TemplateOptions, has_chat_template
+from droid_tune.data.templates import TemplateOptions
 from ui.panes.data.plain_view import Piece
 
 #: tokens listed one by one
@@ -27,7 +27,6 @@ class SeenRow:
     names: list[str]  # of the tokens, as text
     learnt: list[bool]
     special: tuple[str, ...]  # texts of the tokenizer's special tokens
-    templated: bool
     can_think: bool
 
     @property
@@ -51,7 +50,6 @@ def see(
         [str(tokenizer.decode([token])) for token in tokens[:MOST_TOKENS]],
         learnt,
         tuple(sorted(map(str, tokenizer.get_added_vocab()), key=len, reverse=True)),
-        has_chat_template(tokenizer),
         "enable_thinking" in template,
     )
 
