@@ -114,7 +114,9 @@ def facts_for(config: RunConfig) -> ModelFacts:
     """The model's facts; of one that is not on this computer yet a guess that says so."""
     folder = local_model(config.model.path, config.model.revision)
     if folder is not None:
-        return read_model(folder)
+        facts = read_model(folder)
+        # What an earlier run learnt is fused into layers that are unpacked for it (model/fusing.py).
+        return facts.with_unpacked_layers if config.model.start_mode == "fuse" else facts
     note = f"The model {config.model.path} is not on this computer yet: these are the figures of a typical small model."
     return facts_of({}, (), (note,))
 

@@ -61,7 +61,7 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         weights=facts.weight_bytes,
         adapters=trained.added_bytes,
         trained=trained.bytes,
-        optimizer=int(OPTIMIZER_COPIES[config.optimizer.name] * trained.bytes),
+        optimizer=_optimizer(config.optimizer.name, trained),
         reference=_reference(config, trained),
         item=facts.compute_bytes,
         layers=facts.layers,
@@ -82,6 +82,13 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         fused_attention=backend == "metal",
         keeps_attention=facts.keeps_attention,
     )
+
+
+def _optimizer(name: str, trained: Trained) -> int:
+    """Moments, and float32 copies of weights in 16 bits (train/masters.py), whose moments are float32 too."""
+    wide = 4 * trained.numbers
+    masters = wide if trained.bytes < wide else 0
+    return int(OPTIMIZER_COPIES[name] * wide) + masters
 
 
 def _reference(config: RunConfig, trained: Trained) -> int:

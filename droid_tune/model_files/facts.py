@@ -70,6 +70,19 @@ class ModelFacts:
         return 8 * self.weight_bytes / max(1, self.parameters)
 
     @property
+    def with_unpacked_layers(self) -> ModelFacts:
+        """The same model whose layers' matrices are no longer quantised; the embedding stays as it is."""
+        packed = [one for one in self.linears if one.quantised]
+        if not packed:
+            return self
+        more = int(sum(one.numbers for one in packed) * (self.compute_bytes - self.bits / 8))
+        return replace(
+            self,
+            weight_bytes=self.weight_bytes + self.layers * more,
+            linears=tuple(replace(one, quantised=False) for one in self.linears),
+        )
+
+    @property
     def fingerprint(self) -> str:
         """Tells models apart for calibration: shape and weight, not the folder."""
         return (

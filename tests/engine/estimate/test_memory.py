@@ -63,10 +63,26 @@ def test_patterns_and_layers_choose_what_is_trained() -> None:
 
 def test_full_training_trains_every_number_and_keeps_two_moments_of_each() -> None:
     config = resolve({"adapter": {"type": "full"}})
-    found = sizes_of(config, FACTS, "cpu")
-    assert found.trained == FACTS.compute_bytes * FACTS.parameters
+    found = sizes_of(config, replace(FACTS, compute_bytes=4), "cpu")
+    assert found.trained == 4 * FACTS.parameters
     assert found.adapters == 0
     assert found.optimizer == 2 * found.trained
+
+
+def test_full_training_of_16_bit_weights_keeps_float32_copies_and_moments() -> None:
+    found = sizes_of(resolve({"adapter": {"type": "full"}}), FACTS, "cpu")
+    assert found.trained == 2 * FACTS.parameters
+    assert found.optimizer == (2 + 1) * 4 * FACTS.parameters  # two moments and the copy
+
+
+def test_layers_that_are_unpacked_weigh_what_their_numbers_do() -> None:
+    packed_linear = replace(FACTS.linears[0], quantised=True)
+    facts = replace(
+        FACTS, linears=(packed_linear,), weight_bytes=FACTS.parameters // 2, quantised=True, compute_bytes=2
+    )
+    unpacked = facts.with_unpacked_layers
+    assert unpacked.weight_bytes - facts.weight_bytes == facts.layers * int(packed_linear.numbers * 1.5)
+    assert unpacked.with_unpacked_layers is unpacked
 
 
 @pytest.mark.parametrize(
