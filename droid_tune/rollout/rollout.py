@@ -33,3 +33,8 @@ class Rollout:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+def rows_of_groups(groups: npt.ArrayLike, group_size: int) -> npt.NDArray[np.int64]:
+    """The row numbers of some groups of `group_size` consecutive rows, in the order of `groups`."""
+    return (np.asarray(groups, np.int64)[:, None] * group_size + np.arange(group_size)).reshape(-1)

@@ -51,9 +51,9 @@ class World:
         """The numbers of this rank's groups."""
         return np.arange(self.rank, groups, self.size)
 
-    def own_rows(self, groups: Array, group_size: int) -> Array:
-        """The rows of some groups, in order."""
-        return (np.asarray(groups)[:, None] * group_size + np.arange(group_size)).reshape(-1)
+    def own_places(self, groups: Array) -> NDArray[np.int64]:
+        """Where in an array of group numbers this rank's groups stand."""
+        return np.flatnonzero(groups % self.size == self.rank)
 
     def merge(self, own: Array, places: Array, rows: int) -> Array:
         """This rank's rows (n, ...) at their `places` among `rows` -> all rows (rows, ...), on every rank.

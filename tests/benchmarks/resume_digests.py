@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any
 
 POLICY = ["group_size=4", "max_completion_length=12"]
-EVERY = ["iterations=4", "batch_size=2", "learning_rate=1e-3", "steps_per_eval=2", "evaluation.rows=3"]
+EVERY = [
+    "iterations=4",
+    "batch_size=2",
+    "learning_rate=1e-3",
+    "schedule=constant",
+    "steps_per_eval=2",
+    "evaluation.rows=3",
+]
 REWARDS = (
     'rewards=[{"type":"accuracy"},{"type":"format","pattern":"The answer"},{"type":"length","target":8}]'
 )
@@ -71,7 +78,7 @@ def digests(method: str, extra: list[str]) -> dict[str, str]:
 
 def digest_of_lines(file: Path) -> str:
     """Of the steps, evaluations, checkpoints, notices and rollouts in a log."""
-    kept = ("step", "evaluation", "rollout", "notice", "plan", "run_finished")
+    kept = ("step", "evaluation", "rollout", "notice", "run_finished")
     lines = file.read_text().splitlines() if file.is_file() else []
     events = [event for event in map(json.loads, lines) if event["type"] in kept]
     said = "\n".join(json.dumps(steady(event), sort_keys=True) for event in events)
@@ -80,7 +87,7 @@ def digest_of_lines(file: Path) -> str:
 
 def steady(event: dict[str, Any]) -> dict[str, Any]:
     """The event without what differs from run to run."""
-    kept = {name: value for name, value in event.items() if name not in ("time", "run_id", "seconds")}
+    kept = {name: value for name, value in event.items() if name not in ("seq", "time", "run_id", "seconds")}
     if "metrics" in kept:
         kept["metrics"] = {
             name: value for name, value in kept["metrics"].items() if not name.startswith(VOLATILE)

@@ -29,7 +29,7 @@ from droid_tune.methods.overlong import soft_overlong_reward
 from droid_tune.methods.reference_sync import mixed, policy_share
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.numerics import token_entropies, token_logprobs
-from droid_tune.train.experience import Experience, Replay
+from droid_tune.train.experience import Experience, SliceCursor
 
 ADAPTER = Path(__file__).with_name("golden_adapter.py")
 TOLERANCE = 1e-5
@@ -247,17 +247,18 @@ def test_prompt_order(golden: Case) -> None:
         per_rollout = case["prompts_per_generation_batch"]
         found: list[int] = []
         for first in range(0, case["num_prompts"] - per_rollout + 1, per_rollout):
-            replay = replay_of(per_rollout, case["num_generations"], passes=case["repeat_count"])
-            while not replay.exhausted:
-                found += (first + replay.experience.rows.prompt_index[replay.take()]).tolist()
+            rollout = experience_of(per_rollout, case["num_generations"])
+            cursor = SliceCursor(len(rollout), slices=1, passes=case["repeat_count"])
+            while not cursor.exhausted:
+                found += (first + rollout.take(cursor.take()).prompt_index).tolist()
         assert found == case["order"]
 
 
-def replay_of(prompts: int, group_size: int, *, passes: int) -> Replay:
-    """A rollout of one-token completions, all of it trained on `passes` times."""
+def experience_of(prompts: int, group_size: int) -> Experience:
+    """A rollout of one-token completions."""
     ones = np.ones((prompts * group_size, 1))
     rows = ScoringRows.of_groups([[prompt] for prompt in range(prompts)], group_size, ones, ones)
-    return Replay(Experience(rows, ones, ones[:, 0], ones, None, None, None, 1.0), slices=1, passes=passes)
+    return Experience(**vars(rows), mask=ones, advantages=ones[:, 0], sampled_logprobs=ones)
 
 
 def test_adaptive_entropy_bonus_step_by_step(golden: Case, adapter: ModuleType) -> None:

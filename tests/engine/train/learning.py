@@ -85,7 +85,7 @@ def moved(policy: Policy, gradients: Any, rate: float) -> None:
 
 def row_logprobs(policy: Policy, experience: Experience, row: int) -> tuple[mx.array, mx.array]:
     """Log-probabilities and entropies (n,) of a row's own tokens, by one forward pass over prompt and completion."""
-    rows = experience.rows
+    rows = experience
     length = int(rows.completion_mask[row].sum())
     prompt = list(rows.prompts[int(rows.prompt_index[row])])
     completion = rows.tokens[row, :length].tolist()

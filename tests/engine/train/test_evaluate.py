@@ -50,7 +50,7 @@ def test_the_seed_changes_no_evaluation_and_an_evaluation_changes_no_state(tmp_p
     assert first is not None
     assert second is not None
     assert first.metrics == second.metrics
-    assert one.rollouts == 0
+    assert one.explorer.rollouts == 0
     assert one.session.batches.state()["drawn"] == 0
 
 

@@ -14,26 +14,26 @@ from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.metrics import CATALOGUE
 from droid_tune.model.gradients import head_loss
 from droid_tune.model.gradients.head import TokenScores
+from droid_tune.rollout.rollout import Rollout
+from droid_tune.train.batch import Batch
 from droid_tune.train.experience import Experience
 from droid_tune.train.policy_gradient import PolicyGradient
-from droid_tune.train.sampler import Sampled
-from droid_tune.train.score import Judged
+from droid_tune.train.row_reader import PromptRow
 from tests.engine.train.learning import assert_same, by_hand, flat, learner_of, moved, row_logprobs
 
 
 def experience_of(learner: PolicyGradient) -> Experience:
-    assert learner.replay is not None
-    return learner.replay.experience
+    assert learner.experience is not None
+    return learner.experience
 
 
 def lengths(experience: Experience) -> list[int]:
-    return [int(n) for n in experience.rows.completion_mask.sum(axis=1)]
+    return [int(n) for n in experience.completion_mask.sum(axis=1)]
 
 
 def logprobs_now(learner: PolicyGradient, experience: Experience) -> list[np.ndarray]:
     return [
-        np.array(row_logprobs(learner.session.policy, experience, row)[0])
-        for row in range(len(experience.rows))
+        np.array(row_logprobs(learner.session.policy, experience, row)[0]) for row in range(len(experience))
     ]
 
 
@@ -121,8 +121,7 @@ def test_slices_of_one_rollout_gathered_into_one_update_are_averaged(tmp_path: P
 
     _, gradients = by_hand(learner.session.policy, experience, range(8), loss)
     assert_same(gathered.gradients, gradients)
-    assert learner.replay is not None
-    assert learner.replay.exhausted
+    assert learner.cursor.exhausted
 
 
 def test_a_second_slice_is_compared_with_the_policy_that_sampled_it(tmp_path: Path) -> None:
@@ -432,8 +431,7 @@ def test_the_samplers_difference_is_that_of_the_log_probabilities(tmp_path: Path
     learner.gather(0)
     experience = experience_of(learner)
     shifted = replace(experience, sampled_logprobs=experience.sampled_logprobs - 0.25 * experience.mask)
-    assert learner.replay is not None
-    learner.replay = replace(learner.replay, experience=shifted, next=0)
+    learner.experience, learner.cursor.next = shifted, 0
     metrics = learner.gather(0).metrics
     assert metrics["sampling/logp_difference/mean"] == pytest.approx(0.25, abs=1e-4)
     assert metrics["sampling/logp_difference/max"] == pytest.approx(0.25, abs=1e-4)
@@ -460,7 +458,7 @@ def test_dynamic_sampling_is_bounded_and_counted(tmp_path: Path) -> None:
     metrics = learner.gather(0).metrics
     assert metrics["dynamic_sampling/rounds"] == 2
     assert metrics["dynamic_sampling/dropped_groups"] == 4  # two of the first round, two of the second
-    assert learner.rollouts == 3
+    assert learner.explorer.rollouts == 3
     assert learner.session.batches.state()["drawn"] == 6
     assert metrics["frac_reward_zero_std"] == 1.0
 
@@ -471,19 +469,19 @@ def test_dynamic_sampling_keeps_the_groups_that_teach_and_replaces_the_others(
     learner = learner_of(tmp_path, method={"type": "dapo", "mask_truncated_completions": False})
     flat_group, telling_group = [0.5] * 4, [0.0, 1.0, 0.0, 1.0]
     said = [[*flat_group, *telling_group], [*telling_group, *flat_group]]
-    seen: list[Sampled] = []
+    seen: list[Rollout] = []
 
-    def judged(step: int, sampled: Sampled, group_size: int | None = None) -> Judged:
-        seen.append(sampled)
+    def judged(step: int, rows: list[PromptRow], rollout: Rollout) -> Batch:
+        seen.append(rollout)
         table = np.array(said[len(seen) - 1])[:, None]
-        return Judged(table, ("told",), (1.0,), {"told": table[:, 0]})
+        return Batch(rows, rollout, table, ("told",), (1.0,), {"told": table[:, 0]})
 
-    monkeypatch.setattr(learner.judge, "score", judged)
+    monkeypatch.setattr(learner.scorer, "score", judged)
     metrics = learner.gather(0).metrics
     assert (metrics["dynamic_sampling/rounds"], metrics["dynamic_sampling/dropped_groups"]) == (1, 2)
     assert metrics["frac_reward_zero_std"] == 0
-    prompts = [list(prompt) for prompt in experience_of(learner).rows.prompts]
-    assert prompts == [seen[0].rollout.prompt_tokens[1], seen[1].rollout.prompt_tokens[0]]
+    prompts = [list(prompt) for prompt in experience_of(learner).prompts]
+    assert prompts == [seen[0].prompt_tokens[1], seen[1].prompt_tokens[0]]
 
 
 def test_the_overlong_punishment_counts_as_one_more_reward(tmp_path: Path) -> None:
@@ -499,9 +497,9 @@ def test_the_overlong_punishment_counts_as_one_more_reward(tmp_path: Path) -> No
 
 def test_gdpo_normalises_each_reward_before_adding(tmp_path: Path) -> None:
     learner = learner_of(tmp_path, method={"multi_objective_aggregation": "normalize_then_sum"})
-    sampled: list[Judged] = []
-    score = learner.judge.score
-    learner.judge.score = lambda *given, **named: sampled.append(score(*given, **named)) or sampled[-1]  # type: ignore[method-assign]
+    sampled: list[Batch] = []
+    score = learner.scorer.score
+    learner.scorer.score = lambda *given, **named: sampled.append(score(*given, **named)) or sampled[-1]  # type: ignore[method-assign]
     learner.gather(0)
     table = sampled[0].table.reshape(2, 4, 2)
     spread = table.std(axis=1, ddof=1, keepdims=True)

@@ -1,0 +1,184 @@
+"""Exploring: sample and judge a rollout, compare within the groups, score what the method needs of it.
+
+Shapes: P prompts, G completions each, N = P x G rows, T positions, K rewards.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.methods.advantages import Advantages, compute_advantages
+from droid_tune.methods.completions import length_metrics, loss_mask
+from droid_tune.methods.correction import sampler_ratio, sampling_metrics
+from droid_tune.methods.overlong import soft_overlong_reward
+from droid_tune.model.gradients.scoring import score
+from droid_tune.model.gradients.scoring_rows import ScoringRows
+from droid_tune.rollout.rollout import Rollout
+from droid_tune.train.batch import Batch
+from droid_tune.train.drawing import draw
+from droid_tune.train.experience import Experience
+from droid_tune.train.sampler import Sampler
+from droid_tune.train.score import Scorer
+from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.training_session import TrainingSession
+
+Floats = NDArray[np.floating[Any]]
+
+
+class Explorer:
+    """Makes experiences of the next prompts."""
+
+    def __init__(self, session: TrainingSession, method: PolicyMethodConfig, scorer: Scorer) -> None:
+        self.session, self.method, self.scorer = session, method, scorer
+        self.sampler = Sampler(session, method.group_size, session.config.sampling)
+        self.rollouts = 0  # made so far: the random state of each derives from its number
+
+    def explore(self, step: int, watch: Stopwatch) -> tuple[Experience, dict[str, float]]:
+        """A rollout, judged, told and prepared for training; and its rollout-side metrics."""
+        batch, metrics = self._collect(step, watch)
+        advantages = self._advantages(batch)
+        self.scorer.tell(step + 1, batch, advantages)
+        rollout = batch.rollout
+        with watch("update"):
+            experience = self._prepare(step, rollout, advantages)
+        return experience, metrics | advantages.metrics | _rollout_metrics(rollout, experience)
+
+    # -- sampling and judging ----------------------------------------------------------------------
+
+    def _collect(self, step: int, watch: Stopwatch) -> tuple[Batch, dict[str, float]]:
+        """One generation batch; with dynamic sampling, groups that teach nothing are replaced a few times."""
+        batch = self._sample(step, watch)
+        if not self.method.dynamic_sampling:
+            return batch, {}
+        wanted = self.session.config.training.batch_size
+        rounds = dropped = 0
+        while rounds < self.method.dynamic_sampling_rounds and self._teaching(batch).sum() < wanted:
+            rounds += 1
+            fresh = self._sample(step, watch)
+            teaches = np.concatenate([self._teaching(batch), self._teaching(fresh)])
+            order = np.concatenate([np.flatnonzero(teaches), np.flatnonzero(~teaches)])[:wanted]
+            batch, dropped = batch.joined(fresh).take(order), dropped + len(teaches) - wanted
+        return batch, {
+            "dynamic_sampling/rounds": float(rounds),
+            "dynamic_sampling/dropped_groups": float(dropped),
+        }
+
+    def _sample(self, step: int, watch: Stopwatch) -> Batch:
+        session = self.session
+        with watch("rollout"):
+            session.pause_point()
+            rows = draw(session, session.reader.prompt)
+            rollout = self.sampler.complete(step, rows, session.seed("rollout", self.rollouts))
+        self.rollouts += 1
+        with watch("reward"):
+            return self.scorer.score(step, rows, rollout)
+
+    def _teaching(self, batch: Batch) -> NDArray[np.bool_]:
+        """Of each group (P,) whether anything can be learnt from it."""
+        return self._advantages(batch).informative
+
+    def _advantages(self, batch: Batch) -> Advantages:
+        """The groups' advantages; DAPO's soft overlong punishment counts as one more reward of what was judged."""
+        method, table = self.method, batch.table
+        weights, names = list(batch.weights), list(batch.names)
+        if method.overlong_cache is not None:
+            limit = self.session.config.sampling.max_completion_length
+            punished = [
+                [soft_overlong_reward(int(length), limit, method.overlong_cache)]
+                for length in batch.rollout.lengths
+            ]
+            unjudged = np.isnan(table).all(axis=1, keepdims=True)
+            table = np.concatenate([table, np.where(unjudged, np.nan, punished)], axis=1)
+            weights, names = [*weights, 1.0], [*names, "overlong"]
+        return compute_advantages(
+            table,
+            method.group_size,
+            weights=weights,
+            scale_rewards=method.scale_rewards,
+            aggregation=method.multi_objective_aggregation,
+            eps=method.advantage_eps,
+            names=names,
+        )
+
+    # -- scoring -----------------------------------------------------------------------------------
+
+    def _prepare(self, step: int, rollout: Rollout, advantages: Advantages) -> Experience:
+        """Score what the method needs under the old and the reference policy; nothing that it does not."""
+        method, session = self.method, self.session
+        rows = ScoringRows.of_groups(
+            rollout.prompt_tokens, rollout.group_size, rollout.tokens, rollout.completion_mask
+        )
+        mask = self._loss_mask(rollout)
+        old = reference = None
+        if method.needs_old_logprobs(session.config.training.gradient_accumulation_steps):
+            session.phase("update", step, 0, 0, "old policy")
+            old = self._scored(rows)
+        if method.beta:
+            session.phase("update", step, 0, 0, "reference")
+            reference = self._scored(rows, reference=True)
+        return Experience(
+            **vars(rows),
+            mask=mask,
+            advantages=advantages.values,
+            sampled_logprobs=rollout.sampled_logprobs,
+            old_logprobs=old,
+            reference_logprobs=reference,
+            sampler_ratio=self._sampler_ratio(old, rollout, mask),
+            rollout_tokens=max(float(mask.sum()), 1.0),
+        )
+
+    def _loss_mask(self, rollout: Rollout) -> NDArray[np.float32]:
+        """Which tokens are learnt from (N, T): those of completions that were cut off only where asked."""
+        masked = _cut_off(rollout) if self.method.mask_truncated_completions else None
+        return loss_mask(rollout.lengths.tolist(), masked, width=rollout.tokens.shape[1])
+
+    def _sampler_ratio(self, old: Floats | None, rollout: Rollout, mask: Floats) -> Floats | None:
+        """What the sampler's own probabilities correct the policy term by (N, T); None where they do not."""
+        method = self.method
+        if old is None or method.sampler_correction == "off":
+            return None
+        return sampler_ratio(
+            old,
+            rollout.sampled_logprobs,
+            mask,
+            method.sampler_correction,
+            clip_max=method.sampler_clip_max,
+            clip_min=method.sampler_clip_min,
+        )
+
+    def _scored(self, rows: ScoringRows, *, reference: bool = False) -> Floats:
+        """Log-probabilities of all rows (N, T); each rank scores its own."""
+        session = self.session
+        own = session.world.own_places(np.arange(len(rows)) // self.method.group_size)
+        found = score(
+            session.policy,
+            rows.take(own),
+            temperature=session.config.sampling.temperature,
+            plan=session.plan,
+            reference=reference,
+        )
+        return session.world.merge(found.logprobs, own, len(rows))
+
+
+def _cut_off(rollout: Rollout) -> NDArray[np.bool_]:
+    """Which completions reached their longest length before they ended (N,)."""
+    return np.array([reason == "length" for reason in rollout.finish_reasons])
+
+
+def _rollout_metrics(rollout: Rollout, experience: Experience) -> dict[str, float]:
+    """Lengths, and how far the sampler's log-probabilities are from the scorer's where both are known."""
+    prompt_lengths = np.repeat([len(prompt) for prompt in rollout.prompt_tokens], rollout.group_size)
+    metrics = length_metrics(rollout.lengths.tolist(), _cut_off(rollout), prompt_lengths.tolist())
+    metrics["sampled_tokens"] = float(rollout.lengths.sum())
+    if experience.old_logprobs is not None:
+        metrics |= sampling_metrics(
+            experience.old_logprobs,
+            rollout.sampled_logprobs,
+            rollout.completion_mask,
+            experience.sampler_ratio,
+        )
+    return metrics
