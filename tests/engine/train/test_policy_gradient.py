@@ -314,7 +314,7 @@ def test_the_shown_kl_is_the_mean_of_the_log_ratio(tmp_path: Path) -> None:
     gaps = [
         np.array(row_logprobs(learner.session.policy, experience, row)[0])
         - experience.reference_logprobs[row, : int(experience.mask[row].sum())]
-        for row in range(len(experience.rows))
+        for row in range(len(experience))
     ]
     assert gathered.metrics["kl/k1"] == pytest.approx(np.concatenate(gaps).mean(), abs=1e-5)
 
