@@ -169,7 +169,7 @@ def _open(path: str | Path, found: Found, options: Options) -> Dataset:
         raise UnusableDataError(_unusable(report), report)
     prints = _fingerprints(found)
     index_cache.keep(found, options, key, report, scans, prints)
-    return Dataset(Path(path), report, _splits([(one.file, _row_file(one)) for one in scans]), prints)
+    return Dataset(Path(path), report, _splits(_rows_of(scans)), prints)
 
 
 def _splits(files: Sequence[tuple[FileReport, RowFile]]) -> dict[Split, Rows]:
@@ -185,12 +185,16 @@ def open_configured(
     return open_dataset(place_of(config.path, method), method, config.mapping, watch, files=config.files)
 
 
-def _row_file(scan: FileScan) -> RowFile:
-    assert scan.layout is not None, "a usable file has a layout"
+def _rows_of(scans: Sequence[FileScan]) -> list[tuple[FileReport, RowFile]]:
+    """The rows of each file; one without a single object among its lines (held out, all broken) has none."""
+    return [(one.file, _row_file(one, one.layout)) for one in scans if one.layout is not None]
+
+
+def _row_file(scan: FileScan, layout: Layout) -> RowFile:
     return RowFile(
         Path(scan.file.path),
         scan.index,
-        scan.layout,
+        layout,
         by_line=scan.by_line,
         decode=scan.decode or json_row,
         stored_in=scan.stored_in,

@@ -10,6 +10,9 @@ from typing import Any
 from droid_tune.data.issues import FileFault
 from droid_tune.data.reading.opening import open_regular
 
+#: a file that changed just now may change again within the same tick of the clock
+SETTLED_NS = 2_000_000_000
+
 
 @dataclass(frozen=True)
 class Fingerprint:

@@ -12,10 +12,8 @@ from typing import Generic, Protocol, TypeVar
 
 from droid_tune.control import Watch
 from droid_tune.data.issues import FileFault
-from droid_tune.data.reading.fingerprint import Fingerprint, fingerprint
+from droid_tune.data.reading.fingerprint import SETTLED_NS, Fingerprint, fingerprint
 
-#: a file that changed just now may change again within the same tick of the clock
-SETTLED_NS = 2_000_000_000
 _PATIENCE_SECONDS = 0.1
 
 

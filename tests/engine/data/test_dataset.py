@@ -128,3 +128,10 @@ def test_several_files_need_one_to_train_on(tmp_path: Path):
     path = write(tmp_path / "train.jsonl", {"prompt": "a", "answer": "1"})
     with pytest.raises(UserError, match="None of the files is to train on"):
         open_dataset(tmp_path, files={"valid": [path]})
+
+
+def test_a_held_out_file_whose_every_line_is_broken_has_no_rows(tmp_path: Path):
+    write(tmp_path / "train.jsonl", {"prompt": "a", "answer": "1"})
+    (tmp_path / "valid.jsonl").write_text("{broken\n[1, 2\n")
+    data = open_dataset(tmp_path, "grpo")
+    assert (len(data.train), len(data.valid), data.report.rejected) == (1, 0, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -88,25 +89,62 @@ def test_a_changed_file_is_read_anew_even_with_its_old_size_and_time(folder: Pat
     assert len(scans) == 2
 
 
-@pytest.mark.parametrize("place", [0, 100, -1, -10, -30, -200])
-def test_a_damaged_entry_is_built_anew(folder: Path, scans: list[Path], place: int):
+PARTS = [
+    "0-starts.npy",
+    "0-lengths.npy",
+    "0-places.npy",
+    "1-places.npy",
+    "issues.jsonl",
+    "entry.json",
+    "sums.json",
+]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_damaged_entry_is_built_anew(folder: Path, scans: list[Path], part: str):
     first = everything(open_dataset(folder, "grpo"))
-    entry = entries()[0]
-    content = bytearray(entry.read_bytes())
-    content[place] ^= 0xFF
-    entry.write_bytes(content)
-    assert everything(open_dataset(folder, "grpo")) == first
-    assert len(scans) == 2
-    assert everything(open_dataset(folder, "grpo")) == first  # and that one is good again
-    assert len(scans) == 2
+    file = entries()[0] / part
+    for times, place in enumerate([0, file.stat().st_size // 2, -2], 2):
+        content = bytearray(file.read_bytes())
+        content[place] ^= 0xFF
+        file.write_bytes(content)
+        assert everything(open_dataset(folder, "grpo")) == first
+        assert len(scans) == times
+        assert everything(open_dataset(folder, "grpo")) == first  # and that one is good again
+        assert len(scans) == times
 
 
-def test_an_entry_that_was_cut_off_is_built_anew(folder: Path, scans: list[Path]):
+@pytest.mark.parametrize("part", PARTS)
+def test_an_entry_that_was_cut_off_or_lacks_a_file_is_built_anew(folder: Path, scans: list[Path], part: str):
     open_dataset(folder, "grpo")
-    for kept in (0, 5, 400):
-        entries()[0].write_bytes(entries()[0].read_bytes()[:kept])
+    for kept in (0, 5, 60):
+        file = entries()[0] / part
+        file.write_bytes(file.read_bytes()[:kept])
         assert len(open_dataset(folder, "grpo")) == 51
-    assert len(scans) == 4
+    (entries()[0] / part).unlink()
+    assert len(open_dataset(folder, "grpo")) == 51
+    assert len(scans) == 5
+
+
+def test_an_open_data_set_outlives_its_entry(folder: Path):
+    open_dataset(folder, "grpo")
+    data = open_dataset(folder, "grpo")
+    first = everything(data)
+    shutil.rmtree(entries()[0])
+    assert everything(data) == first
+
+
+def test_a_split_without_an_accepted_row_is_kept_as_well(folder: Path, scans: list[Path]):
+    (folder / "valid.jsonl").write_text('{"prompt": 5, "answer": "1"}\n')
+    assert everything(open_dataset(folder, "grpo")) == everything(open_dataset(folder, "grpo"))
+    assert len(scans) == 1
+
+
+def test_entries_of_an_earlier_form_go(folder: Path):
+    (cache_dir() / "indexes").mkdir(parents=True)
+    (cache_dir() / "indexes" / "old.index").write_bytes(b"DTINDEX1")
+    open_dataset(folder, "grpo")
+    assert [one.suffix for one in entries()] == [""]
 
 
 def test_a_folder_that_cannot_be_written_costs_only_the_entry(folder: Path, data_home: Path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,22 @@ def test_a_second_process_on_the_same_run_is_refused_and_touches_nothing(
     assert finished.outcome == "failed"
     assert "another Droid Tune" in finished.why
     assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "lock"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+def test_a_disk_without_locks_is_said(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As some network homes answer."""
+
+    def refuse(descriptor: int, how: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(UserError, match=r"cannot lock files .*set DROID_TUNE_HOME"),
+        RunLock(tmp_path / "lock"),
+    ):
+        pass
+    assert not is_locked(tmp_path / "lock")
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
