@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from droid_tune.config.run import DataConfig
+from droid_tune.data import layout
 from droid_tune.data.dataset import changes, open_configured, open_dataset
+from droid_tune.data.formats import table
+from droid_tune.data.formats.base import Field, RowFormat
 from droid_tune.errors import UserError
 
 
@@ -135,3 +138,30 @@ def test_a_held_out_file_whose_every_line_is_broken_has_no_rows(tmp_path: Path):
     (tmp_path / "valid.jsonl").write_text("{broken\n[1, 2\n")
     data = open_dataset(tmp_path, "grpo")
     assert (len(data.train), len(data.valid), data.report.rejected) == (1, 0, 2)
+
+
+def test_a_new_format_is_a_row_format_and_a_line_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing else has to know of it: it is told from others, checked, read, mapped and named in messages."""
+    riddle = RowFormat(
+        name="riddle",
+        title="Riddles",
+        fields=(Field("riddle"), Field("riddle_answer")),
+        needs=frozenset({"prompt", "demonstration"}),
+        normalise=lambda fields: {"prompt": fields["riddle"], "answer": fields["riddle_answer"]},
+    )
+    longer = (*table.FORMATS, riddle)
+    for reader in (table, layout):  # the one table, by both its names
+        monkeypatch.setattr(reader, "FORMATS", longer)
+    write(
+        tmp_path / "a.jsonl",
+        {"riddle": "what has keys?", "riddle_answer": "a piano", "level": 1},
+        {"riddle": 1},
+    )
+    data = open_dataset(tmp_path / "a.jsonl", "grpo")
+    assert data.report.files[0].format == "riddle"
+    assert data.row(0) == {"prompt": "what has keys?", "answer": "a piano", "level": 1}
+    assert [issue.reason for issue in data.report.issues] == ["wrong_type"]
+    write(tmp_path / "b.jsonl", {"text_of_it": "what has keys?", "riddle_answer": "a piano"})
+    assert open_dataset(tmp_path / "b.jsonl", "sft", {"riddle": "text_of_it"}).row(0)["answer"] == "a piano"
