@@ -15,6 +15,7 @@ import mlx.nn as nn
 from mlx_lm.utils import load_model, load_tokenizer
 
 from droid_tune.config.run import AdapterConfig
+from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import apply_adapter
 from droid_tune.model.kernels.install import install
@@ -132,6 +133,9 @@ def load_model_tokenizer(path: Path, *, needs_chat_template: bool = False) -> An
         )
     if needs_chat_template:
         require_chat_template(tokenizer, path)
+    if tokenizer.has_chat_template and (end := ChatTemplate.of(tokenizer).end_id) is not None:
+        # What ends a turn ends a completion, also where the files name only the end of all text.
+        tokenizer.add_eos_token(str(end))
     return tokenizer
 
 

@@ -104,6 +104,11 @@ class ChatTemplate:
         found = _any_of(text for text in texts if not _WORDS.fullmatch(text)).search(behind)
         return found.group() if found else ""
 
+    @property
+    def end_id(self) -> int | None:
+        """The id of that token; None where there is none, or where it is spelt in ordinary tokens."""
+        return self.ids.get(self.end)
+
     @cached_property
     def closing(self) -> str:
         """What the template writes behind a last answer where it is no token (a line feed)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -179,3 +180,36 @@ def unclosed(name: str, text: str) -> str:
 def compact(text: str) -> str:
     """Without white space: templates trim contents, tokenizers join spaces, decoders add them."""
     return "".join(text.split())
+
+
+@st.composite
+def tool_rows(draw: Any) -> dict[str, Any]:
+    """A question, one or two calls with their results, and an answer."""
+    arguments = {"town": draw(LOOSE), "days": draw(st.integers(0, 9))}
+    written = draw(st.sampled_from([arguments, json.dumps(arguments)]))
+    call = {"type": "function", "id": draw(st.sampled_from(["c1", "call_123", "abcdefghi"]))}
+    calls = [{**call, "function": {"name": "weather", "arguments": written}}]
+    said = draw(st.sampled_from(["", "Let me look."]))
+    turns = [
+        {"role": "user", "content": draw(CONTENT)},
+        {"role": "assistant", "content": said, "tool_calls": calls},
+        {"role": "tool", "content": "Rain", "tool_call_id": call["id"]},
+        {"role": "assistant", "content": draw(CONTENT)},
+    ]
+    schema = {"type": "object", "properties": {"town": {"type": "string"}}}
+    tools = [{"type": "function", "function": {"name": "weather", "description": "w", "parameters": schema}}]
+    return {"messages": turns, "tools": draw(st.sampled_from([tools, json.dumps(tools)]))}
+
+
+@pytest.mark.parametrize("name", ["qwen3", "qwen2_5", "mistral_nemo", "llama3_2"])
+@TRIED
+@given(row=tool_rows())
+def test_calls_are_learnt_with_their_arguments_as_objects(name: str, row: dict[str, Any]) -> None:
+    tok = tokenizer(name)
+    learnt = [tok.decode(one.tokens[a:b]) for one in render_examples(tok, row) for a, b in runs(one)]
+    assert len(learnt) == 2
+    call = row["messages"][1]["tool_calls"][0]["function"]["arguments"]
+    arguments = json.loads(call) if isinstance(call, str) else call
+    assert '"weather"' in learnt[0]
+    assert compact(json.dumps(arguments, ensure_ascii=False)) in compact(learnt[0])
+    assert all(one.endswith(turn_end(name)) for one in learnt)
