@@ -18,10 +18,10 @@ from droid_tune.config.run import AdapterConfig
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import apply_adapter
+from droid_tune.model.checks.probe import inspect
+from droid_tune.model.checks.rotary import wrong_base
 from droid_tune.model.kernels.install import install
 from droid_tune.model.policy import Policy
-from droid_tune.model.probe import inspect
-from droid_tune.model.rotary import wrong_base
 from droid_tune.model_files.hub import resolve_model
 from droid_tune.model_files.model_folder import check_model_folder, read_json
 from droid_tune.model_files.rope import missing_keys, said_of

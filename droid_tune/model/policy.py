@@ -11,7 +11,7 @@ import mlx.nn as nn
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.model.arrays import flat_arrays
-from droid_tune.model.probe import Architecture
+from droid_tune.model.checks.probe import Architecture
 
 
 @dataclass

@@ -18,8 +18,8 @@ from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
 from droid_tune.errors import UserError
 from droid_tune.model.arrays import close
 from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError
+from droid_tune.model.checks.probe import body_of
 from droid_tune.model.policy import Policy
-from droid_tune.model.probe import body_of
 
 #: what stands in `segments` where no row is
 NOTHING = -1

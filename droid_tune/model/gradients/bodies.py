@@ -11,12 +11,12 @@ import numpy as np
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.caches.packing import segment_caches
 from droid_tune.model.caches.prefix import Leaves
+from droid_tune.model.checks.probe import body_of
 from droid_tune.model.gradients.layers import LayerPass
 from droid_tune.model.gradients.passes import PromptPass, WholeRows
 from droid_tune.model.gradients.pullback import Pullback
 from droid_tune.model.gradients.trainables import Trainables
 from droid_tune.model.policy import Policy
-from droid_tune.model.probe import body_of
 
 Arrays = list[mx.array]
 

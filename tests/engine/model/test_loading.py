@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from droid_tune.errors import UserError
+from droid_tune.model.checks.rotary import bases_of, wrong_base
 from droid_tune.model.loading import load_policy
-from droid_tune.model.rotary import bases_of, wrong_base
 
 
 @pytest.fixture

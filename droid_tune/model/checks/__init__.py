@@ -1,0 +1,1 @@
+"""What is proven of a loaded model before anything is built on it."""
