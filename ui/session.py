@@ -50,6 +50,7 @@ class Session(QObject):
         self.live: RunState | None = None
         self.live_folder: Path | None = None
         self.shown = RunState()
+        self.shown_folder: Path | None = None
         self.runs: list[RunSummary] = []
         self.stopping = False
         self._thread: EngineThread | None = None
@@ -179,7 +180,7 @@ class Session(QObject):
         """Show the run that trains, or trained last in this window."""
         self._drop_showing()
         if self.live is not None:
-            self.shown = self.live
+            self.shown, self.shown_folder = self.live, self.live_folder
             self.shown_changed.emit()
 
     def show_run(self, folder: Path) -> None:
@@ -189,7 +190,10 @@ class Session(QObject):
             return
         self._drop_showing()
         self._showing = Task(
-            partial(read_run, folder), self, done=self._show_read, failed=self._say_unreadable
+            partial(read_run, folder),
+            self,
+            done=partial(self._show_read, folder),
+            failed=self._say_unreadable,
         ).start()
 
     def _drop_showing(self) -> None:
@@ -197,8 +201,8 @@ class Session(QObject):
         if self._showing is not None:
             self._showing.drop()
 
-    def _show_read(self, state: RunState) -> None:
-        self.shown = state
+    def _show_read(self, folder: Path, state: RunState) -> None:
+        self.shown, self.shown_folder = state, folder
         self.shown_changed.emit()
 
     def _say_unreadable(self, sentence: str) -> None:
@@ -213,6 +217,16 @@ class Session(QObject):
     def _keep_runs(self, runs: list[RunSummary]) -> None:
         self.runs = runs
         self.runs_changed.emit()
+
+    def forget_run(self, folder: Path) -> None:
+        """Its folder is gone: it leaves the list, and the panes that show it."""
+        if folder == self.live_folder and not self.training:
+            self.live = self.live_folder = None
+        if folder == self.shown_folder:
+            self._drop_showing()
+            self.shown, self.shown_folder = RunState(), None
+            self.shown_changed.emit()
+        self._keep_runs([run for run in self.runs if run.folder != folder])
 
     def interrupted(self) -> list[RunSummary]:
         """Runs that a crash or a power cut ended, that can go on and that nobody waved away."""

@@ -66,7 +66,8 @@ def say_estimate(config: RunConfig, dataset: Dataset) -> None:
 
     found = estimate(config, measure(dataset, config))
     say(verdict_in_words(found))
-    say(time_in_words(found))
+    if found.known:
+        say(time_in_words(found))
     for suggestion in found.suggestions:
         say(f"  --set {suggestion.change}  ({suggestion.why})")
     for note in found.notes:

@@ -33,7 +33,7 @@ def estimate(
     facts = facts or facts_for(config)
     calibration = calibration or read_calibration(calibration_file(facts, host.chip))
     found = forecast(config, lengths, host, calibration, facts)
-    if not suggesting or found.verdict == "fits":
+    if not suggesting or found.verdict in ("fits", "unknown"):
         return found
 
     def again(changed: RunConfig) -> Estimate:

@@ -18,10 +18,10 @@ from droid_tune.estimate.sizes import sizes_of
 from droid_tune.machine.budget import budget_of
 from droid_tune.machine.chips import speed_of
 from droid_tune.machine.host import Host, read_host
-from droid_tune.model_files.facts import ModelFacts, facts_of, read_model
-from droid_tune.model_files.hub import local_model
+from droid_tune.model_files.facts import ModelFacts
+from droid_tune.model_files.hub_facts import facts_at_hand
 
-Verdict = Literal["fits", "tight", "too_large"]
+Verdict = Literal["fits", "tight", "too_large", "unknown"]
 #: where the time comes from
 Basis = Literal["first guess", "measured", "earlier runs"]
 #: factor by which each basis may be wrong either way
@@ -60,7 +60,10 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Everything that is said before a run. Bytes of `peak` are of MLX; the host's are of the machine."""
+    """Everything that is said before a run. Bytes of `peak` are of MLX; the host's are of the machine.
+
+    With the verdict `unknown` (nobody knows the model's sizes) memory and time are placeholders that are never shown.
+    """
 
     host: Host
     budget_bytes: int
@@ -74,17 +77,28 @@ class Estimate:
     notes: tuple[str, ...] = ()
     calibration: Calibration | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether memory and time say anything."""
+        return self.verdict != "unknown"
+
     def to_json(self) -> dict[str, object]:
         """The object of DESIGN.md section 6, `estimate --json`; `parts` are those of the worst moment."""
-        host = self.host
+        host, known = self.host, self.known
         return {
             "host": {
                 "memory_bytes": host.memory_bytes,
                 "gpu_limit_bytes": host.gpu_limit_bytes,
                 "chip": host.chip,
             },
-            "memory": {"peak_bytes": self.peak_bytes, "parts": self.peak.parts[self.peak.worst]},
-            "time": {"seconds_per_step": self.duration.per_step, "basis": self.duration.basis},
+            "memory": {
+                "peak_bytes": self.peak_bytes if known else None,
+                "parts": self.peak.parts[self.peak.worst] if known else {},
+            },
+            "time": {
+                "seconds_per_step": self.duration.per_step if known else None,
+                "basis": self.duration.basis if known else None,
+            },
             "verdict": self.verdict,
             "suggestions": [suggestion.to_json() for suggestion in self.suggestions],
         }
@@ -92,9 +106,15 @@ class Estimate:
     def details(self) -> dict[str, object]:
         """What the window shows besides: rollout and update apart, the plan, the run's time, notes."""
         duration = self.duration
-        return {
+        machine: dict[str, object] = {
             "budget_bytes": self.budget_bytes,
             "used_by_others_bytes": self.host.used_by_others_bytes,
+            "notes": list(self.notes),
+        }
+        if not self.known:
+            return machine
+        return {
+            **machine,
             "stages": {
                 name: {"bytes": self.peak.stages[name], "parts": parts}
                 for name, parts in self.peak.parts.items()
@@ -106,19 +126,14 @@ class Estimate:
                 "run": duration.total,
                 "run_range": [duration.least, duration.most],
             },
-            "notes": list(self.notes),
         }
 
 
 def facts_for(config: RunConfig) -> ModelFacts:
-    """The model's facts; of one that is not on this computer yet a guess that says so."""
-    folder = local_model(config.model.path, config.model.revision)
-    if folder is not None:
-        facts = read_model(folder)
-        # What an earlier run learnt is fused into layers that are unpacked for it (model/fusing.py).
-        return facts.with_unpacked_layers if config.model.start_mode == "fuse" else facts
-    note = f"The model {config.model.path} is not on this computer yet: these are the figures of a typical small model."
-    return facts_of({}, (), (note,))
+    """The model's facts as far as they are at hand; see `facts_at_hand` for a model that is not."""
+    facts = facts_at_hand(config.model.path, config.model.revision)
+    # What an earlier run learnt is fused into layers that are unpacked for it (model/fusing.py).
+    return facts.with_unpacked_layers if config.model.start_mode == "fuse" else facts
 
 
 def forecast(
@@ -161,8 +176,10 @@ def forecast(
         plan=choice.plan,
         job=job,
         duration=_duration(seconds, job, calibration),
-        verdict=verdict_of(peak_bytes, budget, host),
-        notes=_notes(choice, facts, lengths, host, peak_bytes, calibration),
+        verdict=verdict_of(peak_bytes, budget, host) if facts.known else "unknown",
+        notes=_notes(choice, facts, lengths, host, peak_bytes, calibration)
+        if facts.known
+        else facts.notes[:1],
         calibration=calibration,
     )
 

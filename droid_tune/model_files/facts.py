@@ -17,6 +17,8 @@ from droid_tune.model_files.model_folder import Stamps, stamps_of
 #: are built alike: pre-norm attention and a gated feed-forward part
 KNOWN = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text", "phi3"})
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.(.+)$")
+_LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
+_HIDDEN = ("hidden_size", "n_embd", "d_model")
 _FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
 
 
@@ -63,6 +65,8 @@ class ModelFacts:
     #: its attention is not the plain one, so that the engine's leaner way of training it does not apply
     keeps_attention: bool = False
     notes: tuple[str, ...] = ()
+    #: whether the files said how large it is; if not, the sizes are placeholders from which nothing may be concluded
+    known: bool = True
 
     @property
     def bits(self) -> float:
@@ -101,7 +105,25 @@ def _read(folder: Path, _stamps: Stamps) -> ModelFacts:
     config, notes = _config(folder)
     headers = read_headers(folder)
     notes += [f"The model is incomplete: {problem}." for problem in headers.problems]
-    return facts_of(config, headers.tensors, tuple(notes))
+    if headers.problems and says_its_size(config):  # some of the weights would pass for all of them
+        return facts_of(config, (), tuple(notes), weight_bytes=_indexed_bytes(folder))
+    facts = facts_of(config, headers.tensors, tuple(notes))
+    return replace(facts, known=facts.known and not headers.problems)
+
+
+def says_its_size(config: dict[str, Any]) -> bool:
+    """Whether a config tells at least how deep and how wide the model is."""
+    read = _Reader(_of_text(config))
+    return bool(read.whole(*_LAYERS) and read.whole(*_HIDDEN))
+
+
+def _indexed_bytes(folder: Path) -> int:
+    """Bytes of all weights by the index of the shards; 0 where there is none that says so."""
+    try:
+        index: Any = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        return max(0, int(index["metadata"]["total_size"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _config(folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -114,14 +136,28 @@ def _config(folder: Path) -> tuple[dict[str, Any], list[str]]:
     return cast("dict[str, Any]", found), []
 
 
-def facts_of(config: dict[str, Any], tensors: tuple[Tensor, ...], notes: tuple[str, ...] = ()) -> ModelFacts:
-    """Facts from a parsed config and the weights' tensors; either may be empty."""
+def _of_text(config: dict[str, Any]) -> dict[str, Any]:
+    """The config with what it says of the language model of several (`text_config`) on top."""
     text = config.get("text_config")
-    read = _Reader({**config, **(cast("dict[str, Any]", text) if isinstance(text, dict) else {})})
+    return {**config, **(cast("dict[str, Any]", text) if isinstance(text, dict) else {})}
+
+
+def facts_of(
+    config: dict[str, Any],
+    tensors: tuple[Tensor, ...],
+    notes: tuple[str, ...] = (),
+    *,
+    weight_bytes: int = 0,
+) -> ModelFacts:
+    """Facts from a parsed config and the weights' tensors; either may be empty.
+
+    `weight_bytes` of all weights, where that is known of weights that are not here; 0 leaves it to the config.
+    """
+    read = _Reader(_of_text(config))
     by_layer = _by_layer(tensors)
-    layers = read.whole("num_hidden_layers", "n_layer", "num_layers") or len(by_layer) or 12
+    layers = read.whole(*_LAYERS) or len(by_layer) or 12
     embedding = _embedding(tensors)
-    hidden = read.whole("hidden_size", "n_embd", "d_model") or (embedding[1] if embedding else 0) or 768
+    hidden = read.whole(*_HIDDEN) or (embedding[1] if embedding else 0) or 768
     heads = read.whole("num_attention_heads", "n_head") or max(1, hidden // 64)
     head = read.whole("head_dim") or max(1, hidden // heads)
     key_heads = read.whole("num_key_value_heads", "n_kv_heads") or heads
@@ -151,14 +187,14 @@ def facts_of(config: dict[str, Any], tensors: tuple[Tensor, ...], notes: tuple[s
         experts_per_token=read.whole("num_experts_per_tok") or 1,
         keeps_attention=read.given("attn_logit_softcapping"),
         notes=(*notes, *_generic(architecture)),
+        known=bool(by_layer) or says_its_size(config),
     )
-    quantisation = config.get("quantization")
-    group = (
-        _Reader(cast("dict[str, Any]", quantisation)).whole("group_size")
-        if isinstance(quantisation, dict)
-        else None
-    )
-    return _weighed(facts, tensors, by_layer, group or 0)
+    quantisation = config.get("quantization") or config.get("quantization_config")
+    packing = _Reader(cast("dict[str, Any]", quantisation) if isinstance(quantisation, dict) else {})
+    group = packing.whole("group_size") or 0
+    if by_layer:
+        return _weighed(facts, tensors, by_layer, group)
+    return _imagined(facts, packing.whole("bits") or 0, group, weight_bytes)
 
 
 def _generic(architecture: str) -> tuple[str, ...]:
@@ -173,9 +209,7 @@ def _weighed(
     by_layer: dict[int, list[tuple[str, Tensor]]],
     group: int,
 ) -> ModelFacts:
-    """With what the weights' own headers say; without them, with what the config implies."""
-    if not by_layer:
-        return _imagined(facts)
+    """With what the weights' own headers say."""
     widest = max(by_layer.values(), key=lambda part: sum(tensor.nbytes for _, tensor in part))
     linears = _linears(widest, facts.hidden, group)
     per_layer = sum(linear.numbers for linear in linears)
@@ -195,8 +229,12 @@ def _weighed(
     )
 
 
-def _imagined(facts: ModelFacts) -> ModelFacts:
-    """A gated transformer of the config's sizes: what the weights will be once they are there."""
+def _imagined(facts: ModelFacts, bits: int, group: int, weight_bytes: int) -> ModelFacts:
+    """A gated transformer of the config's sizes: what the weights will be once they are there.
+
+    `bits` of a packed weight (0: not packed) with a scale and a bias of two bytes each for every `group` of them.
+    """
+    facts = replace(facts, quantised=bool(bits))
     d, f, q, k = facts.hidden, facts.intermediate, facts.query_width, facts.key_width
     linears = tuple(
         Linear(name, inputs, outputs, facts.quantised, facts.experts if name.startswith("mlp") else 1)
@@ -214,9 +252,11 @@ def _imagined(facts: ModelFacts) -> ModelFacts:
     embedding = facts.vocabulary * d
     parameters = facts.layers * per_layer + embedding * (1 if facts.tied else 2)
     active = sum(n.inputs * n.outputs * min(n.experts, facts.experts_per_token) for n in linears)
+    each = bits / 8 + 4 / (group or 64) if bits else facts.compute_bytes
+    weight_bytes = weight_bytes or int(parameters * each)
     return replace(
         facts,
-        weight_bytes=parameters * facts.compute_bytes,
+        weight_bytes=weight_bytes,
         parameters=parameters,
         active_parameters=facts.layers * active + embedding,
         linears=linears,

@@ -96,3 +96,15 @@ def _from_hub(name: str, revision: str | None) -> Path:
             place=name,
             remedy="check the spelling; gated models need `hf auth login` first",
         ) from error
+
+
+def no_connection(error: BaseException) -> bool:
+    """Whether the Hub could not be reached.
+
+    By the names of the classes: the library changed its HTTP client twice (requests, httpx, httpx2), each with
+    exceptions of its own that derive from one of these.
+    """
+    names = {one.__name__ for one in type(error).__mro__}
+    return bool(
+        names & {"TransportError", "ConnectionError", "OfflineModeIsEnabled", "LocalEntryNotFoundError"}
+    )

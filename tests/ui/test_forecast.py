@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import resolve
 from droid_tune.estimate.estimate import estimate
 from droid_tune.machine.host import Host
+from droid_tune.model_files import hub_facts
+from tests.hub_server import serving
 from ui.background import Task
 from ui.main_window import MainWindow
+from ui.panes.setup.estimate_panel import EstimatePanel
 from ui.panes.setup.forecast_strip import ForecastStrip
 from ui.panes.setup.forecasting import Forecaster, forecast_details, forecast_words
 
@@ -90,3 +94,42 @@ def test_a_model_without_weights_is_a_fault_on_the_page(
     pane._choose_model(str(tmp_path))
     assert pane._summary.text().startswith(f"Model: {tmp_path}: config.json is missing")
     assert not pane._forecast.isVisible()
+
+
+def test_a_model_that_nobody_knows_never_fits(qtbot: QtBot) -> None:
+    """Not on disk and no network: the chip, the bar, the words and the table of methods all say so."""
+    found = estimate(resolve({"model": {"path": "meta-llama/Llama-3.3-70B-Instruct"}}), host=ROOMY)
+    window = QWidget()
+    qtbot.addWidget(window)
+    strip, panel = ForecastStrip(window), EstimatePanel(window)
+    strip.show_estimate(found)
+    panel.show_estimate(found)
+    panel.show_methods({"grpo": found})
+    assert strip._chip.text() == "Unknown"
+    assert "not known" in strip._words.text()
+    assert not strip._bar._shares[1]
+    assert [part.label for part in panel._bar.shown] == ["Other programs"]
+    shown = [one.text() for one in panel.findChildren(QLabel)]
+    assert "–" in shown
+    assert not [text for text in shown if " MB" in text or " GB" in text or " per step" in text]
+
+
+def test_the_setup_pane_asks_the_hub_once_and_follows(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(hub_facts, "_FETCHED", {})
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    window.show_pane("setup")
+    pane = window.pane("setup")
+    with serving() as address:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setattr(
+            "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+            address + "/{repo_id}/resolve/{revision}/{filename}",
+        )
+        pane._choose_model("org/large")
+        qtbot.waitUntil(lambda: pane._forecast._chip.text() == "Too large", timeout=20_000)
+        pane._choose_model("org/missing")
+        qtbot.waitUntil(lambda: "refused it" in pane._panel._fault.text(), timeout=20_000)
+    assert pane._forecast._chip.text() == "Unknown"

@@ -19,6 +19,7 @@ VERDICTS = {
     "fits": "It fits",
     "tight": "It is tight",
     "too_large": "It is too large",
+    "unknown": "Whether it fits is not known",
 }
 PARTS = {
     "weights": "Weights",
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from droid_tune.estimate.estimate import estimate
 
     config = config_from(arguments)
+    ask_the_hub(config)
     lengths = None if arguments.no_data else lengths_of_data(config)
     found = estimate(config, lengths)
     if arguments.json:
@@ -55,6 +57,20 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_estimate(found)
     return 0
+
+
+def ask_the_hub(config: RunConfig) -> None:
+    """The sizes of a model that is not on this computer, from the Hub; a word where they cannot be had."""
+    from droid_tune.errors import UserError
+    from droid_tune.model_files.hub_facts import facts_at_hand, fetch_facts, is_of_hub
+
+    name, revision = config.model.path, config.model.revision
+    if facts_at_hand(name, revision).known or not is_of_hub(name):
+        return
+    try:
+        fetch_facts(name, revision)
+    except UserError as error:
+        say(str(error))
 
 
 def lengths_of_data(config: RunConfig) -> DataLengths | None:
@@ -71,6 +87,9 @@ def lengths_of_data(config: RunConfig) -> DataLengths | None:
 
 def print_estimate(found: Estimate) -> None:
     """The verdict in words, the parts of each stage, what would help."""
+    if not found.known:
+        print("\n".join((verdict_in_words(found), *found.notes)))
+        return
     stages = [name for name in ("rollout", "update") if name in found.peak.parts]
     names = dict.fromkeys(part for stage in stages for part in found.peak.parts[stage])
     rows = [
@@ -92,6 +111,8 @@ def print_estimate(found: Estimate) -> None:
 def verdict_in_words(found: Estimate) -> str:
     """`It fits: about 9.1 GB of the 18.0 GB that a run may use (Apple M2, 24.0 GB).`"""
     host = found.host
+    if not found.known:
+        return f"{VERDICTS[found.verdict]}: a run may use {amount(found.budget_bytes, 'bytes')} of this {host.chip}."
     return (
         f"{VERDICTS[found.verdict]}: about {amount(found.peak_bytes, 'bytes')} of the "
         f"{amount(found.budget_bytes, 'bytes')} that a run may use ({host.chip}, {amount(host.memory_bytes, 'bytes')})."

@@ -17,6 +17,7 @@ from typing import Any
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.splits import SPLIT_NAMES, SPLITS, DataFile, Split, split_of, suffix_of
 from droid_tune.errors import UserError
+from droid_tune.model_files.hub import no_connection
 
 CONVERTED = "refs/convert/parquet"
 _ADDRESS = re.compile(r"^(?:https?://[^/]+/datasets/|datasets/|hub:)")
@@ -58,7 +59,7 @@ def fetch(
         try:
             revision, files = _listed(reference, endpoint)
         except Exception as error:
-            if _no_connection(error):
+            if no_connection(error):
                 return _cached(reference, cache_dir)
             raise
         chosen = choose(files, reference)
@@ -211,18 +212,6 @@ def _cached(reference: HubReference, cache_dir: Path | None) -> list[DataFile]:
     )
 
 
-def _no_connection(error: BaseException) -> bool:
-    """Whether the Hub could not be reached.
-
-    By the names of the classes: the library changed its HTTP client twice (requests, httpx, httpx2), each with
-    exceptions of its own that derive from one of these.
-    """
-    names = {one.__name__ for one in type(error).__mro__}
-    return bool(
-        names & {"TransportError", "ConnectionError", "OfflineModeIsEnabled", "LocalEntryNotFoundError"}
-    )
-
-
 @contextmanager
 def _plain_words(reference: HubReference) -> Generator[None]:
     """Turn the library's exceptions into one sentence each."""
@@ -256,11 +245,11 @@ def _plain_words(reference: HubReference) -> Generator[None]:
             ) from None
         raise _said(f"The Hub answered with an error ({status})", "try again later") from None
     except OSError as error:
-        if _no_connection(error):
+        if no_connection(error):
             raise _broken_off(reference) from None
         raise _said(f"The download could not be stored ({error.strerror})", "make room on the disk") from None
     except Exception as error:
-        if _no_connection(error):
+        if no_connection(error):
             raise _broken_off(reference) from None
         raise
 

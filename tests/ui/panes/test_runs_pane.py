@@ -13,6 +13,7 @@ from tests.ui.recording import complete, recorded, write_run
 from ui.main_window import MainWindow
 from ui.panes.playground.pane import PlaygroundPane
 from ui.panes.runs.pane import RunsPane
+from ui.widgets.notice import NoticeBar
 
 
 @pytest.fixture
@@ -84,3 +85,42 @@ def test_choosing_another_run_puts_the_question_away(
     pane._select({"one"})
     pane._select({"two"})
     assert not pane._further.isVisible()
+
+
+def test_a_run_goes_to_the_trash(
+    window: MainWindow, pane: RunsPane, data_home: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real folder in a real trash (of the desktop's kind, in a temporary place)."""
+    trash = data_home / "share"
+    trash.mkdir()
+    monkeypatch.setenv("XDG_DATA_HOME", str(trash))
+    kept, gone = (write_run(data_home / "runs" / name, complete(60)) for name in ("kept", "gone"))
+    list_runs(window, qtbot)
+    window.session.show_run(gone)
+    qtbot.waitUntil(lambda: window.session.shown_folder == gone)
+    pane._select({"gone"})
+    pane._actions["trash"].click()
+    with qtbot.waitSignal(window.session.runs_changed):
+        banner(pane)[0].chosen.emit("Move to Trash")
+    assert not gone.exists()
+    assert (trash / "Trash" / "files" / "gone" / "events.jsonl").exists()
+    assert [run.folder for run in window.session.runs] == [kept]
+    assert [run.id for run in pane._chosen()] == ["kept"]
+    assert banner(pane) == []
+    assert window.session.shown.life == "empty"
+
+
+def test_a_run_that_cannot_be_moved_stays_with_one_sentence(
+    window: MainWindow, pane: RunsPane, data_home: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_run(data_home / "runs" / "one", complete(60))
+    list_runs(window, qtbot)
+    monkeypatch.setattr("ui.panes.runs.pane.move_to_trash", lambda folder: False)
+    pane._trash(folder, "Move to Trash")
+    assert folder.exists()
+    assert [run.folder for run in window.session.runs] == [folder]
+    assert len(banner(pane)) == 1
+
+
+def banner(pane: RunsPane) -> list[NoticeBar]:
+    return [bar for bar in pane._notices.findChildren(NoticeBar) if bar.isVisible()]

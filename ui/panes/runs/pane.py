@@ -443,14 +443,25 @@ class RunsPane(FillingPane):
 
     def _trash(self, folder: Path, action: str) -> None:
         self._notices.clear()
-        moved, _where = QFile.moveToTrash(str(folder))
-        if not moved:
-            self._notices.add("error", f"{folder} could not be moved to the Trash; move it by hand.")
+        if self.session.training and folder == self.session.live_folder:
+            self._notices.add("error", "This run is training; stop it before it goes to the Trash.")
+            return
+        if move_to_trash(folder):
+            self.session.forget_run(folder)
+        else:
+            self._notices.add(
+                "error", f"{words.literal(str(folder))} could not be moved to the Trash; move it by hand."
+            )
         self.session.refresh_runs()
 
     def _single(self) -> RunSummary | None:
         chosen = self._chosen()
         return chosen[0] if len(chosen) == 1 else None
+
+
+def move_to_trash(folder: Path) -> bool:
+    """Whether the system took it. By an object: what the static function returns differs between versions of PySide6."""
+    return QFile(str(folder)).moveToTrash()
 
 
 def curve_names(runs: Sequence[RunSummary]) -> list[str]:

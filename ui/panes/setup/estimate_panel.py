@@ -30,6 +30,7 @@ NAMES = {
     "logits": "Logits",
 }
 STAGES = {"rollout": "Sampling", "update": "Training"}
+UNKNOWN = "–"
 COLUMNS = ("Method", "Memory", "Per step", "Whole run")
 
 
@@ -82,17 +83,17 @@ class EstimatePanel(QFrame):
         rows = [[(title, "small") for title in COLUMNS]]
         for method, one in found.items():
             duration = one.duration
-            cells = (
-                METHOD_CONFIGS[method].label,
+            figures = (
                 words.size(one.peak_bytes),
                 words.pace(duration.per_step),
                 words.duration(duration.total),
             )
+            cells = (METHOD_CONFIGS[method].label, *(figures if one.known else (UNKNOWN,) * len(figures)))
             rows.append([(text, "") for text in cells])
         self._methods.show_rows(rows)
 
     def _show_stages(self, found: Estimate) -> None:
-        stages = [stage for stage in STAGES if stage in found.peak.parts]
+        stages = [stage for stage in STAGES if stage in found.peak.parts and found.known]
         titles = [f"{STAGES[stage]} {words.size(found.peak.stages[stage])}" for stage in stages]
         rows = [[("", ""), *((title, "strong") for title in titles)]]
         for name, title in NAMES.items():
@@ -106,6 +107,9 @@ class EstimatePanel(QFrame):
 def bar_of(found: Estimate) -> tuple[tuple[Part, ...], tuple[BarMark, ...]]:
     """Others, the model, what sampling and training add to it, what is left below the limit; the limit itself."""
     others = found.host.used_by_others_bytes
+    if not found.known:
+        limit = min(found.host.memory_bytes, others + found.budget_bytes)
+        return (Part("Other programs", others, "tertiary", 0.55),), (BarMark("Limit", limit),)
     factor = found.peak_bytes / max(1, found.peak.bytes)
     model = model_bytes(found)
     both = sorted(
@@ -126,6 +130,8 @@ def bar_of(found: Estimate) -> tuple[tuple[Part, ...], tuple[BarMark, ...]]:
 
 def time_words(found: Estimate) -> str:
     """`About 2 h 10 min (1 h 50 min – 2 h 40 min), 14 s per step, as measured here.`"""
+    if not found.known:
+        return "Memory and time are not known."
     time = found.duration
     basis = {
         "first guess": "a first guess",

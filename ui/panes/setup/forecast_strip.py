@@ -40,14 +40,15 @@ class SlimMemoryBar(QWidget):
     def show_estimate(self, found: Estimate) -> None:
         """Draw the shares of the machine's memory, of others, the model and the worst moment."""
         total = max(1, found.host.memory_bytes)
-        model = model_bytes(found)
+        model, peak = (model_bytes(found), found.peak_bytes) if found.known else (0.0, 0.0)
         others = found.host.used_by_others_bytes
         limit = min(total, others + found.budget_bytes)
-        self._shares = (others / total, model / total, (found.peak_bytes - model) / total, limit / total)
+        self._shares = (others / total, model / total, (peak - model) / total, limit / total)
         self._fits = found.verdict == "fits"
+        wanted = f"{words.size(model)} for the model, {words.size(peak - model)} for a step"
         said = (
-            f"{words.size(others)} in use by other programs, {words.size(model)} for the model, "
-            f"{words.size(found.peak_bytes - model)} for a step, of {words.size(total)}"
+            f"{words.size(others)} in use by other programs, "
+            f"{wanted if found.known else 'not known for the model'}, of {words.size(total)}"
         )
         self.setAccessibleName(f"Memory: {said}")
         self.setToolTip(f"{said}.\n{forecast_details(found)}")

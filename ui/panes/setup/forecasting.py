@@ -24,6 +24,7 @@ VERDICTS = {
     "fits": ("Fits", "good", "good_soft"),
     "tight": ("Tight", "warning", "warning_soft"),
     "too_large": ("Too large", "bad", "bad_soft"),
+    "unknown": ("Unknown", "secondary", "raised"),
 }
 
 
@@ -31,7 +32,8 @@ class Forecaster(QObject):
     """`told` an Estimate, `compared` one for each method, or `failed` with a sentence.
 
     One estimate at a time: what was asked meanwhile waits, and only the newest of it. The methods are compared once
-    the form is left alone. The data is measured once for each model; until then its lengths are assumed. `hampered`
+    the form is left alone. The data is measured once for each model; until then its lengths are assumed. The Hub is
+    asked once for the sizes of a model that is not on this computer; until then nothing is said of it. `hampered`
     tells what else went wrong, nothing with a new question: the estimate stands, but on assumed lengths, or without the
     other methods beside it.
     """
@@ -48,6 +50,7 @@ class Forecaster(QObject):
         self._answering = 0  # which of the questions is being answered, 0 is none
         self._comparison: Task | None = None
         self._lengths: dict[str, DataLengths | None] = {}
+        self._fetched: dict[tuple[str, str], str] = {}  # models asked for at the Hub: why there is no answer
         self._compare_later = QTimer(self)
         self._compare_later.setSingleShot(True)
         self._compare_later.setInterval(COMPARE_AFTER_MS)
@@ -68,9 +71,35 @@ class Forecaster(QObject):
         ).start()
 
     def _done(self, found: Estimate) -> None:
-        if self._is_newest():
-            self.told.emit(found)
-            self._compare_later.start()
+        if not self._is_newest():
+            return
+        self.told.emit(found)
+        self._compare_later.start()
+        if not found.known and self._config is not None:
+            self._fetch(self._config.model.path, self._config.model.revision)
+
+    def _fetch(self, name: str, revision: str) -> None:
+        """Ask the Hub for the sizes of a model, and for the estimate again where it knows them."""
+        if (name, revision) in self._fetched:
+            self.hampered.emit(self._fetched[name, revision])
+            return
+        self._fetched[name, revision] = "The Hugging Face Hub is asked for the model’s sizes…"
+        self.hampered.emit(self._fetched[name, revision])
+        Task(
+            partial(_fetch_facts, name, revision),
+            self,
+            done=partial(self._ask_again, name),
+            failed=partial(self._say_unfetched, name, revision),
+        ).start()
+
+    def _ask_again(self, name: str, _: object) -> None:
+        if self._config is not None and self._config.model.path == name:
+            self.ask(self._config)
+
+    def _say_unfetched(self, name: str, revision: str, sentence: str) -> None:
+        self._fetched[name, revision] = sentence
+        if self._config is not None and self._config.model.path == name:
+            self.hampered.emit(sentence)
 
     def _failed(self, sentence: str) -> None:
         if self._is_newest():
@@ -136,6 +165,13 @@ def _estimated(config: RunConfig, lengths: DataLengths | None) -> Estimate:
     return estimate(config, lengths)
 
 
+def _fetch_facts(name: str, revision: str) -> None:
+    from droid_tune.model_files.hub_facts import fetch_facts, is_of_hub
+
+    if is_of_hub(name):
+        fetch_facts(name, revision)
+
+
 def _compared(config: RunConfig, lengths: DataLengths | None) -> dict[str, Estimate]:
     from ui.panes.setup.forecasting_methods import by_method
 
@@ -165,6 +201,8 @@ def model_bytes(found: Estimate) -> float:
 
 def forecast_words(found: Estimate) -> str:
     """`About 2.1 GB of 19.0 GB · about 2 h 10 min (1 h 50 min to 2 h 40 min)`."""
+    if not found.known:
+        return "Whether it fits is not known: nobody here knows the model’s size."
     duration = found.duration
     least, most = words.duration(duration.least), words.duration(duration.most)
     time = f"about {words.duration(duration.total)} ({least} to {most})"
@@ -173,6 +211,8 @@ def forecast_words(found: Estimate) -> str:
 
 def forecast_details(found: Estimate) -> str:
     """The parts of the memory at the worst moment, where the time comes from, and what was assumed."""
+    if not found.known:
+        return "\n".join(found.notes)
     parts = found.peak.parts[found.peak.worst]
     largest = sorted(parts.items(), key=lambda part: -part[1])
     lines = [f"{name.replace('_', ' ')}: {words.size(count)}" for name, count in largest if count]

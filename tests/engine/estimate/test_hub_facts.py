@@ -1,0 +1,131 @@
+"""What is known of a model that is not on this computer: nothing, or what the Hub says of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from droid_tune.cli import main
+from droid_tune.config import resolve
+from droid_tune.errors import UserError
+from droid_tune.estimate.estimate import estimate
+from droid_tune.machine.host import Host
+from droid_tune.model_files import hub_facts
+from droid_tune.model_files.facts import facts_of, read_model
+from tests.engine.estimate.conftest import CONFIG, MakeModel, dense
+from tests.hub_server import LLAMA_70B, TINY, serving
+
+HOST = Host(memory_bytes=64 * 10**9, gpu_limit_bytes=48 * 10**9, chip="Apple M2 Max", used_by_others_bytes=0)
+
+
+@pytest.fixture(autouse=True)
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """An empty cache of the Hub, and a server in its place."""
+    monkeypatch.setattr(hub_facts, "_FETCHED", {})
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with serving() as address:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setattr(
+            "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+            address + "/{repo_id}/resolve/{revision}/{filename}",
+        )
+        yield
+
+
+def verdict(name: str) -> str:
+    return estimate(resolve({"model": {"path": name}}), host=HOST).verdict
+
+
+def test_a_model_that_nobody_knows_is_unknown_and_never_fits() -> None:
+    found = estimate(resolve({"model": {"path": "org/large"}}), host=HOST)
+    assert found.verdict == "unknown"
+    assert not found.suggestions
+    told = json.loads(json.dumps(found.to_json()))
+    assert told["memory"] == {"peak_bytes": None, "parts": {}}
+    assert told["time"] == {"seconds_per_step": None, "basis": None}
+    assert "stages" not in found.details()
+
+
+def test_the_estimate_follows_what_the_hub_says() -> None:
+    large = hub_facts.fetch_facts("org/large")
+    assert large.weight_bytes == 2 * 70_553_706_496
+    assert large.parameters == 80 * (8192 * (2 * 8192 + 2 * 1024 + 3 * 28672)) + 2 * 128256 * 8192
+    hub_facts.fetch_facts("org/tiny")
+    assert (verdict("org/large"), verdict("org/tiny")) == ("too_large", "fits")
+
+
+def test_only_the_files_that_are_loaded_count() -> None:
+    assert hub_facts.fetch_facts("org/tiny").weight_bytes == 300_000  # without the optimizer's terabyte
+
+
+def test_the_config_in_the_cache_answers_when_the_hub_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub_facts.fetch_facts("org/large")
+    monkeypatch.setattr(hub_facts, "_FETCHED", {})  # another start of the program
+    found = hub_facts.facts_at_hand("org/large")
+    assert found.known
+    assert found.weight_bytes == 2 * found.parameters
+    assert verdict("org/large") == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("org/missing", "refused it (RepositoryNotFoundError)"), ("org/silent", "does not say how large it is")],
+)
+def test_what_the_hub_does_not_tell_stays_unknown(name: str, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        hub_facts.fetch_facts(name)
+    assert said in str(caught.value)
+    assert verdict(name) == "unknown"
+
+
+@pytest.mark.parametrize("how", ["offline", "unreachable"])
+def test_without_a_network_one_sentence_says_so(
+    how: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if how == "offline":
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    else:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    assert main(["estimate", "--no-data", "--set", "model.path=org/large"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("Whether it fits is not known")
+    assert "GB of the" not in said.out
+    assert said.err.count("the Hugging Face Hub cannot be reached") == 1
+
+
+def test_the_terminal_asks_the_hub(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", "--no-data", "--json", "--set", "model.path=org/large"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["memory"]["peak_bytes"] > 141_000_000_000
+    assert told["verdict"] == "too_large"
+
+
+def test_half_a_download_is_not_taken_for_the_whole(make_model: MakeModel) -> None:
+    """Weights of which a shard is missing: the config and the index say how large the whole is."""
+    folder = make_model(dense(), config={**CONFIG, **LLAMA_70B})
+    index = {
+        "metadata": {"total_size": 141_107_412_992},
+        "weight_map": {"a": "model.safetensors", "b": "model-00002.safetensors"},
+    }
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert read_model(folder).weight_bytes == 141_107_412_992
+    assert verdict(str(folder)) == "too_large"
+
+
+def test_a_folder_that_says_nothing_is_unknown(tmp_path: Path) -> None:
+    assert not read_model(tmp_path).known
+    (tmp_path / "config.json").write_text(json.dumps(TINY))
+    assert read_model(tmp_path).known
+
+
+@pytest.mark.parametrize("key", ["quantization", "quantization_config"])
+def test_packed_weights_are_counted_by_their_bits(key: str) -> None:
+    """4 bits, and two numbers of 16 bits for every 32 weights: 5 bits each."""
+    found = facts_of({**LLAMA_70B, key: {"bits": 4, "group_size": 32}}, ())
+    assert found.weight_bytes == found.parameters * 5 // 8
+    assert found.quantised
