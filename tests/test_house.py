@@ -25,7 +25,6 @@ CLASSES_NOT_YET = {"Finding", "Judge"}
 FILES_NOT_YET = {
     "history.py",
     "run.py",
-    "thoughts.py",
     "values.py",
 }
 #: files over the most that a room may have

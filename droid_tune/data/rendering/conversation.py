@@ -11,7 +11,7 @@ from typing import Any
 
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.messages import Message
-from droid_tune.data.rendering import thoughts
+from droid_tune.data.rendering import thinking
 from droid_tune.data.rendering.chat_template import PROBE, ChatTemplate
 from droid_tune.data.rendering.fitting import fitted, is_learnt, switches_of
 from droid_tune.data.rendering.guarding import Guard
@@ -76,7 +76,7 @@ class Conversation:
         """What the model reads before it answers the first `count` turns; `begun` is its answer's beginning."""
         text = self._rendered(count, answer_next=True)
         self._check_tools(text)
-        open_thought = thoughts.opens_thought(text)
+        open_thought = thinking.opens_thought(text)
         if begun and open_thought and begun.lstrip().startswith(open_thought.group(1)):
             begun = begun.lstrip().removeprefix(open_thought.group(1)).lstrip("\n")
         return text + begun
@@ -86,12 +86,12 @@ class Conversation:
         if self.begun and place == self.read:
             return self._begun_answer(place)
         prompt, turn = self.prompt(place), self.turns[place]
-        thought, said = thoughts.split_thoughts(turn)
-        if thought is not None and thoughts.closes_thought(prompt):
+        thought, said = thinking.split_thoughts(turn)
+        if thought is not None and thinking.closes_thought(prompt):
             self.tell(
                 Note("thoughts_left_out", "Thinking is switched off: thoughts of answers are not learnt.")
             )
-            thought, turn = None, thoughts.without_thoughts(turn)
+            thought, turn = None, thinking.without_thoughts(turn)
         whole = self._rendered(place + 1, answer_next=False, last=turn)
         behind = _behind(prompt, whole, thought) or self._behind_moved(prompt, whole, place, thought)
         written = self._ended(behind)
@@ -163,7 +163,7 @@ class Conversation:
     def check_read(self, text: str, count: int) -> None:
         """Tell of turns whose words the template leaves out of what is read."""
         for turn in self.turns[:count]:
-            _, said = thoughts.split_thoughts(turn)
+            _, said = thinking.split_thoughts(turn)
             if turn["role"] != "tool" and said.strip() not in text:
                 self.tell(
                     Note("turn_left_out", f"The template leaves out the text of a turn ({turn['role']}).")
@@ -181,15 +181,15 @@ def _behind(prompt: str, whole: str, thought: str | None) -> str | None:
         lost = thought is not None and thought.strip() and thought.strip() not in written
         if not lost:
             return written
-        opened = thoughts.opens_thought(prompt)
-        head = thoughts.ending(thought or "", opened.group(1)) if opened else thoughts.block(thought or "")
-        return head + thoughts.behind_block(written)
-    opened = thoughts.opens_thought(prompt)
-    mark = opened or thoughts.closes_thought(prompt)
+        opened = thinking.opens_thought(prompt)
+        head = thinking.ending(thought or "", opened.group(1)) if opened else thinking.block(thought or "")
+        return head + thinking.behind_block(written)
+    opened = thinking.opens_thought(prompt)
+    mark = opened or thinking.closes_thought(prompt)
     if mark is None or not whole.startswith(prompt[: mark.start()]):
         return None
-    said = thoughts.behind_block(whole[mark.start() :])
-    return thoughts.ending(thought or "", mark.group(1)) + said if opened else said
+    said = thinking.behind_block(whole[mark.start() :])
+    return thinking.ending(thought or "", mark.group(1)) + said if opened else said
 
 
 def _all_stand(names: list[Any], text: str, what: str, remedy: str) -> None:

@@ -11,7 +11,7 @@ from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.messages import Message
 from droid_tune.data.rendering.chat_template import RESERVED, ChatTemplate
 from droid_tune.data.rendering.shapes import Note, TemplateOptions
-from droid_tune.data.rendering.thoughts import place_thoughts, split_thoughts
+from droid_tune.data.rendering.thinking import place_thoughts, split_thoughts
 from droid_tune.errors import UserError
 
 #: Keys of a turn that say whether it is learnt; no template reads them.

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from droid_tune.data.rendering.chat_template import ChatTemplate
-from droid_tune.data.rendering.thoughts import KEYS, split_thoughts
+from droid_tune.data.rendering.thinking import KEYS, split_thoughts
 from droid_tune.data.templates import Example, render_examples, render_prompt
 from droid_tune.errors import UserError
 from tests.engine.data.rendering.tokenizers import NAMES, tokenizer
