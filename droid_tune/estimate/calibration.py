@@ -47,12 +47,12 @@ class Calibration:
 
     @property
     def rollout_factor(self) -> float:
-        """By how much sampling is slower than foretold; the update's factor where unknown, else 1."""
+        """By how much sampling is slower than estimated; the update's factor where unknown, else 1."""
         return self.rollout or self.update or 1.0
 
     @property
     def update_factor(self) -> float:
-        """By how much an update is slower than foretold; the rollout's factor where unknown, else 1."""
+        """By how much an update is slower than estimated; the rollout's factor where unknown, else 1."""
         return self.update or self.rollout or 1.0
 
     def learnt(

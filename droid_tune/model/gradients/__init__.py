@@ -1,1 +1,1 @@
-"""Log-probabilities of rows and the gradients of a loss over them, in portions that fit."""
+"""Log-probabilities of rows and the gradients of a loss over them, in micro-batches that fit."""

@@ -106,7 +106,7 @@ def whole_rows(rows: ScoringRows, per_batch: int, *, pack: bool = False) -> Iter
     else:
         sequences = [order[place : place + 1] for place in range(len(order))]
         widths = [bucketed(int(lengths[row])) for row in order]
-    for part in _portions(widths, per_batch * longest):
+    for part in _batches(widths, per_batch * longest):
         yield _assembled(rows, sequences[part], lengths, ends, pack=pack)
 
 
@@ -117,7 +117,7 @@ def read_lengths(rows: ScoringRows) -> tuple[Indices, Indices]:
     return prompts + ends - 1, ends
 
 
-def _portions(widths: Sequence[int], tokens: int) -> Iterator[slice]:
+def _batches(widths: Sequence[int], tokens: int) -> Iterator[slice]:
     """Sequences of these widths, widest first, cut into batches of at most `tokens` with their padding."""
     start = 0
     while start < len(widths):
