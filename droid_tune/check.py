@@ -36,10 +36,10 @@ from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
 from droid_tune.rollout.generate import generate
 from droid_tune.train.distributed import World
-from droid_tune.train.examples import lesson_rows
+from droid_tune.train.examples import example_rows
+from droid_tune.train.execution import build_session, learner_for, rewards_of
 from droid_tune.train.optimizer import gradient_norm
 from droid_tune.train.row_reader import readable
-from droid_tune.train.run import build_session, learner_for, rewards_of
 from droid_tune.train.run_record import Observed, lengths_of, ratios
 from droid_tune.train.start import starting_policy
 from droid_tune.train.training_session import Conduct, TrainingSession
@@ -104,11 +104,11 @@ class _Check:
         self.session, self.config, self.told = session, config, told
 
     def run(self, prompts: int) -> CheckReport:
-        foretold = estimate(self.config, lengths_of(self.session), suggesting=False)
+        estimated = estimate(self.config, lengths_of(self.session), suggesting=False)
         passes = self._passes(prompts)
         full = self._full_length()
-        self._learn(full, foretold)
-        step = self._seconds_per_step(passes[-1], foretold)
+        self._learn(full, estimated)
+        step = self._seconds_per_step(passes[-1], estimated)
         last = passes[-1]
         measured = Measured(
             groups=tuple(self._groups()),
@@ -116,8 +116,8 @@ class _Check:
             gradient_norm=last.norm if math.isfinite(last.norm) else 0.0,
             finite=all(math.isfinite(one.loss) and math.isfinite(one.norm) for one in passes),
             peak_bytes=full.peak_bytes,
-            budget_bytes=foretold.budget_bytes,
-            estimated_peak_bytes=foretold.peak_bytes,
+            budget_bytes=estimated.budget_bytes,
+            estimated_peak_bytes=estimated.peak_bytes,
             seconds_per_step=step,
             total_seconds=step * self.config.training.iterations + self._evaluating(),
             failures=tuple(
@@ -167,7 +167,7 @@ class _Check:
         gc.collect()
         mx.clear_cache()
         mx.reset_peak_memory()
-        observed = self._full_lesson() if self.config.is_sft else self._full_rollout()
+        observed = self._full_example() if self.config.is_sft else self._full_rollout()
         policy = self.session.policy
         kept = OPTIMIZER_COPIES[self.config.optimizer.name] * policy.trainable_bytes
         return replace(observed, peak_bytes=int(mx.get_peak_memory() + kept))
@@ -207,14 +207,14 @@ class _Check:
             update=time.perf_counter() - sampled,
         )
 
-    def _full_lesson(self) -> Observed:
+    def _full_example(self) -> Observed:
         session = self.session
-        found = readable(session.train, self._places(), session.reader.lessons)
-        lessons = [lesson for lessons in found for lesson in lessons]
-        longest = max(lessons, key=lambda lesson: len(lesson.tokens))
+        found = readable(session.train, self._places(), session.reader.examples)
+        examples = [example for examples in found for example in examples]
+        longest = max(examples, key=lambda example: len(example.tokens))
         count = self.config.training.batch_size
         start = time.perf_counter()
-        self._backward(lesson_rows([longest] * count), with_entropy=False)
+        self._backward(example_rows([longest] * count), with_entropy=False)
         learnt = len(longest.tokens) - longest.start
         return Observed(
             prompts=count,
@@ -251,9 +251,9 @@ class _Check:
         session = self.session
         return [one.tokens for one in readable(session.train, self._places(), session.reader.prompt)]
 
-    def _seconds_per_step(self, last: _Pass, foretold: Estimate) -> float:
+    def _seconds_per_step(self, last: _Pass, estimated: Estimate) -> float:
         """The last pass's seconds for the run's own number of rows, rollouts and slices."""
-        job, small = foretold.job, self.session.config
+        job, small = estimated.job, self.session.config
         part = self.config.training.batch_size / small.training.batch_size
         exploring = last.seconds.get("rollout", 0.0) + last.seconds.get("reward", 0.0)
         slices = job.rows_per_slice * job.slices_per_step / job.rows
@@ -264,10 +264,10 @@ class _Check:
         now = estimate(self.config, lengths_of(self.session), suggesting=False)
         return max(0.0, now.duration.total - now.job.steps * now.duration.per_step)
 
-    def _learn(self, full: Observed, foretold: Estimate) -> None:
+    def _learn(self, full: Observed, estimated: Estimate) -> None:
         """Keep for later estimates how fast this machine is with this model."""
         file, known = calibration_for(self.config)
-        found = ratios(self.config, foretold, full)
+        found = ratios(self.config, estimated, full)
         if known.source == "run" and known.runs:  # whole runs know better
             return
         write_calibration(

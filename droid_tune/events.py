@@ -37,7 +37,7 @@ class MemoryFacts(BaseModel):
     total_bytes: int
     gpu_limit_bytes: int
     budget_bytes: int
-    #: what was foretold of this run, 0 where nothing was
+    #: what was estimated of this run, 0 where nothing was
     estimated_peak_bytes: int = 0
     estimated_seconds_per_step: float = 0.0
 

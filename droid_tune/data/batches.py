@@ -38,8 +38,7 @@ class PromptBatches:
     """Batches of rows without end: epoch after epoch, each row once in each.
 
     Every batch has `batch_size` rows. The last rows of an epoch that do not fill a batch are not dropped: the batch is
-    filled up with the first rows of the next epoch's order. With `world` > 1 each rank takes its equal share of every
-    batch (`batch_size` must be a multiple of `world`), and all ranks together see what one process would.
+    filled up with the first rows of the next epoch's order.
     """
 
     def __init__(
@@ -47,22 +46,14 @@ class PromptBatches:
         rows: Sequence[Row],
         batch_size: int,
         seed: int,
-        rank: int = 0,
-        world: int = 1,
         *,
         shuffle: bool = True,
     ) -> None:
         if not len(rows):
             raise UserError("There is no row to train on", remedy="add rows to the train file")
-        if batch_size % world:
-            raise UserError(
-                f"`batch_size` {batch_size} cannot be shared by {world} machines",
-                remedy=f"make it a multiple of {world}",
-            )
         self._rows = rows
         self._batch_size = batch_size
         self._seed = seed
-        self._rank, self._world = rank, world
         self._shuffle = shuffle
         self._drawn = 0
         self._order: tuple[int, Numbers] | None = None
@@ -73,11 +64,9 @@ class PromptBatches:
         return self._drawn / len(self._rows)
 
     def take(self, count: int | None = None) -> PromptBatch:
-        """The next batch (this rank's share of it), or the next `count` rows; the cursor moves by all of them."""
+        """The next batch, or the next `count` rows; the cursor moves by all of them."""
         wanted = self._batch_size if count is None else count
-        share = wanted // self._world
-        first = self._drawn + self._rank * share
-        indices = [self._index_at(place) for place in range(first, first + share)]
+        indices = [self._index_at(self._drawn + place) for place in range(wanted)]
         rows = [self._rows[index] for index in indices]
         # Only now: a row that cannot be read leaves the cursor where it was.
         self._drawn += wanted

@@ -108,7 +108,7 @@ def _ending(
     assigned: Callable[[World], Assignment], control: Control, journal: Journal, world: World
 ) -> RunFinished:
     """Run, and put every way it can end into words, which all ranks hear."""
-    from droid_tune.train.run import execute
+    from droid_tune.train.execution import execute
 
     try:
         result = execute(assigned(world), control, journal, world)

@@ -11,7 +11,7 @@ from droid_tune.model.gradients.scoring_rows import ScoringRows
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingExample:
     """`tokens` of the whole row; `learn` says of each whether it is imitated (the first never is)."""
 
     number: int
@@ -28,14 +28,14 @@ class Lesson:
         return sum(self.learn[self.start :])
 
 
-def lesson_rows(lessons: Sequence[Lesson]) -> ScoringRows:
-    """Lessons as rows to score: the read part as prompt, the rest as completion with the learnt tokens marked."""
-    width = max(len(lesson.tokens) - lesson.start for lesson in lessons)
-    tokens = np.zeros((len(lessons), width), np.int32)
-    mask = np.zeros((len(lessons), width), np.float32)
-    for row, lesson in enumerate(lessons):
-        rest = lesson.tokens[lesson.start :]
+def example_rows(examples: Sequence[TrainingExample]) -> ScoringRows:
+    """Examples as rows to score: the read part as prompt, the rest as completion with the learnt tokens marked."""
+    width = max(len(example.tokens) - example.start for example in examples)
+    tokens = np.zeros((len(examples), width), np.int32)
+    mask = np.zeros((len(examples), width), np.float32)
+    for row, example in enumerate(examples):
+        rest = example.tokens[example.start :]
         tokens[row, : len(rest)] = rest
-        mask[row, : len(rest)] = lesson.learn[lesson.start :]
-    prompts = [lesson.tokens[: lesson.start] for lesson in lessons]
-    return ScoringRows(prompts, np.arange(len(lessons)), tokens, mask)
+        mask[row, : len(rest)] = example.learn[example.start :]
+    prompts = [example.tokens[: example.start] for example in examples]
+    return ScoringRows(prompts, np.arange(len(examples)), tokens, mask)

@@ -17,7 +17,7 @@ from droid_tune.data.rendering.looking_through import Findings, Lens, findings_o
 from droid_tune.data.templates import TemplateOptions, prompt_text, render_examples, render_prompt
 from droid_tune.errors import UserError
 from droid_tune.names import Split
-from droid_tune.train.examples import Lesson
+from droid_tune.train.examples import TrainingExample
 
 T = TypeVar("T")
 
@@ -61,20 +61,20 @@ class RowReader:
             prompt_ends=rendered.ends,
         )
 
-    def lessons(self, number: int, row: Row) -> list[Lesson]:
+    def examples(self, number: int, row: Row) -> list[TrainingExample]:
         """A row to be imitated: its training sequences. Raises UserError when one is too long or nothing is learnt."""
         assert isinstance(self._method, SFTConfig)
-        examples = render_examples(
+        rendered = render_examples(
             self._tokenizer, row, self._options, answers_only=self._method.answer_only_loss
         )
-        for example in examples:
+        for example in rendered:
             self._check(len(example.tokens), number)
-        lessons = [Lesson(number, example.tokens, example.answer_mask) for example in examples]
-        if not any(lesson.learnt for lesson in lessons):
+        examples = [TrainingExample(number, example.tokens, example.answer_mask) for example in rendered]
+        if not any(example.learnt for example in examples):
             raise UserError(
                 f"Row {number + 1} has nothing to learn", remedy="add an answer, or remove the row"
             )
-        return lessons
+        return examples
 
     def _check(self, tokens: int, number: int) -> None:
         if tokens + self.room > self.limit:

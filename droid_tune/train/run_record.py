@@ -38,14 +38,14 @@ class Observed:
 
 @dataclass(frozen=True)
 class Ratios:
-    """Observed divided by foretold; 0 where there is nothing to tell."""
+    """Observed divided by estimated; 0 where there is nothing to tell."""
 
     rollout: float = 0.0
     update: float = 0.0
     memory: float = 0.0
 
 
-def foretold(session: TrainingSession) -> Estimate:
+def estimate_of(session: TrainingSession) -> Estimate:
     """The estimate of a session's run, with its own rows' lengths and what earlier runs taught."""
     return estimate(session.config, lengths_of(session), suggesting=False)
 
@@ -56,21 +56,21 @@ def lengths_of(session: TrainingSession) -> DataLengths:
     places = range(0, count, max(1, count // LOOKED_AT))
     held_out = len(session.valid)
     if session.config.is_sft:
-        found = readable(session.train, places, session.reader.lessons)
-        lessons = [lesson for lessons in found for lesson in lessons]
-        read = [lesson.start for lesson in lessons]
-        learnt = [len(lesson.tokens) - lesson.start for lesson in lessons]
+        found = readable(session.train, places, session.reader.examples)
+        examples = [example for examples in found for example in examples]
+        read = [example.start for example in examples]
+        learnt = [len(example.tokens) - example.start for example in examples]
         median = int(statistics.median(learnt))
         return DataLengths(int(statistics.median(read)), max(read), median, max(learnt), count, held_out)
     lengths = [len(one.tokens) for one in readable(session.train, places, session.reader.prompt)]
     return DataLengths(int(statistics.median(lengths)), max(lengths), rows=count, held_out_rows=held_out)
 
 
-def ratios(config: RunConfig, foretold: Estimate, observed: Observed) -> Ratios:
+def ratios(config: RunConfig, estimated: Estimate, observed: Observed) -> Ratios:
     """How the formulas, uncorrected, do on exactly the work that was observed."""
-    facts, host = facts_for(config), foretold.host
+    facts, host = facts_for(config), estimated.host
     job = replace(
-        foretold.job,
+        estimated.job,
         prompts=observed.prompts,
         usual_prompt=observed.prompt,
         usual_completion=observed.completion,
@@ -83,13 +83,13 @@ def ratios(config: RunConfig, foretold: Estimate, observed: Observed) -> Ratios:
         facts,
         sizes_of(config, facts, host.backend),
         job,
-        foretold.plan,
+        estimated.plan,
         speed_of(host.chip, host.backend),
     )
     return Ratios(
         rollout=observed.rollout / seconds.rollout if seconds.rollout else 0.0,
         update=observed.update / seconds.update if seconds.update else 0.0,
-        memory=observed.peak_bytes / foretold.peak.bytes,
+        memory=observed.peak_bytes / estimated.peak.bytes,
     )
 
 
@@ -97,7 +97,7 @@ def ratios(config: RunConfig, foretold: Estimate, observed: Observed) -> Ratios:
 class RunRecord:
     """The steps of one session, kept until its end."""
 
-    foretold: Estimate
+    estimated: Estimate
     rollout: list[float] = field(default_factory=list[float])
     update: list[float] = field(default_factory=list[float])
     steps: list[float] = field(default_factory=list[float])
@@ -115,21 +115,21 @@ class RunRecord:
 
     def keep(self, config: RunConfig) -> None:
         """Teach the next estimate of this model what this run took."""
-        foretold = self.foretold
+        estimated = self.estimated
         if len(self.steps) < LEAST_STEPS:
             return
         file, known = calibration_for(config)
         now = replace(
             known,
-            predicted_peak_bytes=foretold.peak_bytes,
+            predicted_peak_bytes=estimated.peak_bytes,
             observed_peak_bytes=int(self.peak_bytes),
-            predicted_seconds=foretold.duration.per_step,
+            predicted_seconds=estimated.duration.per_step,
             observed_seconds=statistics.median(self.steps),
         )
-        found = self._ratios(config, foretold)
-        longest = foretold.job.longest_completion
-        share = statistics.median(self.lengths) / longest if foretold.job.reinforcement else 0.0
-        full = not foretold.job.reinforcement or share > 0.8  # short completions say nothing of the peak
+        found = self._ratios(config, estimated)
+        longest = estimated.job.longest_completion
+        share = statistics.median(self.lengths) / longest if estimated.job.reinforcement else 0.0
+        full = not estimated.job.reinforcement or share > 0.8  # short completions say nothing of the peak
         write_calibration(
             file,
             now.learnt(
@@ -140,8 +140,8 @@ class RunRecord:
             ),
         )
 
-    def _ratios(self, config: RunConfig, foretold: Estimate) -> Ratios:
-        job = foretold.job
+    def _ratios(self, config: RunConfig, estimated: Estimate) -> Ratios:
+        job = estimated.job
         usual = statistics.median(self.lengths) if job.reinforcement else job.usual_completion
         observed = Observed(
             prompts=job.prompts,
@@ -155,4 +155,4 @@ class RunRecord:
             update=statistics.median(self.update) if self.update else 0.0,
             peak_bytes=int(self.peak_bytes),
         )
-        return ratios(config, foretold, observed)
+        return ratios(config, estimated, observed)

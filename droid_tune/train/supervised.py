@@ -23,7 +23,7 @@ from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.drawing import draw
 from droid_tune.train.evaluate import Evaluated
-from droid_tune.train.examples import Lesson, lesson_rows
+from droid_tune.train.examples import TrainingExample, example_rows
 from droid_tune.train.learner import Gathered, State, Tensors
 from droid_tune.train.row_reader import readable
 from droid_tune.train.stopwatch import Stopwatch
@@ -46,31 +46,31 @@ class Supervised:
         """The gradient of `gradient_accumulation_steps` batches of rows."""
         session, watch = self.session, Stopwatch()
         training = session.config.training
-        lessons = [self._take() for _ in range(training.gradient_accumulation_steps)]
-        tokens = float(sum(lesson.learnt for batch in lessons for lesson in batch))
+        examples = [self._take() for _ in range(training.gradient_accumulation_steps)]
+        tokens = float(sum(example.learnt for batch in examples for example in batch))
         accumulator = Accumulator()
         sums: list[dict[str, Any]] = []
-        for number, batch in enumerate(lessons):
-            session.phase("update", step, number, len(lessons), "batches")
+        for number, batch in enumerate(examples):
+            session.phase("update", step, number, len(examples), "batches")
             with watch("update"):
-                sums += self._learn(step, number, lesson_rows(self._own(batch)), tokens, accumulator)
+                sums += self._learn(step, number, example_rows(self._own(batch)), tokens, accumulator)
         world = session.world
         totals = combined(world.gather_sums(combined(sums)))
         loss = totals.get("nll", 0.0) / max(totals.get("tokens", 0.0), 1.0)
         metrics = {
             "perplexity": math.exp(min(loss, 700.0)),
-            "num_tokens": float(sum(len(lesson.tokens) for batch in lessons for lesson in batch)),
+            "num_tokens": float(sum(len(example.tokens) for batch in examples for example in batch)),
         }
         gradients, whole = world.sum_tree(accumulator.gradients), world.sum_number(accumulator.loss)
         return Gathered(gradients, whole, metrics, watch.seconds)
 
-    def _own(self, batch: list[Lesson]) -> list[Lesson]:
+    def _own(self, batch: list[TrainingExample]) -> list[TrainingExample]:
         """This rank's rows of a batch."""
         return [batch[place] for place in self.session.world.own_groups(len(batch))]
 
-    def _take(self) -> list[Lesson]:
-        drawn = draw(self.session, self.session.reader.lessons)
-        return [lesson for lessons in drawn for lesson in lessons]
+    def _take(self) -> list[TrainingExample]:
+        drawn = draw(self.session, self.session.reader.examples)
+        return [example for examples in drawn for example in examples]
 
     def _learn(
         self, step: int, number: int, rows: ScoringRows, tokens: float, accumulator: Accumulator
@@ -124,10 +124,10 @@ class Supervised:
             session.pause_point()
             session.phase("evaluate", step, first, count, "rows")
             places = range(first, min(first + size, count))
-            found = readable(session.valid, places, session.reader.lessons)
+            found = readable(session.valid, places, session.reader.examples)
             if not found:
                 continue
-            rows = lesson_rows([lesson for lessons in found for lesson in lessons])
+            rows = example_rows([example for examples in found for example in examples])
             total -= float(
                 score(session.policy, rows, temperature=1.0, plan=session.plan).logprobs.sum(dtype=np.float64)
             )

@@ -37,13 +37,13 @@ from droid_tune.rewards.table import build_rewards  # noqa: E402
 from droid_tune.train.assignment import Span  # noqa: E402
 from droid_tune.train.checkpoint import CheckpointStore  # noqa: E402
 from droid_tune.train.distributed import World  # noqa: E402
-from droid_tune.train.examples import Lesson  # noqa: E402
+from droid_tune.train.examples import TrainingExample  # noqa: E402
+from droid_tune.train.execution import learner_for  # noqa: E402
 from droid_tune.train.journal import SilentJournal  # noqa: E402
 from droid_tune.train.loop import Loop  # noqa: E402
 from droid_tune.train.memory_guard import MemoryGuard  # noqa: E402
 from droid_tune.train.optimizer import build_optimizer  # noqa: E402
 from droid_tune.train.row_reader import Chosen, RowReader  # noqa: E402
-from droid_tune.train.run import learner_for  # noqa: E402
 from droid_tune.train.training_session import TrainingSession  # noqa: E402
 
 
@@ -63,9 +63,9 @@ class TokenRows:
 class TokenReader(RowReader):
     """Nothing is rendered."""
 
-    def lessons(self, number: int, row: dict[str, Any]) -> list[Lesson]:
+    def examples(self, number: int, row: dict[str, Any]) -> list[TrainingExample]:
         tokens, read = row["row"]
-        return [Lesson(number, tokens, [place >= read for place in range(len(tokens))])]
+        return [TrainingExample(number, tokens, [place >= read for place in range(len(tokens))])]
 
 
 def config_of(work: dict[str, Any], path: str) -> RunConfig:

@@ -42,18 +42,6 @@ def test_a_restored_cursor_goes_on_exactly(batch_size: int, taken: int, seed: in
     assert [resumed.take() for _ in range(4)] == [batches.take() for _ in range(4)]
 
 
-def test_ranks_share_the_batch_of_one_process():
-    one = PromptBatches(ROWS, 4, seed=3)
-    two = [PromptBatches(ROWS, 4, seed=3, rank=rank, world=2) for rank in (0, 1)]
-    for _ in range(6):
-        assert one.take().indices == [index for batches in two for index in batches.take().indices]
-
-
-def test_a_batch_that_ranks_cannot_share_is_refused():
-    with pytest.raises(UserError, match="multiple of 3"):
-        PromptBatches(ROWS, 4, seed=3, world=3)
-
-
 def test_without_shuffling_rows_come_in_the_order_of_the_file():
     batches = PromptBatches(ROWS, 4, seed=3, shuffle=False)
     assert [batches.take().indices for _ in range(3)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 1]]

@@ -17,9 +17,9 @@ from droid_tune.data.dataset import open_configured
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.policy import Policy
 from droid_tune.train.distributed import World
+from droid_tune.train.execution import build_session, learner_for, rewards_of
 from droid_tune.train.experience import Experience
 from droid_tune.train.policy_gradient import PolicyGradient
-from droid_tune.train.run import build_session, learner_for, rewards_of
 from droid_tune.train.start import starting_policy
 from droid_tune.train.training_session import Conduct, TrainingSession
 

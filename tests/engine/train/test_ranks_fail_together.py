@@ -126,7 +126,7 @@ def test_whatever_fails_on_one_rank_ends_both(
 
 STOPPED_WHILE_LOADING = """
 from droid_tune.errors import Stopped
-import droid_tune.train.run as run
+import droid_tune.train.execution as run
 def starting_policy(*_):
     raise Stopped
 run.starting_policy = starting_policy

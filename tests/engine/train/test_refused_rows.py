@@ -52,8 +52,8 @@ def test_a_row_that_comes_too_late_is_replaced_and_told(
     late = session(tmp_path, {1, 2})
     told: list[Notice] = []
     late.emit = lambda event: told.append(event) if isinstance(event, Notice) else None
-    drawn = [draw(late, late.reader.lessons) for _ in range(2)]
-    assert [lesson.number for batch in drawn for lessons in batch for lesson in lessons] == [0, 3, 4, 5]
+    drawn = [draw(late, late.reader.examples) for _ in range(2)]
+    assert [example.number for batch in drawn for examples in batch for example in examples] == [0, 3, 4, 5]
     assert [notice.code for notice in told] == ["row_skipped", "row_skipped"]
     assert told[0].text.startswith("Row 2 (train.jsonl:2) is left out and replaced: ")
     assert late.batches.state()["drawn"] == 6  # the cursor stands behind what was replaced: a resume is exact
@@ -64,7 +64,7 @@ def test_of_many_late_rows_the_first_are_told(tmp_path: Path, monkeypatch: pytes
     late = session(tmp_path, set(range(1, 15)), rows=16)
     told: list[Any] = []
     late.emit = told.append
-    draw(late, late.reader.lessons)
+    draw(late, late.reader.examples)
     assert (len(told), late.skipped) == (TOLD_ROWS, 14)
 
 
@@ -74,4 +74,4 @@ def test_data_without_any_usable_row_says_why(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(looking_through, "LOOKED_THROUGH", 3)
     late = session(tmp_path, set(range(6)))
     with pytest.raises(UserError, match="leaves out the tool"):
-        draw(late, late.reader.lessons)
+        draw(late, late.reader.examples)

@@ -21,7 +21,7 @@ from droid_tune.model.gradients import head_loss
 from droid_tune.model.gradients.bodies import Bodies, Pullable
 from droid_tune.model.gradients.passes import WholeRows
 from droid_tune.model.loading import load_policy, make_policy
-from droid_tune.train.run import learner_for
+from droid_tune.train.execution import learner_for
 from droid_tune.train.supervised import Supervised
 from tests.engine.model.tiny import tiny_policy
 from tests.engine.train.conftest import tiny, train
@@ -48,8 +48,8 @@ def learnt_text(learner: Supervised) -> list[str]:
     """What of each row of the next batch is learnt, as text."""
     decode = learner.session.policy.tokenizer.decode
     return [
-        decode([token for token, learn in zip(lesson.tokens, lesson.learn, strict=True) if learn])
-        for lesson in learner._take()
+        decode([token for token, learn in zip(example.tokens, example.learn, strict=True) if learn])
+        for example in learner._take()
     ]
 
 
@@ -111,10 +111,10 @@ def nll(learner: Supervised, tokens: list[int], learn: list[bool]) -> tuple[floa
 def test_the_loss_is_the_mean_over_all_learnt_tokens_of_an_update(tmp_path: Path) -> None:
     learner = learner_on(tmp_path, training={"batch_size": 3, "gradient_accumulation_steps": 2})
     cursor = learner.state()
-    lessons = [*learner._take(), *learner._take()]
+    examples = [*learner._take(), *learner._take()]
     learner.restore(cursor, {})
     gathered = learner.gather(0)
-    found = [nll(learner, lesson.tokens, lesson.learn) for lesson in lessons]
+    found = [nll(learner, example.tokens, example.learn) for example in examples]
     expected = sum(one for one, _ in found) / sum(count for _, count in found)
     assert gathered.loss == pytest.approx(expected, abs=1e-5)
     assert gathered.metrics["perplexity"] == pytest.approx(math.exp(expected), rel=1e-4)
@@ -123,8 +123,8 @@ def test_the_loss_is_the_mean_over_all_learnt_tokens_of_an_update(tmp_path: Path
 def test_held_out_perplexity_is_that_of_the_answers_tokens(tmp_path: Path) -> None:
     learner = learner_on(tmp_path, evaluation={"rows": 5})
     session = learner.session
-    lessons = [lesson for i in range(5) for lesson in session.reader.lessons(i, session.valid.row(i))]
-    found = [nll(learner, lesson.tokens, lesson.learn) for lesson in lessons]
+    examples = [example for i in range(5) for example in session.reader.examples(i, session.valid.row(i))]
+    found = [nll(learner, example.tokens, example.learn) for example in examples]
     expected = sum(one for one, _ in found) / sum(count for _, count in found)
     evaluated = learner.evaluate(0)
     assert evaluated is not None
@@ -150,7 +150,7 @@ def rows_at_a_time(learner: Supervised, monkeypatch: pytest.MonkeyPatch) -> list
 def test_only_learnt_tokens_go_through_the_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     learner = learner_on(tmp_path, [{"messages": TURNS}, SHORT, {"text": "Two plus two is four."}, SHORT])
     cursor = learner.state()
-    learnt = sum(lesson.learnt for lesson in learner._take())
+    learnt = sum(example.learnt for example in learner._take())
     learner.restore(cursor, {})
     seen: list[int] = []
     heads = head_loss.score_tokens

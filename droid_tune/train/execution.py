@@ -33,7 +33,7 @@ from droid_tune.train.memory_guard import MemoryGuard
 from droid_tune.train.optimizer import build_optimizer
 from droid_tune.train.policy_gradient import PolicyGradient
 from droid_tune.train.row_reader import Chosen, RowReader, readable
-from droid_tune.train.run_record import RunRecord, foretold
+from droid_tune.train.run_record import RunRecord, estimate_of
 from droid_tune.train.shared_checkpoint import SavedState, shared_checkpoint
 from droid_tune.train.start import remark_on_start, starting_policy
 from droid_tune.train.supervised import Supervised
@@ -65,8 +65,8 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
         loop = build_loop(session, store, journal, span, data_state)
         if checkpoint is not None:
             loop.restore(checkpoint)
-        loop.record = RunRecord(foretold(session))
-        announce(session, journal, span, loop.record.foretold)
+        loop.record = RunRecord(estimate_of(session))
+        announce(session, journal, span, loop.record.estimated)
         if span.start == 0:
             remark_on_start(config, policy, journal.notice)
         remark_on_rows(dataset.report, journal.notice)
