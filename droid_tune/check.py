@@ -150,14 +150,19 @@ class _Check:
         return groups
 
     def _passed(self, event: RolloutGroup) -> list[bool | None]:
-        own = next(
-            (r for r in self.config.rewards if isinstance(r, AccuracyReward)), AccuracyReward(math=False)
-        )
-        fields = {"answer": event.answer}
-        samples = [Sample(event.prompt, one.text, fields) for one in event.completions]
-        if event.answer is None:
-            return [None] * len(samples)
-        found = map(number_of, Accuracy(own).score(samples))
+        """By the run's own accuracy reward, which has judged them already, else by equal values."""
+        own = next((one for one in self.config.rewards if isinstance(one, AccuracyReward)), None)
+        if own is not None:
+            found = [one.rewards.get(own.name or own.type) for one in event.completions]
+        else:
+            if event.row is None:
+                return [None] * len(event.completions)
+            row = self.session.reader.prompt(event.row, self.session.train.at(event.row))
+            samples = [
+                Sample(row.text, one.text, row.fields, one.length, one.finish_reason, row.prompt_ends)
+                for one in event.completions
+            ]
+            found = [number_of(one) for one in Accuracy(AccuracyReward(math=False)).score(samples)]
         return [None if one is None else one > 0.5 for one in found]
 
     # -- memory and pace ---------------------------------------------------------------------------

@@ -14,14 +14,16 @@ The function gets
     completion   what the model wrote, as text
     row          the row of your data as a dictionary: row["prompt"], row["answer"] and every other column
 
-It may also ask for `prompt`, `length` (in tokens) and `finish_reason` ("stop", or "length" where it was cut off):
-just name them as arguments. It gives back a number, or None where it has nothing to say about this row (the completion
+It may also ask for `prompt`, `length` (in tokens), `finish_reason` ("stop", or "length" where it was cut off) and
+`prompt_ends` (how the rendered prompt ended; with `<think>` where the thoughts were opened there): just name them.
+It gives back a number, or None where it has nothing to say about this row (the completion
 is then judged by your other rewards alone). An exception is not a 0: the completion is left out and the mistake is shown
 with its line.
 
 The file runs in a process of its own with a time and a memory limit. You may import what is installed beside Droid Tune
 (numpy, for example) and modules in the same folder. What you `print` is shown by `test-reward`. A function that takes
-whole batches, as for TRL, works as well: `def reward(prompts, completions, **columns)` gives a list of numbers.
+whole batches, as for TRL, works as well: `def reward(prompts, completions, **columns)` gives a list of numbers. So does
+verl's `def compute_score(data_source, solution_str, ground_truth, extra_info=None)`.
 """
 
 import re

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from droid_tune.errors import UserError
 from droid_tune.methods.advantages import weighted_totals
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample, number_of
+from droid_tune.rewards.reasoning_gym import without_answer
 
 Array = NDArray[np.float64]
 
@@ -138,9 +139,18 @@ class RewardSet:
 
     def check_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Refuse data to which a reward can never apply. Raises UserError naming the reward and the column."""
+        rows = list(rows)
         seen = {column for row in rows for column, value in row.items() if value not in (None, "")}
+        tasks = list(dict.fromkeys(task for row in rows if (task := without_answer(row))))
         for one in self._rewards:
             missing = [column for column in one.reward.needs if column not in seen]
+            if missing == ["answer"] and tasks:
+                raise UserError(
+                    f"The reward `{one.name}` needs answers, and Reasoning Gym's {', '.join(tasks)} have none of "
+                    "their own: only their scorer knows what is right",
+                    place="rewards",
+                    remedy="write a Python reward that calls `reasoning_gym.get_score_answer_fn`, or take other tasks",
+                )
             if missing:
                 raise UserError(
                     f"The reward `{one.name}` needs the column `{missing[0]}`, which no row has",

@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from droid_tune.config.load import read_values
 from droid_tune.config.migrate import import_foreign
 from droid_tune.config.presets import resolve
-from droid_tune.config.rewards import RewardConfig, UserFileReward
+from droid_tune.config.rewards import REWARD_CONFIGS, RewardConfig, UserFileReward
 from droid_tune.data.dataset import open_dataset
 from droid_tune.data.formats.answers import right_answers
 from droid_tune.data.formats.base import Row
@@ -27,6 +29,8 @@ from droid_tune.rewards.word_split import words
 
 #: rows looked at for an answer that differs, and for the columns that a reward needs
 _LOOKED_THROUGH = 100
+#: tokens that a completion may have where no config says so
+_LONGEST = 256
 
 Source = Literal["own answer", "another row's answer", "given"]
 
@@ -85,15 +89,34 @@ def try_file(
 
 
 def rewards_in(file: Path, function: str) -> tuple[Sequence[RewardConfig], int]:
-    """The rewards in a file, and the longest completion they are built for."""
+    """The rewards in a file or the built-in one of that name, and the longest completion they are built for."""
+    kind = REWARD_CONFIGS.get(str(file))
+    if kind is not None and not file.exists():
+        return [built_in(kind)], _LONGEST
     if file.suffix in (".yaml", ".yml", ".json"):
         config = resolve(import_foreign(read_values(file)).values, place=str(file))
         return config.rewards, config.sampling.max_completion_length
     if file.suffix != ".py":
         raise UserError(
-            "This is no reward file", place=str(file), remedy="give a Python file or the YAML config of a run"
+            "This is no reward file",
+            place=str(file),
+            remedy="give a Python file, the YAML config of a run, or the name of a built-in reward "
+            f"({', '.join(REWARD_CONFIGS)})",
         )
-    return [UserFileReward(path=str(file.absolute()), function=function)], 256
+    return [UserFileReward(path=str(file.absolute()), function=function)], _LONGEST
+
+
+def built_in(kind: type[RewardConfig]) -> RewardConfig:
+    """A reward with its defaults. Raises UserError for one that has to be told more."""
+    try:
+        return kind()
+    except ValidationError as error:
+        missing = ", ".join(str(fault["loc"][0]) for fault in error.errors())
+        raise UserError(
+            f"This reward needs {missing}",
+            place="rewards",
+            remedy="write it into a config and give that file",
+        ) from None
 
 
 def try_rewards(rewards: RewardSet, rows: Sequence[Row], given: Sequence[str], count: int) -> Trial:

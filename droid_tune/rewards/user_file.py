@@ -8,7 +8,7 @@ from typing import Any
 
 from droid_tune.config.rewards import UserFileReward
 from droid_tune.errors import UserError
-from droid_tune.rewards.base import Failed, Outcome, Reward, Sample
+from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample
 from droid_tune.rewards.process import Child, ChildError
 
 _LOADING_SECONDS = 60.0
@@ -82,6 +82,8 @@ class UserFile(Reward):
             return [Failed(f"the function `{self.function}` {error}", self._place)] * count
         if "error" in reply:
             return [Failed(str(reply["error"]), str(reply.get("place", self._place)))] * count
+        if reply.get("parts"):
+            return [with_parts(reply, self._place)]
         values: Any = reply.get("values", [reply.get("value")])
         if not isinstance(values, list) or len(values) != count:  # pyright: ignore[reportUnknownArgumentType]
             return [Failed(f"the child process gave {values!r} for {count} completions", self._place)] * count
@@ -113,6 +115,16 @@ def as_messages(sample: Sample) -> Any:
     """The prompt as TRL's chat form has it: the row's own messages where it has some."""
     own = sample.row.get("prompt")
     return own if isinstance(own, list) else [{"role": "user", "content": sample.prompt}]  # pyright: ignore[reportUnknownVariableType]
+
+
+def with_parts(reply: Mapping[str, Any], place: str) -> Outcome:
+    """A number with the parts that its function gave beside it."""
+    outcome = as_outcome(reply.get("value"), place)
+    parts: Any = reply["parts"]
+    if outcome is None or isinstance(outcome, (Failed, Graded)) or not isinstance(parts, dict):
+        return outcome
+    numbers: dict[Any, Any] = parts
+    return Graded(outcome, {str(name): value for name, value in numbers.items() if isinstance(value, float)})
 
 
 def as_outcome(value: object, place: str) -> Outcome:

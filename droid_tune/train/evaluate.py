@@ -72,8 +72,10 @@ def _accuracy(session: TrainingSession, batch: Batch) -> dict[str, float]:
         verdicts = batch.table[:, kinds.index("accuracy")]
     else:
         samples = [
-            Sample(row.text, text, row.fields, prompt_ends=row.prompt_ends)
-            for row, text in zip(batch.rows, batch.rollout.texts, strict=True)
+            Sample(row.text, text, row.fields, finish_reason=reason, prompt_ends=row.prompt_ends)
+            for row, text, reason in zip(
+                batch.rows, batch.rollout.texts, batch.rollout.finish_reasons, strict=True
+            )
         ]
         found = map(number_of, Accuracy(AccuracyReward(math=False)).score(samples))
         verdicts = np.array([np.nan if one is None else one for one in found])

@@ -138,6 +138,10 @@ class Chosen(Sequence[Row]):
     def number(self, index: int) -> int:
         return index if self._numbers is None else self._numbers[index]
 
+    def at(self, number: int) -> Row:
+        """The split's row of that number, chosen or not."""
+        return self._rows.row(number)
+
     def row(self, index: int) -> Row:
         return self._rows.row(self.number(index))
 

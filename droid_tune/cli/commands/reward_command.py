@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,10 @@ LONGEST_SHOWN = 48
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="a Python file with a reward, or a run's YAML config"
+        "file",
+        type=Path,
+        metavar="REWARD",
+        help="a Python file with a reward, a run's YAML config, or the name of a built-in reward (accuracy)",
     )
     parser.add_argument("--function", default="", metavar="NAME", help="which function of the file")
     parser.add_argument("--data", default="sample", metavar="PATH", help="a data file or folder")
@@ -32,13 +36,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="a completion to try on every row; may be given many times",
     )
-    parser.add_argument("--json", action="store_true", help="everything as one JSON document")
+    parser.add_argument(
+        "--cases",
+        type=Path,
+        metavar="FILE",
+        help="score pairs instead of rows: JSON lines with answer, completion and, where they matter, prompt, "
+        "prompt_ends, finish_reason and further columns",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="everything as one JSON document; of cases a line each"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 where every completion got a number, 1 where a reward failed on one."""
     from droid_tune.rewards.trial import try_file
 
+    if arguments.cases is not None:
+        return run_cases(arguments)
     if arguments.n < 1:
         raise UsageError(f"`--n {arguments.n}` must be at least 1")
     trial = try_file(
@@ -54,6 +69,23 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_trial(trial)
     return 0 if trial.ok else 1
+
+
+def run_cases(arguments: argparse.Namespace) -> int:
+    """Each pair of a file with its reward and why; exit 1 where the reward failed on one."""
+    from droid_tune.rewards.cases import read_cases, score_cases
+
+    judged = score_cases(arguments.file, read_cases(arguments.cases), function=arguments.function)
+    if arguments.json:
+        for one in judged:
+            print(json.dumps(one.as_json(), ensure_ascii=False))
+    else:
+        rows = [
+            (str(number), shortened(one.answer), shortened(one.completion), amount(one.reward), one.why)
+            for number, one in enumerate(judged, start=1)
+        ]
+        print_table(("CASE", "ANSWER", "COMPLETION", "REWARD", "WHY"), rows, right=(0, 3))
+    return 1 if any(one.failed for one in judged) else 0
 
 
 def print_trial(trial: Trial) -> None:

@@ -1,6 +1,7 @@
 """Which of the known ways a user's function wants to be called, read from its parameters.
 
 * each: `(completion, row)`, with any of prompt, length, finish_reason, prompt_ends as well;
+* verl: `(data_source, solution_str, ground_truth, extra_info=None)`, its `compute_score`, for one completion too;
 * batch: `(prompts, completions, **columns)`, TRL's form, and `(prompts, completions, answers, types=None)`, mlx-lm-lora's.
 
 Arguments are passed by name, so their order does not matter.
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 EACH_KNOWS = ("completion", "row", "prompt", "length", "finish_reason", "prompt_ends")
+VERL_KNOWS = ("data_source", "solution_str", "ground_truth", "extra_info")
 BATCH_KNOWS = ("prompts", "completions")
 #: mlx-lm-lora's names -> the columns they may stand for
 OTHER_NAMES = {"answers": ("answers", "answer"), "types": ("types", "type")}
@@ -32,7 +34,7 @@ class UnknownSignature(Exception):  # noqa: N818 - it says what was found
 class Signature:
     """How to call a function. `columns` are those it cannot do without."""
 
-    style: Literal["each", "batch"]
+    style: Literal["each", "verl", "batch"]
     names: frozenset[str]
     columns: tuple[str, ...] = ()
     takes_any: bool = False
@@ -51,6 +53,8 @@ def read_signature(function: Callable[..., Any]) -> Signature:
     required = [one.name for one in named if one.default is one.empty]
     if "completions" in names:
         return Signature("batch", names, batch_columns(required), takes_any)
+    if "solution_str" in names and not set(required) - set(VERL_KNOWS):
+        return Signature("verl", names, takes_any=takes_any)
     unknown = [name for name in required if name not in EACH_KNOWS]
     if "completion" not in names or unknown:
         raise UnknownSignature(
@@ -69,7 +73,28 @@ def batch_columns(required: Sequence[str]) -> tuple[str, ...]:
 
 
 def each_arguments(signature: Signature, sample: Mapping[str, Any]) -> dict[str, Any]:
+    """What a function of one completion asks for, by name."""
+    if signature.style == "verl":
+        return {name: value for name, value in verl_facts(sample).items() if name in signature.names}
     return {name: sample[name] for name in EACH_KNOWS if name in signature.names}
+
+
+def verl_facts(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """The row as verl hands it to `compute_score`; rows of other kinds have their `answer` as the ground truth."""
+    row: Mapping[str, Any] = sample["row"]
+    model = row.get("reward_model")
+    truth = model.get("ground_truth") if isinstance(model, Mapping) else row.get("reward_model.ground_truth")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return {
+        "data_source": row.get("data_source", ""),
+        "solution_str": text_of(sample["completion"]),
+        "ground_truth": row.get("answer") if truth is None else truth,
+        "extra_info": row.get("extra_info") or {},
+    }
+
+
+def text_of(completion: Any) -> str:
+    """A completion as text, where it is passed as messages too."""
+    return completion if isinstance(completion, str) else str(completion[-1]["content"])
 
 
 def batch_arguments(signature: Signature, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import linecache
 import math
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from droid_tune.rewards.workers.protocol import Message, serve
 from droid_tune.rewards.workers.signature import (
@@ -48,7 +48,7 @@ def handle(request: Message) -> Message:
         if "source" in request:
             return load(request)
         if "sample" in request:
-            return {"value": call_each(request["sample"])}
+            return call_each(request["sample"])
         return {"values": call_batch(request["samples"])}
     except Refused as error:
         return {"error": str(error), "place": f"{Loaded.path}:{error.line}" if error.line else Loaded.path}
@@ -140,9 +140,22 @@ def line_of(function: Function) -> int:
     return code.co_firstlineno if code else 0
 
 
-def call_each(sample: Message) -> float | None:
+def call_each(sample: Message) -> Message:
+    """`{"value"}`, with `{"parts"}` where a function in verl's form gave a dictionary around its `score`."""
     assert Loaded.function is not None
-    return as_number(Loaded.function(**each_arguments(Loaded.signature, sample)))
+    value = Loaded.function(**each_arguments(Loaded.signature, sample))
+    if Loaded.signature.style != "verl" or not isinstance(value, Mapping):
+        return {"value": as_number(value)}
+    facts = dict(cast("Mapping[str, Any]", value))
+    if "score" not in facts:
+        raise Refused(f"gave {shown(facts)} without a `score`", line_of(Loaded.function))
+    score = as_number(facts.pop("score"))
+    return {"value": score, "parts": {name: float(one) for name, one in facts.items() if is_part(one)}}
+
+
+def is_part(value: Any) -> bool:
+    """A finite number or a truth beside the score; texts and the like are for the user's own log."""
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def call_batch(samples: Sequence[Message]) -> list[float | None]:
