@@ -33,19 +33,18 @@ def examples_of(
     if not answers_only:
         sequences = sequences[-1:]
     elif len(sequences) > 1:
-        conversation.tell(_split(len(sequences)))
+        conversation.tell(_SPLIT)
     conversation.check_read(sequences[-1].text, len(conversation.turns[: conversation.to_learn()[-1]]))
     made = [_example(tokenizer, conversation, one, answers_only=answers_only) for one in sequences]
     notes = tuple(conversation.notes.values())
     return [replace(one, notes=notes) for one in made]
 
 
-def _split(count: int) -> Note:
-    return Note(
-        "turn_by_turn",
-        f"The template renders earlier turns otherwise once others follow: each of the {count} answers is learnt "
-        "behind the prompt that the model sees when it answers.",
-    )
+_SPLIT = Note(
+    "turn_by_turn",
+    "The template renders earlier turns otherwise once others follow: each answer is learnt behind the prompt that the "
+    "model sees when it answers, in a sequence of its own.",
+)
 
 
 def _sequences(conversation: Conversation) -> list[Sequence]:
@@ -140,7 +139,8 @@ def plain_examples(
 def closed(tokenizer: Any, prompt: str, answer: str, *, answers_only: bool) -> Example:
     """Text as it stands, with the tokens that begin and end a text once each."""
     end = str(getattr(tokenizer, "eos_token", None) or "") if tokenizer.eos_token_id is not None else ""
-    if end and not answer.rstrip().endswith(end):
+    ends = tuple(text for text in (end, ChatTemplate.of(tokenizer).end) if text)
+    if end and not answer.rstrip().endswith(ends):
         answer += end
     controls, literal, notes = _written(tokenizer, prompt)
     text = prompt + answer

@@ -246,3 +246,15 @@ def test_null_keys_of_tables_are_no_keys() -> None:
     nulls = {"tool_calls": None, "name": None, "reasoning_content": None, "weight": None}
     row = chat({**user("2+2?"), **nulls}, model("4", **nulls))
     assert all_learnt("mistral_nemo", row) == ["4</s>"]
+
+
+def test_text_in_a_templates_own_form_is_closed_and_begun_once() -> None:
+    tok = tokenizer("llama3_1")
+    text = "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+    for written in (text, text.removeprefix("<|begin_of_text|>")):
+        (example,) = render_examples(tok, {"text": written})
+        assert example.tokens.count(tok.bos_token_id) == 1
+        assert example.tokens.count(tok.eos_token_id) == 1
+    base = tokenizer("base_with_template")
+    (example,) = render_examples(base, {"text": "<|im_start|>user\nHi<|im_end|>"})
+    assert base.decode(example.tokens).endswith("Hi<|im_end|>")
