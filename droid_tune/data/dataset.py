@@ -54,6 +54,11 @@ class Rows(Sequence[Row]):
         file, place = self._locate(index)
         return file.raw(place)
 
+    def source(self, index: int) -> tuple[Row, Layout]:
+        """One row as it stands in its file, and how that file's rows are read."""
+        file, place = self._locate(index)
+        return file.raw(place), file.layout
+
     def place(self, index: int) -> str:
         """Where a row stands, for messages: `train.jsonl:17`."""
         file, place = self._locate(index)

@@ -30,6 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     written = convert(dataset, arguments.to, arguments.out)
     print(written.folder)
     say(", ".join(f"{count} {split} rows" for split, count in written.rows.items()))
+    for sentence in written.said_lost:
+        say(sentence)
     for place, why in written.left_out[:SHOWN_LEFT_OUT]:
         say(f"{place}: left out: {why}")
     if len(written.left_out) > SHOWN_LEFT_OUT:

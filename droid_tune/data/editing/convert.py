@@ -4,131 +4,37 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from droid_tune import words
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.dataset import Dataset, Rows
+from droid_tune.data.editing.source_row import CannotConvertError
+from droid_tune.data.editing.targets import TARGETS, converted
 from droid_tune.data.formats.base import Row
-from droid_tune.data.formats.messages import Message, plain_messages
-from droid_tune.data.formats.table import FORMATS_BY_NAME
 from droid_tune.data.splits import SPLITS
-from droid_tune.data.templates import turns_of
 from droid_tune.errors import UsageError, UserError
-
-#: Fields of normalised rows; everything else is another column and goes along.
-_OURS = frozenset(
-    ("prompt", "answer", "system", "messages", "completion", "chosen", "rejected", "text", "conversations")
-)
-
-
-class CannotConvertError(ValueError):
-    """A row lacks what the target format asks for; says what."""
 
 
 @dataclass
 class Written:
-    """What was written: rows per split, and rows that the format could not hold with why."""
+    """What was written: rows per split, rows that the format could not hold with why, and what rows lost."""
 
     folder: Path
     rows: dict[str, int] = field(default_factory=dict[str, int])
     left_out: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    #: What the format has no place for in rows that were written all the same, and in how many.
+    lost: Counter[str] = field(default_factory=Counter[str])
 
-
-def conversation(row: Row) -> list[Message]:
-    """A row as a conversation, its answer included where it has one."""
-    if "messages" not in row and row.get("prompt") is None:
-        raise CannotConvertError("plain text has no turns")
-    return turns_of(row)
-
-
-def _prompt_fields(row: Row) -> Row:
-    """`prompt` (text where one turn of the user's is all there is) and `system` where there is one."""
-    prompt, system = row.get("prompt"), row.get("system")
-    if prompt is None:
-        raise CannotConvertError("plain text has no prompt")
-    if isinstance(prompt, list):
-        turns = plain_messages(cast("list[Message]", prompt))
-        if turns and turns[0]["role"] == "system":
-            system, turns = turns[0]["content"], turns[1:]
-        alone = len(turns) == 1 and turns[0]["role"] == "user"
-        prompt = turns[0]["content"] if alone else turns
-    return {"prompt": prompt, "system": system} if system else {"prompt": prompt}
-
-
-def _answer(row: Row) -> str:
-    answer = row.get("answer")
-    if answer is None:
-        raise CannotConvertError("the row has no answer")
-    return str(answer)
-
-
-def _text_prompt(row: Row, what: str) -> Row:
-    fields = _prompt_fields(row)
-    if not isinstance(fields["prompt"], str):
-        raise CannotConvertError(f"a conversation of several turns is no {what}")
-    return fields
-
-
-def _as_question(row: Row) -> Row:
-    fields = _text_prompt(row, "question")
-    return {"question": fields.pop("prompt"), **fields, "answer": _answer(row)}
-
-
-def _as_instruction(row: Row) -> Row:
-    fields = _text_prompt(row, "instruction")
-    return {"instruction": fields.pop("prompt"), **fields, "output": _answer(row)}
-
-
-def _as_messages(row: Row) -> Row:
-    turns = conversation(row)
-    if not any(turn["role"] == "assistant" for turn in turns):
-        raise CannotConvertError("the row has no answer")
-    return {"messages": turns}
-
-
-_SHAREGPT = {"user": "human", "assistant": "gpt", "system": "system", "developer": "system", "tool": "tool"}
-
-
-def _as_conversations(row: Row) -> Row:
-    turns = _as_messages(row)["messages"]
-    return {"conversations": [{"from": _SHAREGPT[turn["role"]], "value": turn["content"]} for turn in turns]}
-
-
-def _as_preference(row: Row) -> Row:
-    if row.get("chosen") is None or row.get("rejected") is None:
-        raise CannotConvertError("the row has no pair of answers")
-    return {**_prompt_fields(row), "chosen": row["chosen"], "rejected": row["rejected"]}
-
-
-def _as_text(row: Row) -> Row:
-    if isinstance(row.get("text"), str) and "prompt" not in row:
-        return {"text": row["text"]}
-    turns = [str(turn["content"]) for turn in conversation(row)]
-    return {"text": "\n\n".join(turn for turn in turns if turn)}
-
-
-TARGETS: dict[str, Callable[[Row], Row]] = {
-    "prompt_answer": lambda row: {**_prompt_fields(row), "answer": _answer(row)},
-    "question_answer": _as_question,
-    "prompts": _prompt_fields,
-    "instruction": _as_instruction,
-    "prompt_completion": lambda row: {**_prompt_fields(row), "completion": _answer(row)},
-    "messages": _as_messages,
-    "conversations": _as_conversations,
-    "preference": _as_preference,
-    "text": _as_text,
-}
-
-
-def converted(row: Row, target: str) -> Row:
-    """One normalised row in another format, with its other columns. Raises `CannotConvertError`."""
-    fields = TARGETS[target](row)
-    layout_fields = {one.name for one in FORMATS_BY_NAME[target].fields}
-    return {**{name: value for name, value in row.items() if name not in _OURS | layout_fields}, **fields}
+    @property
+    def said_lost(self) -> list[str]:
+        """A sentence for each, with its rows."""
+        return [f"In {words.count(rows, 'row')} {said}." for said, rows in self.lost.items()]
 
 
 def check_target(target: str) -> None:
@@ -140,14 +46,17 @@ def check_target(target: str) -> None:
 def preview(rows: Rows, target: str, count: int = 5) -> list[tuple[Row, Row | str]]:
     """The first rows and what becomes of them: the new row, or why there is none."""
     check_target(target)
-    return [(rows.raw(index), _try(rows.row(index), target)) for index in range(min(count, len(rows)))]
+    return [(rows.raw(index), _try(rows, index, target, Counter())) for index in range(min(count, len(rows)))]
 
 
-def _try(row: Row, target: str) -> Row | str:
+def _try(rows: Rows, index: int, target: str, lost: Counter[str]) -> Row | str:
+    """One row in its new form, or why it has none; what it loses is counted."""
     try:
-        return converted(row, target)
+        new, left_out = converted(*rows.source(index), target)
     except CannotConvertError as error:
         return str(error)
+    lost.update(set(left_out))
+    return new
 
 
 def convert(
@@ -181,7 +90,7 @@ def _converted_rows(
 ) -> Iterator[Mapping[str, Any]]:
     for index in range(len(rows)):
         tick(index)
-        new = _try(rows.row(index), target)
+        new = _try(rows, index, target, written.lost)
         if isinstance(new, str):
             written.left_out.append((rows.place(index), new))
         else:

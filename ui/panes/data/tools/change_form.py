@@ -161,7 +161,7 @@ def write_change(
     else:
         written = convert(dataset, str(values["target"]), out, watch)
     counts = ", ".join(words.count(count, f"{split} row") for split, count in written.rows.items())
-    said = f"Wrote {counts} to {written.folder}."
+    said = " ".join([f"Wrote {counts} to {written.folder}.", *written.said_lost])
     if written.left_out:
         place, why = written.left_out[0]
         said += f" Left out {len(written.left_out):,}, the first at {place}: {why}."
