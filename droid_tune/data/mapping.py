@@ -9,8 +9,8 @@ from typing import Any
 
 from droid_tune.data.formats.base import Field, Layout, RowFormat
 from droid_tune.data.formats.columns import has, names_in, value_at
+from droid_tune.data.formats.field_checks import check_value
 from droid_tune.data.formats.table import need_of, usable_formats
-from droid_tune.data.formats.values import check_value
 from droid_tune.data.issues import RowFault
 
 #: What other data sets call our fields, the likeliest first.

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from droid_tune.data.formats.answers import answer_in
 from droid_tune.data.formats.columns import ABSENT, has, path_of, value_at
+from droid_tune.data.formats.field_checks import Kind, check_value
 from droid_tune.data.formats.messages import is_learnt
 from droid_tune.data.formats.tools import parsed_tools
-from droid_tune.data.formats.values import Kind, check_value
 from droid_tune.data.issues import RowFault, listed
 
 Row = dict[str, Any]

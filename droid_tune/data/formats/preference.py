@@ -3,7 +3,7 @@
 from itertools import takewhile
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
-from droid_tune.data.formats.history import with_history
+from droid_tune.data.formats.earlier_turns import with_history
 from droid_tune.data.formats.instruction import HISTORY, instruction_prompt
 from droid_tune.data.formats.messages import Message, is_plain_text, plain_messages
 from droid_tune.data.formats.prompt_completion import answer_of, prompt_of, turns_in

@@ -1,7 +1,7 @@
 """`{"query", "response", "history"?, "system"?}`: ms-swift's older shape."""
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
-from droid_tune.data.formats.history import with_history, with_learnt_history
+from droid_tune.data.formats.earlier_turns import with_history, with_learnt_history
 from droid_tune.data.formats.instruction import HISTORY
 
 

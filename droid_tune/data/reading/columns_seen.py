@@ -9,8 +9,8 @@ from typing import Any, cast
 from droid_tune.data.formats.answers import right_answers
 from droid_tune.data.formats.base import REFERENCE, Layout
 from droid_tune.data.formats.columns import ABSENT, value_at
+from droid_tune.data.formats.field_checks import holds_turns
 from droid_tune.data.formats.messages import READ_KEYS, role_of
-from droid_tune.data.formats.values import holds_turns
 
 #: Names counted, and of these shown in a sentence: rows may have keys without end.
 _COUNTED, _SHOWN = 10_000, 8

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from droid_tune.data.formats.annotations import check_annotations
 from droid_tune.data.formats.answers import right_answers
-from droid_tune.data.formats.history import is_history
+from droid_tune.data.formats.earlier_turns import is_history
 from droid_tune.data.formats.messages import check_messages
 from droid_tune.data.formats.tools import parsed_tools
 from droid_tune.data.issues import RowFault
