@@ -117,6 +117,8 @@ def _ending(
         why = _words(error, journal)
         world.leave(stopped=isinstance(error, Stopped), why=why)
         outcome = "stopped" if isinstance(error, Stopped) else "failed"
+        if outcome == "failed" and journal.saved_step:
+            why = f"{why} The steps up to {journal.saved_step:,} are saved: mend it, then resume."
         return RunFinished(outcome=outcome, step=journal.step, why=why)
     return RunFinished(outcome="completed", step=journal.step, result=result)
 
@@ -134,7 +136,7 @@ def _words(error: Exception, journal: Journal) -> str:
             log.exception("the run %s failed", journal.paths.id)
             return (
                 f"Something unforeseen went wrong ({type(error).__name__}: {error}). The details are in "
-                f"{journal.keep_traceback()}; the last checkpoint is intact."
+                f"{journal.keep_traceback()}."
             )
 
 

@@ -36,6 +36,7 @@ class Journal:
     def __init__(self, folder: Path, listener: Listener, total_steps: int = 0) -> None:
         self.paths = RunPaths(folder)
         self.step, self.total_steps = 0, total_steps
+        self.saved_step = 0  # the last that this session wrote a checkpoint of
         self._listener = listener
         self._log: EventLog | None = None
         self._created = begun(folder)
@@ -76,8 +77,9 @@ class Journal:
         if time.monotonic() - self._status_written > STATUS_INTERVAL_S:
             self._write_status("running")
 
-    def saved(self) -> None:
+    def saved(self, step: int) -> None:
         """With every checkpoint the events are on the disk too, and the list knows of it."""
+        self.saved_step = step
         if self._log is not None:
             self._log.sync()
         self._write_status("running")

@@ -6,6 +6,7 @@ the update that was being gathered.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ from droid_tune.train.optimizer import (
 from droid_tune.train.run_record import RunRecord
 from droid_tune.train.shared_checkpoint import SavedState
 from droid_tune.train.training_session import TrainingSession
+
+log = logging.getLogger(__name__)
 
 #: updates in a row with a loss or gradient that is no number, after which a run ends
 NON_FINITE_LIMIT = 3
@@ -86,9 +89,10 @@ class Loop:
     _boundary: Boundary = field(init=False)
     _reading: Reading = field(init=False)
     _clearing: bool = False
+    _between: bool = False  # the weights may not be those of the boundary
 
     def run(self) -> None:
-        """Train to the end. Raises Stopped when asked to stop, after saving; UserError when it cannot go on."""
+        """Train to the end. Raises Stopped when asked to stop, UserError when it cannot go on: finished steps are saved."""
         self._boundary = self._at_boundary()
         try:
             if self.step == 0 and self.session.config.evaluation.at_start:
@@ -106,6 +110,9 @@ class Loop:
         except Stopped:
             self.save()
             raise
+        except Exception as error:
+            self._save_finished_steps(error)
+            raise
 
     # -- one update --------------------------------------------------------------------------------
 
@@ -118,6 +125,7 @@ class Loop:
         rate = learning_rate_at(self.session.config.optimizer, self.step, self.span.total_steps)
         size = float(np.asarray(norm))
         why = _why_not(gathered, size)
+        self._between = True
         if not why:
             self._apply(gathered, norm, rate)
         self.non_finite = self.non_finite + 1 if why == "non_finite" else 0
@@ -127,7 +135,7 @@ class Loop:
         if self.record is not None:
             self.record.add(metrics, gathered.seconds)
         notices = self.diagnosis.observe_step(self.step, metrics) if self.diagnosis else []
-        self._boundary = self._at_boundary()
+        self._boundary, self._between = self._at_boundary(), False
         self._tell(metrics, gathered.seconds, why, notices)
         if self.non_finite >= NON_FINITE_LIMIT:
             raise UserError(
@@ -342,7 +350,19 @@ class Loop:
         self.session.emit(
             CheckpointSaved(step=boundary.step, path=f"checkpoints/{saved.folder.name}", bytes=saved.bytes)
         )
-        self.journal.saved()
+        self.journal.saved(boundary.step)
+
+    def _save_finished_steps(self, error: Exception) -> None:
+        """After a failure: the last boundary, where memory surely holds it. What ended the run stays what is told.
+
+        MLX raises RuntimeError where the GPU failed; what it computed is then in doubt.
+        """
+        if self._between or isinstance(error, (RuntimeError, MemoryError)):
+            return
+        try:
+            self.save()
+        except (UserError, OSError) as further:
+            log.warning("the finished steps could not be saved: %s", further)
 
     def _at_boundary(self) -> Boundary:
         state: State = {

@@ -1,0 +1,93 @@
+"""Whatever ends a run, the steps that are finished stay; only what a failed GPU may have computed is not trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from droid_tune.errors import UserError
+from droid_tune.events import Step
+from droid_tune.rewards.combine import RewardSet, TooManyFailures
+from droid_tune.train.loop import Loop
+from tests.engine.train.conftest import digest, resume, tiny, train
+
+CONFIG = tiny(training={"iterations": 4}, checkpoint={"save_every": 50})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The digest of the run that nothing ended."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    train(CONFIG, folder)
+    return digest(folder)
+
+
+def failing(number: int, error: Exception, of: Callable[..., Any]) -> Callable[..., Any]:
+    """`of`, whose call `number` raises `error`."""
+    calls = 0
+
+    def wrapped(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise error
+        return of(*args, **options)
+
+    return wrapped
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TooManyFailures("The reward `mine` failed on 8 of 8 completions"),
+        UserError("The data file has changed"),
+        OSError(5, "Input/output error"),
+        ZeroDivisionError("nobody foresaw it"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_run_that_fails_saves_its_finished_steps_and_goes_on_exactly(
+    error: Exception, whole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(RewardSet, "score", failing(3, error, RewardSet.score))
+        finished, _ = train(CONFIG, tmp_path)
+    assert finished.outcome == "failed"
+    assert finished.why.endswith("The steps up to 2 are saved: mend it, then resume.")
+    assert [one.name for one in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
+
+    resumed, record = resume(tmp_path)
+    assert resumed.outcome == "completed", resumed.why
+    assert [event.step for event in record if isinstance(event, Step)] == [3, 4]
+    assert digest(tmp_path) == whole
+
+
+def test_what_a_failed_gpu_computed_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = RuntimeError("[METAL] Command buffer execution failed: Insufficient Memory")
+    monkeypatch.setattr(RewardSet, "score", failing(3, error, RewardSet.score))
+    finished, _ = train(CONFIG, tmp_path)
+    assert finished.outcome == "failed"
+    assert "are saved" not in finished.why
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_an_update_that_was_broken_off_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights are then neither those before it nor those after."""
+    monkeypatch.setattr(Loop, "_metrics", failing(3, ValueError("in between"), Loop._metrics))
+    finished, _ = train(CONFIG, tmp_path)
+    assert finished.outcome == "failed"
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_disk_that_refuses_does_not_hide_why_the_run_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RewardSet, "score", failing(3, UserError("The first reason"), RewardSet.score))
+    monkeypatch.setattr(
+        "droid_tune.train.checkpoint.CheckpointStore.save", failing(1, UserError("full"), lambda: None)
+    )
+    finished, _ = train(CONFIG, tmp_path)
+    assert finished.why == "The first reason."
