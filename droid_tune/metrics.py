@@ -42,6 +42,10 @@ CATALOGUE: dict[str, Metric] = {
             "Near 0 is normal for group-relative methods; watch the reward instead.",
         ),
         Metric("reward", "Reward", "", "up", "Mean of the completions' total reward."),
+        Metric("reward/min", "Lowest reward", "", "up", "The least total reward of the step's completions."),
+        Metric(
+            "reward/max", "Highest reward", "", "up", "The greatest total reward of the step's completions."
+        ),
         Metric(
             "reward_std", "Reward spread", "", "neither", "Mean spread within a group; 0 teaches nothing."
         ),

@@ -56,6 +56,8 @@ class RunState:
     step: int = 0
     start_step: int = 0
     total_steps: int = 0
+    #: the most memory that any step took, those before a resume too; 0 before the first
+    peak_bytes: float = 0.0
     phase: Phase | None = None
     plan: PlanChosen | None = None
     series: dict[str, Series] = field(default_factory=dict[str, Series])
@@ -229,6 +231,7 @@ class RunState:
         self.recent.append(event)
         self.seconds = event.seconds
         self._record(event.step, event.metrics)
+        self.peak_bytes = max(self.peak_bytes, event.metrics.get("memory/peak_bytes") or 0.0)
         taken = event.metrics.get("step_time")
         if taken is None and self._last_step_at is not None and event.time:
             taken = event.time - self._last_step_at
@@ -246,9 +249,20 @@ class RunState:
         if any(kept.group == event.group and kept.held_out == event.held_out for kept in groups):
             return
         groups.append(event)
+        if not event.held_out:
+            self._widen(event)
         self._kept_characters += _characters(event)
         while self._kept_characters > self.rollout_characters and len(self.rollouts) > 1:
             self._drop(min(self.rollouts))
+
+    def _widen(self, event: RolloutGroup) -> None:
+        """The least and the greatest reward of a step, over the groups told so far."""
+        rewards = [one.reward for one in event.completions if one.reward is not None]
+        for name, pick in (("reward/min", min), ("reward/max", max)) if rewards else ():
+            series = self.series.setdefault(name, Series())
+            known = series.at(event.step)
+            values = [*rewards, known[1]] if known is not None and known[0] == event.step else rewards
+            series.append(event.step, pick(values))
 
     def _drop(self, step: int) -> None:
         for group in self.rollouts.pop(step):

@@ -17,8 +17,9 @@ from tests.ui.recording import complete
 from ui.main_window import MainWindow
 from ui.panes.monitor.metric_table import MetricTable
 from ui.session import Session
-from ui.widgets.chart import Chart, ChartSpec, Line, round_ticks, summary_of
-from ui.widgets.curves import trend
+from ui.widgets.axis_texts import roomy, round_ticks, tick_texts
+from ui.widgets.chart import Chart, ChartSpec, Line, summary_of
+from ui.widgets.curves import band_edges, trend
 
 
 def series(values: list[float]) -> Series:
@@ -129,3 +130,108 @@ def test_the_wheel_over_a_chart_scrolls_the_page(
     )
     QApplication.sendEvent(plot.viewport(), wheel)
     assert area.verticalScrollBar().value() > 0
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "unit", "texts"),
+    [
+        (3e-4, 3e-4, "", ["2e-4", "3e-4", "4e-4"]),  # a constant learning rate
+        (3e-4, 3e-4 * (1 + 1e-15), "", ["2e-4", "3e-4", "4e-4"]),  # the same, smoothed
+        (0, 3e-4, "", ["0", "1e-4", "2e-4", "3e-4"]),
+        (1.21e-4, 1.23e-4, "", ["1.210e-4", "1.215e-4", "1.220e-4", "1.225e-4", "1.230e-4"]),
+        (0, 0, "", ["-0.4", "-0.2", "0.0", "0.2", "0.4"]),
+        (7, 7, "", ["4", "6", "8", "10"]),
+        (-2e-7, 1e-7, "", ["-2e-7", "-1e-7", "0", "1e-7"]),
+        (-3, 1, "", ["-3", "-2", "-1", "0", "1"]),
+        (-0.02, 0.01, "", ["-0.02", "-0.01", "0.00", "0.01"]),
+        (1e9, 4e9, "", ["1e9", "2e9", "3e9", "4e9"]),
+        (100_000_000, 100_000_004, "", ["1.00000000e8", "1.00000001e8", "1.00000002e8", "1.00000003e8"]),
+        (10_000, 40_000, "", ["10,000", "20,000", "30,000", "40,000"]),
+        (0.9995, 1, "share", ["99.95%", "99.96%", "99.97%", "99.98%", "99.99%", "100.00%"]),
+        (0, 1, "share", ["0%", "20%", "40%", "60%", "80%", "100%"]),
+        (8.001e9, 8.004e9, "bytes", ["8.001 GB", "8.002 GB", "8.003 GB", "8.004 GB"]),
+        (8e8, 8e8, "bytes", ["0.4 GB", "0.6 GB", "0.8 GB", "1.0 GB", "1.2 GB"]),
+        (0, 4e6, "bytes", ["0 MB", "1 MB", "2 MB", "3 MB", "4 MB"]),
+    ],
+)
+def test_ticks_say_what_the_curve_is(low: float, high: float, unit: str, texts: list[str]) -> None:
+    """With about four ticks an axis; the first texts of a longer list are enough."""
+    spacing, values = round_ticks(*roomy(low, high), 5)[0]
+    found = tick_texts(values, spacing, unit)
+    assert found[: len(texts)] == texts
+    assert len(set(found)) == len(found)
+
+
+def test_the_axis_of_a_constant_names_it_once(window: QWidget) -> None:
+    chart = shown(ChartSpec("Learning rate", (Line("learning_rate", "Learning rate"),)), window)
+    for smoothing in (0.0, 0.9):
+        chart.show_series({"learning_rate": series([3e-4] * 50)}, smoothing)
+        chart._item.getViewBox().updateAutoRange()
+        low, high = chart._item.getViewBox().viewRange()[1]
+        spacing, values = chart._axis.tickValues(low, high, 200)[0]
+        texts = chart._axis.tickStrings(values, 1, spacing)
+        assert texts.count("3.0e-4") + texts.count("3e-4") == 1
+        assert len(set(texts)) == len(texts)
+
+
+def test_the_hover_tells_only_values_of_its_own_step(window: QWidget) -> None:
+    lines = (Line("reward", "Reward"), Line("eval/accuracy", "Held-out", points=True))
+    chart = shown(ChartSpec("Reward", lines), window)
+    held_out = Series()
+    held_out.append(30, 0.922)
+    chart.show_series({"reward": series([0.5] * 40), "eval/accuracy": held_out}, 0)
+    assert chart.told_at(27) == "step 27 · Reward 0.5"
+    assert chart.told_at(30) == "step 30 · Reward 0.5 · Held-out 92.2 %"
+
+
+def test_the_hover_finds_points_where_the_first_curve_has_none(window: QWidget) -> None:
+    """Held-out values before the first step (step 0)."""
+    lines = (Line("reward", "Reward"), Line("eval/accuracy", "Held-out", points=True))
+    chart = shown(ChartSpec("Reward", lines), window)
+    held_out = Series()
+    held_out.append(0, 0.25)
+    chart.show_series({"reward": series([0.5] * 40), "eval/accuracy": held_out}, 0)
+    assert chart.told_at(0) == "step 0 · Held-out 25.0 %"
+
+
+def test_the_band_keeps_to_what_occurred() -> None:
+    steps, mean, spread = np.array([1.0, 2, 3]), np.array([0.9, 0.5, 0.1]), np.array([0.3, 0.1, 0.3])
+    least = (np.array([1.0, 2]), np.array([0.2, 0.0]))
+    most = (np.array([1.0, 2]), np.array([1.0, 1.0]))
+    low, high = band_edges(steps, mean, spread, [least, most])
+    assert low.tolist() == pytest.approx([0.6, 0.4, 0.1])  # the third step is known by the means alone
+    assert high.tolist() == pytest.approx([1.0, 0.6, 0.4])
+    low, high = band_edges(steps, mean, spread)
+    assert (low.min(), high.max()) == (0.1, 0.9)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.9])
+def test_the_drawn_band_of_a_run_stays_between_its_rewards(window: QWidget, smoothing: float) -> None:
+    state = RunState().apply_all(complete(60))
+    line = Line("reward", "Mean", band="reward_std", bounds=("reward/min", "reward/max"))
+    chart = shown(ChartSpec("Reward", (line,)), window)
+    chart.show_series(state.series, smoothing)
+    low, high = (chart._curves[0][name].getData()[1] for name in ("low", "high"))
+    assert low.min() >= 0.2 - 1e-9  # what a wrong answer earns
+    assert high.max() <= 1 + 1e-9
+    assert (low < high).any()
+
+
+def test_a_wider_chart_draws_the_curve_anew_and_keeps_every_peak(window: QWidget) -> None:
+    values = [float(step % 60 == 7) for step in range(5000)]
+    chart = shown(ChartSpec("Reward", (Line("reward", "Reward"),)), window)
+    window.resize(1400, 400)
+    chart.resize(200, 300)
+    chart.show_series({"reward": series(values)}, 0)
+    curve = chart._curves[0]["curve"]
+    narrow = len(curve.getData()[1])
+    chart.resize(1200, 300)
+    QApplication.processEvents()
+    drawn = curve.getData()[1]
+    assert len(drawn) > narrow
+    assert len(drawn) <= chart._plot.width() + 4
+    rises = int((np.diff(drawn) > 0).sum())
+    assert rises == sum(values)
+    chart.resize(200, 300)
+    QApplication.processEvents()
+    assert len(curve.getData()[1]) == narrow

@@ -11,16 +11,17 @@ from typing import Any, cast
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt, Slot
-from PySide6.QtGui import QColor, QMouseEvent, QWheelEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt, Signal, Slot
+from PySide6.QtGui import QColor, QMouseEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
 from droid_tune import words
 from droid_tune.metrics import describe
 from droid_tune.runs.series import Series
 from ui.theme import current_theme
+from ui.widgets.axis_texts import roomy, round_ticks, tick_texts
 from ui.widgets.basics import column, label, row
-from ui.widgets.curves import Floats, bucketed, smoothed, trend
+from ui.widgets.curves import Floats, band_edges, bucketed, smoothed, trend
 
 pg.setConfigOptions(antialias=True)
 
@@ -28,18 +29,24 @@ pg.setConfigOptions(antialias=True)
 FEW_POINTS = 500
 #: fewer are drawn as dots: a line of one point cannot be seen
 LEAST_FOR_A_LINE = 3
+#: values beside the cursor
+MOST_TOLD = 4
 #: a grid is there to read a value off, not to fill the plot
 MOST_TICKS = 6
 
 
 @dataclass(frozen=True)
 class Line:
-    """One curve. `points` draws markers as well (few, exact values); `band` names the series of its spread."""
+    """One curve. `points` draws markers as well (few, exact values); `band` names the series of its spread.
+
+    `bounds` name the series of the least and the greatest value that occurred, which the band never leaves.
+    """
 
     metric: str
     label: str
     points: bool = False
     band: str = ""
+    bounds: tuple[str, str] = ("", "")
     key: str = ""  # of the series where it is not the metric's name (compared runs)
 
     @property
@@ -67,14 +74,7 @@ class _UnitAxis(pg.AxisItem):
         return round_ticks(minVal, maxVal, min(MOST_TICKS, max(2, size / 28)))
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        if self.unit == "share":
-            return [f"{100 * value:.3g}%" for value in values]
-        if self.unit == "bytes":
-            return [words.size(value) if value >= 0 else "" for value in values]
-        digits = max(0, min(4, -int(np.floor(np.log10(spacing))))) if spacing > 0 else 3
-        if spacing < 1e-3:
-            return [words.number(value) for value in values]
-        return [f"{value:,.{digits}f}" for value in values]
+        return tick_texts(values, spacing, self.unit)
 
 
 class _StepAxis(pg.AxisItem):
@@ -87,8 +87,24 @@ class _StepAxis(pg.AxisItem):
         return [f"{value:,.0f}" if float(value).is_integer() else "" for value in values]
 
 
+class _Box(pg.ViewBox):
+    """Shows a constant in the middle of a range of its own size; pyqtgraph would show it from -0.5 to 0.5 around."""
+
+    def childrenBounds(self, *args: Any, **options: Any) -> list[Any]:
+        across, up = cast("list[Any]", super().childrenBounds(*args, **options))
+        if across is not None and across[0] == across[1]:
+            across = [across[0] - 1, across[1] + 1]
+        return [across, list(roomy(*up)) if up is not None else None]
+
+
 class _Plot(pg.PlotWidget):
     """Leaves the wheel to the page; Ctrl (Cmd) and wheel zooms, dragging marks a range, a double click shows all."""
+
+    resized = Signal()
+
+    def resizeEvent(self, ev: QResizeEvent | None) -> None:
+        super().resizeEvent(ev)
+        self.resized.emit()
 
     def wheelEvent(self, ev: QWheelEvent) -> None:
         if ev.modifiers() & Qt.KeyboardModifier.ControlModifier:
@@ -120,6 +136,7 @@ class Chart(QFrame):
         self._drawn: tuple[object, ...] = ()
         self._legend: list[QLabel] = []
         self._curves: list[Any] = []
+        self._buckets = 0
         layout = column(self, spacing=4)
         layout.setContentsMargins(12, 10, 10, 6)
         head = row(spacing=8)
@@ -178,7 +195,9 @@ class Chart(QFrame):
 
     def _make_plot(self) -> _Plot:
         self._axis = _UnitAxis("left")
-        plot = _Plot(self, axisItems={"left": self._axis, "bottom": _StepAxis("bottom")})
+        axes = {"left": self._axis, "bottom": _StepAxis("bottom")}
+        plot = _Plot(self, viewBox=_Box(), axisItems=axes)
+        plot.resized.connect(self._fit_width)
         plot.setFrameShape(QFrame.Shape.NoFrame)
         item = self._item = cast(Any, plot.getPlotItem())  # pyqtgraph has no stubs
         item.setMenuEnabled(False)
@@ -266,6 +285,7 @@ class Chart(QFrame):
 
     def _draw(self) -> None:
         present = [line for line in self.spec.lines if self._series.get(line.source)]
+        self._buckets = self._wanted_buckets()
         self._plot.setVisible(bool(present))
         self._empty.setVisible(not present)
         for line, made in zip(self.spec.lines, self._curves, strict=True):
@@ -279,7 +299,7 @@ class Chart(QFrame):
     def _draw_line(self, line: Line, made: Any, found: Series) -> None:
         own = np.array(found.values)
         values = own if line.points else smoothed(own, self._smoothing)
-        buckets = max(60, self._plot.width() // 2)
+        buckets = self._buckets
         every = np.array(found.steps)
         steps, shown = bucketed(every, values, buckets)
         # pyqtgraph's pens count the screen's own pixels
@@ -288,14 +308,26 @@ class Chart(QFrame):
         made["curve"].setData(steps, shown, pen=pg.mkPen(made["color"], width=width), symbol=dots)
         spread = self._series.get(line.band) if line.band else None
         if spread is not None and len(spread) == len(found):
-            around = smoothed(np.array(spread.values), self._smoothing)
-            self._draw_band(made, every, values, around, buckets)
+            bounds = [self._series.get(name) for name in line.bounds if name]
+            edges = band_edges(every, own, np.array(spread.values), [_arrays(one) for one in bounds if one])
+            self._draw_band(made, every, [smoothed(edge, self._smoothing) for edge in edges], buckets)
 
-    def _draw_band(self, made: Any, steps: Floats, values: Floats, spread: Floats, buckets: int) -> None:
+    def _draw_band(self, made: Any, steps: Floats, edges: list[Floats], buckets: int) -> None:
         # Every n-th point is enough for a soft band, and keeps both edges in step with each other.
-        stride = max(1, len(values) // (2 * buckets))
-        made["low"].setData(steps[::stride], (values - spread)[::stride])
-        made["high"].setData(steps[::stride], (values + spread)[::stride])
+        stride = max(1, len(steps) // (2 * buckets))
+        for name, edge in zip(("low", "high"), edges, strict=True):
+            made[name].setData(steps[::stride], edge[::stride])
+
+    def _wanted_buckets(self) -> int:
+        return max(60, self._plot.width() // 2)
+
+    @Slot()
+    def _fit_width(self) -> None:
+        """Another width has room for more of a long curve, or for less."""
+        longest = max((len(self._series[name]) for name in self._names() if name in self._series), default=0)
+        wanted = self._wanted_buckets()
+        if wanted != self._buckets and longest > 2 * min(wanted, self._buckets):
+            self._draw()
 
     def _newest(self, present: list[Line]) -> str:
         if not present:
@@ -310,18 +342,23 @@ class Chart(QFrame):
         if not present or not box.sceneBoundingRect().contains(position):
             self._leave()
             return
-        near = self._series[present[0].source].at(box.mapSceneToView(position).x())
-        if near is None:
-            return
-        self._cursor.setPos(near[0])
+        x = box.mapSceneToView(position).x()
+        near = [point[0] for line in present if (point := self._series[line.source].at(x)) is not None]
+        step = min(near, key=lambda found: abs(found - x))
+        self._cursor.setPos(step)
         self._cursor.show()
-        told = [f"{near[0]:,.0f}"]
-        for line in present[:4]:
-            point = self._series[line.source].at(near[0])
-            if point is not None:
+        self._value.setText(self.told_at(step))
+
+    def told_at(self, step: float) -> str:
+        """The values of this very step: `step 27 · Reward 0.8`; a curve without a value there is not named."""
+        present = [line for line in self.spec.lines if self._series.get(line.source)]
+        told = [f"step {step:,.0f}"]
+        for line in present:
+            point = self._series[line.source].at(step)
+            if point is not None and point[0] == step and len(told) <= MOST_TOLD:
                 prefix = f"{line.label} " if len(present) > 1 else ""
                 told.append(prefix + words.metric(line.metric, point[1]))
-        self._value.setText("step " + " · ".join(told))
+        return " · ".join(told)
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
@@ -330,6 +367,10 @@ class Chart(QFrame):
     def _leave(self) -> None:
         self._cursor.hide()
         self._value.setText(self._newest([line for line in self.spec.lines if self._series.get(line.source)]))
+
+
+def _arrays(found: Series) -> tuple[Floats, Floats]:
+    return np.array(found.steps), np.array(found.values)
 
 
 def summary_of(name: str, metric: str, found: Series | None) -> str:
@@ -342,16 +383,3 @@ def summary_of(name: str, metric: str, found: Series | None) -> str:
         f"between {words.metric(metric, float(values.min()))} and {words.metric(metric, float(values.max()))}, "
         f"{trend(values)}."
     )
-
-
-def round_ticks(low: float, high: float, most: float, least: float = 0.0) -> list[tuple[float, list[float]]]:
-    """At most about `most` ticks at multiples of 1, 2 or 5: one level, so that the grid stays quiet."""
-    span = high - low
-    if not np.isfinite(span) or span <= 0:
-        return []
-    rough = span / most
-    power = 10.0 ** np.floor(np.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-    step = max(float(step), least)
-    first = np.ceil(low / step)
-    return [(step, [float(step * (first + n)) for n in range(int(np.floor(high / step) - first) + 1)])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,24 @@ def smoothed(values: Floats, weight: float) -> Floats:
         share = weight * share + (1 - weight)
         result[index] = total / share
     return result
+
+
+def band_edges(
+    steps: Floats, mean: Floats, spread: Floats, bounds: Sequence[tuple[Floats, Floats]] = ()
+) -> tuple[Floats, Floats]:
+    """The lower and the upper edge (N,) of the band of mean and spread, within what occurred.
+
+    `bounds` are steps and values of the least and of the greatest value of each step; a step without them, and a
+    curve without, keeps to the range of the means.
+    """
+    least, most = np.full_like(mean, mean.min()), np.full_like(mean, mean.max())
+    for edge, (known, values) in zip((least, most), bounds, strict=False):
+        place = np.minimum(np.searchsorted(known, steps), len(known) - 1)
+        there = known[place] == steps
+        edge[there] = values[place][there]
+    low = np.minimum(mean, np.maximum(mean - spread, least))
+    high = np.maximum(mean, np.minimum(mean + spread, most))
+    return low, high
 
 
 def trend(values: Floats) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from droid_tune.events import CheckpointSaved, Evaluation, Notice, Phase, RunFinished, Step
 from droid_tune.runs.state import RunState
 from tests.ui.recording import complete, recorded, rollout_group, started
@@ -148,3 +150,19 @@ def test_a_run_that_failed_before_it_began_has_no_duration_and_no_step() -> None
 def test_a_completed_run_says_where_it_is_trained_further() -> None:
     assert "trained further from the Runs pane" in foot_words(RunState().apply_all(complete(4)))
     assert "further" not in foot_words(RunState().apply_all(recorded(4)))
+
+
+def test_the_peak_is_the_runs_largest_and_never_falls() -> None:
+    peaks = [step(number, **{"memory/peak_bytes": size}) for number, size in enumerate((5e8, 9e8, 7e8), 1)]
+    state = RunState().apply_all([started(6), *peaks])
+    assert state.peak_bytes == 9e8
+    state.apply(started(6, start_step=1))
+    assert state.peak_bytes == 9e8  # taken back steps took it all the same
+
+
+def test_the_range_of_a_steps_rewards_is_over_all_its_groups() -> None:
+    dice = random.Random(1)
+    groups = [rollout_group(1, place, level, dice) for place, level in enumerate((1.0, 0.0))]
+    state = RunState().apply_all([started(4), *groups])
+    assert state.series["reward/min"].values.tolist() == [0.2]
+    assert state.series["reward/max"].values.tolist() == [1.0]

@@ -32,10 +32,10 @@ class LiveMemory(QFrame):
         self.hide()
 
     def show_state(self, state: RunState) -> None:
-        """Draw the newest step's memory; hidden where none is known."""
-        peak = state.last("memory/peak_bytes")
-        self.setVisible(peak is not None and state.memory is not None)
-        if peak is None or state.memory is None:
+        """Draw the memory in use and the run's peak; hidden where none is known."""
+        peak = state.peak_bytes
+        self.setVisible(peak > 0 and state.memory is not None)
+        if not peak or state.memory is None:
             return
         parts, marks, total = memory_of(state, peak)
         self._bar.show_memory(parts, marks, total)
@@ -48,7 +48,7 @@ class LiveMemory(QFrame):
 
 
 def memory_of(state: RunState, peak: float) -> tuple[tuple[Part, ...], tuple[BarMark, ...], float]:
-    """In use, the step's peak above it, what is kept for reuse; the estimate and the budget as marks.
+    """In use, the run's peak above it, what is kept for reuse; the estimate and the budget as marks.
 
     The whole bar is the budget, or more where a step took more.
     """
@@ -60,7 +60,7 @@ def memory_of(state: RunState, peak: float) -> tuple[tuple[Part, ...], tuple[Bar
     total = min(max(float(state.memory.budget_bytes), most), 2.5 * most)
     parts = (
         Part("In use", active, "accent"),
-        Part("Peak of a step, further", max(0.0, peak - active), "accent", 0.5),
+        Part("Peak of the run, further", max(0.0, peak - active), "accent", 0.5),
         Part("Kept for reuse", max(0.0, min(cache, total - peak)), "tertiary", 0.4),
     )
     marks = [BarMark("Foretold", foretold, "good")] if foretold else []

@@ -22,7 +22,7 @@ REINFORCEMENT = (
     ChartSpec(
         "Reward",
         (
-            Line("reward", "Mean and spread", band="reward_std"),
+            Line("reward", "Mean and spread", band="reward_std", bounds=("reward/min", "reward/max")),
             Line("eval/accuracy", "Held-out accuracy", points=True),
         ),
         "Mean reward of the sampled completions with the spread inside a group; dots are greedy answers to held-out rows.",

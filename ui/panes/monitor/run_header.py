@@ -111,10 +111,9 @@ class RunHeader(QFrame):
         figures["speed"].show_value(
             f"{speed:,.0f}" if speed is not None else "–", "tokens/s", name="Sampling speed"
         )
-        peak = state.last("memory/peak_bytes")
         budget = f"of {words.size(state.memory.budget_bytes)}" if state.memory is not None else ""
         figures["memory"].show_value(
-            words.size(peak) if peak is not None else "–", budget, name="Peak memory"
+            words.size(state.peak_bytes) if state.peak_bytes else "–", budget, name="Peak memory"
         )
 
 
