@@ -100,6 +100,12 @@ def count(amount: int, noun: str, plural: str = "") -> str:
     return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
 
 
+def shortened(text: str, most: int, mark: str = "...") -> str:
+    """A text on one line of at most `most` characters; one that was cut ends in `mark`."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - len(mark)] + mark
+
+
 def when(moment: float) -> str:
     """`today 14:05`, `yesterday 09:30`, `12 Mar 2026`."""
     if not moment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from droid_tune import words
 from droid_tune.config.rewards import AccuracyReward, Extraction
 from droid_tune.rewards.answers.choices import chosen_letters, text_of_choice, wanted_letters
 from droid_tune.rewards.answers.equality import pairs_for_mathematics, quick_verdict
@@ -70,9 +71,9 @@ class Accuracy(Reward):
         chosen = chosen_letters("".join(answers[:1]) if of_marks else spoken)
         if chosen is not None:
             return Finding(", ".join(sorted(chosen)), right=chosen == letters)
-        words = text_of_choice(reference)
-        if words is not None:
-            return compared(answers, words)
+        meant = text_of_choice(reference)
+        if meant is not None:
+            return compared(answers, meant)
         right = any(normalised(answer) == normalised(reference) for answer in answers)
         return Finding(reference if right else "", right)
 
@@ -106,14 +107,10 @@ def compared(answers: Sequence[str], reference: str) -> Finding:
 
 def graded(finding: Finding, expected: str, right: bool, sample: Sample) -> Graded:
     """The number with its reason."""
+    said, wanted = words.shortened(finding.said, _LONGEST_SHOWN), words.shortened(expected, _LONGEST_SHOWN)
     if right:
-        return Graded(1.0, why=f"answer read: {shortened(finding.said)}")
-    if finding.said:
-        return Graded(0.0, why=f"answer read: {shortened(finding.said)}, expected {shortened(expected)}")
+        return Graded(1.0, why=f"answer read: {said}")
+    if said:
+        return Graded(0.0, why=f"answer read: {said}, expected {wanted}")
     cut = "; it was cut off" if sample.finish_reason == "length" else ""
-    return Graded(0.0, why=f"no answer found{cut}, expected {shortened(expected)}")
-
-
-def shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+    return Graded(0.0, why=f"no answer found{cut}, expected {wanted}")

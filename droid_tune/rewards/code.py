@@ -103,6 +103,7 @@ def row_tests(row: Mapping[str, Any], field: str) -> list[str] | None:
 
 
 def parsed_list(text: str) -> object:
+    """The JSON in a text, or the text itself."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
@@ -118,6 +119,10 @@ def checked_syntax(tests: Iterable[str], field: str) -> list[str]:
 
 
 def cut_at_asserts(text: str, row: Mapping[str, Any], field: str) -> list[str]:
+    """Source cut behind each assert, so that each test counts; whole where there is none.
+
+    HumanEval's `check` is called with the row's `entry_point`. Raises RewardError where it is not Python.
+    """
     tests: list[str] = []
     pending: list[str] = []
     tree = parsed(text, f"the row's `{field}`")
@@ -134,6 +139,7 @@ def cut_at_asserts(text: str, row: Mapping[str, Any], field: str) -> list[str]:
 
 
 def parsed(source: str, what: str) -> ast.Module:
+    """The source's tree. Raises RewardError, which names `what`."""
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError) as error:

@@ -32,6 +32,7 @@ class RewardFailure:
     place: str = ""
 
     def sentence(self) -> str:
+        """Which reward failed on which completion (from 1), where and why."""
         where = f" ({self.place})" if self.place else ""
         return f"The reward `{self.name}` failed on completion {self.index + 1}{where}: {self.message}"
 
@@ -94,10 +95,12 @@ class RewardSet:
 
     @property
     def names(self) -> list[str]:
+        """The rewards in order, as curves and columns call them."""
         return [one.name for one in self._rewards]
 
     @property
     def weights(self) -> list[float]:
+        """One for each name."""
         return [one.weight for one in self._rewards]
 
     @property
@@ -160,6 +163,7 @@ class RewardSet:
                 )
 
     def close(self) -> None:
+        """Ends the children and connections of all of them."""
         for one in self._rewards:
             one.reward.close()
 

@@ -79,6 +79,7 @@ class RemoteJudge:
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="judge")
 
     def replies(self, questions: Sequence[str]) -> Sequence[str | Failed]:
+        """A reply or a failure for each question, several asked at a time."""
         return list(self._threads.map(self._reply, questions))
 
     def _reply(self, text: str) -> str | Failed:
@@ -88,6 +89,7 @@ class RemoteJudge:
             return Failed(str(error), self._endpoint.host)
 
     def close(self) -> None:
+        """Waits for no request that is under way."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -105,6 +107,7 @@ class LocalJudge:
         self._generate: Callable[..., Any] = generate
 
     def replies(self, questions: Sequence[str]) -> Sequence[str | Failed]:
+        """A greedy reply for each question, sampled together."""
         tokenizer = self._policy.tokenizer
         prompts = [
             list(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from droid_tune import words
 from droid_tune.rewards.thoughts import after_thinking
 
 _SCORE = re.compile(
@@ -29,14 +30,9 @@ def read_score(reply: str, max_score: float) -> float:
     lines = [line.strip() for line in (after_thinking(reply) or "").splitlines() if line.strip()]
     found = _SCORE.fullmatch(lines[-1]) if lines else None
     if found is None:
-        raise ValueError(
-            f"the judge did not end with a score; it said {shortened(lines[-1] if lines else reply)!r}"
-        )
+        said = words.shortened(lines[-1] if lines else reply, 80)
+        raise ValueError(f"the judge did not end with a score; it said {said!r}")
     score, best = float(found[1]), float(found[2] or max_score)
     if best != max_score or not 0 <= score <= max_score:
         raise ValueError(f"the judge gave {lines[-1]!r}, which is not a score from 0 to {max_score:g}")
     return score / max_score
-
-
-def shortened(text: str, longest: int = 80) -> str:
-    return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -50,6 +50,7 @@ _COMMON_WORD = re.compile(
 
 
 def math_heuristic_reward() -> EachReward:
+    """The reward of its four parts; each is reported by name."""
     return EachReward(judge)
 
 
@@ -75,6 +76,7 @@ def judge(sample: Sample) -> Graded | None:
 
 
 def solution_of(row: Mapping[str, Any]) -> str | None:
+    """The worked solution to compare with: the row's `solution`, else its answer."""
     return reference_text(row, "solution") or reference_text(row)
 
 
@@ -103,6 +105,7 @@ def key_terms(text: str) -> frozenset[str]:
 
 
 def coverage(completion: str, terms: frozenset[str]) -> float:
+    """Share of the terms that the completion uses, 0 to 1; `terms` must not be empty."""
     return len(terms & set(words(completion))) / len(terms)
 
 

@@ -225,6 +225,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def family(pid: int) -> list[psutil.Process]:
+    """A process and all its descendants; none where it is gone or not ours to see."""
     try:
         parent = psutil.Process(pid)
         return [parent, *parent.children(recursive=True)]

@@ -8,6 +8,8 @@ from droid_tune.rewards.word_split import words
 
 
 def repetition_reward(config: RepetitionReward) -> EachReward:
+    """0 for text without repeated n-grams, towards -1 as they repeat."""
+
     def judge(sample: Sample) -> float:
         return -repeated_share(sample.completion, config.ngram)
 

@@ -21,6 +21,7 @@ def offline_wrapper() -> Wrapper | None:
 
 
 def works(wrapper: Wrapper) -> bool:
+    """Whether a command runs inside the wrapper on this machine."""
     command = [*wrapper(Path("/tmp")), "true"]
     if shutil.which(command[0]) is None:
         return False

@@ -78,6 +78,7 @@ def forgiving(config: RewardConfig) -> RewardConfig:
 
 
 def weighed(config: RewardConfig, surroundings: Surroundings, taken: set[str]) -> WeighedReward:
+    """A reward with name and weight. Raises UserError where the name is `taken`."""
     kind: str = getattr(config, "type", "")
     name = config.name or kind
     if name in taken:

@@ -58,9 +58,11 @@ class Trial:
 
     @property
     def ok(self) -> bool:
+        """Whether no reward failed on any completion."""
         return not any(one.failures for one in self.tries)
 
     def as_json(self) -> dict[str, Any]:
+        """Everything for `test-reward --json`; a reward that is no number is null."""
         return {
             "ok": self.ok,
             "tries": [asdict(one) for one in self.tries],
@@ -155,6 +157,7 @@ def answer_in(row: Row) -> str:
 
 
 def with_scores(one: Try, scores: RewardScores, index: int) -> Try:
+    """The try with the scores of completion `index`."""
     return Try(
         one.row,
         one.source,
@@ -167,6 +170,7 @@ def with_scores(one: Try, scores: RewardScores, index: int) -> Try:
 
 
 def or_none(value: float) -> float | None:
+    """None for what JSON has no number for."""
     return float(value) if math.isfinite(value) else None
 
 
@@ -193,5 +197,6 @@ def notes_on(tries: Sequence[Try]) -> list[str]:
 
 
 def mean_of(tries: Sequence[Try], source: Source) -> float | None:
+    """Mean reward of one kind of completion; None where none was judged."""
     values = [one.reward for one in tries if one.source == source and one.reward is not None]
     return sum(values) / len(values) if values else None

@@ -101,6 +101,7 @@ _REMEDY = "mend it and try it with `droid-tune test-reward`"
 
 
 def read_source(path: Path) -> str:
+    """The file's text. Raises UserError where it is missing or no UTF-8."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

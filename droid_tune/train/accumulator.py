@@ -18,6 +18,7 @@ class Accumulator:
         self.gradients: Tree = {}
 
     def add(self, loss: float, gradients: Tree) -> None:
+        """Adds a slice; evaluated at once, so that only one sum of gradients is held."""
         self.loss += loss
         if not self.gradients:
             self.gradients = gradients

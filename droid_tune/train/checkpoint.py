@@ -35,10 +35,12 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
+        """The optimizer step after which it was saved."""
         return int(self.state["step"])
 
     @property
     def place(self) -> str:
+        """Its folder, for sentences."""
         return str(self.folder)
 
     def tensors(self, name: str) -> Tensors:

@@ -40,6 +40,7 @@ class World:
 
     @property
     def alone(self) -> bool:
+        """Whether this is the only rank."""
         return self.size == 1
 
     @property

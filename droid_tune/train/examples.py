@@ -25,6 +25,7 @@ class TrainingExample:
 
     @property
     def learnt(self) -> int:
+        """Tokens with a share in the loss."""
         return sum(self.learn[self.start :])
 
 

@@ -287,6 +287,7 @@ class Loop:
     # -- held-out rows -----------------------------------------------------------------------------
 
     def evaluate_if_due(self) -> None:
+        """Evaluates where the step is one to evaluate after."""
         every = self.session.config.evaluation.steps_per_eval
         if every and self.step % every == 0 and self.step < self.span.total_steps:
             self.evaluate()
@@ -327,6 +328,7 @@ class Loop:
     # -- checkpoints -------------------------------------------------------------------------------
 
     def save_if_due(self) -> None:
+        """Saves where the step is one to save after."""
         if self.step % self.session.config.checkpoint.save_every == 0:
             self.save()
 

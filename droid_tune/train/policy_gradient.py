@@ -156,6 +156,7 @@ class PolicyGradient:
         return top_entropy_mask(entropies, rows.completion_mask, self.method.top_entropy_quantile)
 
     def after_update(self, step: int) -> None:
+        """Adapts the entropy bonus, where it has a target."""
         self.entropy = entropy_bonus.close_window(self.bonus, self.entropy)
 
     # -- held-out rows and state -------------------------------------------------------------------
@@ -180,6 +181,7 @@ class PolicyGradient:
         return self.experience.to_tensors()
 
     def restore(self, state: State, tensors: Tensors) -> None:
+        """Takes back `state`, and an open rollout from its arrays."""
         self.session.batches.restore(state["batches"])
         self.explorer.rollouts = int(state["rollouts"])
         self.entropy = EntropyState(**state["entropy"])

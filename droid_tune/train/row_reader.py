@@ -136,6 +136,7 @@ class Chosen(Sequence[Row]):
         return len(self._rows) - len(self)
 
     def number(self, index: int) -> int:
+        """The row's number in the data, of the `index`-th chosen."""
         return index if self._numbers is None else self._numbers[index]
 
     def at(self, number: int) -> Row:
@@ -143,6 +144,7 @@ class Chosen(Sequence[Row]):
         return self._rows.row(number)
 
     def row(self, index: int) -> Row:
+        """The `index`-th chosen row."""
         return self._rows.row(self.number(index))
 
     def __getitem__(self, index: Any) -> Any:

@@ -16,6 +16,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> dict[str, float]:
+        """Seconds of each phase so far."""
         return dict(self._seconds)
 
     @contextmanager

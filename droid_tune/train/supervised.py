@@ -137,10 +137,12 @@ class Supervised:
         return Evaluated(metrics, count, time.perf_counter() - start)
 
     def state(self) -> State:
+        """What a checkpoint keeps: the data cursor."""
         return {"batches": self.session.batches.state()}
 
     def tensors(self) -> Tensors:
         return {}
 
     def restore(self, state: State, tensors: Tensors) -> None:
+        """Takes back `state`."""
         self.session.batches.restore(state["batches"])

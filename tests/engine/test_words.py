@@ -72,3 +72,9 @@ def test_nothing_steers_the_direction_of_what_is_shown(text: str) -> None:
 @pytest.mark.parametrize(("seconds", "said"), [(0.262, "0.26 s"), (4.23, "4.2 s"), (290, "4 min 50 s")])
 def test_a_pace_is_told_in_units_that_people_read(seconds: float, said: str) -> None:
     assert words.pace(seconds) == said
+
+
+def test_a_shortened_text_is_on_one_line_and_no_longer_than_asked() -> None:
+    assert words.shortened(" one\n two\tthree ", 13) == "one two three"
+    assert words.shortened("one two three", 12) == "one two t..."
+    assert words.shortened("one two three", 12, "…") == "one two thr…"

@@ -101,11 +101,9 @@ def as_settings(values: dict[str, object]) -> str:
 
 def print_group(group: Group) -> None:
     """The prompt and its best four completions, a line each."""
-    print(f"\n{shortened(group.prompt)}" + (f"  [answer: {shortened(group.answer)}]" if group.answer else ""))
+    prompt = words.shortened(group.prompt, SHOWN_WIDTH)
+    answer = words.shortened(group.answer or "", SHOWN_WIDTH)
+    print(f"\n{prompt}" + (f"  [answer: {answer}]" if answer else ""))
     for one in sorted(group.completions, key=lambda one: -rank(one.reward))[:4]:
-        print(f"  {amount(one.reward):>6}  {shortened(one.text)}{' [cut]' if one.cut else ''}")
-
-
-def shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= SHOWN_WIDTH else line[: SHOWN_WIDTH - 3] + "..."
+        text = words.shortened(one.text, SHOWN_WIDTH)
+        print(f"  {amount(one.reward):>6}  {text}{' [cut]' if one.cut else ''}")

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from droid_tune import words
 from droid_tune.cli.output import amount, print_json, print_table
 from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
 from droid_tune.errors import UsageError
@@ -81,7 +82,13 @@ def run_cases(arguments: argparse.Namespace) -> int:
             print(json.dumps(one.as_json(), ensure_ascii=False))
     else:
         rows = [
-            (str(number), shortened(one.answer), shortened(one.completion), amount(one.reward), one.why)
+            (
+                str(number),
+                words.shortened(one.answer, LONGEST_SHOWN),
+                words.shortened(one.completion, LONGEST_SHOWN),
+                amount(one.reward),
+                one.why,
+            )
             for number, one in enumerate(judged, start=1)
         ]
         print_table(("CASE", "ANSWER", "COMPLETION", "REWARD", "WHY"), rows, right=(0, 3))
@@ -108,9 +115,4 @@ def cells(one: Try, parts: list[str]) -> list[str]:
     """One line of the table; `parts` are the rewards that have a column of their own."""
     reward = "failed" if one.failures else amount(one.reward)
     values = [amount(one.rewards.get(part)) for part in parts]
-    return [str(one.row + 1), one.source, shortened(one.completion), reward, *values]
-
-
-def shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST_SHOWN else line[: LONGEST_SHOWN - 3] + "..."
+    return [str(one.row + 1), one.source, words.shortened(one.completion, LONGEST_SHOWN), reward, *values]

@@ -59,6 +59,7 @@ def handle(request: Message) -> Message:
 
 
 def load(request: Message) -> Message:
+    """Runs the file and chooses its function. Raises Refused with the line where it cannot be used."""
     Loaded.path = request["path"]
     sys.path.append(str(Path(Loaded.path).parent))  # modules beside the file, but never before the library
     module = execute(request["source"], Loaded.path)
@@ -121,6 +122,7 @@ def chosen(module: ModuleType, name: str) -> Function:
 
 
 def has_known_form(function: Function) -> bool:
+    """Whether its parameters are those of a reward."""
     try:
         read_signature(function)
     except UnknownSignature:
@@ -129,6 +131,7 @@ def has_known_form(function: Function) -> bool:
 
 
 def signature_of(function: Function) -> Signature:
+    """How to call it. Raises Refused for parameters that nothing fills."""
     try:
         return read_signature(function)
     except UnknownSignature as error:
@@ -136,6 +139,7 @@ def signature_of(function: Function) -> Signature:
 
 
 def line_of(function: Function) -> int:
+    """The line of its `def`, from 1; 0 where it has no source."""
     code = getattr(function, "__code__", None)
     return code.co_firstlineno if code else 0
 
@@ -159,6 +163,7 @@ def is_part(value: Any) -> bool:
 
 
 def call_batch(samples: Sequence[Message]) -> list[float | None]:
+    """A number or None for each completion. Raises Refused for anything but a list of that length."""
     assert Loaded.function is not None
     values = Loaded.function(**batch_arguments(Loaded.signature, samples))
     if isinstance(values, (str, bytes, dict)) or not hasattr(values, "__len__"):
@@ -184,11 +189,13 @@ def as_number(value: Any) -> float | None:
 
 
 def shown(value: Any) -> str:
+    """A value and its type, cut to 60 characters."""
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
 def described(error: BaseException) -> str:
+    """An exception in a sentence, with a hint where the cause is known."""
     if isinstance(error, SystemExit):
         return f"it called exit({error.code!r})"
     message = f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -40,9 +40,11 @@ class Diagnosis:
 
     @classmethod
     def of(cls, config: RunConfig) -> Diagnosis:
+        """Nothing seen yet, of a run with this config."""
         return cls(Facts.of(config))
 
     def observe_step(self, step: int, metrics: Metrics) -> list[Notice]:
+        """The notices that a step's metrics give rise to: each symptom once until it clears."""
         self._history.add(metrics)
         notices: list[Notice] = []
         for symptom in SYMPTOMS:
@@ -54,6 +56,7 @@ class Diagnosis:
         return notices
 
     def observe_evaluation(self, step: int, metrics: Metrics) -> list[Notice]:
+        """The same of held-out numbers, set against the training reward."""
         said_of_accuracy = self._hacked(step, metrics.get("eval/accuracy"))
         said_of_loss = self._overfitted(step, metrics.get("eval/loss"))
         return [
@@ -114,6 +117,7 @@ class Diagnosis:
         }
 
     def restore(self, state: State) -> None:
+        """Takes back what `state` gave, so that a resumed run says nothing twice."""
         self._history.restore(state["history"])
         self._told = set(state["told"])
         self._best_accuracy = _loaded(state["best_accuracy"])

@@ -36,6 +36,7 @@ class History:
         self._recent: dict[str, list[float]] = {}
 
     def add(self, metrics: Mapping[str, float | None]) -> None:
+        """Notes the watched metrics of a step; what is null is not counted."""
         for name in WATCHED:
             value = metrics.get(name)
             if value is None:
@@ -54,14 +55,17 @@ class History:
         return values[end - count : end] if end >= count else None
 
     def mean(self, name: str, count: int, *, skip: int = 0) -> float | None:
+        """Mean of the last `count` values before the newest `skip`; None where there are too few."""
         values = self.last(name, count, skip=skip)
         return fmean(values) if values else None
 
     def median(self, name: str, count: int, *, skip: int = 0) -> float | None:
+        """Median of the last `count` values before the newest `skip`; None where there are too few."""
         values = self.last(name, count, skip=skip)
         return median(values) if values else None
 
     def spread(self, name: str, count: int) -> float | None:
+        """Standard deviation of the last `count` values; None where there are too few."""
         values = self.last(name, count)
         return pstdev(values) if values else None
 
@@ -78,5 +82,6 @@ class History:
         }
 
     def restore(self, state: State) -> None:
+        """Takes back what `state` gave."""
         self._begun = {name: list(values) for name, values in state["begun"].items()}
         self._recent = {name: list(values) for name, values in state["recent"].items()}

@@ -40,6 +40,7 @@ class Facts:
 
     @classmethod
     def of(cls, config: RunConfig) -> Facts:
+        """What the symptoms need to know of a config."""
         method = config.method
         recommended = recommended_values(config.model.path, method.type).get("optimizer", {})
         common: dict[str, Any] = {
@@ -80,6 +81,7 @@ class Symptom:
 
 
 def no_signal(history: History, facts: Facts, told: bool) -> Said | None:
+    """Groups with equal rewards: from 80 % of them, until fewer than 60 %."""
     share = history.mean("frac_reward_zero_std", _FEW)
     right = history.mean("rewards/accuracy/mean", _FEW)
     if share is None or share < (0.6 if told else 0.8) or (right is not None and right >= _LEARNT):
@@ -96,6 +98,7 @@ def no_signal(history: History, facts: Facts, told: bool) -> Said | None:
 
 
 def learnt(history: History, facts: Facts, told: bool) -> Said | None:
+    """The same where nearly all are right: the run is done."""
     share = history.mean("frac_reward_zero_std", _FEW)
     right = history.mean("rewards/accuracy/mean", _FEW)
     if share is None or right is None or right < _LEARNT or share < (0.6 if told else 0.8):
@@ -107,6 +110,7 @@ def learnt(history: History, facts: Facts, told: bool) -> Said | None:
 
 
 def cut_off(history: History, facts: Facts, told: bool) -> Said | None:
+    """Completions at the length limit: from half of them, until fewer than 30 %."""
     share = history.mean("completions/clipped_ratio", _FEW)
     if share is None or share < (0.3 if told else 0.5):
         return None
@@ -145,6 +149,7 @@ def drifting(history: History, facts: Facts, told: bool) -> Said | None:
 
 
 def collapsed(history: History, facts: Facts, told: bool) -> Said | None:
+    """Entropy below 0.05 nats a token and a fifth of the beginning's."""
     first, now = history.beginning("entropy"), history.mean("entropy", _FEW)
     if first is None or now is None or now > (0.1 if told else 0.05) or now > (0.4 if told else 0.2) * first:
         return None
@@ -156,6 +161,7 @@ def collapsed(history: History, facts: Facts, told: bool) -> Said | None:
 
 
 def exploding(history: History, facts: Facts, told: bool) -> Said | None:
+    """A gradient norm of ten times the usual, until it is below three times."""
     now, usual = history.median("grad_norm", 3), history.median("grad_norm", 20, skip=3)
     if now is None or usual is None or usual <= 0 or now < (3 if told else 10) * usual:
         return None
@@ -171,6 +177,7 @@ def exploding(history: History, facts: Facts, told: bool) -> Said | None:
 
 
 def off_policy(history: History, facts: Facts, told: bool) -> Said | None:
+    """A mean ratio beyond 1.5, or half of the tokens clipped."""
     ratio = history.mean("ratio/mean", _FEW)
     clipped = history.mean("clip_ratio/region_mean", _FEW)
     far = ratio is not None and not (1 / 1.5 < ratio < 1.5)
@@ -185,6 +192,7 @@ def off_policy(history: History, facts: Facts, told: bool) -> Said | None:
 
 
 def loss_near_zero(history: History, facts: Facts, told: bool) -> Said | None:
+    """Told once: a loss near 0 is normal in reinforcement."""
     loss = history.mean("loss", _FEW)
     if not facts.reinforcement or loss is None or abs(loss) > 0.02:
         return None
@@ -195,6 +203,7 @@ def loss_near_zero(history: History, facts: Facts, told: bool) -> Said | None:
 
 
 def sft_rate(history: History, facts: Facts, told: bool) -> Said | None:
+    """A learning rate fit for SFT in a reinforcement run."""
     if not facts.reinforcement or facts.rate_is_recommended or facts.learning_rate < _SFT_RATE:
         return None
     return Said(
@@ -204,6 +213,7 @@ def sft_rate(history: History, facts: Facts, told: bool) -> Said | None:
 
 
 def tiny_epsilon(history: History, facts: Facts, told: bool) -> Said | None:
+    """A clip width that was meant for numerical stability."""
     if not facts.reinforcement or facts.sequence_level or facts.epsilon > _TINY_CLIP:
         return None
     return Said(
@@ -213,6 +223,7 @@ def tiny_epsilon(history: History, facts: Facts, told: bool) -> Said | None:
 
 
 def idle_sequence_clip(history: History, facts: Facts, told: bool) -> Said | None:
+    """GSPO's clip where each rollout feeds one update only."""
     if not facts.sequence_level or facts.clip_acts:
         return None
     return Said(

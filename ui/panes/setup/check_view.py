@@ -167,16 +167,14 @@ class CheckView(QDialog):
         card = frame("card", page)
         box = column(card, spacing=4)
         box.setContentsMargins(14, 10, 14, 10)
-        asked = words.literal(shortened(group.prompt))
+        asked = shown(group.prompt)
         box.addWidget(selectable(label(asked, "strong", parent=card, wrap=True)))
         if group.answer:
-            box.addWidget(
-                label(f"Answer: {words.literal(shortened(group.answer))}", "small", parent=card, wrap=True)
-            )
+            box.addWidget(label(f"Answer: {shown(group.answer)}", "small", parent=card, wrap=True))
         best_first = sorted(group.completions, key=lambda one: -rank(one.reward))
         for one in best_first[:SHOWN_ANSWERS]:
             cut = "  (cut off)" if one.cut else ""
-            text = f"{words.metric('reward', one.reward)}   {words.literal(shortened(one.text))}{cut}"
+            text = f"{words.metric('reward', one.reward)}   {shown(one.text)}{cut}"
             box.addWidget(selectable(label(text, parent=card, wrap=True)))
         self._page.addWidget(card)
 
@@ -213,10 +211,9 @@ def time_words(report: CheckReport) -> str:
     return f"{step} per step, about {words.duration(measured.total_seconds)} in all."
 
 
-def shortened(text: str) -> str:
-    """On one line, at most `SHOWN_CHARACTERS` of it."""
-    line = " ".join(text.split())
-    return line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
+def shown(text: str) -> str:
+    """On one line, at most `SHOWN_CHARACTERS` of it, invisible characters told."""
+    return words.literal(words.shortened(text, SHOWN_CHARACTERS, "…"))
 
 
 def _set(remedy: Remedy) -> str:
