@@ -28,20 +28,22 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 
-_REFERENCE = re.compile(r"\(?([A-J])\)?[.:)]?|\(([a-j])\)|([a-d])[.)]?")
+_REFERENCE = re.compile(
+    r"(?:(?i:option|choice|answer)\s*:?\s*)?(?:[(\[]?([A-J])[)\]]?[.:)]?|[(\[]([a-j])[)\]]|([a-d])[.)]?)"
+)
 _REFERENCE_WITH_TEXT = re.compile(r"(?:\(([A-Ja-j])\)|([A-J])[).:])\s+(\S.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\(?[A-J]\)?(?:\s*(?:,|&|and|;)\s*\(?[A-J]\)?)+|(?=[A-J]{2,6}$)A?B?C?D?E?F?G?H?I?J?")
 
 _STATES = re.compile(
     r"(?:\b(?:answers?|choices?|options?|letter)(?:\s+(?:choice|option|letter))?[*_`\s]*"
-    r"(?:(?:is|are|was|=|:|would\s+be|must\s+be|should\s+be|has\s+to\s+be|→)[*_`\s:]*)+"
+    r"(?:(?:is|are|was|=|:|would\s+be|must\s+be|should\s+be|has\s+to\s+be|→|[-–—]\s)[*_`\s:]*)+"
     r"|\b(?:choose|pick|select|go\s+with|opt\s+for)\s+|答案(?:是|为|：|:))"
     r"(?:(?:definitely|clearly|therefore|thus|simply|indeed|most\s+likely)\s+)?",
     re.IGNORECASE,
 )
 _BUT = re.compile(r"not\s+.{0,40}?\bbut\s+(?:rather\s+)?", re.IGNORECASE)
 _CALLED_RIGHT = re.compile(
-    rf"(?:(?:\b(?:option|choice|answer)\s+)|(?=\()|(?:^|[\n.]\s*)|\b(?:so|thus|therefore|hence|that)\s+)(?P<first>{_LETTER})\s+is\s+(?:therefore\s+|thus\s+|indeed\s+)?"
+    rf"(?:(?:\b(?:option|choice|answer)\s+)|(?=\()|(?:^|[\n.]\s*)|\b(?:so|thus|therefore|hence|that)\s+)(?P<first>{_LETTER})\s+(?:is|seems|looks)\s+(?:therefore\s+|thus\s+|indeed\s+)?"
     r"(?:the\s+)?(?:correct|right|best|true\b|answer)",
     re.IGNORECASE,
 )

@@ -42,7 +42,7 @@ def readings(answer: str, reference: str) -> list[tuple[str, str]]:
     if left and right:
         same = left[1].replace(" ", "") == right[1].replace(" ", "")
         return [(left[2], right[2])] if same else [(answer, reference)]
-    wanted = right[2] if right else reference
+    wanted = right[2] if right else _of(_SUM, reference) or reference
     pairs = [(answer, reference)]
     for form in (answer, left[2] if left else "", _of(_SUM, answer), _of(_CHOICE, answer), *_around(answer)):
         if form.strip() and (form, wanted) not in pairs:

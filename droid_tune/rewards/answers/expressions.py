@@ -62,7 +62,7 @@ _OPERATORS = {"**": "^", "<=": "\\leq ", ">=": "\\geq ", "!=": "\\neq ", "<>": "
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
 _MATHEMATICAL = re.compile(
-    r"[\d\\^+*/=<>√∞∅ℝ|]|[a-z]\(|(?<![A-Za-z])[a-zA-Z]\s*-|^[a-zA-Zπθαβγλμφωσ]$|[π]|^(?:pi|inf|infinity)$"
+    r"[\d\\^+*/=<>√∞∅ℝ|]|[a-z]\(|(?<![A-Za-z])[a-zA-Z]\s*-|^[a-zA-Zπθαβγλμφωσ]$|[π]|^-?(?:pi|oo)$"
 )
 _NAME = re.compile(r"(?<![A-Za-z\\])([A-Za-z]{2,})")
 _POWER = re.compile(r"\^\s*([-+]?\d+(?:\.\d+)?|[-+][a-zA-Z])(?![\d}])")
@@ -79,14 +79,8 @@ def is_mathematical(text: str) -> bool:
     if len(text) > LONGEST_EXPRESSION or re.search(rf"\d{{{_MOST_DIGITS + 1}}}", text):
         return False
     words = _LONG_WORD.findall(_COMMAND.sub(" ", text))
-    return bool(_MATHEMATICAL.search(text)) and all(word in _NAMES for word in _pieces(words))
-
-
-def _pieces(words: list[str]) -> list[str]:
-    """Words as they are; `arcsin` is one, and `log` before its base too."""
-    return [
-        word if word in _NAMES else word.lower() if word.lower() in _OTHER_NAMES else word for word in words
-    ]
+    known = all(word in _NAMES or word.lower() in _OTHER_NAMES for word in words)
+    return known and (bool(words) or _MATHEMATICAL.search(text) is not None)
 
 
 def as_latex(text: str) -> str:

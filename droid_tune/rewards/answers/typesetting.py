@@ -13,6 +13,7 @@ _WORDS = re.compile(
     r"\\(?:text(?:bf|it|rm|tt|sf|sc|normal)?|math(?:rm|bf|it|sf|tt|normal)|[mh]box|operatorname\*?|emph|bm|boldsymbol)"
     r"\s*\{([^{}]*)\}"
 )
+_GROUPS = re.compile(r"\{\s*\\(?:bf|rm|it|sf|tt|em)\s+([^{}]*)\}")
 _FONTS = re.compile(r"\\(?:bf|rm|it|sf|tt|displaystyle|textstyle|left|right|[bB]igg?[lr]?)(?![a-zA-Z])\s*")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+")
@@ -59,7 +60,7 @@ def untypeset(text: str) -> str:
     text = unicodedata.normalize("NFKC", repeating(text)).translate(_DASHES)
     for latex, plain in _PLAIN.items():
         text = text.replace(latex, plain)
-    text = _DEGREES.sub("°", _FONTS.sub("", text))
+    text = _DEGREES.sub("°", _FONTS.sub("", _GROUPS.sub(r"\1", text)))
     while (found := _WORDS.search(text)) is not None:
         text = text[: found.start()] + _words(text[: found.start()], found[1]) + text[found.end() :]
     return repeating(text).strip()

@@ -14,6 +14,10 @@ _OPERATOR_AT_START = re.compile(r"^[+*/×·÷^±!]")
 _OPEN_FORMULA = re.compile(r"\$([^$\n]*\d[^$\n]*)\$")
 _EQUALS = re.compile(r"=|≈|\\approx(?![a-zA-Z])")
 _HEDGE = re.compile(r"\s*(?:,|/|;|or|and|to|-|–)\s*[-+$€£]?\d")
+_CHANGES = re.compile(
+    r"\s+(dozens?|hundreds?|squared|cubed|factorial|hal(?:f|ves)|thirds?|quarters?|and\s+a\s+half)\b",
+    re.IGNORECASE,
+)
 _EDGES = " \"'`*_“”"
 
 
@@ -92,7 +96,10 @@ def _goes_on_right(words: list[str], last: int) -> bool:
 
 
 def _unit_behind(rest: str) -> str:
-    """Scale and unit right behind a number: ` km`, ` million dollars`, ` percent`."""
+    """Scale and unit right behind a number: ` km`, ` million dollars`, ` percent`; ` dozen` too, which changes it."""
+    changed = _CHANGES.match(rest)
+    if changed is not None:
+        return f" {changed[1]}"
     for count in (3, 2, 1):
         found = re.match(rf"\s+((?:[^\s\d]\S*\s*){{{count}}})(?=\s|$)", rest) or re.match(
             rf"\s+((?:[^\s\d]+\s*){{{count}}})", rest
