@@ -27,6 +27,7 @@ from droid_tune.errors import UserError
 from droid_tune.estimate.calibration import write_calibration
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate, calibration_for
+from droid_tune.estimate.readiness import DataReadiness, readiness_of
 from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
 from droid_tune.estimate.sizes import OPTIMIZER_COPIES
 from droid_tune.events import Event, Notice, Phase, RolloutGroup
@@ -73,7 +74,8 @@ def check_signal(
         policy = starting_policy(config, Path(folder))
     with rewards_of(config) as rewards:
         session = build_session(small, policy, dataset, rewards, Conduct(control, emit, World()))
-        return _Check(session, config, told).run(prompts)
+        data = readiness_of(dataset, config, policy.tokenizer, policy.context_length)
+        return _Check(session, config, told, data).run(prompts)
 
 
 def _few(config: RunConfig, prompts: int) -> RunConfig:
@@ -100,8 +102,10 @@ class _Pass:
 class _Check:
     """One check: what is sampled, then what is measured."""
 
-    def __init__(self, session: TrainingSession, config: RunConfig, told: list[Event]) -> None:
-        self.session, self.config, self.told = session, config, told
+    def __init__(
+        self, session: TrainingSession, config: RunConfig, told: list[Event], data: DataReadiness
+    ) -> None:
+        self.session, self.config, self.told, self.data = session, config, told, data
 
     def run(self, prompts: int) -> CheckReport:
         estimated = estimate(self.config, lengths_of(self.session), suggesting=False)
@@ -125,6 +129,7 @@ class _Check:
                 for event in self.told
                 if isinstance(event, Notice) and event.code == "reward_failed"
             ),
+            data=self.data,
         )
         return report_of(measured, self.config)
 

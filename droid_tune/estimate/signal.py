@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.estimate.finding import Finding, Remedy
+from droid_tune.estimate.readiness import DataReadiness
 from droid_tune.metrics import flat
 
 Verdict = Literal["good", "weak", "bad"]
-Level = Literal["good", "info", "warning", "error"]
 
 #: shares from which a finding is worth a word
 MUCH_CUT, MUCH_FLAT, MOSTLY_FLAT = 0.3, 0.5, 0.8
@@ -69,23 +70,7 @@ class Measured:
     seconds_per_step: float
     total_seconds: float
     failures: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """What to change; `values` are settings as `--set` takes them, empty where it is not a setting."""
-
-    text: str
-    values: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the check found."""
-
-    level: Level
-    text: str
-    remedies: tuple[Remedy, ...] = ()
+    data: DataReadiness | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +154,8 @@ def _verdict(findings: Sequence[Finding]) -> Verdict:
 def _findings(measured: Measured, config: RunConfig, easy: int) -> Iterator[Finding]:
     yield from _about_numbers(measured, config)
     yield from _about_memory(measured, config)
+    if measured.data is not None:
+        yield from measured.data.findings()
     if measured.failures:
         remedy = Remedy("Mend the reward; `droid-tune test-reward` tries it on rows of the data.")
         yield Finding("error", f"A reward failed: {measured.failures[0]}", (remedy,))

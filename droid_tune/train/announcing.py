@@ -6,6 +6,7 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.estimate.forecast import Estimate
+from droid_tune.estimate.readiness import LEAK_REMEDY, leak_sentence, leaked_prompts
 from droid_tune.events import MemoryFacts, PlanChosen, RunStarted
 from droid_tune.machine.budget import budget_of
 from droid_tune.machine.host import read_host
@@ -17,6 +18,7 @@ from droid_tune.train.training_session import TrainingSession
 def announce(session: TrainingSession, journal: Journal, span: Span, estimated: Estimate) -> None:
     """What is trained on what, where it begins and ends, what it should take, and what a person should know before."""
     policy, config = session.policy, session.config
+    leaked = leaked_prompts(session.train, session.valid)
     device, host = mx.device_info(), read_host()
     journal.emit(
         RunStarted(
@@ -37,13 +39,15 @@ def announce(session: TrainingSession, journal: Journal, span: Span, estimated: 
                 "trainable_parameters": int(sum(np.prod(a.shape) for a in policy.trainable().values())),
                 "path": str(policy.path),
             },
-            data={"train": len(session.train), "valid": len(session.valid)},
+            data={"train": len(session.train), "valid": len(session.valid), "leaked": leaked},
         )
     )
     journal.emit(
         PlanChosen(step=span.start, sentence=session.plan.sentence, details={"path": session.plan.path})
     )
     _say_what_is_left_out(session, journal)
+    if leaked:
+        journal.notice("held_out_leaked", leak_sentence(leaked, len(session.valid)), LEAK_REMEDY)
     for sentence in session.rewards.cautions:
         journal.notice("caution", sentence)
 

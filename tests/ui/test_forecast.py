@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import resolve
@@ -133,3 +134,27 @@ def test_the_setup_pane_asks_the_hub_once_and_follows(
         pane._choose_model("org/missing")
         qtbot.waitUntil(lambda: "refused it" in pane._panel._fault.text(), timeout=20_000)
     assert pane._forecast._chip.text() == "Unknown"
+
+
+def test_what_fits_in_memory_is_not_ready_where_no_row_fits(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    row = json.dumps({"prompt": "two and two? " * 20, "answer": "4"}) + "\n"
+    (tmp_path / "train.jsonl").write_text(row * 3)
+    (tmp_path / "valid.jsonl").write_text(row)
+    window.show_pane("setup")
+    pane = window.pane("setup")
+    window.session.set_data(str(tmp_path))
+    pane._apply_remedy({"training.max_seq_length": 64, "sampling.max_completion_length": 16})
+    qtbot.waitUntil(lambda: pane._forecast._chip.text() == "No row fits", timeout=30_000)
+    qtbot.waitUntil(lambda: "No row fits: all of 3" in said_by(pane._forecast))
+    assert "Of 1 held-out prompt 1 is a training prompt" in said_by(pane._forecast)
+    raised = next(
+        one for one in pane._forecast.findChildren(QPushButton) if one.text().startswith("Raise the longest")
+    )
+    raised.click()
+    qtbot.waitUntil(lambda: pane._forecast._chip.text() == "Fits", timeout=30_000)
+
+
+def said_by(widget: QWidget) -> str:
+    return "\n".join(one.text() for one in widget.findChildren(QLabel) if one.isVisible())

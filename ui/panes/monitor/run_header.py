@@ -95,7 +95,7 @@ class RunHeader(QFrame):
         )
         figures["held_out"].show_value(
             words.metric(held_out, state.last(held_out)),
-            since_start(state, held_out),
+            leaked_words(state) or since_start(state, held_out),
             name="Held-out perplexity" if held_out.endswith("perplexity") else "Held-out accuracy",
         )
         figures["step"].show_value(
@@ -115,6 +115,12 @@ class RunHeader(QFrame):
         figures["memory"].show_value(
             words.size(state.peak_bytes) if state.peak_bytes else "–", budget, name="Peak memory"
         )
+
+
+def leaked_words(state: RunState) -> str:
+    """`165 of 200 also in train`: what the held-out figure is worth; nothing where nothing leaked."""
+    leaked, held_out = state.data.get("leaked"), state.data.get("valid")
+    return f"{leaked:,} of {held_out:,} also in train" if leaked and held_out else ""
 
 
 def time_words(state: RunState) -> tuple[str, str]:

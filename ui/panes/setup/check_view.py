@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QProgressBar, QSizePolicy, Q
 
 from droid_tune import words
 from droid_tune.config import RunConfig
-from droid_tune.estimate.signal import CheckReport, Finding, Group, Remedy
+from droid_tune.estimate.finding import Finding, Remedy
+from droid_tune.estimate.signal import CheckReport, Group
 from droid_tune.events import Phase
 from droid_tune.metrics import rank
 from ui.engine_worker import CheckThread

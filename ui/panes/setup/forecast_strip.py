@@ -16,11 +16,13 @@ from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.state_chip import Chip
 
 if TYPE_CHECKING:
-    from droid_tune.estimate.forecast import Estimate, Suggestion
+    from droid_tune.estimate.forecast import Estimate, Suggestion, Verdict
+    from droid_tune.estimate.readiness import DataReadiness
 
 #: a run that takes next to nothing can still be seen
 LEAST_PIXELS = 3.0
 MOST_REMEDIES = 3
+NO_ROW_FITS = ("No row fits", "bad", "bad_soft")
 
 
 class SlimMemoryBar(QWidget):
@@ -83,6 +85,7 @@ class ForecastStrip(QWidget):
     """`applied` tells the settings of a remedy, by path."""
 
     applied = Signal(dict)
+    data_asked = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -97,6 +100,10 @@ class ForecastStrip(QWidget):
         line.addWidget(self._words)
         line.addStretch(1)
         layout.addLayout(line)
+        self._rows = row(spacing=10)
+        layout.addLayout(self._rows)
+        self._data: DataReadiness | None = None
+        self._verdict: Verdict | None = None
         self._remedies = row(spacing=8)
         layout.addLayout(self._remedies)
         self._shown: tuple[Suggestion, ...] = ()
@@ -109,16 +116,48 @@ class ForecastStrip(QWidget):
         self._bar.show_estimate(found)
         self._words.setText(forecast_words(found))
         self._words.setToolTip(forecast_details(found))
-        self._chip.show_chip(*VERDICTS[found.verdict])
-        self._chip.setVisible(True)
+        self._verdict = found.verdict
+        self._show_chip()
         self._show_remedies(found.suggestions[:MOST_REMEDIES])
         self.show()
+
+    @Slot(object)
+    def show_data(self, found: DataReadiness | None) -> None:
+        """What the rows are like, where that needs attention: a sentence and what mends it."""
+        if found == self._data:
+            return
+        self._data = found
+        self._show_chip()
+        clear(self._rows)
+        for finding in found.findings() if found is not None else ():
+            said = label(
+                finding.text, "fault" if finding.level == "error" else "small", parent=self, wrap=True
+            )
+            self._rows.addWidget(said, 1)
+            for remedy in finding.remedies:
+                made = button(
+                    remedy.text if remedy.values else "Look at the Data", parent=self, help=remedy.text
+                )
+                if remedy.values:
+                    made.clicked.connect(partial(self._apply, remedy.values))
+                else:
+                    made.clicked.connect(self.data_asked)
+                self._rows.addWidget(made)
+
+    def _show_chip(self) -> None:
+        """What fits in memory is not ready where none of its rows can be used."""
+        if self._verdict is None:
+            return
+        none_fits = self._data is not None and self._data.none_fits
+        self._chip.show_chip(*(NO_ROW_FITS if none_fits else VERDICTS[self._verdict]))
+        self._chip.setVisible(True)
 
     @Slot(str)
     def show_fault(self, sentence: str) -> None:
         """No estimate: say why, in the place of the figures."""
         self._bar.hide()
         self._chip.hide()
+        self._verdict = None
         self._words.setText(sentence)
         self._show_remedies(())
         self.show()

@@ -31,6 +31,7 @@ from ui.form.starting_runs import misfit, startable
 from ui.frame.first_paint import FIRST_PAINT
 from ui.panes.base import Pane
 from ui.panes.setup.choice_cards import ChoiceCards
+from ui.panes.setup.data_readiness import ReadinessAsker
 from ui.panes.setup.estimate_panel import EstimatePanel
 from ui.panes.setup.forecast_strip import ForecastStrip
 from ui.panes.setup.forecasting import Forecaster
@@ -229,6 +230,10 @@ class SetupPane(Pane):
         self._forecaster.failed.connect(self._forecast.show_fault)
         self._forecaster.hampered.connect(self._panel.show_fault)
         self.session.data_changed.connect(self._forecaster.forget_data)
+        self._readiness = ReadinessAsker(self)
+        self._readiness.told.connect(self._forecast.show_data)
+        self.session.data_changed.connect(self._readiness.forget_data)
+        self._forecast.data_asked.connect(self._ask_for_data)
         lines.addWidget(self._forecast)
         bar = row(spacing=12)
         lines.addLayout(bar)
@@ -366,6 +371,7 @@ class SetupPane(Pane):
         except UserError as error:
             return str(error)
         self._forecaster.ask(config)
+        self._readiness.ask(config)
         return run_in_words(config)
 
     # --- slots --------------------------------------------------------------------------------------------------

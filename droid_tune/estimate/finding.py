@@ -1,0 +1,25 @@
+"""What a look before the run found, in a sentence, with what would help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Level = Literal["good", "info", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What to change; `values` are settings as `--set` takes them, empty where it is not a setting."""
+
+    text: str
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the check found."""
+
+    level: Level
+    text: str
+    remedies: tuple[Remedy, ...] = ()

@@ -1,0 +1,140 @@
+"""Whether a run's rows can be used, and whether what is held out was not learnt: known before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from droid_tune import words
+from droid_tune.config import RunConfig
+from droid_tune.config.methods import SFTConfig
+from droid_tune.control import UNWATCHED, Watch
+from droid_tune.data.dataset import Dataset, Rows, open_configured
+from droid_tune.data.editing.changes import prompt_key
+from droid_tune.data.formats.base import Row
+from droid_tune.data.rendering.looking_through import Lens
+from droid_tune.data.templates import TemplateOptions
+from droid_tune.errors import UserError
+from droid_tune.estimate.finding import Finding, Remedy
+from droid_tune.model_files.facts import read_model
+from droid_tune.model_files.hub import local_model
+from droid_tune.model_files.tokenizer import load_tokenizer
+
+#: rows rendered, spread evenly over the training rows
+LOOKED_AT = 500
+#: with more training rows than these their prompts are not compared with the held-out ones
+MOST_COMPARED = 200_000
+
+
+LEAK_REMEDY = "Take them out of the training data (Data, Change, Remove Leakage)."
+
+
+def leak_sentence(leaked: int, held_out: int) -> str:
+    """`Of 200 held-out prompts 165 are training prompts as well: the held-out accuracy is partly memory.`"""
+    of = f"Of {words.count(held_out, 'held-out prompt')} {leaked:,}"
+    also = "is a training prompt" if leaked == 1 else "are training prompts"
+    return f"{of} {also} as well: the held-out accuracy is partly memory."
+
+
+@dataclass(frozen=True)
+class DataReadiness:
+    """Of `looked_at` training rows `too_long` have no room within `free` tokens; the longest has `longest` tokens.
+
+    Of `held_out` prompts `leaked` stand in the training rows as well. `room` is kept free for the answer; `context` is
+    what the model can read at most, where that is known.
+    """
+
+    looked_at: int
+    too_long: int
+    free: int
+    room: int = 0
+    longest: int = 0
+    held_out: int = 0
+    leaked: int = 0
+    context: int | None = None
+
+    @property
+    def none_fits(self) -> bool:
+        """Whether no row can be trained on."""
+        return self.looked_at > 0 and self.too_long == self.looked_at
+
+    def findings(self) -> Iterator[Finding]:
+        """What a person should know before the run; nothing where all is well."""
+        if self.too_long:
+            yield self._about_length()
+        if self.leaked:
+            yield Finding("warning", leak_sentence(self.leaked, self.held_out), (Remedy(LEAK_REMEDY),))
+
+    def _about_length(self) -> Finding:
+        room = f" with {words.count(self.room, 'token')} for the answer" if self.room else ""
+        remedy = self._room_made()
+        if self.none_fits:
+            said = f"No row fits: all of {self.looked_at:,} are longer than the {self.free:,} tokens that are free{room}."
+            return Finding("error", said, (remedy,))
+        said = f"{self.too_long:,} of {words.count(self.looked_at, 'row')} are too long and left out"
+        return Finding(
+            "warning", f"{said}: {words.count(max(self.free, 0), 'token')} are free{room}.", (remedy,)
+        )
+
+    def _room_made(self) -> Remedy:
+        """A setting that lets the longest row in, as far as the model's own context goes."""
+        needed = self.longest + self.room
+        if self.context is None or needed <= self.context:
+            return Remedy(f"Raise the longest sequence to {needed:,}", {"training.max_seq_length": needed})
+        return Remedy(f"Use shorter rows: this model reads at most {words.count(self.context, 'token')}.")
+
+
+def data_readiness(config: RunConfig, watch: Watch = UNWATCHED) -> DataReadiness | None:
+    """Open a run's data and look; None where the model's tokenizer is not at hand. Raises `UserError` and `Stopped`."""
+    folder = local_model(config.model.path, config.model.revision)
+    if folder is None:
+        return None
+    dataset = open_configured(config.data, config.method.type, watch)
+    return readiness_of(dataset, config, load_tokenizer(folder), read_model(folder).context, watch)
+
+
+def readiness_of(
+    dataset: Dataset, config: RunConfig, tokenizer: Any, context: int | None, watch: Watch = UNWATCHED
+) -> DataReadiness:
+    """Render a sample of the training rows as training would, and compare all prompts with the held-out ones."""
+    room = 0 if config.is_sft else config.sampling.max_completion_length
+    free = min(config.training.max_seq_length, context or config.training.max_seq_length) - room
+    options = TemplateOptions(config.data.system_prompt, config.data.thinking)
+    answers_only = config.method.answer_only_loss if isinstance(config.method, SFTConfig) else True
+    lens = Lens(tokenizer, options, config.is_sft, answers_only, free)
+    lengths = list(_lengths(dataset.train, lens, watch))
+    return DataReadiness(
+        looked_at=len(lengths),
+        too_long=sum(length > free for length in lengths),
+        free=free,
+        room=room,
+        longest=max(lengths, default=0),
+        held_out=len(dataset.valid),
+        leaked=leaked_prompts(dataset.train, dataset.valid, watch),
+        context=context,
+    )
+
+
+def _lengths(rows: Rows, lens: Lens, watch: Watch) -> Iterator[int]:
+    """Tokens of an even sample of the rows; those that the template refuses are told by the validation."""
+    for place in range(0, len(rows), max(1, len(rows) // LOOKED_AT)):
+        watch.pause_point()
+        try:
+            yield lens.measure(rows.row(place))[0]
+        except UserError:
+            continue
+
+
+def leaked_prompts(train: Sequence[Row], held_out: Sequence[Row], watch: Watch = UNWATCHED) -> int:
+    """How many held-out rows have a prompt that is among the training rows' as well; 0 where there are too many."""
+    if not len(held_out) or len(train) > MOST_COMPARED:
+        return 0
+    asked = [prompt_key(held_out[number]) for number in range(len(held_out))]
+    wanted, found = set(asked), set[str]()
+    for number in range(len(train)):  # by number: some sequences of rows have no end of their own
+        if number % 1000 == 0:
+            watch.pause_point()
+        if (key := prompt_key(train[number])) in wanted:
+            found.add(key)
+    return sum(key in found for key in asked)
