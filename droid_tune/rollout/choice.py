@@ -12,7 +12,7 @@ import mlx.core as mx
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.rollout.keys import chances
-from droid_tune.rollout.samplers import sample, sampler_settings, see, seen_tokens
+from droid_tune.rollout.samplers import Draw, sample, sampler_settings, see, seen_tokens
 
 
 class Chooser:
@@ -41,10 +41,15 @@ class Chooser:
         if self._seen is not None:
             self._seen = self._seen[places]
 
-    def choose(self, logits: mx.array, step: int) -> tuple[mx.array, mx.array]:
-        """Tokens (n,) for position `step`, and their float32 log-probabilities under
-        softmax(logits (n, V) / temperature): filters act on the choice, not on what is recorded."""
+    @property
+    def filters(self) -> bool:
+        """Whether tokens are drawn from another distribution than softmax(logits / temperature)."""
+        return bool(self._settings.temperature and self._settings.filters)
+
+    def choose(self, logits: mx.array, step: int) -> Draw:
+        """Tokens (n,) for position `step` and their float32 log-probabilities, without the filters and with them, of
+        logits (n, V)."""
         drawn = sample(logits, self._settings, self._chances[:, step], seen=self._seen)
         if self._seen is not None:
             self._seen = see(self._seen, drawn.tokens)
-        return drawn.tokens, drawn.logprobs
+        return drawn

@@ -18,6 +18,7 @@ from droid_tune.rollout.choice import Chooser
 from droid_tune.rollout.decoders import Decoder, PrefilledPrompt, make_decoder
 from droid_tune.rollout.decoding import completion_text, ending_tokens
 from droid_tune.rollout.rollout import Rollout
+from droid_tune.rollout.samplers import Draw
 
 #: rows are dropped from the batch when at least this share of them has finished
 DROP_SHARE = 0.25
@@ -32,6 +33,7 @@ class _Row:
     key: int  # what its random numbers derive from, beside the seed
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    drawn: list[float] = field(default_factory=list)
     reason: FinishReason | None = None
 
 
@@ -65,7 +67,7 @@ def generate(
     with own_kernels():
         for start in range(0, len(rows), plan.decode_rows):
             run.decode(rows[start : start + plan.decode_rows])
-    return _collected(policy, prompts, group_size, rows)
+    return _collected(policy, prompts, group_size, rows, run.filters)
 
 
 class _Run:
@@ -86,6 +88,7 @@ class _Run:
         self._seed, self._total, self._done = seed, total, 0
         self._on_progress, self._should_stop = on_progress, should_stop
         self._stops = ending_tokens(policy, sampling)
+        self.filters = False  # whether tokens were drawn from a filtered distribution
 
     def decode(self, rows: list[_Row]) -> None:
         """One wave: all of `rows` at once, until each has finished."""
@@ -93,23 +96,24 @@ class _Run:
         decoder, logits = self._begin(rows)
         chooser = self._chooser(rows, int(logits.shape[-1]))
         places = np.arange(len(rows))
-        tokens, logprobs = chooser.choose(logits, 0)
+        self.filters = chooser.filters
+        now = chooser.choose(logits, 0)
         for step in range(limit):
             self._stop_if_asked()
             ahead = None
             if step + 1 < limit:
-                ahead = chooser.choose(decoder.step(tokens), step + 1)
+                ahead = chooser.choose(decoder.step(now.tokens), step + 1)
                 mx.async_eval(*ahead)
-            self._take(rows, places, np.asarray(tokens), np.asarray(logprobs), last=ahead is None)
+            self._take(rows, places, now, last=ahead is None)
             alive = np.flatnonzero([rows[place].reason is None for place in places])
             if ahead is None or not len(alive):
                 return
-            tokens, logprobs = ahead
+            now = ahead
             if len(places) - len(alive) >= DROP_SHARE * len(places):
                 kept, places = mx.array(alive), places[alive]
                 decoder.keep(alive)
                 chooser.keep(kept)
-                tokens, logprobs = tokens[kept], logprobs[kept]
+                now = Draw(*(array[kept] for array in now))
 
     def _chooser(self, rows: list[_Row], vocabulary: int) -> Chooser:
         chooser = Chooser(
@@ -131,17 +135,18 @@ class _Run:
         logits = mx.concatenate([ready[index].logits for index in row_prompts])
         return make_decoder(self._policy, ready, row_prompts), logits
 
-    def _take(
-        self, rows: list[_Row], places: np.ndarray, tokens: np.ndarray, logprobs: np.ndarray, *, last: bool
-    ) -> None:
+    def _take(self, rows: list[_Row], places: np.ndarray, draw: Draw, *, last: bool) -> None:
         """Append one token to every unfinished row."""
         before = self._done
-        for place, token, logprob in zip(places, tokens.tolist(), logprobs.tolist(), strict=True):
+        tokens, logprobs = np.asarray(draw.tokens).tolist(), np.asarray(draw.logprobs).tolist()
+        drawn = np.asarray(draw.drawn).tolist() if self.filters else logprobs
+        for place, token, logprob, after in zip(places, tokens, logprobs, drawn, strict=True):
             row = rows[place]
             if row.reason is not None:
                 continue
             row.tokens.append(token)
             row.logprobs.append(logprob)
+            row.drawn.append(after)
             if token in self._stops or self._ends_in_stop_string(row.tokens):
                 row.reason = "stop"
             elif last:
@@ -164,17 +169,19 @@ class _Run:
 
 
 def _collected(
-    policy: Policy, prompts: Sequence[Sequence[int]], group_size: int, rows: list[_Row]
+    policy: Policy, prompts: Sequence[Sequence[int]], group_size: int, rows: list[_Row], filters: bool
 ) -> Rollout:
     length = max(len(row.tokens) for row in rows)
     tokens = np.zeros((len(rows), length), np.int32)
     mask = np.zeros((len(rows), length), np.float32)
-    logprobs = np.zeros((len(rows), length), np.float32)
+    logprobs, drawn = np.zeros_like(mask), np.zeros_like(mask)
     for row in rows:
         count = len(row.tokens)
         tokens[row.index, :count] = row.tokens
         mask[row.index, :count] = 1
         logprobs[row.index, :count] = row.logprobs
+        drawn[row.index, :count] = row.drawn
     texts = [completion_text(policy, row.tokens) for row in rows]
     reasons: list[FinishReason] = [row.reason or "length" for row in rows]
-    return Rollout([list(prompt) for prompt in prompts], group_size, tokens, mask, logprobs, texts, reasons)
+    own = [list(prompt) for prompt in prompts]
+    return Rollout(own, group_size, tokens, mask, logprobs, texts, reasons, drawn if filters else None)

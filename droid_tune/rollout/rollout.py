@@ -15,7 +15,8 @@ class Rollout:
     """P prompts with G completions each, N = P * G rows, groups consecutive; T is the longest completion.
 
     `sampled_logprobs` are of softmax(logits / temperature) in float32, without filters, as they were while sampling
-    (at temperature 0, greedy, of the plain softmax).
+    (at temperature 0, greedy, of the plain softmax). `drawn_logprobs` are of the distribution that a token was drawn
+    from, filters and all: what an importance weight divides by. None where no filter was active: they are the same.
     """
 
     prompt_tokens: list[list[int]]  # P
@@ -25,6 +26,7 @@ class Rollout:
     sampled_logprobs: npt.NDArray[np.float32]  # (N, T), 0 on padding
     texts: list[str]  # N
     finish_reasons: list[FinishReason]  # N
+    drawn_logprobs: npt.NDArray[np.float32] | None = None  # (N, T), 0 on padding
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:

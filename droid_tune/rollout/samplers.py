@@ -175,10 +175,12 @@ def filtered_logits(
 
 class Draw(NamedTuple):
     """Tokens (n,) uint32 and their log-probabilities (n,) under softmax(logits / temperature), without the filters:
-    the ones that training compares with. At temperature 0 they are those of temperature 1."""
+    the ones that training compares with. At temperature 0 they are those of temperature 1. `drawn` (n,) are those
+    after the filters, under the distribution that the tokens were drawn from."""
 
     tokens: mx.array
     logprobs: mx.array
+    drawn: mx.array
 
 
 def sample(
@@ -192,11 +194,12 @@ def sample(
     kept = filtered_logits(logits, settings, seen=seen, xtc_acts=acts)
     if settings.temperature == 0:
         tokens = mx.argmax(kept, axis=-1)
-    else:
-        tokens, logprobs = draw(kept, chance)
-        if not settings.filters:
-            return Draw(tokens, logprobs)
-    return Draw(tokens, token_logprobs(logits, tokens, settings.temperature))
+        logprobs = token_logprobs(logits, tokens, settings.temperature)
+        return Draw(tokens, logprobs, logprobs)
+    tokens, drawn = draw(kept, chance)
+    if not settings.filters:
+        return Draw(tokens, drawn, drawn)
+    return Draw(tokens, token_logprobs(logits, tokens, settings.temperature), drawn)
 
 
 def seen_tokens(histories: Sequence[Sequence[int]], vocabulary: int) -> mx.array:

@@ -137,13 +137,17 @@ class Explorer:
         return loss_mask(rollout.lengths.tolist(), masked, width=rollout.tokens.shape[1])
 
     def _sampler_ratio(self, old: Floats | None, rollout: Rollout, mask: Floats) -> Floats | None:
-        """What the sampler's own probabilities correct the policy term by (N, T); None where they do not."""
+        """What the probabilities that tokens were drawn with correct the policy term by (N, T); None: nothing.
+
+        Filters are part of them: a token that top-p made likelier counts for less.
+        """
         method = self.method
         if old is None or method.sampler_correction == "off":
             return None
+        drawn = rollout.drawn_logprobs
         return sampler_ratio(
             old,
-            rollout.sampled_logprobs,
+            rollout.sampled_logprobs if drawn is None else drawn,
             mask,
             method.sampler_correction,
             clip_max=method.sampler_clip_max,

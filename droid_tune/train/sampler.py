@@ -76,4 +76,5 @@ def _shared(session: TrainingSession, own: Rollout, groups: Array, rows: Sequenc
             for row, keep in zip(tokens, mask, strict=True)
         ],
         finish_reasons=["length" if flag else "stop" for flag in cut],
+        drawn_logprobs=None if own.drawn_logprobs is None else world.merge(own.drawn_logprobs, places, total),
     )

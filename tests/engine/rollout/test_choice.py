@@ -27,8 +27,8 @@ def test_rows_that_remain_draw_as_if_nobody_had_left(how: dict[str, Any]) -> Non
     everyone, fewer = Chooser(sampling, 9, range(6)), Chooser(sampling, 9, range(6))
     fewer.keep(mx.array([1, 4]))
     for step in range(3):
-        whole, _ = everyone.choose(LOGITS, step)
-        part, _ = fewer.choose(LOGITS[mx.array([1, 4])], step)
+        whole = everyone.choose(LOGITS, step).tokens
+        part = fewer.choose(LOGITS[mx.array([1, 4])], step).tokens
         assert part.tolist() == [whole[1].item(), whole[4].item()]
 
 
@@ -45,7 +45,7 @@ def test_the_repetition_penalty_remembers_what_was_chosen() -> None:
 
 def test_what_is_recorded_is_the_temperature_scaled_distribution() -> None:
     chooser = Chooser(SamplingConfig(temperature=0.5, top_k=3), 1, range(6))
-    tokens, logprobs = chooser.choose(LOGITS, 0)
+    tokens, logprobs, _ = chooser.choose(LOGITS, 0)
     wanted = token_logprobs(LOGITS, tokens, 0.5)
     np.testing.assert_allclose(np.array(logprobs), np.array(wanted), atol=1e-5)
 

@@ -230,3 +230,13 @@ def test_a_wide_vocabulary_is_filtered_like_a_narrow_one(seed: int, how: dict[st
     two = distribution(mx.array(wide), SamplerSettings(**how))
     np.testing.assert_allclose(two[places], one, atol=1e-5)
     assert two.sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_what_was_drawn_is_recorded_with_the_filters_and_without() -> None:
+    # top-p 0.6 of [8, 4, 2, 1, 1] / 16 keeps the first two: 8/12 and 4/12 after it
+    logits = mx.array(np.log(np.array(ODDS)).astype(np.float32))
+    for seed in range(8):
+        found = sample(logits, SamplerSettings(top_p=0.6), chances(seed, [0], 1)[:, 0])
+        token = int(found.tokens.item())
+        assert float(found.logprobs.item()) == pytest.approx(math.log(ODDS[0][token] / 16), abs=1e-5)
+        assert float(found.drawn.item()) == pytest.approx(math.log(ODDS[0][token] / 12), abs=1e-5)

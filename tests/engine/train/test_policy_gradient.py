@@ -451,6 +451,22 @@ def test_the_correction_weighs_by_what_the_sampler_thought(tmp_path: Path) -> No
 # -- dynamic sampling ------------------------------------------------------------------------------------------------------
 
 
+def test_the_correction_divides_by_the_probability_after_the_filters(tmp_path: Path) -> None:
+    """The model's probability over the filtered one: at most 1, for a filter only makes what is left likelier."""
+    learner = learner_of(
+        tmp_path,
+        method={"num_iterations": 2, "sampler_correction": "token_truncate"},
+        sampling={"top_p": 0.7},
+    )
+    learner.gather(0)
+    experience = experience_of(learner)
+    assert experience.old_logprobs is not None
+    assert experience.sampler_ratio is not None
+    weights = experience.sampler_ratio[experience.mask > 0]
+    assert weights.max() <= 1 + 1e-4
+    assert weights.min() < 0.99
+
+
 def test_dynamic_sampling_is_bounded_and_counted(tmp_path: Path) -> None:
     method = {"type": "dapo", "dynamic_sampling_rounds": 2}
     rewards = [{"type": "format", "pattern": "never found"}]
