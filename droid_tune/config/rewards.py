@@ -41,7 +41,7 @@ class AccuracyReward(RewardConfig):
     summary: ClassVar[str] = "1 if the answer found in the completion equals the row's answer, else 0."
     type: Literal["accuracy"] = "accuracy"
     extraction: Extraction = setting("auto", "Where the answer stands")
-    """After ####, in \\boxed{}, in <answer> tags, the last number, the whole text; auto tries them in turn."""
+    """After ####, in \\boxed{}, in <answer> tags, the last number, the whole text; auto takes the last of these marks."""
     math: bool = setting(True, "Mathematical equality")
     """Also accept expressions that are mathematically equal (1/2 and 0.5, x+y and y+x)."""
 
