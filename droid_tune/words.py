@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 import unicodedata
 
-from droid_tune.metrics import describe
-
 #: invisible characters that steer the direction or join of text
 _STEERING = {"Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 
@@ -59,6 +57,8 @@ def metric(name: str, value: float | None) -> str:
     """A metric's value with its unit, `-` where there is none."""
     if value is None:
         return "–"
+    from droid_tune.metrics import describe  # `droid-tune --help` does without the catalogue
+
     unit = describe(name).unit
     if unit == "share":
         return f"{100 * value:.1f} %"

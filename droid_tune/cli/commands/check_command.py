@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from droid_tune import words
 from droid_tune.cli.output import amount, print_json, print_table
 from droid_tune.cli.run_arguments import add_run_arguments, config_from, positive
-from droid_tune.metrics import rank
 
 if TYPE_CHECKING:
     from droid_tune.estimate.signal import CheckReport, Group
@@ -101,6 +100,8 @@ def as_settings(values: dict[str, object]) -> str:
 
 def print_group(group: Group) -> None:
     """The prompt and its best four completions, a line each."""
+    from droid_tune.metrics import rank
+
     prompt = words.shortened(group.prompt, SHOWN_WIDTH)
     answer = words.shortened(group.answer or "", SHOWN_WIDTH)
     print(f"\n{prompt}" + (f"  [answer: {answer}]" if answer else ""))

@@ -85,3 +85,14 @@ def test_a_bug_is_not_hidden_behind_a_sentence(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(entry, "run", fail)
     with pytest.raises(ZeroDivisionError):
         main(["methods"])
+
+
+def test_help_reads_no_catalogue_and_no_settings() -> None:
+    """It is asked for often, and each would take longer than all the rest."""
+    code = (
+        "import sys\nfrom droid_tune.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print({'droid_tune.metrics', 'droid_tune.config', 'droid_tune.events', 'pydantic'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
