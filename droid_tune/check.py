@@ -27,10 +27,10 @@ from droid_tune.errors import UserError
 from droid_tune.estimate.calibration import write_calibration
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate, calibration_for
-from droid_tune.estimate.readiness import DataReadiness, readiness_of
+from droid_tune.estimate.readiness import DataReadiness, readiness_of, rendered_length
 from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
 from droid_tune.estimate.sizes import OPTIMIZER_COPIES
-from droid_tune.events import Event, Notice, Phase, RolloutGroup
+from droid_tune.events import REWARD_FAILED, Event, Notice, Phase, RolloutGroup
 from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.rewards.accuracy import Accuracy
@@ -74,7 +74,7 @@ def check_signal(
         policy = starting_policy(config, Path(folder))
     with rewards_of(config) as rewards:
         session = build_session(small, policy, dataset, rewards, Conduct(control, emit, World()))
-        data = readiness_of(dataset, config, policy.tokenizer, policy.context_length)
+        data = readiness_of(dataset, config, rendered_length(policy.tokenizer, config), policy.context_length)
         return _Check(session, config, told, data).run(prompts)
 
 
@@ -125,9 +125,7 @@ class _Check:
             seconds_per_step=step,
             total_seconds=step * self.config.training.iterations + self._evaluating(),
             failures=tuple(
-                event.text
-                for event in self.told
-                if isinstance(event, Notice) and event.code == "reward_failed"
+                event.text for event in self.told if isinstance(event, Notice) and event.code == REWARD_FAILED
             ),
             data=self.data,
         )

@@ -134,6 +134,10 @@ class CheckpointSaved(RunEvent):
     bytes: int = 0
 
 
+#: the code of the one notice on rewards that fail: each one of it replaces the one before
+REWARD_FAILED = "reward_failed"
+
+
 class Notice(RunEvent):
     """Something a person should know: a code for tests, a sentence, and what to do."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 import unicodedata
 
+YEAR_S, MOST_YEARS = 31_557_600, 1000
 #: invisible characters that steer the direction or join of text
 _STEERING = {"Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 
 
 def duration(seconds: float) -> str:
-    """`42 s`, `3 min 20 s`, `2 h 10 min`, `3 d 4 h`."""
+    """`42 s`, `3 min 20 s`, `2 h 10 min`, `3 d 4 h`, `120 d`, `49 years`; the longer, the coarser."""
+    if not seconds < MOST_YEARS * YEAR_S:  # NaN too
+        return f"more than {MOST_YEARS:,} years"
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -23,7 +26,14 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h"
+    if days < 14:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    return f"{days} d" if days < 730 else f"{round(whole / YEAR_S):,} years"
+
+
+def share(part: float) -> str:
+    """A share of 1 in percent: `12 %`, `under 1 %`."""
+    return "under 1 %" if 0 < part < 0.01 else f"{100 * part:.0f} %"
 
 
 def pace(seconds: float) -> str:

@@ -40,6 +40,7 @@ class MainWindow(QMainWindow):
         self._closing = False
         self._close_question: NoticeBar | None = None
         self._offered: set[str] = set()
+        self._offers: dict[Path, NoticeBar] = {}  # to go on with a run, as long as they stand there
         self._wakefulness = Wakefulness()
         self.setWindowTitle("Droid Tune")
         self.setMinimumSize(860, 560)
@@ -67,6 +68,7 @@ class MainWindow(QMainWindow):
     def _make_toolbar(self) -> None:
         self._toolbar = RunToolbar(self.session, self)
         self._toolbar.train_asked.connect(self.train)
+        self._toolbar.resume_asked.connect(self._resume_shown)
         self._toolbar.monitor_asked.connect(self._to_monitor)
         self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self._toolbar)
 
@@ -171,7 +173,7 @@ class MainWindow(QMainWindow):
         """Turn to a pane, here and in the sidebar."""
         self._pages.setCurrentWidget(self.pane(key))
         self._sidebar.choose(key)
-        self._toolbar.show_title(PANES_BY_KEY[key].title)
+        self._toolbar.show_pane(PANES_BY_KEY[key].title, shows_run=PANES_BY_KEY[key].shows_run)
         self.session.settings.pane = key
 
     def current_key(self) -> str:
@@ -213,13 +215,19 @@ class MainWindow(QMainWindow):
         self.resume(run.folder)
 
     def resume(self, folder: Path) -> None:
-        """Go on with this run, or say why it cannot."""
+        """Go on with this run and watch it, or say why it cannot."""
         try:
             self.session.resume(folder)
         except UserError as error:
             self._tell("error", str(error), "")
             return
-        self.show_pane("monitor")
+        if not PANES_BY_KEY[self.current_key()].shows_run:
+            self.show_pane("monitor")
+
+    @Slot()
+    def _resume_shown(self) -> None:
+        if self.session.resumable is not None:
+            self.resume(self.session.resumable)
 
     def open_data(self, path: Path) -> None:
         """Take a folder or file as the data, and show what is in it."""
@@ -325,6 +333,7 @@ class MainWindow(QMainWindow):
         self._actions["pause"].setText("Continue" if session.paused else "Pause")
         self._actions["resume"].setEnabled(not training)
         self._wakefulness.keep(training and session.settings.keep_awake)
+        self._withdraw_offers()
         self._seen = ()
         if not training:
             show_badge(None)
@@ -338,24 +347,31 @@ class MainWindow(QMainWindow):
     @Slot()
     def _offer_resume(self) -> None:
         """A run that a crash ended is offered once, inline."""
+        self._withdraw_offers()
         for run in self.session.interrupted():
             if run.id in self._offered or self.session.training:
                 continue
             self._offered.add(run.id)
             saved = f"It was saved last at step {run.saved_step:,} of {run.total_steps:,}."
-            bar = self._banners.add(
+            bar = self._offers[run.folder] = self._banners.add(
                 "warning", f"“{words.literal(run.name)}” was interrupted.", saved, actions=("Resume",)
             )
             bar.chosen.connect(partial(self._accept_resume, run.folder))
-            bar.closed.connect(partial(self._dismiss_run, run.id))
+            bar.closed.connect(partial(self._dismiss_run, run.folder))
             return
 
     def _accept_resume(self, folder: Path, action: str) -> None:
-        self._banners.clear()
         self.resume(folder)
 
-    def _dismiss_run(self, run_id: str) -> None:
-        self.session.settings.dismissed_runs.append(run_id)
+    def _dismiss_run(self, folder: Path) -> None:
+        self._offers.pop(folder, None)
+        self.session.settings.dismissed_runs.append(folder.name)
+
+    def _withdraw_offers(self) -> None:
+        """Offers that nobody can take any more: the run goes on, went on, or is gone."""
+        standing = {run.folder for run in self.session.interrupted()}
+        for folder in [one for one in self._offers if one not in standing or one == self.session.live_folder]:
+            self._banners.remove(self._offers.pop(folder))
 
     # --- Qt's own -----------------------------------------------------------------------------------------------
 

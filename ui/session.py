@@ -56,6 +56,7 @@ class Session(QObject):
         self._thread: EngineThread | None = None
         self._control: Steering | None = None
         self._failure = ""
+        self._last_run_shown = False
         self._reading: Task | None = None  # a run about to be resumed
         self._showing: Task | None = None  # a run about to be shown
 
@@ -217,6 +218,23 @@ class Session(QObject):
     def _keep_runs(self, runs: list[RunSummary]) -> None:
         self.runs = runs
         self.runs_changed.emit()
+        self._show_last_run()
+
+    @property
+    def resumable(self) -> Path | None:
+        """The folder of the shown run, where it ended between its first and its last step and nothing else trains."""
+        shown = self.shown
+        early = shown.life in ("stopped", "interrupted", "failed") and 0 < shown.step < shown.total_steps
+        return self.shown_folder if early and not self.training else None
+
+    def _show_last_run(self) -> None:
+        """Once, as the window opens: the run that was trained last, so that one can go on where one was."""
+        ended = [run for run in self.runs if run.state not in ("created", "running")]
+        if self._last_run_shown or self.shown.life != "empty":
+            return
+        self._last_run_shown = True
+        if ended:
+            self.show_run(max(ended, key=lambda run: run.updated).folder)
 
     def forget_run(self, folder: Path) -> None:
         """Its folder is gone: it leaves the list, and the panes that show it."""

@@ -68,5 +68,11 @@ def _turns(row: Row) -> tuple[str, str]:
     return "\n".join(content for _, content in read), contents[-1][1] if answered else ""
 
 
+def bare_tokens(tokenizer: Tokenizer, row: Row, *, whole: bool) -> int:
+    """Tokens of a row's own text, without what a template adds: of the prompt, or of the `whole` with its answer."""
+    read, answer = _turns(row)
+    return sum(_count(tokenizer, [read, answer] if whole else [read]))
+
+
 def _count(tokenizer: Tokenizer, texts: list[str]) -> list[int]:
     return [len(encoded.ids) for encoded in tokenizer.encode_batch(texts, add_special_tokens=False)]

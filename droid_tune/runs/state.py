@@ -14,6 +14,7 @@ from typing import Any, Literal
 from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.events import (
+    REWARD_FAILED,
     CheckpointSaved,
     Evaluation,
     Event,
@@ -94,7 +95,7 @@ class RunState:
             case CheckpointSaved():
                 self.checkpoints.append(event)
             case Notice():
-                self.notices.append(event)
+                self._notice(event)
             case RunFinished():
                 self._finish(event)
 
@@ -254,6 +255,14 @@ class RunState:
         self._kept_characters += _characters(event)
         while self._kept_characters > self.rollout_characters and len(self.rollouts) > 1:
             self._drop(min(self.rollouts))
+
+    def _notice(self, event: Notice) -> None:
+        """One more; a word on failing rewards takes the place of the last one."""
+        codes = [told.code for told in self.notices]
+        if event.code == REWARD_FAILED and event.code in codes:
+            self.notices[codes.index(event.code)] = event
+        else:
+            self.notices.append(event)
 
     def _widen(self, event: RolloutGroup) -> None:
         """The least and the greatest reward of a step, over the groups told so far."""

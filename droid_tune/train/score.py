@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
-from droid_tune.events import Completion, Notice, RolloutGroup, finite
+from droid_tune.events import REWARD_FAILED, Completion, Notice, RolloutGroup, finite
 from droid_tune.methods.advantages import Advantages
 from droid_tune.rewards.combine import RewardFailure
 from droid_tune.rollout.rollout import Rollout, rows_of_groups
 from droid_tune.train.batch import Batch, Table
 from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.training_session import TrainingSession
-
-#: failures told one by one in a step; the rest are counted
-TOLD_FAILURES = 3
+from droid_tune.words import share
 
 
 class Scorer:
@@ -25,6 +24,8 @@ class Scorer:
 
     def __init__(self, session: TrainingSession) -> None:
         self.session = session
+        self._failed: Counter[str] = Counter()  # completions by reward, in this session
+        self._scored = 0
 
     def score(self, step: int, rows: list[PromptRow], rollout: Rollout) -> Batch:
         """Every reward on every completion; each rank judges its own groups, all of them know all.
@@ -55,24 +56,30 @@ class Scorer:
                 }
             )
             table, shown, failures = _merged(told, len(rollout))
+        self._scored += len(rollout)
         self._tell_failures(step, failures)
         return Batch(
             rows, rollout, table, tuple(session.rewards.names), tuple(session.rewards.weights), shown
         )
 
     def _tell_failures(self, step: int, failures: Sequence[RewardFailure]) -> None:
-        more = len(failures) - TOLD_FAILURES
-        for number, failure in enumerate(failures[:TOLD_FAILURES], start=1):
-            also = f" ({more} more in this step)" if more > 0 and number == TOLD_FAILURES else ""
-            self.session.emit(
-                Notice(
-                    level="warning",
-                    code="reward_failed",
-                    text=f"{failure.sentence()}{also}",
-                    remedy="Mend the reward; failed completions are left out, not counted as 0.",
-                    step=step,
-                )
+        """One notice for all of them, with how many there were so far: told again, it replaces what it said before."""
+        if not failures:
+            return
+        self._failed.update(failure.name for failure in failures)
+        counts = ", ".join(
+            f"`{name}` on {count:,} of {self._scored:,} completions ({share(count / self._scored)})"
+            for name, count in self._failed.items()
+        )
+        self.session.emit(
+            Notice(
+                level="warning",
+                code=REWARD_FAILED,
+                text=f"A reward failed: {counts}. The last: {failures[-1].sentence()}",
+                remedy="Mend the reward; failed completions are left out, not counted as 0.",
+                step=step,
             )
+        )
 
     def tell(self, step: int, batch: Batch, advantages: Advantages | None = None) -> None:
         """One event per group: its prompt and completions with rewards and advantages; held out where it has none."""

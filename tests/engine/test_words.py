@@ -78,3 +78,23 @@ def test_a_shortened_text_is_on_one_line_and_no_longer_than_asked() -> None:
     assert words.shortened(" one\n two\tthree ", 13) == "one two three"
     assert words.shortened("one two three", 12) == "one two t..."
     assert words.shortened("one two three", 12, "…") == "one two thr…"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (3 * 86400 + 4 * 3600, "3 d 4 h"),
+        (5 * 86400, "5 d"),
+        (120.4 * 86400, "120 d"),
+        (18082 * 86400 + 9 * 3600, "50 years"),
+        (1e15, "more than 1,000 years"),
+        (float("inf"), "more than 1,000 years"),
+        (float("nan"), "more than 1,000 years"),
+    ],
+)
+def test_long_times_are_told_coarsely(seconds: float, said: str) -> None:
+    assert words.duration(seconds) == said
+
+
+def test_shares_are_whole_percents() -> None:
+    assert [words.share(part) for part in (0, 0.004, 0.12, 1)] == ["0 %", "under 1 %", "12 %", "100 %"]

@@ -11,9 +11,10 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
+from droid_tune.events import Notice
 from droid_tune.runs.series import Series
 from droid_tune.runs.state import RunState
-from tests.ui.recording import complete
+from tests.ui.recording import complete, recorded
 from ui.main_window import MainWindow
 from ui.panes.monitor.metric_table import MetricTable
 from ui.session import Session
@@ -235,3 +236,23 @@ def test_a_wider_chart_draws_the_curve_anew_and_keeps_every_peak(window: QWidget
     chart.resize(200, 300)
     QApplication.processEvents()
     assert len(curve.getData()[1]) == narrow
+
+
+def test_a_notice_that_is_told_again_keeps_its_place(
+    session: Session, open_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    def failed(number: int) -> Notice:
+        return Notice(level="warning", code="reward_failed", text=f"{number} of 32 failed.", step=number)
+
+    window = open_window(session)
+    session.shown.apply_all(
+        [*recorded(60, until=3), failed(1), Notice(level="info", code="x", text="Slow.", step=2)]
+    )
+    window.show_pane("monitor")
+    pane = window.pane("monitor")
+    pane.refresh()
+    for number in range(2, 6):
+        session.shown.apply(failed(number))
+        pane.refresh()
+    shown = [pane._notice_box.itemAt(place).widget() for place in range(pane._notice_box.count())]
+    assert [bar.text for bar in shown] == ["Step 2: Slow.", "5 of 32 failed."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -431,3 +432,71 @@ def test_a_model_folder_is_told_from_data(files: tuple[str, ...], model: bool, t
     for name in files:
         (tmp_path / name).touch()
     assert is_model_folder(tmp_path) is model
+
+
+# --- going on with the run that is shown -----------------------------------------------------------------------------
+
+
+def visible_buttons(window: MainWindow) -> set[str]:
+    return {made.text() for made in window._toolbar.findChildren(QPushButton) if made.isVisible()}
+
+
+@pytest.mark.parametrize("pane", ["monitor", "rollouts"])
+def test_after_a_stop_the_run_goes_on_where_one_is(
+    pane: str, engine: FakeEngine, session: Session, open_window: Open, qtbot: QtBot
+) -> None:
+    engine.hold_at = 5
+    window = open_window(session)
+    train_to(window, 4, qtbot)
+    window.show_pane(pane)
+    press(window, "Stop", qtbot)
+    qtbot.waitUntil(lambda: not session.training)
+    assert visible_buttons(window) == {"Resume"}
+    folder = session.live_folder
+    engine.hold_at = None
+    press(window, "Resume", qtbot)
+    qtbot.waitUntil(lambda: session.live is not None and session.live.life == "completed", timeout=20_000)
+    assert session.live_folder == folder  # no new run
+    assert window.current_key() == pane
+    qtbot.waitUntil(lambda: not session.training)
+    assert visible_buttons(window) == {"Train"}
+
+
+def test_elsewhere_train_begins_the_run_that_is_set_up(
+    session: Session, open_window: Open, data_home: Path, qtbot: QtBot
+) -> None:
+    write_run(data_home / "runs" / "half", recorded(60, until=30), state="stopped")
+    window = open_window(session)
+    session.refresh_runs()
+    qtbot.waitUntil(lambda: session.shown_folder is not None)
+    window.show_pane("setup")
+    assert visible_buttons(window) == {"Train"}
+
+
+def test_after_a_relaunch_the_last_run_is_shown_with_resume(
+    session: Session, open_window: Open, data_home: Path, qtbot: QtBot
+) -> None:
+    write_run(data_home / "runs" / "older", complete(60))
+    half = write_run(data_home / "runs" / "half", recorded(60, until=30), state="stopped")
+    status = json.loads((half / "status.json").read_text())
+    (half / "status.json").write_text(json.dumps({**status, "updated": status["created"] + 60}))
+    window = open_window(session)
+    window.show_pane("monitor")
+    session.refresh_runs()
+    qtbot.waitUntil(lambda: session.shown_folder == half)
+    assert session.shown.step == 30
+    assert visible_buttons(window) == {"Resume"}
+
+
+def test_an_offer_to_resume_goes_once_the_run_went_on(
+    session: Session, open_window: Open, data_home: Path, qtbot: QtBot
+) -> None:
+    half = write_run(data_home / "runs" / "half", recorded(60, until=30), state="interrupted")
+    status = json.loads((half / "status.json").read_text())
+    (half / "status.json").write_text(json.dumps({**status, "saved": 20}))
+    window = open_window(session)
+    session.refresh_runs()
+    qtbot.waitUntil(lambda: any("was interrupted" in text for text in banners(window)))
+    window.resume(half)
+    qtbot.waitUntil(lambda: session.live is not None and session.live.life == "completed", timeout=20_000)
+    assert not [text for text in banners(window) if "was interrupted" in text]

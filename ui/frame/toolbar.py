@@ -11,9 +11,10 @@ from ui.widgets.basics import button, label, row
 
 
 class RunToolbar(QToolBar):
-    """`train_asked` and `monitor_asked` are for the window; Pause and Stop go to the session at once."""
+    """`train_asked`, `resume_asked` and `monitor_asked` are for the window; Pause and Stop go to the session at once."""
 
     train_asked = Signal()
+    resume_asked = Signal()
     monitor_asked = Signal()
 
     def __init__(self, session: Session, parent: QWidget) -> None:
@@ -35,25 +36,35 @@ class RunToolbar(QToolBar):
         self._stop.clicked.connect(session.stop)
         self.train = button("Train", "primary", parent=inside, icon="train")
         self.train.clicked.connect(self.train_asked)
+        self.resume = button(
+            "Resume", "primary", parent=inside, icon="resume", help="Go on with the run that is shown"
+        )
+        self.resume.clicked.connect(self.resume_asked)
+        self._shows_run = False
         layout.addWidget(self._title)
         layout.addStretch(1)
         layout.addWidget(self.activity, 4)
         layout.addStretch(1)
-        for pressed in (self._pause, self._stop, self.train):
+        for pressed in (self._pause, self._stop, self.resume, self.train):
             layout.addWidget(pressed)
         self.addWidget(inside)
         session.life_changed.connect(self.show_life)
+        session.shown_changed.connect(self.show_life)
         self.show_life()
 
-    def show_title(self, title: str) -> None:
-        """The name of the pane that is seen."""
+    def show_pane(self, title: str, *, shows_run: bool) -> None:
+        """The name of the pane that is seen, and whether it draws a run: then that one may go on."""
         self._title.setText(title)
+        self._shows_run = shows_run
+        self.show_life()
 
     @Slot()
     def show_life(self) -> None:
-        """Train while nothing trains, else Pause and Stop; neither while the run is being saved."""
+        """Train while nothing trains (Resume beside a run that can go on), else Pause and Stop; neither while it is saved."""
         session = self._session
-        self.train.setVisible(not session.training)
+        goes_on = self._shows_run and session.resumable is not None
+        self.resume.setVisible(goes_on)
+        self.train.setVisible(not session.training and not goes_on)
         for steering in (self._pause, self._stop):
             steering.setVisible(session.training)
             steering.setEnabled(not session.stopping)

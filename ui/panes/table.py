@@ -14,12 +14,16 @@ from ui.session import Session
 
 @dataclass(frozen=True)
 class PaneEntry:
-    """`home` is where its class stands, `module:class`; `icon` a file of `resources/icons`."""
+    """`home` is where its class stands, `module:class`; `icon` a file of `resources/icons`.
+
+    `shows_run`: it draws the session's shown run, so that going on with that one is what its toolbar offers.
+    """
 
     key: str
     title: str
     icon: str
     home: str
+    shows_run: bool = False
 
     def make(self, session: Session, parent: QWidget) -> Pane:
         """The pane itself. Its module is read here: plots and tables load libraries that the first paint does not need."""
@@ -30,8 +34,8 @@ class PaneEntry:
 PANES = (
     PaneEntry("data", "Data", "data", "ui.panes.data.pane:DataPane"),
     PaneEntry("setup", "Setup", "setup", "ui.panes.setup.pane:SetupPane"),
-    PaneEntry("monitor", "Monitor", "monitor", "ui.panes.monitor.pane:MonitorPane"),
-    PaneEntry("rollouts", "Rollouts", "rollouts", "ui.panes.rollouts.pane:RolloutsPane"),
+    PaneEntry("monitor", "Monitor", "monitor", "ui.panes.monitor.pane:MonitorPane", shows_run=True),
+    PaneEntry("rollouts", "Rollouts", "rollouts", "ui.panes.rollouts.pane:RolloutsPane", shows_run=True),
     PaneEntry("runs", "Runs", "runs", "ui.panes.runs.pane:RunsPane"),
     PaneEntry("playground", "Playground", "playground", "ui.panes.playground.pane:PlaygroundPane"),
     PaneEntry("settings", "Settings", "settings", "ui.panes.settings.pane:SettingsPane"),

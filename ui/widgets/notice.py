@@ -40,17 +40,16 @@ class NoticeBar(QFrame):
         super().__init__(parent)
         self.setProperty("role", "notice")
         self.setProperty("level", level)
-        self.text, self.remedy = text, remedy
-        self.setAccessibleName(f"{level}: {text} {remedy}".strip())
         layout = row(self, spacing=10)
         layout.setContentsMargins(12, 9, 8, 9)
         self._level: Level = level
         self._sign = QLabel(self)
         layout.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
         words = column(spacing=2)
-        words.addWidget(_words(text, "strong" if remedy else "", self))
-        if remedy:
-            words.addWidget(_words(remedy, "small", self))
+        self._said = _words(text, "strong" if remedy else "", self)
+        self._help = _words(remedy, "small", self)
+        words.addWidget(self._said)
+        words.addWidget(self._help)
         words.addStretch(1)  # the text stays beside the sign, however tall the bar becomes
         layout.addLayout(words, 1)
         for place, action in enumerate(actions):
@@ -58,8 +57,17 @@ class NoticeBar(QFrame):
         self._shut = self._close_button() if closable else None
         if self._shut is not None:
             layout.addWidget(self._shut, 0, Qt.AlignmentFlag.AlignVCenter)
+        self.say(text, remedy)
         self._tint()
         current_theme().changed.connect(self._tint)
+
+    def say(self, text: str, remedy: str = "") -> None:
+        """Other words in the same place: the newest count of the same thing."""
+        self.text, self.remedy = text, remedy
+        self._said.setText(text)
+        self._help.setText(remedy)
+        self._help.setVisible(bool(remedy))
+        self.setAccessibleName(f"{self._level}: {text} {remedy}".strip())
 
     @Slot()
     def _tint(self) -> None:
@@ -138,6 +146,12 @@ class NoticeStack(QWidget):
         for bar in self.bars():
             self._remove(bar)
         self.hide()
+
+    def remove(self, bar: NoticeBar) -> None:
+        """Take one away that says nothing true any more; nobody is told, and one that is gone already stays so."""
+        if bar in self.bars():
+            self._remove(bar)
+            self.setVisible(bool(self.bars()))
 
     def _remove(self, bar: NoticeBar) -> None:
         self._layout.removeWidget(bar)

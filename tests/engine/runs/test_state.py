@@ -166,3 +166,12 @@ def test_the_range_of_a_steps_rewards_is_over_all_its_groups() -> None:
     state = RunState().apply_all([started(4), *groups])
     assert state.series["reward/min"].values.tolist() == [0.2]
     assert state.series["reward/max"].values.tolist() == [1.0]
+
+
+def test_failing_rewards_are_one_notice_that_keeps_its_place() -> None:
+    def failed(number: int) -> Notice:
+        return Notice(level="warning", code="reward_failed", text=f"{number} of 32", step=number)
+
+    other = Notice(level="warning", code="slow", text="Slow.", step=2)
+    state = RunState().apply_all([started(9), failed(1), other, failed(3), failed(4)])
+    assert [told.text for told in state.notices] == ["4 of 32", "Slow."]

@@ -61,3 +61,13 @@ def test_the_overlong_punishment_is_no_reward_of_a_completion_that_none_judged(t
         gathered = learner.gather(0)
     assert np.isnan(gathered.metrics["reward"])
     assert gathered.loss == 0.0
+
+
+def test_a_reward_that_fails_now_and_then_is_one_notice_with_its_share(tmp_path: Path) -> None:
+    """Every second completion of three steps with 2 x 4 of them: 12 of 24."""
+    source = "calls = 0\ndef told(completion, row):\n    global calls\n    calls += 1\n    return 1 / (calls % 2)\n"
+    config = tiny(rewards=[reward(tmp_path, source)], evaluation={"rows": 0}, training={"iterations": 3})
+    _, events = train(config, tmp_path / "run")
+    state = RunState().apply_all(events)
+    (told,) = [notice for notice in state.notices if notice.code == "reward_failed"]
+    assert "on 12 of 24 completions (50 %)" in told.text

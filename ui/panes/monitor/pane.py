@@ -6,6 +6,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
+from droid_tune.events import REWARD_FAILED, Notice
 from droid_tune.metrics import describe
 from droid_tune.runs.state import RunState
 from ui.panes.base import FillingPane
@@ -86,7 +87,7 @@ class MonitorPane(FillingPane):
         self._kind = ""
         self._columns = 0
         self._parts: list[str] = []
-        self._notices: dict[int, NoticeBar] = {}
+        self._notices: dict[tuple[str, int], NoticeBar] = {}
         self._page = QWidget(self)
         self.add_content(scrolling(self._page, self))
         layout = column(self._page, spacing=14, margins=20)
@@ -177,19 +178,20 @@ class MonitorPane(FillingPane):
             self._grid.setColumnStretch(place, 1 if place < columns else 0)
 
     def _show_notices(self, state: RunState) -> None:
-        told = {id(notice): notice for notice in state.notices[-MOST_NOTICES:]}
-        if told.keys() == self._notices.keys():
-            return
+        told = {notice_key(notice): notice for notice in state.notices[-MOST_NOTICES:]}
         for gone in self._notices.keys() - told.keys():
             bar = self._notices.pop(gone)
             self._notice_box.removeWidget(bar)
             bar.deleteLater()
         for key, notice in told.items():
+            where = f"Step {notice.step}: " if notice.step and notice.code != REWARD_FAILED else ""
+            text = where + notice.text
             if key not in self._notices:
-                where = f"Step {notice.step}: " if notice.step else ""
-                bar = NoticeBar(notice.level, where + notice.text, notice.remedy, parent=self._page)
+                bar = NoticeBar(notice.level, text, notice.remedy, parent=self._page)
                 self._notices[key] = bar
                 self._notice_box.insertWidget(0, bar)
+            elif self._notices[key].text != text:
+                self._notices[key].say(text, notice.remedy)
 
     # --- slots --------------------------------------------------------------------------------------------------
 
@@ -211,3 +213,8 @@ class MonitorPane(FillingPane):
             chart.setVisible(key == "charts")
         self._table.setVisible(key == "table")
         self.refresh()
+
+
+def notice_key(notice: Notice) -> tuple[str, int]:
+    """What keeps its place: failing rewards are one notice, of all others each is its own."""
+    return (notice.code, 0) if notice.code == REWARD_FAILED else (notice.code, id(notice))
