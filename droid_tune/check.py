@@ -197,8 +197,7 @@ class _Check:
                 sampling=sampling.model_copy(update={"stop_strings": (), "extra_stop_tokens": ()}),
                 seed=session.seed("check"),
                 plan=session.plan,
-                on_progress=lambda done, of: session.phase("rollout", 0, done, of, "completions"),
-                should_stop=session.control.stop_requested,
+                watch=session.watch("rollout", 0, "completions"),
             )
         finally:
             session.policy.stop_tokens = stops

@@ -11,6 +11,7 @@ from mlx_lm import stream_generate
 from mlx_lm.sample_utils import make_sampler
 
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.templates import TemplateOptions, render_prompt
 from droid_tune.export.result import trained_policy
 from droid_tune.model.adapters import adapter_off
@@ -59,21 +60,24 @@ class Playground:
         *,
         with_adapter: bool = True,
         on_text: Callable[[str], None] | None = None,
-        should_stop: Callable[[], bool] | None = None,
+        watch: Watch = UNWATCHED,
         seed: int = 0,
     ) -> Reply:
-        """The answer to a prompt or a conversation; `on_text` hears each new piece, `should_stop` ends it early."""
+        """The answer to a prompt or a conversation; `on_text` hears each new piece, `watch` counts tokens and may end it.
+
+        Raises `Stopped` where `watch` ends it, `UserError` where the template refuses the conversation.
+        """
         if not with_adapter:
             with adapter_off(self._policy.model, self._policy.adapted):
-                return self._answer(prompt, sampling, on_text, should_stop, seed)
-        return self._answer(prompt, sampling, on_text, should_stop, seed)
+                return self._answer(prompt, sampling, on_text, watch, seed)
+        return self._answer(prompt, sampling, on_text, watch, seed)
 
     def _answer(
         self,
         prompt: str | Sequence[dict[str, str]],
         sampling: SamplingConfig,
         on_text: Callable[[str], None] | None,
-        should_stop: Callable[[], bool] | None,
+        watch: Watch,
         seed: int,
     ) -> Reply:
         row = {"prompt": prompt if isinstance(prompt, str) else list(prompt)}
@@ -96,6 +100,5 @@ class Playground:
             reason = response.finish_reason or reason
             if on_text is not None and response.text:
                 on_text(response.text)
-            if should_stop is not None and should_stop():
-                break
+            watch.tell(tokens, sampling.max_completion_length)
         return Reply("".join(pieces), tokens, reason)

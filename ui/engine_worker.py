@@ -20,6 +20,7 @@ from PySide6.QtCore import QObject, QThread, Signal
 
 from droid_tune.config import RunConfig
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import Event, Phase
 
@@ -55,9 +56,9 @@ class Answerer(Protocol):
         *,
         with_adapter: bool = True,
         on_text: Callable[[str], None] | None = None,
-        should_stop: Callable[[], bool] | None = None,
+        watch: Watch = UNWATCHED,
     ) -> Any:
-        """The whole answer; `on_text` gets it piece by piece. Raises `UserError`."""
+        """The whole answer; `on_text` gets it piece by piece. Raises `UserError`, and `Stopped` where `watch` ends it."""
 
 
 class EngineDoor(Protocol):
@@ -261,6 +262,8 @@ class PlaygroundThread(QThread):
                     held = None  # lets go of one model before it loads another
                     held = (question.run, self._engine.playground(question.run))
                 self._answer(held[1], question)
+            except Stopped:
+                log.info("the answer was ended: the playground closes")
             except UserError as error:
                 self.failed.emit(str(error))
             except Exception as error:
@@ -278,6 +281,6 @@ class PlaygroundThread(QThread):
                 sampling,
                 with_adapter=trained,
                 on_text=partial(self.piece.emit, side),
-                should_stop=self._closing.is_set,
+                watch=Watch(should_stop=self._closing.is_set),
             )
             self.replied.emit(side, said.text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -116,12 +116,10 @@ class RewardSet:
         lengths: Sequence[int],
         finish_reasons: Sequence[str],
         prompt_ends: Sequence[str] | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
     ) -> RewardScores:
         """Every reward's word on N completions; each argument has one entry per completion.
 
         `prompt_ends` are the ends of the rendered prompts, see `Sample`.
-        `on_progress(done, total)` is called after each reward and may raise to stop.
         Raises TooManyFailures where a reward failed on more than its share of the completions.
         """
         ends = [""] * len(completions) if prompt_ends is None else prompt_ends
@@ -129,11 +127,7 @@ class RewardSet:
             Sample(*facts)
             for facts in zip(prompts, completions, rows, lengths, finish_reasons, ends, strict=True)
         ]
-        outcomes: dict[str, list[Outcome]] = {}
-        for done, one in enumerate(self._rewards, start=1):
-            outcomes[one.name] = judged(one, samples)
-            if on_progress is not None:
-                on_progress(done, len(self._rewards))
+        outcomes = {one.name: judged(one, samples) for one in self._rewards}
         return combined(outcomes, dict(zip(self.names, self.weights, strict=True)))
 
     def printed(self) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import mlx.core as mx
 import numpy as np
 
 from droid_tune.config.sampling import SamplingConfig
-from droid_tune.errors import Stopped
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.policy import Policy
@@ -46,15 +46,13 @@ def generate(
     seed: int,
     plan: MemoryPlan,
     groups: Sequence[int] | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Rollout:
     """Sample `group_size` completions of each prompt (token ids, not empty), greedily at temperature 0.
 
     A row's tokens depend on `seed`, its place and the model only. `groups` numbers the prompts where they are some
     of a larger rollout (the share of one rank): their completions are those that the larger one
-    has. `on_progress(done, total)` counts finished rows; `should_stop` is asked between tokens and ends the
-    rollout with `Stopped`.
+    has. `watch` hears of finished rows and is asked between tokens; it ends the rollout with `Stopped`.
     """
     numbers = range(len(prompts)) if groups is None else groups
     rows = [
@@ -62,7 +60,7 @@ def generate(
         for place, number in enumerate(numbers)
         for member in range(group_size)
     ]
-    run = _Run(policy, prompts, sampling, seed, plan, len(rows), on_progress, should_stop)
+    run = _Run(policy, prompts, sampling, seed, plan, len(rows), watch)
     policy.model.eval()
     with own_kernels():
         for start in range(0, len(rows), plan.decode_rows):
@@ -81,12 +79,11 @@ class _Run:
         seed: int,
         plan: MemoryPlan,
         total: int,
-        on_progress: Callable[[int, int], None] | None,
-        should_stop: Callable[[], bool] | None,
+        watch: Watch,
     ) -> None:
         self._policy, self._prompts, self._sampling, self._plan = policy, prompts, sampling, plan
         self._seed, self._total, self._done = seed, total, 0
-        self._on_progress, self._should_stop = on_progress, should_stop
+        self._watch = watch
         self._stops = ending_tokens(policy, sampling)
         self.filters = False  # whether tokens were drawn from a filtered distribution
 
@@ -99,7 +96,7 @@ class _Run:
         self.filters = chooser.filters
         now = chooser.choose(logits, 0)
         for step in range(limit):
-            self._stop_if_asked()
+            self._watch.pause_point()
             ahead = None
             if step + 1 < limit:
                 ahead = chooser.choose(decoder.step(now.tokens), step + 1)
@@ -152,8 +149,8 @@ class _Run:
             elif last:
                 row.reason = "length"
             self._done += row.reason is not None
-        if self._on_progress is not None and self._done > before:
-            self._on_progress(self._done, self._total)
+        if self._done > before:
+            self._watch.tell(self._done, self._total)
 
     def _ends_in_stop_string(self, tokens: list[int]) -> bool:
         """Whether a stop string has just appeared; only the tail that can hold it is decoded."""
@@ -162,10 +159,6 @@ class _Run:
         tail = max(len(stop) for stop in self._sampling.stop_strings) + 8
         text = self._policy.tokenizer.decode(tokens[-tail:])
         return any(stop in text for stop in self._sampling.stop_strings)
-
-    def _stop_if_asked(self) -> None:
-        if self._should_stop is not None and self._should_stop():
-            raise Stopped
 
 
 def _collected(

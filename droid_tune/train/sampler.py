@@ -35,11 +35,8 @@ class Sampler:
         """Completions of every row; each rank makes those of its own groups, all of them know all. Raises Stopped."""
         session = self.session
         session.pause_point()
-
-        def progress(done: int, of: int) -> None:
-            session.phase(self.phase, step, done, of, UNITS[self.phase])
-
-        progress(0, len(rows) * self.group_size)
+        watch = session.watch(self.phase, step, UNITS[self.phase])
+        watch.tell(0, len(rows) * self.group_size)
         own = session.world.own_groups(len(rows))
         rollout = generate(
             session.policy,
@@ -49,8 +46,7 @@ class Sampler:
             seed=seed,
             plan=session.plan,
             groups=own.tolist(),
-            on_progress=progress,
-            should_stop=session.stop_requested,
+            watch=watch,
         )
         session.pause_point()
         return rollout if session.world.alone else _shared(session, rollout, own, rows)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from droid_tune.config import RunConfig
-from droid_tune.control import Control
+from droid_tune.control import Control, Watch
 from droid_tune.data.batches import PromptBatches
 from droid_tune.errors import Stopped
 from droid_tune.estimate.plan import MemoryPlan
@@ -71,6 +71,10 @@ class TrainingSession:
         self.pause_point()
         if self.world.any(self.control.stop_requested()):
             raise Stopped
+
+    def watch(self, phase: PhaseName, step: int, unit: str) -> Watch:
+        """Who looks on at work that counts `unit` in one phase of a step."""
+        return Watch(lambda done, total, _: self.phase(phase, step, done, total, unit), self.stop_requested)
 
     def phase(self, phase: PhaseName, step: int, done: int, total: int, unit: str) -> None:
         """Tell where the work is, at most ten times a second within a phase."""

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from droid_tune.config import RunConfig, dump_yaml
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import UserError
 from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
 from droid_tune.events import CheckpointSaved, Event, Phase, RunFinished
@@ -129,7 +130,7 @@ class FakeAnswerer:
         *,
         with_adapter: bool = True,
         on_text: Callable[[str], None] | None = None,
-        should_stop: Callable[[], bool] | None = None,
+        watch: Watch = UNWATCHED,
     ) -> Any:
         words = ("a ", "better answer") if with_adapter else ("an ", "answer")
         for word in words:

@@ -99,13 +99,6 @@ def test_misuse_becomes_a_failure_of_its_sample_only() -> None:
     assert EachReward(judge).score([Sample("", "", {"a": 1}), Sample("", "")]) == [1.0, Failed("no row")]
 
 
-def test_progress_is_told_after_each_reward() -> None:
-    told: list[tuple[int, int]] = []
-    rewards = RewardSet([WeighedReward("a", 1.0, Told(1.0)), WeighedReward("b", 1.0, Told(1.0))])
-    rewards.score([""], [""], [{}], [1], ["stop"], on_progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 2), (2, 2)]
-
-
 def test_leaving_the_set_closes_its_rewards() -> None:
     told = Told()
     with RewardSet([WeighedReward("a", 1.0, told)]):

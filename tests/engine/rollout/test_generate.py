@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.control import Watch
 from droid_tune.errors import Stopped
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
@@ -148,7 +149,7 @@ def test_progress_counts_finished_rows_and_stopping_ends_the_rollout():
         sampling=SamplingConfig(max_completion_length=3),
         seed=0,
         plan=MemoryPlan(decode_rows=4),
-        on_progress=lambda done, total: seen.append((done, total)),
+        watch=Watch(lambda done, total, _: seen.append((done, total))),
     )
     assert seen[-1] == (6, 6)
     with pytest.raises(Stopped):
@@ -159,5 +160,5 @@ def test_progress_counts_finished_rows_and_stopping_ends_the_rollout():
             sampling=SamplingConfig(max_completion_length=3),
             seed=0,
             plan=MemoryPlan(),
-            should_stop=lambda: True,
+            watch=Watch(should_stop=lambda: True),
         )
