@@ -31,9 +31,10 @@ def duration(seconds: float) -> str:
     return f"{days} d" if days < 730 else f"{round(whole / YEAR_S):,} years"
 
 
-def share(part: float) -> str:
-    """A share of 1 in percent: `12 %`, `under 1 %`."""
-    return "under 1 %" if 0 < part < 0.01 else f"{100 * part:.0f} %"
+def share(part: float, digits: int = 0) -> str:
+    """A share of 1 in percent: `12%`, `under 1%`; `12.5%` where it is told to one of the `digits`, and then `12%` for 0.12."""
+    percent, least = 100 * part, 10.0**-digits
+    return f"under {least:g}%" if 0 < percent < least else f"{round(percent, digits):g}%"
 
 
 def pace(seconds: float) -> str:
@@ -71,7 +72,7 @@ def metric(name: str, value: float | None) -> str:
 
     unit = describe(name).unit
     if unit == "share":
-        return f"{100 * value:.1f} %"
+        return share(value, 1)
     if unit == "bytes":
         return size(value)
     if unit == "s":

@@ -232,5 +232,7 @@ def finish_sentence(state: RunState) -> str:
     accuracy = state.series.get("eval/accuracy")
     gained = ""
     if accuracy is not None and len(accuracy) > 1:
-        gained = f"; held-out accuracy {accuracy.values[0]:.0%} -> {accuracy.values[-1]:.0%}"
+        gained = (
+            f"; held-out accuracy {words.share(accuracy.values[0])} -> {words.share(accuracy.values[-1])}"
+        )
     return f"{words.capitalised(state.life)} after {words.count(state.step, 'step')}{gained}"

@@ -54,7 +54,7 @@ def amount(value: float | None, unit: str = "") -> str:
         return "-"
     match unit:
         case "share":
-            return f"{value:.0%}"
+            return words.share(value)
         case "bytes":
             return words.size(value)
         case "s":

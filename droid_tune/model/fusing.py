@@ -17,6 +17,7 @@ import mlx.nn as nn
 from mlx.utils import tree_map, tree_unflatten
 from mlx_lm.utils import save
 
+from droid_tune import words
 from droid_tune.model.adapters import base_of, is_adapter
 from droid_tune.model.policy import Policy
 
@@ -35,7 +36,7 @@ class Fused:
         """For a person; empty where nothing was quantised."""
         if self.requantised:
             return (
-                f"{self.requantised} layers were quantised again and hold {self.kept:.0%} of what was learnt; without "
+                f"{self.requantised} layers were quantised again and hold {words.share(self.kept)} of what was learnt; without "
                 "`--requantise` they hold all of it."
             )
         if self.unpacked:

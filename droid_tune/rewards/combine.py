@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from droid_tune import words
 from droid_tune.errors import UserError
 from droid_tune.methods.advantages import weighted_totals
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample, number_of
@@ -180,7 +181,7 @@ def judged(one: WeighedReward, samples: Sequence[Sample]) -> list[Outcome]:
         index, first = failed[0]
         raise TooManyFailures(
             f"The reward `{one.name}` failed on {len(failed)} of {len(samples)} completions "
-            f"(at most {one.failure_share:.0%} may); completion {index + 1}: {first.message}",
+            f"(at most {words.share(one.failure_share)} may); completion {index + 1}: {first.message}",
             place=first.place,
             remedy="mend the reward and try it with `droid-tune test-reward` before training again",
         )

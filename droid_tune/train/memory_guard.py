@@ -73,7 +73,7 @@ class MemoryGuard:
             return Judgement("hold", "the system is critically short of memory")
         share = reading.peak / self.limit_bytes
         said = (
-            f"the step took {words.size(reading.peak)}, {share:.0%} of the {words.size(self.limit_bytes)} "
+            f"the step took {words.size(reading.peak)}, {words.share(share)} of the {words.size(self.limit_bytes)} "
             "that may be used"
         )
         if share >= HOLD:

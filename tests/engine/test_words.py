@@ -49,7 +49,7 @@ def test_numbers(value: float, said: str) -> None:
 
 
 def test_metrics_bring_their_unit() -> None:
-    assert words.metric("eval/accuracy", 0.785) == "78.5 %"
+    assert words.metric("eval/accuracy", 0.785) == "78.5%"
     assert words.metric("memory/peak_bytes", 8.4e8) == "840 MB"
     assert words.metric("kl", 0.0125) == "0.0125 nats"
     assert words.metric("reward", None) == "–"
@@ -96,5 +96,6 @@ def test_long_times_are_told_coarsely(seconds: float, said: str) -> None:
     assert words.duration(seconds) == said
 
 
-def test_shares_are_whole_percents() -> None:
-    assert [words.share(part) for part in (0, 0.004, 0.12, 1)] == ["0 %", "under 1 %", "12 %", "100 %"]
+def test_shares_are_whole_percents_unless_a_digit_more_is_told() -> None:
+    assert [words.share(part, 1) for part in (0, 0.0004, 0.125, 0.89)] == ["0%", "under 0.1%", "12.5%", "89%"]
+    assert [words.share(part) for part in (0, 0.004, 0.12, 1)] == ["0%", "under 1%", "12%", "100%"]

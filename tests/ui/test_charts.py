@@ -182,7 +182,7 @@ def test_the_hover_tells_only_values_of_its_own_step(window: QWidget) -> None:
     held_out.append(30, 0.922)
     chart.show_series({"reward": series([0.5] * 40), "eval/accuracy": held_out}, 0)
     assert chart.told_at(27) == "step 27 · Reward 0.5"
-    assert chart.told_at(30) == "step 30 · Reward 0.5 · Held-out 92.2 %"
+    assert chart.told_at(30) == "step 30 · Reward 0.5 · Held-out 92.2%"
 
 
 def test_the_hover_finds_points_where_the_first_curve_has_none(window: QWidget) -> None:
@@ -192,7 +192,7 @@ def test_the_hover_finds_points_where_the_first_curve_has_none(window: QWidget) 
     held_out = Series()
     held_out.append(0, 0.25)
     chart.show_series({"reward": series([0.5] * 40), "eval/accuracy": held_out}, 0)
-    assert chart.told_at(0) == "step 0 · Held-out 25.0 %"
+    assert chart.told_at(0) == "step 0 · Held-out 25%"
 
 
 def test_the_band_keeps_to_what_occurred() -> None:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from droid_tune import words
 from droid_tune.cli.output import print_table
 from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
 from droid_tune.errors import UsageError
@@ -80,7 +81,12 @@ def progress_line() -> Callable[[int, int, str], None] | None:
 
     def show(done: int, total: int, file: str) -> None:
         end = "\r" if done < total else "\r\x1b[K"
-        print(f"reading {Path(file).name}: {done / max(1, total):.0%}", end=end, file=sys.stderr, flush=True)
+        print(
+            f"reading {Path(file).name}: {words.share(done / max(1, total))}",
+            end=end,
+            file=sys.stderr,
+            flush=True,
+        )
 
     return show
 

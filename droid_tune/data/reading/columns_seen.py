@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from droid_tune import words
 from droid_tune.data.formats.answers import right_answers
 from droid_tune.data.formats.base import REFERENCE, Layout
 from droid_tune.data.formats.columns import ABSENT, value_at
@@ -137,11 +138,11 @@ class ColumnsSeen:
         return ", ".join(shown) + (f" and {more:,} more columns" if more else "")
 
     def _share(self, times: int) -> str:
-        """`all rows`, `37 % of the rows`, `3 of 10,000 rows`."""
+        """`all rows`, `37% of the rows`, `3 of 10,000 rows`."""
         if times == self.rows:
             return "all rows"
-        percent = 100 * times / self.rows
-        return f"{percent:.0f} % of the rows" if percent >= 1 else f"{times:,} of {self.rows:,} rows"
+        part = times / self.rows
+        return f"{words.share(part)} of the rows" if part >= 0.01 else f"{times:,} of {self.rows:,} rows"
 
 
 def _root(name: str, shape: tuple[str, ...]) -> str | None:

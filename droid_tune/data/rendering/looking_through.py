@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from droid_tune import __version__
+from droid_tune import __version__, words
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.base import Layout, Row
@@ -106,14 +106,9 @@ class Findings:
     def told_notes(self) -> list[tuple[str, str]]:
         """`(code, sentence with its share of the rows)` for each kind of note."""
         return [
-            (code, f"{_share(count, self.rows)} of the rows: {text}")
+            (code, f"{words.capitalised(words.share(count / self.rows))} of the rows: {text}")
             for code, (text, count) in self.notes.items()
         ]
-
-
-def _share(count: int, rows: int) -> str:
-    percent = 100 * count / max(rows, 1)
-    return f"{percent:.0f} %" if percent >= 1 else "Less than 1 %"
 
 
 def look_through(rows: Rows, lens: Lens, watch: Watch = UNWATCHED) -> Findings | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.events import Notice
 from droid_tune.train.diagnosis.history import History
@@ -88,7 +89,7 @@ class Diagnosis:
             return None
         return Said(
             f"The reward in training has risen ({earlier:.3g}, now {reward:.3g}), but held-out accuracy has fallen from "
-            f"{best.value:.0%} (step {best.step}) to {accuracy:.0%}: the model may be gaming the reward.",
+            f"{words.share(best.value)} (step {best.step}) to {words.share(accuracy)}: the model may be gaming the reward.",
             f"Read some rollouts with high reward, mend the reward, and go back to about step {best.step}.",
         )
 

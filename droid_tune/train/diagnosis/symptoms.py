@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.presets import recommended_values
@@ -88,7 +89,7 @@ def no_signal(history: History, facts: Facts, told: bool) -> Said | None:
         return None
     all_wrong = right is not None and right <= 0.1
     return Said(
-        f"{share:.0%} of the groups had equal rewards in the last {_FEW} steps{', because all are wrong' * all_wrong}: "
+        f"{words.share(share)} of the groups had equal rewards in the last {_FEW} steps{', because all are wrong' * all_wrong}: "
         "equal rewards teach nothing.",
         "The task is too hard yet: take easier prompts, train by SFT first, or add a reward that gives part of the credit "
         "(partial format, similarity)."
@@ -104,7 +105,8 @@ def learnt(history: History, facts: Facts, told: bool) -> Said | None:
     if share is None or right is None or right < _LEARNT or share < (0.6 if told else 0.8):
         return None
     return Said(
-        f"{right:.0%} of the completions were right in the last {_FEW} steps: little is left to learn from these prompts.",
+        f"{words.share(right)} of the completions were right in the last {_FEW} steps: little is left to learn from these "
+        "prompts.",
         "Stop here and keep the result, or go on with harder prompts.",
     )
 
@@ -121,7 +123,7 @@ def cut_off(history: History, facts: Facts, told: bool) -> Said | None:
             "Raise the longest completion, or switch `mask_truncated_completions` off.",
         )
     return Said(
-        f"{share:.0%} of the completions were cut off at {facts.max_completion_length} tokens, before their answer.",
+        f"{words.share(share)} of the completions were cut off at {facts.max_completion_length} tokens, before their answer.",
         "Raise the longest completion, ask for short answers in the system prompt, or add the length reward.",
     )
 
@@ -184,7 +186,10 @@ def off_policy(history: History, facts: Facts, told: bool) -> Said | None:
     much = clipped is not None and not facts.sequence_level and clipped > (0.3 if told else 0.5)
     if ratio is None or not (far or much):
         return None
-    seen = f"the ratio is {ratio:.2f} on average" if far else f"{clipped:.0%} of the tokens are clipped"
+    if far or clipped is None:
+        seen = f"the ratio is {ratio:.2f} on average"
+    else:
+        seen = f"{words.share(clipped)} of the tokens are clipped"
     return Said(
         f"The model has moved far from what it was when the completions were sampled: {seen}.",
         "Use fewer passes over a rollout, or a lower learning rate.",
@@ -238,7 +243,7 @@ def wholly_clipped(history: History, facts: Facts, told: bool) -> Said | None:
     if not facts.sequence_level or clipped is None or clipped <= (0.8 if told else 0.9):
         return None
     return Said(
-        f"{clipped:.0%} of the completions were clipped in the last steps: hardly anything is learnt from these passes.",
+        f"{words.share(clipped)} of the completions were clipped in the last steps: hardly anything is learnt from these passes.",
         f"Use one pass over a rollout, a lower learning rate, or a wider clip (epsilon is {facts.epsilon:g}).",
     )
 
@@ -249,8 +254,8 @@ def idle_entropy_filter(history: History, facts: Facts, told: bool) -> Said | No
     if kept is None or kept < facts.entropy_share + (0.1 if told else 0.2):
         return None
     return Said(
-        f"The entropy filter was to keep {facts.entropy_share:.0%} of the tokens and keeps {kept:.0%}: the model is "
-        "wholly certain of most of them, and equals are kept together.",
+        f"The entropy filter was to keep {words.share(facts.entropy_share)} of the tokens and keeps "
+        f"{words.share(kept)}: the model is wholly certain of most of them, and equals are kept together.",
         "Set `top_entropy_quantile` to 1, or sample at a higher temperature.",
     )
 

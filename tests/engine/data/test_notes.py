@@ -32,7 +32,7 @@ def notes(
 def test_columns_that_sft_does_not_read_are_named_with_their_share(tmp_path: Path, name: str):
     rows = [{"prompt": "?", "answer": "a", "id": 1}, {"prompt": "?!", "answer": "b", "id": 2, "notes": "n"}]
     rows = rows if name != "train.parquet" else [{"notes": "m", **rows[0]}, rows[1]]
-    share = "all rows" if name == "train.parquet" else "50 % of the rows"
+    share = "all rows" if name == "train.parquet" else "50% of the rows"
     [note] = notes(tmp_path, "sft", *rows, name=name)
     assert note.startswith("Not read by sft: ")
     assert f"`notes` ({share})" in note
@@ -64,15 +64,15 @@ def test_keys_of_turns_that_nobody_reads_are_named(tmp_path: Path):
 def test_words_beside_a_reference_are_said_not_to_be_used(tmp_path: Path):
     rows = [{"messages": [USER, PROSE], "answer": "2"}, {"messages": [USER, PROSE]}]
     assert notes(tmp_path, "grpo", *rows) == [
-        "The assistant's last words are not used in 50 % of the rows: `answer` is the reference."
+        "The assistant's last words are not used in 50% of the rows: `answer` is the reference."
     ]
-    assert notes(tmp_path, "sft", *rows) == ["Not read by sft: `answer` (50 % of the rows)."]
+    assert notes(tmp_path, "sft", *rows) == ["Not read by sft: `answer` (50% of the rows)."]
 
 
 def test_rows_without_an_answer_are_counted_for_methods_that_reward(tmp_path: Path):
     rows = [{"messages": [USER]}, {"messages": [USER], "answer": "2"}]
     [note] = notes(tmp_path, "grpo", *rows)
-    assert note.startswith("There is no answer in 50 % of the rows")
+    assert note.startswith("There is no answer in 50% of the rows")
     assert notes(tmp_path, "grpo", {"prompt": "Write."})[0].startswith("There is no answer in all rows")
 
 

@@ -10,6 +10,7 @@ import pytest
 from mlx.utils import tree_unflatten
 from mlx_lm.tuner.utils import load_adapters
 
+from droid_tune import words
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapter_files import adapter_config_in, load_adapter, save_adapter
@@ -100,7 +101,7 @@ def test_fusing_into_four_bits_says_how_much_is_left():
 
     assert fused.requantised > 0
     assert 0 < fused.kept < 0.9
-    assert f"hold {fused.kept:.0%} of what was learnt" in fused.sentence
+    assert f"hold {words.share(fused.kept)} of what was learnt" in fused.sentence
 
 
 def test_fused_weights_have_the_type_of_the_base():

@@ -70,13 +70,13 @@ def memory_of(state: RunState, peak: float) -> tuple[tuple[Part, ...], tuple[Bar
 
 
 def words_of(state: RunState, peak: float) -> str:
-    """`Peak 7.7 MB, 5 % below the estimate; the whole process 410 MB.`"""
+    """`Peak 7.7 MB, 5% below the estimate; the whole process 410 MB.`"""
     assert state.memory is not None
     said = f"Peak {words.size(peak)} of {words.size(state.memory.budget_bytes)} that the run may use"
     foretold = state.memory.estimated_peak_bytes
     if foretold:
         share = peak / foretold - 1
-        said += f", {abs(share):.0%} {'above' if share > 0 else 'below'} the estimate"
+        said += f", {words.share(abs(share))} {'above' if share > 0 else 'below'} the estimate"
     process = state.last("memory/process_bytes")
     if process:
         said += f"; the whole process {words.size(process)}"

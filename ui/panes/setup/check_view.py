@@ -189,13 +189,13 @@ def figures(report: CheckReport) -> list[tuple[str, str]]:
     measured = report.measured
     shown: list[tuple[str, str]] = []
     if report.pass_rate is not None:
-        shown.append(("Right answers", f"{report.pass_rate:.0%}"))
+        shown.append(("Right answers", words.share(report.pass_rate)))
     if report.pass_at_group is not None:
-        shown.append(("Prompts right at least once", f"{report.pass_at_group:.0%}"))
+        shown.append(("Prompts right at least once", words.share(report.pass_at_group)))
     if measured.groups:
         shown += [
-            ("Groups with equal rewards", f"{report.flat_share:.0%}"),
-            ("Cut off at the limit", f"{report.cut_share:.0%}"),
+            ("Groups with equal rewards", words.share(report.flat_share)),
+            ("Cut off at the limit", words.share(report.cut_share)),
         ]
     for name, one in list(report.rewards.items())[:4]:
         title = "Reward in all" if name == "total" else f"Reward {name}"

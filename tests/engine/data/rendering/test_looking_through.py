@@ -43,7 +43,7 @@ def test_each_row_is_used_refused_or_too_long_and_notes_are_counted(tmp_path: Pa
     assert found.told_notes() == [
         (
             "end_in_answer",
-            "25 % of the rows: `<|end|>` at the end of an answer is left out: the template writes it.",
+            "25% of the rows: `<|end|>` at the end of an answer is left out: the template writes it.",
         )
     ]
 

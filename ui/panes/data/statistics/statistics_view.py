@@ -285,7 +285,7 @@ def facts_of(found: SplitStatistics, split: str, overlap: dict[str, int]) -> lis
         )
     if found.empty_systems:
         facts.append(("Empty systems", of_rows(found.empty_systems, found.sampled), False))
-    scripts = ", ".join(f"{name} {100 * share:.0f}%" for name, share in list(found.scripts.items())[:4])
+    scripts = ", ".join(f"{name} {words.share(share)}" for name, share in list(found.scripts.items())[:4])
     facts.append(("Scripts", scripts or "no letters", False))
     facts.append(("Answers", amounts(found.answers, found.sampled), False))
     reward = (found.suggested_reward or "none").replace("_", " ")
@@ -295,13 +295,10 @@ def facts_of(found: SplitStatistics, split: str, overlap: dict[str, int]) -> lis
 
 def amounts(pairs: dict[str, int], total: int) -> str:
     """`number 90%, short text 10%`."""
-    shown = [f"{name.replace('_', ' ')} {_share(count, total)}" for name, count in pairs.items()]
+    shown = [
+        f"{name.replace('_', ' ')} {words.share(count / max(total, 1))}" for name, count in pairs.items()
+    ]
     return ", ".join(shown[:4])
-
-
-def _share(count: int, total: int) -> str:
-    share = 100 * count / total if total else 0.0
-    return f"{share:.0f}%" if share >= 1 else "under 1%"
 
 
 def of_rows(count: int, total: int) -> str:
