@@ -27,7 +27,7 @@ _LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True)
-class Finding:
+class Comparison:
     """What was read in a completion, and whether it is right: `open` pairs only mathematics can compare."""
 
     said: str
@@ -58,10 +58,10 @@ class Accuracy(Reward):
         if spoken is None:
             return Graded(0.0, why=NEVER_ENDED)
         references = [reference_of(text, self._extraction) for text in wanted]
-        findings = [self._compare(spoken, one, sample.finish_reason == "length") for one in references]
-        return self._verdict(findings, " or ".join(references), sample)
+        comparisons = [self._compare(spoken, one, sample.finish_reason == "length") for one in references]
+        return self._verdict(comparisons, " or ".join(references), sample)
 
-    def _compare(self, spoken: str, reference: str, cut_off: bool) -> Finding:
+    def _compare(self, spoken: str, reference: str, cut_off: bool) -> Comparison:
         """What a completion says of one reference."""
         answers = answers_of(spoken, self._extraction, reference, cut_off=cut_off)
         letters = wanted_letters(reference)
@@ -70,23 +70,23 @@ class Accuracy(Reward):
         of_marks = cut_off or self._extraction != "auto"
         chosen = chosen_letters("".join(answers[:1]) if of_marks else spoken)
         if chosen is not None:
-            return Finding(", ".join(sorted(chosen)), right=chosen == letters)
+            return Comparison(", ".join(sorted(chosen)), right=chosen == letters)
         meant = text_of_choice(reference)
         if meant is not None:
             return compared(answers, meant)
         right = any(normalised(answer) == normalised(reference) for answer in answers)
-        return Finding(reference if right else "", right)
+        return Comparison(reference if right else "", right)
 
-    def _verdict(self, findings: Sequence[Finding], expected: str, sample: Sample) -> Outcome:
-        right = next((one for one in findings if one.right), None)
+    def _verdict(self, comparisons: Sequence[Comparison], expected: str, sample: Sample) -> Outcome:
+        right = next((one for one in comparisons if one.right), None)
         failed: Failed | None = None
-        for one in () if right else findings:
+        for one in () if right else comparisons:
             for verdict in self._ask(one.open):
                 failed = verdict if isinstance(verdict, Failed) else failed
                 right = one if verdict == 1.0 else right
         if right is None and failed is not None:
             return failed
-        return graded(right or findings[0], expected, right is not None, sample)
+        return graded(right or comparisons[0], expected, right is not None, sample)
 
     def _ask(self, pairs: Sequence[tuple[str, str]]) -> list[Outcome]:
         return [] if self._mathematician is None else self._mathematician.equal(pairs)
@@ -96,18 +96,18 @@ class Accuracy(Reward):
             self._mathematician.close()
 
 
-def compared(answers: Sequence[str], reference: str) -> Finding:
+def compared(answers: Sequence[str], reference: str) -> Comparison:
     """Whether one of the readings of an answer is the reference, or mathematics must say so."""
     said = answers[0] if answers else ""
     if any(quick_verdict(answer, reference) for answer in answers):
-        return Finding(said, right=True)
+        return Comparison(said, right=True)
     pairs = [pair for answer in answers for pair in pairs_for_mathematics(answer, reference)]
-    return Finding(said, right=False, open=tuple(pairs))
+    return Comparison(said, right=False, open=tuple(pairs))
 
 
-def graded(finding: Finding, expected: str, right: bool, sample: Sample) -> Graded:
+def graded(comparison: Comparison, expected: str, right: bool, sample: Sample) -> Graded:
     """The number with its reason."""
-    said, wanted = words.shortened(finding.said, _LONGEST_SHOWN), words.shortened(expected, _LONGEST_SHOWN)
+    said, wanted = words.shortened(comparison.said, _LONGEST_SHOWN), words.shortened(expected, _LONGEST_SHOWN)
     if right:
         return Graded(1.0, why=f"answer read: {said}")
     if said:
