@@ -197,8 +197,11 @@ class MainWindow(QMainWindow):
         try:
             self.session.train(self.session.draft.config())
         except UserError as error:
-            self._tell("error", str(error), "")
             self.show_pane("setup")
+            if not self.pane(
+                "setup"
+            ).point_out():  # which says it in the form's own words, as long as it is so
+                self._tell("error", str(error), "")
             return
         self._save()
         self.show_pane("monitor")

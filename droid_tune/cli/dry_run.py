@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from droid_tune import words
 from droid_tune.cli.commands.estimate_command import time_in_words, verdict_in_words
 from droid_tune.cli.output import say
 from droid_tune.errors import UserError
@@ -39,7 +40,8 @@ def check_template(config: RunConfig, rows: Rows) -> None:
             longest = max(longest, len(render_example(tokenizer, row, options).tokens))
         else:
             longest = max(longest, len(render_prompt(tokenizer, row, options).tokens))
-    say(f"template: the first {min(len(rows), RENDERED_ROWS)} rows render, the longest to {longest} tokens")
+    looked_at = words.count(min(len(rows), RENDERED_ROWS), "row")
+    say(f"template: the first {looked_at} rendered, the longest to {words.count(longest, 'token')}")
 
 
 def check_rewards(config: RunConfig, rows: Rows) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +39,7 @@ class RunSummary:
     updated: float
     why: str = ""
     metrics: dict[str, float] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     @property
     def saved_step(self) -> int:
@@ -141,6 +143,7 @@ def summarise(folder: Path) -> RunSummary:
         updated=float(status.get("updated", created)),
         why=str(status.get("why", "")),
         metrics=status.get("metrics"),
+        settings=config.model_dump(mode="json"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mlx.core as mx
 import numpy as np
 
+from droid_tune import words
 from droid_tune.estimate.forecast import Estimate
 from droid_tune.estimate.readiness import LEAK_REMEDY, leak_sentence, leaked_prompts
 from droid_tune.events import MemoryFacts, PlanChosen, RunStarted
@@ -61,7 +62,7 @@ def _say_what_is_left_out(session: TrainingSession, journal: Journal) -> None:
         if found.too_long:
             journal.notice(
                 "rows_too_long",
-                f"{len(found.too_long):,} of {found.rows:,} {name} rows are left out: they are too long for "
+                f"{len(found.too_long):,} of {words.count(found.rows, f'{name} row')} are left out: they are too long for "
                 f"{session.reader.limit:,} tokens with room for the answer.",
                 "Raise `max_seq_length` or shorten these rows.",
             )
@@ -69,7 +70,7 @@ def _say_what_is_left_out(session: TrainingSession, journal: Journal) -> None:
             number, why = found.refused[0]
             journal.notice(
                 "rows_left_out",
-                f"{len(found.refused):,} of {found.rows:,} {name} rows are left out; the first is row {number + 1} "
+                f"{len(found.refused):,} of {words.count(found.rows, f'{name} row')} are left out; the first is row {number + 1} "
                 f"({rows.place(number)}): {why}",
                 "`droid-tune validate --model` lists them all.",
             )

@@ -41,6 +41,10 @@ class Pane(QWidget):
     def take(self, paths: Sequence[Path]) -> None:
         """Something that another pane or a drop hands over, to be shown here. Most panes take nothing."""
 
+    def point_out(self) -> bool:
+        """Show what keeps the next run from starting, where this pane knows of anything; whether it did."""
+        return False
+
     def ask(self, key: str, *paths: Path) -> None:
         """Ask the window for another pane, with something to show there."""
         self.asked.emit(PaneRequest(key, paths))

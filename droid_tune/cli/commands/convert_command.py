@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from droid_tune import words
 from droid_tune.cli.output import say
 from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
 
@@ -29,11 +30,11 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = open_dataset(arguments.path, None, mapping_from(arguments.map))
     written = convert(dataset, arguments.to, arguments.out)
     print(written.folder)
-    say(", ".join(f"{count} {split} rows" for split, count in written.rows.items()))
+    say(", ".join(words.count(count, f"{split} row") for split, count in written.rows.items()))
     for sentence in written.said_lost:
         say(sentence)
     for place, why in written.left_out[:SHOWN_LEFT_OUT]:
         say(f"{place}: left out: {why}")
     if len(written.left_out) > SHOWN_LEFT_OUT:
-        say(f"... and {len(written.left_out) - SHOWN_LEFT_OUT} more rows left out")
+        say(f"... and {words.count(len(written.left_out) - SHOWN_LEFT_OUT, 'more row')} left out")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from droid_tune import words
 from droid_tune.cli.output import say
 
 HELP = "write sample data for a method into a new folder"
@@ -24,5 +25,5 @@ def run(arguments: argparse.Namespace) -> int:
     known_method(arguments.method)
     written = write_sample(arguments.method, arguments.out, arguments.seed)
     print(written.folder)
-    say(", ".join(f"{count} {split} rows" for split, count in written.rows.items()))
+    say(", ".join(words.count(count, f"{split} row") for split, count in written.rows.items()))
     return 0

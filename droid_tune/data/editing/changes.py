@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from droid_tune import words
 from droid_tune.data.batches import permutation
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.editing.convert import Written, new_folder, write_rows
@@ -72,7 +73,9 @@ def split_validation(dataset: Dataset, count: int, seed: int = 0, *, tick: Tick 
     """Hold out about `count` train rows as valid, all rows of a prompt on one side. Raises `UsageError`."""
     rows = dataset.train
     if not 0 < count < len(rows):
-        raise UsageError(f"{count:,} of {len(rows):,} rows cannot be held out", remedy="hold out fewer")
+        raise UsageError(
+            f"{count:,} of {words.count(len(rows), 'row')} cannot be held out", remedy="hold out fewer"
+        )
     keys = prompt_keys(rows, tick)
     groups, group_of = np.unique(keys, return_inverse=True)
     sizes = np.bincount(group_of)
@@ -99,7 +102,9 @@ def split_validation(dataset: Dataset, count: int, seed: int = 0, *, tick: Tick 
 def sample(dataset: Dataset, count: int, seed: int = 0) -> ChangePlan:
     """`count` train rows drawn without repetition, in the order of the file. Raises `UsageError`."""
     if not 0 < count <= len(dataset.train):
-        raise UsageError(f"{count:,} of {len(dataset.train):,} rows cannot be drawn", remedy="draw fewer")
+        raise UsageError(
+            f"{count:,} of {words.count(len(dataset.train), 'row')} cannot be drawn", remedy="draw fewer"
+        )
     chosen = np.sort(permutation(len(dataset.train), seed, 0)[:count])
     plan = _with_train(dataset, chosen)
     return ChangePlan(
@@ -124,7 +129,7 @@ def deduplicate(dataset: Dataset, *, by_prompt: bool = False, tick: Tick = quiet
             plan[split] = [(split, np.sort(first))]
             removed += len(rows) - len(first)
     what = "whose prompt was there before" if by_prompt else "that are the same as an earlier one"
-    return ChangePlan(f"Leaves out {removed:,} rows {what}.", plan, removed)
+    return ChangePlan(f"Leaves out {words.count(removed, 'row')} {what}.", plan, removed)
 
 
 def remove_overlap(dataset: Dataset, *, tick: Tick = quiet) -> ChangePlan:
@@ -133,7 +138,9 @@ def remove_overlap(dataset: Dataset, *, tick: Tick = quiet) -> ChangePlan:
     kept = np.flatnonzero(~np.isin(prompt_keys(dataset.train, tick), held_out))
     removed = len(dataset.train) - len(kept)
     plan = _with_train(dataset, kept)
-    return ChangePlan(f"Leaves out {removed:,} train rows whose prompt is held out.", plan, removed)
+    return ChangePlan(
+        f"Leaves out {words.count(removed, 'train row')} whose prompt is held out.", plan, removed
+    )
 
 
 def filter_length(
@@ -155,7 +162,9 @@ def filter_length(
             plan[split] = [(split, kept)]
             removed += len(rows) - len(kept)
     return ChangePlan(
-        f"Leaves out {removed:,} rows that are not {shortest:,} to {longest:,} {unit} long.", plan, removed
+        f"Leaves out {words.count(removed, 'row')}: not {shortest:,} to {longest:,} {unit} long.",
+        plan,
+        removed,
     )
 
 

@@ -41,7 +41,7 @@ def test_converted_rows_say_the_same_in_the_other_format(
     pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["convert", str(pairs), "--to", "messages", "--out", str(tmp_path / "chat")]) == 0
-    assert capsys.readouterr().err == "1 train rows\n"
+    assert capsys.readouterr().err == "1 train row\n"
     row = json.loads((tmp_path / "chat" / "train.jsonl").read_text())
     assert [turn["content"] for turn in row["messages"]] == ["Be brief.", "1 + 1?", "2"]
 

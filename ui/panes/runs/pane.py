@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.errors import UserError
 from droid_tune.metrics import describe
 from droid_tune.paths import starter_model_dir
+from droid_tune.runs.differences import differences
 from droid_tune.runs.series import Series
 from droid_tune.runs.state import RunState
 from ui.background import Task
@@ -110,8 +110,11 @@ class RunsPane(FillingPane):
         split.addWidget(scrolling(detail, split))
         split.setStretchFactor(1, 1)
         split.setSizes([260, 640])
+        self._differences: dict[str, str] = {}
+        session.runs_changed.connect(self._name_runs)
         session.runs_changed.connect(self._show_runs)
         session.life_changed.connect(self._show_detail)
+        self._name_runs()
         self._show_runs()
 
     def refresh(self) -> None:
@@ -208,10 +211,19 @@ class RunsPane(FillingPane):
             self._select(chosen or {run.id for run in runs[:1]})
         self._show_detail()
 
+    @Slot()
+    def _name_runs(self) -> None:
+        self._differences = differences(self.session.runs)
+
+    def _name_of(self, run: RunSummary) -> str:
+        """The run's name, with what makes the difference where others are called the same."""
+        return words.literal(" · ".join(filter(None, (run.name, self._differences.get(run.id)))))
+
     def _entry(self, run: RunSummary) -> Entry:
         step, state = self._progress(run)
         method = METHOD_CONFIGS[run.method].label if run.method in METHOD_CONFIGS else run.method
-        detail = f"{method} · {words.when(run.created)}"
+        what = words.literal(self._differences.get(run.id) or method)
+        detail = f"{what} · {words.when(run.created)}"
         trailing = f"{step:,} / {run.total_steps:,}"
         return Entry(
             run.id, words.literal(run.name), detail, dot=DOTS.get(state, "tertiary"), trailing=trailing
@@ -260,7 +272,7 @@ class RunsPane(FillingPane):
         self._why.setVisible(bool(self._why.text()))
         method = METHOD_CONFIGS[run.method].label if run.method in METHOD_CONFIGS else run.method
         values = {
-            "Method": method,
+            "Method": " · ".join(filter(None, (method, words.literal(self._differences.get(run.id, ""))))),
             "Model": words.literal(run.model),
             "Data": words.literal(run.data),
             "Progress": f"step {step:,} of {run.total_steps:,}",
@@ -293,7 +305,7 @@ class RunsPane(FillingPane):
             if state is not None and metric in state.series:
                 series[run.id] = state.series[metric]
         points = metric.startswith("eval/")
-        names = curve_names(shown)
+        names = [self._name_of(run) for run in shown]
         lines = tuple(
             Line(metric, name, points=points, key=run.id) for run, name in zip(shown, names, strict=True)
         )
@@ -462,15 +474,6 @@ class RunsPane(FillingPane):
 def move_to_trash(folder: Path) -> bool:
     """Whether the system took it. By an object: what the static function returns differs between versions of PySide6."""
     return QFile(str(folder)).moveToTrash()
-
-
-def curve_names(runs: Sequence[RunSummary]) -> list[str]:
-    """The runs' names; those that several share are told apart by when they began."""
-    names = [words.literal(run.name) for run in runs]
-    return [
-        f"{name}, {words.when(run.created)}" if names.count(name) > 1 else name
-        for run, name in zip(runs, names, strict=True)
-    ]
 
 
 def generate_command(model: str, folder: Path) -> str:

@@ -453,6 +453,11 @@ class SetupPane(Pane):
         self._show_values()
         self._validate()
 
+    def point_out(self) -> bool:
+        self._validate()
+        self._go_to_fault()
+        return bool(self._faults)
+
     @Slot()
     def _go_to_fault(self) -> None:
         for path in self._faults:
