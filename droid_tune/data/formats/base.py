@@ -11,7 +11,7 @@ from droid_tune.data.formats.answers import answer_in
 from droid_tune.data.formats.columns import ABSENT, has, path_of, value_at
 from droid_tune.data.formats.field_checks import Kind, check_value
 from droid_tune.data.formats.messages import is_learnt
-from droid_tune.data.formats.tools import parsed_tools
+from droid_tune.data.formats.tools import parsed_object, parsed_tools
 from droid_tune.data.issues import RowFault, listed
 
 Row = dict[str, Any]
@@ -228,7 +228,7 @@ def _with_roots(one: Field, names: tuple[str, ...]) -> frozenset[str]:
 def _shared(fields: Row) -> Row:
     """What is read alike in every format: a reference, tools, settings of the template."""
     answer, tools = answer_in(fields.get("answer")), parsed_tools(fields.get("tools"))
-    settings = fields.get("chat_template_kwargs")
+    settings = parsed_object(fields.get("chat_template_kwargs"))
     return {
         **({} if answer is None else {"answer": answer}),
         **({"tools": tools} if tools else {}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 from droid_tune.data.formats.messages import Message
@@ -11,8 +12,18 @@ Row = dict[str, Any]
 
 
 def is_history(value: Any) -> bool:
-    """Whether a value is a list of [question, answer] pairs of texts; the list may be empty."""
-    return isinstance(value, list) and all(_is_pair(item) for item in cast("list[Any]", value))
+    """Whether a value is a list of [question, answer] pairs of texts, or the JSON text of one; the list may be empty."""
+    pairs = _listed(value)
+    return isinstance(pairs, list) and all(_is_pair(item) for item in cast("list[Any]", pairs))
+
+
+def _listed(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value) if value.strip() else []
+    except ValueError:
+        return value
 
 
 def _is_pair(item: Any) -> bool:
@@ -22,13 +33,14 @@ def _is_pair(item: Any) -> bool:
     return len(parts) == 2 and all(isinstance(part, str) for part in parts)
 
 
-def with_history(prompt: str, history: list[Pair] | None) -> str | list[Message]:
+def with_history(prompt: str, history: list[Pair] | str | None) -> str | list[Message]:
     """The prompt as it stands, or as the last turn behind earlier ones."""
-    if not history:
+    pairs: list[Pair] = _listed(history)
+    if not pairs:
         return prompt
     earlier = [
         {"role": role, "content": text}
-        for question, answer in history
+        for question, answer in pairs
         for role, text in (("user", question), ("assistant", answer))
         if text
     ]

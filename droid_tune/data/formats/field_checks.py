@@ -8,7 +8,7 @@ from droid_tune.data.formats.annotations import check_annotations
 from droid_tune.data.formats.answers import right_answers
 from droid_tune.data.formats.earlier_turns import is_history
 from droid_tune.data.formats.messages import check_messages
-from droid_tune.data.formats.tools import parsed_tools
+from droid_tune.data.formats.tools import parsed_object, parsed_tools
 from droid_tune.data.issues import RowFault
 
 Kind = Literal[
@@ -29,10 +29,17 @@ _WANTED: dict[Kind, str] = {
     "text_or_messages": "text or a list of messages",
     "turn_or_messages": "text, a message or a list of messages",
     "answer": "text or a list of right answers",
-    "history": "a list of [question, answer] pairs",
+    "history": "a list of [question, answer] pairs, or the JSON text of one",
     "tools": "a list of tools, or the JSON text of one",
-    "object": "an object",
+    "object": "an object, or the JSON text of one",
     "shown": "an object that holds a text",
+}
+
+#: What may be written as JSON text: an example of each.
+_AS_JSON: dict[Kind, str] = {
+    "history": '[["2+2?", "4"]]',
+    "tools": '[{"type": "function", "function": {"name": ...}}]',
+    "object": '{"name": value}',
 }
 
 
@@ -48,9 +55,7 @@ def check_value(
     elif holds_turns(value, kind):
         check_messages(name, [value] if isinstance(value, dict) else value)
     elif not _is(value, kind, exact=required and name == "answer"):
-        message = (
-            f"`{name}` must be {_WANTED.get(kind, 'text')}, but it is {said_type(value)}; {_remedy(value)}."
-        )
+        message = f"`{name}` must be {_WANTED.get(kind, 'text')}, but it is {said_type(value)}; {_remedy(value, kind)}."
         raise RowFault("wrong_type", message, field=name, path=place)
     elif required and isinstance(value, str) and not value.strip():
         raise RowFault(
@@ -79,7 +84,7 @@ def _is(value: Any, kind: Kind, *, exact: bool) -> bool:
         case "tools":
             return parsed_tools(value) is not None
         case "object":
-            return isinstance(value, dict)
+            return parsed_object(value) is not None
         case "shown":
             texts = cast("dict[str, Any]", value).values() if isinstance(value, dict) else ()
             return any(isinstance(one, str) and one.strip() for one in texts)
@@ -103,7 +108,9 @@ def said_type(value: Any) -> str:
     return "an object" if isinstance(value, dict) else "text"
 
 
-def _remedy(value: Any) -> str:
+def _remedy(value: Any, kind: Kind) -> str:
+    if kind in _AS_JSON and value is not None:
+        return f"write {_AS_JSON[kind]}"
     if isinstance(value, bool | int | float):
         return "put it in quotes"
     return "fill it in or remove the row" if value is None else "write it as text"

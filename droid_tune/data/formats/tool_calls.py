@@ -42,13 +42,17 @@ def _call(item: Any) -> Call | None:
 
 
 def _with_object(function: Call) -> Call:
-    arguments = function.get("arguments")
-    if arguments is None or arguments == "":
-        return {**function, "arguments": {}}
-    if isinstance(arguments, str):
+    return {**function, "arguments": arguments_of(function.get("arguments"))}
+
+
+def arguments_of(written: Any) -> Any:
+    """A call's arguments as an object, however often they were encoded as JSON text; what is none stays as it stands."""
+    found = written
+    while isinstance(found, str) and found.strip():
         try:
-            parsed = json.loads(arguments)
+            found = json.loads(found)
         except ValueError:
-            return function
-        return {**function, "arguments": parsed} if isinstance(parsed, dict) else function
-    return function
+            return written
+    if found is None or isinstance(found, str):
+        return {}
+    return found if isinstance(found, dict) else written

@@ -8,6 +8,16 @@ from typing import Any, cast
 Tool = dict[str, Any]
 
 
+def parsed_object(value: Any) -> dict[str, Any] | None:
+    """An object, or the one that a JSON text holds (tables keep objects as text); None for everything else."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else {}
+        except ValueError:
+            return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
 def parsed_tools(value: Any) -> list[Tool] | None:
     """The tools in OpenAI's form `{"type": "function", "function": {...}}`; [] for none, None for what is no tools.
 

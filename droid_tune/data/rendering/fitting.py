@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.messages import Message
+from droid_tune.data.formats.tool_calls import arguments_of
 from droid_tune.data.rendering.chat_template import RESERVED, ChatTemplate
 from droid_tune.data.rendering.shapes import Note, TemplateOptions
 from droid_tune.data.rendering.thinking import place_thoughts, split_thoughts
@@ -38,12 +39,26 @@ def fitted(turns: Sequence[Message], template: ChatTemplate, tell: Told) -> list
 def _fitted(turn: Message, template: ChatTemplate, ids: _CallIds, tell: Told) -> Message:
     fit = {key: value for key, value in turn.items() if value is not None and key not in FLAGS}
     fit["content"] = turn.get("content") or ""
+    if fit["role"] == "assistant" and (turn.get("weight") or 0) not in (0, 1):
+        tell(
+            Note(
+                "weight_counts_as_one",
+                "A `weight` other than 0 counts as 1: such turns are learnt as any other.",
+            )
+        )
     if fit["role"] == "developer" and "developer" not in template.source:
         tell(Note("developer_role", "The template knows no role `developer`: it is read as `system`."))
         fit["role"] = "system"
     calls = fit.pop("tool_calls", None)
     if calls:
         fit["tool_calls"] = [ids.call(_call(one)) for one in _json(calls, "tool_calls")]
+        if not all(isinstance(call["function"]["arguments"], dict) for call in fit["tool_calls"]):
+            tell(
+                Note(
+                    "arguments_no_object",
+                    "Arguments of calls that are no JSON object are read as they stand.",
+                )
+            )
     if fit["role"] == "tool":
         fit = ids.result(fit)
     if fit["role"] != "assistant":
@@ -74,21 +89,9 @@ def _call(call: Any) -> Message:
     function = dict(
         given.get("function") or {key: given[key] for key in ("name", "arguments") if key in given}
     )
-    arguments = function.get("arguments", {})
-    if isinstance(arguments, str):
-        function["arguments"] = _object_or_text(arguments)
-    else:
-        function["arguments"] = arguments
+    function["arguments"] = arguments_of(function.get("arguments"))
     rest = {key: value for key, value in given.items() if key not in ("function", "name", "arguments")}
     return {"type": "function", **rest, "function": function}
-
-
-def _object_or_text(text: str) -> Any:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return text
-    return value if isinstance(value, dict) else text
 
 
 class _CallIds:

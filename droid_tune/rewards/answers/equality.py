@@ -85,7 +85,7 @@ def without_units(answer: str, reference: str) -> tuple[str, str] | None:
     """Two expressions without the units behind them; None where the units contradict."""
     left, own = split_unit(answer)
     right, wanted = split_unit(reference)
-    if own is not None and wanted is not None and own != wanted:
+    if own is not None and wanted is not None and own.ratio_to(wanted) != 1:
         return None
     return left, right
 

@@ -194,7 +194,9 @@ def last_line(text: str) -> str:
 
 
 def is_finished(text: str, mark: Mark) -> bool:
-    """Whether a text that was cut off had finished the line of its mark: half a number is none, nor is "5, but wait"."""
+    """Whether a text that was cut off had finished a mark's sentence or line: half a number is none, nor is "5, but wait"."""
     line_end = text.find("\n", mark.end)
     rest = text[mark.end : line_end if line_end >= 0 else len(text)]
+    if _SENTENCE_END.match(rest):
+        return True
     return _NOTHING.fullmatch(rest) is not None and (mark.closed or line_end >= 0)

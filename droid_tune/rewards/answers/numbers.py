@@ -172,7 +172,8 @@ def _suffix(rest: str, currency: str) -> tuple[Fraction, bool, Unit | None] | No
     unit = _unit_of(rest)
     if unit is None and not _is_noun(rest):
         return None
-    return scale, False, money or unit
+    rate = read_unit(f"{currency} {rest}") if money and re.match(r"per\b|/", rest) else None
+    return scale, False, rate or money or unit
 
 
 def _unit_of(rest: str) -> Unit | None:
@@ -200,8 +201,8 @@ def same_quantity(left: Quantity, right: Quantity) -> bool:
     50% is 0.5, and 50 where only the sign is missing; 0.5% is not 0.5, for a number up to 1 may be a share itself.
     """
     if left.unit is not None and right.unit is not None:
-        same = left.unit.powers == right.unit.powers
-        return same and same_value(left.value * left.unit.factor, right.value * right.unit.factor)
+        ratio = left.unit.ratio_to(right.unit)
+        return ratio is not None and same_value(left.value * ratio, right.value)
     if left.term or right.term:
         return False
     if left.percent == right.percent:

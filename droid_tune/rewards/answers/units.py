@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 _LENGTH, _MASS, _TIME, _VOLUME = "length", "mass", "time", "volume"
+#: weighed or paid with: both are tried
+_POUND = "pound"
+_POUNDS = ((_MASS, Fraction("0.45359237")), ("sterling", Fraction(1)))
+_CURRENCIES = frozenset(("dollars", "euros", "sterling", "rupees", "yen", "yuan", "won"))
 #: dimension, factor to its base, spellings; units of one dimension convert, units of two contradict
 _TABLE: tuple[tuple[str, str, str], ...] = (
     (_LENGTH, "1e-9", "nm nanometer nanometers nanometre nanometres"),
@@ -27,7 +31,8 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     (_MASS, "1e-3", "g gram grams"),
     (_MASS, "1", "kg kgs kilogram kilograms kilo kilos"),
     (_MASS, "1000", "tonne tonnes"),
-    (_MASS, "0.45359237", "lb lbs pound pounds"),
+    (_MASS, "0.45359237", "lb lbs"),
+    (_POUND, "1", "pound pounds"),
     (_MASS, "0.028349523125", "oz ounce ounces"),
     (_TIME, "1e-3", "ms millisecond milliseconds"),
     (_TIME, "1", "s sec secs second seconds"),
@@ -105,6 +110,8 @@ _WHOLE = {
     "° f": "°F",
     "us dollar": "$",
     "us dollars": "$",
+    "pound sterling": "£",
+    "pounds sterling": "£",
 }
 _AREA = {"square": 2, "sq": 2, "sq.": 2, "cubic": 3, "cu": 3, "cu.": 3}
 _FACTOR = re.compile(r"([^\d^/*·\s]+)\s*(?:(?:\^|\*\*)\s*\{?\s*(-?[1-4])\s*\}?|([23]))?")
@@ -116,6 +123,30 @@ class Unit:
 
     powers: tuple[tuple[str, int], ...]
     factor: Fraction
+
+    def ratio_to(self, other: Unit) -> Fraction | None:
+        """How many of the other unit this one is, None where they contradict. £5 an hour may be given as £5."""
+        for own, factor in self._meanings():
+            for wanted, unit in other._meanings():
+                if own == wanted or _is_rate_of(own, wanted) or _is_rate_of(wanted, own):
+                    return factor / unit
+        return None
+
+    def _meanings(self) -> list[tuple[dict[str, int], Fraction]]:
+        """Dimensions and factor; of pounds as a mass and as money."""
+        powers = dict(self.powers)
+        times = powers.pop(_POUND, 0)
+        if not times:
+            return [(powers, self.factor)]
+        return [({**powers, name: times}, self.factor * size**times) for name, size in _POUNDS]
+
+
+def _is_rate_of(powers: dict[str, int], money: dict[str, int]) -> bool:
+    """Whether one is an amount of money and the other the same money per something."""
+    (currency, *more) = money
+    rest = {name: power for name, power in powers.items() if name != currency}
+    paid = not more and currency in _CURRENCIES and money[currency] == powers.get(currency) == 1
+    return paid and all(power < 0 for power in rest.values())
 
 
 def read_unit(text: str) -> Unit | None:

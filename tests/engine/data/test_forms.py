@@ -132,7 +132,11 @@ def test_history_becomes_earlier_turns(tmp_path: Path):
     seen = read(tmp_path, "sft", swift)
     assert [(turn["role"], turn["content"]) for turn in seen["prompt"]] == turns
     assert (seen["answer"], seen["system"]) == ("8", "Be brief.")
-    assert read(tmp_path, "sft", {**row, "history": []})["prompt"] == "Twice that?"
+    for none in ([], "", "[]"):
+        assert read(tmp_path, "sft", {**row, "history": none})["prompt"] == "Twice that?"
+    seen = read(tmp_path, "sft", {**row, "history": json.dumps(row["history"])})
+    assert [(turn["role"], turn["content"]) for turn in seen["prompt"]] == turns
+    assert fault(tmp_path, "sft", {**row, "history": "2 + 2?"}) == ("wrong_type", "history")
     assert fault(tmp_path, "sft", {**row, "history": ["2 + 2?"]}) == ("wrong_type", "history")
 
 
@@ -169,12 +173,24 @@ def test_tools_as_text_are_objects_and_what_is_no_json_is_named(tmp_path: Path):
         },
         {"content": "", "tool_calls": [{"name": "f", "arguments": {"a": 1}}]},
         {"content": None, "function_call": {"name": "f", "arguments": '{"a": 1}'}},
+        {"content": None, "tool_calls": [{"name": "f", "arguments": json.dumps('{"a": 1}')}]},
     ],
 )
 def test_calls_of_tools_are_kept_with_their_arguments_as_objects(tmp_path: Path, turn: dict[str, Any]):
     row = read(tmp_path, "sft", {"messages": [USER, {"role": "assistant", **turn}]})
     call = {"type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
     assert row["messages"][1] == {"role": "assistant", "content": "", "tool_calls": [call]}
+
+
+def test_a_templates_settings_may_be_the_json_text_of_an_object(tmp_path: Path):
+    asked = {"messages": [USER, PROSE]}
+    row = read(tmp_path, "sft", {**asked, "chat_template_kwargs": '{"enable_thinking": false}'})
+    assert row["chat_template_kwargs"] == {"enable_thinking": False}
+    assert "chat_template_kwargs" not in read(tmp_path, "sft", {**asked, "chat_template_kwargs": ""})
+    wrong = {**asked, "chat_template_kwargs": "no thinking"}
+    assert fault(tmp_path, "sft", wrong) == ("wrong_type", "chat_template_kwargs")
+    [issue] = validate(tmp_path / "train.jsonl", "sft").issues
+    assert issue.message.endswith('but it is text; write {"name": value}.')
 
 
 def test_sharegpt_calls_are_calls(tmp_path: Path):

@@ -242,6 +242,19 @@ def test_a_rows_own_settings_reach_its_template() -> None:
     assert text == example
 
 
+def test_a_weight_between_counts_as_one_and_is_told() -> None:
+    (example,) = render_examples(tokenizer("llama3_1"), chat(user("2+2?"), model("4", weight=0.5)))
+    assert learnt("llama3_1", example) == "4<|eot_id|>"
+    assert [note.code for note in example.notes] == ["weight_counts_as_one"]
+
+
+@pytest.mark.parametrize("written", ["{town: ", [1, 2], '"Bonn"'])
+def test_arguments_that_are_no_object_are_told(written: Any) -> None:
+    call = {"type": "function", "function": {"name": "weather", "arguments": written}}
+    (example,) = render_examples(tokenizer("qwen3"), chat(user("Weather?"), model("", tool_calls=[call])))
+    assert "arguments_no_object" in [note.code for note in example.notes]
+
+
 def test_null_keys_of_tables_are_no_keys() -> None:
     nulls = {"tool_calls": None, "name": None, "reasoning_content": None, "weight": None}
     row = chat({**user("2+2?"), **nulls}, model("4", **nulls))
