@@ -44,6 +44,7 @@ def test_filters_choose_and_order_the_groups() -> None:
 
 def test_the_summary_counts_what_teaches_nothing() -> None:
     assert summary_of(GROUPS) == "4 prompts, 8 completions, 3 without signal"
+    assert summary_of(GROUPS, held_out=True) == "1 held-out prompt"
 
 
 def test_an_entry_tells_the_mean_and_what_is_odd() -> None:
@@ -100,3 +101,11 @@ def test_the_pane_follows_the_run_until_someone_looks_back(window: MainWindow, q
     assert pane._step.text() == "Step 2"
     pane._set_following(True)
     assert pane._step.text() == "Step 9"
+
+
+def test_a_held_out_answer_has_no_advantage(qtbot: QtBot) -> None:
+    one = Completion(text="text", reward=1.0, length=3, finish_reason="stop")
+    for widest, shown in ((None, False), (1.0, True)):
+        card = CompletionCard(1, one, widest, None)  # pyright: ignore
+        qtbot.addWidget(card)
+        assert any("0.00" in made.text() for made in card.findChildren(QLabel)) == shown

@@ -52,9 +52,9 @@ class AdvantageBar(QWidget):
 
 
 class CompletionCard(QFrame):
-    """`widest` is the largest advantage of the group, so that bars compare."""
+    """`widest` is the largest advantage of the group, so that bars compare; None where there is none (held-out answers)."""
 
-    def __init__(self, number: int, one: Completion, widest: float, parent: QWidget) -> None:
+    def __init__(self, number: int, one: Completion, widest: float | None, parent: QWidget) -> None:
         super().__init__(parent)
         self.setProperty("role", "card")
         self.setAccessibleName(f"Completion {number}, reward {words.metric('reward', one.reward)}")
@@ -72,7 +72,7 @@ class CompletionCard(QFrame):
         self._more.setVisible(long)
         self._text.setText((self._full[:SHORT] + "…") if long else (self._full or "(empty)"))
 
-    def _head(self, number: int, one: Completion, widest: float) -> QHBoxLayout:
+    def _head(self, number: int, one: Completion, widest: float | None) -> QHBoxLayout:
         head = row(spacing=6)
         head.addWidget(label(f"{number}", "secondary", parent=self))
         head.addSpacing(4)
@@ -88,6 +88,8 @@ class CompletionCard(QFrame):
             cut.setToolTip("It reached the longest length allowed before it ended by itself")
             head.addWidget(cut)
         head.addWidget(label(words.count(one.length, "token"), "small", parent=self))
+        if widest is None:
+            return head
         head.addSpacing(6)
         head.addWidget(AdvantageBar(one.advantage, widest, self))
         advantage = label(f"{one.advantage:+.2f}", "small", parent=self)

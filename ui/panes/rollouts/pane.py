@@ -139,7 +139,7 @@ class RolloutsPane(FillingPane):
         self._step.setText(f"Step {step:,}" if step >= 0 else "No step")
         everything = self.session.shown.rollouts.get(step, [])
         self._groups = chosen_groups(everything, self._filter.key)
-        self._summary.setText(summary_of(everything))
+        self._summary.setText(summary_of(everything, held_out=self._filter.key == "held_out"))
         kept = self._list.currentIndex().row()
         changed = self._prompts.show([prompt_entry(group) for group in self._groups])
         if changed or not self._list.currentIndex().isValid():
@@ -160,7 +160,8 @@ class RolloutsPane(FillingPane):
             self._cards.addStretch(1)
             return
         self._cards.addWidget(self._prompt_card(group))
-        widest = max((abs(one.advantage) for one in group.completions), default=0.0)
+        largest = max((abs(one.advantage) for one in group.completions), default=0.0)
+        widest = None if group.held_out else largest
         for number, one in enumerate(group.completions, start=1):
             self._cards.addWidget(CompletionCard(number, one, widest, self._page))
         self._cards.addStretch(1)
@@ -262,8 +263,10 @@ def prompt_entry(group: RolloutGroup) -> Entry:
     return Entry(key, words.literal(first.strip()), " · ".join(parts), dot=dot)
 
 
-def summary_of(groups: list[RolloutGroup]) -> str:
-    """`4 prompts, 8 completions, 3 without signal`, of what was sampled for training."""
+def summary_of(groups: list[RolloutGroup], *, held_out: bool = False) -> str:
+    """`4 prompts, 8 completions, 3 without signal`, of what was sampled for training, or `64 held-out prompts`."""
+    if held_out:
+        return words.count(sum(group.held_out for group in groups), "held-out prompt")
     sampled = [group for group in groups if not group.held_out]
     completions = sum(len(group.completions) for group in sampled)
     said = f"{words.count(len(sampled), 'prompt')}, {words.count(completions, 'completion')}"
