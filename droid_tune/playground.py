@@ -18,6 +18,7 @@ from droid_tune.model.adapters import adapter_off
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
 from droid_tune.names import Thinking
+from droid_tune.rollout.decoding import TextStream, completion_text
 from droid_tune.runs.folder import read_config
 from droid_tune.train.weights import newest_weights
 
@@ -86,8 +87,7 @@ class Playground:
         sampler = make_sampler(
             temp=sampling.temperature, top_p=sampling.top_p, top_k=sampling.top_k, min_p=sampling.min_p
         )
-        pieces: list[str] = []
-        tokens, reason = 0, "length"
+        stream, sampled, reason = TextStream(self._policy), list[int](), "length"
         for response in stream_generate(
             self._policy.model,
             self._policy.tokenizer,
@@ -95,10 +95,9 @@ class Playground:
             max_tokens=sampling.max_completion_length,
             sampler=sampler,
         ):
-            pieces.append(response.text)
-            tokens = response.generation_tokens
+            sampled.append(int(response.token))
             reason = response.finish_reason or reason
-            if on_text is not None and response.text:
-                on_text(response.text)
-            watch.tell(tokens, sampling.max_completion_length)
-        return Reply("".join(pieces), tokens, reason)
+            if (piece := stream.add(sampled[-1])) and on_text is not None:
+                on_text(piece)
+            watch.tell(len(sampled), sampling.max_completion_length)
+        return Reply(completion_text(self._policy, sampled), len(sampled), reason)

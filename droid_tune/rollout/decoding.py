@@ -33,3 +33,31 @@ def _is_end(policy: Policy, token: int) -> bool:
     if token not in getattr(tokenizer, "all_special_ids", ()):
         return False
     return not str(tokenizer.decode([token])).startswith("</")
+
+
+class TextStream:
+    """A completion's text piece by piece, as `completion_text` has it whole: its first space included.
+
+    mlx-lm's own stream trims it. Only a window of tokens is decoded each time; what may still change (half of a
+    character) is held back.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._tokens: list[int] = []
+        self._begin = self._said = 0  # the window's first token, and the tokens that were told already
+
+    def add(self, token: int) -> str:
+        """The text that `token` completes; often empty. The token that ends a completion has none."""
+        if _is_end(self._policy, token):
+            return ""
+        self._tokens.append(token)
+        decode = self._policy.tokenizer.decode
+        told = decode(self._tokens[self._begin : self._said]) if self._said else ""
+        text = decode(self._tokens[self._begin :])
+        if text.endswith("\ufffd") or not text.startswith(told):
+            return ""
+        if self._said:
+            self._begin = self._said
+        self._said = len(self._tokens)
+        return text[len(told) :]

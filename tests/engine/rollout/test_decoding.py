@@ -12,7 +12,8 @@ from transformers import PreTrainedTokenizerFast
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.model.policy import Policy
-from droid_tune.rollout.decoding import completion_text, ending_tokens
+from droid_tune.model_files.tokenizer import load_tokenizer
+from droid_tune.rollout.decoding import TextStream, completion_text, ending_tokens
 from tests.engine.model.tiny import tiny_policy
 
 TEXT = "<think> two </think> 4"
@@ -56,3 +57,27 @@ def test_qwen_3_keeps_its_tags(policy: Policy, shared_dir: Path) -> None:
     text = "<think>\nTwo.\n</think>\n\n4"
     qwen = replace(policy, tokenizer=tokenizer, stop_tokens=frozenset({tokenizer.eos_token_id}))
     assert completion_text(qwen, ids(qwen, text + tokenizer.eos_token)) == text
+
+
+STREAMED = [
+    " hello there, twelve and  two spaces",
+    "naïve café 你好，世界 🙂 done",
+    "\n\nAnswer: 12.\n",
+    "x",
+]
+
+
+@pytest.mark.parametrize("text", STREAMED)
+@pytest.mark.parametrize(
+    "place", ["models/stories260K", "models/SmolLM2-135M-Instruct-4bit", "tokenizers/qwen3"]
+)
+def test_a_stream_adds_up_to_the_text_first_space_included(shared_dir: Path, place: str, text: str) -> None:
+    tokenizer = load_tokenizer(shared_dir / place)
+    real = replace(tiny_policy(), tokenizer=tokenizer, stop_tokens=frozenset({tokenizer.eos_token_id}))
+    tokens = [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
+
+    stream = TextStream(real)
+    pieces = [stream.add(token) for token in tokens]
+
+    assert "".join(pieces) == completion_text(real, tokens)
+    assert sum(map(bool, pieces)) >= len(tokens) // 3  # it comes as it is sampled, not at the end
