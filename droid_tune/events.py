@@ -7,7 +7,7 @@ crashed run are read the same way. Numbers that are not finite are null; a notic
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -181,6 +181,19 @@ ROLLOUTS = (RolloutGroup,)
 def finite(value: float | None) -> float | None:
     """The number, or None where it is NaN or infinite."""
     return None if value is None or not math.isfinite(value) else float(value)
+
+
+def finite_values(value: Any) -> Any:
+    """A JSON value with null wherever a number in it is not finite, which strict JSON cannot hold."""
+    match value:
+        case float():
+            return finite(value)
+        case dict():
+            return {name: finite_values(one) for name, one in cast("dict[str, Any]", value).items()}
+        case list() | tuple():
+            return [finite_values(one) for one in cast("list[Any]", value)]
+        case _:
+            return value
 
 
 def to_line(event: Event) -> str:

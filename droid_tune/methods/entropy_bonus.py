@@ -7,6 +7,7 @@ The state is plain numbers, so that a resumed run continues exactly.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 
@@ -56,8 +57,13 @@ def observe(state: EntropyState, entropy: float, tokens: float) -> EntropyState:
 
 
 def close_window(settings: EntropySettings, state: EntropyState) -> EntropyState:
-    """The state after an update: the window's mean entropy decides which way the weight moves."""
+    """The state after an update: the window's mean entropy decides which way the weight moves.
+
+    A window whose entropy is no number (its update was not applied) moves nothing.
+    """
     mean = state.window_entropy / max(state.window_tokens, 1.0)
+    if not math.isfinite(mean):
+        return EntropyState(coef=state.coef, last_entropy=state.last_entropy)
     if settings.entropy_target is None:
         return EntropyState(coef=settings.entropy_coef, last_entropy=mean)
     if mean <= settings.entropy_target:

@@ -13,7 +13,7 @@ from mlx.utils import tree_unflatten
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import is_adapter, layer_count
-from droid_tune.model.arrays import layers_of
+from droid_tune.model.arrays import layers_of, write_arrays
 from droid_tune.model.policy import Policy
 from droid_tune.model_files.headers import read_header
 from droid_tune.model_files.model_folder import read_json
@@ -57,7 +57,7 @@ def save_adapter(policy: Policy, folder: Path, arrays: Mapping[str, mx.array] | 
     folder.mkdir(parents=True, exist_ok=True)
     weights, settings = folder / WEIGHTS, folder / SETTINGS
     fresh = weights.with_name("adapters.new.safetensors")
-    mx.save_safetensors(str(fresh), dict(arrays or policy.trainable()), metadata={"format": "mlx"})
+    write_arrays(fresh, arrays or policy.trainable())
     fresh.replace(weights)
     settings.write_text(json.dumps(adapter_settings(policy), indent=2) + "\n", encoding="utf-8")
     return [weights, settings]

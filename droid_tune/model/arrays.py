@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import mlx.core as mx
@@ -16,6 +18,14 @@ Indices = npt.NDArray[np.int64]
 def flat_arrays(tree: Any) -> dict[str, mx.array]:
     """The arrays of a parameter tree by dotted name, in a fixed order."""
     return dict(cast("list[tuple[str, mx.array]]", tree_flatten(tree)))
+
+
+def write_arrays(file: Path, arrays: Mapping[str, mx.array]) -> None:
+    """A safetensors file whose bytes depend on names and values alone; raises RuntimeError where it cannot be written.
+
+    MLX places the tensors in the order of an unordered map, which follows the order in which they were put in.
+    """
+    mx.save_safetensors(str(file), dict(sorted(arrays.items())), metadata={"format": "mlx"})
 
 
 def layers_of(model: nn.Module) -> list[nn.Module]:

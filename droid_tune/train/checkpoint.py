@@ -1,7 +1,8 @@
 """Checkpoints that are whole or not there (DESIGN.md section 5).
 
 Written to a temporary folder, flushed, renamed; a manifest holds each file's size and sha256, which is checked
-before a checkpoint is used, because a flipped bit in a safetensors file loads without complaint.
+before a checkpoint is used, because a flipped bit in a safetensors file loads without complaint. Equal runs write
+equal bytes: nothing in a checkpoint tells of the clock or of the process that wrote it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from droid_tune.events import finite_values
+from droid_tune.model.arrays import write_arrays
 from droid_tune.runs.durable import cause_of, disk_error, sha256_of, sync_file, sync_folder
 
 MANIFEST = "manifest.json"
@@ -105,8 +108,9 @@ class CheckpointStore:
     def _write(self, folder: Path, state: Mapping[str, Any], files: Mapping[str, Tensors]) -> None:
         for name, tensors in files.items():
             if tensors:
-                mx.save_safetensors(str(folder / f"{name}.safetensors"), tensors)
-        (folder / STATE).write_text(json.dumps(state, allow_nan=False), encoding="utf-8")
+                write_arrays(folder / f"{name}.safetensors", tensors)
+        text = json.dumps(finite_values(state), allow_nan=False, sort_keys=True)
+        (folder / STATE).write_text(text, encoding="utf-8")
         entries = {
             path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
             for path in sorted(folder.iterdir())

@@ -95,7 +95,9 @@ class Loop:
         """Train to the end. Raises Stopped when asked to stop, UserError when it cannot go on: finished steps are saved."""
         self._boundary = self._at_boundary()
         try:
-            if self.step == 0 and self.session.config.evaluation.at_start:
+            if self.step:
+                self.evaluate_if_due()  # the stop may have come before it
+            elif self.session.config.evaluation.at_start:
                 self.evaluate()
             while self.step < self.span.until:
                 self.session.agree()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from statistics import fmean, median, pstdev
 from typing import Any
@@ -39,7 +40,7 @@ class History:
         """Notes the watched metrics of a step; what is null is not counted."""
         for name in WATCHED:
             value = metrics.get(name)
-            if value is None:
+            if value is None or not math.isfinite(value):
                 continue
             begun = self._begun.setdefault(name, [])
             if len(begun) < BEGINNING:
@@ -83,5 +84,10 @@ class History:
 
     def restore(self, state: State) -> None:
         """Takes back what `state` gave."""
-        self._begun = {name: list(values) for name, values in state["begun"].items()}
-        self._recent = {name: list(values) for name, values in state["recent"].items()}
+        self._begun = {name: _numbers(values) for name, values in state["begun"].items()}
+        self._recent = {name: _numbers(values) for name, values in state["recent"].items()}
+
+
+def _numbers(values: list[float | None]) -> list[float]:
+    """Without what a checkpoint could not hold."""
+    return [value for value in values if value is not None]

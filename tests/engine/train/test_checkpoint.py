@@ -134,3 +134,22 @@ def test_a_write_that_mlx_reports_as_failed_is_told_with_its_cause(
     with pytest.raises(UserError, match=sentence):
         save(store, 2)
     assert [folder.name for folder in store.newest_first()] == ["step-000001"]
+
+
+def test_a_number_that_is_not_finite_is_saved_as_null(store: CheckpointStore) -> None:
+    state = {"entropy": {"coef": float("nan")}, "recent": [1.0, float("inf"), (2, float("-inf"))]}
+    saved = store.save(1, state, {})
+    assert saved.state["entropy"] == {"coef": None}
+    assert saved.state["recent"] == [1.0, None, [2, None]]
+
+
+def test_the_same_content_is_the_same_bytes_in_whatever_order_it_came(tmp_path: Path) -> None:
+    tensors = {f"layers.{number}.lora_a": mx.array([float(number)]) for number in range(40)}
+    state = {"b": 1, "a": {"d": 2, "c": 3}}
+    backwards = {"a": {"c": 3, "d": 2}, "b": 1}
+    one = CheckpointStore(tmp_path / "one").save(3, state, {"adapters": tensors})
+    other = CheckpointStore(tmp_path / "other").save(
+        3, backwards, {"adapters": dict(reversed(tensors.items()))}
+    )
+    for file in one.folder.iterdir():
+        assert file.read_bytes() == (other.folder / file.name).read_bytes(), file.name
