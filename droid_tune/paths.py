@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import platformdirs
@@ -86,6 +87,16 @@ class RunPaths:
         self.lock = folder / "lock"
         self.adapter_weights = folder / "adapters.safetensors"
         self.adapter_config = folder / "adapter_config.json"
+
+    def checkpoint_folders(self) -> dict[int, Path]:
+        """The folders of finished checkpoints by their step, not yet looked into; a person's copy of one is none."""
+        if not self.checkpoints.is_dir():
+            return {}
+        return {
+            int(name.group(1)): folder
+            for folder in self.checkpoints.iterdir()
+            if (name := re.fullmatch("step-([0-9]{1,12})", folder.name)) and folder.is_dir()
+        }
 
     @property
     def id(self) -> str:

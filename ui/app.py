@@ -128,7 +128,8 @@ def main(folder: Path | None = None) -> int:
     application.setApplicationDisplayName("Droid Tune")
     application.setWindowIcon(app_icon())
     start_log()
-    settings = load_settings()
+    damaged: list[str] = []
+    settings = load_settings(tell=damaged.append)
     Theme(application, settings.appearance)
     session = Session(Engine(), settings, application)
     sys.excepthook = ErrorHook(session)
@@ -140,6 +141,9 @@ def main(folder: Path | None = None) -> int:
     first_paint.done.connect(preload_soon)
     install_mac_manners(window, application)
     window.show()
+    for sentence in damaged:
+        log.warning(sentence)
+        session.told.emit("warning", sentence, "")
     wanted = [str(folder)] if folder is not None else []
     for path in [*wanted, *files.hand_over()]:
         window.open_path(path)

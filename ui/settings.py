@@ -6,9 +6,10 @@ import base64
 import binascii
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from droid_tune.paths import settings_file
 from ui.theme import Appearance
@@ -52,25 +53,38 @@ class Settings:
         self.geometry = base64.b64encode(raw).decode("ascii")
 
 
-def load_settings(file: Path | None = None) -> Settings:
-    """The remembered settings; a file that cannot be read is like none."""
+def load_settings(file: Path | None = None, tell: Callable[[str], object] = log.warning) -> Settings:
+    """The remembered settings; a damaged file is set aside as `.bak`, `tell` hears of it, and the defaults hold."""
     path = file or settings_file()
     try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
+        values: Any = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return Settings()
-    except (OSError, ValueError) as error:
-        log.warning("settings %s cannot be read, starting from the defaults: %s", path, error)
+    except OSError as error:
+        tell(f"The settings in {path} cannot be read ({error.strerror}); the defaults hold.")
         return Settings()
-    return _from_values(values)
+    except (ValueError, RecursionError):
+        values = None
+    if isinstance(values, dict):
+        return _from_values(cast("dict[str, Any]", values))
+    tell(_set_aside(path))
+    return Settings()
 
 
-def _from_values(values: Any) -> Settings:
+def _set_aside(path: Path) -> str:
+    """Keep a damaged file from being written over; returns the sentence that tells of it."""
+    aside = path.with_name(f"{path.name}.bak")
+    try:
+        path.replace(aside)
+    except OSError:
+        return f"The settings in {path} are damaged; the defaults hold."
+    return f"The settings in {path} are damaged: they were set aside as {aside.name}, and the defaults hold."
+
+
+def _from_values(values: dict[str, Any]) -> Settings:
     settings = Settings()
-    if not isinstance(values, dict):
-        return settings
     for known in fields(Settings):
-        value: Any = values.get(known.name)  # pyright: ignore[reportUnknownMemberType]
+        value: Any = values.get(known.name)
         default = getattr(settings, known.name)
         if isinstance(value, type(default)) or (isinstance(default, float) and isinstance(value, int)):
             setattr(settings, known.name, value)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -17,9 +16,7 @@ from droid_tune.errors import UserError
 from droid_tune.paths import RunPaths, runs_dir
 from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.lock import is_locked
-
-State = Literal["created", "running", "completed", "stopped", "failed", "interrupted"]
-STATUS_FILE = "status.json"
+from droid_tune.runs.status import State, Status, read_status
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,7 @@ class RunSummary:
     @property
     def saved_step(self) -> int:
         """Where a resume would go on: at the newest checkpoint, which may be before the last step taken."""
-        checkpoints = RunPaths(self.folder).checkpoints.glob("step-[0-9]*")
-        return max((int(one.name.removeprefix("step-")) for one in checkpoints), default=0)
+        return max(RunPaths(self.folder).checkpoint_folders(), default=0)
 
     @property
     def resumable(self) -> bool:
@@ -96,55 +92,52 @@ def read_config(folder: Path) -> RunConfig:
         values: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{folder} is not a run: it has no config.yaml.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {error}.") from None
-    return build(values if isinstance(values, dict) else {}, str(path))  # pyright: ignore[reportUnknownArgumentType]
-
-
-def write_status(folder: Path, **values: Any) -> None:
-    """What the list shows of a run; whole or not there."""
-    write_text(folder / STATUS_FILE, json.dumps({**values, "updated": time.time()}))
-
-
-def read_status(folder: Path) -> dict[str, Any]:
-    """The status as it was written last; empty where there is none yet."""
-    try:
-        return json.loads((folder / STATUS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    if not isinstance(values, dict):
+        raise UserError("holds no settings of a run", place=str(path))
+    return build(values, str(path))  # pyright: ignore[reportUnknownArgumentType]
 
 
 def begun(folder: Path) -> float:
     """When the run was first trained: now, where it is new."""
-    return float(read_status(folder).get("created", time.time()))
+    created = read_status(folder).created
+    return time.time() if created is None else created
 
 
 def summarise(folder: Path) -> RunSummary:
     """One run's line. Raises UserError where the folder is no run."""
     config = read_config(folder)
     status = read_status(folder)
-    recorded: State = status.get("state", "created")
-    if is_locked(RunPaths(folder).lock):
-        state: State = "running"
-    else:
-        state = "interrupted" if recorded == "running" else recorded
-    created = RunPaths(folder).config.stat().st_mtime
+    created = RunPaths(folder).config.stat().st_mtime if status.created is None else status.created
+    total_steps = config.training.iterations if status.total_steps is None else status.total_steps
+    saved = max(RunPaths(folder).checkpoint_folders(), default=0) if status.fault else 0
+    step = saved if status.step is None else status.step
     return RunSummary(
         id=folder.name,
         name=run_name(config),
         folder=folder,
-        state=state,
-        step=int(status.get("step", 0)),
-        total_steps=int(status.get("total_steps", config.training.iterations)),
+        state=_state(folder, status, is_done=step >= total_steps),
+        step=step,
+        total_steps=total_steps,
         method=config.method.type,
         model=config.model.path,
         data=config.data.path,
-        created=float(status.get("created", created)),
-        updated=float(status.get("updated", created)),
-        why=str(status.get("why", "")),
-        metrics=status.get("metrics"),
+        created=created,
+        updated=created if status.updated is None else status.updated,
+        why=" ".join(filter(None, (status.why, status.fault))),
+        metrics=status.metrics,
         settings=config.model_dump(mode="json"),
     )
+
+
+def _state(folder: Path, status: Status, *, is_done: bool) -> State:
+    """The state that can be true: a run that nobody holds does not run; a damaged status may have said anything."""
+    if is_locked(RunPaths(folder).lock):
+        return "running"
+    if status.fault and status.state == "created":
+        return "completed" if is_done and RunPaths(folder).adapter_weights.is_file() else "interrupted"
+    return "interrupted" if status.state == "running" else status.state
 
 
 def list_runs(folder: Path | None = None) -> list[RunSummary]:
@@ -157,7 +150,7 @@ def list_runs(folder: Path | None = None) -> list[RunSummary]:
         if child.is_dir() and (child / "config.yaml").exists():
             try:
                 found.append(summarise(child))
-            except UserError as error:
+            except (UserError, OSError) as error:
                 found.append(_unreadable(child, str(error)))
     return sorted(found, key=lambda run: run.created, reverse=True)
 

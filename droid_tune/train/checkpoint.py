@@ -13,12 +13,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 
 from droid_tune.events import finite_values
 from droid_tune.model.arrays import write_arrays
+from droid_tune.paths import RunPaths
 from droid_tune.runs.durable import cause_of, disk_error, sha256_of, sync_file, sync_folder
 
 MANIFEST = "manifest.json"
@@ -124,10 +125,8 @@ class CheckpointStore:
 
     def newest_first(self) -> list[Path]:
         """Finished checkpoint folders, newest first, not yet verified."""
-        if not self.folder.is_dir():
-            return []
-        found = [path for path in self.folder.iterdir() if path.name.startswith("step-") and path.is_dir()]
-        return sorted(found, key=lambda path: path.name, reverse=True)
+        folders = RunPaths(self.folder.parent).checkpoint_folders()
+        return [folders[step] for step in sorted(folders, reverse=True)]
 
     def newest_good(self) -> tuple[Checkpoint | None, list[BadCheckpointError]]:
         """The newest checkpoint that verifies, and the bad ones passed over on the way, to be named."""
@@ -153,26 +152,46 @@ class CheckpointStore:
 
 def verify(folder: Path) -> Checkpoint:
     """Check every file's size and sha256 against the manifest. Raises BadCheckpointError."""
+    total = sum(_checked(folder, name, entry) for name, entry in _entries(folder).items())
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        entries: dict[str, dict[str, Any]] = manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        state: Any = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadCheckpointError(folder, f"{STATE} cannot be read ({error})") from None
+    if not isinstance(state, dict) or not isinstance(state.get("step"), int):  # pyright: ignore[reportUnknownMemberType]
+        raise BadCheckpointError(folder, f"{STATE} does not say after which step it was saved")
+    return Checkpoint(folder, cast("dict[str, Any]", state), total)
+
+
+def _entries(folder: Path) -> dict[str, Any]:
+    """What the manifest says of each file. Raises BadCheckpointError where it has another form or format."""
+    try:
+        manifest: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise BadCheckpointError(folder, f"its manifest cannot be read ({error})") from None
-    if manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict):
+        raise BadCheckpointError(folder, "its manifest cannot be read (it names no files)")
+    values = cast("dict[str, Any]", manifest)
+    if values.get("format") != FORMAT:
         raise BadCheckpointError(
-            folder, f"it is of format {manifest.get('format')}; this version reads {FORMAT}"
+            folder, f"it is of format {values.get('format')}; this version reads {FORMAT}"
         )
-    total = 0
-    for name, entry in entries.items():
-        path = folder / name
+    entries = values.get("files")
+    if not isinstance(entries, dict) or STATE not in entries:
+        raise BadCheckpointError(folder, f"its manifest cannot be read (it does not name {STATE})")
+    return cast("dict[str, Any]", entries)
+
+
+def _checked(folder: Path, name: str, entry: Any) -> int:
+    """The size in bytes of a file that is as its manifest says. Raises BadCheckpointError."""
+    if not isinstance(entry, dict) or Path(name).name != name:
+        raise BadCheckpointError(folder, f"its manifest cannot be read (its entry {name!r} has another form)")
+    known, path = cast("dict[str, Any]", entry), folder / name
+    try:
         if not path.is_file():
             raise BadCheckpointError(folder, f"{name} is missing")
         size = path.stat().st_size
-        if size != entry["bytes"] or sha256_of(path) != entry["sha256"]:
+        if size != known.get("bytes") or sha256_of(path) != known.get("sha256"):
             raise BadCheckpointError(folder, f"{name} is damaged (its checksum differs)")
-        total += size
-    try:
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadCheckpointError(folder, f"{STATE} cannot be read ({error})") from None
-    return Checkpoint(folder, state, total)
+    except OSError as error:
+        raise BadCheckpointError(folder, f"{name} cannot be read ({error.strerror})") from None
+    return size

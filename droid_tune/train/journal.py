@@ -15,8 +15,9 @@ from droid_tune.errors import UserError
 from droid_tune.events import Event, Notice, RunFinished
 from droid_tune.paths import RunPaths
 from droid_tune.runs.durable import write_text
-from droid_tune.runs.folder import begun, write_status
+from droid_tune.runs.folder import begun
 from droid_tune.runs.log import EventLog
+from droid_tune.runs.status import write_status
 
 Listener = Callable[[Event], None]
 log = logging.getLogger(__name__)

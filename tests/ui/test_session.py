@@ -207,6 +207,23 @@ def test_damaged_settings_are_like_none(tmp_path: Path, text: str) -> None:
     assert load_settings(file) == Settings()
 
 
+@pytest.mark.parametrize("content", [b"{", b"[1]", b"\xff\xfe", b"null", b"[" * 100_000])
+def test_damaged_settings_are_set_aside_and_told(tmp_path: Path, content: bytes) -> None:
+    file, told = tmp_path / "settings.json", list[str]()
+    file.write_bytes(content)
+    assert load_settings(file, told.append) == Settings()
+    assert not file.exists()
+    assert (tmp_path / "settings.json.bak").read_bytes() == content
+    (sentence,) = told
+    assert "set aside as settings.json.bak" in sentence
+
+
+def test_settings_with_a_mark_of_their_encoding_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_bytes(b"\xef\xbb\xbf" + b'{"pane": "runs"}')
+    assert load_settings(file).pane == "runs"
+
+
 def test_settings_that_cannot_be_written_do_not_stop_the_window(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     save_settings(Settings(), tmp_path / "file" / "settings.json")

@@ -23,9 +23,9 @@ from droid_tune.runs.folder import (
     read_config,
     slug,
     summarise,
-    write_status,
 )
 from droid_tune.runs.lock import RunLock, is_locked
+from droid_tune.runs.status import write_status
 from tests.engine.train.conftest import resume, tiny, train
 
 

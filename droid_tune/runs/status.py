@@ -1,0 +1,96 @@
+"""`status.json`: what the list of runs shows of a run. Whatever stands in it, the list lists."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from droid_tune.runs.durable import write_text
+
+State = Literal["created", "running", "completed", "stopped", "failed", "interrupted"]
+STATUS_FILE = "status.json"
+
+#: no step count and no time (seconds since 1970) is larger, whatever a damaged file says
+_LARGEST = 1e10
+
+
+@dataclass(frozen=True)
+class Status:
+    """As it was written last; None where it says nothing (or nothing that can be meant). `fault`: why it is damaged."""
+
+    state: State = "created"
+    step: int | None = None
+    total_steps: int | None = None
+    created: float | None = None
+    updated: float | None = None
+    why: str = ""
+    metrics: dict[str, float] | None = None
+    fault: str = ""
+
+
+def write_status(folder: Path, **values: Any) -> None:
+    """Replace the status; whole or not there. Raises UserError where the disk refuses."""
+    write_text(folder / STATUS_FILE, json.dumps({**values, "updated": time.time()}))
+
+
+def read_status(folder: Path) -> Status:
+    """The status as it was written last; raises nothing."""
+    try:
+        values: Any = json.loads((folder / STATUS_FILE).read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return Status()
+    except (OSError, ValueError, RecursionError) as error:
+        return Status(fault=f"Its {STATUS_FILE} cannot be read ({error}).")
+    if not isinstance(values, dict):
+        return Status(fault=f"Its {STATUS_FILE} holds no status.")
+    return _status(cast("dict[str, Any]", values))
+
+
+def _status(values: dict[str, Any]) -> Status:
+    """Every value that has the form of its field; `fault` names those that have not."""
+    state, why, metrics = values.get("state", "created"), values.get("why", ""), values.get("metrics")
+    step, total_steps = _count(values.get("step")), _count(values.get("total_steps"))
+    created, updated = _number(values.get("created")), _number(values.get("updated"))
+    understood = {
+        "state": state in get_args(State) if isinstance(state, str) else False,
+        "step": step is not None or "step" not in values,
+        "total_steps": total_steps is not None or "total_steps" not in values,
+        "created": created is not None or "created" not in values,
+    }
+    odd = [name for name, fits in understood.items() if not fits]
+    return Status(
+        state=cast("State", state) if understood["state"] else "created",
+        step=step,
+        total_steps=total_steps,
+        created=created,
+        updated=updated,
+        why=why if isinstance(why, str) else "",
+        metrics=_metrics(metrics),
+        fault=f"Its {STATUS_FILE} has no usable {', '.join(odd)}." if odd else "",
+    )
+
+
+def _number(value: Any) -> float | None:
+    """A number between 0 and the largest that can be meant."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if plain and 0 <= value <= _LARGEST else None
+
+
+def _count(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number == int(number) else None
+
+
+def _metrics(value: Any) -> dict[str, float] | None:
+    """The entries that are numbers."""
+    if not isinstance(value, dict):
+        return None
+    return {
+        str(name): float(number)
+        for name, number in cast("dict[Any, Any]", value).items()
+        if isinstance(number, int | float) and abs(number) < _LARGEST**4 and math.isfinite(number)
+    }

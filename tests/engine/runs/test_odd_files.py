@@ -1,0 +1,127 @@
+"""One odd file hides nothing: the list lists, the run says what is wrong, the newest good checkpoint goes on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+from droid_tune.cli.commands.runs_command import described, row
+from droid_tune.config import resolve
+from droid_tune.paths import RunPaths
+from droid_tune.runs.folder import create_run, list_runs, summarise
+from droid_tune.train.checkpoint import CheckpointStore
+
+SHAPES: list[Any] = [
+    [],
+    7,
+    None,
+    "running",
+    {"state": {}},
+    {"state": "dancing"},
+    {"step": None},
+    {"step": "many"},
+    {"step": 1e300},
+    {"step": True},
+    {"total_steps": [3]},
+    {"created": "yesterday"},
+    {"created": 1e300},
+]
+
+
+@pytest.fixture
+def run() -> Path:
+    """A run of 60 steps with checkpoints of steps 3 and 4."""
+    folder = create_run(resolve({"training": {"iterations": 60}}))
+    store = CheckpointStore(RunPaths(folder).checkpoints)
+    for step in (3, 4):
+        store.save(step, {}, {"adapters": {"a": mx.array([1.0])}})
+    return folder
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=repr)
+def test_a_status_of_any_shape_is_listed_and_told_and_the_run_goes_on(run: Path, shape: Any) -> None:
+    other = create_run(resolve({"name": "other"}))
+    (run / "status.json").write_text(json.dumps(shape))
+    found = {one.folder: one for one in list_runs()}
+    assert set(found) == {run, other}
+    assert found[run].why.startswith("Its status.json ")
+    assert (found[run].saved_step, found[run].resumable) == (4, True)
+    json.dumps(described(found[run]), allow_nan=False)
+    row(found[run])
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"step": NaN}', b"[" * 100_000])
+def test_a_status_that_is_no_json_is_told(run: Path, content: bytes) -> None:
+    (run / "status.json").write_bytes(content)
+    (found,) = list_runs()
+    assert found.why.startswith("Its status.json ")
+    assert (found.state, found.step, found.total_steps) == ("interrupted", 4, 60)
+
+
+@pytest.mark.parametrize("metrics", [[], "much", {"reward": "x", "loss": 1.5}, {"reward": [1]}])
+def test_metrics_of_any_shape_hide_nothing(run: Path, metrics: Any) -> None:
+    (run / "status.json").write_text(json.dumps({"state": "stopped", "step": 4, "metrics": metrics}))
+    found = summarise(run)
+    assert (found.state, found.step, found.why) == ("stopped", 4, "")
+    json.dumps(described(found))
+    row(found)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "when: 2026-13-45\n", "\0", "[" * 5000])
+def test_a_config_of_any_shape_is_a_failed_run_beside_the_others(run: Path, text: str) -> None:
+    odd = create_run(resolve({"name": "odd"}))
+    RunPaths(odd).config.write_text(text)
+    found = {one.folder: one for one in list_runs()}
+    assert set(found) == {run, odd}
+    assert found[odd].state == "failed"
+    assert found[odd].why
+
+
+@pytest.mark.parametrize("name", ["step-000004 copy", "step-", "step-abc", "step-٣", "step-9.zip"])
+def test_a_folder_that_only_looks_like_a_checkpoint_is_left_alone(run: Path, name: str) -> None:
+    checkpoints = RunPaths(run).checkpoints
+    shutil.copytree(checkpoints / "step-000004", checkpoints / name)
+    assert summarise(run).saved_step == 4
+    newest, bad = CheckpointStore(checkpoints).newest_good()
+    assert newest is not None
+    assert (newest.folder.name, bad) == ("step-000004", [])
+    CheckpointStore(checkpoints, keep=1).save(5, {}, {})
+    assert sorted(one.name for one in checkpoints.iterdir()) == sorted(["step-000005", name])
+
+
+def test_step_a_million_is_newer_than_the_one_before(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "checkpoints")
+    for step in (999_999, 1_000_000):
+        store.save(step, {}, {})
+    assert [one.name for one in store.newest_first()] == ["step-1000000", "step-999999"]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        [],
+        None,
+        "text",
+        {"format": 1},
+        {"format": 1, "files": []},
+        {"format": 1, "files": {}},
+        {"format": 1, "files": {"state.json": 7}},
+        {"format": 1, "files": {"state.json": {}}},
+        {"format": 1, "files": {"state.json": {"bytes": "many", "sha256": None}}},
+        {"format": 1, "files": {"../../config.yaml": {}, "state.json": {}}},
+        {"format": [], "files": {}},
+    ],
+    ids=repr,
+)
+def test_a_manifest_of_any_shape_is_passed_over_for_the_good_one_before(run: Path, manifest: Any) -> None:
+    checkpoints = RunPaths(run).checkpoints
+    (checkpoints / "step-000004" / "manifest.json").write_text(json.dumps(manifest))
+    newest, bad = CheckpointStore(checkpoints).newest_good()
+    assert newest is not None
+    assert newest.step == 3
+    assert [one.folder.name for one in bad] == ["step-000004"]
