@@ -11,13 +11,14 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThreadPool, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
 
 from droid_tune import __version__
 from droid_tune.paths import log_dir
 from ui.engine_worker import Engine
+from ui.frame.farewell import Farewell
 from ui.frame.first_paint import FIRST_PAINT, FirstPaint
 from ui.frame.platform_manners import prepare_environment
 from ui.icons import app_icon
@@ -140,6 +141,8 @@ def main(folder: Path | None = None) -> int:
     first_paint.done.connect(session.refresh_runs)
     first_paint.done.connect(preload_soon)
     install_mac_manners(window, application)
+    farewell = Farewell(application)
+    farewell.asked.connect(window.stop_and_close, Qt.ConnectionType.QueuedConnection)
     window.show()
     for sentence in damaged:
         log.warning(sentence)
@@ -149,6 +152,7 @@ def main(folder: Path | None = None) -> int:
         window.open_path(path)
     files.opened.connect(window.open_path)
     code = application.exec()
+    farewell.close()
     sys.excepthook = sys.__excepthook__
     QThreadPool.globalInstance().waitForDone(PATIENCE_MS)
     return code

@@ -402,6 +402,12 @@ class MainWindow(QMainWindow):
         self._save()
         event.accept()
 
+    @Slot()
+    def stop_and_close(self) -> None:
+        """Close without a question, as soon as a run that trains is saved."""
+        self.session.stop()
+        self.close()
+
     def _ask_to_close(self) -> None:
         if self._close_question is not None:
             return

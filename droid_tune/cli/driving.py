@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
@@ -14,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from droid_tune.cli.entry import DONE, FAILED, STOPPED
 from droid_tune.cli.live_table import Listener, listener
-from droid_tune.cli.output import say
+from droid_tune.cli.output import say, silence, terminals
 from droid_tune.events import Event, Notice, RunFinished, Step, to_line
 from droid_tune.paths import runs_dir
 
 if TYPE_CHECKING:
     from droid_tune.control import Control
 
+#: what asks a run to save and stop; exit code 130 tells of each
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Emit = Callable[[Event], None]
 #: Something that trains until it is done or `control` says stop, telling `emit`.
 Training = Callable[["Control", Emit], object]
@@ -32,10 +33,11 @@ def drive(training: Training, run_id: str, *, as_events: bool, stop_after: int |
 
     control = Control()
     driven = DrivenRun(control, stop_after)
-    with stopping_gracefully(control), event_lines(control) if as_events else listener() as out:
+    with stopping_gracefully(control), event_lines() if as_events else listener() as out:
+        audience = Audience(out, control)
 
         def emit(event: Event) -> None:
-            out.apply(event)
+            audience.apply(event)
             driven.apply(event)
 
         training(control, emit)
@@ -108,15 +110,25 @@ class DrivenRun:
 
 @contextmanager
 def stopping_gracefully(control: Control) -> Generator[None]:
-    """The first Ctrl-C (or SIGTERM) asks the run to save and stop; the second ends the process at once."""
+    """The first Ctrl-C, SIGTERM or closed terminal asks the run to save and stop; the second ends the process at once.
+
+    What the caller had ignored (SIGHUP under `nohup`) stays ignored.
+    """
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    seen = terminals()
+    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
 
     def first(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
+        for one in heard:
+            signal.signal(one, signal.SIG_DFL)
         control.request_stop()
+        if number == signal.SIGHUP:
+            for stream in seen:
+                silence(stream)
         say("stopping: the run is being saved; Ctrl-C again quits at once")
 
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, first) for number in signals}
+    for number in heard:
+        signal.signal(number, first)
     try:
         yield
     finally:
@@ -124,29 +136,37 @@ def stopping_gracefully(control: Control) -> Generator[None]:
             signal.signal(number, handler)
 
 
-def event_lines(control: Control) -> AbstractContextManager[Listener]:
+class Audience:
+    """Whoever reads stdout. One that has left (`| head`, a closed terminal) stops the run, saved, as Ctrl-C would."""
+
+    def __init__(self, out: Listener, control: Control) -> None:
+        self._out = out
+        self._control = control
+        self._has_left = False
+
+    def apply(self, event: Event) -> None:
+        """Tell the event to whoever is there still."""
+        if self._has_left:
+            return
+        try:
+            self._out.apply(event)
+            sys.stdout.flush()
+        except OSError:
+            self._has_left = True
+            silence(sys.stdout)
+            self._control.request_stop()
+
+
+def event_lines() -> AbstractContextManager[Listener]:
     """`--events`: each event on stdout as the line that the run's log has."""
     from contextlib import nullcontext
 
-    return nullcontext(EventLines(control))
+    return nullcontext(EventLines())
 
 
 class EventLines:
     """The events as they are, one JSON line each, for another program to read."""
 
-    def __init__(self, control: Control) -> None:
-        self._control = control
-        self._reader_left = False
-
     def apply(self, event: Event) -> None:
-        """Writes the event and flushes; a reader that has left stops the run, saved."""
-        if self._reader_left:
-            return
-        try:
-            sys.stdout.write(to_line(event) + "\n")
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Nobody listens any more: save and stop, as Ctrl-C would.
-            self._reader_left = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self._control.request_stop()
+        """Writes the event. Raises OSError where the reader has left."""
+        sys.stdout.write(to_line(event) + "\n")

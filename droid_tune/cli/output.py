@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from droid_tune import words
 
@@ -21,16 +23,36 @@ def print_json(value: Any) -> None:
 
 
 def say(sentence: str) -> None:
-    """A word to the person, kept out of what a pipe reads."""
-    print(sentence, file=sys.stderr, flush=True)
+    """A word to the person, kept out of what a pipe reads; nothing where that person has left."""
+    with contextlib.suppress(OSError):
+        print(sentence, file=sys.stderr, flush=True)
+
+
+def silence(stream: IO[str]) -> None:
+    """Nobody reads the stream any more: what is still written to it goes nowhere, and raises nothing."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def terminals() -> list[IO[str]]:
+    """Those of our streams that write to a terminal (one that is gone is none any more: ask in time)."""
+    return [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
 
 def console() -> Console:
     """Stdout that takes text as it is: no markup, no colours by guess, no emoji codes. A pipe is as wide as it gets."""
     from rich.console import Console
 
+    class PlainConsole(Console):
+        """rich would leave the process where the reader has left; here that is an error like any other."""
+
+        def on_broken_pipe(self) -> None:
+            """Raises BrokenPipeError."""
+            raise BrokenPipeError
+
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(markup=False, emoji=False, highlight=False, width=width)
+    return PlainConsole(markup=False, emoji=False, highlight=False, width=width)
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:

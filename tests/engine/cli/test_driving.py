@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,7 +66,7 @@ def test_a_run_held_for_want_of_memory_stops_where_nobody_could_let_it_go_on(
     assert drive(train, RUN, as_events=True, stop_after=None) == 130
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_ctrl_c_lets_the_run_save_and_stop(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,6 +78,20 @@ def test_the_first_ctrl_c_lets_the_run_save_and_stop(
     told = capsys.readouterr()
     assert steps_in(told.out) == [1, 2]
     assert "Ctrl-C again quits at once" in told.err
+
+
+def test_what_nohup_ignores_stays_ignored(capsys: pytest.CaptureFixture[str]) -> None:
+    def hang_up(step: int) -> None:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert drive(training(3, hang_up), RUN, as_events=True, stop_after=None) == 0
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert steps_in(capsys.readouterr().out) == [1, 2, 3]
 
 
 def test_the_second_ctrl_c_is_the_systems_own() -> None:
@@ -114,13 +131,39 @@ def test_a_mistake_found_while_starting_reaches_the_caller() -> None:
         drive(refuse, RUN, as_events=False, stop_after=None)
 
 
-def test_a_reader_that_leaves_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`droid-tune train --events | head`: the run is saved, not lost to a broken pipe."""
+@pytest.mark.parametrize("as_events", [True, False])
+def test_a_reader_that_leaves_stops_the_run(as_events: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`droid-tune train | head`, with `--events` or without: the run is saved, not lost to a broken pipe."""
     read_end, write_end = os.pipe()
     os.close(read_end)
     with os.fdopen(write_end, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
-        assert drive(training(50), RUN, as_events=True, stop_after=None) == 130
+        assert drive(training(50), RUN, as_events=as_events, stop_after=None) == 130
+
+
+def test_a_terminal_that_is_closed_stops_the_run(project_root: Path) -> None:
+    """A real one: its other end goes, the system sends SIGHUP, and what is written next fails."""
+    code = (
+        "import fcntl, termios, time\n"
+        "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+        "from droid_tune.cli.driving import drive\n"
+        "from tests.engine.cli.test_driving import training\n"
+        "raise SystemExit(drive(training(500, lambda _: time.sleep(0.02)), 'r', as_events=False, stop_after=None))"
+    )
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=project_root,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    os.read(ours, 1)
+    time.sleep(0.2)
+    os.close(ours)
+    assert child.wait(60) == 130
 
 
 def test_without_a_terminal_the_steps_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,50 @@
+"""Ctrl-C in the window's terminal, SIGTERM and a log-out as a signal of Qt."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from types import FrameType
+
+from PySide6.QtCore import QObject, QSocketNotifier, Signal
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Farewell(QObject):
+    """`asked` tells of the first signal; the second ends the process at once. What was ignored stays ignored.
+
+    Python runs its handlers only once it is awake, and Qt sleeps outside of it: a byte on a socket wakes both.
+    """
+
+    asked = Signal()
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._ears, self._mouth = socket.socketpair()
+        self._ears.setblocking(False)
+        self._mouth.setblocking(False)
+        self._notifier = QSocketNotifier(self._ears.fileno(), QSocketNotifier.Type.Read, self)
+        self._notifier.activated.connect(self._woken)
+        self._before = {one: signal.getsignal(one) for one in STOPPING}
+        self._heard = [one for one, handler in self._before.items() if handler is not signal.SIG_IGN]
+        signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
+        for number in self._heard:
+            signal.signal(number, self._first)
+
+    def _first(self, _number: int, _frame: FrameType | None) -> None:
+        for number in self._heard:
+            signal.signal(number, signal.SIG_DFL)
+        self.asked.emit()
+
+    def close(self) -> None:
+        """Leave the signals as they were found."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(-1)
+        self._notifier.setEnabled(False)
+        self._ears.close()
+        self._mouth.close()
+
+    def _woken(self) -> None:
+        self._ears.recv(4096)
