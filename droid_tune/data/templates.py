@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from droid_tune.data.formats.base import Row
 from droid_tune.data.rendering.chat_template import has_chat_template
-from droid_tune.data.rendering.sequences import closed, examples_of, plain_examples, plain_prompt, prompt_of
+from droid_tune.data.rendering.plain import closed, plain_examples, plain_prompt
+from droid_tune.data.rendering.sequences import examples_of, prompt_of
 from droid_tune.data.rendering.shapes import (
     DEFAULT,
     Example,

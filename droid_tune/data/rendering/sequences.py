@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from droid_tune.data.formats.base import Row
 from droid_tune.data.rendering.chat_template import ChatTemplate
@@ -66,14 +65,14 @@ def _example(
     marks = [place for span in sequence.answers for place in span]
     text, marks, literal = conversation.guard.show(sequence.text, marks)
     if literal:
-        conversation.tell(_written_control(text, literal))
+        conversation.tell(written_control(text, literal))
     found = encode(tokenizer, text, marks, literal=literal, controls=conversation.template.ids)
     spans = list(zip(marks[::2], marks[1::2], strict=True))
     learnt = [any(start <= at < end for start, end in spans) for at, _ in found.spans]
     return Example(text, found.tokens, learnt if answers_only else [True] * len(learnt))
 
 
-def _written_control(text: str, literal: list[tuple[int, int]]) -> Note:
+def written_control(text: str, literal: list[tuple[int, int]]) -> Note:
     start, end = literal[0]
     return Note("control_text", f"`{text[start:end]}` in a row's text is read as text, not as the token.")
 
@@ -99,61 +98,7 @@ def prompt_of(tokenizer: Tokenizer, row: Row, options: TemplateOptions) -> Promp
     behind = hidden.rpartition(said)[2] if said else hidden[-200:]
     text, _, literal = conversation.guard.show(hidden, [])
     if literal:
-        conversation.tell(_written_control(text, literal))
+        conversation.tell(written_control(text, literal))
     tokens = encode(tokenizer, text, literal=literal, controls=conversation.template.ids).tokens
     ends = conversation.guard.show(behind, [])[0]
     return Prompt(text, tokens, ends, tuple(conversation.notes.values()))
-
-
-# -- without a template ----------------------------------------------------------------------------
-
-
-def plain_prompt(tokenizer: Any, row: Row, options: TemplateOptions) -> Prompt:
-    """For models without a template: the turns' texts, a blank line between them."""
-    turns = row_turns(
-        {key: row[key] for key in row if key not in ("messages", "completion", "answer")},
-        options.system_prompt,
-    )
-    text = _plain(turns.turns)
-    controls, literal, notes = _written(tokenizer, text)
-    tokens = encode(tokenizer, text, literal=literal, controls=controls, add_start=True).tokens
-    return Prompt(text, tokens, text[-200:], notes)
-
-
-def plain_examples(
-    tokenizer: Any, row: Row, options: TemplateOptions, *, answers_only: bool
-) -> list[Example]:
-    """The last answer behind the texts before it, closed by the token that ends all text."""
-    turns = row_turns(row, options.system_prompt)
-    last = next(
-        (k for k in range(len(turns.turns) - 1, -1, -1) if turns.turns[k]["role"] == "assistant"), None
-    )
-    if last is None:
-        raise UserError("The row has no answer to learn", remedy="add an assistant's turn, or remove the row")
-    begins = [{"role": "assistant", "content": turns.begun}] if turns.begun else []
-    prompt = _plain([*turns.turns[:last], *begins])
-    answer = str(turns.turns[last]["content"]).removeprefix(turns.begun)
-    return [closed(tokenizer, prompt, answer, answers_only=answers_only)]
-
-
-def closed(tokenizer: Any, prompt: str, answer: str, *, answers_only: bool) -> Example:
-    """Text as it stands, with the tokens that begin and end a text once each."""
-    end = str(getattr(tokenizer, "eos_token", None) or "") if tokenizer.eos_token_id is not None else ""
-    ends = tuple(text for text in (end, ChatTemplate.of(tokenizer).end) if text)
-    if end and not answer.rstrip().endswith(ends):
-        answer += end
-    controls, literal, notes = _written(tokenizer, prompt)
-    text = prompt + answer
-    found = encode(tokenizer, text, [len(prompt)], literal=literal, controls=controls, add_start=True)
-    learnt = [not answers_only or at >= len(prompt) for at, _ in found.spans]
-    return Example(text, found.tokens, learnt, notes)
-
-
-def _written(tokenizer: Any, prompt: str) -> tuple[dict[str, int], list[tuple[int, int]], tuple[Note, ...]]:
-    template = ChatTemplate.of(tokenizer)
-    literal = [found.span() for found in template.control_pattern.finditer(prompt)]
-    return template.ids, literal, (_written_control(prompt, literal),) if literal else ()
-
-
-def _plain(turns: list[dict[str, Any]]) -> str:
-    return "\n\n".join(str(turn["content"]) for turn in turns if turn["content"])

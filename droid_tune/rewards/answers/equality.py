@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from droid_tune.rewards.answers.compounds import same_units_joined, with_decimal_comma
 from droid_tune.rewards.answers.expressions import as_latex, is_mathematical
-from droid_tune.rewards.answers.numbers import as_quantity, same_quantity
+from droid_tune.rewards.answers.numbers import Quantity, as_quantity, same_quantity
 from droid_tune.rewards.answers.texts import normalised, same_kind, truth
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import Unit, read_unit
@@ -67,13 +68,24 @@ def _verdict(answer: str, reference: str) -> bool | None:
     for verdict in (_same_truth(answer, reference), same_kind(answer, reference)):
         if verdict is not None:
             return verdict
-    left, right = as_quantity(answer), as_quantity(reference)
+    left, right = _quantities(answer, reference)
     if left is not None and right is not None:
         return same_quantity(left, right)
     pair = without_units(answer, reference)
     if pair is None:
         return False
     return None if all(map(is_mathematical, pair)) else False
+
+
+def _quantities(answer: str, reference: str) -> tuple[Quantity | None, Quantity | None]:
+    """Both as quantities; a comma between digits is decimal only where the other is one number."""
+    left = as_quantity(answer) or same_units_joined(answer)
+    right = as_quantity(reference) or same_units_joined(reference)
+    if left is None and right is not None:
+        left = with_decimal_comma(answer)
+    elif right is None and left is not None:
+        right = with_decimal_comma(reference)
+    return left, right
 
 
 def _same_truth(answer: str, reference: str) -> bool | None:

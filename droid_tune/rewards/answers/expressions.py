@@ -59,7 +59,7 @@ _OTHER_NAMES = {
 }
 _NAMES = frozenset([*_FUNCTIONS, *_GREEK, *_OTHER_NAMES, "sqrt", "cbrt", "abs", "mod", "and", "or"])
 _OPERATORS = {"**": "^", "<=": "\\leq ", ">=": "\\geq ", "!=": "\\neq ", "<>": "\\neq "}
-_COMMAND = re.compile(r"\\[a-zA-Z]+")
+_COMMAND = re.compile(r"\\(?:begin|end)\s*\{[a-z]?matrix\}|\\[a-zA-Z]+")
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
 _MATHEMATICAL = re.compile(
     r"[\d\\^+*/=<>√∞∅ℝ|]|[a-z]\(|(?<![A-Za-z])[a-zA-Z]\s*-|^[a-zA-Zπθαβγλμφωσ]$|[π]|^-?(?:pi|oo)$"
@@ -69,6 +69,9 @@ _POWER = re.compile(r"\^\s*([-+]?\d+(?:\.\d+)?|[-+][a-zA-Z])(?![\d}])")
 _MIXED = re.compile(r"(?<![\d.^/_])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])")
 _ROOT_SIGN = re.compile(r"√\s*(?:\(([^()]*)\)|(\d+(?:\.\d+)?|[a-zA-Z]))")
 _AND_OR = re.compile(r",?\s*(?:\b(?:and|or)\b|;)\s*")
+_MATRIX = re.compile(r"\[\s*(\[[^\[\]]+\](?:\s*,\s*\[[^\[\]]+\])+)\s*\]")
+_LESS = r"(<=|≤|\\leq?(?:slant)?(?![a-zA-Z])|<(?!=))"
+_CHAIN = re.compile(rf"^([^<>≤≥=]+?)\s*{_LESS}\s*[a-z]\s*{_LESS}\s*([^<>≤≥=]+)$")
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*°")
 _TRIGONOMETRY = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 
@@ -86,6 +89,8 @@ def is_mathematical(text: str) -> bool:
 def as_latex(text: str) -> str:
     """An expression as LaTeX for computer algebra, whether it was written in LaTeX or as plain text."""
     text = untypeset(text).strip(" $").rstrip(".")
+    text = _MATRIX.sub(_matrix, text.replace("{bmatrix}", "{pmatrix}"))
+    text = _CHAIN.sub(_interval, text.replace("\\varnothing", "\\emptyset"))
     for sign, command in _SYMBOLS.items():
         text = text.replace(sign, f"\\{command} ")
     text = _ROOT_SIGN.sub(lambda found: f"\\sqrt{{{found[1] or found[2]}}}", text)
@@ -99,6 +104,18 @@ def as_latex(text: str) -> str:
     if text.startswith("{") and text.endswith("}") and "\\{" not in text:
         text = f"\\{{{text[1:-1]}\\}}"
     return text
+
+
+def _matrix(found: re.Match[str]) -> str:
+    """`[[1, 2], [3, 4]]` as LaTeX's matrix."""
+    rows = [row.replace(",", "&") for row in re.findall(r"\[([^\[\]]*)\]", found[1])]
+    return "\\begin{pmatrix}" + "\\\\".join(rows) + "\\end{pmatrix}"
+
+
+def _interval(found: re.Match[str]) -> str:
+    """`1 < x <= 3` as the interval that it is."""
+    opening, closing = ("(" if found[2] == "<" else "["), (")" if found[3] == "<" else "]")
+    return f"{opening}{found[1].strip()},{found[4].strip()}{closing}"
 
 
 def _command(found: re.Match[str]) -> str:

@@ -15,28 +15,33 @@ from fractions import Fraction
 from droid_tune.rewards.answers.typesetting import untypeset
 
 _EDGES = re.compile(r"^[\s\"'`*_$“”‘’«»]+|[\s\"'`*_$“”‘’«».,;:]+$")
-_ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2})")
+_ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2}|\w\.\w)")
 _TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
 _TRUTH_SAID = re.compile(
     r"(?:^|[.!?:\n]\s*)[\s*_\"'$#]*(yes|no|true|false)\b[*_\"'$]*(?=\s*(?:$|[.,;:!—–\n]|-\s))",
     re.IGNORECASE,
 )
+_TRUTH_AT_END = re.compile(r"\b(?:is|are|was|were)[\s*_]+(true|false)\b[*_]*[.!]?\s*$", re.IGNORECASE)
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?\s*(?:m\.?)?", re.IGNORECASE)
-_RATIO = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(?::|to)\s*(\d{1,9}(?:\.\d{1,9})?)", re.IGNORECASE)
+_HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
+_RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?:\s*(?::|to)\s*\d{1,9}(?:\.\d{1,9})?){1,5}", re.IGNORECASE)
+_TITLE = re.compile(r"\b(dr|mr|mrs|ms|st|prof|jr|sr)\.(?=\s|$|,)")
 _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 _MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec"
 _MONTHS: Sequence[str] = _MONTH_NAMES.split()
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
 _DAY = r"(\d{1,2})(?:st|nd|rd|th)?"
-_MONTH_FIRST = re.compile(rf"{_MONTH}\s+{_DAY},?\s+(\d{{4}})", re.IGNORECASE)
-_DAY_FIRST = re.compile(rf"{_DAY}\s+(?:of\s+)?{_MONTH},?\s+(\d{{4}})", re.IGNORECASE)
+_MONTH_FIRST = re.compile(rf"{_MONTH}\s+{_DAY}(?:,?\s+(\d{{4}}))?", re.IGNORECASE)
+_DAY_FIRST = re.compile(rf"{_DAY}\s+(?:of\s+)?{_MONTH}(?:,?\s+(\d{{4}}))?", re.IGNORECASE)
+#: the year of a day without one: a leap year, and nobody's
+_NO_YEAR = 4
 
 
 def normalised(text: str) -> str:
     """Lower case, single spaces, one spelling of each letter, no quotes, emphasis, article or closing point around it."""
     text = unicodedata.normalize("NFKC", untypeset(text)).casefold()
     text = text.replace("“", '"').replace("”", '"').replace("…", "...")
-    return _ARTICLE.sub("", _EDGES.sub("", " ".join(text.split())))
+    return _TITLE.sub(r"\1", _ARTICLE.sub("", _EDGES.sub("", " ".join(text.split()))))
 
 
 def truth(text: str) -> bool | None:
@@ -45,8 +50,8 @@ def truth(text: str) -> bool | None:
 
 
 def truth_said(text: str) -> bool | None:
-    """The last yes or no with which a sentence of the text begins, or that stands alone."""
-    found = _TRUTH_SAID.findall(text)
+    """The last yes or no with which a sentence of the text begins, or that stands alone or ends it ("it is true")."""
+    found = _TRUTH_SAID.findall(text) or _TRUTH_AT_END.findall(text)
     return _TRUTHS[found[-1].lower()] if found else None
 
 
@@ -56,15 +61,20 @@ def same_kind(left: str, right: str) -> bool | None:
     days = as_date(left), as_date(right)
     if None not in days:
         return days[0] == days[1]
-    times = _TIME.fullmatch(left), _TIME.fullmatch(right)
+    times = _time(left), _time(right)
     if times[0] and times[1] and (_is_clock(times[0]) or _is_clock(times[1])):
         return same_time(times[0], times[1])
     ratios = as_ratio(left), as_ratio(right)
     return None if None in ratios else ratios[0] == ratios[1]
 
 
+def _time(text: str) -> re.Match[str] | None:
+    """`3:30 pm`, `15:30:00`, and `9 pm` as 9:00 pm."""
+    return _TIME.fullmatch(_HOUR.sub(r"\1:00 \2m", text) if _HOUR.fullmatch(text) else text)
+
+
 def as_date(text: str) -> date | None:
-    """`2024-05-01`, `May 1, 2024`, `1st of May 2024`; 05/01/2024 is nobody's for certain."""
+    """`2024-05-01`, `May 1, 2024`, `1st of May 2024`, `May 1`; 05/01/2024 is nobody's for certain."""
     iso, month_first, day_first = (
         _ISO.fullmatch(text),
         _MONTH_FIRST.fullmatch(text),
@@ -74,9 +84,9 @@ def as_date(text: str) -> date | None:
         if iso:
             return date(int(iso[1]), int(iso[2]), int(iso[3]))
         if month_first:
-            return date(int(month_first[3]), _month(month_first[1]), int(month_first[2]))
+            return date(int(month_first[3] or _NO_YEAR), _month(month_first[1]), int(month_first[2]))
         if day_first:
-            return date(int(day_first[3]), _month(day_first[2]), int(day_first[1]))
+            return date(int(day_first[3] or _NO_YEAR), _month(day_first[2]), int(day_first[1]))
     except ValueError:
         pass
     return None
@@ -105,9 +115,9 @@ def _on_24_hours(time: tuple[int, int, int], half: str) -> tuple[int, int, int]:
     return hour, time[1], time[2]
 
 
-def as_ratio(text: str) -> Fraction | None:
-    """`3:4` and `3 to 4` as the fraction they are."""
-    found = _RATIO.fullmatch(text)
-    if found is None or Fraction(found[2]) == 0:
+def as_ratio(text: str) -> list[Fraction] | None:
+    """`3:4`, `3 to 4` and `1:2:3` as shares of their last number."""
+    if _RATIO.fullmatch(text) is None:
         return None
-    return Fraction(found[1]) / Fraction(found[2])
+    parts = [Fraction(part) for part in re.findall(r"[\d.]+", text)]
+    return [part / parts[-1] for part in parts] if parts[-1] else None

@@ -128,8 +128,10 @@ class Unit:
         """How many of the other unit this one is, None where they contradict. £5 an hour may be given as £5."""
         for own, factor in self._meanings():
             for wanted, unit in other._meanings():
-                if own == wanted or _is_rate_of(own, wanted) or _is_rate_of(wanted, own):
+                if own == wanted:
                     return factor / unit
+                if _is_rate_of(own, wanted) or _is_rate_of(wanted, own):
+                    return Fraction(1)
         return None
 
     def _meanings(self) -> list[tuple[dict[str, int], Fraction]]:

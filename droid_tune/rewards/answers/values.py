@@ -123,7 +123,7 @@ def leading_value(text: str) -> str | None:
     rest = text[found.end() :]
     if rest[:1] == "%":
         return text[: found.end() + 1]
-    if rest and not rest[0].isspace() and rest[0] not in ".,;:*)$":
+    if re.match(r"\s?:\s?\d", rest) or (rest and not rest[0].isspace() and rest[0] not in ".,;:*)$"):
         return None
     plain = rest.lstrip("*)$")
     if (

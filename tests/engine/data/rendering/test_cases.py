@@ -107,6 +107,22 @@ def test_text_without_a_template_is_joined_as_it_stands(monkeypatch: pytest.Monk
         assert example.tokens.count(tok.bos_token_id) == 1
 
 
+def test_without_a_template_nothing_is_left_out_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    tok = tokenizer("stories")
+    monkeypatch.setattr(tok, "chat_template", None)
+    thought = chat(user("2+2?"), model("4", reasoning_content="two twice"))
+    (example,) = render_examples(tok, thought)
+    assert example.text == "2+2?<think>\ntwo twice\n</think>\n\n4</s>"
+    (example,) = render_examples(tok, chat(user("2+2?"), model("4"), user("3+3?"), model("6"), user("?")))
+    assert [note.code for note in example.notes] == ["only_last_answer", "turns_after_answer"]
+    (example,) = render_examples(tok, chat(user("2+2?"), model("4"), user("3+3?"), model("7", weight=0)))
+    assert example.text == "2+2?4</s>"
+    with pytest.raises(UserError, match="cannot be shown tools"):
+        render_examples(tok, chat(user("Weather?"), model("", tool_calls=[CALL])))
+    with pytest.raises(UserError, match="cannot be shown tools"):
+        render_prompt(tok, {"prompt": "Weather?", "tools": [TOOL]})
+
+
 def test_a_system_text_stands_where_the_model_reads_it_when_it_answers() -> None:
     system = {"role": "system", "content": "Answer like a pirate."}
     row = chat(system, user("Hi"), model("Ahoy"), user("Bye"), model("Arr"))

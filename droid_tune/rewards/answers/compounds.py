@@ -1,0 +1,51 @@
+"""Quantities that a whole text states in another way than as one number: `2 hours 30 minutes`, `1,5` with a decimal comma."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from itertools import pairwise
+
+from droid_tune.rewards.answers.numbers import Quantity, as_quantity
+from droid_tune.rewards.answers.typesetting import untypeset
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([^\W\d_]+)\.?")
+_LINK = re.compile(r"\s*(?:,|and\b)?\s*")
+#: `1,5` and `-0,25`, but neither `1,234` nor `1, 5`
+_DECIMAL_COMMA = re.compile(r"([-+]?\d+),(\d{1,2}|\d{4,})")
+
+
+def same_units_joined(text: str) -> Quantity | None:
+    """`5 feet 6 inches` in feet: each unit of the same kind, and smaller than the one before. None for any other text."""
+    parts = _parts(untypeset(text).strip(" .$"))
+    quantities = [as_quantity(part) for part in parts]
+    units = [one.unit for one in quantities if one is not None and one.unit is not None]
+    if len(parts) < 2 or len(units) < len(parts):
+        return None
+    ratios = [unit.ratio_to(units[0]) for unit in units]
+    falling = [ratio for ratio in ratios if ratio is not None]
+    if len(falling) < len(ratios) or any(one <= next_one for one, next_one in pairwise(falling)):
+        return None
+    values = [one.value for one in quantities if one is not None]
+    total = sum((value * ratio for value, ratio in zip(values, falling, strict=True)), Fraction(0))
+    return Quantity(total, unit=units[0])
+
+
+def _parts(text: str) -> list[str]:
+    """The numbers with their units, empty where the text says more."""
+    parts: list[str] = []
+    position = 0
+    while position < len(text):
+        found = _PART.match(text, position)
+        if found is None:
+            return []
+        parts.append(f"{found[1]} {found[2]}")
+        link = _LINK.match(text, found.end())
+        position = link.end() if link else found.end()
+    return parts
+
+
+def with_decimal_comma(text: str) -> Quantity | None:
+    """`1,5` as one and a half: two numbers as well, so only for comparing with one number."""
+    found = _DECIMAL_COMMA.fullmatch(untypeset(text).strip(" .$"))
+    return as_quantity(f"{found[1]}.{found[2]}") if found else None
