@@ -22,6 +22,8 @@ _VULGAR = re.compile(r"(\d?)\s*([¼½¾⅐-⅞])")
 _THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
 _DASHES = str.maketrans("\u2212\u2013\u2010\u2011\u2044\u2215\u2019\u2018\u02bc", "----//'''")
 _DEGREES = re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree(?![a-zA-Z])|º")
+#: two backslashes end a row of a matrix: the second begins no space
+_ROW_END = re.compile(r"(\\\\)\s+")
 _PLAIN = {
     "{,}": ",",
     "\\,": "",
@@ -62,6 +64,7 @@ def untypeset(text: str) -> str:
     """The text without its typesetting; repeating decimals as `\\frac{p}{q}`."""
     text = _VULGAR.sub(_vulgar, _RAISED.sub(_power, _THIN_SPACES.sub("", text)))
     text = unicodedata.normalize("NFKC", repeating(text)).translate(_DASHES)
+    text = _ROW_END.sub(lambda found: found[1], text)
     for latex, plain in _PLAIN.items():
         text = text.replace(latex, plain)
     text = _DEGREES.sub("°", _FONTS.sub("", _GROUPS.sub(r"\1", text)))
