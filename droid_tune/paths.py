@@ -75,6 +75,24 @@ def hub_cache_dir() -> Path:
     return (Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface") / "hub"
 
 
+def private_folder(folder: Path) -> None:
+    """Make a folder, and what is missing above it, for its owner alone, whatever the umask. One that exists stays.
+
+    Raises OSError.
+    """
+    if folder.is_dir():
+        return
+    private_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o700)
+
+
+def private_file(file: Path) -> None:
+    """Make a file, or take one that exists, for its owner alone, whatever the umask. Raises OSError."""
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+
+
 class RunPaths:
     """The files of one run folder (DESIGN.md section 5)."""
 

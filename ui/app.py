@@ -16,7 +16,7 @@ from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
 
 from droid_tune import __version__
-from droid_tune.paths import log_dir
+from droid_tune.paths import log_dir, private_file, private_folder
 from ui.engine_worker import Engine
 from ui.frame.farewell import Farewell
 from ui.frame.first_paint import FIRST_PAINT, FirstPaint
@@ -90,7 +90,8 @@ def log_file() -> Path:
 def start_log() -> None:
     """Warnings and errors of the window, at most 2 MB of them. A folder that cannot be written costs only the log."""
     try:
-        log_dir().mkdir(parents=True, exist_ok=True)
+        private_folder(log_dir())
+        private_file(log_file())
         handler: logging.Handler = RotatingFileHandler(
             log_file(), maxBytes=1_000_000, backupCount=1, encoding="utf-8"
         )

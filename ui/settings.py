@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
-from droid_tune.paths import settings_file
+from droid_tune.paths import private_file, private_folder, settings_file
 from ui.theme import Appearance
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,8 @@ def save_settings(settings: Settings, file: Path | None = None) -> None:
     path = file or settings_file()
     fresh = path.with_suffix(".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
+        private_file(fresh)
         fresh.write_text(json.dumps(asdict(settings), indent=1), encoding="utf-8")
         fresh.replace(path)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import logging
 import re
@@ -17,7 +18,7 @@ from mlx_lm.utils import load_model, load_tokenizer
 from droid_tune.config.run import AdapterConfig
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.errors import UserError
-from droid_tune.model.adapters import apply_adapter
+from droid_tune.model.adapters import EMBEDDING, apply_adapter
 from droid_tune.model.checks.probe import inspect
 from droid_tune.model.checks.rotary import wrong_base
 from droid_tune.model.kernels.install import install
@@ -44,6 +45,7 @@ def load_policy(
     with plain_path(path) as plain:
         model = _model(plain, path, filled)
     config |= filled
+    _check_vocabulary(model, tokenizer, path)
     _check_rotary_base(model, config, path)
     policy = make_policy(model, tokenizer, config, path, adapter, seed=seed)
     if filled:
@@ -72,14 +74,28 @@ def make_policy(
 
 @contextmanager
 def plain_path(path: Path) -> Generator[Path]:
-    """A path without `[`, `*` and `?`: mlx_lm looks for weights by a pattern made of the folder's name."""
-    if glob.escape(str(path)) == str(path):
+    """The folder as the libraries can read it: its path without `[`, `*` and `?`, its JSON without byte order marks.
+
+    mlx_lm looks for weights by a pattern made of the folder's name; none of them reads JSON that begins with a mark.
+    """
+    marked = {file.name for file in path.glob("*.json") if _is_marked(file)}
+    if not marked and glob.escape(str(path)) == str(path):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / "model"
-        link.symlink_to(path.resolve(), target_is_directory=True)
-        yield link
+        for file in path.iterdir():
+            plain = Path(folder) / file.name
+            if file.name in marked:
+                plain.write_bytes(file.read_bytes().removeprefix(codecs.BOM_UTF8))
+            else:
+                plain.symlink_to(file.resolve())
+        yield Path(folder)
+
+
+def _is_marked(file: Path) -> bool:
+    """Whether a file begins with UTF-8's byte order mark."""
+    with file.open("rb") as stream:
+        return stream.read(3) == codecs.BOM_UTF8
 
 
 def _model(plain: Path, path: Path, filled: dict[str, Any]) -> nn.Module:
@@ -104,6 +120,21 @@ def _not_loaded(error: Exception, path: Path) -> UserError:
         place=str(path),
         remedy="its config.json and its weights may not belong together; download it again",
     )
+
+
+def _check_vocabulary(model: nn.Module, tokenizer: Any, path: Path) -> None:
+    """Refuse a tokenizer whose own vocabulary is larger than the embedding: what lies beyond it reads as anything.
+
+    Tokens that were added may lie beyond it (Gemma 3 has one for pictures); texts do not hold them.
+    """
+    sizes = [module.weight.shape[0] for _, module in model.named_modules() if isinstance(module, EMBEDDING)]
+    rows = max(sizes, default=0)
+    if rows and tokenizer.vocab_size > rows:
+        raise UserError(
+            f"The tokenizer has {tokenizer.vocab_size:,} tokens and the model's embedding only {rows:,}",
+            place=str(path),
+            remedy="its tokenizer and its weights do not belong together; download the model again",
+        )
 
 
 def _check_rotary_base(model: nn.Module, config: dict[str, Any], path: Path) -> None:

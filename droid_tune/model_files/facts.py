@@ -120,16 +120,16 @@ def says_its_size(config: dict[str, Any]) -> bool:
 def _indexed_bytes(folder: Path) -> int:
     """Bytes of all weights by the index of the shards; 0 where there is none that says so."""
     try:
-        index: Any = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        index: Any = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8-sig"))
         return max(0, int(index["metadata"]["total_size"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return 0
 
 
 def _config(folder: Path) -> tuple[dict[str, Any], list[str]]:
     try:
-        found: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: Any = json.loads((folder / "config.json").read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
         return {}, ["Its config.json cannot be read; sizes are inferred from the weights."]
     if not isinstance(found, dict):
         return {}, ["Its config.json is no JSON object; sizes are inferred from the weights."]

@@ -123,7 +123,7 @@ def module_names(path: str) -> list[str]:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        loaded: object = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        loaded: object = json.loads((folder / "config.json").read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return cast(dict[str, Any], loaded) if isinstance(loaded, dict) else {}

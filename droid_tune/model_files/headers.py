@@ -70,9 +70,9 @@ def weight_files(folder: Path) -> list[Path]:
 def missing_shards(folder: Path) -> list[str]:
     """Weight files that the index names and that are not there. A broken index names none."""
     try:
-        index: Any = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        index: Any = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8-sig"))
         named = {str(name) for name in index["weight_map"].values()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
     return sorted(name for name in named if not (folder / name).is_file())
 

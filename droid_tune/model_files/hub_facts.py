@@ -64,7 +64,7 @@ def _fetched(name: str, revision: str) -> ModelFacts:
         if "config.json" not in sizes:
             raise UserError("it has no config.json, so its memory cannot be estimated", place=name)
         config = Path(hf_hub_download(name, "config.json", revision=wanted, etag_timeout=PATIENCE))
-        content: Any = json.loads(config.read_text(encoding="utf-8"))
+        content: Any = json.loads(config.read_text(encoding="utf-8-sig"))
     except HFValidationError as error:
         raise UserError("this is no id of the Hugging Face Hub", place=name) from error
     except HfHubHTTPError as error:

@@ -66,8 +66,8 @@ def read_json(file: Path) -> dict[str, Any]:
             remedy="give a model folder in Hugging Face layout (config.json, model*.safetensors, tokenizer.json)",
         )
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"not valid JSON ({error})", place=str(file), remedy="download the model again"
         ) from error

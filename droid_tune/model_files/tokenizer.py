@@ -64,7 +64,7 @@ def declares_chat_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").is_file():
         return True
     try:
-        settings: Any = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        settings: Any = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8-sig"))
         return bool(settings.get("chat_template"))
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False

@@ -98,7 +98,11 @@ class Endpoint:
             if tries_left:
                 backoff = 0.5 * 2 ** (self._retries - tries_left)
                 self._sleep(min(_LONGEST_WAIT_S, backoff if wait is None else wait))
-        raise EndpointError(f"{self.host} {failure}")
+        raise EndpointError(f"{self.host} {self._without_key(failure)}")
+
+    def _without_key(self, text: str) -> str:
+        """Some servers repeat the key that they refuse."""
+        return text.replace(self._key, "(the key)") if self._key else text
 
     def _post(self, question: str) -> bytes:
         body = {

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from droid_tune.errors import UserError
+from droid_tune.paths import private_file
 
 
 def sync_file(path: Path) -> None:
@@ -41,6 +42,7 @@ def write_text(path: Path, text: str) -> None:
     """Replace a small file whole: a reader sees the old text or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        private_file(temporary)
         temporary.write_text(text, encoding="utf-8")
         sync_file(temporary)
         temporary.replace(path)

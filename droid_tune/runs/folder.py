@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -13,7 +15,7 @@ import yaml
 
 from droid_tune.config import RunConfig, build, dump_yaml
 from droid_tune.errors import UserError
-from droid_tune.paths import RunPaths, runs_dir
+from droid_tune.paths import RunPaths, private_folder, runs_dir
 from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.lock import is_locked
 from droid_tune.runs.status import State, Status, read_status
@@ -53,7 +55,9 @@ def create_run(config: RunConfig, folder: Path | None = None) -> Path:
     """Make a new run's folder with its resolved config; `folder` where the user names one. Raises UserError."""
     target = folder or _fresh_folder(config)
     try:
-        target.mkdir(parents=True, exist_ok=folder is not None)
+        if folder is None and target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        private_folder(target)
         if RunPaths(target).config.exists():
             raise UserError(f"{target} holds a run already; resume it, or choose another folder.")
         write_text(RunPaths(target).config, dump_yaml(config))

@@ -30,7 +30,7 @@ class RunLock:
 
     def __enter__(self) -> Self:
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise disk_error(error, self.path) from error
         try:

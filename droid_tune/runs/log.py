@@ -12,6 +12,7 @@ from typing import IO, TypeVar
 from pydantic import ValidationError
 
 from droid_tune.events import ROLLOUTS, TRANSIENT, Event, RunEvent, parse_event
+from droid_tune.paths import private_file
 
 E = TypeVar("E", bound=RunEvent)
 
@@ -26,6 +27,7 @@ class EventLog:
         self.run_id = run_id
         self._seq = 0
         for file in (events, rollouts):
+            private_file(file)
             mend_tail(file)
             self._seq = max(self._seq, last_seq(file))
         self._events: IO[str] = events.open("a", encoding="utf-8", newline="\n")

@@ -19,7 +19,7 @@ import mlx.core as mx
 
 from droid_tune.events import finite_values
 from droid_tune.model.arrays import write_arrays
-from droid_tune.paths import RunPaths
+from droid_tune.paths import RunPaths, private_file, private_folder
 from droid_tune.runs.durable import cause_of, disk_error, sha256_of, sync_file, sync_folder
 
 MANIFEST = "manifest.json"
@@ -82,9 +82,9 @@ class CheckpointStore:
         final = self.folder / f"step-{step:06d}"
         temporary = self.folder / f".step-{step:06d}.{os.getpid()}.tmp"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            private_folder(self.folder)
             shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir()
+            private_folder(temporary)
             self._write(temporary, {**state, "step": step}, files)
             if final.exists():
                 # Only a repeated save of the same step comes here: the older one is set aside, never half replaced.
@@ -120,6 +120,7 @@ class CheckpointStore:
             json.dumps({"format": FORMAT, "files": entries}, indent=1), encoding="utf-8"
         )
         for path in folder.iterdir():
+            private_file(path)
             sync_file(path)
         sync_folder(folder)
 

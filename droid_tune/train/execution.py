@@ -18,6 +18,7 @@ from droid_tune.model.adapter_files import save_adapter
 from droid_tune.model.plan_for import limit_memory, plan_for
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import ReferencePolicy
+from droid_tune.paths import private_file
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
 from droid_tune.train.announcing import announce
@@ -203,5 +204,6 @@ def _data_state(dataset: Dataset, checkpoint: SavedState | None, journal: Journa
 
 def keep_result(policy: Policy, folder: Path) -> str:
     """The adapter in mlx-lm's own layout, in the run's folder."""
-    save_adapter(policy, folder)
+    for file in save_adapter(policy, folder):
+        private_file(file)
     return "."
