@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from droid_tune.data.formats.base import Layout, Need, Row, RowFormat
 from droid_tune.data.formats.messages import Message, is_learnt, is_plain_text, plain_messages
-from droid_tune.data.templates import turns_of
+from droid_tune.data.rendering.turns import RowTurns, row_turns
 
 #: What every format that asks something can hold beside it.
 SHARED = ("tools", "chat_template_kwargs")
@@ -46,7 +46,17 @@ class SourceRow:
         return {name: self.row[name] for name in SHARED if self.row.get(name)}
 
     def turns(self) -> list[Message]:
-        """The whole conversation. Raises `CannotConvertError` for what is none."""
+        """The whole conversation, answers that are the prompt's marked as context."""
+        whole = self.whole()
+        if whole.begun:
+            self.lost.append("what begins the answer in the prompt is learnt with it")
+        return [
+            {**turn, "weight": 0} if place < whole.read and is_learnt(turn) else turn
+            for place, turn in enumerate(whole.turns)
+        ]
+
+    def whole(self) -> RowTurns:
+        """The turns as they are read, and how many are the prompt's. Raises `CannotConvertError` for what is none."""
         if "messages" not in self.row and self.row.get("prompt") is None:
             raise CannotConvertError("plain text has no turns")
         if isinstance(self.row.get("answer"), list) and "messages" not in self.row:
@@ -54,14 +64,14 @@ class SourceRow:
         chosen = self.row.get("chosen")
         if chosen is not None:
             self.lost.append("the rejected answers are not part of it")
-        whole = turns_of({**self.row, "completion": chosen} if isinstance(chosen, list) else self.row)
-        if not any(is_learnt(turn) for turn in whole):
+        whole = row_turns({**self.row, "completion": chosen} if isinstance(chosen, list) else self.row)
+        if not any(is_learnt(turn) for turn in whole.turns):
             raise CannotConvertError("the row has no answer")
         return whole
 
     def asked_and_answered(self) -> tuple[list[Message], Message]:
         """The turns before the answer that ends the conversation, and that answer."""
-        *before, last = self.turns()
+        *before, last = self.whole().turns
         if not is_learnt(last):
             raise CannotConvertError("the conversation does not end with an answer")
         if any(is_learnt(turn) for turn in before) and "messages" in self.row:

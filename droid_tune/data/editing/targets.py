@@ -115,7 +115,7 @@ def _as_text(source: SourceRow) -> Row:
         return {"text": source.row["text"]}
     if source.shared:
         raise CannotConvertError(f"plain text has no place for {', '.join(source.shared)}")
-    texts = [plain_text(turn) for turn in source.turns()]
+    texts = [plain_text(turn) for turn in source.whole().turns]
     source.lost.append("who speaks is not part of it")
     return {"text": "\n\n".join(text for text in texts if text)}
 

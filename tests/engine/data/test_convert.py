@@ -123,3 +123,14 @@ def test_calls_come_back_from_sharegpt(tmp_path: Path):
     convert(open_dataset(tmp_path / "b"), "messages", tmp_path / "c")
     [new] = [json.loads(line) for line in (tmp_path / "c" / "train.jsonl").read_text().splitlines()]
     assert new == row
+
+
+def test_answers_in_a_prompt_stay_context_and_a_begun_answer_is_told(tmp_path: Path):
+    row = {"prompt": [USER, BOT, USER], "completion": [{**BOT, "content": "a2-text"}]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    convert(open_dataset(tmp_path / "a.jsonl"), "messages", tmp_path / "out")
+    [new] = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    assert [turn.get("weight") for turn in new["messages"]] == [None, 0, None, None]
+    (tmp_path / "b.jsonl").write_text(json.dumps({"prompt": [USER, BOT], "completion": [BOT]}) + "\n")
+    written = convert(open_dataset(tmp_path / "b.jsonl"), "messages", tmp_path / "begun")
+    assert written.said_lost == ["In 1 row what begins the answer in the prompt is learnt with it."]
