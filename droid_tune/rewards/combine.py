@@ -157,6 +157,15 @@ class RewardSet:
                     f"(the rows have {', '.join(sorted(seen)) or 'no columns'})",
                 )
 
+    def without_their_column(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int]]:
+        """(reward, column, how many of the rows lack it): there the reward does not apply."""
+        found = [
+            (one.name, column, sum(row.get(column) in (None, "") for row in rows))
+            for one in self._rewards
+            for column in one.reward.needs
+        ]
+        return [(name, column, count) for name, column, count in found if count]
+
     def close(self) -> None:
         """Ends the children and connections of all of them."""
         for one in self._rewards:

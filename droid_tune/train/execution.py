@@ -25,7 +25,7 @@ from droid_tune.train.announcing import announce
 from droid_tune.train.assignment import Assignment, Span
 from droid_tune.train.checkpoint import Checkpoint, CheckpointStore
 from droid_tune.train.diagnosis.diagnose import Diagnosis
-from droid_tune.train.diagnosis.remarks import remark_on_rows, remark_on_template
+from droid_tune.train.diagnosis.remarks import remark_on_rewards, remark_on_rows, remark_on_template
 from droid_tune.train.distributed import World, check_share
 from droid_tune.train.journal import Journal
 from droid_tune.train.learner import Learner, State
@@ -71,6 +71,7 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
         if span.start == 0:
             remark_on_start(config, policy, journal.notice)
         remark_on_rows(dataset.report, journal.notice)
+        remark_on_rewards(rewards, session.train, journal.notice)
         remark_on_template(policy, session.train, journal.notice)
         try:
             loop.run()

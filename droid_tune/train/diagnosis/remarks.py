@@ -10,6 +10,7 @@ from droid_tune.data.report import Report
 from droid_tune.data.templates import has_chat_template
 from droid_tune.model.loading import require_chat_template
 from droid_tune.model.policy import Policy
+from droid_tune.rewards.combine import RewardSet
 
 #: rows whose form is looked at
 LOOKED_AT = 100
@@ -34,6 +35,18 @@ def remark_on_rows(report: Report, notify: Notify) -> None:
         f"{report.rejected:,} of {report.rejected + report.accepted:,} rows are left out.{example}",
         "The Data pane and `droid-tune validate` list them all.",
     )
+
+
+def remark_on_rewards(rewards: RewardSet, rows: Sequence[Row], notify: Notify) -> None:
+    """Rows from which a reward can teach nothing, because the column that it needs is empty there."""
+    looked_at = rows[: min(len(rows), LOOKED_AT)]
+    for name, column, count in rewards.without_their_column(looked_at):
+        notify(
+            "rows_without_column",
+            f"{count:,} of the first {len(looked_at):,} training rows have no `{column}`: "
+            f"they are not usable for the reward `{name}`, which does not apply there.",
+            f"Fill `{column}` in these rows, or filter them out under Data.",
+        )
 
 
 def remark_on_template(policy: Policy, rows: Sequence[Row], notify: Notify) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from droid_tune.config import resolve
 from droid_tune.data.validate import validate
 from droid_tune.errors import UserError
-from droid_tune.train.diagnosis.remarks import remark_on_rows, remark_on_template
+from droid_tune.train.diagnosis.remarks import remark_on_rewards, remark_on_rows, remark_on_template
+from droid_tune.train.execution import rewards_of
 
 
 class Heard:
@@ -55,3 +57,18 @@ def test_turns_of_a_chat_need_a_chat_template() -> None:
     with pytest.raises(UserError, match="no chat template"):
         remark_on_template(policy_with(template=False), rows, heard)
     assert heard.notices == []
+
+
+def test_rows_from_which_a_reward_can_teach_nothing_are_told_of() -> None:
+    heard = Heard()
+    config = resolve({"rewards": [{"type": "accuracy"}, {"type": "length", "target": 8}]})
+    rows = [{"prompt": "1 + 1?", "answer": "2"}, {"prompt": "2 + 2?"}, {"prompt": "3 + 3?", "answer": ""}]
+    with rewards_of(config) as rewards:
+        remark_on_rewards(rewards, rows, heard)
+        remark_on_rewards(rewards, rows[:1], heard)
+    ((level, code, text),) = heard.notices
+    assert (level, code) == ("warning", "rows_without_column")
+    assert text == (
+        "2 of the first 3 training rows have no `answer`: they are not usable for the reward `accuracy`, "
+        "which does not apply there."
+    )
