@@ -163,6 +163,8 @@ class CheckpointConfig(Closed):
 
     save_every: int = setting(50, "Save every", unit="steps", ge=1)
     """Steps between checkpoints; a crash loses at most these."""
+    save_minutes: float = setting(5.0, "Save at least every", unit="minutes", advanced=True, ge=0)
+    """Slow steps are saved by the clock too: after the first step that ends this long after the last save; 0: never."""
     keep: int = setting(2, "Keep", advanced=True, ge=0)
     """How many checkpoints stay on disk; 0 keeps all."""
 

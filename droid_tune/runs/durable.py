@@ -12,6 +12,7 @@ from pathlib import Path
 
 from droid_tune.errors import UserError
 from droid_tune.paths import private_file
+from droid_tune.words import size
 
 
 def sync_file(path: Path) -> None:
@@ -67,6 +68,16 @@ def cause_of(error: RuntimeError, folder: Path) -> OSError:
     if shutil.disk_usage(folder).free < FULL_DISK_BYTES:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return OSError(errno.EIO, str(error))
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Look before a long write. Raises UserError where `needed` bytes for `what` are more than the disk has free."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"No space is left on the disk that holds {folder}: {what} takes {size(needed)}, and {size(free)} are free",
+            remedy="free some and resume the run",
+        )
 
 
 def disk_error(error: OSError, path: Path) -> UserError:

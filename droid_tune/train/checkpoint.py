@@ -20,7 +20,7 @@ import mlx.core as mx
 from droid_tune.events import finite_values
 from droid_tune.model.arrays import write_arrays
 from droid_tune.paths import RunPaths, private_file, private_folder
-from droid_tune.runs.durable import cause_of, disk_error, sha256_of, sync_file, sync_folder
+from droid_tune.runs.durable import cause_of, disk_error, require_space, sha256_of, sync_file, sync_folder
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -58,6 +58,11 @@ class Checkpoint:
         return loaded
 
 
+def bytes_of(files: Mapping[str, Tensors]) -> int:
+    """How much room the arrays of a checkpoint take."""
+    return sum(array.nbytes for tensors in files.values() for array in tensors.values())
+
+
 class BadCheckpointError(Exception):
     """A checkpoint that must not be used, and why."""
 
@@ -83,6 +88,7 @@ class CheckpointStore:
         temporary = self.folder / f".step-{step:06d}.{os.getpid()}.tmp"
         try:
             private_folder(self.folder)
+            require_space(self.folder, bytes_of(files), "the next checkpoint")
             shutil.rmtree(temporary, ignore_errors=True)
             private_folder(temporary)
             self._write(temporary, {**state, "step": step}, files)

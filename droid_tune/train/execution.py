@@ -21,9 +21,10 @@ from droid_tune.model.reference import ReferencePolicy
 from droid_tune.paths import private_file
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
+from droid_tune.runs.durable import require_space
 from droid_tune.train.announcing import announce
 from droid_tune.train.assignment import Assignment, Span
-from droid_tune.train.checkpoint import Checkpoint, CheckpointStore
+from droid_tune.train.checkpoint import Checkpoint, CheckpointStore, bytes_of
 from droid_tune.train.diagnosis.diagnose import Diagnosis
 from droid_tune.train.diagnosis.remarks import remark_on_rewards, remark_on_rows, remark_on_template
 from droid_tune.train.distributed import World, check_share
@@ -31,7 +32,7 @@ from droid_tune.train.journal import Journal
 from droid_tune.train.learner import Learner, State
 from droid_tune.train.loop import Loop
 from droid_tune.train.memory_guard import MemoryGuard
-from droid_tune.train.optimizer import build_optimizer
+from droid_tune.train.optimizer import build_optimizer, optimizer_tensors
 from droid_tune.train.policy_gradient import PolicyGradient
 from droid_tune.train.row_reader import Chosen, RowReader, readable
 from droid_tune.train.run_record import RunRecord, estimate_of
@@ -64,6 +65,8 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
     with rewards_of(config) as rewards:
         session = build_session(config, policy, dataset, rewards, Conduct(control, journal.emit, world))
         loop = build_loop(session, store, journal, span, data_state)
+        if world.leads:
+            look_at_space(assignment.folder, loop)
         if checkpoint is not None:
             loop.restore(checkpoint)
         loop.record = RunRecord(estimate_of(session))
@@ -147,6 +150,18 @@ def build_loop(
         diagnosis=Diagnosis.of(config),
         guard=MemoryGuard(limit_of(config.memory, read_host())),
     )
+
+
+def look_at_space(folder: Path, loop: Loop) -> None:
+    """Raises UserError before the first step where the disk cannot take a checkpoint and the result."""
+    trainable = loop.session.policy.trainable()
+    files = {
+        "adapters": trainable,
+        "optimizer": optimizer_tensors(loop.optimizer),
+        "reference": loop.reference.arrays or {},
+        "result": trainable,
+    }
+    require_space(folder, bytes_of(files), "a checkpoint with the result")
 
 
 def reference_for(session: TrainingSession) -> ReferencePolicy:

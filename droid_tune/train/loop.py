@@ -89,6 +89,7 @@ class Loop:
     _boundary: Boundary = field(init=False)
     _reading: Reading = field(init=False)
     _clearing: bool = False
+    _saved_at: float = field(default_factory=time.monotonic)  # by the monotonic clock
     _between: bool = False  # the weights may not be those of the boundary
 
     def run(self) -> None:
@@ -330,9 +331,12 @@ class Loop:
     # -- checkpoints -------------------------------------------------------------------------------
 
     def save_if_due(self) -> None:
-        """Saves where the step is one to save after."""
-        if self.step % self.session.config.checkpoint.save_every == 0:
+        """Saves where the step is one to save after, or the last save is long ago."""
+        settings = self.session.config.checkpoint
+        waited_s = time.monotonic() - self._saved_at
+        if self.step % settings.save_every == 0 or 0 < settings.save_minutes * 60 <= waited_s:
             self.save()
+            self._saved_at = time.monotonic()
 
     def save(self) -> None:
         """Save the last boundary, if it is not on disk yet."""
