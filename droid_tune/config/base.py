@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -58,6 +58,11 @@ class MethodConfig(Closed):
     default_learning_rate: ClassVar[float] = 1e-5
     label: ClassVar[str] = ""
     summary: ClassVar[str] = ""
+
+
+def configs_by_type(union: Any) -> dict[str, Any]:
+    """The members of an `Annotated` discriminated union by the word that is their `type`, in order."""
+    return {member.model_fields["type"].default: member for member in get_args(get_args(union)[0])}
 
 
 def unknown_key(key: str, known: list[str]) -> str:

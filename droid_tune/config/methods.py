@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from droid_tune.config.base import MethodConfig, setting
+from droid_tune.config.base import MethodConfig, configs_by_type, setting
 from droid_tune.config.policy_method import (
     Beta,
     Epsilon,
@@ -97,11 +97,4 @@ class SFTConfig(MethodConfig):
 AnyMethod = Annotated[
     GRPOConfig | GSPOConfig | DrGRPOConfig | DAPOConfig | BNPOConfig | SFTConfig, Field(discriminator="type")
 ]
-METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
-    "grpo": GRPOConfig,
-    "gspo": GSPOConfig,
-    "dr_grpo": DrGRPOConfig,
-    "dapo": DAPOConfig,
-    "bnpo": BNPOConfig,
-    "sft": SFTConfig,
-}
+METHOD_CONFIGS: dict[str, type[MethodConfig]] = configs_by_type(AnyMethod)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from droid_tune.config.base import Closed, setting
+from droid_tune.config.base import Closed, configs_by_type, setting
 
 
 class RewardConfig(Closed):
@@ -243,16 +243,4 @@ AnyReward = Annotated[
     | ModelReward,
     Field(discriminator="type"),
 ]
-REWARD_CONFIGS: dict[str, type[RewardConfig]] = {
-    "accuracy": AccuracyReward,
-    "format": FormatReward,
-    "length": LengthReward,
-    "partial_format": PartialFormatReward,
-    "similarity": SimilarityReward,
-    "repetition": RepetitionReward,
-    "language": LanguageReward,
-    "math_heuristic": MathHeuristicReward,
-    "code": CodeReward,
-    "user_file": UserFileReward,
-    "model": ModelReward,
-}
+REWARD_CONFIGS: dict[str, type[RewardConfig]] = configs_by_type(AnyReward)
