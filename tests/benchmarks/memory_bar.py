@@ -88,7 +88,7 @@ class Watch:
     def __init__(self, window: object) -> None:
         from PySide6.QtCore import QEvent, QObject
 
-        from ui.panes.setup.forecast_strip import ForecastStrip, MemoryBar
+        from ui.panes.setup.forecast_strip import ForecastStrip, SlimMemoryBar
         from ui.panes.setup.forecasting import Forecaster
 
         watch = self
@@ -99,7 +99,7 @@ class Watch:
                     watch.painted = watch.told
                 return False
 
-        bar = self.bar = window.findChild(ForecastStrip).findChild(MemoryBar)
+        bar = self.bar = window.findChild(ForecastStrip).findChild(SlimMemoryBar)
         self.window, self.wanted, self.told, self.painted = window, 0, False, False
         self.forecaster = window.findChild(Forecaster)
         self.forecaster.told.connect(self.hear)
