@@ -23,11 +23,12 @@ from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import AccuracyReward
 from droid_tune.control import Control, Watch
 from droid_tune.data.dataset import open_configured
+from droid_tune.data.lens import room_of
 from droid_tune.errors import UserError
 from droid_tune.estimate.calibration import write_calibration
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate, calibration_for
-from droid_tune.estimate.readiness import DataReadiness, readiness_of, rendered_length
+from droid_tune.estimate.readiness import DataReadiness, readiness_of
 from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
 from droid_tune.estimate.sizes import OPTIMIZER_COPIES
 from droid_tune.events import REWARD_FAILED, Event, Notice, Phase, RolloutGroup
@@ -74,7 +75,7 @@ def check_signal(
         policy = starting_policy(config, Path(folder))
     with rewards_of(config) as rewards:
         session = build_session(small, policy, dataset, rewards, Conduct(control, emit, World()))
-        data = readiness_of(dataset, config, rendered_length(policy.tokenizer, config), policy.context_length)
+        data = readiness_of(dataset, session.reader.lens, room_of(config), policy.context_length)
         return _Check(session, config, told, data).run(prompts)
 
 

@@ -27,19 +27,12 @@ def rehearse(config: RunConfig, dataset: Dataset) -> None:
 
 def check_template(config: RunConfig, rows: Rows) -> None:
     """The first rows through the model's own chat template. Raises UserError with the first that it refuses."""
-    from droid_tune.config.methods import SFTConfig
-    from droid_tune.data.templates import TemplateOptions, render_example, render_prompt
+    from droid_tune.data.lens import Lens
     from droid_tune.model.loading import load_model_tokenizer
     from droid_tune.model_files.hub import resolve_model
 
-    tokenizer = load_model_tokenizer(resolve_model(config.model.path, config.model.revision))
-    options = TemplateOptions(config.data.system_prompt, config.data.thinking)
-    longest = 0
-    for row in rows[:RENDERED_ROWS]:
-        if isinstance(config.method, SFTConfig):
-            longest = max(longest, len(render_example(tokenizer, row, options).tokens))
-        else:
-            longest = max(longest, len(render_prompt(tokenizer, row, options).tokens))
+    lens = Lens.of(config, load_model_tokenizer(resolve_model(config.model.path, config.model.revision)))
+    longest = max((lens.measure(row).longest for row in rows[:RENDERED_ROWS]), default=0)
     looked_at = words.count(min(len(rows), RENDERED_ROWS), "row")
     say(f"template: the first {looked_at} rendered, the longest to {words.count(longest, 'token')}")
 

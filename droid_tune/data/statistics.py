@@ -17,9 +17,8 @@ from droid_tune.data.batches import permutation
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.editing.changes import prompt_keys
 from droid_tune.data.formats.answers import right_answers
-from droid_tune.data.formats.base import Row
-from droid_tune.data.templates import DEFAULT, TemplateOptions, prompt_text, render_prompt
-from droid_tune.errors import UserError
+from droid_tune.data.lens import prompt_length
+from droid_tune.data.templates import DEFAULT, TemplateOptions, prompt_text
 
 SAMPLED_ROWS = 20_000
 BINS = 40
@@ -192,17 +191,6 @@ def _of_split(
         answers={str(kind): count for kind, count in kinds.most_common()},
         suggested_reward=SUGGESTED_REWARD[kinds.most_common(1)[0][0]],
     )
-
-
-def prompt_length(tokenizer: Any, row: Row, options: TemplateOptions = DEFAULT) -> int:
-    """Tokens of the prompt as the model sees it (of the text itself for text rows)."""
-    if "prompt" not in row:
-        return len(tokenizer.encode(str(row.get("text", "")), add_special_tokens=False))
-    try:
-        return len(render_prompt(tokenizer, row, options).tokens)
-    except UserError:
-        # A row that the template refuses is said elsewhere; its text still has a length.
-        return len(tokenizer.encode(prompt_text(row), add_special_tokens=False))
 
 
 def answer_type(answer: object) -> AnswerType:

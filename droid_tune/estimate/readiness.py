@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from droid_tune import words
 from droid_tune.config import RunConfig
-from droid_tune.config.methods import SFTConfig
 from droid_tune.control import UNWATCHED, Watch
-from droid_tune.data.dataset import Dataset, Rows, open_configured
+from droid_tune.data.dataset import Dataset, open_configured
 from droid_tune.data.editing.changes import prompt_key
 from droid_tune.data.formats.base import Row
-from droid_tune.data.rendering.looking_through import Lens
-from droid_tune.data.templates import TemplateOptions
-from droid_tune.errors import UserError
+from droid_tune.data.lens import Lens, room_of
 from droid_tune.estimate.finding import Finding, Remedy
-from droid_tune.estimate.lengths import FRAME_TOKENS, bare_tokens
+from droid_tune.estimate.lengths import quick_lens
 from droid_tune.model_files.facts import read_model
 from droid_tune.model_files.hub import local_model
-from droid_tune.model_files.tokenizer import load_fast_tokenizer
 
-#: tokens of a row's sequence
-LengthOf = Callable[[Row], int]
-#: rows rendered, spread evenly over the training rows
-LOOKED_AT = 500
 #: a longest sequence is proposed in steps of so many tokens
 STEP = 64
 #: with more training rows than these their prompts are not compared with the held-out ones
@@ -88,45 +77,31 @@ class DataReadiness:
         """A setting that lets the longest row in, as far as the model's own context goes."""
         needed = self.longest + self.room
         if self.context is None or needed <= self.context:
-            fitting = -(-(needed + FRAME_TOKENS) // STEP) * STEP
+            fitting = -(-needed // STEP) * STEP
             fitting = min(fitting, self.context or fitting)
             return Remedy(f"Raise the longest sequence to {fitting:,}", {"training.max_seq_length": fitting})
         return Remedy(f"Use shorter rows: this model reads at most {words.count(self.context, 'token')}.")
 
 
 def data_readiness(config: RunConfig, watch: Watch = UNWATCHED) -> DataReadiness | None:
-    """Open a run's data and look; None where the model's tokenizer is not at hand. Raises `UserError` and `Stopped`.
+    """Open a run's data and look, quickly (see `QuickLens`); None where the model's tokenizer is not at hand.
 
-    Quick: rows are measured without the model's template, so that one which just misses counts as one that fits.
+    Raises `UserError` and `Stopped`.
     """
     folder = local_model(config.model.path, config.model.revision)
-    tokenizer = None if folder is None else load_fast_tokenizer(folder)
-    if folder is None or tokenizer is None:
+    lens = quick_lens(config)
+    if folder is None or lens is None:
         return None
     dataset = open_configured(config.data, config.method.type, watch)
-    length_of = partial(bare_tokens, tokenizer, whole=config.is_sft)
-    return readiness_of(dataset, config, length_of, read_model(folder).context, watch)
-
-
-def rendered_length(tokenizer: Any, config: RunConfig) -> LengthOf:
-    """Lengths as training counts them, by a tokenizer with its chat template."""
-    options = TemplateOptions(config.data.system_prompt, config.data.thinking)
-    answers_only = config.method.answer_only_loss if isinstance(config.method, SFTConfig) else True
-    lens = Lens(tokenizer, options, config.is_sft, answers_only)
-    return lambda row: lens.measure(row)[0]
+    return readiness_of(dataset, lens, room_of(config), read_model(folder).context, watch)
 
 
 def readiness_of(
-    dataset: Dataset,
-    config: RunConfig,
-    length_of: LengthOf,
-    context: int | None,
-    watch: Watch = UNWATCHED,
+    dataset: Dataset, lens: Lens, room: int, context: int | None, watch: Watch = UNWATCHED
 ) -> DataReadiness:
-    """Measure a sample of the training rows with `length_of`, and compare all prompts with the held-out ones."""
-    room = 0 if config.is_sft else config.sampling.max_completion_length
-    free = min(config.training.max_seq_length, context or config.training.max_seq_length) - room
-    lengths = list(_lengths(dataset.train, length_of, watch))
+    """Measure a sample of the training rows as training would, and compare all prompts with the held-out ones."""
+    lengths = [one.longest for one in lens.sample(dataset.train, watch)]
+    free = max(lengths, default=0) if lens.limit is None else lens.limit
     return DataReadiness(
         looked_at=len(lengths),
         too_long=sum(length > free for length in lengths),
@@ -137,14 +112,6 @@ def readiness_of(
         leaked=leaked_prompts(dataset.train, dataset.valid, watch),
         context=context,
     )
-
-
-def _lengths(rows: Rows, length_of: LengthOf, watch: Watch) -> Iterator[int]:
-    """Tokens of an even sample of the rows; those that the template refuses are told by the validation."""
-    for place in range(0, len(rows), max(1, len(rows) // LOOKED_AT)):
-        watch.pause_point()
-        with suppress(UserError):
-            yield length_of(rows.row(place))
 
 
 def leaked_prompts(train: Sequence[Row], held_out: Sequence[Row], watch: Watch = UNWATCHED) -> int:

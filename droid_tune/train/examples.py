@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from droid_tune.data.rendering.shapes import learning_start
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 
 
@@ -21,7 +22,7 @@ class TrainingExample:
     @property
     def start(self) -> int:
         """Where the part to be scored begins: everything before the first learnt token is only read."""
-        return max(1, self.learn.index(True)) if any(self.learn[1:]) else len(self.tokens) - 1
+        return learning_start(self.learn)
 
     @property
     def learnt(self) -> int:

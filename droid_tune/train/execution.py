@@ -34,15 +34,12 @@ from droid_tune.train.loop import Loop
 from droid_tune.train.memory_guard import MemoryGuard
 from droid_tune.train.optimizer import build_optimizer, optimizer_tensors
 from droid_tune.train.policy_gradient import PolicyGradient
-from droid_tune.train.row_reader import Chosen, RowReader, readable
+from droid_tune.train.row_reader import Chosen, RowReader
 from droid_tune.train.run_record import RunRecord, estimate_of
 from droid_tune.train.shared_checkpoint import SavedState, shared_checkpoint
 from droid_tune.train.start import remark_on_start, starting_policy
 from droid_tune.train.supervised import Supervised
 from droid_tune.train.training_session import Conduct, TrainingSession
-
-#: prompts whose length the memory plan looks at
-MEASURED_ROWS = 256
 
 
 def execute(assignment: Assignment, control: Control, journal: Journal, world: World) -> str:
@@ -124,11 +121,10 @@ def build_session(
 
 
 def longest_prompt(rows: Chosen, reader: RowReader) -> int | None:
-    """The longest of the first prompts in tokens, for the memory plan; None in supervised learning."""
+    """The longest prompt of a sample in tokens, for the memory plan; None in supervised learning."""
     if reader.room == 0:
         return None
-    prompts = readable(rows, range(min(len(rows), MEASURED_ROWS)), reader.prompt)
-    return max((len(prompt.tokens) for prompt in prompts), default=0)
+    return max((one.longest for one in reader.lens.sample_that_fits(rows)), default=0)
 
 
 def build_loop(

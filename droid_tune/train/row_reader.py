@@ -13,7 +13,8 @@ from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.answers import answer_text
 from droid_tune.data.formats.base import Row
-from droid_tune.data.rendering.looking_through import Findings, Lens, findings_of
+from droid_tune.data.lens import Lens, room_of
+from droid_tune.data.rendering.looking_through import Findings, findings_of
 from droid_tune.data.templates import TemplateOptions, prompt_text, render_examples, render_prompt
 from droid_tune.errors import UserError
 from droid_tune.names import Split
@@ -44,9 +45,10 @@ class RowReader:
         self._tokenizer = tokenizer
         self._options = TemplateOptions(config.data.system_prompt, config.data.thinking)
         self._method = config.method
+        self.lens = Lens.of(config, tokenizer, context_length)
+        self.room = room_of(config)
         longest = config.training.max_seq_length
         self.limit = min(longest, context_length or longest)
-        self.room = 0 if config.is_sft else config.sampling.max_completion_length
 
     def prompt(self, number: int, row: Row) -> PromptRow:
         """A row to be completed. Raises UserError when it leaves no room for an answer."""
@@ -86,10 +88,7 @@ class RowReader:
 
     def look_through(self, dataset: Dataset, split: Split, rows: Rows, watch: Watch) -> Chosen:
         """The rows of a split that can be used. Raises UserError where there is none, and `Stopped`."""
-        imitated = isinstance(self._method, SFTConfig)
-        answers_only = self._method.answer_only_loss if isinstance(self._method, SFTConfig) else True
-        lens = Lens(self._tokenizer, self._options, imitated, answers_only, self.limit - self.room)
-        found = findings_of(dataset, split, rows, lens, self._method.type, watch)
+        found = findings_of(dataset, split, rows, self.lens, self._method.type, watch)
         if found is not None and len(rows) and found.usable is not None and not found.usable:
             raise self._none_usable(found)
         return Chosen(rows, found.usable if found else None, found)

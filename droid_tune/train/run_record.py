@@ -12,9 +12,9 @@ from droid_tune.estimate.duration import seconds_of
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate, calibration_for, facts_for
 from droid_tune.estimate.job import DataLengths
+from droid_tune.estimate.lengths import lengths_in
 from droid_tune.estimate.sizes import sizes_of
 from droid_tune.machine.chips import speed_of
-from droid_tune.train.row_reader import readable
 from droid_tune.train.training_session import TrainingSession
 
 #: rows looked at for the lengths of the data
@@ -50,20 +50,9 @@ def estimate_of(session: TrainingSession) -> Estimate:
     return estimate(session.config, lengths_of(session), suggesting=False)
 
 
-def lengths_of(session: TrainingSession) -> DataLengths:
+def lengths_of(session: TrainingSession) -> DataLengths | None:
     """Token lengths of a sample of the session's own rows."""
-    count = len(session.train)
-    places = range(0, count, max(1, count // LOOKED_AT))
-    held_out = len(session.valid)
-    if session.config.is_sft:
-        found = readable(session.train, places, session.reader.examples)
-        examples = [example for examples in found for example in examples]
-        read = [example.start for example in examples]
-        learnt = [len(example.tokens) - example.start for example in examples]
-        median = int(statistics.median(learnt))
-        return DataLengths(int(statistics.median(read)), max(read), median, max(learnt), count, held_out)
-    lengths = [len(one.tokens) for one in readable(session.train, places, session.reader.prompt)]
-    return DataLengths(int(statistics.median(lengths)), max(lengths), rows=count, held_out_rows=held_out)
+    return lengths_in(session.train, len(session.valid), session.reader.lens)
 
 
 def ratios(config: RunConfig, estimated: Estimate, observed: Observed) -> Ratios:

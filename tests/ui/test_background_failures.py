@@ -31,11 +31,11 @@ class Flaky:
         self.calls = 0
         self.broken = True
 
-    def __call__(self, *given: Any) -> Any:
+    def __call__(self, *given: Any, **options: Any) -> Any:
         self.calls += 1
         if self.broken:
             raise OSError("The disk went away.")
-        return self._work(*given)
+        return self._work(*given, **options)
 
 
 def notices(pane: QWidget) -> list[str]:

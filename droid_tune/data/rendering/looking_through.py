@@ -17,9 +17,8 @@ from droid_tune import __version__, words
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.base import Layout, Row
+from droid_tune.data.lens import Lens
 from droid_tune.data.rendering.chat_template import ChatTemplate, unwrapped
-from droid_tune.data.rendering.shapes import Note, TemplateOptions
-from droid_tune.data.templates import render_examples, render_prompt
 from droid_tune.errors import UserError
 from droid_tune.paths import cache_dir
 
@@ -31,48 +30,6 @@ LEAST_KEPT = 2_000
 MOST_KEPT = 64
 #: rows between two words on how far it is
 TOLD_EVERY = 100
-
-
-@dataclass(frozen=True)
-class Lens:
-    """How rows are looked at: `imitated` as examples to learn, else as prompts to answer."""
-
-    tokenizer: Any
-    options: TemplateOptions
-    imitated: bool
-    answers_only: bool = True
-    #: tokens that a sequence may have; None: any number
-    limit: int | None = None
-
-    def measure(self, row: Row) -> tuple[int, tuple[Note, ...]]:
-        """`(tokens of the row's longest sequence, notes)`. Raises `UserError` where the row cannot be used."""
-        if not self.imitated:
-            prompt = render_prompt(self.tokenizer, row, self.options)
-            return len(prompt.tokens), prompt.notes
-        examples = render_examples(self.tokenizer, row, self.options, answers_only=self.answers_only)
-        if not any(any(example.answer_mask[1:]) for example in examples):
-            raise UserError("The row has nothing to learn", remedy="add an answer, or remove the row")
-        return max(len(example.tokens) for example in examples), examples[0].notes
-
-    def key(self, dataset: Dataset, split: str, method: str) -> str:
-        """What the findings depend on, as one word."""
-        inner = unwrapped(self.tokenizer)
-        backend: Any = getattr(inner, "backend_tokenizer", None)
-        spelt = backend.to_str() if hasattr(backend, "to_str") else str(type(inner))
-        settings = (__version__, self.options, self.imitated, self.answers_only, self.limit, split, method)
-        parts = [
-            str(settings),
-            ChatTemplate.of(self.tokenizer).source,
-            str(getattr(inner, "eos_token", "")),
-            spelt,
-        ]
-        parts += [str(one.to_json()) for one in dataset.fingerprints]
-        parts += [f"{layout.format.name} {sorted(layout.mapping.items())}" for layout in _layouts(dataset)]
-        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _layouts(dataset: Dataset) -> list[Layout]:
-    return [file.layout for file in dataset.report.files if file.layout is not None]
 
 
 @dataclass
@@ -93,14 +50,14 @@ class Findings:
     def add(self, number: int, row: Row, lens: Lens) -> None:
         """Look at one more row."""
         try:
-            tokens, notes = lens.measure(row)
+            measured = lens.measure(row)
         except UserError as error:
             self.refused.append((number, str(error)))
             return
-        if lens.limit is not None and tokens > lens.limit:
-            self.too_long.append((number, tokens))
+        if lens.limit is not None and measured.longest > lens.limit:
+            self.too_long.append((number, measured.longest))
             return
-        for note in notes:
+        for note in measured.notes:
             self.notes[note.code] = (note.text, self.notes.get(note.code, ("", 0))[1] + 1)
 
     def told_notes(self) -> list[tuple[str, str]]:
@@ -129,7 +86,7 @@ def findings_of(
     """`look_through`, from what was kept of an earlier time where the same was looked at."""
     if not LEAST_KEPT <= len(rows) <= LOOKED_THROUGH:
         return look_through(rows, lens, watch)
-    place = cache_dir() / "rendered" / f"{lens.key(dataset, split, method)}.json"
+    place = cache_dir() / "rendered" / f"{_key(lens, dataset, split, method)}.json"
     known = _kept(place, len(rows))
     if known is not None:
         return known
@@ -137,6 +94,27 @@ def findings_of(
     if found is not None:
         _keep(place, found)
     return found
+
+
+def _key(lens: Lens, dataset: Dataset, split: str, method: str) -> str:
+    """What the findings depend on, as one word."""
+    inner = unwrapped(lens.tokenizer)
+    backend: Any = getattr(inner, "backend_tokenizer", None)
+    spelt = backend.to_str() if hasattr(backend, "to_str") else str(type(inner))
+    settings = (__version__, lens.options, lens.imitated, lens.answers_only, lens.limit, split, method)
+    parts = [
+        str(settings),
+        ChatTemplate.of(lens.tokenizer).source,
+        str(getattr(inner, "eos_token", "")),
+        spelt,
+    ]
+    parts += [str(one.to_json()) for one in dataset.fingerprints]
+    parts += [f"{layout.format.name} {sorted(layout.mapping.items())}" for layout in _layouts(dataset)]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _layouts(dataset: Dataset) -> list[Layout]:
+    return [file.layout for file in dataset.report.files if file.layout is not None]
 
 
 def _kept(place: Path, rows: int) -> Findings | None:

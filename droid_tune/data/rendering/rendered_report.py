@@ -8,7 +8,8 @@ from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.table import need_of
 from droid_tune.data.issues import EXCERPT_LENGTH, Issue, IssueRun
-from droid_tune.data.rendering.looking_through import Findings, Lens, findings_of
+from droid_tune.data.lens import Lens
+from droid_tune.data.rendering.looking_through import Findings, findings_of
 from droid_tune.data.rendering.shapes import DEFAULT
 from droid_tune.data.splits import SPLITS
 from droid_tune.data.templates import prompt_text

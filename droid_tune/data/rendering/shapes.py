@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,6 +57,11 @@ class Example:
     answer_mask: list[bool]
     notes: tuple[Note, ...] = ()
 
+    @property
+    def start(self) -> int:
+        """Where learning begins: everything before that token is only read."""
+        return learning_start(self.answer_mask)
+
     @staticmethod
     def joined(parts: list[Example]) -> Example:
         """Sequences of one row, one after the other: for showing them together."""
@@ -67,3 +73,8 @@ class Example:
             [learnt for part in parts for learnt in part.answer_mask],
             tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         )
+
+
+def learning_start(learn: Sequence[bool]) -> int:
+    """The first token that is learnt, of a sequence (the very first never is); its last where none is."""
+    return max(1, learn.index(True)) if any(learn[1:]) else len(learn) - 1

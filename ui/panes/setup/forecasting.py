@@ -182,7 +182,7 @@ def _measured(config: RunConfig) -> DataLengths | None:
     from droid_tune.estimate.lengths import measure_data
 
     try:
-        return measure_data(config)
+        return measure_data(config, quick=True)
     except UserError:  # the Data pane says what is wrong with it
         return None
 

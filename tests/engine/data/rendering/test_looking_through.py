@@ -10,8 +10,9 @@ import pytest
 
 from droid_tune.control import Watch
 from droid_tune.data.dataset import open_dataset
+from droid_tune.data.lens import Lens
 from droid_tune.data.rendering import looking_through
-from droid_tune.data.rendering.looking_through import Lens, findings_of
+from droid_tune.data.rendering.looking_through import findings_of
 from droid_tune.data.templates import TemplateOptions
 from droid_tune.errors import Stopped
 from tests.engine.data.rendering.tokenizers import tokenizer

@@ -14,8 +14,8 @@ from droid_tune.data.editing.changes import ChangePlan, Tick
 from droid_tune.data.editing.convert import TARGETS, convert, preview
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.table import FORMATS_BY_NAME
+from droid_tune.data.lens import prompt_length
 from droid_tune.data.splits import SPLITS, Split
-from droid_tune.data.statistics import prompt_length
 from droid_tune.data.templates import TemplateOptions
 from ui.panes.data.rows.rows_model import whole_text
 
