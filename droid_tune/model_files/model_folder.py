@@ -14,6 +14,7 @@ from droid_tune.errors import UserError
 from droid_tune.model_files.architectures import implementing_module
 from droid_tune.model_files.float8 import refuse_bare_float8
 from droid_tune.model_files.headers import missing_shards, read_header, weight_files
+from droid_tune.model_files.plausible_sizes import check_sizes
 
 PICKLED_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
@@ -41,6 +42,7 @@ def check_config(folder: Path) -> dict[str, Any]:
     config = read_json(folder / "config.json")
     _refuse_own_code(folder, config)
     _check_architecture(folder, config)
+    check_sizes(config, folder / "config.json")
     return config
 
 
