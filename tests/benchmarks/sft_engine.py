@@ -124,8 +124,7 @@ with tempfile.TemporaryDirectory() as folder:
     loop.session.plan = replace(loop.session.plan, **options)
     for _ in range(loop.span.total_steps):
         recorder.mark()
-        loop.advance()
-        loop.mind_memory()
+        loop.mind_memory(loop.advance())
 recorder.mark()
 found = recorder.summary(losses=losses, plan=loop.session.plan.sentence)
 Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")

@@ -11,7 +11,8 @@ import pytest
 from droid_tune.errors import UserError
 from droid_tune.events import Step
 from droid_tune.rewards.combine import RewardSet, TooManyFailures
-from droid_tune.train.loop import Loop
+from droid_tune.train import loop
+from droid_tune.train.update import update_metrics
 from tests.engine.train.conftest import digest, resume, tiny, train
 
 CONFIG = tiny(training={"iterations": 4}, checkpoint={"save_every": 50})
@@ -76,7 +77,7 @@ def test_what_a_failed_gpu_computed_is_not_saved(tmp_path: Path, monkeypatch: py
 
 def test_an_update_that_was_broken_off_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The weights are then neither those before it nor those after."""
-    monkeypatch.setattr(Loop, "_metrics", failing(3, ValueError("in between"), Loop._metrics))
+    monkeypatch.setattr(loop, "update_metrics", failing(3, ValueError("in between"), update_metrics))
     finished, _ = train(CONFIG, tmp_path)
     assert finished.outcome == "failed"
     assert not (tmp_path / "checkpoints").exists()

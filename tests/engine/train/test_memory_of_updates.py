@@ -12,10 +12,9 @@ from mlx.utils import tree_map
 from droid_tune.config.run import AdapterConfig, OptimizerConfig
 from droid_tune.model.policy import Policy
 from droid_tune.train.accumulator import Accumulator
-from droid_tune.train.assignment import Span
 from droid_tune.train.learner import Gathered
-from droid_tune.train.loop import Loop
 from droid_tune.train.optimizer import build_optimizer, gradient_norm
+from droid_tune.train.update import Updater
 from tests.engine.model.tiny import tiny_policy
 
 #: 14 MB in 74 arrays, the largest a 27th of it
@@ -27,32 +26,23 @@ def policy() -> Policy:
     return tiny_policy("llama", AdapterConfig(type="full"), stir=False, **SIZES)
 
 
-def loop_of(policy: Policy, name: str, max_grad_norm: float) -> Loop:
-    """A loop with all that `_apply` looks at."""
+def updater_of(policy: Policy, name: str, max_grad_norm: float) -> Updater:
     training = SimpleNamespace(max_grad_norm=max_grad_norm)
     session: Any = SimpleNamespace(policy=policy, config=SimpleNamespace(training=training))
-    return Loop(
-        session=session,
-        learner=cast("Any", None),
-        optimizer=build_optimizer(
-            OptimizerConfig(name=cast("Any", name), learning_rate=1e-4), policy.trainable()
-        ),
-        reference=cast("Any", SimpleNamespace(after_step=lambda _: None)),
-        store=cast("Any", None),
-        journal=cast("Any", None),
-        span=Span(start=0, until=2, total_steps=2),
-        fixed_state={},
+    optimizer = build_optimizer(
+        OptimizerConfig(name=cast("Any", name), learning_rate=1e-4), policy.trainable()
     )
+    return Updater(session, optimizer, cast("Any", SimpleNamespace(after_step=lambda _: None)))
 
 
-def applied(loop: Loop, policy: Policy) -> tuple[int, int]:
+def applied(updater: Updater, policy: Policy) -> tuple[int, int]:
     """Bytes that one update takes at its peak beyond what was there, and bytes in use after it less those before."""
     gathered = Gathered(tree_map(mx.ones_like, policy.model.trainable_parameters()), 1.0)
     norm = gradient_norm(gathered.gradients)
     mx.eval(gathered.gradients, norm)
     before = mx.get_active_memory()
     mx.reset_peak_memory()
-    loop._apply(gathered, norm, 1e-4)
+    updater.apply(gathered, norm, 1e-4, step=1)
     return mx.get_peak_memory() - before, mx.get_active_memory() - before
 
 
@@ -61,9 +51,9 @@ def applied(loop: Loop, policy: Policy) -> tuple[int, int]:
 def test_gradients_are_freed_while_they_are_applied(
     policy: Policy, optimizer: str, max_grad_norm: float
 ) -> None:
-    loop = loop_of(policy, optimizer, max_grad_norm)
-    applied(loop, policy)  # the first makes the optimizer's moments
-    peak, left = applied(loop, policy)
+    updater = updater_of(policy, optimizer, max_grad_norm)
+    applied(updater, policy)  # the first makes the optimizer's moments
+    peak, left = applied(updater, policy)
     assert peak < 0.5 * policy.trainable_bytes  # clipped gradients beside the others would be all of it
     assert left < -0.95 * policy.trainable_bytes  # the gradients are gone
 
