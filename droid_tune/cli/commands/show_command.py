@@ -15,6 +15,7 @@ from droid_tune.words import count as counted
 
 if TYPE_CHECKING:
     from droid_tune.data.dataset import Rows
+    from droid_tune.data.reading.listing import ListedRow
     from droid_tune.data.rendering.shown import ShownRow
 
 HELP = "print rows as the model sees them, with the learnt part marked"
@@ -46,35 +47,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the rows asked for; a row that would be left out says why."""
-    from droid_tune.data.rendering.shown import show_row
+    from droid_tune.data.rendering.shown import ShownRow, show_row
     from droid_tune.data.templates import TemplateOptions
 
     known_method(arguments.method)
-    rows = _rows(arguments)
-    chosen = chosen_rows(arguments.row or arguments.rows or "", len(rows))
+    rows, listed = _rows(arguments)
+    chosen = chosen_rows(arguments.row or arguments.rows or "", len(listed))
     if not (arguments.json or arguments.row or arguments.rows):
         chosen = chosen[:SHOWN_ROWS]
     tokenizer = _tokenizer(arguments.model)
     options = TemplateOptions(arguments.system_prompt, arguments.thinking)
-    for number in chosen:
-        shown = show_row(tokenizer, rows.row(number), options, arguments.method)
-        _print(number + 1, shown, tokenizer, as_json=arguments.json)
-    if len(chosen) < len(rows) and not (arguments.json or arguments.row or arguments.rows):
-        say(f"{len(rows) - len(chosen):,} more: --rows {len(chosen) + 1}-{len(rows)} shows them.")
+    for one in (listed[place] for place in chosen):
+        if rows is None or one.index is None:
+            shown = ShownRow(error=one.error)
+        else:
+            shown = show_row(tokenizer, rows.row(one.index), options, arguments.method)
+        _print(one.number, shown, tokenizer, as_json=arguments.json)
+    if len(chosen) < len(listed) and not (arguments.json or arguments.row or arguments.rows):
+        say(f"{len(listed) - len(chosen):,} more: --rows {len(chosen) + 1}-{len(listed)} shows them.")
     return 0
 
 
-def _rows(arguments: argparse.Namespace) -> Rows:
-    from droid_tune.data.dataset import open_dataset
+def _rows(arguments: argparse.Namespace) -> tuple[Rows | None, list[ListedRow]]:
+    """The split's usable rows (None where there is none), and all of its rows with those that are refused."""
+    from droid_tune.data.dataset import UnusableDataError, open_dataset
     from droid_tune.data.reading.discover import place_of
+    from droid_tune.data.reading.listing import listed_rows
 
-    dataset = open_dataset(
-        place_of(arguments.data, arguments.method), arguments.method, mapping_from(arguments.map)
-    )
+    place = place_of(arguments.data, arguments.method)
+    try:
+        dataset = open_dataset(place, arguments.method, mapping_from(arguments.map))
+    except UnusableDataError as error:
+        if not (listed := listed_rows(arguments.split, None, error.report)):
+            raise
+        return None, listed
     rows = dataset.splits[arguments.split]
-    if not len(rows):
+    listed = listed_rows(arguments.split, rows, dataset.report)
+    if not listed:
         raise UserError(f"The split {arguments.split} has no rows", place=str(arguments.data))
-    return rows
+    return rows, listed
 
 
 def chosen_rows(asked: str, count: int) -> range:

@@ -37,7 +37,7 @@ def test_json_is_one_object_a_row_and_a_row_left_out_says_why(
     assert len(first["tokens"]) == len(first["learnt"])
     assert first["learnt"][-2:] == [True, True]
     assert (second["row"], "tokens" in second) == (2, False)
-    assert "no answer to learn" in second["error"]
+    assert "no turn of the assistant's that is learnt" in second["error"]
 
 
 def test_a_method_that_samples_is_shown_its_prompt(data: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,3 +53,23 @@ def test_rows_are_counted_from_one_and_both_ends_belong() -> None:
     for wrong in ("0", "6", "3-2", "x"):
         with pytest.raises(UsageError):
             chosen_rows(wrong, 5)
+
+
+def test_rows_that_are_refused_keep_their_place_and_say_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = json.dumps(ROWS[0])
+    (tmp_path / "train.jsonl").write_text(f'{good}\n{{"messages": []}}\n\nnot JSON\n{good}\n')
+    assert main(["show", "--data", str(tmp_path), "--method", "sft", "--json"]) == 0
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["row"], "error" in one) for one in shown] == [(1, False), (2, True), (3, True), (4, False)]
+    assert main(["show", "--data", str(tmp_path), "--method", "sft", "--row", "3"]) == 0
+    assert "--- row 3 is left out" in capsys.readouterr().out
+
+
+def test_a_file_of_nothing_but_refused_rows_says_why_of_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train.jsonl").write_text('{"messages": []}\n' * 2)
+    assert main(["show", "--data", str(tmp_path), "--method", "sft", "--json"]) == 0
+    assert all("error" in json.loads(line) for line in capsys.readouterr().out.splitlines())
