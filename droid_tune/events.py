@@ -15,7 +15,7 @@ from droid_tune.names import FinishReason
 
 EVENT_VERSION = 1
 
-PhaseName = Literal["load", "rollout", "reward", "update", "evaluate", "save"]
+PhaseName = Literal["load", "prepare", "rollout", "reward", "update", "evaluate", "save"]
 
 
 class RunEvent(BaseModel):

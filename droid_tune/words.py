@@ -83,6 +83,7 @@ def metric(name: str, value: float | None) -> str:
 #: what a run does in each of its phases
 PHASES = {
     "load": "loading the model",
+    "prepare": "looking through the rows",
     "rollout": "sampling completions",
     "reward": "scoring completions",
     "update": "learning",

@@ -12,6 +12,7 @@ from droid_tune.control import Control, Watch
 from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured
 from droid_tune.errors import UserError
+from droid_tune.events import Phase
 from droid_tune.machine.budget import budget_of, limit_of
 from droid_tune.machine.host import read_host
 from droid_tune.model.adapter_files import save_adapter
@@ -100,7 +101,12 @@ def build_session(
 ) -> TrainingSession:
     """Everything the learners work with. Raises UserError where no row fits or a reward can never apply."""
     reader = RowReader(policy.tokenizer, config, policy.context_length)
-    watch = Watch(should_stop=conduct.control.stop_requested)
+    watch = Watch(
+        lambda done, total, what: conduct.emit(
+            Phase(phase="prepare", step=0, done=done, total=total, unit=what)
+        ),
+        conduct.control.stop_requested,
+    )
     train = reader.look_through(dataset, "train", dataset.train, watch)
     valid = reader.look_through(dataset, "valid", dataset.valid, watch)
     rewards.check_rows(train[: min(len(train), 100)])

@@ -10,9 +10,10 @@ import pytest
 
 from droid_tune.data.rendering import looking_through
 from droid_tune.errors import UserError
-from droid_tune.events import Notice
+from droid_tune.events import Notice, Phase
 from droid_tune.train.drawing import TOLD_ROWS, draw
 from droid_tune.train.training_session import TrainingSession
+from tests.engine.train.conftest import tiny, train
 from tests.engine.train.learning import session_of
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {}}}
@@ -43,6 +44,13 @@ def test_refused_rows_are_found_before_the_first_step(tmp_path: Path, method: st
     assert [number for number, _ in found.train.found.refused] == [1, 3]
     assert "leaves out the tool `weather`" in found.train.found.refused[0][1]
     assert found.train.place(1) == "train.jsonl:2"
+
+
+def test_looking_through_the_rows_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("droid_tune.data.rendering.looking_through.TOLD_EVERY", 100)
+    _, record = train(tiny(training={"iterations": 1}), tmp_path)
+    seen = [event for event in record if isinstance(event, Phase) and event.phase == "prepare"]
+    assert [(event.done, event.total) for event in seen[:4]] == [(0, 400), (100, 400), (200, 400), (300, 400)]
 
 
 def test_a_row_that_comes_too_late_is_replaced_and_told(
