@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,21 @@ def data_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     home = tmp_path_factory.mktemp("droid-tune-home")
     monkeypatch.setenv("DROID_TUNE_HOME", str(home))
     return home
+
+
+@pytest.fixture
+def signals_heeded() -> Iterator[None]:
+    """The signals that end a program do so, as in a person's terminal; what starts the tests may ignore them (nohup, a
+    shell's `&`), and children would inherit that."""
+    ours = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in ours.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

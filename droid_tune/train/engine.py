@@ -118,7 +118,8 @@ def _ending(
         world.leave(stopped=isinstance(error, Stopped), why=why)
         outcome = "stopped" if isinstance(error, Stopped) else "failed"
         if outcome == "failed" and journal.saved_step:
-            why = f"{why} The steps up to {journal.saved_step:,} are saved: mend it, then resume."
+            then = "" if "resume" in why else ": mend it, then resume"
+            why = f"{why} The steps up to {journal.saved_step:,} are saved{then}."
         return RunFinished(outcome=outcome, step=journal.step, why=why)
     return RunFinished(outcome="completed", step=journal.step, result=result)
 

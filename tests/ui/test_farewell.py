@@ -15,6 +15,8 @@ from ui.frame.farewell import STOPPING, Farewell
 from ui.main_window import MainWindow
 from ui.session import Session
 
+pytestmark = pytest.mark.usefixtures("signals_heeded")
+
 
 @pytest.fixture
 def farewell(owner: QObject) -> Iterator[Farewell]:

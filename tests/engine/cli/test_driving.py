@@ -18,6 +18,8 @@ from droid_tune.control import Control
 from droid_tune.errors import UserError
 from droid_tune.events import Event, Notice, RunFinished, RunStarted, Step, parse_event
 
+pytestmark = pytest.mark.usefixtures("signals_heeded")
+
 RUN = "20260101-grpo"
 Emit = Callable[[Event], None]
 

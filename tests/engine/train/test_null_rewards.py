@@ -70,4 +70,4 @@ def test_a_reward_that_fails_now_and_then_is_one_notice_with_its_share(tmp_path:
     _, events = train(config, tmp_path / "run")
     state = RunState().apply_all(events)
     (told,) = [notice for notice in state.notices if notice.code == "reward_failed"]
-    assert "on 12 of 24 completions (50 %)" in told.text
+    assert "on 12 of 24 completions (50%)" in told.text
