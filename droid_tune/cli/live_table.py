@@ -22,7 +22,7 @@ COLUMNS = (
     "reward_std",
     "loss",
     "perplexity",
-    "kl",
+    "kl/k1",
     "entropy",
     "completions/mean_length",
     "completions/clipped_ratio",
@@ -33,7 +33,7 @@ COLUMNS = (
 )
 HEADINGS = {
     "reward_std": "Spread",
-    "kl": "KL",
+    "kl/k1": "KL",
     "completions/mean_length": "Length",
     "completions/clipped_ratio": "Cut off",
     "grad_norm": "Gradient",

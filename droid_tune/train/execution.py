@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from droid_tune.config import RunConfig
@@ -41,6 +42,9 @@ from droid_tune.train.shared_checkpoint import SavedState, shared_checkpoint
 from droid_tune.train.start import remark_on_start, starting_policy
 from droid_tune.train.supervised import Supervised
 from droid_tune.train.training_session import Conduct, TrainingSession
+
+#: from so many rows on, looking through them takes a second or more
+LONG_LOOK = 2_000
 
 
 def execute(assignment: Assignment, control: Control, journal: Journal, world: World) -> str:
@@ -101,12 +105,7 @@ def build_session(
 ) -> TrainingSession:
     """Everything the learners work with. Raises UserError where no row fits or a reward can never apply."""
     reader = RowReader(policy.tokenizer, config, policy.context_length)
-    watch = Watch(
-        lambda done, total, what: conduct.emit(
-            Phase(phase="prepare", step=0, done=done, total=total, unit=what)
-        ),
-        conduct.control.stop_requested,
-    )
+    watch = Watch(partial(_tell_of_looking, conduct), conduct.control.stop_requested)
     train = reader.look_through(dataset, "train", dataset.train, watch)
     valid = reader.look_through(dataset, "valid", dataset.valid, watch)
     rewards.check_rows(train[: min(len(train), 100)])
@@ -124,6 +123,12 @@ def build_session(
         emit=conduct.emit,
         world=conduct.world,
     )
+
+
+def _tell_of_looking(conduct: Conduct, done: int, total: int, what: str) -> None:
+    """How far looking through the rows is, where that takes long enough to be seen; it comes before `run_started`."""
+    if total >= LONG_LOOK:
+        conduct.emit(Phase(phase="prepare", step=0, done=done, total=total, unit=what))
 
 
 def longest_prompt(rows: Chosen, reader: RowReader) -> int | None:

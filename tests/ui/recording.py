@@ -112,6 +112,7 @@ def metrics_of(step: int, steps: int, rewards: list[float], dice: random.Random)
         "rewards/accuracy/mean": (mean - 0.2) / 0.8,
         "rewards/format/mean": 1.0,
         "kl": 0.1 * step / steps + abs(dice.gauss(0, 0.005)),
+        "kl/k1": 0.1 * step / steps,
         "entropy": 1.2 - 0.7 * step / steps + dice.gauss(0, 0.03),
         "completions/mean_length": 14 + dice.gauss(0, 1),
         "completions/max_length": 20 + dice.randint(0, 12),

@@ -31,8 +31,8 @@ RUN: list[Event] = [
     Evaluation(step=0, metrics={"eval/accuracy": 0.25}, rows=8, time=100.0),
     Phase(phase="rollout", step=1, done=3, total=8),
     RolloutGroup(step=1, group=0, prompt="2 + 3?", completions=[completion("6", 0.0), completion("5", 1.0)]),
-    Step(step=1, metrics={"reward": 0.5, "kl": None, "completions/clipped_ratio": 0.125}, time=102.0),
-    Step(step=2, metrics={"reward": 0.75, "kl": 0.01, "completions/clipped_ratio": 0.0}, time=104.0),
+    Step(step=1, metrics={"reward": 0.5, "kl/k1": None, "completions/clipped_ratio": 0.125}, time=102.0),
+    Step(step=2, metrics={"reward": 0.75, "kl/k1": 0.01, "completions/clipped_ratio": 0.0}, time=104.0),
     Notice(level="warning", code="x", text="one reward\nfailed", remedy="Look at row 3."),
     Evaluation(
         step=2, metrics={"eval/accuracy": 0.75, "eval/rewards/accuracy/mean": 0.75}, rows=8, time=104.0

@@ -49,7 +49,7 @@ COMPARED = (
     "eval/accuracy",
     "loss",
     "eval/loss",
-    "kl",
+    "kl/k1",
     "entropy",
     "completions/mean_length",
     "grad_norm",
