@@ -52,8 +52,8 @@ def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
         notify("model_read_as", note, level="info")
     if not config.model.start_from:
         return
-    _, weights = earlier_result(config.model.start_from)
-    at = "" if weights.step is None else f" (step {weights.step:,})"
+    step = _step_of(config.model.start_from)
+    at = "" if step is None else f" (step {step:,})"
     name = f"`{Path(config.model.start_from).name}`{at}"
     if config.model.start_mode == "fuse":
         unpacked = (
@@ -80,6 +80,14 @@ def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
         else "",
         level="info",
     )
+
+
+def _step_of(earlier: str) -> int | None:
+    """The step of the earlier run's weights; None where it does not say, or is gone since its result was copied."""
+    try:
+        return earlier_result(earlier)[1].step
+    except UserError:
+        return None
 
 
 def _unpacked(policy: Policy) -> bool:

@@ -21,7 +21,7 @@ from droid_tune.model.policy import Policy
 from droid_tune.model.reference import ReferencePolicy
 from droid_tune.playground import Playground
 from droid_tune.train.engine import resume_training
-from droid_tune.train.start import starting_policy
+from droid_tune.train.start import remark_on_start, starting_policy
 from droid_tune.train.weights import completed_step, newest_weights
 from tests.engine.train.conftest import TINY, digest, resume, tiny, train
 
@@ -223,3 +223,15 @@ def test_a_completed_run_gives_its_result(earlier: Path) -> None:
     found = newest_weights(earlier)
     assert found.is_result
     assert found.step == completed_step(earlier)
+
+
+def test_a_start_that_was_copied_goes_on_though_the_earlier_run_is_gone(
+    earlier: Path, tmp_path: Path
+) -> None:
+    gone = shutil.copytree(earlier, tmp_path / "gone")
+    config = after(gone, "continue")
+    policy = starting_policy(config, tmp_path / "run")
+    shutil.rmtree(gone)
+    told: list[str] = []
+    remark_on_start(config, policy, lambda _code, text, *_, **__: told.append(text))
+    assert told[0].startswith("The run goes on from `gone`. Its adapter")
