@@ -143,7 +143,8 @@ class _Run:
                 continue
             row.tokens.append(token)
             row.logprobs.append(logprob)
-            row.drawn.append(after)
+            if self.filters:
+                row.drawn.append(after)
             if token in self._stops or self._ends_in_stop_string(row.tokens):
                 row.reason = "stop"
             elif last:
@@ -173,7 +174,8 @@ def _collected(
         tokens[row.index, :count] = row.tokens
         mask[row.index, :count] = 1
         logprobs[row.index, :count] = row.logprobs
-        drawn[row.index, :count] = row.drawn
+        if filters:
+            drawn[row.index, :count] = row.drawn
     texts = [completion_text(policy, row.tokens) for row in rows]
     reasons: list[FinishReason] = [row.reason or "length" for row in rows]
     own = [list(prompt) for prompt in prompts]
