@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
     "droid_tune.names": -1,  # words that every floor may read
     "droid_tune": 0,  # the package itself: its version
+    "droid_tune.bounds": 0,
     "droid_tune.errors": 0,
     "droid_tune.paths": 0,
     "droid_tune.words": 0,
