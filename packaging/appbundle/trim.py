@@ -1,6 +1,6 @@
 """What is left out of the bundle's site-packages, and why it may be.
 
-Wheels are otherwise untouched. transformers' model files stay, all of them: any of them may be the user's model.
+Wheels are otherwise untouched. What transformers loads of its models stays, all of it: any may be the user's model.
 Each rule is a pattern relative to site-packages and should match something; the builder names those that do not, so
 that a rule does not outlive its reason.
 """
@@ -70,6 +70,7 @@ RULES = (
     Rule("huggingface_hub/cli", "command line"),
     Rule("sentencepiece/package_data", "rules for making a vocabulary, not for using one"),
     Rule("transformers/exporters", "export to other run times"),
+    Rule("transformers/models/*/modular_*.py", "what the models' files are generated from; nothing imports it"),
     *(
         Rule(f"sympy/physics/{field}", "a field of physics; units stay, `simplify` asks for them")
         for field in ("biomechanics", "continuum_mechanics", "control", "hep", "mechanics", "optics")

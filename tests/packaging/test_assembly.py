@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+import transformers
 from icnsutil import IcnsFile
 
 from appbundle import build, frameworks, info_plist, trim
@@ -41,6 +43,7 @@ def names(folder: Path) -> set[str]:
 def test_trimming_takes_tests_and_tools_and_leaves_models_and_used_libraries(tmp_path: Path) -> None:
     kept = (
         "transformers/models/llama/modeling_llama.py",
+        "transformers/models/llama/tokenization_llama.py",
         "mlx/lib/mlx.metallib",
         "mlx/core.so",
         "numpy/testing/__init__.py",
@@ -54,6 +57,7 @@ def test_trimming_takes_tests_and_tools_and_leaves_models_and_used_libraries(tmp
         "numpy/__init__.pyi",
         "mlx/include/mlx.h",
         "pygments/lexers/cobol.py",
+        "transformers/models/llama/modular_llama.py",
         "PySide6/lupdate",
         "PySide6/QtQml.abi3.so",
         "PySide6/Qt/lib/QtQml.framework/Versions/A/QtQml",
@@ -76,7 +80,16 @@ def test_a_rule_without_a_match_is_reported(tmp_path: Path) -> None:
 def test_every_trim_says_why() -> None:
     for rule in trim.RULES:
         assert len(rule.why.split()) >= 1
-        assert not rule.pattern.startswith("transformers/models"), "any model file may be the user's"
+        generators = rule.pattern.endswith("/modular_*.py")
+        assert generators or not rule.pattern.startswith("transformers/models"), "any model may be the user's"
+
+
+def test_no_model_imports_what_models_are_generated_from() -> None:
+    models = Path(transformers.__path__[0], "models")
+    files = [path for path in models.glob("*/*.py") if not path.name.startswith("modular_")]
+    importing = re.compile(rb"^\s*(?:from|import)\s.*\bmodular_", re.MULTILINE)
+    assert len(files) > 1000
+    assert [path.name for path in files if importing.search(path.read_bytes())] == []
 
 
 def test_frameworks_get_the_links_that_wheels_cannot_hold(tmp_path: Path) -> None:
