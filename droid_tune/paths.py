@@ -25,6 +25,11 @@ def runs_dir() -> Path:
     return data_dir() / "runs"
 
 
+def queue_dir() -> Path:
+    """Where runs are kept that wait for their turn."""
+    return data_dir() / "queue"
+
+
 def cache_dir() -> Path:
     """What can be made again: indexes, calibrations, statistics."""
     override = os.environ.get(HOME_VARIABLE)

@@ -21,6 +21,7 @@ COMMANDS = {
     "open": "droid_tune.cli.commands.open_command",
     "train": "droid_tune.cli.commands.train_command",
     "resume": "droid_tune.cli.commands.resume_command",
+    "queue": "droid_tune.cli.commands.queue_command",
     "runs": "droid_tune.cli.commands.runs_command",
     "validate": "droid_tune.cli.commands.validate_command",
     "show": "droid_tune.cli.commands.show_command",

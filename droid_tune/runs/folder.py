@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class RunSummary:
 
 def create_run(config: RunConfig, folder: Path | None = None) -> Path:
     """Make a new run's folder with its resolved config; `folder` where the user names one. Raises UserError."""
-    target = folder or _fresh_folder(config)
+    target = folder or fresh_folder(config)
     try:
         if folder is None and target.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
@@ -66,13 +66,18 @@ def create_run(config: RunConfig, folder: Path | None = None) -> Path:
     return target
 
 
-def _fresh_folder(config: RunConfig) -> Path:
+def fresh_folder(config: RunConfig) -> Path:
+    """Where a new run goes that was given no folder; nothing is made yet."""
+    base = runs_dir()
+    return base / fresh_name(config, lambda name: (base / name).exists())
+
+
+def fresh_name(config: RunConfig, taken: Callable[[str], bool]) -> str:
+    """An id for a run: the moment and its name, with a number behind it where that is taken."""
     stem = time.strftime("%Y%m%d-%H%M%S-") + slug(run_name(config))
-    candidate = runs_dir() / stem
-    number = 2
-    while candidate.exists():
-        candidate = runs_dir() / f"{stem}-{number}"
-        number += 1
+    candidate, number = stem, 2
+    while taken(candidate):
+        candidate, number = f"{stem}-{number}", number + 1
     return candidate
 
 

@@ -1,0 +1,80 @@
+"""Whose turn it is: what the one process does that works the queue off, be it the window or a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from droid_tune.errors import UserError
+from droid_tune.paths import RunPaths
+from droid_tune.queue.queued_run import QueuedRun, read_queued_config
+from droid_tune.queue.run_queue import RunQueue
+from droid_tune.runs.folder import create_run, fresh_folder
+from droid_tune.runs.lock import RunLock
+from droid_tune.runs.status import read_status
+
+#: how a turn may end; a run that was stopped or cut off goes on at its next one
+QueueEnd = Literal["completed", "failed", "stopped", "cut_off"]
+
+
+@contextmanager
+def at_work(queue: RunQueue) -> Generator[None]:
+    """Be the one process that works the queue off. Raises UserError where another one does."""
+    with queue.changing():
+        if queue.has_worker:
+            raise UserError(
+                "The queue is being worked off by another Droid Tune already",
+                remedy="what is added gets its turn there; `droid-tune queue pause` halts it",
+            )
+        lock = RunLock(queue.worker_lock).__enter__()
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
+
+
+def begin_turn(queue: RunQueue) -> QueuedRun | None:
+    """The run whose turn it is, with its folder made; None where nothing waits. Only while `at_work`.
+
+    One that was cut off comes first and goes on from its newest checkpoint. A config that cannot be used has failed, and
+    the next one's turn comes.
+    """
+    while True:
+        with queue.changing():
+            waiting = [run for run in queue.runs() if run.state in ("waiting", "running")]
+            if not waiting:
+                return None
+            begun = _begun(queue, min(waiting, key=lambda run: run.turn))
+        if begun is not None:
+            return begun
+
+
+def settle_turn(queue: RunQueue, run: QueuedRun, end: QueueEnd, why: str = "") -> None:
+    """Say how a turn ended that `begin_turn` gave out; a run that was taken out meanwhile is forgotten."""
+    with queue.changing():
+        if not queue.config_file(run.id).exists():
+            return
+        state = end if end in ("completed", "failed") else "waiting"
+        queue.write(queue.newest(run).changed(state=state, why="" if end == "completed" else why))
+
+
+def _begun(queue: RunQueue, run: QueuedRun) -> QueuedRun | None:
+    """One turn; None where it is over before it began."""
+    try:
+        if run.run and read_status(Path(run.run)).state == "completed":
+            queue.write(run.changed(state="completed", why=""))
+            return None
+        config = read_queued_config(queue.config_file(run.id))
+        folder = Path(run.run) if run.run else fresh_folder(config)
+        saved = max(RunPaths(folder).checkpoint_folders(), default=0)
+        begun = run.begun + 1 if saved == run.saved_step else 1
+        made = run.changed(state="running", run=str(folder), saved_step=saved, begun=begun, why="")
+        queue.write(made)  # before the folder: after a kill in between that same folder is made
+        if not RunPaths(folder).config.exists():
+            create_run(config, folder)
+    except UserError as error:
+        queue.write(run.changed(state="failed", why=str(error)))
+        return None
+    return made

@@ -1,0 +1,79 @@
+"""Work the queue off: one run after another, until nothing waits or somebody says stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from droid_tune.errors import UserError
+from droid_tune.events import Event
+from droid_tune.paths import RunPaths
+from droid_tune.queue.queue_turns import at_work, begin_turn, settle_turn
+from droid_tune.queue.queued_run import FRUITLESS, QueuedRun
+from droid_tune.queue.run_queue import RunQueue
+from droid_tune.queue.training_child import LOOK_EVERY_S, TurnEnded, train_in_child
+from droid_tune.runs.lock import is_locked
+
+
+class Overseer(Protocol):
+    """Who looks on while the queue is worked off."""
+
+    def should_stop(self) -> bool:
+        """Whether the run that trains is to be saved and the work to end."""
+        ...
+
+    def turn(self, run: QueuedRun) -> AbstractContextManager[Callable[[Event], None]]:
+        """A run's turn: what is entered hears its events."""
+        ...
+
+    def ended(self, run: QueuedRun, ended: TurnEnded) -> None:
+        """How the turn ended."""
+
+
+def work_off(queue: RunQueue, overseer: Overseer) -> None:
+    """Let the runs begin and train them all; returns when nothing waits, the queue is paused or a stop is wished.
+
+    Raises UserError where another process works the queue off already.
+    """
+    with at_work(queue):
+        queue.set_mode("on")
+        while queue.mode == "on" and not overseer.should_stop():
+            run = begin_turn(queue)
+            if run is None:
+                break
+            ended = _turn(queue, run, overseer)
+            settle_turn(queue, run, ended.end, ended.why)
+            overseer.ended(run, ended)
+        if queue.mode != "off" and not overseer.should_stop():
+            queue.set_mode("off")
+
+
+def _turn(queue: RunQueue, run: QueuedRun, overseer: Overseer) -> TurnEnded:
+    """Train one run in a child; one that ends its process again and again has failed."""
+
+    def should_stop() -> bool:
+        return overseer.should_stop() or queue.mode == "off"
+
+    folder = Path(run.run)
+    try:
+        if not _is_free(folder, should_stop):
+            return TurnEnded("stopped")
+        with overseer.turn(run) as hear:
+            ended = train_in_child(folder, hear, should_stop)
+    except UserError as error:
+        return TurnEnded("failed", str(error))
+    if ended.end == "cut_off" and run.begun >= FRUITLESS:
+        return TurnEnded("failed", f"{ended.why} It was begun {run.begun} times without a step forward.")
+    return ended
+
+
+def _is_free(folder: Path, should_stop: Callable[[], bool]) -> bool:
+    """Wait for the process of an earlier turn, whose queue was killed, to save and end; False where a stop is wished."""
+    while is_locked(RunPaths(folder).lock):
+        if should_stop():
+            return False
+        time.sleep(LOOK_EVERY_S)
+    return True

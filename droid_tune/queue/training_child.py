@@ -1,0 +1,110 @@
+"""One turn in a process of its own: whatever becomes of it, the queue lives and the memory comes back."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from droid_tune.errors import UserError
+from droid_tune.events import Event, RunFinished, parse_event
+from droid_tune.queue.queue_turns import QueueEnd
+
+#: how often a wish to stop is looked for while the run says nothing
+LOOK_EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class TurnEnded:
+    """How a turn ended, and why where it is no completion."""
+
+    end: QueueEnd
+    why: str = ""
+
+
+def train_in_child(folder: Path, hear: Callable[[Event], None], should_stop: Callable[[], bool]) -> TurnEnded:
+    """Train a run to its end by `droid-tune resume`, in a session of its own so that a terminal's Ctrl-C is ours alone.
+
+    A wish to stop is passed on once: the run saves and ends. Where this process is killed instead, the child's reader is
+    gone, which it takes for the same wish. Raises UserError where no process can be started.
+    """
+    with tempfile.TemporaryFile() as errors:
+        process = _start(folder, errors)
+        asked, finished = False, None
+        try:
+            for line in _lines(process):
+                if not asked and should_stop():
+                    asked = True
+                    process.send_signal(signal.SIGINT)
+                event = _event(line)
+                finished = event if isinstance(event, RunFinished) else finished
+                if event is not None:
+                    hear(event)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.wait()
+        return _outcome(process.returncode, finished, asked, errors)
+
+
+def _start(folder: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    home = str(Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "droid_tune", "resume", str(folder), "--events"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "PYTHONPATH": paths},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise UserError(f"No process for the run can be started: {error.strerror or error}") from error
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    """What the child says, whole lines; an empty one at least every `LOOK_EVERY_S` seconds."""
+    assert process.stdout is not None
+    pipe, rest = process.stdout, b""
+    with pipe, selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while True:
+            if not selector.select(LOOK_EVERY_S):
+                yield b""
+                continue
+            block = os.read(pipe.fileno(), 1 << 16)
+            if not block:
+                return
+            *whole, rest = (rest + block).split(b"\n")
+            yield from whole
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        return parse_event(line) if line else None
+    except ValidationError:
+        return None
+
+
+def _outcome(code: int, finished: RunFinished | None, asked: bool, errors: IO[bytes]) -> TurnEnded:
+    if finished is not None:
+        return TurnEnded(finished.outcome, finished.why)
+    if asked:
+        return TurnEnded("stopped")
+    if code < 0:
+        return TurnEnded("cut_off", f"Its process was ended by {signal.Signals(-code).name}.")
+    errors.seek(0)
+    said = errors.read().decode(errors="replace").strip().splitlines()
+    last = said[-1].removeprefix("droid-tune: ") if said else f"Its process ended with code {code}."
+    return TurnEnded("failed", last)
