@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from droid_tune.config.rewards import ModelReward
 from droid_tune.config.run import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.data.templates import render_prompt
 from droid_tune.rewards.base import Failed, Outcome, Reward, RewardError, Sample, reference_text
 from droid_tune.rewards.endpoint import Endpoint, EndpointError
 from droid_tune.rewards.judging import question, read_score
@@ -109,12 +110,7 @@ class LocalJudge:
     def replies(self, questions: Sequence[str]) -> Sequence[str | Failed]:
         """A greedy reply for each question, sampled together."""
         tokenizer = self._policy.tokenizer
-        prompts = [
-            list(
-                tokenizer.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True)
-            )
-            for text in questions
-        ]
+        prompts = [render_prompt(tokenizer, {"prompt": text}).tokens for text in questions]
         rollout = self._generate(
             self._policy,
             prompts,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from droid_tune.data.formats.messages import Message
+from droid_tune.data.rendering.template_child import CHILDREN
 from droid_tune.errors import UserError
 
+#: how many turns, and whether the model answers next
+Asked = tuple[int, bool]
 #: An answer that no template holds, to see what a template writes behind an answer.
 PROBE = "Zq7xw"
 _PROBE_TURNS: list[Message] = [
@@ -41,6 +45,26 @@ RESERVED = frozenset(
         "tokenizer_kwargs",
     )
 )
+
+
+def given(text: str | UserError) -> str:
+    """A text that was rendered. Raises the refusal in its place."""
+    if isinstance(text, UserError):
+        raise text
+    return text
+
+
+def _refusal(why: object) -> UserError:
+    return UserError(
+        f"The model's chat template refuses the row: {why}",
+        remedy="change the roles or their order, or choose another model",
+    )
+
+
+def is_jinja(tokenizer: Any) -> bool:
+    """Whether a tokenizer's template is text that came with the model, which transformers renders."""
+    base = getattr(sys.modules.get("transformers.tokenization_utils_base"), "PreTrainedTokenizerBase", None)
+    return base is not None and type(tokenizer).apply_chat_template is base.apply_chat_template
 
 
 def has_chat_template(tokenizer: Any) -> bool:
@@ -75,6 +99,22 @@ class ChatTemplate:
 
     def render(self, turns: list[Message], *, answer_next: bool, switches: Mapping[str, Any]) -> str:
         """The conversation as text. Raises `UserError` when the template refuses it."""
+        return given(self.render_all(turns, [(len(turns), answer_next)], switches)[0])
+
+    def render_all(
+        self, turns: list[Message], asked: Sequence[Asked], switches: Mapping[str, Any]
+    ) -> list[str | UserError]:
+        """The texts of several beginnings of a conversation, refusals in their places.
+
+        Raises `TemplateLimitError` where the template takes more time or memory than it may.
+        """
+        if is_jinja(self.tokenizer):
+            return self._rendered_apart(turns, asked, switches)
+        return [self._rendered_here(turns[:count], answer_next, switches) for count, answer_next in asked]
+
+    def _rendered_here(
+        self, turns: list[Message], answer_next: bool, switches: Mapping[str, Any]
+    ) -> str | UserError:
         try:
             return str(
                 self.tokenizer.apply_chat_template(
@@ -83,10 +123,20 @@ class ChatTemplate:
             )
         except Exception as error:
             # A template is a program of the model's; whatever it raises is its refusal of these turns.
-            raise UserError(
-                f"The model's chat template refuses the row: {error}",
-                remedy="change the roles or their order, or choose another model",
-            ) from error
+            return _refusal(error)
+
+    def _rendered_apart(
+        self, turns: list[Message], asked: Sequence[Asked], switches: Mapping[str, Any]
+    ) -> list[str | UserError]:
+        """What transformers' `apply_chat_template` gives, from a child process."""
+        try:
+            source: str = self.tokenizer.get_chat_template(None, switches.get("tools"))
+        except ValueError as error:  # several templates and none for this
+            return [_refusal(error)] * len(asked)
+        told = [{key: value for key, value in turn.items() if value is not None} for turn in turns]
+        known = {"documents": None, "tools": None, **self.tokenizer.special_tokens_map, **switches}
+        replies = CHILDREN.render(source, {"turns": told, "asked": asked, "switches": known})
+        return [one["text"] if "text" in one else _refusal(one["refused"]) for one in replies]
 
     @cached_property
     def _probed(self) -> str:

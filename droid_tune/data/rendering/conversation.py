@@ -12,7 +12,7 @@ from typing import Any
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.messages import Message
 from droid_tune.data.rendering import thinking
-from droid_tune.data.rendering.chat_template import PROBE, ChatTemplate
+from droid_tune.data.rendering.chat_template import PROBE, Asked, ChatTemplate, given
 from droid_tune.data.rendering.fitting import fitted, is_learnt, switches_of
 from droid_tune.data.rendering.guarding import Guard
 from droid_tune.data.rendering.shapes import Note, TemplateOptions
@@ -32,6 +32,7 @@ class Conversation:
         self.turns: list[Message] = self.guard.hide(fit)
         self.switches: dict[str, Any] = {**switches, **self._hidden_tools(switches)}
         self.read, self.begun = turns.read, self.guard.hide(turns.begun)
+        self._texts: dict[Asked, str | UserError] = {}
         self._learnt = [turn["role"] == "assistant" and is_learnt(turn) for turn in turns.turns]
 
     def _hidden_tools(self, switches: dict[str, Any]) -> dict[str, Any]:
@@ -69,8 +70,20 @@ class Conversation:
     # -- texts ------------------------------------------------------------------------------------
 
     def _rendered(self, count: int, *, answer_next: bool, last: Message | None = None) -> str:
-        turns = self.turns[:count] if last is None else [*self.turns[: count - 1], last]
-        return self.template.render(turns, answer_next=answer_next, switches=self.switches)
+        if last is not None and last is not self.turns[count - 1]:
+            turns = [*self.turns[: count - 1], last]
+            return self.template.render(turns, answer_next=answer_next, switches=self.switches)
+        if (count, answer_next) not in self._texts:
+            asked = self._foreseen(count, answer_next)
+            self._texts |= zip(asked, self.template.render_all(self.turns, asked, self.switches), strict=True)
+        return given(self._texts[count, answer_next])
+
+    def _foreseen(self, count: int, answer_next: bool) -> list[Asked]:
+        """One text, and where it asks for an answer what will be asked for next: one way to the template, not many."""
+        later = range(count, len(self.turns)) if answer_next else ()
+        answers = [place for place in later if self._learnt[place]]
+        pairs = [one for place in answers for one in ((place, True), (place + 1, False))]
+        return list(dict.fromkeys([(count, answer_next), *pairs]))
 
     def prompt(self, count: int, begun: str = "") -> str:
         """What the model reads before it answers the first `count` turns; `begun` is its answer's beginning."""

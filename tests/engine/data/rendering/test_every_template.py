@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from droid_tune.data.rendering import chat_template
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.data.rendering.thinking import KEYS, split_thoughts
 from droid_tune.data.templates import Example, render_examples, render_prompt
@@ -109,6 +110,32 @@ def rendered(name: str, turns: list[dict[str, Any]]) -> list[Example]:
 def turn_end(name: str) -> str:
     template = ChatTemplate.of(tokenizer(name))
     return template.end or template.eos
+
+
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+SAID: list[dict[str, Any]] = [
+    {"role": "user", "content": "Wie viel ist 3 + 4? ü \u2028 </s>"},
+    {"role": "assistant", "content": "7", "reasoning_content": "3 and 4"},
+    {"role": "user", "content": "Sure?", "name": None},
+]
+
+
+@EVERY
+def test_the_child_process_renders_what_transformers_renders(name: str) -> None:
+    inner = chat_template.unwrapped(tokenizer(name))
+    template = ChatTemplate.of(inner)
+    if not chat_template.is_jinja(inner):
+        pytest.skip("rendered by Python code of a library")
+    for count, answer_next, switches in ((1, True, {}), (3, True, {"tools": [TOOL]}), (2, False, {})):
+        try:
+            theirs = inner.apply_chat_template(
+                SAID[:count], tokenize=False, add_generation_prompt=answer_next, **switches
+            )
+        except Exception:
+            with pytest.raises(UserError, match="refuses the row"):
+                template.render(SAID[:count], answer_next=answer_next, switches=switches)
+        else:
+            assert template.render(SAID[:count], answer_next=answer_next, switches=switches) == theirs
 
 
 @EVERY
