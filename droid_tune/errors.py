@@ -33,7 +33,7 @@ class UsageError(UserError):
 
 
 class Stopped(Exception):  # noqa: N818  (an outcome, not an error)
-    """The person asked the run to stop: the loop unwinds, saves and ends."""
+    """The run is to stop: the loop unwinds, saves and ends. Its text says why, where nobody pressed Stop just now."""
 
 
 def abbreviated(value: object, longest: int = 80) -> str:

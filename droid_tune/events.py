@@ -138,6 +138,20 @@ class CheckpointSaved(RunEvent):
 REWARD_FAILED = "reward_failed"
 
 
+class Steered(RunEvent):
+    """A person changed something between two updates, `step` of which were done; `before` is what it was.
+
+    `action` is what was done instead (save, evaluate); `wish` names the line of `steering.jsonl` that asked for it.
+    """
+
+    type: Literal["steered"] = "steered"
+    step: int
+    settings: dict[str, float | None] = {}
+    before: dict[str, float | None] = {}
+    action: str = ""
+    wish: str = ""
+
+
 class Notice(RunEvent):
     """Something a person should know: a code for tests, a sentence, and what to do."""
 
@@ -167,6 +181,7 @@ Event = (
     | RolloutGroup
     | Evaluation
     | CheckpointSaved
+    | Steered
     | Notice
     | RunFinished
 )

@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "droid_tune.cli.commands.train_command",
     "resume": "droid_tune.cli.commands.resume_command",
     "queue": "droid_tune.cli.commands.queue_command",
+    "steer": "droid_tune.cli.commands.steer_command",
     "runs": "droid_tune.cli.commands.runs_command",
     "validate": "droid_tune.cli.commands.validate_command",
     "show": "droid_tune.cli.commands.show_command",

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from droid_tune import words
 from droid_tune.cli.output import amount, console
-from droid_tune.events import Completion, Evaluation, Event, Notice, RolloutGroup, RunFinished, Step
+from droid_tune.events import Completion, Evaluation, Event, Notice, RolloutGroup, RunFinished, Steered, Step
 from droid_tune.metrics import CATALOGUE, describe, rank
 from droid_tune.runs.state import RunState
+from droid_tune.runs.steering import steered_sentence
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -89,6 +90,8 @@ class PlainLines:
                 self._print(evaluation_sentence(event))
             case Notice():
                 self._print(notice_sentence(event))
+            case Steered():
+                self._print(steered_sentence(event))
             case RunFinished():
                 self._print(finish_sentence(self._state))
             case _:
@@ -111,6 +114,8 @@ class LiveTable:
         match event:
             case Notice():
                 self._screen.print(notice_sentence(event))
+            case Steered():
+                self._screen.print(steered_sentence(event))
             case Evaluation():
                 self._screen.print(evaluation_sentence(event))
             case _:

@@ -110,6 +110,8 @@ class TrainingConfig(Closed):
     """The same seed, data and settings give the same run."""
     steps_per_report: int = setting(1, "Report every", advanced=True, unit="steps", ge=1)
     """Steps between points on the curves."""
+    stop_at: int = setting(0, "Stop at step", advanced=True, ge=0)
+    """Save and stop after this step, to look and then go on; 0 trains to the end."""
 
 
 class OptimizerConfig(Closed):
@@ -156,6 +158,8 @@ class EvaluationConfig(Closed):
     """At most this many rows of the validation split; 0 turns evaluation off."""
     at_start: bool = setting(True, "Evaluate before training")
     """Gives the curve its starting point."""
+    patience: int = setting(0, "Patience", advanced=True, unit="evaluations", ge=0)
+    """Stop early when the held-out result has not become better in so many evaluations; 0 never does."""
 
 
 class CheckpointConfig(Closed):

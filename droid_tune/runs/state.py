@@ -25,9 +25,11 @@ from droid_tune.events import (
     RolloutGroup,
     RunFinished,
     RunStarted,
+    Steered,
     Step,
 )
 from droid_tune.runs.series import Series
+from droid_tune.runs.steering import STEERABLE
 
 Life = Literal["empty", "running", "paused", "completed", "stopped", "failed", "interrupted"]
 
@@ -66,6 +68,8 @@ class RunState:
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     notices: list[Notice] = field(default_factory=list[Notice])
     checkpoints: list[CheckpointSaved] = field(default_factory=list[CheckpointSaved])
+    #: what was changed while it trained, in order
+    steered: list[Steered] = field(default_factory=list[Steered])
     rollouts: dict[int, list[RolloutGroup]] = field(default_factory=dict[int, list[RolloutGroup]])
     rollout_characters: int = ROLLOUT_CHARACTERS
     started_at: float = 0.0
@@ -94,6 +98,8 @@ class RunState:
                 self._record(step, metrics)
             case CheckpointSaved():
                 self.checkpoints.append(event)
+            case Steered():
+                self._steer(event)
             case Notice():
                 self._notice(event)
             case RunFinished():
@@ -226,6 +232,7 @@ class RunState:
             self._drop(later)
         self.checkpoints = [saved for saved in self.checkpoints if saved.step <= step]
         self.notices = [told for told in self.notices if told.step is not None and told.step <= step]
+        self.steered = [made for made in self.steered if made.step <= step]
 
     def _step(self, event: Step) -> None:
         self.step = event.step
@@ -255,6 +262,13 @@ class RunState:
         self._kept_characters += _characters(event)
         while self._kept_characters > self.rollout_characters and len(self.rollouts) > 1:
             self._drop(min(self.rollouts))
+
+    def _steer(self, event: Steered) -> None:
+        """A change made again after a crash replaces its first telling; the shown settings follow."""
+        self.steered = [made for made in self.steered if made.wish != event.wish] + [event]
+        for name, value in event.settings.items():
+            section, key = STEERABLE[name]
+            self.config = {**self.config, section: {**_mapping(self.config.get(section)), key: value}}
 
     def _notice(self, event: Notice) -> None:
         """One more; a word on failing rewards takes the place of the last one."""

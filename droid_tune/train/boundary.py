@@ -59,6 +59,10 @@ class BoundaryKeeper:
         )
         self.journal.saved(boundary.step)
 
+    def reopen(self) -> None:
+        """The state of the boundary has changed: a checkpoint of its step that is on disk is no longer the newest word."""
+        self.saved_step = -1
+
     def restore(self, checkpoint: SavedState) -> None:
         """Weights, optimizer, reference, learner and portions as they were when the checkpoint was taken."""
         state = checkpoint.state

@@ -128,7 +128,7 @@ def _words(error: Exception, journal: Journal) -> str:
     """One sentence; of what nobody foresaw the traceback is kept too."""
     match error:
         case Stopped():
-            return "Stopped on request."
+            return str(error) or "Stopped on request."
         case UserError():
             return str(error)
         case MemoryError():

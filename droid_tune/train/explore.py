@@ -37,6 +37,11 @@ class Explorer:
         self.sampler = Sampler(session, method.group_size, session.config.sampling)
         self.rollouts = 0  # made so far: the random state of each derives from its number
 
+    def settings_changed(self, method: PolicyMethodConfig) -> None:
+        """The next rollout is sampled as the session's config now says."""
+        self.method = method
+        self.sampler = Sampler(self.session, method.group_size, self.session.config.sampling)
+
     def explore(self, step: int, watch: Stopwatch) -> tuple[Experience, dict[str, float]]:
         """A rollout, judged, told and prepared for training; and its rollout-side metrics."""
         batch, metrics = self._collect(step, watch)

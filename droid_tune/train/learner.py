@@ -41,6 +41,15 @@ class Learner(Protocol):
         """Held-out rows; None where there are none."""
         ...
 
+    @property
+    def mid_rollout(self) -> bool:
+        """Whether the next update still uses completions that were sampled before."""
+        ...
+
+    def settings_changed(self) -> None:
+        """The session's config was replaced between two updates: derive anew what was derived from it."""
+        ...
+
     def state(self) -> State:
         """JSON values from which `restore` continues exactly."""
         ...

@@ -29,6 +29,7 @@ from droid_tune.train.memory_minder import MemoryMinder
 from droid_tune.train.optimizer import gradient_norm, learning_rate_at
 from droid_tune.train.run_record import RunRecord
 from droid_tune.train.shared_checkpoint import SavedState
+from droid_tune.train.steering import Helm
 from droid_tune.train.training_session import TrainingSession
 from droid_tune.train.update import Updater, WhyNot, update_metrics, why_not
 
@@ -65,6 +66,7 @@ class Loop:
         self._keeper = BoundaryKeeper(
             self.session, self.learner, self.optimizer, self.reference, self.store, self.journal
         )
+        self.helm = Helm(self.session, self.learner, self.journal.paths)
         self._minder = None if self.guard is None else MemoryMinder(self.session, self.guard)
 
     def run(self) -> None:
@@ -77,9 +79,11 @@ class Loop:
                 self.evaluate()
             while self.step < self.span.until:
                 self.session.agree()
+                self.steer()
                 self.mind_memory(self.advance())
                 self.evaluate_if_due()
                 self.save_if_due()
+                self.end_early()
             if self.step < self.span.total_steps:
                 raise Stopped
             self.save()
@@ -90,6 +94,33 @@ class Loop:
         except Exception as error:
             self._save_finished_steps(error)
             raise
+
+    def steer(self) -> None:
+        """Follow what a person wishes changed before the next update. Raises Stopped where that is to stop here."""
+        for wish in self.helm.due(self.step):
+            if not self.helm.follow(wish, self.step):
+                continue
+            self._boundary_changed()
+            match wish.action:
+                case "save":
+                    self.save()
+                case "evaluate":
+                    self.evaluate()
+                case None:
+                    self.helm.end_at_once(wish, self.step)
+
+    def end_early(self) -> None:
+        """Raises Stopped, with the reason, where the settings end the run after this update."""
+        why = self.helm.end_early(self.step) if self.step < self.span.until else ""
+        if why:
+            self.helm.patience.begin_again()
+            self._boundary_changed()
+            raise Stopped(why)
+
+    def _boundary_changed(self) -> None:
+        """What a checkpoint of this very step holds is no longer all."""
+        self._boundary = self._at_boundary()
+        self._keeper.reopen()
 
     def advance(self) -> Reading:
         """Gather and apply one update, tell of it, and say what memory it took."""
@@ -174,6 +205,7 @@ class Loop:
         self.evaluated_step = self.step
         metrics = {name: finite(value) for name, value in found.metrics.items()} if found else {}
         notices = self.diagnosis.observe_evaluation(self.step, metrics) if self.diagnosis else []
+        self.helm.patience.observe(self.step, metrics)
         self._boundary = self._at_boundary()
         if found is None:
             return
@@ -232,6 +264,7 @@ class Loop:
             "plan": asdict(self.session.plan),
             "learner": self.learner.state(),
             "diagnosis": None if self.diagnosis is None else self.diagnosis.state(),
+            "steering": self.helm.state(),
         }
         return Boundary(self.step, state, self.learner.tensors())
 
@@ -244,3 +277,5 @@ class Loop:
         self.non_finite = int(state["non_finite"])
         if self.diagnosis is not None and state.get("diagnosis") is not None:
             self.diagnosis.restore(state["diagnosis"])
+        if (steering := state.get("steering")) is not None:  # runs of older versions have none
+            self.helm.restore(steering)

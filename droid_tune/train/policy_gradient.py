@@ -159,6 +159,18 @@ class PolicyGradient:
         """Adapts the entropy bonus, where it has a target."""
         self.entropy = entropy_bonus.close_window(self.bonus, self.entropy)
 
+    @property
+    def mid_rollout(self) -> bool:
+        """Whether slices of a rollout are left to be learnt from."""
+        return self.experience is not None and not self.cursor.exhausted
+
+    def settings_changed(self) -> None:
+        """The loss and the sampler follow the session's config."""
+        method = self.session.config.method
+        assert isinstance(method, PolicyMethodConfig)
+        self.method, self.spec = method, settings_of(LossSpec, method)
+        self.explorer.settings_changed(method)
+
     # -- held-out rows and state -------------------------------------------------------------------
 
     def evaluate(self, step: int) -> Evaluated | None:
@@ -171,12 +183,12 @@ class PolicyGradient:
             "batches": self.session.batches.state(),
             "rollouts": self.explorer.rollouts,
             "entropy": asdict(self.entropy),
-            "replay": None if self.experience is None or self.cursor.exhausted else self.cursor.next,
+            "replay": self.cursor.next if self.mid_rollout else None,
         }
 
     def tensors(self) -> Tensors:
         """The rollout that is not used up yet."""
-        if self.experience is None or self.cursor.exhausted:
+        if self.experience is None or not self.mid_rollout:
             return {}
         return self.experience.to_tensors()
 

@@ -111,6 +111,14 @@ class Supervised:
     def after_update(self, step: int) -> None:
         """Nothing moves but the weights."""
 
+    @property
+    def mid_rollout(self) -> bool:
+        """There are none."""
+        return False
+
+    def settings_changed(self) -> None:
+        """Everything is read from the session's config where it is used."""
+
     def evaluate(self, step: int) -> Evaluated | None:
         """Loss and perplexity per answer token over held-out rows."""
         session = self.session

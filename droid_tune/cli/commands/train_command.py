@@ -18,6 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="the run's folder; by default a new one in the list"
     )
     parser.add_argument(
+        "--steered-as",
+        metavar="RUN",
+        help="make the changes that were made to this run while it trained, at the same steps",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="check everything, print the config, train nothing"
     )
     add_driving_arguments(parser)
@@ -38,12 +43,16 @@ def run(arguments: argparse.Namespace) -> int:
         print(dump_yaml(config), end="")
         return 0
     from droid_tune.cli.driving import called, drive, follow
-    from droid_tune.runs.folder import create_run
+    from droid_tune.runs.folder import create_run, find_run
+    from droid_tune.runs.steering import copy_changes
     from droid_tune.train.engine import follows, run_training
 
     if follows():
         return follow()
+    steered_as = find_run(arguments.steered_as) if arguments.steered_as else None
     folder = create_run(config, arguments.out)
+    if steered_as is not None:
+        copy_changes(steered_as, folder)
     say(f"run {folder.name} in {folder}")
     return drive(
         partial(run_training, config, folder),
