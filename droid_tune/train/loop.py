@@ -22,6 +22,7 @@ from droid_tune.train.boundary import Boundary, BoundaryKeeper
 from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.diagnosis.diagnose import Diagnosis
 from droid_tune.train.evaluate import Evaluated
+from droid_tune.train.helm import Helm
 from droid_tune.train.journal import Journal
 from droid_tune.train.learner import Learner, State
 from droid_tune.train.memory_guard import MemoryGuard, Reading, read_memory
@@ -29,7 +30,6 @@ from droid_tune.train.memory_minder import MemoryMinder
 from droid_tune.train.optimizer import gradient_norm, learning_rate_at
 from droid_tune.train.run_record import RunRecord
 from droid_tune.train.shared_checkpoint import SavedState
-from droid_tune.train.steering import Helm
 from droid_tune.train.training_session import TrainingSession
 from droid_tune.train.update import Updater, WhyNot, update_metrics, why_not
 

@@ -10,7 +10,7 @@ import pytest
 from droid_tune.config import merge
 from droid_tune.control import Control
 from droid_tune.errors import UsageError, UserError
-from droid_tune.events import Event, RunFinished, Steered, Step
+from droid_tune.events import CheckpointSaved, Evaluation, Event, RunFinished, Steered, Step
 from droid_tune.runs.folder import create_run
 from droid_tune.runs.state import RunState
 from droid_tune.runs.steering import (
@@ -133,7 +133,7 @@ def test_save_and_evaluate_now_happen_between_two_steps(tmp_path: Path) -> None:
     create_run(settings, folder)
     send(folder, parse_wishes(["save", "evaluate"], step=1))
     run_training(settings, folder, Control(), record.append)
-    told = [(event.type, event.step) for event in record if event.type in ("checkpoint", "evaluation")]
+    told = [(event.type, event.step) for event in record if isinstance(event, (CheckpointSaved, Evaluation))]
     assert told == [("checkpoint", 1), ("evaluation", 1), ("checkpoint", 3), ("evaluation", 3)]
 
 
