@@ -33,3 +33,8 @@ Thinking = Literal["template", "on", "off"]
 Split = Literal["train", "valid", "test"]
 #: how gradients are computed
 Backward = Literal["auto", "two_stage", "layerwise", "plain"]
+
+#: what a run's result is written as (config/exporting.py tells of each)
+ExportTarget = Literal["adapter", "fused", "gguf", "peft", "ollama", "lmstudio", "hub"]
+#: the types of exported weights; `keep` is the base's own
+WeightType = Literal["keep", "none", "bf16", "f16", "q8_0", "q4_0", "mlx-4bit", "mlx-8bit"]

@@ -109,7 +109,7 @@ class DrivenRun:
 
 
 @contextmanager
-def stopping_gracefully(control: Control) -> Generator[None]:
+def stopping_gracefully(control: Control, what: str = "the run is being saved") -> Generator[None]:
     """The first Ctrl-C, SIGTERM or closed terminal asks the run to save and stop; the second ends the process at once.
 
     What the caller had ignored (SIGHUP under `nohup`) stays ignored.
@@ -125,7 +125,7 @@ def stopping_gracefully(control: Control) -> Generator[None]:
         if number == signal.SIGHUP:
             for stream in seen:
                 silence(stream)
-        say("stopping: the run is being saved; Ctrl-C again quits at once")
+        say(f"stopping: {what}; Ctrl-C again quits at once")
 
     for number in heard:
         signal.signal(number, first)

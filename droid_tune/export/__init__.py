@@ -1,1 +1,1 @@
-"""Take a run's result away (floor 4)."""
+"""Taking a run's result away: targets (one file each, `table.py` lists them) and the check of what was written."""

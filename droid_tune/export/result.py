@@ -1,85 +1,136 @@
-"""Take a run's result away: its adapter, or a whole model with the adapter merged in."""
+"""Take a run's result away, and look at what was written before it is kept."""
 
 from __future__ import annotations
 
+import gc
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from droid_tune.errors import UserError
-from droid_tune.runs.durable import disk_error
+from droid_tune.config.exporting import ExportRequest
+from droid_tune.control import UNWATCHED, Watch
+from droid_tune.errors import UsageError, UserError
+from droid_tune.runs.durable import cause_of, disk_error, require_space
 from droid_tune.runs.folder import read_config
 
 if TYPE_CHECKING:
+    from droid_tune.export.base import ExportSource, Target
+    from droid_tune.export.checking.comparison import Compared
     from droid_tune.model.policy import Policy
     from droid_tune.train.weights import RunWeights
-
-ADAPTER_FILES = ("adapters.safetensors", "adapter_config.json")
 
 
 @dataclass(frozen=True)
 class Exported:
-    """Where a run's weights after `step` updates were written, and what a person should know (empty: nothing).
+    """Where a run's weights after `step` updates were written, what a person should know, how it is used, and how it
+    compares with the run's own model (None: not looked at).
 
     `step` is None for a folder whose log does not say it.
     """
 
     folder: Path
     step: int | None
-    note: str = ""
+    notes: tuple[str, ...] = ()
+    use: str = ""
+    compared: Compared | None = None
 
 
-def export_run(run_dir: Path, out: Path, *, fuse: bool = False, requantise: bool = False) -> Exported:
-    """Write the run's adapter (or, with `fuse`, a model of its own) into the new folder `out`.
+def export_run(run_dir: Path, request: ExportRequest, watch: Watch = UNWATCHED) -> Exported:
+    """Write the run's result as `request` says, into a new or empty folder.
 
-    Layers of a quantised base that were trained are unpacked by fusing; `requantise` keeps its bits and loses part of
-    what was learnt. A run that was stopped gives what its newest checkpoint holds. Raises UserError where there is nothing to
-    export, where `out` is not empty and where it cannot be written; nothing half-written stays.
+    It is opened again and compared with the run's own model; what does not answer alike is refused unless forced. A run
+    that was stopped gives what its newest checkpoint holds. Raises UserError where there is nothing to export, where the
+    target cannot hold it, where the folder is not empty or cannot be written, and where the comparison fails; `Stopped`
+    where `watch` ends it. Nothing half-written stays.
     """
+    from droid_tune.export.table import TARGET_WRITERS
+
+    _check_request(run_dir, request)
+    target = TARGET_WRITERS[request.target]
+    watch.tell(0, 4, "loading the run's model")
+    source = _source(run_dir, request)
+    target.refuse(source, request)
+    with new_folder(request.out) as partial:
+        require_space(partial, target.bytes_needed(source, request), "the export", "export again")
+        return _written(target, source, request, partial, watch)
+
+
+def _check_request(run_dir: Path, request: ExportRequest) -> None:
+    read_config(run_dir)
+    if request.type not in request.facts.types:
+        raise UsageError(
+            f"`{request.target}` is not written in this type",
+            value=request.type,
+            place="--quantise",
+            remedy=f"it can be {', '.join(request.facts.types)}",
+        )
+    if request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
+        raise UserError(f"The folder {request.out} is not empty", remedy="choose a new one")
+
+
+def _source(run_dir: Path, request: ExportRequest) -> ExportSource:
+    from droid_tune.export.base import ExportSource
     from droid_tune.train.weights import newest_weights
 
-    read_config(run_dir)
-    if out.exists() and any(out.iterdir()):
-        raise UserError(f"The folder {out} is not empty", remedy="choose a new one")
+    weights = newest_weights(run_dir)
+    return ExportSource(run_dir, read_config(run_dir), weights, trained_policy(run_dir, weights))
+
+
+def _written(
+    target: Target, source: ExportSource, request: ExportRequest, folder: Path, watch: Watch
+) -> Exported:
+    """Ask the run's model, write, ask what was written."""
+    from droid_tune.export.checking.check_written import Checking
+
+    lossless = target.is_lossless(source, request)
+    watch.tell(1, 4, "asking the run's model")
+    checking = Checking.of(source, request.check, watch) if request.check else None
+    watch.tell(2, 4, "writing")
+    notes = target.write(source, request, folder, watch)
+    use, step, base = target.how_to_use(source, request.out), source.weights.step, source.policy.path
+    compared = None
+    if checking is not None:
+        _let_go(source)
+        watch.tell(3, 4, "opening what was written")
+        compared = checking.compared(target, base, folder, watch, same_precision=lossless)
+        if compared.faults and not request.force:
+            raise UserError(
+                f"What was written does not answer as the run's model does: {'; '.join(compared.faults)}",
+                remedy="nothing was kept; `--force` keeps it all the same",
+            )
+    watch.tell(4, 4)
+    return Exported(request.out, step, tuple(notes), use, compared)
+
+
+def _let_go(source: ExportSource) -> None:
+    """Give the run's model back before another is opened: there may be room for one only."""
+    import mlx.core as mx
+
+    source.policy.model.clear()
+    gc.collect()
+    mx.clear_cache()
+
+
+@contextmanager
+def new_folder(out: Path) -> Generator[Path]:
+    """A folder beside `out` that becomes it at the end, or goes where that does not come. Raises UserError."""
     partial = out.with_name(f".{out.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        note = ""
-        weights = newest_weights(run_dir)
-        if fuse:
-            note = _export_model(run_dir, partial, weights, requantise)
-        else:
-            _export_adapter(run_dir, partial, weights)
+        yield partial
         if out.exists():
             out.rmdir()
         partial.replace(out)
     except OSError as error:
-        raise disk_error(error, out) from error
+        raise disk_error(error, out, "export again") from error
+    except RuntimeError as error:  # MLX reports a failed write so
+        raise disk_error(cause_of(error, out.parent), out, "export again") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Exported(out, weights.step, note)
-
-
-def _export_adapter(run_dir: Path, out: Path, weights: RunWeights) -> None:
-    """A result is in mlx-lm's layout already; of a checkpoint it is made."""
-    if weights.is_result:
-        for name in ADAPTER_FILES:
-            shutil.copyfile(run_dir / name, out / name)
-        return
-    from droid_tune.model.adapter_files import save_adapter
-
-    save_adapter(trained_policy(run_dir, weights), out)
-
-
-def _export_model(run_dir: Path, out: Path, weights: RunWeights, requantise: bool) -> str:
-    from droid_tune.model.fusing import fuse_adapter, save_model
-
-    policy = trained_policy(run_dir, weights)
-    fused = fuse_adapter(policy, requantise=requantise)
-    save_model(policy, out)
-    return fused.sentence
 
 
 def trained_policy(run_dir: Path, weights: RunWeights | None = None) -> Policy:

@@ -98,13 +98,14 @@ def _of_its_type(merged: nn.Module, base: nn.Module) -> nn.Module:
 def _survival(base: nn.Module, merged: nn.Module, whole: nn.Module) -> tuple[float, float]:
     """The part of the learnt change that lies in the merged weights, and all of it: <merged - base, change> and
     <change, change>."""
-    before = _unpacked(base)
+    before = unpacked_weight(base)
     change = (whole["weight"] - before).astype(mx.float32)
-    held = ((_unpacked(merged) - before).astype(mx.float32) * change).sum()
+    held = ((unpacked_weight(merged) - before).astype(mx.float32) * change).sum()
     return float(held), float(mx.square(change).sum())
 
 
-def _unpacked(module: Any) -> mx.array:
+def unpacked_weight(module: Any) -> mx.array:
+    """A layer's weight in floating point, quantised or not."""
     if "scales" not in module:
         return module["weight"]
     return mx.dequantize(

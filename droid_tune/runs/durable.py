@@ -70,20 +70,21 @@ def cause_of(error: RuntimeError, folder: Path) -> OSError:
     return OSError(errno.EIO, str(error))
 
 
-def require_space(folder: Path, needed: int, what: str) -> None:
-    """Look before a long write. Raises UserError where `needed` bytes for `what` are more than the disk has free."""
+def require_space(folder: Path, needed: int, what: str, then: str = "resume the run") -> None:
+    """Look before a long write. Raises UserError where `needed` bytes for `what` are more than the disk has free; `then`
+    is what a person does once there is room."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(
             f"No space is left on the disk that holds {folder}: {what} takes {size(needed)}, and {size(free)} are free",
-            remedy="free some and resume the run",
+            remedy=f"free some and {then}",
         )
 
 
-def disk_error(error: OSError, path: Path) -> UserError:
-    """The sentence for a write that failed."""
+def disk_error(error: OSError, path: Path, then: str = "resume the run") -> UserError:
+    """The sentence for a write that failed; `then` is what a person does once it can succeed."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(f"No space is left on the disk that holds {path}; free some and resume the run.")
+        return UserError(f"No space is left on the disk that holds {path}; free some and {then}.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UserError(
             f"{path} cannot be written ({error.strerror}); choose a folder that you may write to."

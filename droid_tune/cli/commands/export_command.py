@@ -1,47 +1,125 @@
-"""`droid-tune export`: take a run's result away, as an adapter or as a model of its own."""
+"""`droid-tune export`: take a run's result away, as an adapter or as a model of its own, and look at it again."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from droid_tune.cli.output import say
+from droid_tune.cli.entry import STOPPED
+from droid_tune.cli.output import print_json, say
+from droid_tune.config.exporting import CHECK_ROWS, TARGETS, WEIGHT_TYPES, ExportRequest
 from droid_tune.errors import UsageError
 
-HELP = "write a run's result into a folder that mlx-lm takes as it is"
+if TYPE_CHECKING:
+    from droid_tune.export.result import Exported
+
+HELP = "write a run's result for other programs, and check that it answers as the run's model does"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="its id, the beginning of it, or its folder")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
-    parser.add_argument("--fuse", action="store_true", help="a whole model with the adapter merged in")
     parser.add_argument(
+        "--to", choices=tuple(TARGETS), metavar="TARGET", help=f"{', '.join(TARGETS)}; adapter unless said"
+    )
+    parser.add_argument("--fuse", action="store_true", help="the same as --to fused")
+    parser.add_argument(
+        "--checkpoint", metavar="best|last|STEP", default="last", help="which weights; `last` unless said"
+    )
+    types = parser.add_mutually_exclusive_group()
+    types.add_argument(
+        "--quantise",
+        choices=WEIGHT_TYPES,
+        metavar="TYPE",
+        help=f"the weights' type: {', '.join(WEIGHT_TYPES)}",
+    )
+    types.add_argument("--dequantise", action="store_true", help="no layer quantised: --quantise none")
+    types.add_argument(
         "--requantise",
         action="store_true",
-        help="with --fuse: keep the bits of a quantised base; smaller, but part of what was learnt is lost (it says how much)",
+        help="trained layers get the bits of a quantised base; smaller, but part of what was learnt is lost (it says how much)",
     )
+    parser.add_argument(
+        "--check",
+        type=int,
+        default=CHECK_ROWS,
+        metavar="N",
+        help=f"held-out rows to compare it with the run's model on; {CHECK_ROWS} unless said, 0: none",
+    )
+    parser.add_argument("--force", action="store_true", help="keep it although the comparison refuses it")
+    parser.add_argument("--json", action="store_true", help="what was written and how it compares, as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the folder and, on stderr, the mlx_lm command that uses it. Raises UserError for an unknown run."""
+    """Prints the folder and, on stderr, how it compares and how it is used. Raises UserError, UsageError."""
+    from droid_tune.cli.driving import stopping_gracefully
+    from droid_tune.control import Control, Watch
+    from droid_tune.errors import Stopped
     from droid_tune.export.result import export_run
-    from droid_tune.paths import starter_model_dir
-    from droid_tune.runs.folder import find_run, read_config
+    from droid_tune.runs.folder import find_run
 
-    folder = find_run(arguments.run)
-    if arguments.requantise and not arguments.fuse:
-        raise UsageError(
-            "`--requantise` goes with `--fuse`", remedy="add it, or leave both for the adapter alone"
-        )
-    exported = export_run(folder, arguments.out, fuse=arguments.fuse, requantise=arguments.requantise)
-    out = exported.folder
-    named = read_config(folder).model.path
-    model = starter_model_dir() if named == "starter" else named
-    use = f"--model {out}" if arguments.fuse else f"--model {model} --adapter-path {out}"
-    print(out)
-    if exported.step is not None:
-        say(f"the weights of step {exported.step:,}")
-    if exported.note:
-        say(exported.note)
-    say(f"use it: mlx_lm.generate {use} --prompt '...'")
+    folder, request, control = find_run(arguments.run), request_of(arguments), Control()
+    try:
+        with stopping_gracefully(control, "nothing is kept"):
+            exported = export_run(folder, request, Watch(_tell, control.stop_requested))
+    except Stopped:
+        say("stopped; nothing was kept")
+        return STOPPED
+    if arguments.json:
+        print_json(as_json(exported, request))
+        return 0
+    print(exported.folder)
+    for sentence in sentences(exported):
+        say(sentence)
     return 0
+
+
+def request_of(arguments: argparse.Namespace) -> ExportRequest:
+    """What the words ask for. Raises UsageError where they contradict each other."""
+    if arguments.check < 0:
+        raise UsageError("`--check` counts rows: 0 or more", value=arguments.check)
+    if arguments.fuse and arguments.to not in (None, "fused"):
+        raise UsageError("`--fuse` is `--to fused`", value=arguments.to, remedy="leave one of the two")
+    target = "fused" if arguments.fuse else arguments.to or "adapter"
+    if arguments.requantise and target != "fused":
+        raise UsageError(
+            "`--requantise` goes with `--to fused`", remedy="add it, or leave both for the adapter alone"
+        )
+    return ExportRequest(
+        target=target,
+        out=arguments.out,
+        checkpoint=arguments.checkpoint,
+        weights="none" if arguments.dequantise else arguments.quantise,
+        requantise=arguments.requantise,
+        check=arguments.check,
+        force=arguments.force,
+    )
+
+
+def sentences(exported: Exported) -> list[str]:
+    """What a person hears of an export."""
+    said = [] if exported.step is None else [f"the weights of step {exported.step:,}"]
+    said += exported.notes
+    if exported.compared is not None:
+        said += exported.compared.sentences
+        said += [f"kept although {fault}" for fault in exported.compared.faults]
+    return [*said, f"use it: {exported.use}"]
+
+
+def as_json(exported: Exported, request: ExportRequest) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "folder": str(exported.folder),
+        "target": request.target,
+        "weights": request.type,
+        "step": exported.step,
+        "notes": list(exported.notes),
+        "use": exported.use,
+        "check": None if exported.compared is None else exported.compared.to_json(),
+    }
+
+
+def _tell(done: int, total: int, what: str) -> None:
+    if what:
+        say(f"{what} ...")

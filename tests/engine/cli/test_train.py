@@ -72,7 +72,7 @@ def test_a_stopped_run_can_be_taken_away(
     assert main([*train, "--stop-after", "1"]) == 0
     (run,) = listed(capsys)
     out = tmp_path / "result"
-    words = ["export", str(run["id"]), "--out", str(out), *(["--fuse"] if fuse else [])]
+    words = ["export", str(run["id"]), "--out", str(out), "--check", "2", *(["--fuse"] if fuse else [])]
     assert main(words) == 0
     assert files <= {path.name for path in out.iterdir()}
     assert capsys.readouterr().out == f"{out}\n"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from droid_tune.config import RunConfig, merge, resolve
+from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import Control
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.events import Event, Notice, Step
@@ -206,7 +207,7 @@ def test_the_newest_weights_are_those_of_the_checkpoint_that_is_further_on(exten
 def test_every_use_of_an_extended_run_takes_its_newest_weights(extended: Path, tmp_path: Path) -> None:
     newest = adapter_of(extended / "checkpoints" / "step-000003")
 
-    exported = export_run(extended, tmp_path / "out")
+    exported = export_run(extended, ExportRequest("adapter", tmp_path / "out", check=0))
     assert exported.step == 3
     assert adapter_of(exported.folder) == newest
 

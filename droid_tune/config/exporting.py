@@ -1,0 +1,62 @@
+"""What a run's result can be written as, and what is asked for: for the command line and the window alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from droid_tune.names import ExportTarget, WeightType
+
+#: held-out rows that the written model is compared on, unless said otherwise
+CHECK_ROWS = 32
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """What lists show of a target, and the types that its weights can have, the usual one first."""
+
+    label: str
+    summary: str
+    types: tuple[WeightType, ...] = ("keep",)
+
+
+_MLX: tuple[WeightType, ...] = ("keep", "none", "mlx-4bit", "mlx-8bit")
+_GGUF: tuple[WeightType, ...] = ("none", "bf16", "f16", "q8_0", "q4_0")
+
+TARGETS: dict[ExportTarget, TargetFacts] = {
+    "adapter": TargetFacts(
+        "Adapter (MLX)", "What was trained alone, for mlx-lm with the model that it was trained on."
+    ),
+    "fused": TargetFacts("Model (MLX)", "A whole model with what it learnt, for mlx-lm.", _MLX),
+}
+
+WEIGHT_TYPES: tuple[WeightType, ...] = get_args(WeightType)
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What is to be written where, and how it is looked at afterwards.
+
+    `checkpoint` is `best`, `last` or a step. `weights` is the type of the written weights (None: the target's usual
+    one); `requantise` gives trained layers of a quantised base its bits again. `check` counts the held-out rows of the
+    comparison (0: none), and `force` keeps what the comparison refuses.
+    """
+
+    target: ExportTarget
+    out: Path
+    checkpoint: str = "last"
+    weights: WeightType | None = None
+    requantise: bool = False
+    check: int = CHECK_ROWS
+    force: bool = False
+
+    @property
+    def facts(self) -> TargetFacts:
+        """What is said of its target."""
+        return TARGETS[self.target]
+
+    @property
+    def type(self) -> WeightType:
+        """The type that the weights are written in."""
+        return self.weights or self.facts.types[0]

@@ -1,0 +1,1 @@
+"""Whether what was written is what the run learnt."""

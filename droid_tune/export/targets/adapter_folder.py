@@ -1,0 +1,46 @@
+"""The adapter alone, in mlx-lm's own layout."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+from droid_tune.config.exporting import ExportRequest
+from droid_tune.control import Watch
+from droid_tune.export.base import ExportSource, Target
+from droid_tune.export.checking.exam import Exam, Sitting
+from droid_tune.export.checking.fresh_process import sit_in_fresh_process
+from droid_tune.model.adapter_files import SETTINGS, WEIGHTS, save_adapter
+
+MLX_SITTING = "droid_tune.export.checking.sitting_mlx"
+
+
+class AdapterFolder(Target):
+    """`adapters.safetensors` and `adapter_config.json`, as `mlx_lm.generate --adapter-path` takes them."""
+
+    def bytes_needed(self, source: ExportSource, request: ExportRequest) -> int:
+        """The trained arrays."""
+        return source.policy.trainable_bytes
+
+    def is_lossless(self, source: ExportSource, request: ExportRequest) -> bool:
+        """It is the run's own."""
+        return True
+
+    def write(self, source: ExportSource, request: ExportRequest, folder: Path, watch: Watch) -> list[str]:
+        """A result is in this layout already; of a checkpoint it is made."""
+        if source.weights.is_result:
+            for name in (WEIGHTS, SETTINGS):
+                shutil.copyfile(source.run / name, folder / name)
+        else:
+            save_adapter(source.policy, folder)
+        return []
+
+    def open(self, base: Path, folder: Path, exam: Exam, watch: Watch) -> tuple[str, Sitting]:
+        """By mlx-lm, on the model that the run was trained on."""
+        return "mlx-lm", sit_in_fresh_process(MLX_SITTING, [str(base), str(folder)], exam, watch)
+
+    def how_to_use(self, source: ExportSource, out: Path) -> str:
+        """mlx-lm's command."""
+        words = ["mlx_lm.generate", "--model", str(source.policy.path), "--adapter-path", str(out)]
+        return f"{shlex.join(words)} --prompt '...'"
