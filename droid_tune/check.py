@@ -73,7 +73,7 @@ def check_signal(
     small = _few(config, prompts)
     with tempfile.TemporaryDirectory() as folder:
         policy = starting_policy(config, Path(folder))
-    with rewards_of(config) as rewards:
+    with rewards_of(config, Watch(should_stop=control.stop_requested)) as rewards:
         session = build_session(small, policy, dataset, rewards, Conduct(control, emit, World()))
         data = readiness_of(dataset, session.reader.lens, room_of(config), policy.context_length)
         return _Check(session, config, told, data).run(prompts)

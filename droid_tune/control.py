@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -69,3 +70,26 @@ class Watch:
 
 #: work that nobody looks on at
 UNWATCHED = Watch()
+
+#: a longer gap between two looks at a wait means that this process was suspended meanwhile
+_LONGEST_GAP_S = 1.0
+
+
+class Allowance:
+    """Seconds that somebody else may take. Time in which this process was suspended (sleep, SIGSTOP) does not count.
+
+    Whoever waits looks at it several times a second; of a gap between two looks no more than a second is taken off.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        self._left = seconds
+        self._clock = clock
+        self._looked = clock()
+
+    def used_up(self) -> bool:
+        """A look at it: whether nothing is left."""
+        now = self._clock()
+        self._left -= min(now - self._looked, _LONGEST_GAP_S)
+        self._looked = now
+        return self._left <= 0

@@ -24,6 +24,9 @@ The file runs in a process of its own with a time and a memory limit. You may im
 (numpy, for example) and modules in the same folder. What you `print` is shown by `test-reward`. A function that takes
 whole batches, as for TRL, works as well: `def reward(prompts, completions, **columns)` gives a list of numbers. So does
 verl's `def compute_score(data_source, solution_str, ground_truth, extra_info=None)`.
+
+What you draw from `random`, numpy or torch is the same again when a run is resumed: the dice are thrown anew for each
+completion. Processes that a call starts end with it; start helpers that are to stay while the file loads.
 """
 
 import re

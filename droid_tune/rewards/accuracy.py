@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from droid_tune import words
 from droid_tune.config.rewards import AccuracyReward, Extraction
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.rewards.answers.choices import chosen_letters, text_of_choice, wanted_letters
 from droid_tune.rewards.answers.equality import pairs_for_mathematics, quick_verdict
 from droid_tune.rewards.answers.extraction import answers_of, reference_of
@@ -40,9 +41,9 @@ class Accuracy(Reward):
 
     needs = ("answer",)
 
-    def __init__(self, config: AccuracyReward) -> None:
+    def __init__(self, config: AccuracyReward, watch: Watch = UNWATCHED) -> None:
         self._extraction: Extraction = config.extraction
-        self._mathematician = Mathematician() if config.math else None
+        self._mathematician = Mathematician(watch=watch) if config.math else None
 
     def score(self, samples: Sequence[Sample]) -> list[Outcome]:
         return [self._outcome(sample) for sample in samples]

@@ -22,7 +22,8 @@ class Sample:
     """One completion as a reward sees it.
 
     `length` is in tokens; `finish_reason` is stop or length; `prompt_ends` is the end of the rendered prompt (what the
-    template adds for the model's turn, a prefilled beginning too), empty where it is not known.
+    template adds for the model's turn, a prefilled beginning too), empty where it is not known. `seed` is what a reward
+    that draws at random begins from: the same in every run of the same settings.
     """
 
     prompt: str
@@ -31,6 +32,7 @@ class Sample:
     length: int = 0
     finish_reason: str = "stop"
     prompt_ends: str = ""
+    seed: int = 0
 
     @property
     def thoughts_opened(self) -> str:

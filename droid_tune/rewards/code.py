@@ -7,12 +7,12 @@ import json
 import os
 import re
 import textwrap
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from droid_tune.config.rewards import CodeReward
+from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Outcome, Reward, RewardError, Sample
 from droid_tune.rewards.process import Child, ChildError
@@ -27,7 +27,7 @@ _AT_ONCE = 4
 class Code(Reward):
     """0 for a completion without code. Not applicable to a row without tests. Raises UserError unless code may run."""
 
-    def __init__(self, config: CodeReward) -> None:
+    def __init__(self, config: CodeReward, watch: Watch = UNWATCHED) -> None:
         if not config.allow_running_code:
             raise UserError(
                 "The reward `code` runs Python that a model wrote on this computer, and it is switched off",
@@ -35,6 +35,7 @@ class Code(Reward):
                 remedy="set `allow_running_code` to true if you accept that",
             )
         self._config = config
+        self._watch = watch
         self.needs = (config.tests_field,)
         self.caution = caution()
 
@@ -43,6 +44,7 @@ class Code(Reward):
             return list(threads.map(self._outcome, samples))
 
     def _outcome(self, sample: Sample) -> Outcome:
+        self._watch.pause_point()
         try:
             tests = row_tests(sample.row, self._config.tests_field)
         except RewardError as error:
@@ -52,25 +54,31 @@ class Code(Reward):
         program = code_of(sample.spoken or "")
         if program is None:
             return 0.0
-        child = Child("code", memory_mb=self._config.memory_mb, setup={"run": ""}, wrapper=offline_wrapper())
+        child = Child(
+            "code",
+            memory_mb=self._config.memory_mb,
+            setup={"run": "", "seed": sample.seed},
+            wrapper=offline_wrapper(),
+            watch=self._watch,
+        )
         try:
             child.start()
-            return share_passed(child, program, tests, self._config.timeout_seconds)
+            return share_passed(child, program, tests, self._config.timeout_seconds, sample.seed)
         except ChildError as error:
             return Failed(f"the child process for the completion's code {error}")
         finally:
             child.close()
 
 
-def share_passed(child: Child, program: str, tests: Sequence[str], seconds: float) -> float:
+def share_passed(child: Child, program: str, tests: Sequence[str], seconds: float, seed: int = 0) -> float:
     """The program and all tests share `seconds`; what the program breaks (by an exit, a hang) counts as not passed."""
-    deadline = time.monotonic() + seconds
+    allowance = Allowance(seconds)
     passed = 0
     try:
-        if not child.ask({"run": program}, seconds)["passed"]:
+        if not child.ask({"run": program, "seed": seed}, allowance)["passed"]:
             return 0.0
         for test in tests:
-            passed += bool(child.ask({"run": test}, max(0.0, deadline - time.monotonic()))["passed"])
+            passed += bool(child.ask({"run": test, "seed": seed}, allowance)["passed"])
     except ChildError:
         pass
     return passed / len(tests)

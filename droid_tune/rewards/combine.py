@@ -117,16 +117,18 @@ class RewardSet:
         lengths: Sequence[int],
         finish_reasons: Sequence[str],
         prompt_ends: Sequence[str] | None = None,
+        seed: int = 0,
     ) -> RewardScores:
         """Every reward's word on N completions; each argument has one entry per completion.
 
-        `prompt_ends` are the ends of the rendered prompts, see `Sample`.
+        `prompt_ends` are the ends of the rendered prompts, see `Sample`; `seed` is what random rewards begin from.
         Raises TooManyFailures where a reward failed on more than its share of the completions.
         """
         ends = [""] * len(completions) if prompt_ends is None else prompt_ends
+        seeds: list[int] = np.random.SeedSequence(seed).generate_state(len(completions), np.uint64).tolist()
         samples = [
             Sample(*facts)
-            for facts in zip(prompts, completions, rows, lengths, finish_reasons, ends, strict=True)
+            for facts in zip(prompts, completions, rows, lengths, finish_reasons, ends, seeds, strict=True)
         ]
         outcomes = {one.name: judged(one, samples) for one in self._rewards}
         return combined(outcomes, dict(zip(self.names, self.weights, strict=True)))

@@ -25,6 +25,7 @@ KEYCHAIN_SERVICE = "Droid Tune"
 _LONGEST_REPLY_BYTES = 4 * 1024 * 1024
 _MOST_TOKENS = 1024
 _LONGEST_WAIT_S = 30.0
+_NOTICED_AFTER_S = 0.3
 _WORTH_ANOTHER_TRY = frozenset((408, 409, 425, 429, 500, 502, 503, 504))
 
 
@@ -79,11 +80,17 @@ class Endpoint:
         self._timeout_s = timeout_s
         self._retries = retries
         self._sleep = sleep
+        self._awoke_at = 0.0  # by the monotonic clock
+
+    def awake_again(self) -> None:
+        """The machine slept until now: a request that was under way had no time to be answered."""
+        self._awoke_at = time.monotonic()
 
     def reply(self, question: str) -> str:
         """What the model answers, at temperature 0. Raises EndpointError after the last try."""
-        failure = ""
-        for tries_left in range(self._retries, -1, -1):
+        failure, tries_left = "", self._retries
+        while True:
+            begun = time.monotonic()
             try:
                 return text_of(self._post(question))
             except urllib.error.HTTPError as error:
@@ -95,10 +102,21 @@ class Endpoint:
                     f"did not answer ({getattr(error, 'reason', error) or type(error).__name__})",
                     None,
                 )
-            if tries_left:
-                backoff = 0.5 * 2 ** (self._retries - tries_left)
-                self._sleep(min(_LONGEST_WAIT_S, backoff if wait is None else wait))
+                if self._slept_since(begun):
+                    continue
+            if not tries_left:
+                break
+            backoff = 0.5 * 2 ** (self._retries - tries_left)
+            tries_left -= 1
+            self._sleep(min(_LONGEST_WAIT_S, backoff if wait is None else wait))
         raise EndpointError(f"{self.host} {self._without_key(failure)}")
+
+    def _slept_since(self, begun: float) -> bool:
+        """Whether the machine slept since; who looks on may notice it a moment after the request does."""
+        if time.monotonic() - begun < self._timeout_s:
+            return False
+        time.sleep(_NOTICED_AFTER_S)
+        return self._awoke_at > begun
 
     def _without_key(self, text: str) -> str:
         """Some servers repeat the key that they refuse."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from droid_tune.config.rewards import ModelReward
 from droid_tune.config.run import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.templates import render_prompt
 from droid_tune.rewards.base import Failed, Outcome, Reward, RewardError, Sample, reference_text
 from droid_tune.rewards.endpoint import Endpoint, EndpointError
+from droid_tune.rewards.in_flight import answers
 from droid_tune.rewards.judging import question, read_score
 
 _MOST_REMEMBERED = 50_000
@@ -75,13 +76,18 @@ class ModelJudged(Reward):
 class RemoteJudge:
     """Several questions in flight at once."""
 
-    def __init__(self, endpoint: Endpoint, concurrency: int) -> None:
-        self._endpoint = endpoint
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="judge")
+    def __init__(self, endpoint: Endpoint, concurrency: int, watch: Watch = UNWATCHED) -> None:
+        self._endpoint, self._concurrency, self._watch = endpoint, concurrency, watch
 
     def replies(self, questions: Sequence[str]) -> Sequence[str | Failed]:
-        """A reply or a failure for each question, several asked at a time."""
-        return list(self._threads.map(self._reply, questions))
+        """A reply or a failure for each question, several asked at a time. Raises Stopped."""
+        return answers(
+            questions,
+            self._reply,
+            at_once=self._concurrency,
+            watch=self._watch,
+            suspended=self._endpoint.awake_again,
+        )
 
     def _reply(self, text: str) -> str | Failed:
         try:
@@ -91,13 +97,12 @@ class RemoteJudge:
 
     def close(self) -> None:
         """Waits for no request that is under way."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class LocalJudge:
     """A chat model in this process, greedy. It takes memory beside the model that is trained."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, watch: Watch = UNWATCHED) -> None:
         from droid_tune.estimate.plan import MemoryPlan
         from droid_tune.model.loading import load_policy
         from droid_tune.rollout.generate import generate
@@ -105,6 +110,7 @@ class LocalJudge:
         # A fresh adapter changes nothing; this is the smallest one.
         self._policy = load_policy(model, AdapterConfig(rank=1, layers=1), needs_chat_template=True)
         self._plan = MemoryPlan(decode_rows=_ROWS_AT_ONCE)
+        self._watch = watch
         self._generate: Callable[..., Any] = generate
 
     def replies(self, questions: Sequence[str]) -> Sequence[str | Failed]:
@@ -118,6 +124,7 @@ class LocalJudge:
             sampling=SamplingConfig(temperature=0.0, max_completion_length=_LONGEST_REPLY_TOKENS),
             seed=0,
             plan=self._plan,
+            watch=self._watch,
         )
         return list(rollout.texts)
 
@@ -125,10 +132,10 @@ class LocalJudge:
         """The weights go with the judge."""
 
 
-def model_reward(config: ModelReward) -> ModelJudged:
+def model_reward(config: ModelReward, watch: Watch = UNWATCHED) -> ModelJudged:
     """Raises UserError for a judge that cannot be loaded or a base URL that is none."""
     if not config.base_url:
-        return ModelJudged(config, LocalJudge(config.model))
+        return ModelJudged(config, LocalJudge(config.model, watch))
     endpoint = Endpoint(
         config.base_url,
         config.model,
@@ -137,4 +144,4 @@ def model_reward(config: ModelReward) -> ModelJudged:
         retries=config.retries,
     )
     caution = f"Prompts and completions are sent to {endpoint.host} to be judged."
-    return ModelJudged(config, RemoteJudge(endpoint, config.concurrency), caution)
+    return ModelJudged(config, RemoteJudge(endpoint, config.concurrency, watch), caution)

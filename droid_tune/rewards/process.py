@@ -1,7 +1,8 @@
 """One persistent child process for code that may hang, crash, print or eat memory.
 
 Its own session, an environment of a few harmless variables, an empty scratch folder as home and working folder; killed with
-all its descendants when it takes too long or too much. What it prints goes to a file and never into the protocol.
+all its descendants when it takes too long or too much, when the person stops the run, and when this process ends. What it
+prints goes to a file and never into the protocol. Between the two stands a keeper (`workers/keeper.py`).
 """
 
 from __future__ import annotations
@@ -19,16 +20,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from droid_tune.control import UNWATCHED, Allowance, Watch
+from droid_tune.rewards.family import MARK, end_family, end_newcomers, family, resident_bytes
 from droid_tune.rewards.sandbox import Wrapper
 
 Message = dict[str, Any]
 
-_BOOT = (
-    "import json, runpy, sys; sys.path.extend(json.loads(sys.argv[1])); "
-    "runpy.run_module(sys.argv[2], run_name='__main__')"
+#: the library comes from where the parent has it, whatever is installed; nothing else of that folder can be imported
+_BOOT = """
+import importlib.util, json, sys
+package, paths, worker = json.loads(sys.argv[1])
+found = importlib.util.spec_from_file_location(
+    "droid_tune", package + "/__init__.py", submodule_search_locations=[package]
 )
+sys.modules["droid_tune"] = importlib.util.module_from_spec(found)
+found.loader.exec_module(sys.modules["droid_tune"])
+sys.path.extend(paths)
+from droid_tune.rewards.workers.keeper import keep
+keep(worker)
+"""
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _LONGEST_REPLY_BYTES = 64 * 1024 * 1024
 _WATCH_INTERVAL_S = 0.1
@@ -54,7 +64,8 @@ class ChildEndedError(ChildError):
 class Child:
     """A worker of `droid_tune.rewards.workers`, started at the first question and again after each death.
 
-    `setup` is asked first of every new process; `wrapper` shuts it in further. Not for use from several threads at once.
+    `setup` is asked first of every new process; `wrapper` shuts it in further; `watch` may end a question. Not for use
+    from several threads at once.
     """
 
     def __init__(
@@ -65,19 +76,24 @@ class Child:
         setup: Message | None = None,
         setup_seconds: float = _START_SECONDS,
         wrapper: Wrapper | None = None,
+        watch: Watch = UNWATCHED,
     ) -> None:
         self._worker = worker
         self._memory_mb = memory_mb
         self._setup = setup
         self._setup_seconds = setup_seconds
         self._wrapper = wrapper
+        self._watch = watch
+        self._mark = secrets.token_hex(16)
+        self._settled: frozenset[int] = frozenset()  # who was there when it had been set up
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
-    def ask(self, message: Message, seconds: float) -> Message:
-        """The reply to one message. Raises ChildHungError, ChildTooBigError or ChildEndedError, after killing the child."""
+    def ask(self, message: Message, allowance: Allowance) -> Message:
+        """The reply to one message. After killing the child raises Stopped, ChildHungError, ChildTooBigError or
+        ChildEndedError."""
         self.start()
-        return self._exchange(message, seconds)
+        return self._exchange(message, allowance)
 
     def start(self) -> Message | None:
         """The reply to `setup` where this started a new process."""
@@ -95,13 +111,22 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=home,
-                env=environment(home),
+                env={**environment(home), MARK: self._mark},
                 start_new_session=True,
             )
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             os.set_blocking(pipe.fileno(), False)
-        return self._exchange(self._setup, self._setup_seconds) if self._setup is not None else None
+        reply = (
+            self._exchange(self._setup, Allowance(self._setup_seconds)) if self._setup is not None else None
+        )
+        self._settled = frozenset(one.pid for one in family(self._process.pid))
+        return reply
+
+    def end_what_it_started(self) -> None:
+        """End the processes that its answers have left behind; those that its setup started stay."""
+        if self._process is not None:
+            end_newcomers(self._process.pid, self._settled)
 
     def printed(self, most: int = 2000) -> str:
         """The end of what the child has printed since the last question."""
@@ -113,34 +138,26 @@ class Child:
     def close(self) -> None:
         """Kill the child and remove its scratch folder. It may be asked again afterwards."""
         if self._process is not None:
-            kill_family(self._process)
+            end_family(self._process, self._mark)
             self._process = None
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
 
     def _command(self) -> list[str]:
-        package_home = str(Path(__file__).resolve().parents[2])
-        paths = [package_home, *(path for path in sys.path if path.endswith("site-packages"))]
-        module = f"droid_tune.rewards.workers.{self._worker}_worker"
-        return [
-            sys.executable,
-            "-I",
-            "-c",
-            _BOOT,
-            json.dumps(paths),
-            module,
-            str(self._prints),
-            str(self._memory_mb),
-        ]
+        package = str(Path(__file__).resolve().parents[1])
+        paths = [path for path in sys.path if path.endswith("site-packages")]
+        boot = json.dumps([package, paths, f"droid_tune.rewards.workers.{self._worker}_worker"])
+        # not -I: of the environment, which is ours alone, Python is to read PYTHONHASHSEED
+        return [sys.executable, "-P", "-s", "-c", _BOOT, boot, str(self._prints), str(self._memory_mb)]
 
-    def _exchange(self, message: Message, seconds: float) -> Message:
+    def _exchange(self, message: Message, allowance: Allowance) -> Message:
         number = secrets.token_hex(8)  # so that a reply cannot be written in advance
         request = json.dumps({**message, "id": number}, default=str).encode() + b"\n"
         with contextlib.suppress(OSError):
             os.truncate(self._prints, 0)
         try:
-            line = self._converse(request, seconds)
+            line = self._converse(request, allowance)
             reply: Message = json.loads(line)
             if reply.get("id") != number:
                 raise ChildEndedError("answered a question that was not asked")
@@ -152,15 +169,17 @@ class Child:
             if isinstance(error, ChildError):
                 raise
             raise ChildEndedError("answered with something that is not JSON") from None
+        except BaseException:  # a stop: the answer would come in the middle of the next question
+            self.close()
+            raise
         return reply
 
-    def _converse(self, request: bytes, seconds: float) -> bytes:
-        """Write the request and read one line, watching clock, memory and life."""
+    def _converse(self, request: bytes, allowance: Allowance) -> bytes:
+        """Write the request and read one line, watching clock, memory, life and the person."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        deadline = time.monotonic() + seconds
         reply = bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdin, selectors.EVENT_WRITE)
@@ -174,8 +193,9 @@ class Child:
                             selector.unregister(process.stdin)
                     elif _receive(key.fd, reply, process):
                         return bytes(reply)
-                if time.monotonic() > deadline:
-                    raise ChildHungError(f"took longer than {seconds:g} s")
+                self._watch.pause_point()
+                if allowance.used_up():
+                    raise ChildHungError(f"took longer than {allowance.seconds:g} s")
                 if time.monotonic() > next_look:
                     self._weigh(process)
                     next_look = time.monotonic() + _WATCH_INTERVAL_S
@@ -210,42 +230,10 @@ def _receive(pipe: int, reply: bytearray, process: subprocess.Popen[bytes]) -> b
 
 
 def environment(home: Path) -> dict[str, str]:
-    """What the child may know of the user's environment: no keys, no home folder."""
+    """What the child may know of the user's environment: no keys, no home folder. Sets have the same order in every child."""
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {**passed_on, "HOME": str(home), "TMPDIR": str(home), "PYTHONIOENCODING": "utf-8"}
-
-
-def resident_bytes(pid: int) -> int:
-    """Memory of a process and all its descendants."""
-    total = 0
-    for process in family(pid):
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_info().rss
-    return total
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """A process and all its descendants; none where it is gone or not ours to see."""
-    try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.Error:
-        return []
-
-
-def kill_family(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the child's group and to descendants that left the group, then wait."""
-    members = family(process.pid) if process.poll() is None else []
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    for member in members:
-        with contextlib.suppress(psutil.Error):
-            member.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
+    own = {"HOME": str(home), "TMPDIR": str(home), "PYTHONIOENCODING": "utf-8", "PYTHONHASHSEED": "0"}
+    return {**passed_on, **own}
 
 
 def how_it_ended(process: subprocess.Popen[bytes]) -> str:

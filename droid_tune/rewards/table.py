@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from droid_tune.config.rewards import RewardConfig
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import UserError
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Reward
@@ -30,11 +31,12 @@ class Surroundings:
 
     max_completion_length: int
     folder: Path  # what a relative path in a config is relative to
+    watch: Watch = UNWATCHED  # who may end what a reward waits for
 
 
 #: config type -> maker; each takes its own config class and the surroundings
 MAKERS: dict[str, Callable[[Any, Surroundings], Reward]] = {
-    "accuracy": lambda config, _: Accuracy(config),
+    "accuracy": lambda config, around: Accuracy(config, around.watch),
     "format": lambda config, _: format_reward(config),
     "length": lambda config, around: length_reward(config, around.max_completion_length),
     "partial_format": lambda config, _: partial_format_reward(config),
@@ -42,9 +44,9 @@ MAKERS: dict[str, Callable[[Any, Surroundings], Reward]] = {
     "repetition": lambda config, _: repetition_reward(config),
     "language": lambda config, _: language_reward(config),
     "math_heuristic": lambda config, _: math_heuristic_reward(),
-    "code": lambda config, _: Code(config),
-    "model": lambda config, _: model_reward(config),
-    "user_file": lambda config, around: UserFile(config, around.folder),
+    "code": lambda config, around: Code(config, around.watch),
+    "model": lambda config, around: model_reward(config, around.watch),
+    "user_file": lambda config, around: UserFile(config, around.folder, around.watch),
 }
 
 
@@ -54,13 +56,14 @@ def build_rewards(
     max_completion_length: int,
     folder: Path | None = None,
     tolerant: bool = False,
+    watch: Watch = UNWATCHED,
 ) -> RewardSet:
     """The rewards of a run, ready to score. Relative paths start from `folder` (the working folder).
 
-    `tolerant` shows every failure instead of stopping at too many: for a trial.
+    `tolerant` shows every failure instead of stopping at too many: for a trial. `watch` may end a call with Stopped.
     Raises UserError naming the reward where one cannot be made (a file that does not load, code not allowed to run).
     """
-    surroundings = Surroundings(max_completion_length, folder or Path.cwd())
+    surroundings = Surroundings(max_completion_length, folder or Path.cwd(), watch)
     made: list[WeighedReward] = []
     try:
         for config in map(forgiving, configs) if tolerant else configs:

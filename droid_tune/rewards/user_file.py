@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from droid_tune.config.rewards import UserFileReward
+from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample
 from droid_tune.rewards.process import Child, ChildError
@@ -20,7 +21,7 @@ class UserFile(Reward):
     The source is read once: an edit while the run goes on counts from the next run. Raises UserError.
     """
 
-    def __init__(self, config: UserFileReward, folder: Path) -> None:
+    def __init__(self, config: UserFileReward, folder: Path, watch: Watch = UNWATCHED) -> None:
         self._config = config
         self._path = (folder / Path(config.path).expanduser()).resolve()
         setup = {"source": read_source(self._path), "path": str(self._path), "function": config.function}
@@ -29,6 +30,7 @@ class UserFile(Reward):
             memory_mb=config.memory_mb,
             setup=setup,
             setup_seconds=max(config.timeout_seconds, _LOADING_SECONDS),
+            watch=watch,
         )
         loaded = self._load()
         self.function: str = loaded["function"]
@@ -49,16 +51,25 @@ class UserFile(Reward):
         return reply
 
     def score(self, samples: Sequence[Sample]) -> list[Outcome]:
+        """Processes that the function leaves behind are ended with the call."""
+        try:
+            return self._scored(samples)
+        finally:
+            self._child.end_what_it_started()
+
+    def _scored(self, samples: Sequence[Sample]) -> list[Outcome]:
         messages = [self._message(sample) for sample in samples]
         if self.style == "batch":
-            return self._outcomes({"samples": messages}, len(samples))
+            return self._outcomes(
+                {"samples": messages, "seed": samples[0].seed if samples else 0}, len(samples)
+            )
         outcomes: list[Outcome] = []
         failures = 0
-        for message in messages:
+        for sample, message in zip(samples, messages, strict=True):
             if failures > self._config.failure_share * len(samples):
                 outcomes.append(Failed("it was not run, because too many failed before it", self._place))
                 continue
-            outcomes += self._outcomes({"sample": message}, 1)
+            outcomes += self._outcomes({"sample": message, "seed": sample.seed}, 1)
             failures += isinstance(outcomes[-1], Failed)
         return outcomes
 
@@ -77,7 +88,7 @@ class UserFile(Reward):
     def _outcomes(self, request: dict[str, Any], count: int) -> list[Outcome]:
         """`count` outcomes; where the call as a whole went wrong it did so for each of them."""
         try:
-            reply = self._child.ask(request, self._config.timeout_seconds)
+            reply = self._child.ask(request, Allowance(self._config.timeout_seconds))
         except ChildError as error:
             return [Failed(f"the function `{self.function}` {error}", self._place)] * count
         if "error" in reply:

@@ -64,8 +64,9 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
     policy = starting_policy(config, assignment.folder)
     control.pause_point()
     limit_memory(budget_of(config.memory, read_host()))
-    with rewards_of(config) as rewards:
-        session = build_session(config, policy, dataset, rewards, Conduct(control, journal.emit, world))
+    conduct = Conduct(control, journal.emit, world)
+    with rewards_of(config, Watch(should_stop=conduct.stop_requested)) as rewards:
+        session = build_session(config, policy, dataset, rewards, conduct)
         loop = build_loop(session, store, journal, span, data_state)
         if world.leads:
             look_at_space(assignment.folder, loop)
@@ -93,10 +94,12 @@ def _span(assignment: Assignment, checkpoint: SavedState | None) -> Span:
     return assignment.span(checkpoint.step, int(checkpoint.state["total_steps"]))
 
 
-def rewards_of(config: RunConfig) -> RewardSet:
-    """The run's rewards, to be closed; none in supervised learning."""
+def rewards_of(config: RunConfig, watch: Watch) -> RewardSet:
+    """The run's rewards, to be closed; none in supervised learning. `watch` may end their calls with Stopped."""
     return build_rewards(
-        () if config.is_sft else config.rewards, max_completion_length=config.sampling.max_completion_length
+        () if config.is_sft else config.rewards,
+        max_completion_length=config.sampling.max_completion_length,
+        watch=watch,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -43,6 +44,7 @@ class Scorer:
             lengths=rollout.lengths[places].tolist(),
             finish_reasons=[rollout.finish_reasons[place] for place in places],
             prompt_ends=[rows[place // size].prompt_ends for place in places],
+            seed=session.seed("reward", step, zlib.crc32(rollout.tokens.tobytes())),
         )
         failures = [replace(failure, index=int(places[failure.index])) for failure in scores.failures]
         table, shown = scores.matrix, scores.shown

@@ -32,6 +32,10 @@ class Conduct:
     emit: Callable[[Event], None]
     world: World
 
+    def stop_requested(self) -> bool:
+        """Whether to stop in the middle of something: never where several ranks must agree."""
+        return self.world.alone and self.control.stop_requested()
+
 
 @dataclass
 class TrainingSession:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.rewards.base import Failed, Outcome
 from droid_tune.rewards.process import Child, ChildEndedError, ChildHungError, ChildTooBigError
 
@@ -15,9 +16,9 @@ _MOST_REMEMBERED = 10_000
 class Mathematician:
     """Compares expressions, and remembers its verdicts: the same ones come again in every group."""
 
-    def __init__(self, seconds: float = _SECONDS) -> None:
+    def __init__(self, seconds: float = _SECONDS, watch: Watch = UNWATCHED) -> None:
         self._seconds = seconds
-        self._child = Child("mathematics", memory_mb=_MEMORY_MB, setup={"warm_up": True})
+        self._child = Child("mathematics", memory_mb=_MEMORY_MB, setup={"warm_up": True}, watch=watch)
         self._known: dict[tuple[str, str], float] = {}
 
     def equal(self, pairs: Sequence[tuple[str, str]]) -> list[Outcome]:
@@ -38,7 +39,7 @@ class Mathematician:
     def _ask(self, pair: tuple[str, str]) -> bool:
         """An expression that cannot be evaluated in time (9^9^9^9) is not shown to be right, so it is wrong."""
         try:
-            reply = self._child.ask({"answer": pair[0], "reference": pair[1]}, self._seconds)
+            reply = self._child.ask({"answer": pair[0], "reference": pair[1]}, Allowance(self._seconds))
         except (ChildHungError, ChildTooBigError):
             return False
         return bool(reply["equal"])

@@ -1,12 +1,13 @@
 """The child's end of the line: one JSON object in, one out, with the user's own prints kept out of it.
 
-The parent starts the child as `python -I -c ... droid_tune.rewards.workers.<name>_worker PRINTS MEMORY_MB` (see `process.py`).
+The parent starts a keeper as `python -P -s -c ... PRINTS MEMORY_MB`, which forks this process (see `process.py`).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import sys
 import threading
@@ -27,10 +28,20 @@ def serve(handle: Callable[[Message], Message]) -> None:
     with os.fdopen(requests, "rb") as lines, os.fdopen(replies, "wb") as out:
         for line in lines:
             request = json.loads(line)
+            throw_dice(request.get("seed", 0))
             reply = handle(request)
             out.write(json.dumps({**reply, "id": request["id"]}).encode() + b"\n")
             out.flush()
     os._exit(0)  # whatever threads the user's code has left behind
+
+
+def throw_dice(seed: int) -> None:
+    """What the next answer draws at random depends on the seed alone, in each of the libraries that are loaded."""
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed % 2**63)
 
 
 def take_pipes(prints: str) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import linecache
 import math
 import sys
@@ -12,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from droid_tune.rewards.workers.protocol import Message, serve
+from droid_tune.rewards.workers.protocol import Message, serve, throw_dice
 from droid_tune.rewards.workers.signature import (
     Signature,
     UnknownSignature,
@@ -61,6 +63,7 @@ def handle(request: Message) -> Message:
 def load(request: Message) -> Message:
     """Runs the file and chooses its function. Raises Refused with the line where it cannot be used."""
     Loaded.path = request["path"]
+    load_dice(request["source"])
     sys.path.append(str(Path(Loaded.path).parent))  # modules beside the file, but never before the library
     module = execute(request["source"], Loaded.path)
     Loaded.function = chosen(module, request["function"])
@@ -71,6 +74,14 @@ def load(request: Message) -> Message:
         "style": Loaded.signature.style,
         "columns": Loaded.signature.columns,
     }
+
+
+def load_dice(source: str) -> None:
+    """Libraries with dice of their own are loaded before the file's function may load them, so that they are thrown."""
+    for name in ("numpy", "torch"):
+        if name in source and importlib.util.find_spec(name):
+            importlib.import_module(name)
+            throw_dice(0)
 
 
 def execute(source: str, path: str) -> ModuleType:

@@ -1,7 +1,9 @@
 """A judge on a loopback server: questions, strict scores, retries, the key, the cache."""
 
+import itertools
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import pytest
 
 from droid_tune.config.rewards import ModelReward
-from droid_tune.errors import UserError
+from droid_tune.control import UNWATCHED, Watch
+from droid_tune.errors import Stopped, UserError
+from droid_tune.rewards import in_flight
 from droid_tune.rewards.base import Failed, Outcome, Sample
 from droid_tune.rewards.endpoint import Endpoint, EndpointError
 from droid_tune.rewards.judge_model import ModelJudged, RemoteJudge, model_reward
@@ -234,3 +238,52 @@ def test_a_local_model_answers_and_is_held_to_a_score(
     assert isinstance(first, Failed)
     assert first.message.startswith("the judge did not end with a score; it said")
     assert isinstance(second, Failed)
+
+
+# --- a stop, and a machine that slept ---
+
+
+def test_a_stop_does_not_wait_for_a_judge_that_hangs(server: Server) -> None:
+    asked, leave = threading.Event(), threading.Event()
+
+    def hang(_: str) -> tuple[int, Any]:
+        asked.set()
+        leave.wait(30)
+        return 200, "Score: 1"
+
+    server.answer = hang
+    judge = RemoteJudge(endpoint(server, timeout_s=60.0), 2, Watch(should_stop=asked.is_set))
+    begun = time.monotonic()
+    with pytest.raises(Stopped):
+        judge.replies(["one", "two", "three"])
+    leave.set()
+    assert time.monotonic() - begun < 30  # not the judge's time
+    assert "three" not in server.questions
+
+
+def test_a_request_during_which_the_machine_slept_is_no_try(server: Server) -> None:
+    asked = Endpoint(server.base_url, "judge", timeout_s=0.1, retries=0, sleep=lambda _: None)
+
+    def slow_once(_: str) -> tuple[int, Any]:
+        if len(server.questions) == 1:
+            time.sleep(0.2)
+            asked.awake_again()
+        return 200, "Score: 1"
+
+    server.answer = slow_once
+    assert asked.reply("one") == "Score: 1"
+    assert len(server.questions) == 2
+
+
+def test_looks_that_are_far_apart_tell_that_the_machine_slept() -> None:
+    slept: list[bool] = []
+    said = in_flight.answers(
+        ["a", "b"],
+        str.upper,
+        at_once=1,
+        watch=UNWATCHED,
+        suspended=lambda: slept.append(True),
+        clock=itertools.count(0, 40).__next__,  # 40 s from look to look
+    )
+    assert said == ["A", "B"]
+    assert slept
