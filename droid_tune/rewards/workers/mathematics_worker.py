@@ -22,7 +22,7 @@ def equal(answer: str, reference: str) -> bool:
 def handle(request: Message) -> Message:
     """Answers one request: whether two expressions are equal. `warm_up` loads what that needs."""
     if "warm_up" in request:
-        return {"equal": equal("1+1", "2")}
+        return {"equal": equal("x+1", "1+x")}
     return {"equal": equal(request["answer"], request["reference"])}
 
 
