@@ -140,6 +140,7 @@ def main(folder: Path | None = None) -> int:
     first_paint.done.connect(collect_garbage)
     first_paint.done.connect(FIRST_PAINT.open)
     first_paint.done.connect(session.refresh_runs)
+    first_paint.done.connect(session.go_on_with_queue)
     first_paint.done.connect(preload_soon)
     install_mac_manners(window, application)
     farewell = Farewell(application)

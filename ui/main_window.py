@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PySide6.QtGui import QAction, QCloseEvent, QDesktopServices, QKeySequence, 
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QStackedWidget, QWidget
 
 from droid_tune import words
+from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
 from ui.frame.drops import DropCatcher, DropZone, is_model_folder, meant_data
@@ -68,6 +70,7 @@ class MainWindow(QMainWindow):
     def _make_toolbar(self) -> None:
         self._toolbar = RunToolbar(self.session, self)
         self._toolbar.train_asked.connect(self.train)
+        self._toolbar.queue_asked.connect(self.enqueue)
         self._toolbar.resume_asked.connect(self._resume_shown)
         self._toolbar.monitor_asked.connect(self._to_monitor)
         self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self._toolbar)
@@ -115,6 +118,7 @@ class MainWindow(QMainWindow):
             "Run",
             [
                 MenuCommand("train", "Train", self.train, "Ctrl+R"),
+                MenuCommand("enqueue", "Add to Queue", self.enqueue, "Ctrl+Shift+T"),
                 MenuCommand("pause", "Pause", self.session.toggle_pause, "Ctrl+Shift+P"),
                 MenuCommand("stop", "Stop and Save", self.session.stop, "Ctrl+."),
                 None,
@@ -173,7 +177,8 @@ class MainWindow(QMainWindow):
         """Turn to a pane, here and in the sidebar."""
         self._pages.setCurrentWidget(self.pane(key))
         self._sidebar.choose(key)
-        self._toolbar.show_pane(PANES_BY_KEY[key].title, shows_run=PANES_BY_KEY[key].shows_run)
+        entry = PANES_BY_KEY[key]
+        self._toolbar.show_pane(entry.title, shows_run=entry.shows_run, composes=key == "setup")
         self.session.settings.pane = key
 
     def current_key(self) -> str:
@@ -192,19 +197,25 @@ class MainWindow(QMainWindow):
     @Slot()
     def train(self) -> None:
         """Start the run of the Setup pane, or say what keeps it from starting."""
-        if self.session.training:
-            return
+        if not self.session.training and self._handed_over(self.session.train):
+            self.show_pane("monitor")
+
+    @Slot()
+    def enqueue(self) -> None:
+        """Let the run of the Setup pane wait for its turn, or say what keeps it from that."""
+        self._handed_over(self.session.enqueue)
+
+    def _handed_over(self, take: Callable[[RunConfig], None]) -> bool:
+        """Whether the draft could be taken; else its fault is said, in the form's own words as long as it is there."""
         try:
-            self.session.train(self.session.draft.config())
+            take(self.session.draft.config())
         except UserError as error:
             self.show_pane("setup")
-            if not self.pane(
-                "setup"
-            ).point_out():  # which says it in the form's own words, as long as it is so
+            if not self.pane("setup").point_out():
                 self._tell("error", str(error), "")
-            return
+            return False
         self._save()
-        self.show_pane("monitor")
+        return True
 
     @Slot()
     def resume_last(self) -> None:
@@ -405,6 +416,7 @@ class MainWindow(QMainWindow):
     @Slot()
     def stop_and_close(self) -> None:
         """Close without a question, as soon as a run that trains is saved."""
+        self.session.queue.leave()
         self.session.stop()
         self.close()
 
@@ -427,6 +439,7 @@ class MainWindow(QMainWindow):
         self._banners.clear()
         if action == STOP_AND_SAVE:
             self._closing = True
+            self.session.queue.leave()
             self.session.stop()
             if not self.session.training:
                 self.close()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
 from droid_tune.events import Event, Notice, RunFinished
@@ -24,6 +25,7 @@ from droid_tune.runs.state import RunState
 from ui.background import Task
 from ui.draft import Draft
 from ui.engine_worker import Emit, EngineDoor, EngineThread, Steering
+from ui.queue_desk import QueueDesk
 from ui.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,6 +61,9 @@ class Session(QObject):
         self._last_run_shown = False
         self._reading: Task | None = None  # a run about to be resumed
         self._showing: Task | None = None  # a run about to be shown
+        self.queue = QueueDesk(self)
+        self.queue.turn_came.connect(self._take_turn)
+        self.queue.told.connect(self.told)
 
     # --- training -----------------------------------------------------------------------------------------------
 
@@ -95,6 +100,7 @@ class Session(QObject):
             self._reading.drop()
             self._reading = None
             self.life_changed.emit()
+            self.queue.ended("stopped", "")
         if self._control is not None and not self.stopping:
             self.stopping = True
             self._control.request_stop()
@@ -127,6 +133,7 @@ class Session(QObject):
         self._reading = None
         self.life_changed.emit()
         self.told.emit("error", sentence, "")
+        self.queue.ended("failed", sentence)
 
     def _begin(self, folder: Path, state: RunState, work: Callable[[Steering, Emit], object]) -> None:
         control = self.engine.control()
@@ -174,6 +181,40 @@ class Session(QObject):
             self.told.emit("error", why, "")
         self.life_changed.emit()
         self.refresh_runs()
+        if state is not None:
+            self.queue.ended(state.life, state.why)
+
+    # --- the queue ----------------------------------------------------------------------------------------------
+
+    def enqueue(self, config: RunConfig) -> None:
+        """Let a run wait for its turn; behind one that trains the queue begins by itself. Raises UserError."""
+        added = self.queue.add(config)
+        if self.training and not self.queue.works_elsewhere:
+            self.queue.start(busy=True)
+        when = "It begins when the run ends that trains now." if self.training else "Start the queue in Runs."
+        self.told.emit("info", f"“{words.literal(added.name)}” waits in the queue.", when)
+
+    def start_queue(self) -> None:
+        """Let the queue's runs begin, one after the other. Raises UserError where another process works it off."""
+        self.queue.start(busy=self.training)
+
+    @Slot()
+    def go_on_with_queue(self) -> None:
+        """As the window opens: what a crash, a kill or a quit interrupted goes on."""
+        self.queue.go_on(busy=self.training)
+
+    def pause_queue(self) -> None:
+        """Save and stop the queue's run that trains, and begin no other."""
+        self.queue.pause()
+        if self.queue.training is not None:
+            self.stop()
+
+    @Slot(Path)
+    def _take_turn(self, folder: Path) -> None:
+        if self.training:  # by hand, since the turn was asked for
+            self.queue.ended("waits", "")
+        else:
+            self.resume(folder)
 
     # --- what is shown ------------------------------------------------------------------------------------------
 

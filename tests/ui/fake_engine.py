@@ -64,7 +64,8 @@ class FakeEngine:
         return self._go(folder, config.training.iterations, 0, control, emit)
 
     def resume(self, folder: Path, further_steps: int | None, control: Any, emit: Emit) -> object:
-        saved = json.loads((folder / "status.json").read_text())["saved"]
+        status = folder / "status.json"
+        saved = json.loads(status.read_text())["saved"] if status.exists() else 0
         planned = read_config(folder).training.iterations
         return self._go(folder, saved + further_steps if further_steps else planned, saved, control, emit)
 

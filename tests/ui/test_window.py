@@ -477,7 +477,7 @@ def test_elsewhere_train_begins_the_run_that_is_set_up(
     session.refresh_runs()
     qtbot.waitUntil(lambda: session.shown_folder is not None)
     window.show_pane("setup")
-    assert visible_buttons(window) == {"Train"}
+    assert visible_buttons(window) == {"Add to Queue", "Train"}
 
 
 def test_after_a_relaunch_the_last_run_is_shown_with_resume(

@@ -11,9 +11,10 @@ from ui.widgets.basics import button, label, row
 
 
 class RunToolbar(QToolBar):
-    """`train_asked`, `resume_asked` and `monitor_asked` are for the window; Pause and Stop go to the session at once."""
+    """`train_asked`, `queue_asked`, `resume_asked`, `monitor_asked` are for the window; the session hears Pause and Stop."""
 
     train_asked = Signal()
+    queue_asked = Signal()
     resume_asked = Signal()
     monitor_asked = Signal()
 
@@ -40,22 +41,30 @@ class RunToolbar(QToolBar):
             "Resume", "primary", parent=inside, icon="resume", help="Go on with the run that is shown"
         )
         self.resume.clicked.connect(self.resume_asked)
+        self.enqueue = button(
+            "Add to Queue",
+            parent=inside,
+            icon="queue",
+            help="Let the run of the Setup pane wait for its turn",
+        )
+        self.enqueue.clicked.connect(self.queue_asked)
         self._shows_run = False
         layout.addWidget(self._title)
         layout.addStretch(1)
         layout.addWidget(self.activity, 4)
         layout.addStretch(1)
-        for pressed in (self._pause, self._stop, self.resume, self.train):
+        for pressed in (self._pause, self._stop, self.resume, self.enqueue, self.train):
             layout.addWidget(pressed)
         self.addWidget(inside)
         session.life_changed.connect(self.show_life)
         session.shown_changed.connect(self.show_life)
         self.show_life()
 
-    def show_pane(self, title: str, *, shows_run: bool) -> None:
-        """The name of the pane that is seen, and whether it draws a run: then that one may go on."""
+    def show_pane(self, title: str, *, shows_run: bool, composes: bool) -> None:
+        """The pane that is seen: whether it draws a run (then that one may go on), whether the next run is made there."""
         self._title.setText(title)
         self._shows_run = shows_run
+        self.enqueue.setVisible(composes)
         self.show_life()
 
     @Slot()

@@ -31,6 +31,7 @@ from droid_tune.runs.state import RunState
 from ui.background import Task
 from ui.panes.base import FillingPane
 from ui.panes.runs.further_steps import FurtherSteps
+from ui.panes.runs.queue_list import QueueList
 from ui.session import Session, read_run
 from ui.widgets.basics import button, column, label, row, scrolling, selectable
 from ui.widgets.chart import Chart, ChartSpec, Line
@@ -95,7 +96,9 @@ class RunsPane(FillingPane):
         split.setChildrenCollapsible(False)
         layout.addWidget(split, 1)
         self._entries = EntryList(self)
-        self._list = QListView(split)
+        side = QWidget(split)
+        below = column(side, spacing=10)
+        self._list = QListView(side)
         self._list.setProperty("role", "list")
         self._list.setAccessibleName("Runs")
         self._list.setModel(self._entries)
@@ -104,7 +107,11 @@ class RunsPane(FillingPane):
         self._list.setMouseTracking(True)
         self._list.setMinimumWidth(200)
         self._list.selectionModel().selectionChanged.connect(self._selected)
-        split.addWidget(self._list)
+        below.addWidget(self._list, 1)
+        self._queue = QueueList(session, side)
+        self._queue.opened.connect(self._show_queued)
+        below.addWidget(self._queue)
+        split.addWidget(side)
         detail = QWidget(split)
         self._detail(detail)
         split.addWidget(scrolling(detail, split))
@@ -113,6 +120,7 @@ class RunsPane(FillingPane):
         self._differences: dict[str, str] = {}
         session.runs_changed.connect(self._name_runs)
         session.runs_changed.connect(self._show_runs)
+        session.queue.changed.connect(self._show_runs)
         session.life_changed.connect(self._show_detail)
         self._name_runs()
         self._show_runs()
@@ -204,7 +212,7 @@ class RunsPane(FillingPane):
     @Slot()
     def _show_runs(self) -> None:
         runs = self.session.runs
-        self.show_content(bool(runs))
+        self.show_content(bool(runs or self.session.queue.runs))
         chosen = {run.id for run in self._chosen()}
         changed = self._entries.show([self._entry(run) for run in runs])
         if changed:
@@ -385,6 +393,11 @@ class RunsPane(FillingPane):
             self._notices.add("error", str(error))
             return
         self.ask("monitor")
+
+    @Slot(Path)
+    def _show_queued(self, folder: Path) -> None:
+        """A run of the queue that has begun, among the runs."""
+        self._select({folder.name})
 
     @Slot()
     def _open(self) -> None:
