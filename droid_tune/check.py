@@ -72,7 +72,7 @@ def check_signal(
     dataset = open_configured(config.data, config.method.type, Watch(should_stop=control.stop_requested))
     small = _few(config, prompts)
     with tempfile.TemporaryDirectory() as folder:
-        policy = starting_policy(config, Path(folder))
+        policy = starting_policy(config, Path(folder), Watch(should_stop=control.stop_requested))
     with rewards_of(config, Watch(should_stop=control.stop_requested)) as rewards:
         session = build_session(small, policy, dataset, rewards, Conduct(control, emit, World()))
         data = readiness_of(dataset, session.reader.lens, room_of(config), policy.context_length)

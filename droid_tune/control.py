@@ -6,8 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 from droid_tune.errors import Stopped
+
+T = TypeVar("T")
+
+#: between two looks of somebody who waits
+_LOOK_S = 0.05
 
 
 class Control:
@@ -17,11 +24,22 @@ class Control:
         self._stop = threading.Event()
         self._running = threading.Event()
         self._running.set()
+        self._at_once: list[Callable[[], object]] = []
 
     def request_stop(self) -> None:
         """Ask for the run to save and end; it also ends a pause."""
         self._stop.set()
         self._running.set()
+
+    def stop_now(self) -> None:
+        """The same, for those who cannot wait: what the run has started beside itself is ended at once."""
+        self.request_stop()
+        for end in list(self._at_once):
+            end()
+
+    def on_stop_now(self, end: Callable[[], object]) -> None:
+        """`end` is called, from another thread, where somebody cannot wait for the stop."""
+        self._at_once.append(end)
 
     def request_pause(self) -> None:
         """Ask for the run to hold still (memory stays in use) until `resume`."""
@@ -93,3 +111,28 @@ class Allowance:
         self._left -= min(now - self._looked, _LONGEST_GAP_S)
         self._looked = now
         return self._left <= 0
+
+
+def waited_for(work: Callable[[], T], watch: Watch) -> T:
+    """What `work` gives, or raises, done in a thread of its own that nobody waits for after a stop: for a download.
+
+    Raises `Stopped`.
+    """
+    done: SimpleQueue[T | BaseException] = SimpleQueue()
+
+    def finish() -> None:
+        try:
+            done.put(work())
+        except BaseException as error:  # raised again by whoever waits
+            done.put(error)
+
+    threading.Thread(target=finish, daemon=True).start()
+    while True:
+        watch.pause_point()
+        try:
+            found = done.get(timeout=_LOOK_S)
+        except Empty:
+            continue
+        if isinstance(found, BaseException):
+            raise found
+        return found

@@ -39,6 +39,9 @@ class Steering(Protocol):
     def request_stop(self) -> None:
         """Save and end, soon."""
 
+    def stop_now(self) -> None:
+        """The same, and end at once what the run has started beside itself."""
+
     def request_pause(self) -> None:
         """Hold before the next piece of work."""
 

@@ -342,7 +342,7 @@ class MainWindow(QMainWindow):
         session = self.session
         training = session.training
         self._actions["train"].setEnabled(not training)
-        self._actions["stop"].setEnabled(training and not session.stopping)
+        self._actions["stop"].setEnabled(training and not session.stopping_now)
         self._actions["pause"].setEnabled(training and not session.stopping)
         self._actions["pause"].setText("Continue" if session.paused else "Pause")
         self._actions["resume"].setEnabled(not training)

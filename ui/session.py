@@ -55,6 +55,7 @@ class Session(QObject):
         self.shown_folder: Path | None = None
         self.runs: list[RunSummary] = []
         self.stopping = False
+        self.stopping_now = False  # was asked twice
         self._thread: EngineThread | None = None
         self._control: Steering | None = None
         self._failure = ""
@@ -95,13 +96,17 @@ class Session(QObject):
         self.life_changed.emit()
 
     def stop(self) -> None:
-        """Ask the engine to save and end; said at once, done when it can."""
+        """Ask the engine to save and end; said at once, done when it can. Asked again: end its children at once."""
         if self._reading is not None:
             self._reading.drop()
             self._reading = None
             self.life_changed.emit()
             self.queue.ended("stopped", "")
-        if self._control is not None and not self.stopping:
+        if self._control is not None and self.stopping and not self.stopping_now:
+            self.stopping_now = True
+            self._control.stop_now()
+            self.life_changed.emit()
+        elif self._control is not None and not self.stopping:
             self.stopping = True
             self._control.request_stop()
             if self.live is not None and self.live.life == "paused":
@@ -140,7 +145,7 @@ class Session(QObject):
         state.life = "running"
         self.live, self.live_folder = state, folder
         self._failure = ""
-        self.stopping = False
+        self.stopping = self.stopping_now = False
         self._control = control
         self._thread = EngineThread(lambda emit: work(control, emit), self)
         self._thread.told.connect(self._apply)
@@ -170,7 +175,7 @@ class Session(QObject):
     def _ended(self) -> None:
         state, thread = self.live, self._thread
         self._thread, self._control = None, None
-        self.stopping = False
+        self.stopping = self.stopping_now = False
         if thread is not None:
             thread.deleteLater()
         if state is not None and (state.running or self._failure):

@@ -10,12 +10,15 @@ import tempfile
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import mlx.core as mx
 import mlx.nn as nn
+from mlx.utils import tree_flatten
 from mlx_lm.utils import load_model, load_tokenizer
 
 from droid_tune.config.run import AdapterConfig
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import EMBEDDING, apply_adapter
@@ -28,6 +31,9 @@ from droid_tune.model_files.model_folder import check_model_folder, read_json
 from droid_tune.model_files.rope import missing_keys, said_of
 from droid_tune.model_files.tokenizer import tokenizer_faults
 
+#: bytes of weights that are read between two looks whether to stop: a quarter of a second from a slow disk
+READ_AT_ONCE = 256 * 2**20
+
 
 def load_policy(
     name: str | Path,
@@ -36,14 +42,19 @@ def load_policy(
     revision: str = "",
     seed: int = 0,
     needs_chat_template: bool = False,
+    watch: Watch = UNWATCHED,
 ) -> Policy:
-    """Load `starter`, a model folder or a Hub id, with a fresh adapter whose first weights derive from `seed`."""
-    path = resolve_model(str(name), revision)
+    """Load `starter`, a model folder or a Hub id, with a fresh adapter whose first weights derive from `seed`.
+
+    `watch` hears how many bytes were read, and ends it with `Stopped`.
+    """
+    path = resolve_model(str(name), revision, watch)
     config = check_model_folder(path)
     filled = missing_keys(config)
     tokenizer = load_model_tokenizer(path, needs_chat_template=needs_chat_template)
     with plain_path(path) as plain:
         model = _model(plain, path, filled)
+        read_weights(model, watch)
     config |= filled
     _check_vocabulary(model, tokenizer, path)
     _check_rotary_base(model, config, path)
@@ -100,7 +111,7 @@ def _is_marked(file: Path) -> bool:
 
 def _model(plain: Path, path: Path, filled: dict[str, Any]) -> nn.Module:
     try:
-        return load_model(plain, trust_remote_code=False, model_config=filled)[0]
+        return load_model(plain, lazy=True, trust_remote_code=False, model_config=filled)[0]
     except TypeError as error:
         if not (absent := re.findall(r"'(\w+)'", str(error).partition("missing")[2])):
             raise _not_loaded(error, path) from error
@@ -111,6 +122,20 @@ def _model(plain: Path, path: Path, filled: dict[str, Any]) -> nn.Module:
         ) from error
     except (ValueError, KeyError) as error:
         raise _not_loaded(error, path) from error
+
+
+def read_weights(model: nn.Module, watch: Watch) -> None:
+    """Read what `load_model` has only promised, some at a time, so that a stop is heard. Raises `Stopped`."""
+    arrays = [array for _, array in cast("list[tuple[str, mx.array]]", tree_flatten(model.parameters()))]
+    total, done, start = sum(array.nbytes for array in arrays), 0, 0
+    while start < len(arrays):
+        watch.tell(done, total, "bytes")
+        end, size = start, 0
+        while end < len(arrays) and (size == 0 or size + arrays[end].nbytes <= READ_AT_ONCE):
+            size += arrays[end].nbytes
+            end += 1
+        mx.eval(arrays[start:end])
+        start, done = end, done + size
 
 
 def _not_loaded(error: Exception, path: Path) -> UserError:

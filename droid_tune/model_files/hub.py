@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 
+from droid_tune.control import UNWATCHED, Watch, waited_for
 from droid_tune.errors import UserError
 from droid_tune.paths import hub_cache_dir, starter_model_dir
 
@@ -50,9 +52,13 @@ def local_model(name: str, revision: str = "") -> Path | None:
         return None
 
 
-def resolve_model(name: str, revision: str = "") -> Path:
-    """The local folder of `starter`, a path, or a Hub id (downloaded when it is not there yet). Raises `UserError`."""
-    return folder_named(name) or _from_hub(name, revision or None)
+def resolve_model(name: str, revision: str = "", watch: Watch = UNWATCHED) -> Path:
+    """The local folder of `starter`, a path, or a Hub id (downloaded when it is not there yet).
+
+    Raises `UserError`, and `Stopped` in the middle of a download, which goes on where it was the next time.
+    """
+    found = folder_named(name)
+    return waited_for(partial(_from_hub, name, revision or None), watch) if found is None else found
 
 
 def cached_snapshot(name: str, revision: str = "") -> Path | None:

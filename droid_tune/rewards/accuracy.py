@@ -92,6 +92,10 @@ class Accuracy(Reward):
     def _ask(self, pairs: Sequence[tuple[str, str]]) -> list[Outcome]:
         return [] if self._mathematician is None else self._mathematician.equal(pairs)
 
+    def end_now(self) -> None:
+        if self._mathematician is not None:
+            self._mathematician.end_now()
+
     def close(self) -> None:
         if self._mathematician is not None:
             self._mathematician.close()

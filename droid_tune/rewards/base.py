@@ -98,6 +98,9 @@ class Reward:
         """What the reward's code printed in its last call."""
         return ""
 
+    def end_now(self) -> None:
+        """End child processes at once, from another thread, while the reward may be waiting for them."""
+
     def close(self) -> None:
         """Free what the reward holds (child processes, models). It may be called twice."""
 

@@ -54,12 +54,17 @@ def end_family(process: subprocess.Popen[bytes], mark: str) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_GRACE_S)
     if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill(process)
         _kill(members)
         _kill(family(process.pid))
     if process.wait() != 0 or sys.platform != "linux":
         _kill(marked(mark))
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to a keeper's group: the worker ends with it, and what hides is found by its mark afterwards."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def marked(mark: str) -> list[psutil.Process]:

@@ -108,7 +108,9 @@ class LocalJudge:
         from droid_tune.rollout.generate import generate
 
         # A fresh adapter changes nothing; this is the smallest one.
-        self._policy = load_policy(model, AdapterConfig(rank=1, layers=1), needs_chat_template=True)
+        self._policy = load_policy(
+            model, AdapterConfig(rank=1, layers=1), needs_chat_template=True, watch=watch
+        )
         self._plan = MemoryPlan(decode_rows=_ROWS_AT_ONCE)
         self._watch = watch
         self._generate: Callable[..., Any] = generate

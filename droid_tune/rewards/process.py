@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from droid_tune.control import UNWATCHED, Allowance, Watch
-from droid_tune.rewards.family import MARK, end_family, end_newcomers, family, resident_bytes
+from droid_tune.rewards.family import MARK, end_family, end_newcomers, family, kill, resident_bytes
 from droid_tune.rewards.sandbox import Wrapper
 
 Message = dict[str, Any]
@@ -144,6 +144,12 @@ class Child:
             self._scratch.cleanup()
             self._scratch = None
 
+    def end_now(self) -> None:
+        """From another thread: end the process; whoever waits for its answer hears that it ended."""
+        process = self._process
+        if process is not None:
+            kill(process)
+
     def _command(self) -> list[str]:
         package = str(Path(__file__).resolve().parents[1])
         paths = [path for path in sys.path if path.endswith("site-packages")]
@@ -164,6 +170,7 @@ class Child:
         except (ChildError, ValueError) as error:
             last_words = self.printed()
             self.close()
+            self._watch.pause_point()  # ended for a stop: that is what is said
             if isinstance(error, ChildEndedError) and last_words:
                 raise ChildEndedError(f"{error}; it said: {last_words.splitlines()[-1]}") from None
             if isinstance(error, ChildError):

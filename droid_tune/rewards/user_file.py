@@ -104,6 +104,9 @@ class UserFile(Reward):
         """What the function printed in its last call."""
         return self._child.printed()
 
+    def end_now(self) -> None:
+        self._child.end_now()
+
     def close(self) -> None:
         self._child.close()
 

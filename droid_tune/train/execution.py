@@ -61,11 +61,13 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
     dataset = open_configured(config.data, config.method.type, Watch(should_stop=control.stop_requested))
     data_state = _data_state(dataset, checkpoint, journal)
     control.pause_point()
-    policy = starting_policy(config, assignment.folder)
+    conduct = Conduct(control, journal.emit, world)
+    stopping = Watch(should_stop=conduct.stop_requested)
+    policy = starting_policy(config, assignment.folder, stopping)
     control.pause_point()
     limit_memory(budget_of(config.memory, read_host()))
-    conduct = Conduct(control, journal.emit, world)
-    with rewards_of(config, Watch(should_stop=conduct.stop_requested)) as rewards:
+    with rewards_of(config, stopping) as rewards:
+        control.on_stop_now(rewards.end_now)
         session = build_session(config, policy, dataset, rewards, conduct)
         loop = build_loop(session, store, journal, span, data_state)
         if world.leads:

@@ -169,6 +169,7 @@ class Explorer:
             temperature=session.config.sampling.temperature,
             plan=session.plan,
             reference=reference,
+            watch=session.stopping,
         )
         return session.world.merge(found.logprobs, own, len(rows))
 

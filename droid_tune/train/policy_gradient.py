@@ -149,7 +149,12 @@ class PolicyGradient:
         session = self.session
         temperature = session.config.sampling.temperature
         scores = score(
-            session.policy, rows.take(own), temperature=temperature, plan=session.plan, with_entropy=True
+            session.policy,
+            rows.take(own),
+            temperature=temperature,
+            plan=session.plan,
+            with_entropy=True,
+            watch=session.stopping,
         )
         assert scores.entropies is not None
         entropies = session.world.merge(scores.entropies, own, len(rows))

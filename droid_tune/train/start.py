@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from droid_tune.config import RunConfig
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import UserError
 from droid_tune.model.adapter_files import (
     SETTINGS,
@@ -31,19 +32,20 @@ FUSED_BASE = "base"
 STARTED_FROM = "start"
 
 
-def starting_policy(config: RunConfig, run_dir: Path) -> Policy:
+def starting_policy(config: RunConfig, run_dir: Path, watch: Watch = UNWATCHED) -> Policy:
     """The model with the adapter that the run begins with.
 
     `start_from` with continue: the earlier adapter is trained further on the model that it was trained on, which
     stays the reference. With fuse: the earlier adapter is merged into that model; the result is kept in the run's
-    folder (so that a resume and mlx-lm find it) and becomes the reference, and a new adapter begins.
+    folder (so that a resume and mlx-lm find it) and becomes the reference, and a new adapter begins. `watch` may end
+    it with Stopped.
     """
     model, seed = config.model, config.training.seed
     if not model.start_from:
-        return load_policy(model.path, config.adapter, revision=model.revision, seed=seed)
+        return load_policy(model.path, config.adapter, revision=model.revision, seed=seed, watch=watch)
     if model.start_mode == "fuse":
-        return load_policy(_fused_base(config, run_dir), config.adapter, seed=seed)
-    return _continued(config, _kept_start(config, run_dir))
+        return load_policy(_fused_base(config, run_dir, watch), config.adapter, seed=seed, watch=watch)
+    return _continued(config, _kept_start(config, run_dir), watch)
 
 
 def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
@@ -98,13 +100,17 @@ def _unpacked(policy: Policy) -> bool:
     )
 
 
-def _continued(config: RunConfig, earlier: Path) -> Policy:
+def _continued(config: RunConfig, earlier: Path, watch: Watch) -> Policy:
     """The earlier run's model with its adapter (and that adapter's rank and modules); dropout is the new run's."""
     adapter = adapter_config_in(earlier)
     if adapter.type != "full":
         adapter = adapter.model_copy(update={"dropout": config.adapter.dropout})
     policy = load_policy(
-        _base_of(config, earlier), adapter, revision=config.model.revision, seed=config.training.seed
+        _base_of(config, earlier),
+        adapter,
+        revision=config.model.revision,
+        seed=config.training.seed,
+        watch=watch,
     )
     if adapter.type == "full":
         # There is no adapter to bypass: the reference needs the weights as they were before the earlier run.
@@ -166,15 +172,19 @@ def earlier_result(name: str) -> tuple[Path, RunWeights]:
     return folder, newest_weights(folder)
 
 
-def _fused_base(config: RunConfig, run_dir: Path) -> Path:
+def _fused_base(config: RunConfig, run_dir: Path, watch: Watch) -> Path:
     """Merge once, whole or not at all."""
     base = run_dir / FUSED_BASE
     if base.is_dir():
         return base
     folder, weights = earlier_result(config.model.start_from)
-    policy = load_policy(_base_of(config, folder), adapter_config_in(folder), revision=config.model.revision)
+    policy = load_policy(
+        _base_of(config, folder), adapter_config_in(folder), revision=config.model.revision, watch=watch
+    )
     load_arrays(policy, read_arrays(weights.file), place=str(weights.file))
+    watch.pause_point()
     fuse_adapter(policy)
+    watch.pause_point()
     partial = run_dir / f".{FUSED_BASE}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:

@@ -137,7 +137,9 @@ class Supervised:
                 continue
             rows = example_rows([example for examples in found for example in examples])
             total -= float(
-                score(session.policy, rows, temperature=1.0, plan=session.plan).logprobs.sum(dtype=np.float64)
+                score(
+                    session.policy, rows, temperature=1.0, plan=session.plan, watch=session.stopping
+                ).logprobs.sum(dtype=np.float64)
             )
             tokens += float(rows.completion_mask.sum())
         loss = total / max(tokens, 1.0)

@@ -76,6 +76,11 @@ class TrainingSession:
         if self.world.any(self.control.stop_requested()):
             raise Stopped
 
+    @property
+    def stopping(self) -> Watch:
+        """Who may end work that tells nobody how far it is."""
+        return Watch(should_stop=self.stop_requested)
+
     def watch(self, phase: PhaseName, step: int, unit: str) -> Watch:
         """Who looks on at work that counts `unit` in one phase of a step."""
         return Watch(lambda done, total, _: self.phase(phase, step, done, total, unit), self.stop_requested)

@@ -26,12 +26,17 @@ Emit = Callable[[Event], None]
 class FakeControl:
     def __init__(self) -> None:
         self.stopped = threading.Event()
+        self.ended_at_once = False
         self.running = threading.Event()
         self.running.set()
 
     def request_stop(self) -> None:
         self.stopped.set()
         self.running.set()
+
+    def stop_now(self) -> None:
+        self.ended_at_once = True
+        self.request_stop()
 
     def request_pause(self) -> None:
         self.running.clear()

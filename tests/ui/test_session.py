@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
-from tests.ui.fake_engine import FakeEngine
+from tests.ui.fake_engine import FakeControl, FakeEngine
 from tests.ui.recording import complete, config, recorded, write_run
 from ui.background import Task
 from ui.engine_worker import PlaygroundQuestion, PlaygroundThread
@@ -60,6 +60,26 @@ def test_stopping_a_paused_run_ends_it(
     session.toggle_pause()
     assert session.paused
     session.stop()
+    qtbot.waitUntil(lambda: not session.training)
+    assert session.live is not None
+    assert session.live.life == "stopped"
+
+
+def test_a_second_press_of_stop_ends_what_still_runs_at_once(
+    session: Session, engine: FakeEngine, short: RunConfig, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = FakeControl()
+    monkeypatch.setattr(engine, "control", lambda: control)
+    monkeypatch.setattr(control, "request_stop", lambda: None)  # an engine that does not hear
+    engine.hold_at = 2
+    session.train(short)
+    qtbot.waitUntil(lambda: session.live is not None and session.live.step == 2)
+    session.stop()
+    assert session.stopping
+    assert not control.ended_at_once
+    session.stop()
+    assert control.ended_at_once
+    control.stopped.set()
     qtbot.waitUntil(lambda: not session.training)
     assert session.live is not None
     assert session.live.life == "stopped"

@@ -69,14 +69,16 @@ class RunToolbar(QToolBar):
 
     @Slot()
     def show_life(self) -> None:
-        """Train while nothing trains (Resume beside a run that can go on), else Pause and Stop; neither while it is saved."""
+        """Train while nothing trains (Resume beside a run that can go on), else Pause and Stop; while it stops, Stop now."""
         session = self._session
         goes_on = self._shows_run and session.resumable is not None
         self.resume.setVisible(goes_on)
         self.train.setVisible(not session.training and not goes_on)
         for steering in (self._pause, self._stop):
             steering.setVisible(session.training)
-            steering.setEnabled(not session.stopping)
+        self._pause.setEnabled(not session.stopping)
+        self._stop.setEnabled(not session.stopping_now)
+        self._stop.setText("Stop now" if session.stopping else "Stop")
         self._pause.setText("Continue" if session.paused else "Pause")
         self.show_activity()
 

@@ -30,7 +30,7 @@ class DockMenu(QObject):
     @Slot()
     def _follow(self) -> None:
         session = self._window.session
-        self.stop.setEnabled(session.training and not session.stopping)
+        self.stop.setEnabled(session.training and not session.stopping_now)
         self.resume.setEnabled(not session.training and any(run.resumable for run in session.runs))
 
 

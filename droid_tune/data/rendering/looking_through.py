@@ -76,6 +76,7 @@ def look_through(rows: Rows, lens: Lens, watch: Watch = UNWATCHED) -> Findings |
     for number in range(len(rows)):
         if number % TOLD_EVERY == 0:
             watch.tell(number, len(rows), "rows")
+        watch.pause_point()
         found.add(number, rows.row(number), lens)
     return found
 

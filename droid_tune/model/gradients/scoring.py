@@ -14,6 +14,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.bodies import Bodies, Pullable
 from droid_tune.model.gradients.head import score_tokens
@@ -41,8 +42,12 @@ def score(
     plan: MemoryPlan,
     with_entropy: bool = False,
     reference: bool = False,
+    watch: Watch = UNWATCHED,
 ) -> Scores:
-    """Log-probabilities (and entropies) of `rows` under the policy or its reference; no gradient."""
+    """Log-probabilities (and entropies) of `rows` under the policy or its reference; no gradient.
+
+    `watch` is asked between micro-batches, and ends it with `Stopped`.
+    """
     logprobs = np.zeros(rows.tokens.shape, np.float32)
     entropies = np.zeros(rows.tokens.shape, np.float32) if with_entropy else None
     with (
@@ -51,6 +56,7 @@ def score(
         _kernels(policy, training=False),
     ):
         for row_index, flat, hidden, targets in _hidden_states(policy, rows, plan):
+            watch.pause_point()
             found = score_tokens(
                 head_for(policy.model, policy.architecture),
                 hidden,
