@@ -30,6 +30,11 @@ def queue_dir() -> Path:
     return data_dir() / "queue"
 
 
+def races_dir() -> Path:
+    """Where the plans of races between settings are kept."""
+    return data_dir() / "races"
+
+
 def cache_dir() -> Path:
     """What can be made again: indexes, calibrations, statistics."""
     override = os.environ.get(HOME_VARIABLE)

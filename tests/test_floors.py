@@ -31,6 +31,7 @@ FLOORS = {
     "droid_tune.estimate": 1,
     "droid_tune.model_files": 1,
     "droid_tune.queue": 1,
+    "droid_tune.race": 1,
     "droid_tune.runs": 1,
     "droid_tune.methods": 2,
     "droid_tune.numerics": 2,
