@@ -31,6 +31,10 @@ FinishReason = Literal["stop", "length"]
 Thinking = Literal["template", "on", "off"]
 
 Split = Literal["train", "valid", "test"]
+#: of a run's checkpoints: the newest, the one with the best held-out evaluation; else its step is said
+LAST, BEST = "last", "best"
+#: what names a checkpoint, as a regular expression
+CHECKPOINT = f"{LAST}|{BEST}|[0-9]{{1,12}}"
 #: how gradients are computed
 Backward = Literal["auto", "two_stage", "layerwise", "plain"]
 

@@ -17,10 +17,10 @@ from droid_tune.export.result import trained_policy
 from droid_tune.model.adapters import adapter_off
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
-from droid_tune.names import Thinking
+from droid_tune.names import LAST, Thinking
 from droid_tune.rollout.decoding import TextStream, completion_text
 from droid_tune.runs.folder import read_config
-from droid_tune.train.weights import newest_weights
+from droid_tune.train.weights import weights_of
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Playground:
         self.step = step
 
     @classmethod
-    def of_run(cls, run_dir: Path) -> Playground:
-        """What the run has learnt so far, with its own system prompt and thinking setting."""
+    def of_run(cls, run_dir: Path, checkpoint: str = LAST) -> Playground:
+        """What the run has learnt (at its last checkpoint, its `best` or that of a step), asked as in the run itself."""
         config = read_config(run_dir)
-        weights = newest_weights(run_dir)
+        weights = weights_of(run_dir, checkpoint)
         options = TemplateOptions(config.data.system_prompt, config.data.thinking)
         return cls(trained_policy(run_dir, weights), options, weights.step)
 

@@ -23,6 +23,7 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import Event, Phase
+from droid_tune.names import LAST
 
 if TYPE_CHECKING:
     from droid_tune.estimate.signal import CheckReport
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Emit = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """With which run to go on: from its newest checkpoint (`last`), its `best` or that of a step; to its planned end,
+    or `further_steps` on."""
+
+    folder: Path
+    further_steps: int | None = None
+    checkpoint: str = LAST
 
 
 class Steering(Protocol):
@@ -78,8 +89,8 @@ class EngineDoor(Protocol):
     def train(self, config: RunConfig, folder: Path, control: Any, emit: Emit) -> object:
         """Train in a folder that `create` made, telling every event to `emit`. Raises `UserError`."""
 
-    def resume(self, folder: Path, further_steps: int | None, control: Any, emit: Emit) -> object:
-        """Go on to the planned end, or `further_steps` on. Raises `UserError`."""
+    def resume(self, resumption: Resumption, control: Any, emit: Emit) -> object:
+        """Go on to the planned end, or some steps on. Raises `UserError`."""
 
     def runs(self) -> list[RunSummary]:
         """The runs on disk, the newest first."""
@@ -88,8 +99,8 @@ class EngineDoor(Protocol):
     def rename(self, folder: Path, name: str) -> None:
         """Give a run another name. Raises `UserError`."""
 
-    def playground(self, folder: Path) -> Answerer:
-        """The model of a run, before and after training. Raises `UserError`."""
+    def playground(self, folder: Path, checkpoint: str) -> Answerer:
+        """The model of a run, before training and at a checkpoint of it. Raises `UserError`."""
         raise NotImplementedError
 
     def check(
@@ -122,11 +133,13 @@ class Engine:
 
         return run_training(config, folder, control, emit)
 
-    def resume(self, folder: Path, further_steps: int | None, control: Any, emit: Emit) -> object:
-        """Go on from the newest checkpoint; blocks. Raises `UserError`."""
+    def resume(self, resumption: Resumption, control: Any, emit: Emit) -> object:
+        """Go on from a checkpoint; blocks. Raises `UserError`."""
         from droid_tune.train.engine import resume_training
 
-        return resume_training(folder, control, emit, further_steps)
+        return resume_training(
+            resumption.folder, control, emit, resumption.further_steps, resumption.checkpoint
+        )
 
     def runs(self) -> list[RunSummary]:
         """Read from the runs' folder; call it in the background."""
@@ -144,11 +157,11 @@ class Engine:
         renamed = read_config(folder).model_copy(update={"name": name})
         write_text(RunPaths(folder).config, dump_yaml(renamed))
 
-    def playground(self, folder: Path) -> Answerer:
+    def playground(self, folder: Path, checkpoint: str) -> Answerer:
         """What a run has learnt, to ask. Call it in the thread that asks."""
         from droid_tune.playground import Playground
 
-        return Playground.of_run(folder)
+        return Playground.of_run(folder, checkpoint)
 
     def check(
         self, config: RunConfig, prompts: int, control: Any, on_progress: Callable[[Phase], None]
@@ -224,6 +237,7 @@ class PlaygroundQuestion:
     prompt: str
     temperature: float
     max_tokens: int
+    checkpoint: str = LAST
 
 
 class PlaygroundThread(QThread):
@@ -258,12 +272,13 @@ class PlaygroundThread(QThread):
             self.failed.emit(f"The playground ended: {type(error).__name__}: {error}")
 
     def _serve(self) -> None:
-        held: tuple[Path, Answerer] | None = None
+        held: tuple[tuple[Path, str], Answerer] | None = None
         while (question := self._questions.get()) is not None:
             try:
-                if held is None or held[0] != question.run:
+                wanted = (question.run, question.checkpoint)
+                if held is None or held[0] != wanted:
                     held = None  # lets go of one model before it loads another
-                    held = (question.run, self._engine.playground(question.run))
+                    held = (wanted, self._engine.playground(*wanted))
                 self._answer(held[1], question)
             except Stopped:
                 log.info("the answer was ended: the playground closes")

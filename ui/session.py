@@ -19,12 +19,13 @@ from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
 from droid_tune.events import Event, Notice, RunFinished
+from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
 from droid_tune.runs.log import replay
 from droid_tune.runs.state import RunState
 from ui.background import Task
 from ui.draft import Draft
-from ui.engine_worker import Emit, EngineDoor, EngineThread, Steering
+from ui.engine_worker import Emit, EngineDoor, EngineThread, Resumption, Steering
 from ui.queue_desk import QueueDesk
 from ui.settings import Settings
 
@@ -87,11 +88,11 @@ class Session(QObject):
         self.settings.remember_model(config.model.path)
         self._begin(folder, RunState(), partial(self.engine.train, config, folder))
 
-    def resume(self, folder: Path, further_steps: int | None = None) -> None:
+    def resume(self, folder: Path, further_steps: int | None = None, checkpoint: str = LAST) -> None:
         """Go on with a run on disk, to its planned end or `further_steps` on: its curve so far first, then the engine."""
         if self.training:
             raise UserError("A run is training already; stop it first.")
-        again = partial(self._begin_again, folder, further_steps)
+        again = partial(self._begin_again, Resumption(folder, further_steps, checkpoint))
         self._reading = Task(partial(read_run, folder), self, done=again, failed=self._could_not_read).start()
         self.life_changed.emit()
 
@@ -130,9 +131,9 @@ class Session(QObject):
         """Wait for the engine's thread (tests and closing)."""
         return self._thread is None or self._thread.wait(milliseconds)
 
-    def _begin_again(self, folder: Path, further_steps: int | None, state: RunState) -> None:
+    def _begin_again(self, resumption: Resumption, state: RunState) -> None:
         self._reading = None
-        self._begin(folder, state, partial(self.engine.resume, folder, further_steps))
+        self._begin(resumption.folder, state, partial(self.engine.resume, resumption))
 
     def _could_not_read(self, sentence: str) -> None:
         self._reading = None

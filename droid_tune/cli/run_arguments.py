@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from droid_tune.cli.output import say
 from droid_tune.errors import UsageError, UserError
+from droid_tune.names import LAST
 
 if TYPE_CHECKING:
     from droid_tune.config import RunConfig
@@ -62,6 +63,16 @@ def add_driving_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         metavar="N",
         help="save and stop after N steps of this session; `droid-tune resume` goes on exactly from there",
+    )
+
+
+def add_checkpoint_argument(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """`--checkpoint`, for every command that uses a run."""
+    parser.add_argument(
+        "--checkpoint",
+        default=LAST,
+        metavar="best|last|STEP",
+        help=f"{purpose}: the run's newest (the default), its best by held-out rows, or that of a step",
     )
 
 

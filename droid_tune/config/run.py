@@ -11,7 +11,7 @@ from droid_tune.config.methods import AnyMethod, GRPOConfig, SFTConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
-from droid_tune.names import Backward, Split, Thinking
+from droid_tune.names import CHECKPOINT, LAST, Backward, Split, Thinking
 
 CONFIG_VERSION = 1
 
@@ -27,6 +27,10 @@ class ModelConfig(Closed):
     """Branch, tag or commit on the Hub; empty is the newest."""
     start_from: str = setting("", "Start from run", holds="run")
     """The folder or id of an earlier run whose adapter this run begins with; empty starts fresh."""
+    start_checkpoint: str = setting(
+        LAST, "Checkpoint to start from", advanced=True, pattern=f"^({CHECKPOINT})$"
+    )
+    """last: the newest weights of that run. best: those with the best held-out evaluation. Or a checkpoint's step."""
     start_mode: Literal["continue", "fuse"] = setting("continue", "How to start from it", advanced=True)
     """continue: its adapter is trained further, the reference stays the base model. fuse: it is merged into
     the model, which becomes the reference, and a new adapter begins.

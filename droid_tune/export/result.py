@@ -73,9 +73,9 @@ def _check_request(run_dir: Path, request: ExportRequest) -> None:
 
 def _source(run_dir: Path, request: ExportRequest) -> ExportSource:
     from droid_tune.export.base import ExportSource
-    from droid_tune.train.weights import newest_weights
+    from droid_tune.train.weights import weights_of
 
-    weights = newest_weights(run_dir)
+    weights = weights_of(run_dir, request.checkpoint)
     return ExportSource(run_dir, read_config(run_dir), weights, trained_policy(run_dir, weights))
 
 

@@ -16,6 +16,7 @@ import yaml
 from droid_tune.config import RunConfig, build, dump_yaml
 from droid_tune.errors import UserError
 from droid_tune.paths import RunPaths, private_folder, runs_dir
+from droid_tune.runs.best import Best
 from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.lock import is_locked
 from droid_tune.runs.status import State, Status, read_status
@@ -38,6 +39,7 @@ class RunSummary:
     updated: float
     why: str = ""
     metrics: dict[str, float] | None = None
+    best: Best | None = None
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     @property
@@ -136,6 +138,7 @@ def summarise(folder: Path) -> RunSummary:
         updated=created if status.updated is None else status.updated,
         why=" ".join(filter(None, (status.why, status.fault))),
         metrics=status.metrics,
+        best=status.best,
         settings=config.model_dump(mode="json"),
     )
 

@@ -28,6 +28,7 @@ from droid_tune.events import (
     Steered,
     Step,
 )
+from droid_tune.runs.best import Best, best_of
 from droid_tune.runs.series import Series
 from droid_tune.runs.steering import STEERABLE
 
@@ -70,6 +71,10 @@ class RunState:
     checkpoints: list[CheckpointSaved] = field(default_factory=list[CheckpointSaved])
     #: what was changed while it trained, in order
     steered: list[Steered] = field(default_factory=list[Steered])
+    #: held-out metrics by step
+    evaluations: dict[int, dict[str, float | None]] = field(
+        default_factory=dict[int, dict[str, float | None]]
+    )
     rollouts: dict[int, list[RolloutGroup]] = field(default_factory=dict[int, list[RolloutGroup]])
     rollout_characters: int = ROLLOUT_CHARACTERS
     started_at: float = 0.0
@@ -95,6 +100,7 @@ class RunState:
             case RolloutGroup():
                 self._keep(event)
             case Evaluation(step=step, metrics=metrics):
+                self.evaluations[step] = metrics
                 self._record(step, metrics)
             case CheckpointSaved():
                 self.checkpoints.append(event)
@@ -181,6 +187,11 @@ class RunState:
         """What was saved last and not taken back by a resume."""
         return self.checkpoints[-1] if self.checkpoints else None
 
+    @property
+    def best(self) -> Best | None:
+        """The best of the held-out evaluations so far; its checkpoint is kept."""
+        return best_of(self.evaluations)
+
     def last(self, metric: str) -> float | None:
         """A metric's newest value, in the metric's unit."""
         found = self.series.get(metric)
@@ -231,6 +242,7 @@ class RunState:
         for later in [key for key in self.rollouts if key > step]:
             self._drop(later)
         self.checkpoints = [saved for saved in self.checkpoints if saved.step <= step]
+        self.evaluations = {at: one for at, one in self.evaluations.items() if at <= step}
         self.notices = [told for told in self.notices if told.step is not None and told.step <= step]
         self.steered = [made for made in self.steered if made.step <= step]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from droid_tune.runs.best import Best
 from droid_tune.runs.durable import write_text
 
 State = Literal["created", "running", "completed", "stopped", "failed", "interrupted"]
@@ -29,6 +30,7 @@ class Status:
     updated: float | None = None
     why: str = ""
     metrics: dict[str, float] | None = None
+    best: Best | None = None
     fault: str = ""
 
 
@@ -70,6 +72,7 @@ def _status(values: dict[str, Any]) -> Status:
         updated=updated,
         why=why if isinstance(why, str) else "",
         metrics=_metrics(metrics),
+        best=_best(values.get("best")),
         fault=f"Its {STATUS_FILE} has no usable {', '.join(odd)}." if odd else "",
     )
 
@@ -83,6 +86,17 @@ def _number(value: Any) -> float | None:
 def _count(value: Any) -> int | None:
     number = _number(value)
     return int(number) if number is not None and number == int(number) else None
+
+
+def _best(value: Any) -> Best | None:
+    """The best held-out evaluation; None where there is none, or it has another form."""
+    if not isinstance(value, dict):
+        return None
+    values = cast("dict[str, Any]", value)
+    step, metric, found = _count(values.get("step")), values.get("metric"), values.get("value")
+    if step is None or not isinstance(metric, str) or not isinstance(found, int | float):
+        return None
+    return Best(step, metric, float(found)) if math.isfinite(found) else None
 
 
 def _metrics(value: Any) -> dict[str, float] | None:

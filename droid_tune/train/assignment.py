@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from droid_tune.config import RunConfig
+from droid_tune.names import LAST
 
 
 class Span(NamedTuple):
@@ -19,11 +20,15 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Assignment:
-    """Train `config` in `folder`: to the planned end, or `further_steps` on from where it stands."""
+    """Train `config` in `folder`: to the planned end, or `further_steps` on from where it stands.
+
+    `checkpoint` is what a run goes on from: `last`, `best`, or the step of one.
+    """
 
     config: RunConfig
     folder: Path
     further_steps: int | None = None
+    checkpoint: str = LAST
 
     def span(self, start: int, planned: int) -> Span:
         """From `start`, where a checkpoint (if there is one) had planned to end at `planned` (else 0).

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import mlx.core as mx
 
+from droid_tune.errors import UserError
 from droid_tune.events import finite_values
 from droid_tune.model.arrays import write_arrays
 from droid_tune.paths import RunPaths, private_file, private_folder
@@ -78,6 +79,8 @@ class CheckpointStore:
     def __init__(self, folder: Path, keep: int = 2) -> None:
         self.folder = folder
         self.keep = keep
+        #: of the checkpoint that stays besides the newest, the best one; None where there is none yet
+        self.kept_step: int | None = None
 
     def save(self, step: int, state: Mapping[str, Any], files: Mapping[str, Tensors]) -> Checkpoint:
         """Write, flush, rename and re-read the checkpoint of `step`; then let old ones go.
@@ -145,10 +148,41 @@ class CheckpointStore:
                 bad.append(error)
         return None, bad
 
+    def good(self, step: int) -> Checkpoint:
+        """The checkpoint of `step`, verified. Raises UserError where it is not there or must not be used."""
+        try:
+            return verify(RunPaths(self.folder.parent).checkpoint_folders()[step])
+        except KeyError:
+            raise UserError(f"There is no checkpoint of step {step:,}", place=str(self.folder)) from None
+        except BadCheckpointError as error:
+            raise UserError(
+                f"The checkpoint cannot be used ({error})", place=str(self.folder), remedy="choose another"
+            ) from None
+
+    def set_aside(self, step: int) -> Path | None:
+        """Move what came after `step` (checkpoints, the run's result) out of the way of a run that goes on from there.
+
+        Returns the folder that holds it now, None where nothing did. Raises OSError.
+        """
+        paths = RunPaths(self.folder.parent)
+        later = [folder for at, folder in paths.checkpoint_folders().items() if at > step]
+        if not later:
+            return None
+        number = sum(1 for _ in self.folder.glob("aside-*")) + 1
+        aside = self.folder / f"aside-{number}"
+        private_folder(aside)
+        results = [file for file in (paths.adapter_weights, paths.adapter_config) if file.is_file()]
+        for path in (*later, *results):
+            path.replace(aside / path.name)
+        sync_folder(self.folder)
+        return aside
+
     def _prune(self) -> None:
         if self.keep:
-            for folder in self.newest_first()[self.keep :]:
-                shutil.rmtree(folder, ignore_errors=True)
+            newest = sorted(RunPaths(self.folder.parent).checkpoint_folders().items(), reverse=True)
+            for step, folder in newest[self.keep :]:
+                if step != self.kept_step:
+                    shutil.rmtree(folder, ignore_errors=True)
         for leftover in self._leftovers():
             shutil.rmtree(leftover, ignore_errors=True)
 

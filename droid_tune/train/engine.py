@@ -20,6 +20,8 @@ from droid_tune.config import RunConfig, build
 from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import RunFinished
+from droid_tune.names import LAST
+from droid_tune.runs.best import chosen_step
 from droid_tune.runs.folder import read_config
 from droid_tune.runs.lock import RunLock
 from droid_tune.train.assignment import Assignment
@@ -37,17 +39,24 @@ def run_training(config: RunConfig, run_dir: Path, control: Control, emit: Liste
 
 
 def resume_training(
-    run_dir: Path, control: Control, emit: Listener, further_steps: int | None = None
+    run_dir: Path,
+    control: Control,
+    emit: Listener,
+    further_steps: int | None = None,
+    checkpoint: str = LAST,
 ) -> RunFinished:
     """Go on exactly where the run's newest good checkpoint stands: to its planned end, or `further_steps` on.
+
+    `checkpoint` names an earlier one (`best`, or a step); what came after it is set aside in the run's folder.
 
     Further steps may go past the planned end, which then moves; a schedule that falls is stretched to it.
     """
     try:
         config = read_config(run_dir)
+        chosen_step(run_dir, checkpoint)
     except UserError as error:
         return Journal(run_dir, emit).refuse(str(error))
-    return _lead(Assignment(config, run_dir, further_steps), control, emit)
+    return _lead(Assignment(config, run_dir, further_steps, checkpoint), control, emit)
 
 
 def follows() -> bool:

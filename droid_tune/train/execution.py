@@ -23,7 +23,8 @@ from droid_tune.model.reference import ReferencePolicy
 from droid_tune.paths import private_file
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
-from droid_tune.runs.durable import require_space
+from droid_tune.runs.best import best_kept, chosen_step
+from droid_tune.runs.durable import disk_error, require_space
 from droid_tune.train.announcing import announce
 from droid_tune.train.assignment import Assignment, Span
 from droid_tune.train.checkpoint import Checkpoint, CheckpointStore, bytes_of
@@ -55,7 +56,8 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
     config = assignment.config
     check_share(world, config.training.batch_size)
     store = CheckpointStore(journal.paths.checkpoints, config.checkpoint.keep)
-    checkpoint = shared_checkpoint(_newest(store, journal) if world.leads else None, world)
+    own = _checkpoint(assignment, store, journal) if world.leads else None
+    checkpoint = shared_checkpoint(own, world)
     span = _span(assignment, checkpoint)
     journal.begin(span.start, span.total_steps)
     dataset = open_configured(config.data, config.method.type, Watch(should_stop=control.stop_requested))
@@ -74,6 +76,7 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
             look_at_space(assignment.folder, loop)
         if checkpoint is not None:
             loop.restore(checkpoint)
+            loop.know_best(best_kept(assignment.folder, span.start))
         loop.record = RunRecord(estimate_of(session))
         announce(session, journal, span, loop.record.estimated)
         if span.start == 0:
@@ -200,6 +203,25 @@ LEARNERS: dict[Way, Callable[[TrainingSession], Learner]] = {
 def learner_for(session: TrainingSession) -> Learner:
     """How the session's method learns."""
     return LEARNERS[METHODS[session.config.method.type].way](session)
+
+
+def _checkpoint(assignment: Assignment, store: CheckpointStore, journal: Journal) -> Checkpoint | None:
+    """What the run goes on from; where that is an earlier one, what came after it is set aside, and told."""
+    step = chosen_step(assignment.folder, assignment.checkpoint)
+    if step is None:
+        return _newest(store, journal)
+    checkpoint = store.good(step)
+    try:
+        aside = store.set_aside(step)
+    except OSError as error:
+        raise disk_error(error, store.folder) from error
+    if aside is not None:
+        journal.notice(
+            "set_aside",
+            f"The run goes on from step {step:,}; what came after it is kept in checkpoints/{aside.name}.",
+            level="info",
+        )
+    return checkpoint
 
 
 def _newest(store: CheckpointStore, journal: Journal) -> Checkpoint | None:

@@ -7,6 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ from typing import Self
 from droid_tune.errors import UserError
 from droid_tune.events import Event, Notice, RunFinished
 from droid_tune.paths import RunPaths
+from droid_tune.runs.best import Best
 from droid_tune.runs.durable import write_text
 from droid_tune.runs.folder import begun
 from droid_tune.runs.log import EventLog
@@ -38,6 +40,7 @@ class Journal:
         self.paths = RunPaths(folder)
         self.step, self.total_steps = 0, total_steps
         self.saved_step = 0  # the last that this session wrote a checkpoint of
+        self.best: Best | None = None  # by the held-out evaluations
         self._listener = listener
         self._log: EventLog | None = None
         self._created = begun(folder)
@@ -120,6 +123,7 @@ class Journal:
             created=self._created,
             why=why,
             metrics=self._known,
+            best=None if self.best is None else asdict(self.best),
             pid=os.getpid(),
         )
 

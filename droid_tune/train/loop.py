@@ -17,6 +17,7 @@ import numpy as np
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import Evaluation, Notice, Step, finite
 from droid_tune.model.reference import ReferencePolicy
+from droid_tune.runs.best import Best, better
 from droid_tune.train.assignment import Span
 from droid_tune.train.boundary import Boundary, BoundaryKeeper
 from droid_tune.train.checkpoint import CheckpointStore
@@ -57,6 +58,7 @@ class Loop:
     diagnosis: Diagnosis | None = None
     guard: MemoryGuard | None = None
     record: RunRecord | None = None
+    best: Best | None = None  # of the held-out evaluations so far
     _boundary: Boundary = field(init=False)
     _saved_at: float = field(default_factory=time.monotonic)  # by the monotonic clock
     _between: bool = False  # the weights may not be those of the boundary
@@ -212,7 +214,22 @@ class Loop:
         self.session.emit(Evaluation(step=self.step, metrics=metrics, rows=found.rows, seconds=found.seconds))
         for notice in notices:
             self.session.emit(notice)
+        self._keep_best(metrics)
         self.journal.progressed(self.step, metrics)
+
+    def _keep_best(self, metrics: dict[str, float | None]) -> None:
+        """The best held-out checkpoint is saved as soon as it is known to be, and stays however many follow."""
+        best = better(self.best, self.step, metrics)
+        if best is None or best.step != self.step:
+            return
+        self.know_best(best)
+        if self.journal.saved_step != self.step:
+            self.save()
+
+    def know_best(self, best: Best | None) -> None:
+        """What was best before this session of the run; its checkpoint stays."""
+        self.best = self.journal.best = best
+        self.store.kept_step = None if best is None else best.step
 
     def _look_at_held_out(self) -> Evaluated | None:
         """A failed evaluation is told and loses nothing; ranks that share one must fail together."""

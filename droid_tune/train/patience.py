@@ -8,9 +8,7 @@ from typing import Any
 
 from droid_tune import words
 from droid_tune.metrics import describe
-
-#: what is watched: the first of these that an evaluation has
-WATCHED = ("eval/accuracy", "eval/reward", "eval/loss")
+from droid_tune.runs.best import MEASURES
 
 
 @dataclass
@@ -24,7 +22,7 @@ class Patience:
 
     def observe(self, step: int, metrics: Mapping[str, float | None]) -> None:
         """One evaluation after `step` updates; one without a number counts as no better."""
-        self.metric = self.metric or next((name for name in WATCHED if metrics.get(name) is not None), "")
+        self.metric = self.metric or next((name for name in MEASURES if metrics.get(name) is not None), "")
         value = metrics.get(self.metric)
         if value is not None and (self.best is None or self._better(value, self.best)):
             self.best, self.best_step, self.waited = value, step, 0

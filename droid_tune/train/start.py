@@ -24,7 +24,7 @@ from droid_tune.model.policy import Policy
 from droid_tune.runs.durable import disk_error
 from droid_tune.runs.folder import find_run
 from droid_tune.train.diagnosis.remarks import Notify
-from droid_tune.train.weights import RunWeights, newest_weights
+from droid_tune.train.weights import RunWeights, weights_of
 
 #: the fused model of a run that starts so: a folder of its own in the run's
 FUSED_BASE = "base"
@@ -54,7 +54,7 @@ def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
         notify("model_read_as", note, level="info")
     if not config.model.start_from:
         return
-    step = _step_of(config.model.start_from)
+    step = _step_of(config)
     at = "" if step is None else f" (step {step:,})"
     name = f"`{Path(config.model.start_from).name}`{at}"
     if config.model.start_mode == "fuse":
@@ -84,10 +84,10 @@ def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
     )
 
 
-def _step_of(earlier: str) -> int | None:
+def _step_of(config: RunConfig) -> int | None:
     """The step of the earlier run's weights; None where it does not say, or is gone since its result was copied."""
     try:
-        return earlier_result(earlier)[1].step
+        return earlier_result(config)[1].step
     except UserError:
         return None
 
@@ -135,7 +135,7 @@ def _kept_start(config: RunConfig, run_dir: Path) -> Path:
     start = run_dir / STARTED_FROM
     if start.is_dir():
         return start
-    earlier, weights = earlier_result(config.model.start_from)
+    earlier, weights = earlier_result(config)
     partial = run_dir / f".{STARTED_FROM}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -159,8 +159,12 @@ def _linked(source: str, target: str) -> str:
         return shutil.copyfile(source, target)
 
 
-def earlier_result(name: str) -> tuple[Path, RunWeights]:
-    """The folder of an earlier run's result, and its newest weights. Raises UserError where it has no result yet."""
+def earlier_result(config: RunConfig) -> tuple[Path, RunWeights]:
+    """The folder of the run that this one starts from, and the weights that it starts with.
+
+    Raises UserError where that run has no result yet, or not the checkpoint that is asked for.
+    """
+    name = config.model.start_from
     given = Path(name).expanduser()
     folder = given if given.is_dir() else find_run(name)
     if not (folder / SETTINGS).exists() or not (folder / WEIGHTS).exists():
@@ -169,7 +173,7 @@ def earlier_result(name: str) -> tuple[Path, RunWeights]:
             place="model.start_from",
             remedy="let it finish, or export it first",
         )
-    return folder, newest_weights(folder)
+    return folder, weights_of(folder, config.model.start_checkpoint)
 
 
 def _fused_base(config: RunConfig, run_dir: Path, watch: Watch) -> Path:
@@ -177,7 +181,7 @@ def _fused_base(config: RunConfig, run_dir: Path, watch: Watch) -> Path:
     base = run_dir / FUSED_BASE
     if base.is_dir():
         return base
-    folder, weights = earlier_result(config.model.start_from)
+    folder, weights = earlier_result(config)
     policy = load_policy(
         _base_of(config, folder), adapter_config_in(folder), revision=config.model.revision, watch=watch
     )

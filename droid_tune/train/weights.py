@@ -1,4 +1,4 @@
-"""Which weights are a run's: the newest that are whole, whoever asks (export, generate, playground, start_from)."""
+"""Which weights are a run's: the newest that are whole, or a chosen checkpoint's (export, generate, playground, start_from)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 from droid_tune.errors import UserError
 from droid_tune.events import RunFinished
+from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
+from droid_tune.runs.best import chosen_step
 from droid_tune.runs.log import read_events
 from droid_tune.train.checkpoint import CheckpointStore
 
@@ -20,6 +22,18 @@ class RunWeights:
     file: Path
     step: int | None
     is_result: bool
+
+
+def weights_of(run_dir: Path, choice: str = LAST) -> RunWeights:
+    """The weights that `choice` names: `last`, `best` (by the run's own held-out evaluations) or a checkpoint's step.
+
+    Raises UserError where the run has no such checkpoint, or it is damaged.
+    """
+    step = chosen_step(run_dir, choice)
+    if step is None:
+        return newest_weights(run_dir)
+    checkpoint = CheckpointStore(RunPaths(run_dir).checkpoints).good(step)
+    return RunWeights(checkpoint.folder / "adapters.safetensors", step, is_result=False)
 
 
 def newest_weights(run_dir: Path) -> RunWeights:

@@ -19,6 +19,7 @@ from droid_tune.paths import RunPaths, runs_dir
 from droid_tune.runs.folder import RunSummary, list_runs, read_config
 from droid_tune.runs.log import EventLog
 from tests.ui.recording import started, step_events
+from ui.engine_worker import Resumption
 
 Emit = Callable[[Event], None]
 
@@ -54,6 +55,8 @@ class FakeEngine:
         self.folders: list[Path] = []
         self.threads: list[str] = []
         self.renamed: list[tuple[Path, str]] = []
+        self.resumed: list[Resumption] = []
+        self.asked: list[tuple[Path, str]] = []  # by the playground
 
     def control(self) -> FakeControl:
         return FakeControl()
@@ -68,7 +71,9 @@ class FakeEngine:
     def train(self, config: RunConfig, folder: Path, control: Any, emit: Emit) -> object:
         return self._go(folder, config.training.iterations, 0, control, emit)
 
-    def resume(self, folder: Path, further_steps: int | None, control: Any, emit: Emit) -> object:
+    def resume(self, resumption: Resumption, control: Any, emit: Emit) -> object:
+        folder, further_steps = resumption.folder, resumption.further_steps
+        self.resumed.append(resumption)
         status = folder / "status.json"
         saved = json.loads(status.read_text())["saved"] if status.exists() else 0
         planned = read_config(folder).training.iterations
@@ -80,7 +85,8 @@ class FakeEngine:
     def rename(self, folder: Path, name: str) -> None:
         self.renamed.append((folder, name))
 
-    def playground(self, folder: Path) -> FakeAnswerer:
+    def playground(self, folder: Path, checkpoint: str) -> FakeAnswerer:
+        self.asked.append((folder, checkpoint))
         if not folder.exists():
             raise UserError(f"There is no run {folder}.")
         return FakeAnswerer()

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from droid_tune.cli.output import say
-from droid_tune.cli.run_arguments import positive
+from droid_tune.cli.run_arguments import add_checkpoint_argument, positive
 from droid_tune.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who.add_argument(
         "--model", metavar="M", default="starter", help="`starter`, a model folder or a Hugging Face id"
     )
+    add_checkpoint_argument(parser, "of --run: the weights that answer")
     parser.add_argument("--prompt", required=True, metavar="TEXT")
     parser.add_argument("--system", metavar="TEXT", help="a system prompt; by default the run's own")
     parser.add_argument("--without-adapter", action="store_true", help="the run's model as it was before")
@@ -60,4 +61,4 @@ def playground(arguments: argparse.Namespace) -> Playground:
 
     if arguments.run_name is None:
         return Playground.of_model(arguments.model)
-    return Playground.of_run(find_run(arguments.run_name))
+    return Playground.of_run(find_run(arguments.run_name), arguments.checkpoint)

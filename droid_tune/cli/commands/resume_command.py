@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from droid_tune.cli.output import say
-from droid_tune.cli.run_arguments import add_driving_arguments, positive
+from droid_tune.cli.run_arguments import add_checkpoint_argument, add_driving_arguments, positive
 
 if TYPE_CHECKING:
     from droid_tune.cli.driving import Emit
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps", type=positive, metavar="N", help="this many further steps; may go past the planned end"
     )
+    add_checkpoint_argument(parser, "what to go on from; what came after it is set aside")
     add_driving_arguments(parser)
 
 
@@ -35,6 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"run {folder.name} in {folder}")
 
     def go_on(control: Control, emit: Emit) -> object:
-        return resume_training(folder, control, emit, arguments.steps)
+        return resume_training(folder, control, emit, arguments.steps, arguments.checkpoint)
 
     return drive(go_on, called(folder), as_events=arguments.events, stop_after=arguments.stop_after)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from droid_tune import words
 from droid_tune.cli.output import amount, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json([described(one) for one in found])
     elif found:
         print_table(
-            ("RUN", "STATE", "STEP", "METHOD", "MODEL", "ACCURACY", "STARTED"),
+            ("RUN", "STATE", "STEP", "METHOD", "MODEL", "ACCURACY", "BEST", "STARTED"),
             [row(one) for one in found],
             right=(2, 5),
         )
@@ -42,7 +44,8 @@ def row(one: RunSummary) -> tuple[str, ...]:
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.created))
     model = one.model.rpartition("/")[2]
     steps = f"{one.step}/{one.total_steps}"
-    return (one.id, one.state, steps, one.method, model, amount(accuracy, "share"), started)
+    best = "" if one.best is None else f"{words.metric(one.best.metric, one.best.value)} at {one.best.step}"
+    return (one.id, one.state, steps, one.method, model, amount(accuracy, "share"), best, started)
 
 
 def described(one: RunSummary) -> dict[str, Any]:
@@ -62,4 +65,5 @@ def described(one: RunSummary) -> dict[str, Any]:
         "updated": one.updated,
         "why": one.why,
         "metrics": one.metrics or {},
+        "best": None if one.best is None else asdict(one.best),
     }

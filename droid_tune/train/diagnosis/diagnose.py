@@ -90,7 +90,7 @@ class Diagnosis:
         return Said(
             f"The reward in training has risen ({earlier:.3g}, now {reward:.3g}), but held-out accuracy has fallen from "
             f"{words.share(best.value)} (step {best.step}) to {words.share(accuracy)}: the model may be gaming the reward.",
-            f"Read some rollouts with high reward, mend the reward, and go back to about step {best.step}.",
+            f"Read some rollouts with high reward, mend the reward, and go back to {_kept(best)}.",
         )
 
     def _overfitted(self, step: int, loss: float | None) -> Said | None:
@@ -105,7 +105,7 @@ class Diagnosis:
         return Said(
             f"The held-out loss has risen from {best.value:.3g} (step {best.step}) to {loss:.3g}: the model is learning its "
             "examples by heart.",
-            f"Stop, and keep the checkpoint of about step {best.step}; next time use fewer steps, dropout or more data.",
+            f"Stop, and use {_kept(best)}; next time use fewer steps, dropout or more data.",
         )
 
     def state(self) -> State:
@@ -123,6 +123,15 @@ class Diagnosis:
         self._told = set(state["told"])
         self._best_accuracy = _loaded(state["best_accuracy"])
         self._best_loss = _loaded(state["best_loss"])
+
+
+def _kept(best: Milestone) -> str:
+    """What there is of that step: its checkpoint stays on disk (train/loop.py)."""
+    return (
+        f"the checkpoint of step {best.step:,}, which is kept as the best"
+        if best.step
+        else "the model before training"
+    )
 
 
 def _saved(milestone: Milestone | None) -> list[Any] | None:

@@ -20,6 +20,7 @@ from ui.panes.base import FillingPane
 from ui.session import Session
 from ui.theme import mono_font
 from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
+from ui.widgets.checkpoint_picker import CheckpointPicker
 from ui.widgets.notice import NoticeStack
 from ui.widgets.quiet_combo import QuietCombo
 
@@ -135,6 +136,8 @@ class PlaygroundPane(FillingPane):
         self._runs.setAccessibleName("Trained model")
         self._runs.setMinimumWidth(240)
         self._runs.activated.connect(self._show_prompts)
+        self._checkpoint = CheckpointPicker(page)
+        self._checkpoint.hide()
         self._temperature = QuietCombo(page)
         self._temperature.setAccessibleName("Sampling")
         for value, title in TEMPERATURES:
@@ -146,6 +149,7 @@ class PlaygroundPane(FillingPane):
         self._length.setCurrentIndex(1)
         bar.addWidget(label("Compare", "strong", parent=page))
         bar.addWidget(self._runs)
+        bar.addWidget(self._checkpoint)
         bar.addStretch(1)
         bar.addWidget(self._temperature)
         bar.addWidget(self._length)
@@ -166,6 +170,9 @@ class PlaygroundPane(FillingPane):
     @Slot()
     def _show_prompts(self) -> None:
         folder = self._runs.currentData()
+        for run in self.session.runs:
+            if str(run.folder) == folder:
+                self._checkpoint.show_run(run)
         if folder and self._hint.isVisibleTo(self):
             if self._reading is not None:
                 self._reading.drop()
@@ -248,7 +255,8 @@ class PlaygroundPane(FillingPane):
             self._thread.start()
         self._ask.setEnabled(False)
         temperature, length = float(self._temperature.currentData()), int(self._length.currentData())
-        self._thread.ask(PlaygroundQuestion(Path(folder), prompt, temperature, length))
+        choice = self._checkpoint.choice
+        self._thread.ask(PlaygroundQuestion(Path(folder), prompt, temperature, length, choice))
 
     def _add_exchange(self, prompt: str) -> None:
         asked = frame("inset", self)

@@ -24,6 +24,7 @@ from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.errors import UserError
 from droid_tune.metrics import describe
+from droid_tune.names import LAST
 from droid_tune.paths import starter_model_dir
 from droid_tune.runs.differences import differences
 from droid_tune.runs.series import Series
@@ -35,6 +36,7 @@ from ui.panes.runs.queue_list import QueueList
 from ui.session import Session, read_run
 from ui.widgets.basics import button, column, label, row, scrolling, selectable
 from ui.widgets.chart import Chart, ChartSpec, Line
+from ui.widgets.checkpoint_picker import CheckpointPicker
 from ui.widgets.notice import NoticeBar, NoticeStack
 from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.simple_list import Entry, EntryList
@@ -202,10 +204,15 @@ class RunsPane(FillingPane):
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(5)
         self._fact_labels = {}
-        for name in ("Method", "Model", "Data", "Progress", "Begun", "Newest values", "Folder"):
+        for name in ("Method", "Model", "Data", "Progress", "Begun", "Newest values", "Best", "Folder"):
             value = selectable(label("", parent=self._facts, wrap=True))
             self._fact_labels[name] = value
             form.addRow(label(name, "secondary", parent=self._facts), value)
+        self._checkpoint = CheckpointPicker(self._facts)
+        self._checkpoint.activated.connect(self._show_detail)
+        self._checkpoint_row = form.rowCount()
+        form.addRow(label("Go on from", "secondary", parent=self._facts), self._checkpoint)
+        self._facts_form = form
 
     # --- drawing ------------------------------------------------------------------------------------------------
 
@@ -290,12 +297,16 @@ class RunsPane(FillingPane):
                 for name, value in (run.metrics or {}).items()
             )
             or "–",
+            "Best": "–" if run.best is None else words.capitalised(str(run.best)),
             "Folder": str(run.folder),
         }
         for name, value in values.items():
             self._fact_labels[name].setText(value)
         busy = self.session.training
-        self._actions["resume"].setVisible(run.resumable and state != "running")
+        self._checkpoint.show_run(run)
+        self._facts_form.setRowVisible(self._checkpoint_row, self._checkpoint.count() > 1)
+        goes_back = self._checkpoint.choice != LAST
+        self._actions["resume"].setVisible((run.resumable or goes_back) and state != "running")
         self._actions["resume"].setEnabled(not busy)
         self._actions["further"].setVisible(state == "completed")
         self._actions["further"].setEnabled(not busy)
@@ -388,7 +399,7 @@ class RunsPane(FillingPane):
         if run is None:
             return
         try:
-            self.session.resume(run.folder, further_steps)
+            self.session.resume(run.folder, further_steps, self._checkpoint.choice)
         except UserError as error:
             self._notices.add("error", str(error))
             return

@@ -1,0 +1,96 @@
+"""Which checkpoint of a run is the best: by its own held-out evaluations, as its log tells them. Imports no MLX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from droid_tune import words
+from droid_tune.errors import UserError
+from droid_tune.events import Evaluation, Event, RunStarted
+from droid_tune.metrics import CATALOGUE, describe
+from droid_tune.names import BEST, CHECKPOINT, LAST
+from droid_tune.paths import RunPaths
+from droid_tune.runs.log import read_events
+
+#: what a run is judged by, the first that its evaluations have; which way is good says the catalogue of metrics
+MEASURES = ("eval/accuracy", "eval/reward", "eval/loss")
+
+
+@dataclass(frozen=True)
+class Best:
+    """The step with the best held-out `value` of `metric`; of equal ones the later, which has learnt for longer."""
+
+    step: int
+    metric: str
+    value: float
+
+    def __str__(self) -> str:
+        """`held-out accuracy 92% at step 30`, to stand in a sentence."""
+        label = describe(self.metric).label
+        return f"{label[:1].lower()}{label[1:]} {words.metric(self.metric, self.value)} at step {self.step:,}"
+
+
+def better(best: Best | None, step: int, metrics: Mapping[str, float | None]) -> Best | None:
+    """The better of what was best and an evaluation after `step` updates. Step 0 is no checkpoint, so never the best."""
+    names = MEASURES if best is None else (best.metric,)
+    name = next((name for name in names if metrics.get(name) is not None), None)
+    value = None if name is None else metrics[name]
+    if not step or name is None or value is None:
+        return best
+    sign = 1 if CATALOGUE[name].good == "up" else -1
+    return Best(step, name, value) if best is None or sign * (value - best.value) >= 0 else best
+
+
+def evaluations(events: Iterable[Event]) -> dict[int, dict[str, float | None]]:
+    """The held-out metrics by step, less those that a resume took back."""
+    found: dict[int, dict[str, float | None]] = {}
+    for event in events:
+        if isinstance(event, Evaluation):
+            found[event.step] = event.metrics
+        elif isinstance(event, RunStarted):
+            found = {step: metrics for step, metrics in found.items() if step <= event.start_step}
+    return found
+
+
+def best_of(found: Mapping[int, Mapping[str, float | None]]) -> Best | None:
+    """The best of the evaluations by step; None where there is none after the first update."""
+    best: Best | None = None
+    for step in sorted(found):
+        best = better(best, step, found[step])
+    return best
+
+
+def best_kept(run_dir: Path, until: int | None = None) -> Best | None:
+    """The best of the checkpoints that are on disk (up to step `until`); None where none of them was evaluated."""
+    paths = RunPaths(run_dir)
+    kept = {step for step in paths.checkpoint_folders() if until is None or step <= until}
+    return best_of(
+        {step: one for step, one in evaluations(read_events(paths.events)).items() if step in kept}
+    )
+
+
+def chosen_step(run_dir: Path, choice: str) -> int | None:
+    """The step of the checkpoint that `choice` names; None for the last. Raises UserError where there is no such one."""
+    if not re.fullmatch(CHECKPOINT, choice):
+        raise UserError(f"`{choice}` names no checkpoint", remedy="say best, last or a step")
+    if choice == LAST:
+        return None
+    kept = sorted(RunPaths(run_dir).checkpoint_folders())
+    has = f"it has those of step {', '.join(f'{step:,}' for step in kept)}" if kept else "it has none"
+    if choice == BEST:
+        best = best_kept(run_dir)
+        if best is None:
+            raise UserError(
+                f"None of the checkpoints of the run {run_dir.name} was tried on held-out rows, so none is the best ({has})",
+                remedy="say last or a step",
+            )
+        return best.step
+    if int(choice) not in kept:
+        raise UserError(
+            f"The run {run_dir.name} has no checkpoint of step {int(choice):,}; {has}",
+            remedy="say one of these, best or last",
+        )
+    return int(choice)
