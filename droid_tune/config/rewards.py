@@ -199,6 +199,10 @@ class UserFileReward(RewardConfig):
     """Per call: of one completion, or of a batch function."""
     memory_mb: int = setting(2048, "Memory limit", unit="MB", ge=64)
     """Of the child process."""
+    readable: tuple[str, ...] = setting((), "May read", advanced=True)
+    """Files and folders that it may read besides its own folder: a model, a word list."""
+    network: bool = setting(False, "May use the network", advanced=True)
+    """Off by default: the function runs shut in, without network and without your other files."""
     failure_share: FailureShare = 0.5
 
 

@@ -16,7 +16,7 @@ from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Outcome, Reward, RewardError, Sample
 from droid_tune.rewards.process import Child, ChildError
-from droid_tune.rewards.sandbox import offline_wrapper
+from droid_tune.rewards.sandbox import Rules, offers
 
 #: every fenced block, whatever its language: the end of one must not be taken for the beginning of the next
 _BLOCK = re.compile(r"^[ \t]*```([^\n`]*)\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
@@ -57,8 +57,8 @@ class Code(Reward):
         child = Child(
             "code",
             memory_mb=self._config.memory_mb,
-            setup={"run": "", "seed": sample.seed},
-            wrapper=offline_wrapper(),
+            setup={"test": "", "seed": sample.seed},
+            rules=Rules(),
             watch=self._watch,
         )
         try:
@@ -75,10 +75,10 @@ def share_passed(child: Child, program: str, tests: Sequence[str], seconds: floa
     allowance = Allowance(seconds)
     passed = 0
     try:
-        if not child.ask({"run": program, "seed": seed}, allowance)["passed"]:
+        if not child.ask({"program": program, "seed": seed}, allowance)["passed"]:
             return 0.0
         for test in tests:
-            passed += bool(child.ask({"run": test, "seed": seed}, allowance)["passed"])
+            passed += bool(child.ask({"test": test, "seed": seed}, allowance)["passed"])
     except ChildError:
         pass
     return passed / len(tests)
@@ -157,6 +157,4 @@ def parsed(source: str, what: str) -> ast.Module:
 def caution() -> str:
     """Said before the run starts."""
     said = "Code that the model writes will run on this computer, with limited time and memory"
-    return said + (
-        " and without network." if offline_wrapper() else "; its network cannot be switched off here."
-    )
+    return f"{said}. {offers().sentence()}"

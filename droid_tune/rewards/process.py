@@ -22,14 +22,14 @@ from typing import Any
 
 from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.rewards.family import MARK, end_family, end_newcomers, family, kill, resident_bytes
-from droid_tune.rewards.sandbox import Wrapper
+from droid_tune.rewards.sandbox import Rules
 
 Message = dict[str, Any]
 
 #: the library comes from where the parent has it, whatever is installed; nothing else of that folder can be imported
 _BOOT = """
 import importlib.util, json, sys
-package, paths, worker = json.loads(sys.argv[1])
+package, paths, worker, rules = json.loads(sys.argv[1])
 found = importlib.util.spec_from_file_location(
     "droid_tune", package + "/__init__.py", submodule_search_locations=[package]
 )
@@ -37,7 +37,7 @@ sys.modules["droid_tune"] = importlib.util.module_from_spec(found)
 found.loader.exec_module(sys.modules["droid_tune"])
 sys.path.extend(paths)
 from droid_tune.rewards.workers.keeper import keep
-keep(worker)
+keep(worker, rules)
 """
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _LONGEST_REPLY_BYTES = 64 * 1024 * 1024
@@ -64,7 +64,7 @@ class ChildEndedError(ChildError):
 class Child:
     """A worker of `droid_tune.rewards.workers`, started at the first question and again after each death.
 
-    `setup` is asked first of every new process; `wrapper` shuts it in further; `watch` may end a question. Not for use
+    `setup` is asked first of every new process; `rules` shut it in; `watch` may end a question. Not for use
     from several threads at once.
     """
 
@@ -75,14 +75,14 @@ class Child:
         memory_mb: int,
         setup: Message | None = None,
         setup_seconds: float = _START_SECONDS,
-        wrapper: Wrapper | None = None,
+        rules: Rules | None = None,
         watch: Watch = UNWATCHED,
     ) -> None:
         self._worker = worker
         self._memory_mb = memory_mb
         self._setup = setup
         self._setup_seconds = setup_seconds
-        self._wrapper = wrapper
+        self._rules = rules
         self._watch = watch
         self._mark = secrets.token_hex(16)
         self._settled: frozenset[int] = frozenset()  # who was there when it had been set up
@@ -106,7 +106,7 @@ class Child:
         home.mkdir()
         with self._prints.open("ab") as errors:
             self._process = subprocess.Popen(
-                [*(self._wrapper(folder) if self._wrapper else ()), *self._command()],
+                self._command(folder),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -150,10 +150,12 @@ class Child:
         if process is not None:
             kill(process)
 
-    def _command(self) -> list[str]:
+    def _command(self, scratch: Path) -> list[str]:
         package = str(Path(__file__).resolve().parents[1])
         paths = [path for path in sys.path if path.endswith("site-packages")]
-        boot = json.dumps([package, paths, f"droid_tune.rewards.workers.{self._worker}_worker"])
+        worker = f"droid_tune.rewards.workers.{self._worker}_worker"
+        rules = None if self._rules is None else self._rules.told(scratch)
+        boot = json.dumps([package, paths, worker, rules])
         # not -I: of the environment, which is ours alone, Python is to read PYTHONHASHSEED
         return [sys.executable, "-P", "-s", "-c", _BOOT, boot, str(self._prints), str(self._memory_mb)]
 

@@ -11,6 +11,7 @@ from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample
 from droid_tune.rewards.process import Child, ChildError
+from droid_tune.rewards.sandbox import Rules, beside, offers
 
 _LOADING_SECONDS = 60.0
 
@@ -30,8 +31,10 @@ class UserFile(Reward):
             memory_mb=config.memory_mb,
             setup=setup,
             setup_seconds=max(config.timeout_seconds, _LOADING_SECONDS),
+            rules=rules_of(config, self._path),
             watch=watch,
         )
+        self.caution = caution_of(config)
         loaded = self._load()
         self.function: str = loaded["function"]
         self.style: str = loaded["style"]
@@ -112,6 +115,20 @@ class UserFile(Reward):
 
 
 _REMEDY = "mend it and try it with `droid-tune test-reward`"
+
+
+def caution_of(config: UserFileReward) -> str:
+    """What a person should know of what the file can reach; empty where it is shut in on all sides."""
+    offer = offers()
+    if offer.files and offer.network and not config.network:
+        return ""
+    return f"Code of {Path(config.path).name} runs on this computer. {offer.sentence(network=config.network)}"
+
+
+def rules_of(config: UserFileReward, file: Path) -> Rules:
+    """What the file may reach: what lies beside it, and what its settings allow."""
+    allowed = [str(Path(one).expanduser().resolve()) for one in config.readable]
+    return Rules((*beside(file), *allowed), config.network)
 
 
 def read_source(path: Path) -> str:

@@ -16,8 +16,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
+from typing import Any
+
+from droid_tune.rewards.workers.confine import confine
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -25,8 +29,8 @@ _LOOK_S = 1.0  # between two looks whether the trainer is still the parent; its 
 _MOST_ROUNDS = 200  # of killing a family that goes on forking
 
 
-def keep(worker: str) -> None:
-    """Fork `worker` (a module), wait until it or the trainer has ended, end its family, leave as it left."""
+def keep(worker: str, rules: Mapping[str, Any] | None = None) -> None:
+    """Fork `worker` (a module), shut in by `rules`, wait until it or the trainer has ended, end its family, leave as it left."""
     _control_process(_PR_SET_CHILD_SUBREAPER, 1)
     wake, woken = os.pipe()
     for end in (wake, woken):
@@ -35,7 +39,7 @@ def keep(worker: str) -> None:
     signal.set_wakeup_fd(woken)
     child = os.fork()
     if child == 0:
-        _become(worker)
+        _become(worker, rules)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the worker alone holds the line to the trainer
     status = _wait(child, os.getppid(), wake)
     end_family(os.getpid())
@@ -46,11 +50,13 @@ def _woken(_number: int, _frame: FrameType | None) -> None:
     """A child ended: its wake-up byte is what counts."""
 
 
-def _become(worker: str) -> None:
+def _become(worker: str, rules: Mapping[str, Any] | None) -> None:
     """The worker itself; it does not outlive its keeper."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _control_process(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if rules is not None:
+        confine(rules)
+    _control_process(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of credentials would clear it
     runpy.run_module(worker, run_name="__main__")
     os._exit(0)
 

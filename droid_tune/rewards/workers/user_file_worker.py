@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 import linecache
@@ -25,6 +26,7 @@ from droid_tune.rewards.workers.signature import (
 
 Function = Callable[..., Any]
 
+_REFUSED = (errno.EACCES, errno.EPERM, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 _MODULE_NAME = "user_rewards"
 
 
@@ -212,7 +214,16 @@ def described(error: BaseException) -> str:
     message = f"{type(error).__name__}: {error}".removesuffix(": ")
     if isinstance(error, TypeError) and "string indices must be integers" in message:
         message += "; if it reads completion[0]['content'], switch on `chat_messages`"
-    return message
+    return message + hint_of_the_sandbox(error)
+
+
+def hint_of_the_sandbox(error: BaseException) -> str:
+    """What would allow what the system refused."""
+    if not isinstance(error, OSError) or error.errno not in _REFUSED:
+        return ""
+    if error.filename is None:
+        return "; it runs shut in: switch `network` on if it needs that"
+    return "; it runs shut in: it writes to its own scratch folder alone, and reads what `readable` names"
 
 
 def place_of(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from droid_tune.config.rewards import CodeReward
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Outcome, Sample
 from droid_tune.rewards.code import Code, code_of, row_tests
-from droid_tune.rewards.sandbox import offline_wrapper
+from droid_tune.rewards.sandbox import offers
 
 ADD = "def add(a, b):\n    return a + b\n"
 TESTS = ["assert add(1, 2) == 3", "assert add(0, 0) == 0", "assert add(2, 2) == 5", "assert add(1, 1) == 2"]
@@ -54,10 +54,11 @@ def test_a_hang_keeps_what_was_passed_before_it() -> None:
 
 def test_each_completion_has_a_process_of_its_own() -> None:
     reward = Code(CodeReward(allow_running_code=True))
-    row = {"tests": ["assert 'left' not in globals() and not hasattr(__import__('os'), 'left')"]}
-    completion = "```\nimport os\nos.left = left_behind = 1\n```"
-    assert reward.score([Sample("", "```py\nx = 1\n```", row), Sample("", completion, row)]) == [1.0, 0.0]
-    assert reward.score([Sample("", "```py\nx = 1\n```", row)]) == [1.0]
+    row = {"tests": ["assert not left()"]}
+    looks = "import os\ndef left(): return hasattr(os, 'left') or 'left_behind' in globals()\n"
+    leaves = f"```\n{looks}os.left = left_behind = 1\n```"
+    assert reward.score([Sample("", f"```\n{looks}```", row), Sample("", leaves, row)]) == [1.0, 0.0]
+    assert reward.score([Sample("", f"```\n{looks}```", row)]) == [1.0]
 
 
 def test_no_code_is_0_and_no_tests_do_not_apply() -> None:
@@ -72,15 +73,108 @@ def test_tests_that_are_no_python_are_the_data_s_fault() -> None:
     assert isinstance(score(ADD, tests=7), Failed)
 
 
-@pytest.mark.skipif(
-    offline_wrapper() is None, reason="this system offers no way to cut a child off the network"
-)
+@pytest.mark.skipif(not offers().network, reason="this system offers no way to cut a child off the network")
 def test_the_program_has_no_network() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         program = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), timeout=2)\n"
         assert score(program, tests=["assert True"]) == 0.0
-    assert "without network" in Code(CodeReward(allow_running_code=True)).caution
+    assert "cannot reach" in Code(CodeReward(allow_running_code=True)).caution
+
+
+CHEATS = {
+    "equals everything": "class Any(int):\n    def __eq__(self, other): return True\n    def __hash__(self): return 0\n"
+    "    def __lt__(self, other): return True\n    def __bool__(self): return True\n"
+    "def add(a, b): return Any()\n",
+    "is no number and equals everything": "class Any:\n    def __eq__(self, other): return True\n"
+    "    def __lt__(self, other): return True\n    def __sub__(self, other): return self\n"
+    "    def __abs__(self): return self\n    def __float__(self): return 0.0\ndef add(a, b): return Any()\n",
+    "patches exec": "import builtins\nbuiltins.exec = lambda *_: None\nbuiltins.compile = lambda *_: None\n"
+    "def add(a, b): return 0\n",
+    "walks the frames": "import sys\ndef add(a, b):\n    frame = sys._getframe()\n    while frame:\n"
+    "        for name in list(frame.f_globals):\n"
+    "            if name == 'handle': frame.f_globals[name] = lambda request: {'passed': True}\n"
+    "        frame = frame.f_back\n    return 0\n",
+    "writes to every line": "import os\ndef add(a, b):\n    for number in range(3, 64):\n        try:\n"
+    '            os.write(number, b\'{"value": 7, "after": [null, null, null], "passed": true}\\n\')\n'
+    "        except OSError: pass\n    return 0\n",
+}
+CHEATED = [
+    "assert add(1, 2) == 3",
+    "assert add(1, 2) < 4 and add(1, 2) > 2",
+    "assert abs(add(1, 2) - 3) < 1e-6",
+]
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_the_program_cannot_judge_itself(cheat: str) -> None:
+    assert score(CHEATS[cheat], tests=CHEATED) == 0.0
+
+
+SORTS = "def sort(items):\n    items.sort()\n"
+STACK = """
+class Empty(LookupError):
+    pass
+
+class Stack:
+    limit = 2
+    def __init__(self, items=()):
+        self.items = list(items)
+    def push(self, item):
+        if len(self.items) >= self.limit:
+            raise Empty("full")
+        self.items.append(item)
+        return self
+    def __len__(self):
+        return len(self.items)
+    def __eq__(self, other):
+        return self.items == other.items
+    def __iter__(self):
+        return iter(self.items)
+"""
+MANY = """
+import math
+from collections import Counter, namedtuple, deque
+Point = namedtuple("Point", "x y")
+calls = 0
+def twice(function, *values, by=2):
+    global calls
+    calls += 1
+    return [function(value) * by for value in values]
+def counted(text): return Counter(text)
+def point(): return Point(1, 2)
+def gen(n):
+    for i in range(n): yield i
+def fill(node, names):
+    node.value = 5
+    names["a"] = [1, (2, 3)]
+    return node
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "test"),
+    [
+        (SORTS, "items = [3, 1, 2]\nsort(items)\nassert items == [1, 2, 3]"),
+        (STACK, "s = Stack()\nassert s.push(1).push(2) is not None and len(s) == 2 and list(s) == [1, 2]"),
+        (STACK, "try:\n    Stack([1, 2]).push(3)\n    assert False\nexcept Empty as error:\n    assert 'full' in str(error)"),
+        (STACK, "try:\n    Stack([1, 2]).push(3)\n    assert False\nexcept LookupError:\n    pass"),
+        (STACK, "assert Stack([1]) == Stack([1]) and Stack([1]) != Stack([2]) and isinstance(Stack(), Stack)"),
+        (STACK, "assert 2 in Stack([1, 2]) and Stack.limit == 2 and not isinstance(3, Stack)"),
+        (MANY, "assert twice(lambda v: v + 1, 1, 2, by=3) == [6, 9] and calls == 0"),
+        (MANY, "twice(len, 'ab'); assert twice(math.floor, 1.5) == [2]"),
+        (MANY, "assert counted('aab') == Counter('aab') == {'a': 2, 'b': 1}"),
+        (MANY, "assert point() == (1, 2) and point().x == 1 and (1, 2) == point()"),
+        (MANY, "assert list(gen(3)) == [0, 1, 2] and sum(gen(4)) == 6"),
+        (MANY, "class Node: pass\nnode, names = Node(), {}\nassert fill(node, names) is node\n"
+               "assert node.value == 5 and names == {'a': [1, (2, 3)]}"),
+        ("def f(x): return {1: {2, 3}, (4,): b'x', 'n': None}", "assert f(0) == {1: {2, 3}, (4,): b'x', 'n': None}"),
+        ("def f(): return float('inf'), 10 ** 30, 1 + 2j", "assert f() == (float('inf'), 10 ** 30, 1 + 2j)"),
+        ("import numpy as np\ndef f(a): return a * 2", "assert (f(np.arange(3)) == np.array([0, 2, 4])).all()"),
+    ],
+)  # fmt: skip
+def test_tests_see_the_program_as_if_it_were_beside_them(program: str, test: str) -> None:
+    assert score(f"{program}\n", tests=[test, f"{test}\nassert False"]) == 0.5
 
 
 @pytest.mark.parametrize(

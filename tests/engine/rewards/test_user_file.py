@@ -327,8 +327,7 @@ def test_memory_beyond_the_limit_is_noticed_where_the_system_does_not_enforce_it
 
 def test_a_child_does_not_outlive_an_application_that_was_killed(tmp_path: Path) -> None:
     (tmp_path / "rewards.py").write_text(
-        "import os\nfrom pathlib import Path\ndef f(completion, row):\n"
-        f"    Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n    while True: pass\n"
+        "from pathlib import Path\ndef f(completion, row):\n    Path('asked').touch()\n    while True: pass\n"
     )
     program = (
         "from pathlib import Path\nfrom droid_tune.config.rewards import UserFileReward\n"
@@ -337,12 +336,13 @@ def test_a_child_does_not_outlive_an_application_that_was_killed(tmp_path: Path)
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
     with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment) as application:
-        child = wait_for(
-            lambda: int((tmp_path / "pid").read_text() or 0) if (tmp_path / "pid").exists() else 0
+        family = psutil.Process(application.pid).children
+        children = wait_for(
+            lambda: [one for one in family(recursive=True) if Path(one.cwd(), "asked").exists()]
         )
         application.kill()
     assert wait_for(
-        lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+        lambda: all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in children)
     )
 
 
