@@ -94,6 +94,7 @@ class Completion(BaseModel):
     text: str
     reward: float | None
     rewards: dict[str, float | None] = {}
+    reasons: dict[str, str] = {}  # why a reward said what it said, where it has words for it
     advantage: float = 0.0
     length: int
     finish_reason: FinishReason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,16 @@ def rank(reward: float | None) -> float:
 def flat(rewards: Iterable[float | None]) -> bool:
     """Whether a group teaches nothing: all of its completions that were judged earned the same, or none was judged."""
     return len(set(rewards) - {None}) <= 1
+
+
+#: a completion is right from here on, by its accuracy or, where none is told, by its whole reward
+FULL_MARKS = 0.999
+
+
+def is_right(reward: float | None, parts: Mapping[str, float | None]) -> bool:
+    """Whether a completion counts as solved: by the reward `accuracy` where there is one, else by full marks."""
+    judged = parts.get("accuracy", reward)
+    return judged is not None and judged >= FULL_MARKS
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,17 @@ CATALOGUE: dict[str, Metric] = {
         Metric(
             "reward/max", "Highest reward", "", "up", "The greatest total reward of the step's completions."
         ),
+        *(
+            Metric(f"reward/q{percent}", f"Reward, {percent}th percentile", "", "up")
+            for percent in (10, 25, 50, 75, 90)
+        ),
+        Metric("reward/zero", "Rewards of exactly 0", "share", "down"),
+        Metric("reward/one", "Rewards of exactly 1", "share", "up"),
+        Metric("groups/all_right", "All right", "share", "neither", "Groups with nothing left to learn."),
+        Metric("groups/mixed", "Mixed", "share", "up", "Groups that teach: some right, some wrong."),
+        Metric("groups/all_wrong", "All wrong", "share", "down", "Groups without a right completion."),
+        Metric("pass@1", "pass@1", "share", "up", "The share of right completions."),
+        Metric("pass@G", "pass@G", "share", "up", "Prompts with a right completion in their group."),
         Metric(
             "reward_std", "Reward spread", "", "neither", "Mean spread within a group; 0 teaches nothing."
         ),

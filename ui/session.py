@@ -21,7 +21,11 @@ from droid_tune.errors import UserError
 from droid_tune.events import Event, Notice, RunFinished
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
+from droid_tune.runs.completions.asking import groups_of
+from droid_tune.runs.completions.completion_index import CompletionIndex
 from droid_tune.runs.log import replay
+from droid_tune.runs.reward_distribution import series_of
+from droid_tune.runs.series import Series
 from droid_tune.runs.state import RunState
 from ui.background import Task
 from ui.draft import Draft
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
 
 log = logging.getLogger(__name__)
+
+#: of a run's completions the newest are read with it; all of them are a table on disk (runs/completions)
+RECENT_ROLLOUT_BYTES = 1_000_000
 
 
 class Session(QObject):
@@ -134,6 +141,7 @@ class Session(QObject):
     def _begin_again(self, resumption: Resumption, state: RunState) -> None:
         self._reading = None
         self._begin(resumption.folder, state, partial(self.engine.resume, resumption))
+        self._read_past(resumption.folder, state)
 
     def _could_not_read(self, sentence: str) -> None:
         self._reading = None
@@ -252,6 +260,17 @@ class Session(QObject):
     def _show_read(self, folder: Path, state: RunState) -> None:
         self.shown, self.shown_folder = state, folder
         self.shown_changed.emit()
+        self._read_past(folder, state)
+
+    def _read_past(self, folder: Path, state: RunState) -> None:
+        """What only all of its completions tell, in the background: they may be many."""
+        if RunPaths(folder).rollouts.exists():
+            Task(
+                partial(past_of, folder),
+                self,
+                done=state.fill,
+                failed=self._say_unreadable,
+            ).start()
 
     def _say_unreadable(self, sentence: str) -> None:
         self.told.emit("error", sentence, "")
@@ -337,6 +356,14 @@ def read_run(folder: Path) -> RunState:
     return state
 
 
+def past_of(folder: Path) -> dict[str, Series]:
+    """How the rewards were spread in every step, by the table of all completions, which is brought up to date."""
+    with CompletionIndex(RunPaths(folder).rollouts) as index:
+        for _ in index.update():
+            pass
+        return series_of(groups_of(index))
+
+
 def _events_of(folder: Path) -> list[Event]:
     paths = RunPaths(folder)
-    return list(replay(paths.events, paths.rollouts))
+    return list(replay(paths.events, paths.rollouts, RECENT_ROLLOUT_BYTES))

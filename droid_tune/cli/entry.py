@@ -24,6 +24,7 @@ COMMANDS = {
     "queue": "droid_tune.cli.commands.queue_command",
     "steer": "droid_tune.cli.commands.steer_command",
     "race": "droid_tune.cli.commands.race_command",
+    "rollouts": "droid_tune.cli.commands.rollouts_command",
     "runs": "droid_tune.cli.commands.runs_command",
     "validate": "droid_tune.cli.commands.validate_command",
     "show": "droid_tune.cli.commands.show_command",

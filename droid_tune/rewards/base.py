@@ -106,12 +106,16 @@ class Reward:
 
 
 class EachReward(Reward):
-    """A reward that judges every completion by itself."""
+    """A reward that judges every completion by itself; `why` says in a few words where a bare number comes from."""
 
     def __init__(
-        self, judge: Callable[[Sample], float | Graded | None], *, needs: tuple[str, ...] = ()
+        self,
+        judge: Callable[[Sample], float | Graded | None],
+        *,
+        needs: tuple[str, ...] = (),
+        why: Callable[[Sample, float], str] | None = None,
     ) -> None:
-        self._judge = judge
+        self._judge, self._why = judge, why
         self.needs = needs
 
     def score(self, samples: Sequence[Sample]) -> list[Outcome]:
@@ -119,9 +123,12 @@ class EachReward(Reward):
 
     def _outcome(self, sample: Sample) -> Outcome:
         try:
-            return self._judge(sample)
+            found = self._judge(sample)
         except RewardError as error:
             return error.failed
+        if self._why is None or found is None or isinstance(found, Graded):
+            return found
+        return Graded(found, why=self._why(sample, found))
 
 
 def reference_texts(row: Mapping[str, Any], column: str = "answer") -> list[str]:

@@ -36,7 +36,9 @@ def format_reward(config: FormatReward) -> EachReward:
         except TimeoutError:
             raise RewardError(f"the pattern took longer than {_SECONDS:g} s: {config.pattern}") from None
 
-    return EachReward(judge)
+    found = "the pattern was found" if config.pattern else "thoughts and answer as asked for"
+    missed = "pattern not found" if config.pattern else "not <think> ... </think><answer> ... </answer>"
+    return EachReward(judge, why=lambda _, value: found if value else missed)
 
 
 def readings(sample: Sample, config: FormatReward) -> set[str]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from droid_tune.config.rewards import LanguageReward
 from droid_tune.rewards.base import EachReward, Sample
+from droid_tune.words import share
 
 #: scripts whose Unicode names begin otherwise than the script is called
 _BEGINNINGS = {"HAN": ("CJK",), "JAPANESE": ("HIRAGANA", "KATAKANA", "CJK"), "KOREAN": ("HANGUL",)}
@@ -20,7 +21,8 @@ def language_reward(config: LanguageReward) -> EachReward:
         scripts = [script_of(letter) for letter in sample.completion if letter.isalpha()]
         return sum(script in wanted for script in scripts) / len(scripts) if scripts else None
 
-    return EachReward(judge)
+    script = config.script.capitalize()
+    return EachReward(judge, why=lambda _, value: f"{share(value)} of the letters are {script}")
 
 
 @lru_cache(maxsize=50_000)

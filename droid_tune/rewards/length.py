@@ -34,7 +34,11 @@ def length_reward(config: LengthReward, max_completion_length: int) -> EachRewar
         value = sum(parts.values())
         return Graded(value, parts) if len(parts) > 1 else value
 
-    return EachReward(judge)
+    def why(sample: Sample, _: float) -> str:
+        aim = f"of {target:,}" if target is not None else f"of at most {max_completion_length:,}"
+        return f"{sample.length:,} {aim} tokens"
+
+    return EachReward(judge, why=why)
 
 
 def closeness(length: int, target: int) -> float:

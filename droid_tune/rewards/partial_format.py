@@ -21,7 +21,8 @@ def partial_format_reward(config: PartialFormatReward) -> EachReward:
     def judge(sample: Sample) -> float:
         return share_in_order(with_opening(sample.completion, sample.thoughts_opened), marks)
 
-    return EachReward(judge)
+    count = len(marks)
+    return EachReward(judge, why=lambda _, value: f"{round(value * count)} of {count} marks in order")
 
 
 def share_in_order(text: str, marks: Sequence[str]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from droid_tune.config.rewards import RepetitionReward
 from droid_tune.rewards.base import EachReward, Sample
 from droid_tune.rewards.word_split import words
+from droid_tune.words import share
 
 
 def repetition_reward(config: RepetitionReward) -> EachReward:
@@ -13,7 +14,9 @@ def repetition_reward(config: RepetitionReward) -> EachReward:
     def judge(sample: Sample) -> float:
         return -repeated_share(sample.completion, config.ngram)
 
-    return EachReward(judge)
+    return EachReward(
+        judge, why=lambda _, value: f"{share(-value)} of the sequences of {config.ngram} words come again"
+    )
 
 
 def repeated_share(text: str, n: int) -> float:

@@ -23,7 +23,8 @@ def similarity_reward(config: SimilarityReward) -> EachReward:
         spoken, wanted = words(sample.spoken or ""), words(reference)
         return f_measure(common(spoken, wanted), len(spoken), len(wanted))
 
-    return EachReward(judge, needs=("answer",))
+    name = "ROUGE-L" if config.measure == "rouge_l" else "token F1"
+    return EachReward(judge, needs=("answer",), why=lambda _, value: f"{name} {value:.2f}")
 
 
 def longest_common_subsequence(left: Sequence[str], right: Sequence[str]) -> int:

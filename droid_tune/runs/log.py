@@ -56,23 +56,34 @@ class EventLog:
         self._rollouts.close()
 
 
+def replay(events: Path, rollouts: Path, rollout_bytes: int | None = None) -> Iterator[Event]:
+    """A run's events and rollouts in the order in which they happened; of the rollouts the last bytes alone, if so asked."""
+    told = read_events(rollouts) if rollout_bytes is None else _events_in_tail(rollouts, rollout_bytes)
+    yield from heapq.merge(read_events(events), told, key=lambda event: event.seq)
+
+
 def read_events(file: Path) -> Iterator[Event]:
     """The events of a file in order. A line of a newer version or a torn last line is passed over."""
+    yield from _events_in_tail(file, None)
+
+
+def _events_in_tail(file: Path, most_bytes: int | None) -> Iterator[Event]:
+    """Of the last bytes from a whole line on; None: of all."""
     try:
         lines = file.open("rb")
     except FileNotFoundError:
         return
     with lines:
+        size = lines.seek(0, os.SEEK_END)
+        start = 0 if most_bytes is None else max(0, size - most_bytes)
+        lines.seek(start)
+        if start:
+            lines.readline()  # begins in the middle
         for line in lines:
             try:
                 yield parse_event(line)
             except ValidationError:
                 continue
-
-
-def replay(events: Path, rollouts: Path) -> Iterator[Event]:
-    """A run's events and rollouts in the order in which they happened."""
-    yield from heapq.merge(read_events(events), read_events(rollouts), key=lambda event: event.seq)
 
 
 def mend_tail(file: Path) -> None:

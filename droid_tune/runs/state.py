@@ -5,9 +5,10 @@ The same `apply` serves a live run, a replayed file and a resumed run, so all th
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,6 +30,8 @@ from droid_tune.events import (
     Step,
 )
 from droid_tune.runs.best import Best, best_of
+from droid_tune.metrics import is_right
+from droid_tune.runs.reward_distribution import distribution
 from droid_tune.runs.series import Series
 from droid_tune.runs.steering import STEERABLE
 
@@ -270,7 +273,7 @@ class RunState:
             return
         groups.append(event)
         if not event.held_out:
-            self._widen(event)
+            self._spread(event.step)
         self._kept_characters += _characters(event)
         while self._kept_characters > self.rollout_characters and len(self.rollouts) > 1:
             self._drop(min(self.rollouts))
@@ -290,14 +293,27 @@ class RunState:
         else:
             self.notices.append(event)
 
-    def _widen(self, event: RolloutGroup) -> None:
-        """The least and the greatest reward of a step, over the groups told so far."""
-        rewards = [one.reward for one in event.completions if one.reward is not None]
-        for name, pick in (("reward/min", min), ("reward/max", max)) if rewards else ():
-            series = self.series.setdefault(name, Series())
-            known = series.at(event.step)
-            values = [*rewards, known[1]] if known is not None and known[0] == event.step else rewards
-            series.append(event.step, pick(values))
+    def _spread(self, step: int) -> None:
+        """The distribution of a step's rewards, over the groups told so far."""
+        told = [
+            [(one.reward, is_right(one.reward, one.rewards)) for one in group.completions]
+            for group in self.rollouts[step]
+            if not group.held_out
+        ]
+        self._record(step, dict(distribution(told)))
+
+    def fill(self, earlier: Mapping[str, Series]) -> None:
+        """Put values of steps before before those that are known: a run's past, read later than its present."""
+        for name, past in earlier.items():
+            known = self.series.get(name, Series())
+            first = known.steps[0] if len(known) else self.step + 1
+            whole = Series()
+            for series, least, most in ((past, -1.0, first - 1), (known, first, math.inf)):
+                for step, value in zip(series.steps, series.values, strict=True):
+                    if least <= step <= most:
+                        whole.append(int(step), value)
+            self.series[name] = whole
+        self.revision += 1
 
     def _drop(self, step: int) -> None:
         for group in self.rollouts.pop(step):

@@ -5,8 +5,8 @@ Shapes: P prompts, G completions each, N = P x G rows with the groups one after 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ class Batch:
     """Data rows (P), the completions of their prompts, and what each reward said of each completion.
 
     `table` (N, K): NaN where a reward does not apply or failed; `names` and `weights` (K,). `shown`: what has a curve
-    of its own, rewards and the parts they are made of, (N,) each.
+    of its own, rewards and the parts they are made of, (N,) each. `reasons`: each reward's words (N) on why.
     """
 
     rows: list[PromptRow]
@@ -33,6 +33,7 @@ class Batch:
     names: tuple[str, ...]
     weights: tuple[float, ...]
     shown: Mapping[str, Table]
+    reasons: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
     @property
     def totals(self) -> Table:
@@ -57,6 +58,7 @@ class Batch:
             ),
             table=self.table[index],
             shown={name: column[index] for name, column in self.shown.items()},
+            reasons={name: [said[row] for row in index] for name, said in self.reasons.items()},
         )
 
     def joined(self, other: Batch) -> Batch:
@@ -83,6 +85,7 @@ class Batch:
             ),
             table=np.concatenate([self.table, other.table]),
             shown=_joined_columns(self, other),
+            reasons={name: [*said, *other.reasons[name]] for name, said in self.reasons.items()},
         )
 
 

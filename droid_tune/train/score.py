@@ -17,7 +17,10 @@ from droid_tune.rollout.rollout import Rollout, rows_of_groups
 from droid_tune.train.batch import Batch, Table
 from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.training_session import TrainingSession
-from droid_tune.words import share
+from droid_tune.words import share, shortened
+
+#: characters of a reward's reason that are kept with each completion
+LONGEST_REASON = 200
 
 
 class Scorer:
@@ -47,7 +50,7 @@ class Scorer:
             seed=session.seed("reward", step, zlib.crc32(rollout.tokens.tobytes())),
         )
         failures = [replace(failure, index=int(places[failure.index])) for failure in scores.failures]
-        table, shown = scores.matrix, scores.shown
+        table, shown, reasons = scores.matrix, scores.shown, scores.reasons
         if not world.alone:
             told = world.everyones(
                 {
@@ -55,13 +58,15 @@ class Scorer:
                     "table": table.tolist(),
                     "shown": {name: column.tolist() for name, column in shown.items()},
                     "failures": [asdict(failure) for failure in failures],
+                    "reasons": {name: list(said) for name, said in reasons.items()},
                 }
             )
             table, shown, failures = _merged(told, len(rollout))
+            reasons = _merged_reasons(told, len(rollout))
         self._scored += len(rollout)
         self._tell_failures(step, failures)
         return Batch(
-            rows, rollout, table, tuple(session.rewards.names), tuple(session.rewards.weights), shown
+            rows, rollout, table, tuple(session.rewards.names), tuple(session.rewards.weights), shown, reasons
         )
 
     def _tell_failures(self, step: int, failures: Sequence[RewardFailure]) -> None:
@@ -111,6 +116,11 @@ def _completion(batch: Batch, index: int, total: float, advantage: float) -> Com
         text=rollout.texts[index],
         reward=finite(total),
         rewards={name: finite(column[index]) for name, column in batch.shown.items()},
+        reasons={
+            name: shortened(said[index], LONGEST_REASON)
+            for name, said in batch.reasons.items()
+            if said[index]
+        },
         advantage=float(advantage),
         length=int(rollout.completion_mask[index].sum()),
         finish_reason=rollout.finish_reasons[index],
@@ -127,3 +137,14 @@ def _merged(told: list[dict[str, Any]], rows: int) -> tuple[Table, dict[str, Tab
             shown.setdefault(name, np.full(rows, np.nan))[one["places"]] = column
     failures = [RewardFailure(**failure) for one in told for failure in one["failures"]]
     return table, shown, sorted(failures, key=lambda failure: failure.index)
+
+
+def _merged_reasons(told: list[dict[str, Any]], rows: int) -> dict[str, list[str]]:
+    """The rewards' words of all ranks, in the order of the rows."""
+    merged: dict[str, list[str]] = {}
+    for rank in told:
+        for name, said in rank["reasons"].items():
+            column = merged.setdefault(name, [""] * rows)
+            for place, one in zip(rank["places"], said, strict=True):
+                column[place] = one
+    return merged

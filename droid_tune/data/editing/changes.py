@@ -53,7 +53,8 @@ def everything(dataset: Dataset) -> dict[Split, list[Source]]:
     return {split: [(split, np.arange(len(rows)))] for split, rows in dataset.splits.items() if len(rows)}
 
 
-def _with_train(dataset: Dataset, numbers: Numbers) -> dict[Split, list[Source]]:
+def with_train(dataset: Dataset, numbers: Numbers) -> dict[Split, list[Source]]:
+    """These rows of train, and the other splits whole."""
     plan = everything(dataset)
     plan["train"] = [("train", numbers)]
     return plan
@@ -106,7 +107,7 @@ def sample(dataset: Dataset, count: int, seed: int = 0) -> ChangePlan:
             f"{count:,} of {words.count(len(dataset.train), 'row')} cannot be drawn", remedy="draw fewer"
         )
     chosen = np.sort(permutation(len(dataset.train), seed, 0)[:count])
-    plan = _with_train(dataset, chosen)
+    plan = with_train(dataset, chosen)
     return ChangePlan(
         f"Draws {count:,} of {len(dataset.train):,} train rows.", plan, len(dataset.train) - count
     )
@@ -114,7 +115,7 @@ def sample(dataset: Dataset, count: int, seed: int = 0) -> ChangePlan:
 
 def shuffle(dataset: Dataset, seed: int = 0) -> ChangePlan:
     """All train rows in another order."""
-    plan = _with_train(dataset, permutation(len(dataset.train), seed, 0))
+    plan = with_train(dataset, permutation(len(dataset.train), seed, 0))
     return ChangePlan(f"Puts {len(dataset.train):,} train rows into another order.", plan)
 
 
@@ -137,7 +138,7 @@ def remove_overlap(dataset: Dataset, *, tick: Tick = quiet) -> ChangePlan:
     held_out = np.concatenate([prompt_keys(dataset.splits[split], tick) for split in ("valid", "test")])
     kept = np.flatnonzero(~np.isin(prompt_keys(dataset.train, tick), held_out))
     removed = len(dataset.train) - len(kept)
-    plan = _with_train(dataset, kept)
+    plan = with_train(dataset, kept)
     return ChangePlan(
         f"Leaves out {words.count(removed, 'train row')} whose prompt is held out.", plan, removed
     )

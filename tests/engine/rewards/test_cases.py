@@ -55,7 +55,7 @@ def test_the_rewards_of_a_config_add_up_and_a_failure_is_null(tmp_path: Path, fi
     config.write_text("rewards:\n- {type: accuracy}\n- {type: format, pattern: 'answer', weight: 0.5}\n")
     judged = score_cases(config, read_cases(file)[:2])
     assert [one.reward for one in judged] == [0.5, 1.0]
-    assert judged[0].why == "accuracy: answer read: 17, expected 7"
+    assert judged[0].why == "accuracy: answer read: 17, expected 7; format: the pattern was found"
     mine = tmp_path / "mine.py"
     mine.write_text("def f(completion, row, prompt_ends):\n    return 1 / len(prompt_ends)\n")
     failed, scored = score_cases(mine, read_cases(file)[:2])

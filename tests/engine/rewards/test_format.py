@@ -1,12 +1,13 @@
 import pytest
 
 from droid_tune.config.rewards import FormatReward
-from droid_tune.rewards.base import Failed, Sample
+from droid_tune.rewards.base import Failed, Graded, Sample
 from droid_tune.rewards.format import format_reward
 
 
 def score(completion: str, **settings: object) -> object:
-    return format_reward(FormatReward.model_validate(settings)).score([Sample("", completion)])[0]
+    found = format_reward(FormatReward.model_validate(settings)).score([Sample("", completion)])[0]
+    return found.value if isinstance(found, Graded) else found
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from droid_tune.rewards.word_split import words
 
 def score(reward: Reward, completion: str = "", answer: str | None = None, length: int = 0) -> Outcome:
     row = {} if answer is None else {"answer": answer}
-    return reward.score([Sample("", completion, row, length)])[0]
+    found = reward.score([Sample("", completion, row, length)])[0]
+    return found.value if isinstance(found, Graded) and found.why else found
 
 
 @pytest.mark.parametrize(("length", "value"), [(0, 0), (50, 0.5), (100, 1), (150, 0.5), (200, 0), (999, 0)])
@@ -141,3 +142,27 @@ def test_an_unknown_script_is_refused() -> None:
 
 def test_words_of_scripts_without_spaces_are_letters() -> None:
     assert words("Don't PANIC: 3 好的 สวย") == ["don't", "panic", "3", "好", "的", *"สวย"]
+
+
+@pytest.mark.parametrize(
+    ("reward", "completion", "why"),
+    [
+        (similarity_reward(SimilarityReward()), "a b", "ROUGE-L 0.50"),  # 2 x 1 / (2 + 2)
+        (length_reward(LengthReward(target=100), max_completion_length=1000), "a", "50 of 100 tokens"),
+        (
+            repetition_reward(RepetitionReward(ngram=1)),
+            "a a a a",
+            "75% of the sequences of 1 words come again",
+        ),
+        (partial_format_reward(PartialFormatReward(tags=("x",))), "<x>", "1 of 2 marks in order"),
+        (
+            language_reward(LanguageReward.model_validate({"script": "LATIN"})),
+            "ab中中",
+            "50% of the letters are Latin",
+        ),
+    ],
+)
+def test_a_reward_says_where_its_number_comes_from(reward: Reward, completion: str, why: str) -> None:
+    found = reward.score([Sample("", completion, {"answer": "a c"}, 50)])[0]
+    assert isinstance(found, Graded)
+    assert found.why == why

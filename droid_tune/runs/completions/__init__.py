@@ -1,0 +1,1 @@
+"""Every completion of a run, as a table on disk."""

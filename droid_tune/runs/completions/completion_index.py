@@ -1,0 +1,213 @@
+"""Every completion of a run as a table on disk: sorted, filtered and searched without holding them in memory.
+
+`rollouts.jsonl` stays the truth. In the cache stands a database (SQLite, of the standard library) with one line a
+completion, its text, and the place of its group in the file; it is brought up to date by reading what was added, and made
+anew where the file is another. Full-text search (FTS5) was weighed and left out: it finds whole words only, with trigrams it
+takes three times the text, and a plain scan of 80,000 completions is quick enough (tests/benchmarks/completions.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from droid_tune.errors import UserError
+from droid_tune.metrics import is_right
+from droid_tune.paths import cache_dir, private_file, private_folder
+
+#: of the tables; another number makes an index anew
+FORMAT = 1
+#: lines of the file in one transaction
+PORTION = 2_000
+#: columns of a completion before those of the rewards
+FIXED = (
+    "id",
+    "step",
+    "grp",
+    "member",
+    "row",
+    "held_out",
+    "reward",
+    "advantage",
+    "length",
+    "cut",
+    "right",
+    "offset",
+)
+_TABLES = (
+    "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT)",
+    "CREATE TABLE parts (place INTEGER PRIMARY KEY, name TEXT UNIQUE)",
+    "CREATE TABLE completions (id INTEGER PRIMARY KEY, step INTEGER, grp INTEGER, member INTEGER, row INTEGER, "
+    "held_out INTEGER, reward REAL, advantage REAL, length INTEGER, cut INTEGER, right INTEGER, offset INTEGER, "
+    "UNIQUE (held_out, step, grp, member) ON CONFLICT REPLACE)",
+    "CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT)",
+    "CREATE TABLE groups (offset INTEGER PRIMARY KEY, prompt TEXT)",
+    "CREATE INDEX by_row ON completions (row, step)",
+)
+
+
+@dataclass
+class _Portion:
+    """What some lines of the file hold; `parts` are the rewards' columns, those that are new too."""
+
+    parts: dict[str, int]
+    next_id: int
+    end: int
+    completions: list[list[Any]] = field(default_factory=list[list[Any]])
+    texts: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    groups: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+
+    def add(self, raw: bytes, offset: int) -> None:
+        """One line; what is no group of completions is passed over."""
+        try:
+            group: Any = json.loads(raw)
+            if group["type"] != "rollout":
+                return
+            common = [group["step"], group["group"]]
+            where = [group.get("row"), int(group.get("held_out", False))]
+            self.groups.append((offset, group["prompt"]))
+            for member, one in enumerate(group["completions"]):
+                rewards = one.get("rewards") or {}
+                for name in rewards:
+                    self.parts.setdefault(name, len(self.parts))
+                judged = [one["reward"], one.get("advantage", 0.0), one["length"]]
+                flags = [one["finish_reason"] == "length", is_right(one["reward"], rewards), offset]
+                values = [rewards.get(name) for name in self.parts]
+                self.completions.append([self.next_id, *common, member, *where, *judged, *flags, *values])
+                self.texts.append((self.next_id, one["text"]))
+                self.next_id += 1
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return
+
+
+class CompletionIndex:
+    """The table of one run. Belongs to the thread that made it: open one for each.
+
+    Making it raises UserError where the cache cannot be written.
+    """
+
+    def __init__(self, rollouts: Path, index: Path | None = None) -> None:
+        self.rollouts = rollouts
+        self._file = index or index_path(rollouts)
+        try:
+            private_folder(self._file.parent)
+            private_file(self._file)
+            self.base = self._opened()
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(f"The completions cannot be indexed: {error}", place=str(self._file)) from error
+
+    def _opened(self) -> sqlite3.Connection:
+        base = sqlite3.connect(self._file, timeout=30, isolation_level=None)
+        base.execute("PRAGMA journal_mode = WAL")
+        base.execute("PRAGMA synchronous = OFF")  # it can be made again
+        base.execute("BEGIN IMMEDIATE")
+        if base.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
+            _begin_anew(base)
+        base.execute("COMMIT")
+        return base
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.base.close()
+
+    def __enter__(self) -> CompletionIndex:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def update(self) -> Iterator[int]:
+        """Read what was added to the file; yields how many bytes are read so far, after each portion."""
+        self.base.execute("BEGIN IMMEDIATE")
+        if self._is_another_file():
+            _begin_anew(self.base)
+        self.base.execute("COMMIT")
+        while (done := self._read_portion()) is not None:
+            yield done
+
+    def _is_another_file(self) -> bool:
+        """The file was cut, or its beginning is another: what is known of it is not to be trusted."""
+        known = self._said("head")
+        return self.bytes_read > _size(self.rollouts) or (known != "" and known != _head(self.rollouts))
+
+    @property
+    def bytes_read(self) -> int:
+        """How far the file is in the table."""
+        return int(self._said("bytes") or 0)
+
+    def _said(self, name: str) -> str:
+        found = self.base.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return found[0] if found else ""
+
+    def _read_portion(self) -> int | None:
+        """The byte up to which the file is read now; None where nothing was added."""
+        if self.bytes_read >= _size(self.rollouts):
+            return None
+        self.base.execute("BEGIN IMMEDIATE")
+        start = self.bytes_read
+        portion = self._gathered(start)
+        self._keep(portion)
+        self.base.execute("COMMIT")
+        return portion.end if portion.end > start else None
+
+    def _gathered(self, start: int) -> _Portion:
+        last = self.base.execute("SELECT max(id) FROM texts").fetchone()[0] or 0
+        portion = _Portion(self.part_columns(), last + 1, start)
+        with self.rollouts.open("rb") as file:
+            file.seek(start)
+            for _ in range(PORTION):
+                raw = file.readline()
+                if not raw.endswith(b"\n"):
+                    break  # it is being written: the next look finds it whole
+                portion.add(raw, portion.end)
+                portion.end += len(raw)
+        return portion
+
+    def _keep(self, portion: _Portion) -> None:
+        for name, place in portion.parts.items():
+            if self.base.execute("INSERT OR IGNORE INTO parts VALUES (?, ?)", (place, name)).rowcount:
+                self.base.execute(f"ALTER TABLE completions ADD COLUMN p{place} REAL")
+        width = len(FIXED) + len(portion.parts)
+        marks = ", ".join("?" * width)
+        padded = [line + [None] * (width - len(line)) for line in portion.completions]
+        self.base.executemany(f"INSERT INTO completions VALUES ({marks})", padded)
+        self.base.executemany("INSERT INTO texts VALUES (?, ?)", portion.texts)
+        self.base.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?)", portion.groups)
+        about = (("bytes", str(portion.end)), ("head", _head(self.rollouts)))
+        self.base.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about)
+
+    def part_columns(self) -> dict[str, int]:
+        """The rewards and their parts by the number of their column, in the order in which they were first told."""
+        return dict(self.base.execute("SELECT name, place FROM parts ORDER BY place").fetchall())
+
+
+def index_path(rollouts: Path) -> Path:
+    """Where the table of a run's completions is kept: in the cache, named by the place of the run."""
+    name = hashlib.sha256(str(rollouts.resolve()).encode()).hexdigest()[:24]
+    return cache_dir() / "completions" / f"{name}.sqlite"
+
+
+def _begin_anew(base: sqlite3.Connection) -> None:
+    for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        base.execute(f"DROP TABLE {name}")
+    for statement in _TABLES:
+        base.execute(statement)
+    base.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _head(file: Path) -> str:
+    """What tells one file from another in its place: its first line, as far as it is short."""
+    with file.open("rb") as lines:
+        return hashlib.sha256(lines.readline(4096)).hexdigest()[:16]
