@@ -103,7 +103,7 @@ def _bound(text: str) -> float | None:
 
 def _show_completions(index: CompletionIndex, arguments: argparse.Namespace) -> None:
     from droid_tune.runs.completions.asking import find, lines_of
-    from droid_tune.runs.completions.exporting import export, record_of
+    from droid_tune.runs.completions.taking_out import export, record_of
 
     ids = find(index, wanted_by(arguments, index))
     if arguments.out is not None:
@@ -167,7 +167,7 @@ def _drop(index: CompletionIndex, folder: Path, arguments: argparse.Namespace) -
 
 
 def _save_winners(index: CompletionIndex, folder: Path, out: Path) -> None:
-    from droid_tune.runs.completions.exporting import save_winners
+    from droid_tune.runs.completions.taking_out import save_winners
 
     report = save_winners(index, out, _data_of(folder))
     say(f"{words.count(report.accepted, 'row')} for SFT written to {out}")

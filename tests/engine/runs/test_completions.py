@@ -20,7 +20,7 @@ from droid_tune.runs.completions.asking import (
 )
 from droid_tune.runs.completions.completion_index import CompletionIndex
 from droid_tune.runs.completions.difficulty import drop_plan, histories_of
-from droid_tune.runs.completions.exporting import export, save_winners
+from droid_tune.runs.completions.taking_out import export, save_winners
 from droid_tune.runs.reward_distribution import distribution, quantile, series_of
 from droid_tune.runs.series import Series
 from droid_tune.runs.state import RunState
