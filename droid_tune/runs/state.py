@@ -29,8 +29,8 @@ from droid_tune.events import (
     Steered,
     Step,
 )
-from droid_tune.runs.best import Best, best_of
 from droid_tune.metrics import is_right
+from droid_tune.runs.best import Best, best_of
 from droid_tune.runs.reward_distribution import distribution
 from droid_tune.runs.series import Series
 from droid_tune.runs.steering import STEERABLE
