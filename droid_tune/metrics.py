@@ -112,6 +112,20 @@ CATALOGUE: dict[str, Metric] = {
         Metric("clip_ratio/high_max", "Clipped above, most of a completion", "share"),
         Metric("cispo_clip_ratio", "Capped tokens", "share"),
         Metric(
+            "implicit_reward",
+            "Implicit reward",
+            "",
+            "neither",
+            "A*-PO: what the model's move away from the reference says of its answers.",
+        ),
+        Metric(
+            "advantage",
+            "Reward above the best value",
+            "",
+            "up",
+            "A*-PO: below 0 while answers are worse than the best that the starting model gave.",
+        ),
+        Metric(
             "vespo/phi_seq_mean",
             "VESPO weight",
             "",

@@ -12,9 +12,13 @@ from typing import Literal
 ClippedLoss = Literal["grpo", "bnpo", "dr_grpo", "dapo", "luspo"]
 #: losses without
 UnclippedLoss = Literal["cispo", "sapo", "vespo", "reinforce"]
-LossType = Literal[ClippedLoss, UnclippedLoss]
+#: losses of whole completions: one number a row, and their mean
+RowLoss = Literal["rloo", "gmpo", "a2po"]
+LossType = Literal[ClippedLoss, UnclippedLoss, RowLoss]
 #: over what the probability ratio is taken
-RatioLevel = Literal["token", "sequence", "sequence_token", "none"]
+RatioLevel = Literal["token", "sequence", "sequence_sum", "sequence_token", "none"]
+#: what a completion's reward is compared with
+Baseline = Literal["group", "leave_one_out", "batch", "success_rate", "value"]
 #: whose spread divides a group's rewards
 ScaleRewards = Literal["group", "batch", "none"]
 Aggregation = Literal["sum_then_normalize", "normalize_then_sum"]

@@ -18,6 +18,13 @@ from droid_tune.config.policy_method import (
     Resample,
     Scale,
 )
+from droid_tune.config.variant_methods import (
+    A2POConfig,
+    GMPOConfig,
+    MaxRLConfig,
+    ReinforcePPConfig,
+    RLOOConfig,
+)
 
 
 class GRPOConfig(PolicyMethodConfig):
@@ -95,6 +102,17 @@ class SFTConfig(MethodConfig):
 
 
 AnyMethod = Annotated[
-    GRPOConfig | GSPOConfig | DrGRPOConfig | DAPOConfig | BNPOConfig | SFTConfig, Field(discriminator="type")
+    GRPOConfig
+    | GSPOConfig
+    | DrGRPOConfig
+    | DAPOConfig
+    | BNPOConfig
+    | SFTConfig
+    | RLOOConfig
+    | ReinforcePPConfig
+    | MaxRLConfig
+    | GMPOConfig
+    | A2POConfig,
+    Field(discriminator="type"),
 ]
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = configs_by_type(AnyMethod)

@@ -13,9 +13,11 @@ from pydantic import field_validator, model_validator
 from droid_tune.config.base import MethodConfig, setting
 from droid_tune.names import (
     Aggregation,
+    Baseline,
     LossType,
     RatioLevel,
     ReferenceMode,
+    RowLoss,
     SamplerCorrection,
     ScaleRewards,
     UnclippedLoss,
@@ -29,6 +31,10 @@ Level = Annotated[RatioLevel, setting(title="Ratio level", advanced=True)]
 Loss = Annotated[LossType, setting(title="Loss", advanced=True)]
 Scale = Annotated[ScaleRewards, setting(title="Scale rewards by", advanced=True)]
 MaskTruncated = Annotated[bool, setting(title="Leave out cut-off completions", advanced=True)]
+Compare = Annotated[Baseline, setting(title="Compare rewards with", advanced=True)]
+KLInReward = Annotated[bool, setting(title="KL penalty in the reward", advanced=True)]
+Whiten = Annotated[bool, setting(title="Normalise over the batch", advanced=True)]
+UnbiasedKL = Annotated[bool, setting(title="KL bias correction", advanced=True)]
 Resample = Annotated[bool, setting(title="Sample again where all rewards are equal", advanced=True)]
 
 
@@ -63,6 +69,16 @@ class PolicyMethodConfig(MethodConfig):
     """Divide a group's rewards by the spread of the group, of the whole batch, or not at all (Dr. GRPO)."""
     multi_objective_aggregation: Aggregation = setting("sum_then_normalize", "Combine rewards", advanced=True)
     """Add the weighted rewards and then normalise (usual), or normalise each reward first (GDPO)."""
+    baseline: Compare = "group"
+    """What a completion's reward is compared with: its group's mean, the others of its group (RLOO), the whole batch
+    (REINFORCE++), or its group's success rate (MaxRL). `value` is A*-PO's.
+    """
+    reward_clip_range: tuple[float, float] | None = setting(None, "Reward bounds", advanced=True)
+    """Rewards outside are held at the nearer bound; empty is off. Not for the group's mean."""
+    kl_in_reward: KLInReward = False
+    """Take the KL penalty off the reward when a completion is sampled, instead of adding it to the loss."""
+    normalize_advantages: Whiten = False
+    """Divide advantages by their spread over the whole batch. The comparison with the batch does it in any case."""
     advantage_eps: float = setting(1e-4, "Advantage epsilon", advanced=True, gt=0, le=1)
     """Added to the standard deviation before dividing."""
     num_iterations: int = setting(1, "Passes over a rollout", ge=1, le=16)
@@ -71,7 +87,7 @@ class PolicyMethodConfig(MethodConfig):
     """Cut a rollout into this many slices, each trained on in turn. With more slices than are accumulated, one
     rollout feeds several updates.
     """
-    use_bias_correction_kl: bool = setting(True, "KL bias correction", advanced=True)
+    use_bias_correction_kl: UnbiasedKL = True
     """Weigh the KL term by the probability ratio, which makes its gradient unbiased."""
     top_entropy_quantile: float = setting(1.0, "Share of tokens trained on", advanced=True, ge=0, le=1)
     """Keep only this share of tokens, those with the highest entropy; 1 keeps all."""
@@ -113,6 +129,8 @@ class PolicyMethodConfig(MethodConfig):
     """Shape for negative advantages."""
     vespo_lambda_neg: float = setting(2.0, "VESPO lambda (-)", advanced=True, ge=0)
     """Decay for negative advantages."""
+    beta2: float = setting(1e-3, "A*-PO beta 2", advanced=True, gt=0)
+    """Scale of the implicit reward in the loss a2po."""
     reference_mode: ReferenceMode = setting("static", "Reference", advanced=True)
     """What the KL penalty compares with: the starting model, a moving average, or a copy renewed now and then.
     """
@@ -131,7 +149,17 @@ class PolicyMethodConfig(MethodConfig):
         They need not where every slice is used before the weights change; then the current ones, without gradient,
         are the same numbers. A sampler correction compares with them and always needs them.
         """
-        return self.sampler_correction != "off" or self.outlives_update(accumulated)
+        return self.sampler_correction != "off" or self.kl_in_reward or self.outlives_update(accumulated)
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether completions are scored under the reference: for a KL penalty, or as A*-PO's own measure."""
+        return self.beta > 0 or self.loss_type == "a2po"
+
+    @property
+    def kl_weight(self) -> float:
+        """The weight of the KL term in the loss itself."""
+        return 0.0 if self.kl_in_reward else self.beta
 
     @field_validator("importance_sampling_level", mode="before")
     @classmethod
@@ -162,7 +190,50 @@ class PolicyMethodConfig(MethodConfig):
         return self
 
     @model_validator(mode="after")
+    def _rows_and_ratios_fit(self) -> Self:
+        if self.loss_type == "rloo" and not self.importance_sampling_level.startswith("sequence_sum"):
+            raise ValueError(
+                "the loss rloo takes whole completions: `importance_sampling_level` must be sequence_sum"
+            )
+        if self.loss_type == "gmpo" and self.importance_sampling_level != "token":
+            raise ValueError(
+                "the loss gmpo makes its own mean of tokens: `importance_sampling_level` must be token"
+            )
+        if (self.loss_type == "a2po") != (self.baseline == "value"):
+            raise ValueError("the loss a2po and the baseline value belong together; choose the method a2po")
+        if self.loss_type in get_args(RowLoss) and self.sampler_correction.startswith("token"):
+            raise ValueError(
+                f"`sampler_correction` {self.sampler_correction} weighs tokens, and the loss {self.loss_type} has none; use "
+                "sequence_mask or sequence_truncate"
+            )
+        if self.kl_in_reward and not self.baseline_takes_kl:
+            raise ValueError(
+                f"`kl_in_reward` does not go with the baseline {self.baseline}; it goes with leave_one_out and batch"
+            )
+        return self
+
+    @property
+    def baseline_takes_kl(self) -> bool:
+        """Whether a penalty on the reward survives the comparison."""
+        return self.baseline in ("leave_one_out", "batch")
+
+    @model_validator(mode="after")
     def _nothing_without_effect(self) -> Self:
+        if self.baseline != "group":
+            for name in ("scale_rewards", "multi_objective_aggregation"):
+                if (
+                    name in self.model_fields_set
+                    and getattr(self, name) != type(self).model_fields[name].default
+                ):
+                    raise ValueError(
+                        f"`{name}` acts within groups; it has no effect with the baseline {self.baseline}"
+                    )
+        elif self.reward_clip_range is not None or self.normalize_advantages:
+            raise ValueError(
+                "`reward_clip_range` and `normalize_advantages` have no effect with the baseline group; use `scale_rewards`"
+            )
+        if self.reward_clip_range is not None and self.reward_clip_range[0] >= self.reward_clip_range[1]:
+            raise ValueError("`reward_clip_range` must be (lowest, highest)")
         if self.reference_mode != "static" and self.beta == 0:
             raise ValueError(
                 f"`reference_mode` {self.reference_mode} has no effect while `beta` is 0, because nothing is compared with "

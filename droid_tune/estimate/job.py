@@ -148,7 +148,7 @@ def _score_passes(config: RunConfig, method: PolicyMethodConfig) -> float:
     """Forward passes over a rollout besides the update's own."""
     old = method.needs_old_logprobs(config.training.gradient_accumulation_steps)
     entropies = method.num_iterations if method.top_entropy_quantile < 1 else 0
-    return float(old) + float(method.beta > 0) + entropies
+    return float(old) + float(method.needs_reference) + entropies
 
 
 def has_entropy_bonus(method: PolicyMethodConfig) -> bool:

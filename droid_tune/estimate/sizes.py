@@ -94,6 +94,6 @@ def _optimizer(name: str, trained: Trained) -> int:
 def _reference(config: RunConfig, trained: Trained) -> int:
     """A copy of what is trained, where bypassing the adapter does not give the reference (model/reference.py)."""
     method = config.method
-    if not isinstance(method, PolicyMethodConfig) or not method.beta:
+    if not isinstance(method, PolicyMethodConfig) or not method.needs_reference:
         return 0
     return trained.bytes if method.reference_mode != "static" or trained.full else 0

@@ -30,7 +30,8 @@ ZERO_SPREAD = 1e-8
 class Advantages:
     """The outcome for one generation batch.
 
-    `values` (N,) float32; `totals` (N,) the weighted reward of each completion, NaN where no function scored it;
+    `values` (N,) float32, or (N, T) where tokens differ; `totals` (N,) the weighted reward of each completion, NaN where no
+    function scored it;
     `informative` (P,) groups with at least one advantage other than 0; `metrics` by TRL's names.
     """
 
@@ -38,6 +39,11 @@ class Advantages:
     totals: Floats
     informative: Bools
     metrics: dict[str, float]
+
+    @property
+    def of_completions(self) -> NDArray[np.float32]:
+        """One number for each completion (N,): where tokens have their own (N, T), the first one's."""
+        return self.values if self.values.ndim == 1 else self.values[:, 0]
 
 
 def compute_advantages(

@@ -189,7 +189,7 @@ def reference_for(session: TrainingSession) -> ReferencePolicy:
         method.reference_mode,
         ema_alpha=method.ema_alpha,
         every=method.reference_update_freq,
-        needed=method.beta > 0,
+        needed=method.needs_reference,
     )
 
 

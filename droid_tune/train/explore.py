@@ -5,13 +5,17 @@ Shapes: P prompts, G completions each, N = P x G rows, T positions, K rewards.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.variant_methods import A2POConfig
 from droid_tune.methods.advantages import Advantages, compute_advantages
+from droid_tune.methods.baselines import Penalty, RewardComparison
 from droid_tune.methods.completions import length_metrics, loss_mask
 from droid_tune.methods.correction import sampler_ratio, sampling_metrics
 from droid_tune.methods.overlong import soft_overlong_reward
@@ -19,8 +23,10 @@ from droid_tune.model.gradients.scoring import score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.train.batch import Batch
+from droid_tune.train.best_values import BestValues
 from droid_tune.train.drawing import draw
 from droid_tune.train.experience import Experience
+from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.sampler import Sampler
 from droid_tune.train.score import Scorer
 from droid_tune.train.stopwatch import Stopwatch
@@ -29,12 +35,29 @@ from droid_tune.train.training_session import TrainingSession
 Floats = NDArray[np.floating[Any]]
 
 
+@dataclass(frozen=True)
+class Policies:
+    """A rollout's completions under the policies that a method compares: log-probabilities (N, T), None where not needed."""
+
+    rows: ScoringRows
+    old: Floats | None
+    reference: Floats | None
+
+    @property
+    def penalty(self) -> Penalty | None:
+        """How far the old policy is from the reference, where both are known."""
+        if self.old is None or self.reference is None:
+            return None
+        return Penalty.of(self.old, self.reference, self.rows.completion_mask)
+
+
 class Explorer:
     """Makes experiences of the next prompts."""
 
     def __init__(self, session: TrainingSession, method: PolicyMethodConfig, scorer: Scorer) -> None:
         self.session, self.method, self.scorer = session, method, scorer
         self.sampler = Sampler(session, method.group_size, session.config.sampling)
+        self.values = BestValues(session, method, scorer) if isinstance(method, A2POConfig) else None
         self.rollouts = 0  # made so far: the random state of each derives from its number
 
     def settings_changed(self, method: PolicyMethodConfig) -> None:
@@ -45,11 +68,12 @@ class Explorer:
     def explore(self, step: int, watch: Stopwatch) -> tuple[Experience, dict[str, float]]:
         """A rollout, judged, told and prepared for training; and its rollout-side metrics."""
         batch, metrics = self._collect(step, watch)
-        advantages = self._advantages(batch)
-        self.scorer.tell(step + 1, batch, advantages)
         rollout = batch.rollout
         with watch("update"):
-            experience = self._prepare(step, rollout, advantages)
+            policies = self._policies(step, rollout)
+        advantages = self._advantages(batch, policies)
+        self.scorer.tell(step + 1, batch, advantages)
+        experience = self._prepare(batch, policies, advantages)
         return experience, metrics | advantages.metrics | _rollout_metrics(rollout, experience)
 
     # -- sampling and judging ----------------------------------------------------------------------
@@ -76,18 +100,28 @@ class Explorer:
         session = self.session
         with watch("rollout"):
             session.pause_point()
-            rows = draw(session, session.reader.prompt)
+            rows = self._next_prompts(step)
             rollout = self.sampler.complete(step, rows, session.seed("rollout", self.rollouts))
         self.rollouts += 1
         with watch("reward"):
             return self.scorer.score(step, rows, rollout)
 
+    def _next_prompts(self, step: int) -> list[PromptRow]:
+        """The next batch of prompts; with A*-PO those of which something may be hoped."""
+        session = self.session
+        if self.values is None:
+            return draw(session, session.reader.prompt)
+        return self.values.worthwhile(step, lambda: draw(session, session.reader.prompt))
+
     def _teaching(self, batch: Batch) -> NDArray[np.bool_]:
         """Of each group (P,) whether anything can be learnt from it."""
         return self._advantages(batch).informative
 
-    def _advantages(self, batch: Batch) -> Advantages:
-        """The groups' advantages; DAPO's soft overlong punishment counts as one more reward of what was judged."""
+    def _advantages(self, batch: Batch, policies: Policies | None = None) -> Advantages:
+        """The groups' advantages; DAPO's soft overlong punishment counts as one more reward of what was judged.
+
+        `policies` tell the KL penalty that some methods take off the reward.
+        """
         method, table = self.method, batch.table
         weights, names = list(batch.weights), list(batch.names)
         if method.overlong_cache is not None:
@@ -99,6 +133,9 @@ class Explorer:
             unjudged = np.isnan(table).all(axis=1, keepdims=True)
             table = np.concatenate([table, np.where(unjudged, np.nan, punished)], axis=1)
             weights, names = [*weights, 1.0], [*names, "overlong"]
+        if method.baseline != "group":
+            values = None if self.values is None else self.values.of(batch.rows, method.group_size)
+            return self._compared(weights, names).advantages(table, policies and policies.penalty, values)
         return compute_advantages(
             table,
             method.group_size,
@@ -109,36 +146,60 @@ class Explorer:
             names=names,
         )
 
+    def _compared(self, weights: Sequence[float], names: Sequence[str]) -> RewardComparison:
+        method = self.method
+        return RewardComparison(
+            method.baseline,
+            method.group_size,
+            weights,
+            names,
+            method.reward_clip_range,
+            method.beta if method.kl_in_reward else 0.0,
+            method.normalize_advantages,
+            method.advantage_eps,
+        )
+
     # -- scoring -----------------------------------------------------------------------------------
 
-    def _prepare(self, step: int, rollout: Rollout, advantages: Advantages) -> Experience:
+    def _policies(self, step: int, rollout: Rollout) -> Policies:
         """Score what the method needs under the old and the reference policy; nothing that it does not."""
         method, session = self.method, self.session
         rows = ScoringRows.of_groups(
             rollout.prompt_tokens, rollout.group_size, rollout.tokens, rollout.completion_mask
         )
-        mask = self._loss_mask(rollout)
         old = reference = None
         if method.needs_old_logprobs(session.config.training.gradient_accumulation_steps):
             session.phase("update", step, 0, 0, "old policy")
             old = self._scored(rows)
-        if method.beta:
+        if method.needs_reference:
             session.phase("update", step, 0, 0, "reference")
             reference = self._scored(rows, reference=True)
+        return Policies(rows, old, reference)
+
+    def _prepare(self, batch: Batch, policies: Policies, advantages: Advantages) -> Experience:
+        """The rollout with all that stays fixed while it is trained on."""
+        rollout, mask = batch.rollout, self._loss_mask(batch)
         return Experience(
-            **vars(rows),
+            **vars(policies.rows),
             mask=mask,
             advantages=advantages.values,
             sampled_logprobs=rollout.sampled_logprobs,
-            old_logprobs=old,
-            reference_logprobs=reference,
-            sampler_ratio=self._sampler_ratio(old, rollout, mask),
+            old_logprobs=policies.old,
+            reference_logprobs=policies.reference,
+            sampler_ratio=self._sampler_ratio(policies.old, rollout, mask),
             rollout_tokens=max(float(mask.sum()), 1.0),
         )
 
-    def _loss_mask(self, rollout: Rollout) -> NDArray[np.float32]:
-        """Which tokens are learnt from (N, T): those of completions that were cut off only where asked."""
+    def _loss_mask(self, batch: Batch) -> NDArray[np.float32]:
+        """Which tokens are learnt from (N, T): those of completions that were cut off only where asked.
+
+        A*-PO learns from every reward, 0 above its value included; what no reward judged is left out.
+        """
+        rollout = batch.rollout
         masked = _cut_off(rollout) if self.method.mask_truncated_completions else None
+        if self.values is not None:
+            unjudged = np.isnan(batch.totals)
+            masked = unjudged if masked is None else masked | unjudged
         return loss_mask(rollout.lengths.tolist(), masked, width=rollout.tokens.shape[1])
 
     def _sampler_ratio(self, old: Floats | None, rollout: Rollout, mask: Floats) -> Floats | None:

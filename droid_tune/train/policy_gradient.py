@@ -40,6 +40,11 @@ from droid_tune.train.training_session import TrainingSession
 Floats = NDArray[np.floating[Any]]
 
 
+def loss_spec(method: PolicyMethodConfig) -> LossSpec:
+    """A method's loss; a KL penalty that the reward has paid is not paid again."""
+    return replace(settings_of(LossSpec, method), beta=method.kl_weight)
+
+
 class PolicyGradient:
     """GRPO and its descendants, told apart by their config alone."""
 
@@ -48,7 +53,7 @@ class PolicyGradient:
         assert isinstance(method, PolicyMethodConfig)
         self.session = session
         self.method = method
-        self.spec = settings_of(LossSpec, method)
+        self.spec = loss_spec(method)
         self.bonus = settings_of(EntropySettings, method)
         self.scorer = Scorer(session)
         self.explorer = Explorer(session, method, self.scorer)
@@ -88,7 +93,10 @@ class PolicyGradient:
         """
         if entropy_bonus.applied_coef(self.bonus, self.entropy):
             return True
-        return bool((part.advantages[part.mask.any(axis=1)] != 0).any())
+        learnt = part.mask.any(axis=1)
+        if self.method.loss_type == "a2po":
+            return bool(learnt.any())
+        return bool(_moving(part.advantages[learnt]).any())
 
     def learn(
         self, step: int, number: int, part: Experience, own: NDArray[np.int64], accumulator: Accumulator
@@ -139,8 +147,10 @@ class PolicyGradient:
 
         The loss-side metrics (entropy, ratio, clipping) are then those of the rows that are learnt from.
         """
-        pulled_otherwise = self.method.beta or entropy_bonus.applied_coef(self.bonus, self.entropy)
-        return own if pulled_otherwise or self.bonus.entropy_target is not None else own[advantages[own] != 0]
+        pulled_otherwise = self.method.kl_weight or entropy_bonus.applied_coef(self.bonus, self.entropy)
+        if pulled_otherwise or self.bonus.entropy_target is not None or self.method.loss_type == "a2po":
+            return own
+        return own[_moving(advantages[own])]
 
     def _high_entropy(self, rows: ScoringRows, own: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """The tokens kept by `top_entropy_quantile` over the whole slice, which takes a pass of its own."""
@@ -173,7 +183,7 @@ class PolicyGradient:
         """The loss and the sampler follow the session's config."""
         method = self.session.config.method
         assert isinstance(method, PolicyMethodConfig)
-        self.method, self.spec = method, settings_of(LossSpec, method)
+        self.method, self.spec = method, loss_spec(method)
         self.explorer.settings_changed(method)
 
     # -- held-out rows and state -------------------------------------------------------------------
@@ -188,6 +198,7 @@ class PolicyGradient:
             "batches": self.session.batches.state(),
             "rollouts": self.explorer.rollouts,
             "entropy": asdict(self.entropy),
+            "values": None if self.explorer.values is None else self.explorer.values.state(),
             "replay": self.cursor.next if self.mid_rollout else None,
         }
 
@@ -202,10 +213,17 @@ class PolicyGradient:
         self.session.batches.restore(state["batches"])
         self.explorer.rollouts = int(state["rollouts"])
         self.entropy = EntropyState(**state["entropy"])
+        if self.explorer.values is not None:
+            self.explorer.values.restore(state["values"])
         self.experience = None
         if state["replay"] is not None:
             self.experience = Experience.from_tensors(tensors)
             self.cursor = replace(self.cursor, rows=len(self.experience), next=int(state["replay"]))
+
+
+def _moving(advantages: Floats) -> NDArray[np.bool_]:
+    """Of each row whether its advantage, or that of one of its tokens, pulls anywhere."""
+    return (advantages.reshape(len(advantages), -1) != 0).any(axis=1)
 
 
 def _share_kept(keep: NDArray[np.bool_] | None, mask: Floats) -> dict[str, float]:

@@ -92,7 +92,7 @@ class Scorer:
         """One event per group: its prompt and completions with rewards and advantages; held out where it has none."""
         size = batch.rollout.group_size
         totals = batch.totals if advantages is None else advantages.totals
-        values = np.zeros(len(totals)) if advantages is None else advantages.values
+        values = np.zeros(len(totals)) if advantages is None else advantages.of_completions
         for group, row in enumerate(batch.rows):
             members = range(group * size, (group + 1) * size)
             self.session.emit(

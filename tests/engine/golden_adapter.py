@@ -29,7 +29,7 @@ CHUNK = 3
 def loss(inputs: dict[str, Any], config: dict[str, Any], rows_at_once: int | None = None) -> dict[str, Any]:
     """One slice's loss, its gradients and metrics, optionally summed over micro-batches of `rows_at_once`."""
     mask = inputs["mask"] * inputs["tool_mask"] if config["tool_mask"] else inputs["mask"]
-    spec = LossSpec(**{f.name: config[f.name] for f in fields(LossSpec)})
+    spec = LossSpec(**{f.name: config[f.name] for f in fields(LossSpec) if f.name in config})
     kept = top_entropy_mask(inputs["entropies"], mask, spec.top_entropy_quantile)
     context = slice_context(
         mask,

@@ -11,7 +11,7 @@ from typing import get_args
 
 import mlx.core as mx
 
-from droid_tune.methods.losses.objectives import capped_ratio, vespo_weight
+from droid_tune.methods.losses.objectives import capped_ratio, implicit_reward, vespo_weight
 from droid_tune.methods.losses.spec import LossRows, LossSpec, SliceContext
 from droid_tune.methods.losses.terms import Terms
 from droid_tune.names import ClippedLoss
@@ -38,8 +38,15 @@ def metric_sums(
         sums |= _sampler_gap(rows.mask, terms.tokens.logprobs, rows.sampled_logprobs)
     if spec.loss_type != "reinforce":
         sums |= _ratio_sums(terms.tokens.ratio, mask)
-    if spec.loss_type in get_args(ClippedLoss):
-        sums |= _clip_sums(spec, terms, mask)
+    if spec.loss_type in (*get_args(ClippedLoss), "rloo"):
+        ratio, high = capped_ratio(spec, terms.tokens.ratio), 1.0 + spec.upper_width
+        sums |= _clip_sums(terms, mask, ratio < 1.0 - spec.epsilon, ratio > high)
+    elif spec.loss_type == "gmpo":
+        moved = terms.tokens.logprobs - terms.tokens.old_logprobs
+        sums |= _clip_sums(terms, mask, moved < -spec.epsilon, moved > spec.upper_width)
+    elif spec.loss_type == "a2po":
+        sums["implicit_reward"] = implicit_reward(spec, terms.tokens).sum()
+        sums["advantage"] = terms.tokens.advantages.sum()
     elif spec.loss_type == "cispo":
         capped = (terms.tokens.ratio > spec.upper_width) & (terms.tokens.advantages > 0)
         sums["cispo_clip_ratio"] = _total(capped.astype(mx.float32), mask)
@@ -83,10 +90,10 @@ def combined(parts: Sequence[Mapping[str, mx.array | float]]) -> dict[str, float
 
 def _per_row(spec: LossSpec, name: str) -> bool:
     """Whether a mean is over rows: what has one value per row, (n, 1)."""
-    if name == "vespo/phi_seq_mean":
+    if name in ("vespo/phi_seq_mean", "implicit_reward", "advantage"):
         return True
     of_tokens = ("kl", "kl/k1", "entropy", "sampling/logp_difference/mean")
-    return spec.importance_sampling_level == "sequence" and name not in of_tokens
+    return spec.importance_sampling_level in ("sequence", "sequence_sum") and name not in of_tokens
 
 
 def _entropy_sums(rows: LossRows, mask: mx.array, entropies: mx.array) -> dict[str, mx.array]:
@@ -119,11 +126,11 @@ def _ratio_sums(ratio: mx.array, mask: mx.array) -> dict[str, mx.array]:
     }
 
 
-def _clip_sums(spec: LossSpec, terms: Terms, mask: mx.array) -> dict[str, mx.array]:
+def _clip_sums(terms: Terms, mask: mx.array, below: mx.array, above: mx.array) -> dict[str, mx.array]:
     """How often the clip decides: below for bad completions, above for good ones."""
-    ratio, advantages = capped_ratio(spec, terms.tokens.ratio), terms.tokens.advantages
-    low = ((ratio < 1.0 - spec.epsilon) & (advantages < 0)).astype(mx.float32)
-    high = ((ratio > 1.0 + spec.upper_width) & (advantages > 0)).astype(mx.float32)
+    advantages = terms.tokens.advantages
+    low = (below & (advantages < 0)).astype(mx.float32)
+    high = (above & (advantages > 0)).astype(mx.float32)
     return {
         "clip_ratio/low_mean": _total(low, mask),
         "clip_ratio/high_mean": _total(high, mask),

@@ -38,6 +38,11 @@ def sum_per_sequence(context: SliceContext, mask: mx.array) -> Weight:
     return 1.0 / (context.rows * context.accumulation)
 
 
+def mean_of_rows(context: SliceContext, mask: mx.array) -> Weight:
+    """One number a completion, every completion the same: 1 / (B x GA). RLOO, GMPO, A*-PO."""
+    return 1.0 / (context.rows * context.accumulation)
+
+
 def mean_over_rollout(context: SliceContext, mask: mx.array) -> Weight:
     """Every token of the generation batch counts the same: DAPO, CISPO, VESPO, REINFORCE.
 

@@ -18,11 +18,13 @@ import mlx.core as mx
 from droid_tune.methods.losses.normalisers import (
     Normaliser,
     mean_fixed_length,
+    mean_of_rows,
     mean_over_rollout,
     mean_per_sequence,
     mean_per_token,
     sum_per_sequence,
 )
+from droid_tune.methods.losses.ratios import bounded_exp, row_tokens
 from droid_tune.methods.losses.spec import LossSpec
 from droid_tune.names import LossType
 
@@ -32,7 +34,10 @@ LEAST_LOG_WEIGHT, LARGEST_LOG_WEIGHT = math.log(1e-8), 20.0
 
 @dataclass(frozen=True)
 class ScoredTokens:
-    """What a per-token loss may look at; `old_logprobs` and `sampler_ratio` carry no gradient."""
+    """What a loss may look at; `old_logprobs`, `reference_logprobs` and `sampler_ratio` carry no gradient.
+
+    `kept` (n, T) is the mask without the tokens that the entropy gate takes out.
+    """
 
     ratio: mx.array
     logprobs: mx.array
@@ -40,6 +45,8 @@ class ScoredTokens:
     advantages: mx.array
     mask: mx.array
     sampler_ratio: mx.array | None
+    kept: mx.array
+    reference_logprobs: mx.array | None = None
 
 
 Objective = Callable[[LossSpec, ScoredTokens], mx.array]
@@ -80,6 +87,40 @@ def clipped_surrogate(spec: LossSpec, tokens: ScoredTokens) -> mx.array:
     bounded = mx.clip(tokens.ratio, 1.0 - spec.epsilon, 1.0 + spec.upper_width)
     first = capped_ratio(spec, tokens.ratio) * tokens.advantages
     return -mx.minimum(first, bounded * tokens.advantages)
+
+
+@loss("rloo", mean_of_rows)
+def clipped_completions(spec: LossSpec, tokens: ScoredTokens) -> mx.array:
+    """The clipped surrogate of whole completions (n, 1), by their own ratio (RLOO, arXiv 2402.14740)."""
+    return clipped_surrogate(spec, tokens)
+
+
+@loss("gmpo", mean_of_rows)
+def gmpo(spec: LossSpec, tokens: ScoredTokens) -> mx.array:
+    """GMPO (arXiv 2507.20673): the geometric mean of a completion's ratios (n, 1), each clipped on the side that hurts.
+
+    The clip is in log space, so `epsilon` is in nats. The entropy gate takes tokens out of the mean itself.
+    """
+    moved = tokens.logprobs - tokens.old_logprobs
+    held = mx.where(
+        tokens.advantages > 0, mx.minimum(moved, spec.upper_width), mx.maximum(moved, -spec.epsilon)
+    )
+    mean = (held * tokens.kept).sum(axis=1, keepdims=True) / row_tokens(tokens.kept)
+    return -bounded_exp(mean) * tokens.advantages
+
+
+@loss("a2po", mean_of_rows)
+def optimal_value_regression(spec: LossSpec, tokens: ScoredTokens) -> mx.array:
+    """A*-PO (arXiv 2505.20686): the implicit reward, beta2 log pi / pi_ref, is to be the reward above the best value."""
+    return (implicit_reward(spec, tokens) - tokens.advantages) ** 2
+
+
+def implicit_reward(spec: LossSpec, tokens: ScoredTokens) -> mx.array:
+    """beta2 x (log policy - log reference) of each completion (n, 1)."""
+    if tokens.reference_logprobs is None:
+        raise ValueError("A*-PO needs reference log-probabilities")
+    drift = (tokens.logprobs - tokens.reference_logprobs) * tokens.mask
+    return spec.beta2 * drift.sum(axis=1, keepdims=True)
 
 
 @loss("cispo", mean_over_rollout)

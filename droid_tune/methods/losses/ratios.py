@@ -28,7 +28,8 @@ def importance_ratio(
 ) -> mx.array:
     """The ratio pi / pi_old: (n, T) per token, or (n, 1) at sequence level.
 
-    token: GRPO. sequence: GSPO (arXiv 2507.18071), the exponential of the length-normalised mean, through
+    token: GRPO. sequence_sum: RLOO, of the whole completion as it is. sequence: GSPO
+    (arXiv 2507.18071), the exponential of the length-normalised mean, through
     which the gradient reaches every token. sequence_token: GSPO-token, the value of the sequence, the
     gradient of the token. none: the value 1 with the gradient of log pi, never a constant.
     """
@@ -38,7 +39,10 @@ def importance_ratio(
     own = logprobs - mx.stop_gradient(logprobs)
     if level == "none":
         return mx.exp(own)
-    mean = (log_ratio * mask).sum(axis=1, keepdims=True) / row_tokens(mask)
+    total = (log_ratio * mask).sum(axis=1, keepdims=True)
+    if level == "sequence_sum":
+        return bounded_exp(total)
+    mean = total / row_tokens(mask)
     if level == "sequence":
         return bounded_exp(mean)
     return bounded_exp(own + mx.stop_gradient(mean))

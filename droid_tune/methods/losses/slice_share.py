@@ -14,7 +14,7 @@ from droid_tune.methods.losses.loss_metrics import metric_sums
 from droid_tune.methods.losses.normalisers import logged_scale
 from droid_tune.methods.losses.objectives import LOSSES
 from droid_tune.methods.losses.spec import LossRows, LossSpec, SliceContext
-from droid_tune.methods.losses.terms import Terms, only, token_terms
+from droid_tune.methods.losses.terms import Terms, of_rows, only, token_terms
 
 
 def policy_loss(
@@ -35,7 +35,9 @@ def policy_loss(
     terms = token_terms(spec, rows, logprobs, valid)
     normaliser = LOSSES[spec.loss_type].normaliser
     weight = normaliser(context, rows.mask)
-    policy = mx.sum(mx.where(valid, weight * terms.loss, 0.0))
+    share = weight * terms.loss
+    one_a_row = of_rows(spec.loss_type) and terms.loss.shape[1] == 1
+    policy = mx.sum(share if one_a_row else mx.where(valid, share, 0.0))
     loss = policy
     if context.entropy_coef:
         if entropies is None:

@@ -27,7 +27,8 @@ class LossSpec:
     """The settings of a policy loss. Names, meaning and defaults are TRL's (1.16).
 
     `epsilon`, `epsilon_high` (None: the same) are clip widths, for cispo `epsilon_high` is the cap itself;
-    `delta` caps the unclipped ratio; `beta` weighs the KL term; `off_policy_mask_threshold` is in nats.
+    `delta` caps the unclipped ratio; `beta` weighs the KL term; `off_policy_mask_threshold` is in nats; `beta2` scales
+    A*-PO's implicit reward.
     """
 
     loss_type: LossType = "dapo"
@@ -45,6 +46,7 @@ class LossSpec:
     vespo_lambda_pos: float = 3.0
     vespo_k_neg: float = 3.0
     vespo_lambda_neg: float = 2.0
+    beta2: float = 1e-3
 
     @property
     def upper_width(self) -> float:
@@ -118,7 +120,8 @@ class LossRows:
     """The constants of n rows: everything but what is differentiated.
 
     `mask` (n, T) 1 where a token is in the loss (completion x tool mask, truncated rows out);
-    `advantages` (n,); log-probabilities (n, T): `old_logprobs` at rollout (None: on-policy, the current ones),
+    `advantages` (n,), or (n, T) for tokens; log-probabilities (n, T): `old_logprobs` at rollout (None: on-policy, the
+    current ones),
     `reference_logprobs` (needed when beta is not 0), `sampled_logprobs` as the sampler saw them;
     `sampler_ratio` (n, T) or (n, 1) weighs the policy term; `entropy_mask` (n, T) keeps high-entropy tokens.
     """

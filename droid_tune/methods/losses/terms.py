@@ -6,13 +6,15 @@ Shapes: n rows, T positions.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import mlx.core as mx
 
 from droid_tune.methods.losses.masks import on_policy_rows
 from droid_tune.methods.losses.objectives import LOSSES, ScoredTokens
-from droid_tune.methods.losses.ratios import importance_ratio, kl_penalty
+from droid_tune.methods.losses.ratios import importance_ratio, kl_penalty, row_tokens
 from droid_tune.methods.losses.spec import LossRows, LossSpec
+from droid_tune.names import LossType, RowLoss
 
 
 @dataclass(frozen=True)
@@ -30,29 +32,39 @@ def token_terms(spec: LossSpec, rows: LossRows, logprobs: mx.array, valid: mx.ar
     """The per-token loss in its parts: objective, its gates, then the KL term, which no gate touches."""
     current = only(valid, logprobs)
     old = mx.stop_gradient(current) if rows.old_logprobs is None else only(valid, rows.old_logprobs)
-    advantages = rows.advantages.astype(mx.float32)[:, None]
+    advantages = rows.advantages.astype(mx.float32)
+    advantages = only(valid, advantages) if advantages.ndim == 2 else advantages[:, None]
     ratio = importance_ratio(spec.importance_sampling_level, current, old, rows.mask)
     sampler_ratio = _sampler_ratio(rows, valid)
-    tokens = ScoredTokens(ratio, current, old, advantages, rows.mask, sampler_ratio)
+    kept = rows.mask if rows.entropy_mask is None else rows.mask * rows.entropy_mask
+    reference = None if rows.reference_logprobs is None else only(valid, rows.reference_logprobs)
+    tokens = ScoredTokens(ratio, current, old, advantages, rows.mask, sampler_ratio, kept, reference)
     loss = LOSSES[spec.loss_type].objective(spec, tokens)
     if spec.off_policy_mask_threshold is not None:
         behaviour = old if rows.sampled_logprobs is None else only(valid, rows.sampled_logprobs)
         loss = loss * on_policy_rows(
             advantages, current, behaviour, rows.mask, spec.off_policy_mask_threshold
         )
-    if rows.entropy_mask is not None:
+    if rows.entropy_mask is not None and not of_rows(spec.loss_type):
         loss = loss * rows.entropy_mask
     if sampler_ratio is not None and spec.loss_type != "vespo":
         loss = loss * sampler_ratio
     if spec.beta == 0.0:
         return Terms(tokens, loss, None)
-    if rows.reference_logprobs is None:
+    if reference is None:
         raise ValueError("a KL penalty (beta) needs reference log-probabilities")
-    reference = only(valid, rows.reference_logprobs)
     kl = kl_penalty(current, reference)
+    if of_rows(spec.loss_type):
+        added = (kl * rows.mask).sum(axis=1, keepdims=True) / row_tokens(rows.mask)
+        return Terms(tokens, loss + spec.beta * added, kl, current - reference)
     if spec.use_bias_correction_kl:
         kl = kl * ratio
     return Terms(tokens, loss + spec.beta * kl, kl, current - reference)
+
+
+def of_rows(loss_type: LossType) -> bool:
+    """Whether a loss is one number a completion: then it is averaged over them, whatever their masks are."""
+    return loss_type in get_args(RowLoss)
 
 
 def only(valid: mx.array, values: mx.array) -> mx.array:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from droid_tune.config import build
+from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.errors import UserError
 
 
@@ -20,7 +21,7 @@ from droid_tune.errors import UserError
         ({"optimizer": {"schedule": "cos"}}, "optimizer.schedule: must be 'constant', 'linear' or 'cosine' (got 'cos')."),
         ({"data": {"shuffle": "maybe"}}, "data.shuffle: must be true or false (got 'maybe')."),
         ({"training": 3}, "training: must hold settings (`name: value`) (got 3)."),
-        ({"method": {"type": "gpro"}}, "method: there is no `gpro`; choose one of grpo, gspo, dr_grpo, dapo, bnpo, sft."),
+        ({"method": {"type": "gpro"}}, f"method: there is no `gpro`; choose one of {', '.join(METHOD_CONFIGS)}."),
         ({"rewards": [{"weight": 1}]}, "rewards[1]: `type` is missing."),
     ],
 )  # fmt: skip
