@@ -7,7 +7,7 @@ import glob
 import logging
 import re
 import tempfile
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,7 @@ from droid_tune.errors import UserError
 from droid_tune.model.adapters import EMBEDDING, apply_adapter
 from droid_tune.model.checks.probe import inspect
 from droid_tune.model.checks.rotary import wrong_base
-from droid_tune.model.kernels.install import install
+from droid_tune.model.kernels.install import goes_token_by_token, install
 from droid_tune.model.policy import Policy
 from droid_tune.model_files.hub import resolve_model
 from droid_tune.model_files.model_folder import check_model_folder, read_json
@@ -59,9 +59,16 @@ def load_policy(
     _check_vocabulary(model, tokenizer, path)
     _check_rotary_base(model, config, path)
     policy = make_policy(model, tokenizer, config, path, adapter, seed=seed)
-    if filled:
-        policy.notes = (f"config.json has the form of transformers 5; read as {said_of(filled)}.",)
+    policy.notes = tuple(_notes(model, filled))
     return policy
+
+
+def _notes(model: nn.Module, filled: dict[str, Any]) -> Iterator[str]:
+    """What the user should know of how the model was read and is computed."""
+    if filled:
+        yield f"config.json has the form of transformers 5; read as {said_of(filled)}."
+    if goes_token_by_token(model):
+        yield "Its recurrent layers are computed token by token: long rows take much time and memory."
 
 
 def make_policy(

@@ -1,13 +1,14 @@
 """Once for each kind of model: its layers ask which kernels are in force, where they called mlx-lm's functions.
 
-mlx-lm's files import the functions by name, so the name in the file of a layer is what must be replaced. It stays
-replaced; without a choice of this thread's the answer is the function that was there.
+mlx-lm's files import the functions by name, so the name in the file of a layer is what must be replaced, or the method
+of a layer's class. It stays replaced; without a choice of this thread's the answer is the function that was there.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from droid_tune.model.kernels.in_force import PLAIN, in_force
+from droid_tune.model.kernels.recurrence.asked import gated_delta_update, recurrent_gla, ssm_update, wkv7
 
 MODELS = "mlx_lm.models."
 
@@ -25,6 +27,31 @@ def install(model: nn.Module) -> None:
         for name, (theirs, asking) in ASKING.items():
             if getattr(file, name, None) is theirs:
                 setattr(file, name, asking)
+        for name, ours in RECURRENCES.items():
+            _let_ask(file, name, ours)
+    for kind in {type(module) for module in model.modules()}:
+        for name, ours in RECURRENT_METHODS.get(kind.__name__, {}).items():
+            _let_ask(kind, name, ours)
+
+
+def goes_token_by_token(model: nn.Module) -> bool:
+    """Whether a layer has a recurrence of mlx-lm's that is a loop over tokens and has no chunked form here."""
+    return any(type(module).__name__ in LOOPS for module in model.modules())
+
+
+def _let_ask(place: ModuleType | type, name: str, ours: Callable[..., Any]) -> None:
+    """Put a function that asks in the place of mlx-lm's, if `place` has one of this name."""
+    theirs = vars(place).get(name)
+    if theirs is None or hasattr(theirs, "__wrapped__"):
+        return
+
+    @wraps(theirs)
+    def asking(*arguments: Any, **named: Any) -> Any:
+        if in_force().chunked:
+            return ours(theirs, *arguments, **named)
+        return theirs(*arguments, **named)
+
+    setattr(place, name, asking)
 
 
 def _files_of(model: nn.Module) -> Iterator[ModuleType]:
@@ -48,3 +75,13 @@ ASKING = {
     "swiglu": (PLAIN.swiglu, _swiglu),
     "scaled_dot_product_attention": (PLAIN.attention, _attention),
 }
+#: name in a layer's file -> ours, which takes the one that was there and its arguments
+RECURRENCES = {
+    "gated_delta_update": gated_delta_update,
+    "ssm_update": ssm_update,
+    "recurrent_gla": recurrent_gla,
+}
+#: layers of Mamba, Jamba and RecurrentGemma
+LOOPS = {"MambaBlock", "JambaMambaMixer", "RGLRU"}
+#: name of a layer's class -> name of its method -> ours, likewise
+RECURRENT_METHODS = {"Rwkv7TimeMixing": {"_wkv7": wkv7}}

@@ -1,5 +1,5 @@
-"""The engine's own kernels: SwiGLU and attention that keep less for the backward pass, and attention that reads a shared
-prompt once. Every attention that they do not know stays mlx-lm's own.
+"""The engine's own kernels: SwiGLU and attention that keep less for the backward pass, attention that reads a shared
+prompt once, recurrences by chunks. Every attention that they do not know stays mlx-lm's own.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ def own_kernels(*, shares_prompts: bool = False, training: bool = False) -> Abst
     """Inside, layers that were made to ask (`install`) compute with these kernels.
 
     `shares_prompts`: prefix caches may hand out shared prompts; `training`: a gradient is wanted (without one MLX's
-    fused attention is the better).
+    fused attention is the better, and on a GPU mlx-lm's kernels for recurrences, which have no derivative).
     """
-    return using(Kernels(swiglu, _trained_attention if training else _attention, shares_prompts))
+    attention = _trained_attention if training else _attention
+    chunked = training or mx.default_device() == mx.cpu
+    return using(Kernels(swiglu, attention, shares_prompts, chunked))
 
 
 def _attention(

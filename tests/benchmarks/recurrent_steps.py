@@ -1,0 +1,138 @@
+"""A training step of tiny recurrent models, by chunks and by mlx-lm's own loops, alternately in one process.
+
+    python tests/benchmarks/recurrent_steps.py [--tokens 2048] [--rounds 3] [--kind sft|grpo] [--no-loop] [FAMILY ...]
+
+SFT: one row of so many tokens, the second half of them learnt. GRPO: a prompt of half as many tokens shared by four
+completions of a quarter each. Prints a line of JSON per family: CPU seconds (medians) and peak bytes beyond the
+weights of both, and their ratios; `dense` is a Llama of equal width and depth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients
+from droid_tune.model.kernels import own_kernels
+from droid_tune.model.kernels.in_force import Kernels
+from droid_tune.model.policy import Policy
+from tests.engine.model import tiny
+from tests.engine.model.recurrent import RECURRENT
+
+WIDTH = {"hidden_size": 128, "intermediate_size": 256, "num_attention_heads": 4, "num_key_value_heads": 2,
+         "head_dim": 32, "max_position_embeddings": 16384}  # fmt: skip
+DELTA = {"linear_num_value_heads": 4, "linear_num_key_heads": 2, "linear_key_head_dim": 64,
+         "linear_value_head_dim": 64}  # fmt: skip
+MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 32, "mamba_d_state": 64}
+#: what makes a tiny model of the tests a little larger
+LARGER: dict[str, dict[str, Any]] = {
+    "llama": WIDTH,
+    "qwen3_next": {**WIDTH, **DELTA},
+    "qwen3_5": {"text_config": {**RECURRENT["qwen3_5"]["text_config"], **WIDTH, **DELTA}},
+    "olmo_hybrid": {**WIDTH, **DELTA},
+    "kimi_linear": {
+        **WIDTH,
+        "linear_attn_config": {**RECURRENT["kimi_linear"]["linear_attn_config"], "head_dim": 64},
+    },
+    "mamba2": {
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_heads": 8,
+        "head_dim": 32,
+        "state_size": 64,
+    },
+    "nemotron_h": {**WIDTH, "mamba_num_heads": 8, "mamba_head_dim": 32, "ssm_state_size": 64},
+    "falcon_h1": {**WIDTH, **MAMBA, "mamba_d_ssm": 256},
+    "granitemoehybrid": {**WIDTH, **MAMBA},
+    "lfm2": {**WIDTH, "block_dim": 128, "block_ff_dim": 256},
+    "bailing_moe_linear": {**WIDTH, "num_key_value_heads": 4},
+    "rwkv7": {"hidden_size": 128, "intermediate_size": 256, "head_dim": 64},
+}
+
+
+def rows_of(kind: str, tokens: int) -> ScoringRows:
+    rng = np.random.default_rng(0)
+    prompt = rng.integers(2, tiny.VOCABULARY, tokens // 2).tolist()
+    count, length = (1, tokens // 2) if kind == "sft" else (4, tokens // 4)
+    completions = rng.integers(2, tiny.VOCABULARY, (count, length)).astype(np.int32)
+    return ScoringRows.of_groups([prompt], count, completions, np.ones((count, length), dtype=np.float32))
+
+
+def step(policy: Policy, rows: ScoringRows, plan: MemoryPlan) -> tuple[float, int]:
+    """CPU seconds, and the most bytes beyond what was held before."""
+
+    def loss(_: Any, logprobs: mx.array, __: Any) -> tuple[mx.array, dict[str, mx.array]]:
+        return -logprobs.mean(), {}
+
+    mx.clear_cache()
+    held = mx.get_active_memory()
+    mx.reset_peak_memory()
+    start = time.process_time()
+    mx.eval(loss_and_gradients(policy, rows, loss, temperature=1.0, plan=plan)[:2])
+    return time.process_time() - start, mx.get_peak_memory() - held
+
+
+@contextmanager
+def loops() -> Generator[None]:
+    """Inside, recurrences go token by token, as mlx-lm has them."""
+
+    def without_chunks(*kernels: Any) -> Kernels:
+        return Kernels(*kernels[:3])
+
+    own_kernels.Kernels = without_chunks
+    try:
+        yield
+    finally:
+        own_kernels.Kernels = Kernels
+
+
+def measure(family: str, kind: str, tokens: int, rounds: int, with_loop: bool) -> dict[str, Any]:
+    policy = tiny.tiny_policy(family, **LARGER[family])
+    rows, plan = rows_of(kind, tokens), MemoryPlan(train_rows=1, layer_wise=True)
+    found: dict[str, list[tuple[float, int]]] = {"chunks": [], "loop": []}
+    for _ in range(rounds):
+        found["chunks"].append(step(policy, rows, plan))
+        if with_loop:
+            with loops():
+                found["loop"].append(step(policy, rows, plan))
+    told: dict[str, Any] = {"family": family, "kind": kind, "tokens": tokens}
+    for name, measured in found.items():
+        if measured:
+            told[name] = {
+                "cpu_seconds": round(statistics.median(seconds for seconds, _ in measured), 3),
+                "peak_bytes": round(statistics.median(peak for _, peak in measured)),
+            }
+    if with_loop:
+        told["speed"] = round(told["loop"]["cpu_seconds"] / told["chunks"]["cpu_seconds"], 1)
+        told["memory"] = round(told["chunks"]["peak_bytes"] / told["loop"]["peak_bytes"], 3)
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("families", nargs="*", metavar="FAMILY", default=[])
+    parser.add_argument("--tokens", type=int, default=2048)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kind", choices=("sft", "grpo"), default="sft")
+    parser.add_argument("--no-loop", action="store_true")
+    options = parser.parse_args()
+    tiny.CONFIGS.update(RECURRENT)
+    for family in options.families or LARGER:
+        with_loop = not options.no_loop and family not in ("llama", "lfm2")
+        measured = measure(family, options.kind, options.tokens, options.rounds, with_loop)
+        print(json.dumps(measured), flush=True)
+
+
+if __name__ == "__main__":
+    main()
