@@ -26,6 +26,7 @@ from droid_tune.data.dataset import open_configured
 from droid_tune.data.lens import room_of
 from droid_tune.errors import UserError
 from droid_tune.estimate.calibration import write_calibration
+from droid_tune.estimate.check_pace import LARGEST, SAMPLING, Pace, Shortened
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate, calibration_for
 from droid_tune.estimate.readiness import DataReadiness, readiness_of
@@ -41,6 +42,7 @@ from droid_tune.train.distributed import World
 from droid_tune.train.examples import example_rows
 from droid_tune.train.execution import build_session, learner_for, rewards_of
 from droid_tune.train.optimizer import gradient_norm
+from droid_tune.train.pace import fitted, measured_pace
 from droid_tune.train.row_reader import readable
 from droid_tune.train.run_record import Observed, lengths_of, ratios
 from droid_tune.train.start import starting_policy
@@ -53,10 +55,14 @@ def check_signal(
     config: RunConfig,
     *,
     prompts: int = 8,
+    seconds: float = 60.0,
     control: Control | None = None,
     on_progress: Progress | None = None,
 ) -> CheckReport:
-    """Check a run's signal on `prompts` of its prompts. Raises UserError, and Stopped when `control` says so."""
+    """Check a run's signal on `prompts` of its prompts, or on as much as takes about `seconds` here, which is said.
+
+    Raises UserError, and Stopped when `control` says so.
+    """
     if prompts < 1:
         raise UserError(f"The check needs 1 prompt or more, not {prompts}")
     told: list[Event] = []
@@ -76,7 +82,7 @@ def check_signal(
     with rewards_of(config, Watch(should_stop=control.stop_requested)) as rewards:
         session = build_session(small, policy, dataset, rewards, Conduct(control, emit, World()))
         data = readiness_of(dataset, session.reader.lens, room_of(config), policy.context_length)
-        return _Check(session, config, told, data).run(prompts)
+        return _Check(session, config, told, data, seconds).run(prompts)
 
 
 def _few(config: RunConfig, prompts: int) -> RunConfig:
@@ -104,14 +110,23 @@ class _Check:
     """One check: what is sampled, then what is measured."""
 
     def __init__(
-        self, session: TrainingSession, config: RunConfig, told: list[Event], data: DataReadiness
+        self,
+        session: TrainingSession,
+        config: RunConfig,
+        told: list[Event],
+        data: DataReadiness,
+        seconds: float,
     ) -> None:
         self.session, self.config, self.told, self.data = session, config, told, data
+        self._seconds = seconds
+        self._pace: Pace | None = None  # None where nothing is sampled
 
     def run(self, prompts: int) -> CheckReport:
         estimated = estimate(self.config, lengths_of(self.session), suggesting=False)
-        passes = self._passes(prompts)
+        sampled = self._fit_into_time(prompts, estimated)
+        passes = self._passes(sampled)
         full = self._full_length()
+        shortened = self._shortened(prompts, len(passes), full)
         self._learn(full, estimated)
         step = self._seconds_per_step(passes[-1], estimated)
         last = passes[-1]
@@ -120,7 +135,7 @@ class _Check:
             loss=last.loss if math.isfinite(last.loss) else 0.0,
             gradient_norm=last.norm if math.isfinite(last.norm) else 0.0,
             finite=all(math.isfinite(one.loss) and math.isfinite(one.norm) for one in passes),
-            peak_bytes=full.peak_bytes,
+            peak_bytes=max(full.peak_bytes, estimated.peak_bytes if shortened.largest else 0),
             budget_bytes=estimated.budget_bytes,
             estimated_peak_bytes=estimated.peak_bytes,
             seconds_per_step=step,
@@ -129,15 +144,37 @@ class _Check:
                 event.text for event in self.told if isinstance(event, Notice) and event.code == REWARD_FAILED
             ),
             data=self.data,
+            shortened=tuple(shortened.sentences()),
         )
         return report_of(measured, self.config)
+
+    def _fit_into_time(self, prompts: int, estimated: Estimate) -> int:
+        """How many prompts are sampled: fewer, or cut shorter, where all of them would take too long here."""
+        duration = estimated.duration
+        backward = duration.update / duration.rollout if duration.rollout > 0 else 1.0
+        self._pace = measured_pace(self.session, backward)
+        if self._pace is None:
+            return prompts
+        self.session, sampled = fitted(self.session, self._pace, prompts, SAMPLING * self._seconds)
+        return sampled
+
+    def _shortened(self, prompts: int, passes: int, full: Observed) -> Shortened:
+        """What was left out of `prompts` prompts and of completions of full length."""
+        config, seen = self.session.config, min(prompts, passes * self.session.config.training.batch_size)
+        if self._pace is None:
+            return Shortened(seen, prompts)
+        tokens, limit = config.sampling.max_completion_length, self.config.sampling.max_completion_length
+        return Shortened(seen, prompts, tokens, limit, full.completion)
 
     def _passes(self, prompts: int) -> list[_Pass]:
         """Rollouts (or batches of rows) until `prompts` were seen, each with its gradient; nothing is applied."""
         learner = learner_for(self.session)
         batch = self.session.config.training.batch_size
         found: list[_Pass] = []
+        end = time.perf_counter() + SAMPLING * self._seconds
         for number in range(math.ceil(prompts / batch)):
+            if found and time.perf_counter() > end:
+                break
             self.session.pause_point()
             gathered = learner.gather(number)
             norm = float(np.asarray(gradient_norm(gathered.gradients)))
@@ -188,6 +225,9 @@ class _Check:
         prompt = max(self._prompts(), key=len)
         size = method.group_size
         count = max(1, min(self.config.training.batch_size, session.plan.decode_rows // size))
+        tokens = sampling.max_completion_length
+        if self._pace is not None:
+            tokens = self._pace.affordable_tokens(count * size, tokens, LARGEST * self._seconds)
         stops, session.policy.stop_tokens = session.policy.stop_tokens, frozenset()
         start = time.perf_counter()
         try:
@@ -195,7 +235,9 @@ class _Check:
                 session.policy,
                 [prompt] * count,
                 group_size=size,
-                sampling=sampling.model_copy(update={"stop_strings": (), "extra_stop_tokens": ()}),
+                sampling=sampling.model_copy(
+                    update={"stop_strings": (), "extra_stop_tokens": (), "max_completion_length": tokens}
+                ),
                 seed=session.seed("check"),
                 plan=session.plan,
                 watch=session.watch("rollout", 0, "completions"),
@@ -263,9 +305,10 @@ class _Check:
         """The last pass's seconds for the run's own number of rows, rollouts and slices."""
         job, small = estimated.job, self.session.config
         part = self.config.training.batch_size / small.training.batch_size
-        exploring = last.seconds.get("rollout", 0.0) + last.seconds.get("reward", 0.0)
+        longer = self.config.sampling.max_completion_length / small.sampling.max_completion_length
+        exploring = longer * last.seconds.get("rollout", 0.0) + last.seconds.get("reward", 0.0)
         slices = job.rows_per_slice * job.slices_per_step / job.rows
-        return part * (job.rollouts_per_step * exploring + slices * last.seconds.get("update", 0.0))
+        return part * (job.rollouts_per_step * exploring + slices * longer * last.seconds.get("update", 0.0))
 
     def _evaluating(self) -> float:
         """Seconds of all evaluations, at the pace that was just measured."""

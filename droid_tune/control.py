@@ -73,11 +73,19 @@ class Watch:
 
     progress: Callable[[int, int, str], object] | None = None
     should_stop: Callable[[], bool] | None = None
+    #: hears of each token that all completions in hand have grown by: (tokens so far, the most there can be)
+    token: Callable[[int, int], object] | None = None
 
     def pause_point(self) -> None:
         """Called by the work wherever it may be ended. Raises `Stopped` where that is wished."""
         if self.should_stop is not None and self.should_stop():
             raise Stopped
+
+    def tell_token(self, at: int, most: int) -> None:
+        """A pause point between tokens. Raises `Stopped`."""
+        if self.token is not None:
+            self.token(at, most)
+        self.pause_point()
 
     def tell(self, done: int, total: int, what: str = "") -> None:
         """A pause point that says how far the work is. Raises `Stopped`."""

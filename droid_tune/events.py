@@ -56,7 +56,8 @@ class RunStarted(RunEvent):
 
 
 class Phase(RunEvent):
-    """Where the engine is. `done` of `total` counts the phase's own `unit`."""
+    """Where the engine is. `done` of `total` counts the phase's own `unit`; `tokens` of at most `most_tokens` is how long
+    the completions in hand have grown."""
 
     type: Literal["phase"] = "phase"
     phase: PhaseName
@@ -64,6 +65,8 @@ class Phase(RunEvent):
     done: int = 0
     total: int = 0
     unit: str = ""
+    tokens: int = 0
+    most_tokens: int = 0
 
 
 class PlanChosen(RunEvent):

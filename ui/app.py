@@ -22,6 +22,7 @@ from ui.frame.farewell import Farewell
 from ui.frame.first_paint import FIRST_PAINT, FirstPaint
 from ui.frame.platform_manners import prepare_environment
 from ui.icons import app_icon
+from ui.lingering import LINGERING
 from ui.mac import install as install_mac_manners
 from ui.main_window import MainWindow
 from ui.session import Session
@@ -32,8 +33,8 @@ log = logging.getLogger(__name__)
 
 #: after the window was painted
 PRELOAD_AFTER_MS = 600
-#: at the end, for background reads
-PATIENCE_MS = 3000
+#: at the very end, for background reads and threads that were asked to end
+PATIENCE_S = 3.0
 #: an estimate takes milliseconds; it must not queue behind large files that are read, however few the cores
 LEAST_THREADS = 6
 
@@ -156,5 +157,5 @@ def main(folder: Path | None = None) -> int:
     code = application.exec()
     farewell.close()
     sys.excepthook = sys.__excepthook__
-    QThreadPool.globalInstance().waitForDone(PATIENCE_MS)
+    LINGERING.see_off(PATIENCE_S)
     return code

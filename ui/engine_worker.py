@@ -24,6 +24,7 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import Event, Phase
 from droid_tune.names import LAST
+from ui.lingering import LINGERING
 
 if TYPE_CHECKING:
     from droid_tune.estimate.signal import CheckReport
@@ -200,7 +201,10 @@ class EngineThread(QThread):
 
 
 class CheckThread(QThread):
-    """Runs one signal check: `done` with its report, or `failed` with a sentence; a stop ends it in silence."""
+    """Runs one signal check: `done` with its report, or `failed` with a sentence; a stop ends it in silence.
+
+    Nobody waits for it: `let_go` asks it to end, and it goes when it has.
+    """
 
     progressed = Signal(object)  # Phase
     done = Signal(object)  # CheckReport
@@ -212,6 +216,11 @@ class CheckThread(QThread):
         super().__init__(parent)
         self.setObjectName("check")
         self._engine, self._config, self._prompts, self._control = engine, config, prompts, control
+
+    def let_go(self) -> None:
+        """Whoever asked goes away: the thread ends within a token or a slice, and is deleted then."""
+        self._control.request_stop()
+        LINGERING.keep(self)
 
     def run(self) -> None:
         try:
@@ -259,10 +268,11 @@ class PlaygroundThread(QThread):
         """Answered after the questions before it, by signals."""
         self._questions.put(question)
 
-    def close(self) -> None:
-        """End within a token or so."""
+    def let_go(self) -> None:
+        """Whoever asked goes away: the thread ends within a token or so, and is deleted then."""
         self._closing.set()
         self._questions.put(None)
+        LINGERING.keep(self)
 
     def run(self) -> None:
         try:

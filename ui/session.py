@@ -134,10 +134,6 @@ class Session(QObject):
         self.live.revision += 1
         self.life_changed.emit()
 
-    def wait(self, milliseconds: int) -> bool:
-        """Wait for the engine's thread (tests and closing)."""
-        return self._thread is None or self._thread.wait(milliseconds)
-
     def _begin_again(self, resumption: Resumption, state: RunState) -> None:
         self._reading = None
         self._begin(resumption.folder, state, partial(self.engine.resume, resumption))

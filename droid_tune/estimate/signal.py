@@ -71,6 +71,7 @@ class Measured:
     total_seconds: float
     failures: tuple[str, ...] = ()
     data: DataReadiness | None = None
+    shortened: tuple[str, ...] = ()  # what was left out to stay within the check's time
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,8 @@ def _verdict(findings: Sequence[Finding]) -> Verdict:
 def _findings(measured: Measured, config: RunConfig, easy: int) -> Iterator[Finding]:
     yield from _about_numbers(measured, config)
     yield from _about_memory(measured, config)
+    if measured.shortened:
+        yield Finding("info", f"This machine is slow for the whole check: {'; '.join(measured.shortened)}.")
     if measured.data is not None:
         yield from measured.data.findings()
     if measured.failures:

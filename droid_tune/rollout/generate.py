@@ -96,7 +96,7 @@ class _Run:
         self.filters = chooser.filters
         now = chooser.choose(logits, 0)
         for step in range(limit):
-            self._watch.pause_point()
+            self._watch.tell_token(step, limit)
             ahead = None
             if step + 1 < limit:
                 ahead = chooser.choose(decoder.step(now.tokens), step + 1)

@@ -83,13 +83,33 @@ class TrainingSession:
 
     def watch(self, phase: PhaseName, step: int, unit: str) -> Watch:
         """Who looks on at work that counts `unit` in one phase of a step."""
-        return Watch(lambda done, total, _: self.phase(phase, step, done, total, unit), self.stop_requested)
+        told = Phase(phase=phase, step=step, unit=unit)
+
+        def progress(done: int, total: int, _what: str) -> None:
+            nonlocal told
+            told = told.model_copy(update={"done": done, "total": total})
+            self._tell(told)
+
+        def token(at: int, most: int) -> None:
+            nonlocal told
+            if self._is_soon(phase):
+                return
+            told = told.model_copy(update={"tokens": at, "most_tokens": most})
+            self._tell(told)
+
+        return Watch(progress, self.stop_requested, token)
 
     def phase(self, phase: PhaseName, step: int, done: int, total: int, unit: str) -> None:
         """Tell where the work is, at most ten times a second within a phase."""
-        now = time.monotonic()
-        name, told = self._last_phase
-        if name == phase and done not in (0, total) and now - told < PROGRESS_INTERVAL_S:
+        self._tell(Phase(phase=phase, step=step, done=done, total=total, unit=unit))
+
+    def _tell(self, told: Phase) -> None:
+        if told.done not in (0, told.total) and self._is_soon(told.phase):
             return
-        self._last_phase = (phase, now)
-        self.emit(Phase(phase=phase, step=step, done=done, total=total, unit=unit))
+        self._last_phase = (told.phase, time.monotonic())
+        self.emit(told)
+
+    def _is_soon(self, phase: PhaseName) -> bool:
+        """Whether something was told of this phase a moment ago."""
+        name, told = self._last_phase
+        return name == phase and time.monotonic() - told < PROGRESS_INTERVAL_S

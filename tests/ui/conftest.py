@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from PySide6.QtCore import QObject, QThreadPool
+from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
+from ui.lingering import LINGERING
 from ui.main_window import MainWindow
 from ui.session import Session
 from ui.settings import Settings
@@ -37,8 +38,8 @@ def session(qtbot: QtBot, engine: FakeEngine) -> Iterator[Session]:
     made = Session(engine, Settings())
     yield made
     made.stop()
-    assert made.wait(5000)
-    QThreadPool.globalInstance().waitForDone(5000)
+    qtbot.waitUntil(lambda: not made.training)
+    assert LINGERING.see_off(5)
     made.deleteLater()
 
 
@@ -57,10 +58,9 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[[Session], MainWindow]]:
     for window in opened:
         if window.session.training:
             window.session.stop()
-            window.session.wait(5000)
             qtbot.waitUntil(lambda window=window: not window.session.training)
         window.close()
-        QThreadPool.globalInstance().waitForDone(5000)
+        assert LINGERING.see_off(5)
         window.deleteLater()
 
 

@@ -14,6 +14,7 @@ from tests.ui.fake_engine import FakeControl, FakeEngine
 from tests.ui.recording import complete, config, recorded, write_run
 from ui.background import Task
 from ui.engine_worker import PlaygroundQuestion, PlaygroundThread
+from ui.lingering import LINGERING
 from ui.session import Session, read_run
 from ui.settings import Settings, load_settings, save_settings
 
@@ -187,8 +188,8 @@ def test_the_playground_answers_as_it_was_and_as_it_is(
     thread.start()
     with qtbot.waitSignal(thread.answered):
         thread.ask(PlaygroundQuestion(tmp_path, "Hello?", 0.0, 16))
-    thread.close()
-    assert thread.wait(5000)
+    thread.let_go()
+    assert LINGERING.see_off(5)
     assert told == [("base", "an answer"), ("trained", "a better answer")]
 
 
@@ -201,8 +202,8 @@ def test_the_playground_says_what_is_missing_and_goes_on(
         thread.ask(PlaygroundQuestion(tmp_path / "gone", "Hello?", 0.0, 16))
     with qtbot.waitSignal(thread.replied):
         thread.ask(PlaygroundQuestion(tmp_path, "Hello?", 0.0, 16))
-    thread.close()
-    assert thread.wait(5000)
+    thread.let_go()
+    assert LINGERING.see_off(5)
 
 
 # --- settings -------------------------------------------------------------------------------------------------------

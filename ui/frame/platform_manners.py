@@ -19,6 +19,9 @@ class Wakefulness:
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
+        self._ended: subprocess.Popen[bytes] | None = (
+            None  # told to end; Python reaps it when the next one begins
+        )
 
     def keep(self, wanted: bool) -> None:
         """Hold sleep off, or let the computer sleep again; on macOS only."""
@@ -26,8 +29,7 @@ class Wakefulness:
             self._begin()
         elif not wanted and self._child is not None:
             self._child.terminate()
-            self._child.wait(timeout=5)
-            self._child = None
+            self._ended, self._child = self._child, None
 
     def _begin(self) -> None:
         command = shutil.which("caffeinate")

@@ -14,6 +14,7 @@ from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
 from droid_tune.estimate.forecast import calibration_for
 from droid_tune.estimate.signal import Answer, Group, Measured, report_of
+from droid_tune.events import Phase
 from tests.engine.train.conftest import tiny
 
 RIGHT, WRONG = (
@@ -125,3 +126,24 @@ def test_the_measured_peak_is_near_the_estimate() -> None:
     """With completions of full length, which the check makes sure of."""
     report = check_signal(tiny(sampling={"max_completion_length": 64}), prompts=1)
     assert 0.8 < report.measured.estimated_peak_bytes / report.measured.peak_bytes < 1.3
+
+
+def test_a_check_that_would_take_too_long_samples_less_and_says_so() -> None:
+    tokens: list[int] = []
+
+    def look(phase: Phase) -> None:
+        tokens.append(phase.tokens)
+
+    report = check_signal(
+        tiny(sampling={"max_completion_length": 48}), prompts=4, seconds=0.0, on_progress=look
+    )
+    assert len(report.measured.groups) == 1
+    assert max(one.length for one in report.measured.groups[0].completions) <= 16
+    assert report.measured.shortened == (
+        "1 of 4 prompts were sampled",
+        "completions were cut at 16 of 48 tokens",
+        "memory was measured with 16 of 48 tokens, and estimated for all",
+    )
+    assert any("1 of 4 prompts" in finding.text for finding in report.findings)
+    assert report.measured.peak_bytes >= report.measured.estimated_peak_bytes
+    assert max(tokens) > 0

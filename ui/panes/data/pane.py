@@ -37,8 +37,6 @@ VIEWS = (
     ("tools", "Tools"),
 )
 USE_PROPOSAL, EDIT_COLUMNS = "Use It", "Edit…"
-#: time that work in the tokenizer's thread gets to notice that the window closes
-PATIENCE_MS = 2000
 
 
 class DataPane(Pane):
@@ -83,7 +81,7 @@ class DataPane(Pane):
         self._reader.cancel()
         for view in (self._rows, self._statistics, self._tools):
             view.shut()
-        self._desk.close(PATIENCE_MS)
+        self._desk.close()
 
     def show_view(self, key: str) -> None:
         """As if the user had chosen it."""

@@ -11,6 +11,7 @@ from droid_tune.control import Watch
 from droid_tune.errors import UserError
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import load_tokenizer
+from ui.lingering import LINGERING
 from ui.panes.data.data_job import DataJob
 
 Work = Callable[[Any, Watch], Any]
@@ -41,10 +42,9 @@ class TokenizerDesk(QObject):
 
         return DataJob(with_tokenizer, self, done=done, failed=failed, pool=self._pool)
 
-    def close(self, patience_ms: int) -> None:
-        """The window closes: what waits is dropped, what runs gets `patience_ms` to end."""
-        self._pool.clear()
-        self._pool.waitForDone(patience_ms)
+    def close(self) -> None:
+        """The window closes: what waits is dropped, and nobody waits for what runs."""
+        LINGERING.keep_pool(self._pool)
 
     def _tokenizer(self, model: str) -> Any:
         if self._loaded is None or self._loaded[0] != model:

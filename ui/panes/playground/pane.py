@@ -29,8 +29,6 @@ TEMPERATURES = (
     (0.7, "Temperature 0.7"),
     (1.0, "Temperature 1"),
 )
-#: for the present token, when the window closes
-PATIENCE_MS = 5000
 LENGTHS = (64, 128, 256, 512, 1024)
 
 
@@ -116,16 +114,14 @@ class PlaygroundPane(FillingPane):
         self._show_runs()
 
     def shut(self) -> None:
-        """The window closes: no thread may outlive it."""
+        """The window closes, and the thread with it."""
         self._let_go()
-        for thread in self.findChildren(PlaygroundThread):
-            thread.wait(PATIENCE_MS)
 
     def _let_go(self) -> None:
         """A run needs the memory: end the thread within a token or so, without waiting for it."""
         if self._thread is not None:
-            self._thread.finished.connect(self._thread.deleteLater)
-            self._thread.close()
+            self._thread.disconnect(self)
+            self._thread.let_go()
             self._thread = None
 
     # --- parts --------------------------------------------------------------------------------------------------

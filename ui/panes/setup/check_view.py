@@ -49,8 +49,7 @@ class CheckView(QDialog):
         self._page = column(page, spacing=10, margins=20)
         self._wait(page)
         outer.addWidget(self._footer())
-        self._control = session.engine.control()
-        self._thread = CheckThread(session.engine, config, PROMPTS, self._control, self)
+        self._thread = CheckThread(session.engine, config, PROMPTS, session.engine.control(), self)
         self._thread.progressed.connect(self._progress)
         self._thread.done.connect(self.show_report)
         self._thread.failed.connect(self._fail)
@@ -66,8 +65,7 @@ class CheckView(QDialog):
         super().reject()
 
     def _end(self) -> None:
-        self._control.request_stop()
-        self._thread.wait()
+        self._thread.let_go()
 
     def _wait(self, page: QWidget) -> None:
         self._page.addWidget(label("Asking the starting model", "heading", parent=page))
@@ -98,11 +96,13 @@ class CheckView(QDialog):
 
     @Slot(object)
     def _progress(self, phase: Phase) -> None:
-        self._bar.setRange(0, phase.total)
-        self._bar.setValue(phase.done)
+        done, total = progress_of(phase)
+        self._bar.setRange(0, total)
+        self._bar.setValue(done)
         counted = f" {phase.done} of {phase.total} {phase.unit}" if phase.total else ""
+        token = f", token {phase.tokens:,} of at most {phase.most_tokens:,}" if phase.most_tokens else ""
         doing = BACKWARD if phase.phase == "update" else words.phase(phase.phase)
-        self._doing.setText(words.capitalised(doing) + counted)
+        self._doing.setText(words.capitalised(doing) + counted + token)
 
     @Slot(str)
     def _fail(self, sentence: str) -> None:
@@ -182,6 +182,14 @@ class CheckView(QDialog):
     def _apply(self, values: dict[str, Any], *_: object) -> None:
         self.applied.emit(values)
         self.accept()
+
+
+def progress_of(phase: Phase) -> tuple[int, int]:
+    """How far the phase is, of how much: in tokens where it tells them, since completions all end at nearly one time."""
+    if not phase.most_tokens:
+        return phase.done, phase.total
+    growing = (phase.total - phase.done) * phase.tokens
+    return phase.done * phase.most_tokens + growing, phase.total * phase.most_tokens
 
 
 def figures(report: CheckReport) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from droid_tune import words
 from droid_tune.data.dataset import Rows
 from droid_tune.errors import UserError
 from ui.background import sentence_of
+from ui.lingering import LINGERING
 
 Index = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
@@ -70,9 +71,9 @@ class PageReader(QObject):
         self._pool.start(self._read)
 
     def close(self) -> None:
-        """No more reading; waits for the page in hand."""
+        """No more reading; nobody waits for the page in hand."""
         self.open(-1, None, [])
-        self._pool.waitForDone(2000)
+        LINGERING.keep_pool(self._pool)
 
     def _read(self) -> None:
         while True:
