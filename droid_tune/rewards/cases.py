@@ -13,7 +13,7 @@ from droid_tune.rewards.combine import RewardScores
 from droid_tune.rewards.reasoning_gym import why_no_answer
 from droid_tune.rewards.table import build_rewards
 from droid_tune.rewards.trial import or_none, rewards_in
-from droid_tune.rewards.word_split import words
+from droid_tune.word_split import words
 
 _OWN_KEYS = ("completion", "prompt", "prompt_ends", "finish_reason", "finish", "expect")
 _FINISH_REASONS = ("stop", "length")

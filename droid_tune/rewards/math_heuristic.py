@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from droid_tune.rewards.base import NEVER_ENDED, EachReward, Graded, Sample, reference_text
-from droid_tune.rewards.word_split import words
+from droid_tune.word_split import words
 
 WEIGHTS = {"length": 0.2, "notation": 0.3, "terms": 0.3, "structure": 0.2}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from droid_tune.config.rewards import RepetitionReward
 from droid_tune.rewards.base import EachReward, Sample
-from droid_tune.rewards.word_split import words
+from droid_tune.word_split import repeated_share
 from droid_tune.words import share
 
 
@@ -17,10 +17,3 @@ def repetition_reward(config: RepetitionReward) -> EachReward:
     return EachReward(
         judge, why=lambda _, value: f"{share(-value)} of the sequences of {config.ngram} words come again"
     )
-
-
-def repeated_share(text: str, n: int) -> float:
-    """The share of n-word sequences that occurred before (0 to just under 1); 0 for a text too short for two."""
-    said = words(text)
-    sequences = [tuple(said[start : start + n]) for start in range(len(said) - n + 1)]
-    return 1 - len(set(sequences)) / len(sequences) if sequences else 0.0

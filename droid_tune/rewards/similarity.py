@@ -9,7 +9,7 @@ from rapidfuzz.distance import LCSseq
 
 from droid_tune.config.rewards import SimilarityReward
 from droid_tune.rewards.base import EachReward, Sample, reference_text
-from droid_tune.rewards.word_split import words
+from droid_tune.word_split import words
 
 
 def similarity_reward(config: SimilarityReward) -> EachReward:

@@ -25,7 +25,7 @@ from droid_tune.errors import UserError
 from droid_tune.paths import data_path
 from droid_tune.rewards.combine import RewardScores, RewardSet
 from droid_tune.rewards.table import build_rewards
-from droid_tune.rewards.word_split import words
+from droid_tune.word_split import words
 
 #: rows looked at for an answer that differs, and for the columns that a reward needs
 _LOOKED_THROUGH = 100

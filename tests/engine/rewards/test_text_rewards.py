@@ -17,9 +17,9 @@ from droid_tune.rewards.base import Graded, Outcome, Reward, Sample
 from droid_tune.rewards.language import language_reward
 from droid_tune.rewards.length import length_reward
 from droid_tune.rewards.partial_format import partial_format_reward
-from droid_tune.rewards.repetition import repeated_share, repetition_reward
+from droid_tune.rewards.repetition import repetition_reward
 from droid_tune.rewards.similarity import similarity_reward
-from droid_tune.rewards.word_split import words
+from droid_tune.word_split import repeated_share, words
 
 
 def score(reward: Reward, completion: str = "", answer: str | None = None, length: int = 0) -> Outcome:

@@ -1,4 +1,4 @@
-"""Words of any language, for rewards that count them."""
+"""Words of any language, and how often they repeat: for rewards and reports that count them."""
 
 from __future__ import annotations
 
@@ -13,3 +13,10 @@ _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[\w'’])+")
 def words(text: str) -> list[str]:
     """Lower-case words; Chinese, Japanese, Thai and the like letter by letter."""
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def repeated_share(text: str, n: int) -> float:
+    """The share of n-word sequences that occurred before (0 to just under 1); 0 for a text too short for two."""
+    said = words(text)
+    sequences = [tuple(said[start : start + n]) for start in range(len(said) - n + 1)]
+    return 1 - len(set(sequences)) / len(sequences) if sequences else 0.0
