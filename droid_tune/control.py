@@ -18,9 +18,13 @@ _LOOK_S = 0.05
 
 
 class Control:
-    """Flags that the loop looks at between small pieces of work. Every method may be called from any thread."""
+    """Flags that the loop looks at between small pieces of work. Every method may be called from any thread.
 
-    def __init__(self) -> None:
+    `attended`: somebody looks on who can mend what the run meets and then say go on.
+    """
+
+    def __init__(self, *, attended: bool = False) -> None:
+        self.attended = attended
         self._stop = threading.Event()
         self._running = threading.Event()
         self._running.set()

@@ -1,5 +1,7 @@
 """What goes wrong by the user's doing, said in one sentence (floor 0)."""
 
+from typing import Literal
+
 
 class UserError(Exception):
     """A mistake or circumstance that the user can mend: never shown with a traceback.
@@ -30,6 +32,25 @@ class UserError(Exception):
 
 class UsageError(UserError):
     """The command or the config asks for something that does not exist: exit code 2 on the command line."""
+
+
+class MendableError(UserError):
+    """Something beside the run that its user can put right while the run waits, which then tries again.
+
+    `kind` is the word for it in a `paused` event.
+    """
+
+    kind: Literal["reward", "disk", "data"] = "disk"
+
+
+class DiskError(MendableError):
+    """The disk refuses: it is full, gone, or may not be written to."""
+
+
+class DataChangedError(MendableError):
+    """A data file is no longer the one that the run reads."""
+
+    kind = "data"
 
 
 class Stopped(Exception):  # noqa: N818  (an outcome, not an error)

@@ -167,6 +167,26 @@ class Notice(RunEvent):
     step: int | None = None
 
 
+class Paused(RunEvent):
+    """The run met something that its user can mend. It is saved as far as the disk allows, waits, and then tries again.
+
+    `reason`: what has to be mended.
+    """
+
+    type: Literal["paused"] = "paused"
+    step: int
+    reason: Literal["reward", "disk", "data", "folder"]
+    text: str
+    remedy: str = ""
+
+
+class Continued(RunEvent):
+    """The user said go on: what the run had paused for is tried again."""
+
+    type: Literal["continued"] = "continued"
+    step: int
+
+
 class RunFinished(RunEvent):
     """Last of a run (until it is resumed)."""
 
@@ -187,6 +207,8 @@ Event = (
     | CheckpointSaved
     | Steered
     | Notice
+    | Paused
+    | Continued
     | RunFinished
 )
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])

@@ -48,6 +48,8 @@ class Resumption:
 class Steering(Protocol):
     """`droid_tune.control.Control`, as far as the window steers."""
 
+    attended: bool
+
     def request_stop(self) -> None:
         """Save and end, soon."""
 
@@ -117,10 +119,10 @@ class Engine:
     """The real engine."""
 
     def control(self) -> Steering:
-        """A control that nobody has touched yet."""
+        """A control that nobody has touched yet; who sits at the window can mend what a run meets."""
         from droid_tune.control import Control
 
-        return Control()
+        return Control(attended=True)
 
     def create(self, config: RunConfig) -> Path:
         """A new folder under the runs' folder, with the config in it. Raises `UserError`."""

@@ -29,6 +29,7 @@ from ui.widgets.notice import Level, NoticeBar, NoticeStack
 #: how often the visible pane looks whether something changed
 BEAT_MS = 100
 STOP_AND_SAVE, KEEP_TRAINING = "Stop and Save", "Keep Training"
+CONTINUE = "Continue"
 
 
 class MainWindow(QMainWindow):
@@ -41,6 +42,7 @@ class MainWindow(QMainWindow):
         self._seen: tuple[object, ...] = ()
         self._closing = False
         self._close_question: NoticeBar | None = None
+        self._held_bar: NoticeBar | None = None  # what the run waits for
         self._offered: set[str] = set()
         self._offers: dict[Path, NoticeBar] = {}  # to go on with a run, as long as they stand there
         self._wakefulness = Wakefulness()
@@ -348,6 +350,7 @@ class MainWindow(QMainWindow):
         self._actions["resume"].setEnabled(not training)
         self._wakefulness.keep(training and session.settings.keep_awake)
         self._withdraw_offers()
+        self._show_held()
         self._seen = ()
         if not training:
             show_badge(None)
@@ -357,6 +360,26 @@ class MainWindow(QMainWindow):
     @Slot(str, str, str)
     def _tell(self, level: Level, text: str, remedy: str) -> None:
         self._banners.add(level, text, remedy)
+
+    def _show_held(self) -> None:
+        """What the run waits for to be mended stands in the window until it goes on or stops."""
+        live = self.session.live
+        held = live.held if live is not None and self.session.training else None
+        if self._held_bar is not None:
+            self._banners.remove(self._held_bar)
+            self._held_bar = None
+        if held is not None:
+            self._held_bar = self._banners.add(
+                "error", f"Paused: {held.text}", held.remedy, actions=(CONTINUE, STOP_AND_SAVE)
+            )
+            self._held_bar.chosen.connect(self._answer_held)
+
+    @Slot(str)
+    def _answer_held(self, action: str) -> None:
+        if action == CONTINUE:
+            self.session.toggle_pause()
+        else:
+            self.session.stop()
 
     @Slot()
     def _offer_resume(self) -> None:

@@ -18,7 +18,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
-from droid_tune.events import Event, Notice, RunFinished
+from droid_tune.events import Continued, Event, Notice, Paused, RunFinished
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
 from droid_tune.runs.completions.asking import groups_of
@@ -118,7 +118,7 @@ class Session(QObject):
             self.stopping = True
             self._control.request_stop()
             if self.live is not None and self.live.life == "paused":
-                self.live.life = "running"
+                self.live.life, self.live.held = "running", None
             self.life_changed.emit()
 
     def toggle_pause(self) -> None:
@@ -127,7 +127,7 @@ class Session(QObject):
             return
         if self.live.life == "paused":
             self._control.resume()
-            self.live.life = "running"
+            self.live.life, self.live.held = "running", None
         else:
             self._control.request_pause()
             self.live.life = "paused"
@@ -147,6 +147,9 @@ class Session(QObject):
 
     def _begin(self, folder: Path, state: RunState, work: Callable[[Steering, Emit], object]) -> None:
         control = self.engine.control()
+        control.attended = (
+            self.queue.training is None
+        )  # a queue works while nobody looks: it goes on with the next
         state.life = "running"
         self.live, self.live_folder = state, folder
         self._failure = ""
@@ -166,8 +169,10 @@ class Session(QObject):
             return
         paused = self.live.life == "paused"
         self.live.apply(event)
-        if paused and self.live.life == "running":
+        if paused and self.live.life == "running" and not isinstance(event, Continued):
             self.live.life = "paused"  # events of the work in flight do not end a pause
+        if isinstance(event, Paused | Continued):
+            self.life_changed.emit()
         if isinstance(event, Notice) and event.code == "memory_hold" and self.live.running:
             self.live.life = "paused"  # the engine's own pause, for want of memory
             self.life_changed.emit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from droid_tune.cli.entry import DONE, FAILED, STOPPED
 from droid_tune.cli.live_table import Listener, listener
 from droid_tune.cli.output import say, silence, terminals
-from droid_tune.events import Event, Notice, RunFinished, Step, to_line
+from droid_tune.events import Event, Notice, Paused, RunFinished, Step, to_line
 from droid_tune.paths import runs_dir
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def drive(training: Training, run_id: str, *, as_events: bool, stop_after: int |
     """Train to the end or to a stop, say what can be done next; returns the exit code."""
     from droid_tune.control import Control
 
-    control = Control()
+    control = Control(attended=sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty())
     driven = DrivenRun(control, stop_after)
     with stopping_gracefully(control), event_lines() if as_events else listener() as out:
         audience = Audience(out, control)
@@ -92,6 +93,8 @@ class DrivenRun:
             case Notice(code="memory_hold"):
                 # Nobody sits here to say go on: the run is saved, so it ends and can be resumed.
                 self._control.request_stop()
+            case Paused():
+                ask_to_continue(event, self._control)
             case RunFinished():
                 self.finished = event
             case _:
@@ -106,6 +109,20 @@ class DrivenRun:
                 return DONE if self._steps_left is not None and self._steps_left <= 0 else STOPPED
             case _:
                 return FAILED
+
+
+def ask_to_continue(paused: Paused, control: Control) -> None:
+    """Say what is to be mended; the run goes on once somebody presses Enter. A terminal that was closed stops it."""
+
+    def wait_for_enter() -> None:
+        if sys.stdin.readline():
+            control.resume()
+        else:
+            control.request_stop()
+
+    say(f"paused: {paused.text} {paused.remedy}".rstrip())
+    say("press Enter to continue, Ctrl-C to save and stop")
+    threading.Thread(target=wait_for_enter, name="enter", daemon=True).start()
 
 
 @contextmanager

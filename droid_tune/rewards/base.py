@@ -98,6 +98,9 @@ class Reward:
         """What the reward's code printed in its last call."""
         return ""
 
+    def renew(self) -> None:
+        """Begin anew with what the user may have mended meanwhile (his file). Raises UserError where that cannot be."""
+
     def end_now(self) -> None:
         """End child processes at once, from another thread, while the reward may be waiting for them."""
 

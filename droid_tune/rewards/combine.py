@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from droid_tune import words
-from droid_tune.errors import UserError
+from droid_tune.errors import MendableError, UserError
 from droid_tune.methods.advantages import weighted_totals
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample, number_of
 from droid_tune.rewards.reasoning_gym import without_answer
@@ -19,7 +19,13 @@ from droid_tune.rewards.reasoning_gym import without_answer
 Array = NDArray[np.float64]
 
 
-class TooManyFailures(UserError):  # noqa: N818 - it says what happened
+class RewardTroubleError(MendableError):
+    """A reward cannot judge as it is now."""
+
+    kind = "reward"
+
+
+class TooManyFailures(RewardTroubleError):  # noqa: N818 - it says what happened
     """A reward failed on more completions than it may: the run stops rather than learn from the rest."""
 
 
@@ -167,6 +173,11 @@ class RewardSet:
             for column in one.reward.needs
         ]
         return [(name, column, count) for name, column, count in found if count]
+
+    def renew(self) -> None:
+        """Begin anew with what the user may have mended meanwhile. Raises UserError where a reward cannot be made."""
+        for one in self._rewards:
+            one.reward.renew()
 
     def end_now(self) -> None:
         """From another thread: end the children of all of them, for somebody who cannot wait."""

@@ -10,7 +10,7 @@ from droid_tune.config.rewards import UserFileReward
 from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample
-from droid_tune.rewards.process import Child, ChildError
+from droid_tune.rewards.process import Child, ChildEndedError, ChildError
 from droid_tune.rewards.sandbox import Rules, beside, offers
 
 _LOADING_SECONDS = 60.0
@@ -23,18 +23,23 @@ class UserFile(Reward):
     """
 
     def __init__(self, config: UserFileReward, folder: Path, watch: Watch = UNWATCHED) -> None:
-        self._config = config
+        self._config, self._watch = config, watch
         self._path = (folder / Path(config.path).expanduser()).resolve()
-        setup = {"source": read_source(self._path), "path": str(self._path), "function": config.function}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Read the source and load it."""
+        self.source = read_source(self._path)
+        setup = {"source": self.source, "path": str(self._path), "function": self._config.function}
         self._child = Child(
             "user_file",
-            memory_mb=config.memory_mb,
+            memory_mb=self._config.memory_mb,
             setup=setup,
-            setup_seconds=max(config.timeout_seconds, _LOADING_SECONDS),
-            rules=rules_of(config, self._path),
-            watch=watch,
+            setup_seconds=max(self._config.timeout_seconds, _LOADING_SECONDS),
+            rules=rules_of(self._config, self._path),
+            watch=self._watch,
         )
-        self.caution = caution_of(config)
+        self.caution = caution_of(self._config)
         loaded = self._load()
         self.function: str = loaded["function"]
         self.style: str = loaded["style"]
@@ -91,7 +96,7 @@ class UserFile(Reward):
     def _outcomes(self, request: dict[str, Any], count: int) -> list[Outcome]:
         """`count` outcomes; where the call as a whole went wrong it did so for each of them."""
         try:
-            reply = self._child.ask(request, Allowance(self._config.timeout_seconds))
+            reply = self._ask(request)
         except ChildError as error:
             return [Failed(f"the function `{self.function}` {error}", self._place)] * count
         if "error" in reply:
@@ -103,9 +108,21 @@ class UserFile(Reward):
             return [Failed(f"the child process gave {values!r} for {count} completions", self._place)] * count
         return [as_outcome(value, self._place) for value in values]  # pyright: ignore[reportUnknownVariableType]
 
+    def _ask(self, request: dict[str, Any]) -> Mapping[str, Any]:
+        """The child's answer; one that died is started again and asked once more. Raises ChildError."""
+        try:
+            return self._child.ask(request, Allowance(self._config.timeout_seconds))
+        except ChildEndedError:
+            return self._child.ask(request, Allowance(self._config.timeout_seconds))
+
     def printed(self) -> str:
         """What the function printed in its last call."""
         return self._child.printed()
+
+    def renew(self) -> None:
+        """The file as it stands now. Raises UserError where it cannot be loaded."""
+        self._child.close()
+        self._begin()
 
     def end_now(self) -> None:
         self._child.end_now()

@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from droid_tune.errors import UserError
+from droid_tune.errors import DiskError
 from droid_tune.paths import private_file
 from droid_tune.words import size
 
@@ -71,22 +71,22 @@ def cause_of(error: RuntimeError, folder: Path) -> OSError:
 
 
 def require_space(folder: Path, needed: int, what: str, then: str = "resume the run") -> None:
-    """Look before a long write. Raises UserError where `needed` bytes for `what` are more than the disk has free; `then`
+    """Look before a long write. Raises DiskError where `needed` bytes for `what` are more than the disk has free; `then`
     is what a person does once there is room."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise UserError(
+        raise DiskError(
             f"No space is left on the disk that holds {folder}: {what} takes {size(needed)}, and {size(free)} are free",
             remedy=f"free some and {then}",
         )
 
 
-def disk_error(error: OSError, path: Path, then: str = "resume the run") -> UserError:
+def disk_error(error: OSError, path: Path, then: str = "resume the run") -> DiskError:
     """The sentence for a write that failed; `then` is what a person does once it can succeed."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(f"No space is left on the disk that holds {path}; free some and {then}.")
+        return DiskError(f"No space is left on the disk that holds {path}", remedy=f"free some and {then}")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return UserError(
-            f"{path} cannot be written ({error.strerror}); choose a folder that you may write to."
+        return DiskError(
+            f"{path} cannot be written ({error.strerror})", remedy="choose a folder that you may write to"
         )
-    return UserError(f"Writing {path} failed: {error.strerror or error}.")
+    return DiskError(f"Writing {path} failed: {error.strerror or error}.")

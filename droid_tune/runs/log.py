@@ -6,8 +6,9 @@ import heapq
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -15,6 +16,34 @@ from droid_tune.events import ROLLOUTS, TRANSIENT, Event, RunEvent, parse_event
 from droid_tune.paths import private_file
 
 E = TypeVar("E", bound=RunEvent)
+
+
+class LineFile:
+    """A file that grows by lines; those that a full disk does not take wait in memory, and none is written twice."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+        self.waiting = bytearray()
+
+    def write(self, line: str) -> None:
+        """Append a line with its end, now or when there is room."""
+        self.waiting += line.encode()
+        with suppress(OSError):
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand what waits to the system. Raises OSError; what was not taken goes on waiting."""
+        while self.waiting:
+            del self.waiting[: self._file.write(self.waiting)]
+
+    def sync(self) -> None:
+        """Return once all lines are on the medium. Raises OSError."""
+        self.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file; what still waits is lost."""
+        self._file.close()
 
 
 class EventLog:
@@ -30,30 +59,37 @@ class EventLog:
             private_file(file)
             mend_tail(file)
             self._seq = max(self._seq, last_seq(file))
-        self._events: IO[str] = events.open("a", encoding="utf-8", newline="\n")
-        self._rollouts: IO[str] = rollouts.open("a", encoding="utf-8", newline="\n")
+        self._events, self._rollouts = LineFile(events), LineFile(rollouts)
 
     def write(self, event: E) -> E:
-        """The event as it was written: with its number, time and run. Transient ones are only stamped."""
+        """The event as it was written: with its number, time and run. Transient ones are only stamped.
+
+        Raises nothing: what the disk does not take is kept and written later, see `sync`.
+        """
         self._seq += 1
         stamped = event.model_copy(update={"seq": self._seq, "time": time.time(), "run_id": self.run_id})
         if not isinstance(stamped, TRANSIENT):
             file = self._rollouts if isinstance(stamped, ROLLOUTS) else self._events
             file.write(stamped.model_dump_json() + "\n")
-            file.flush()
         return stamped
 
+    @property
+    def behind(self) -> bool:
+        """Whether events wait for the disk to take them."""
+        return bool(self._events.waiting or self._rollouts.waiting)
+
     def sync(self) -> None:
-        """Everything written so far is on the disk when this returns."""
+        """Everything written so far is on the disk when this returns. Raises OSError."""
         for file in (self._events, self._rollouts):
-            file.flush()
-            os.fsync(file.fileno())
+            file.sync()
 
     def close(self) -> None:
-        """Everything on disk, then both files closed."""
-        self.sync()
-        self._events.close()
-        self._rollouts.close()
+        """Everything on disk, then both files closed. Raises OSError, after closing them."""
+        try:
+            self.sync()
+        finally:
+            self._events.close()
+            self._rollouts.close()
 
 
 def replay(events: Path, rollouts: Path, rollout_bytes: int | None = None) -> Iterator[Event]:

@@ -17,10 +17,12 @@ from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.events import (
     REWARD_FAILED,
     CheckpointSaved,
+    Continued,
     Evaluation,
     Event,
     MemoryFacts,
     Notice,
+    Paused,
     Phase,
     PlanChosen,
     RolloutGroup,
@@ -60,6 +62,8 @@ class RunState:
     life: Life = "empty"
     why: str = ""
     result: str = ""
+    #: what the run waits for its user to mend
+    held: Paused | None = None
     step: int = 0
     start_step: int = 0
     total_steps: int = 0
@@ -111,6 +115,10 @@ class RunState:
                 self._steer(event)
             case Notice():
                 self._notice(event)
+            case Paused(text=text):
+                self.life, self.why, self.held = "paused", text, event
+            case Continued():
+                self.life, self.why, self.held = "running", "", None
             case RunFinished():
                 self._finish(event)
 
@@ -219,7 +227,7 @@ class RunState:
     def mark_interrupted(self) -> None:
         """A replayed run that never said its end was cut off (a crash, a power cut)."""
         if self.running:
-            self.life = "interrupted"
+            self.life, self.held = "interrupted", None
             self.phase = None
             self.revision += 1
 
@@ -229,7 +237,7 @@ class RunState:
         self.model, self.data = event.model, event.data
         self.device, self.memory = event.device, event.memory
         self.total_steps, self.start_step = event.total_steps, event.start_step
-        self.life, self.why, self.result = "running", "", ""
+        self.life, self.why, self.result, self.held = "running", "", "", None
         self.phase = None
         self.started_at = self.started_at or event.time
         self._step_times.clear()
@@ -321,7 +329,7 @@ class RunState:
 
     def _finish(self, event: RunFinished) -> None:
         self.life = event.outcome
-        self.why = event.why
+        self.why, self.held = event.why, None
         self.result = event.result
         self.step = event.step or self.step  # a run that failed before it loaded has none to tell
         self.phase = None

@@ -24,7 +24,7 @@ from droid_tune.paths import private_file
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
 from droid_tune.runs.best import best_kept, chosen_step
-from droid_tune.runs.durable import disk_error, require_space
+from droid_tune.runs.durable import cause_of, disk_error, require_space
 from droid_tune.train.announcing import announce
 from droid_tune.train.assignment import Assignment, Span
 from droid_tune.train.checkpoint import Checkpoint, CheckpointStore, bytes_of
@@ -89,7 +89,9 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
         finally:
             if world.alone:
                 loop.record.keep(config)
-    return keep_result(policy, assignment.folder) if world.leads else ""
+    if not world.leads:
+        return ""
+    return loop.mended(partial(keep_result, policy, assignment.folder))
 
 
 def _span(assignment: Assignment, checkpoint: SavedState | None) -> Span:
@@ -253,7 +255,12 @@ def _data_state(dataset: Dataset, checkpoint: SavedState | None, journal: Journa
 
 
 def keep_result(policy: Policy, folder: Path) -> str:
-    """The adapter in mlx-lm's own layout, in the run's folder."""
-    for file in save_adapter(policy, folder):
-        private_file(file)
+    """The adapter in mlx-lm's own layout, in the run's folder. Raises DiskError."""
+    try:
+        for file in save_adapter(policy, folder):
+            private_file(file)
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    except RuntimeError as error:  # MLX reports a failed write so
+        raise disk_error(cause_of(error, folder), folder) from error
     return "."

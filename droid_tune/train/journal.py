@@ -7,16 +7,17 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from droid_tune.errors import UserError
+from droid_tune.errors import DiskError, UserError
 from droid_tune.events import Event, Notice, RunFinished
 from droid_tune.paths import RunPaths
 from droid_tune.runs.best import Best
-from droid_tune.runs.durable import write_text
+from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.folder import begun
 from droid_tune.runs.log import EventLog
 from droid_tune.runs.status import write_status
@@ -78,15 +79,32 @@ class Journal:
         """Keep the list of runs fresh, without a disk flush at every step."""
         self.step = step
         self._known |= {name: value for name in SHOWN if (value := metrics.get(name)) is not None}
-        if time.monotonic() - self._status_written > STATUS_INTERVAL_S:
-            self._write_status("running")
+        if time.monotonic() - self._status_written > STATUS_INTERVAL_S and not self.behind:
+            with suppress(DiskError):  # the next save will tell
+                self._write_status("running")
+
+    @property
+    def behind(self) -> bool:
+        """Whether events wait for the disk to take them."""
+        return self._log is not None and self._log.behind
+
+    def catch_up(self) -> None:
+        """Write the events that wait for the disk. Raises DiskError where it still takes none."""
+        if self._log is not None and self._log.behind:
+            self._sync(self._log)
 
     def saved(self, step: int) -> None:
-        """With every checkpoint the events are on the disk too, and the list knows of it."""
+        """With every checkpoint the events are on the disk too, and the list knows of it. Raises DiskError."""
         self.saved_step = step
         if self._log is not None:
-            self._log.sync()
+            self._sync(self._log)
         self._write_status("running")
+
+    def _sync(self, log: EventLog) -> None:
+        try:
+            log.sync()
+        except OSError as error:
+            raise disk_error(error, self.paths.events) from error
 
     def finish(self, finished: RunFinished) -> RunFinished:
         """The run's last event, as it was told. Raises nothing: where it cannot be written it is still told."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import mlx.core as mx
 import numpy as np
@@ -28,6 +29,7 @@ from droid_tune.train.journal import Journal
 from droid_tune.train.learner import Learner, State
 from droid_tune.train.memory_guard import MemoryGuard, Reading, read_memory
 from droid_tune.train.memory_minder import MemoryMinder
+from droid_tune.train.mending import Mender
 from droid_tune.train.optimizer import gradient_norm, learning_rate_at
 from droid_tune.train.run_record import RunRecord
 from droid_tune.train.shared_checkpoint import SavedState
@@ -35,6 +37,7 @@ from droid_tune.train.training_session import TrainingSession
 from droid_tune.train.update import Updater, WhyNot, update_metrics, why_not
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 #: updates in a row with a loss or gradient that is no number, after which a run ends
 NON_FINITE_LIMIT = 3
@@ -69,6 +72,7 @@ class Loop:
             self.session, self.learner, self.optimizer, self.reference, self.store, self.journal
         )
         self.helm = Helm(self.session, self.learner, self.journal.paths)
+        self._mender = Mender(self.session, self._take_back, self._save_boundary)
         self._minder = None if self.guard is None else MemoryMinder(self.session, self.guard)
 
     def run(self) -> None:
@@ -82,9 +86,10 @@ class Loop:
             while self.step < self.span.until:
                 self.session.agree()
                 self.steer()
-                self.mind_memory(self.advance())
+                self.mind_memory(self.mended(self.advance))
                 self.evaluate_if_due()
                 self.save_if_due()
+                self.mended(self.journal.catch_up)
                 self.end_early()
             if self.step < self.span.total_steps:
                 raise Stopped
@@ -257,8 +262,19 @@ class Loop:
             self._saved_at = time.monotonic()
 
     def save(self) -> None:
-        """Save the last boundary, if it is not on disk yet."""
+        """Save the last boundary, if it is not on disk yet. Raises DiskError."""
+        self.mended(self._save_boundary)
+
+    def _save_boundary(self) -> None:
         self._keeper.save(self._boundary)
+
+    def mended(self, work: Callable[[], T]) -> T:
+        """What `work` gives; where it meets what the user can mend, the run waits for him and tries again."""
+        return self._mender.mended(self.step, work)
+
+    def _take_back(self) -> None:
+        """The learner as it was when the last update was done: what it had begun since will be begun again."""
+        self.learner.restore(self._boundary.state["learner"], self._boundary.tensors)
 
     def _save_finished_steps(self, error: Exception) -> None:
         """After a failure: the last boundary, where memory surely holds it. What ended the run stays what is told.
@@ -268,7 +284,7 @@ class Loop:
         if self._between or isinstance(error, (RuntimeError, MemoryError)):
             return
         try:
-            self.save()
+            self._save_boundary()
         except (UserError, OSError) as further:
             log.warning("the finished steps could not be saved: %s", further)
 

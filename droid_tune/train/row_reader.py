@@ -108,8 +108,9 @@ def readable(rows: Chosen, places: Iterable[int], render: Callable[[int, Row], T
     """Some of the rows, rendered; those that cannot be are left out (of data that is too large to look through)."""
     found: list[T] = []
     for place in places:
+        row = rows.row(place)
         with suppress(UserError):
-            found.append(render(rows.number(place), rows.row(place)))
+            found.append(render(rows.number(place), row))
     return found
 
 

@@ -28,6 +28,7 @@ class FakeControl:
     def __init__(self) -> None:
         self.stopped = threading.Event()
         self.ended_at_once = False
+        self.attended = False
         self.running = threading.Event()
         self.running.set()
 

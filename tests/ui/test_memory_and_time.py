@@ -11,16 +11,17 @@ from droid_tune.errors import UserError
 from droid_tune.estimate.calibration import Calibration
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate
-from droid_tune.events import MemoryFacts, Notice, RunStarted, Step
+from droid_tune.events import MemoryFacts, Notice, Paused, RunStarted, Step
 from droid_tune.machine.host import Host
 from droid_tune.runs.state import RunState
-from tests.ui.fake_engine import FakeEngine
+from tests.ui.fake_engine import FakeControl, FakeEngine
 from ui.main_window import MainWindow
 from ui.panes.monitor.live_memory import LiveMemory, memory_of, words_of
 from ui.panes.monitor.run_header import spread_words
 from ui.panes.setup.check_view import CheckView, figures
 from ui.panes.setup.estimate_panel import EstimatePanel, bar_of, time_words
 from ui.panes.setup.forecasting_methods import by_method
+from ui.widgets.notice import NoticeBar
 
 #: said of every window of its own when there is no screen
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
@@ -134,6 +135,33 @@ def test_a_run_held_for_want_of_memory_is_paused_in_the_window(window: MainWindo
     session.live = running(300, 400)
     session._apply(Notice(level="error", code="memory_hold", text="Held."))
     assert session.paused
+
+
+def test_a_run_that_waits_to_be_mended_says_so_with_continue_and_stop(
+    window: MainWindow, engine: FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, control = window.session, FakeControl()
+    monkeypatch.setattr(engine, "control", lambda: control)
+    engine.hold_at = 2
+    session.train(resolve({"training": {"iterations": 4}}))
+    assert control.attended
+    qtbot.waitUntil(lambda: session.live is not None and session.live.step == 2)
+    control.request_pause()
+    session._apply(Paused(step=2, reason="disk", text="No space is left.", remedy="Free some."))
+
+    def held() -> list[NoticeBar]:
+        return [bar for bar in window._banners.bars() if bar.text == "Paused: No space is left."]
+
+    (bar,) = held()
+    assert (session.paused, bar.remedy) == (True, "Free some.")
+    bar.chosen.emit("Continue")
+    assert control.running.is_set()
+    assert not held()
+    session._apply(Paused(step=2, reason="disk", text="No space is left."))
+    held()[0].chosen.emit("Stop and Save")
+    assert control.stopped.is_set()
+    qtbot.waitUntil(lambda: not session.training)
+    assert not held()
 
 
 def check_of(window: MainWindow, qtbot: QtBot) -> CheckView:

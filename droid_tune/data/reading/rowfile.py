@@ -12,7 +12,7 @@ from typing import Any
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.reading.opening import open_regular
 from droid_tune.data.reading.scan import RowIndex
-from droid_tune.errors import UserError
+from droid_tune.errors import DataChangedError
 
 
 def json_row(raw: bytes) -> Row:
@@ -48,27 +48,26 @@ class RowFile:
         return len(self._index.places)
 
     def raw(self, place: int) -> Row:
-        """The row as it stands in the file. Raises `UserError` when the file changed under us."""
+        """The row as it stands in the file. Raises `DataChangedError` when the file changed under us."""
         start, length = self._index.starts[place], self._index.lengths[place]
         try:
             return self._decode(os.pread(self._stream.fileno(), length, start))
         except (ValueError, OSError):
-            raise UserError(
-                "The file changed while it was in use: the row is no longer there",
-                place=self.said_place(place),
-                remedy="start the run anew with the changed file",
-            ) from None
+            raise self._changed("is no longer there", place) from None
 
     def row(self, place: int) -> Row:
         """The row as training sees it."""
         raw = self.raw(place)
         if not self.layout.fits(raw):
-            raise UserError(
-                "The file changed while it was in use: the row has other fields now",
-                place=self.said_place(place),
-                remedy="start the run anew with the changed file",
-            )
+            raise self._changed("has other fields now", place)
         return self.layout.normalise(raw)
+
+    def _changed(self, how: str, place: int) -> DataChangedError:
+        return DataChangedError(
+            f"The file changed while it was in use: the row {how}",
+            place=self.said_place(place),
+            remedy="put the file back as it was, or start the run anew with the changed file",
+        )
 
     def number(self, place: int) -> int:
         """The line, or the row's number where rows are no lines."""

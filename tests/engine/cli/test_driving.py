@@ -15,8 +15,8 @@ import pytest
 
 from droid_tune.cli.driving import called, drive
 from droid_tune.control import Control
-from droid_tune.errors import UserError
-from droid_tune.events import Event, Notice, RunFinished, RunStarted, Step, parse_event
+from droid_tune.errors import Stopped, UserError
+from droid_tune.events import Event, Notice, Paused, RunFinished, RunStarted, Step, parse_event
 
 pytestmark = pytest.mark.usefixtures("signals_heeded")
 
@@ -66,6 +66,51 @@ def test_a_run_held_for_want_of_memory_stops_where_nobody_could_let_it_go_on(
         emit(RunFinished.model_validate({"outcome": outcome, "step": 1}))
 
     assert drive(train, RUN, as_events=True, stop_after=None) == 130
+
+
+class Keyboard:
+    """What somebody types: a line, or the end of all lines."""
+
+    def __init__(self, typed: str) -> None:
+        self.readline = lambda: typed
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "code"), [("\n", 0), ("", 130)], ids=["Enter", "closed"])
+def test_a_run_that_waits_to_be_mended_goes_on_with_enter(
+    typed: str, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Keyboard(typed))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    def train(control: Control, emit: Emit) -> None:
+        assert control.attended
+        control.request_pause()
+        emit(Paused(step=1, reason="disk", text="No space is left.", remedy="Free some."))
+        try:
+            control.pause_point()
+        except Stopped:
+            emit(RunFinished(outcome="stopped", step=1))
+        else:
+            emit(RunFinished(outcome="completed", step=1))
+
+    assert drive(train, RUN, as_events=True, stop_after=None) == code
+    said = capsys.readouterr().err
+    assert "paused: No space is left. Free some." in said
+    assert "press Enter to continue, Ctrl-C to save and stop" in said
+
+
+def test_without_a_terminal_nobody_attends(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[bool] = []
+
+    def train(control: Control, emit: Emit) -> None:
+        seen.append(control.attended)
+        emit(RunFinished(outcome="completed", step=1))
+
+    drive(train, RUN, as_events=True, stop_after=None)
+    assert seen == [False]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
