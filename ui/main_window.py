@@ -14,6 +14,8 @@ from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
+from droid_tune.runs.foreign import allow_run
+from ui.engine_worker import Resumption
 from ui.frame.drops import DropCatcher, DropZone, is_model_folder, meant_data
 from ui.frame.menus import MenuCommand, add_menu
 from ui.frame.platform_manners import Wakefulness, show_badge
@@ -60,6 +62,7 @@ class MainWindow(QMainWindow):
         session.life_changed.connect(self._life_changed)
         session.told.connect(self._tell)
         session.runs_changed.connect(self._offer_resume)
+        session.consent_wanted.connect(self._ask_consent)
         self._restore()
         self._life_changed()
         self._beat = QTimer(self)
@@ -396,6 +399,23 @@ class MainWindow(QMainWindow):
             bar.chosen.connect(partial(self._accept_resume, run.folder))
             bar.closed.connect(partial(self._dismiss_run, run.folder))
             return
+
+    @Slot(object, list)
+    def _ask_consent(self, resumption: Resumption, found: list[str]) -> None:
+        """A run from elsewhere that reaches for code, a judge or a key: shown, and asked about once."""
+        clauses = words.literal("; ".join(found))
+        text = f"“{words.literal(resumption.folder.name)}” was not made here, and it {clauses}."
+        bar = self._banners.add(
+            "warning", text, "Look at it before you allow it.", actions=("Allow and Resume",)
+        )
+        bar.chosen.connect(partial(self._consented, resumption))
+
+    def _consented(self, resumption: Resumption, action: str) -> None:
+        try:
+            allow_run(resumption.folder)
+            self.session.resume(resumption.folder, resumption.further_steps, resumption.checkpoint)
+        except UserError as error:
+            self._tell("error", str(error), "")
 
     def _accept_resume(self, folder: Path, action: str) -> None:
         self.resume(folder)

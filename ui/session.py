@@ -23,6 +23,7 @@ from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
 from droid_tune.runs.completions.asking import groups_of
 from droid_tune.runs.completions.completion_index import CompletionIndex
+from droid_tune.runs.foreign import foreign_reach
 from droid_tune.runs.log import replay
 from droid_tune.runs.reward_distribution import series_of
 from droid_tune.runs.series import Series
@@ -50,6 +51,9 @@ class Session(QObject):
     runs_changed = Signal()  # the list on disk was read again
     data_changed = Signal(str)  # the draft's data folder
     draft_changed = Signal()  # the draft changed from outside the Setup pane
+    consent_wanted = Signal(
+        object, list
+    )  # a Resumption that reaches for more than model and data, in clauses
     told = Signal(str, str, str)  # level, sentence, remedy: for the banner
 
     def __init__(self, engine: EngineDoor, settings: Settings, parent: QObject | None = None) -> None:
@@ -99,7 +103,11 @@ class Session(QObject):
         """Go on with a run on disk, to its planned end or `further_steps` on: its curve so far first, then the engine."""
         if self.training:
             raise UserError("A run is training already; stop it first.")
-        again = partial(self._begin_again, Resumption(folder, further_steps, checkpoint))
+        resumption = Resumption(folder, further_steps, checkpoint)
+        if found := _foreign_reach(folder):
+            self.consent_wanted.emit(resumption, found)
+            return
+        again = partial(self._begin_again, resumption)
         self._reading = Task(partial(read_run, folder), self, done=again, failed=self._could_not_read).start()
         self.life_changed.emit()
 
@@ -344,6 +352,13 @@ class Session(QObject):
     def keep_draft(self) -> None:
         """Put the draft into the settings, which are saved when the window closes."""
         self.settings.draft = self.draft.to_values()
+
+
+def _foreign_reach(folder: Path) -> list[str]:
+    """What the run of a folder from elsewhere reaches for; a folder that is no run is the engine's to refuse."""
+    with contextlib.suppress(UserError):
+        return foreign_reach(folder)
+    return []
 
 
 def read_run(folder: Path) -> RunState:

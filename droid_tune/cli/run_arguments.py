@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from droid_tune.cli.consent import add_trust_argument, ask_about_file
 from droid_tune.cli.output import say
 from droid_tune.errors import UsageError, UserError
 from droid_tune.names import LAST
@@ -41,6 +42,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="one setting, e.g. group_size=8 or optimizer.learning_rate=1e-5; may be given many times",
     )
     add_mapping_argument(parser)
+    add_trust_argument(parser)
 
 
 def add_mapping_argument(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +98,16 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"`{text}` is not a whole number of 1 or more")
     return number
+
+
+def asked_config(arguments: argparse.Namespace) -> RunConfig:
+    """`config_from` for a command that runs what the config brings: asked about where a file brings it.
+
+    Raises UsageError, UserError.
+    """
+    config = config_from(arguments)
+    ask_about_file(arguments.config, config, trusted=arguments.trust)
+    return config
 
 
 def config_from(arguments: argparse.Namespace) -> RunConfig:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import truststore
 
 from droid_tune.errors import UserError
+from droid_tune.rewards.redaction import without_key
 
 KEYCHAIN_SERVICE = "Droid Tune"
 
@@ -73,6 +74,12 @@ class Endpoint:
                 place="rewards",
                 remedy="write it like http://localhost:1234/v1",
             )
+        if parts.username is not None or parts.password is not None:
+            raise UserError(
+                f"The judge's base URL for {parts.hostname} holds a name or a password",
+                place="rewards",
+                remedy="leave it out; the key comes from an environment variable or the keychain",
+            )
         self.host = parts.hostname
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._model = model
@@ -92,7 +99,7 @@ class Endpoint:
         while True:
             begun = time.monotonic()
             try:
-                return text_of(self._post(question))
+                return without_key(text_of(self._post(question)), self._key)
             except urllib.error.HTTPError as error:
                 failure, wait = described(error), wait_asked_for(error.headers)
                 if error.code not in _WORTH_ANOTHER_TRY:
@@ -109,7 +116,7 @@ class Endpoint:
             backoff = 0.5 * 2 ** (self._retries - tries_left)
             tries_left -= 1
             self._sleep(min(_LONGEST_WAIT_S, backoff if wait is None else wait))
-        raise EndpointError(f"{self.host} {self._without_key(failure)}")
+        raise EndpointError(f"{self.host} {without_key(failure, self._key)}")
 
     def _slept_since(self, begun: float) -> bool:
         """Whether the machine slept since; who looks on may notice it a moment after the request does."""
@@ -117,10 +124,6 @@ class Endpoint:
             return False
         time.sleep(_NOTICED_AFTER_S)
         return self._awoke_at > begun
-
-    def _without_key(self, text: str) -> str:
-        """Some servers repeat the key that they refuse."""
-        return text.replace(self._key, "(the key)") if self._key else text
 
     def _post(self, question: str) -> bytes:
         body = {

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from droid_tune.config import RunConfig
 from droid_tune.config.load import read_values
 from droid_tune.config.migrate import import_foreign
 from droid_tune.config.presets import resolve
@@ -29,6 +30,7 @@ from droid_tune.word_split import words
 
 #: rows looked at for an answer that differs, and for the columns that a reward needs
 _LOOKED_THROUGH = 100
+CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
 #: tokens that a completion may have where no config says so
 _LONGEST = 256
 
@@ -95,8 +97,8 @@ def rewards_in(file: Path, function: str) -> tuple[Sequence[RewardConfig], int]:
     kind = REWARD_CONFIGS.get(str(file))
     if kind is not None and not file.exists():
         return [built_in(kind)], _LONGEST
-    if file.suffix in (".yaml", ".yml", ".json"):
-        config = resolve(import_foreign(read_values(file)).values, place=str(file))
+    if file.suffix in CONFIG_SUFFIXES:
+        config = config_in(file)
         return config.rewards, config.sampling.max_completion_length
     if file.suffix != ".py":
         raise UserError(
@@ -106,6 +108,11 @@ def rewards_in(file: Path, function: str) -> tuple[Sequence[RewardConfig], int]:
             f"({', '.join(REWARD_CONFIGS)})",
         )
     return [UserFileReward(path=str(file.absolute()), function=function)], _LONGEST
+
+
+def config_in(file: Path) -> RunConfig:
+    """The run's settings in a YAML or JSON file. Raises UserError."""
+    return resolve(import_foreign(read_values(file)).values, place=str(file))
 
 
 def built_in(kind: type[RewardConfig]) -> RewardConfig:

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 
 from droid_tune.config import RunConfig, build, dump_yaml
+from droid_tune.config.trust import trust
 from droid_tune.errors import UserError
 from droid_tune.paths import RunPaths, private_folder, runs_dir
 from droid_tune.runs.best import Best
@@ -65,6 +67,8 @@ def create_run(config: RunConfig, folder: Path | None = None) -> Path:
         write_text(RunPaths(target).config, dump_yaml(config))
     except OSError as error:
         raise disk_error(error, target) from error
+    with suppress(UserError):  # it would be asked again
+        trust(config)
     return target
 
 

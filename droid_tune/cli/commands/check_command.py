@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from droid_tune import words
 from droid_tune.cli.output import amount, print_json, print_table
-from droid_tune.cli.run_arguments import add_run_arguments, config_from, positive
+from droid_tune.cli.run_arguments import add_run_arguments, asked_config, positive
 
 if TYPE_CHECKING:
     from droid_tune.estimate.signal import CheckReport, Group
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     from droid_tune.errors import Stopped
     from droid_tune.train.engine import release_memory
 
-    config = config_from(arguments)
+    config = asked_config(arguments)
     check_model(config)
     control = Control()
     try:

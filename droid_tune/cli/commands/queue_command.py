@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from droid_tune import words
+from droid_tune.cli.consent import ask_about_run
 from droid_tune.cli.output import amount, print_json, print_table, say
-from droid_tune.cli.run_arguments import add_run_arguments, config_from
+from droid_tune.cli.run_arguments import add_run_arguments, asked_config
 from droid_tune.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,9 +78,11 @@ def add(queue: RunQueue, arguments: argparse.Namespace) -> str:
         folder = find_run(arguments.run)
         if not summarise(folder).resumable:
             raise UsageError(f"The run {folder.name} has nothing left to do, or is training", place="--run")
-        added = queue.add(read_config(folder), folder)
+        config = read_config(folder)
+        ask_about_run(folder, config, trusted=arguments.trust)
+        added = queue.add(config, folder)
     else:
-        config = config_from(arguments)
+        config = asked_config(arguments)
         check_model(config)
         open_data(config)
         added = queue.add(config)

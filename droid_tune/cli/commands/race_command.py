@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from droid_tune import words
 from droid_tune.cli.output import amount, print_json, print_table, say
-from droid_tune.cli.run_arguments import add_run_arguments, config_from, positive
+from droid_tune.cli.run_arguments import add_run_arguments, asked_config, positive
 from droid_tune.errors import Stopped, UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def planned(arguments: argparse.Namespace) -> tuple[RunConfig, dict[str, RunConf
     from droid_tune.race.ladder import ladder_of
     from droid_tune.race.race_file import variants
 
-    config = config_from(arguments)
+    config = asked_config(arguments)
     found = variants(config, arguments.vary)
     evaluation = config.evaluation
     ladder = ladder_of(config.training.iterations, arguments.rungs, evaluation.steps_per_eval)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from droid_tune.cli.consent import add_trust_argument, ask_about_run
 from droid_tune.cli.output import say
 from droid_tune.cli.run_arguments import add_checkpoint_argument, add_driving_arguments, positive
 
@@ -22,17 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_checkpoint_argument(parser, "what to go on from; what came after it is set aside")
     add_driving_arguments(parser)
+    add_trust_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Goes on from the newest good checkpoint. Exit 0 completed, 1 failed, 130 stopped; UserError without a run."""
     from droid_tune.cli.driving import called, drive, follow
-    from droid_tune.runs.folder import find_run
+    from droid_tune.runs.folder import find_run, read_config
     from droid_tune.train.engine import follows, resume_training
 
     if follows():
         return follow()
     folder = find_run(arguments.run)
+    ask_about_run(folder, read_config(folder), trusted=arguments.trust)
     say(f"run {folder.name} in {folder}")
 
     def go_on(control: Control, emit: Emit) -> object:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from droid_tune import words
+from droid_tune.cli.consent import add_trust_argument, ask_about_file
 from droid_tune.cli.output import amount, print_json, print_table
 from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
 from droid_tune.errors import UsageError
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--function", default="", metavar="NAME", help="which function of the file")
     parser.add_argument("--data", default="sample", metavar="PATH", help="a data file or folder")
     add_mapping_argument(parser)
+    add_trust_argument(parser)
     parser.add_argument("--n", type=int, default=8, metavar="ROWS", help="rows to try (8)")
     parser.add_argument(
         "--completion",
@@ -51,8 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 where every completion got a number, 1 where a reward failed on one."""
-    from droid_tune.rewards.trial import try_file
+    from droid_tune.rewards.trial import CONFIG_SUFFIXES, config_in, try_file
 
+    if arguments.file.suffix in CONFIG_SUFFIXES:
+        ask_about_file(arguments.file, config_in(arguments.file), trusted=arguments.trust)
     if arguments.cases is not None:
         return run_cases(arguments)
     if arguments.n < 1:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from droid_tune.cli.output import say
-from droid_tune.cli.run_arguments import add_driving_arguments, add_run_arguments, config_from
+from droid_tune.cli.run_arguments import add_driving_arguments, add_run_arguments, asked_config
 
 HELP = "train a model; by default the starter model on the sample data"
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from droid_tune.cli.preparation import check_model, open_data
     from droid_tune.config import dump_yaml
 
-    config = config_from(arguments)
+    config = asked_config(arguments)
     check_model(config)
     dataset = open_data(config)
     if arguments.dry_run:

@@ -1,0 +1,93 @@
+"""What a run's settings reach for beyond its model and data: a reward file, a judge's address, a key."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from droid_tune.config.rewards import CodeReward, ModelReward, UserFileReward
+from droid_tune.config.run import RunConfig
+
+#: environment variables in which keys of judges are known to stand
+KNOWN_KEYS = frozenset(
+    f"{owner}_API_KEY"
+    for owner in (
+        *(
+            "ANTHROPIC",
+            "ANYSCALE",
+            "AZURE_OPENAI",
+            "CEREBRAS",
+            "COHERE",
+            "DASHSCOPE",
+            "DEEPINFRA",
+            "DEEPSEEK",
+        ),
+        *("DROID_TUNE", "FIREWORKS", "GEMINI", "GOOGLE", "GROQ", "JUDGE", "LITELLM", "LM_STUDIO", "MISTRAL"),
+        *("MOONSHOT", "NEBIUS", "NVIDIA", "OLLAMA", "OPENAI", "OPENROUTER", "PERPLEXITY", "SAMBANOVA"),
+        *("SILICONFLOW", "TOGETHER", "VLLM", "XAI", "ZAI"),
+    )
+)
+
+
+def reaches(config: RunConfig) -> list[str]:
+    """What running with these settings would do, a clause each; none for settings that stay by themselves."""
+    if config.is_sft:
+        return []
+    found: list[str] = []
+    for reward in config.rewards:
+        match reward:
+            case UserFileReward():
+                found += _of_file(reward)
+            case ModelReward(base_url=url) if url:
+                found += _of_judge(reward)
+            case CodeReward(allow_running_code=True):
+                found.append("runs Python that the model writes")
+            case _:
+                pass
+    return found
+
+
+def _of_file(reward: UserFileReward) -> list[str]:
+    also = [f"lets that file read {one}" for one in reward.readable]
+    if reward.network:
+        also.append("lets that file use the network")
+    return [f"runs the Python file {reward.path}", *also]
+
+
+def _of_judge(reward: ModelReward) -> list[str]:
+    parts = urlsplit(reward.base_url)
+    key = f" with the key in ${reward.api_key_variable}" if reward.api_key_variable else ""
+    said = [f"sends prompts and completions to {parts.scheme}://{parts.hostname or ''}{key}"]
+    return [*said, *filter(None, (plain_http(reward.base_url),))]
+
+
+def plain_http(url: str) -> str:
+    """A clause about an address whose traffic others could read; empty for https, this computer and private networks."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or is_private(parts.hostname or ""):
+        return ""
+    return f"uses plain http to {parts.hostname}: on the way everyone could read prompts, completions and the key"
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is this computer or one of a network that is not the public one; names are not looked up."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith((".localhost", ".local", ".lan", ".internal", ".home.arpa")):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return bool(name) and "." not in name  # a name of the own network
+    return address.is_loopback or address.is_private or address.is_link_local
+
+
+def reward_files(config: RunConfig) -> list[Path]:
+    """The Python files that the settings run."""
+    return [Path(one.path).expanduser() for one in config.rewards if isinstance(one, UserFileReward)]
+
+
+def key_names(config: RunConfig) -> set[str]:
+    """The environment variables that hold keys for the judges of the settings."""
+    judges = (one for one in config.rewards if isinstance(one, ModelReward) and one.base_url)
+    return {judge.api_key_variable for judge in judges if judge.api_key_variable}
