@@ -15,6 +15,29 @@ UnclippedLoss = Literal["cispo", "sapo", "vespo", "reinforce"]
 #: losses of whole completions: one number a row, and their mean
 RowLoss = Literal["rloo", "gmpo", "a2po"]
 LossType = Literal[ClippedLoss, UnclippedLoss, RowLoss]
+#: losses of pairs (methods/losses/pairs/dpo_objectives.py has the functions, but for sft, the chosen answers' likelihood)
+DPOLoss = Literal[
+    "sigmoid",
+    "sigmoid_norm",
+    "hinge",
+    "ipo",
+    "robust",
+    "exo_pair",
+    "nca_pair",
+    "bco_pair",
+    "sppo_hard",
+    "aot",
+    "aot_unpaired",
+    "apo_zero",
+    "apo_down",
+    "discopop",
+    "sft",
+]
+FDivergence = Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"]
+#: losses of pairs without a reference model, and of single answers with a verdict
+CPOLoss = Literal["sigmoid", "simpo", "hinge", "ipo"]
+TPOLoss = Literal["sigmoid", "tpo-l", "hinge", "ipo"]
+KTOLoss = Literal["kto", "apo_zero_unpaired"]
 #: over what the probability ratio is taken
 RatioLevel = Literal["token", "sequence", "sequence_sum", "sequence_token", "none"]
 #: what a completion's reward is compared with

@@ -38,3 +38,6 @@ def loss(method: str, inputs: dict[str, Any], config: dict[str, Any]) -> dict[st
     if method not in LOSSES:
         raise NotImplementedError(method)
     return LOSSES[method](inputs, config)
+
+
+kto_kl_pairs = preference.kto_kl_pairs
