@@ -19,7 +19,9 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.config import RunConfig
+from droid_tune.config.methods import SFTConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.config.rewards import AccuracyReward
 from droid_tune.control import Control, Watch
 from droid_tune.data.dataset import open_configured
@@ -39,10 +41,11 @@ from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
 from droid_tune.rollout.generate import generate
 from droid_tune.train.distributed import World
-from droid_tune.train.examples import example_rows
+from droid_tune.train.examples import TrainingExample, example_rows
 from droid_tune.train.execution import build_session, learner_for, rewards_of
 from droid_tune.train.optimizer import gradient_norm
 from droid_tune.train.pace import fitted, measured_pace
+from droid_tune.train.pairs.judged_rows import judged_rows_of
 from droid_tune.train.row_reader import readable
 from droid_tune.train.run_record import Observed, lengths_of, ratios
 from droid_tune.train.start import starting_policy
@@ -213,7 +216,7 @@ class _Check:
         gc.collect()
         mx.clear_cache()
         mx.reset_peak_memory()
-        observed = self._full_example() if self.config.is_sft else self._full_rollout()
+        observed = self._full_example() if not self.config.samples else self._full_rollout()
         policy = self.session.policy
         kept = OPTIMIZER_COPIES[self.config.optimizer.name] * policy.trainable_bytes
         return replace(observed, peak_bytes=int(mx.get_peak_memory() + kept))
@@ -258,21 +261,34 @@ class _Check:
         )
 
     def _full_example(self) -> Observed:
-        session = self.session
-        found = readable(session.train, self._places(), session.reader.examples)
-        examples = [example for examples in found for example in examples]
-        longest = max(examples, key=lambda example: len(example.tokens))
-        count = self.config.training.batch_size
+        session, count = self.session, self.config.training.batch_size
+        if isinstance(self.config.method, PreferenceConfig):
+            rows, longest = self._longest_judged(count)
+        else:
+            found = readable(session.train, self._places(), session.reader.examples)
+            longest = max((example for one in found for example in one), key=lambda one: len(one.tokens))
+            rows = example_rows([longest] * count)
         start = time.perf_counter()
-        self._backward(example_rows([longest] * count), with_entropy=False)
-        learnt = len(longest.tokens) - longest.start
+        self._backward(rows, with_entropy=not isinstance(self.config.method, SFTConfig))
         return Observed(
             prompts=count,
-            rows=count,
+            rows=len(rows),
             prompt=longest.start,
-            completion=learnt,
+            completion=len(longest.tokens) - longest.start,
             update=time.perf_counter() - start,
         )
+
+    def _longest_judged(self, count: int) -> tuple[ScoringRows, TrainingExample]:
+        """So many rows as the longest one whose answers are judged, and the longest of its answers."""
+        found = readable(self.session.train, self._places(), self.session.reader.judged)
+        longest = max(
+            (unit for one in found for unit in one),
+            key=lambda unit: sum(len(one.tokens) for one in unit.answers),
+        )
+        method = self.config.method
+        learns_prompt = isinstance(method, PreferenceConfig) and method.learns_prompt
+        rows = judged_rows_of([longest] * count, learns_prompt=learns_prompt).rows
+        return rows, max(longest.answers, key=lambda one: len(one.tokens))
 
     def _backward(self, rows: ScoringRows, *, with_entropy: bool) -> None:
         session = self.session
@@ -287,7 +303,7 @@ class _Check:
             session.policy,
             rows,
             loss,
-            temperature=1.0 if self.config.is_sft else self.config.sampling.temperature,
+            temperature=1.0 if not self.config.samples else self.config.sampling.temperature,
             plan=session.plan,
             with_entropy=with_entropy,
         )

@@ -41,6 +41,40 @@ class Metric:
     help: str = ""
 
 
+#: what preference methods report of training rows and, under eval/, of held-out ones: label, unit, direction, help
+_PREFERENCES: dict[str, tuple[str, str, Direction, str]] = {
+    "rewards/chosen": ("Reward of chosen answers", "", "up", "How much likelier than under the reference."),
+    "rewards/rejected": ("Reward of rejected answers", "", "down", "The same of the rejected ones."),
+    "rewards/margins": ("Margin", "", "up", "Reward of the chosen less that of the rejected answers."),
+    "rewards/accuracies": (
+        "Preferred rightly",
+        "share",
+        "up",
+        "Pairs of which the chosen answer has more reward.",
+    ),
+    "logps/chosen": ("Likelihood of chosen answers", "nats", "up", "Log-probability of whole answers."),
+    "logps/rejected": ("Likelihood of rejected answers", "nats", "neither", "The same of the rejected ones."),
+    "nll_loss": ("Imitation loss", "", "down", "Loss of the answers that are imitated besides."),
+    "log_odds_chosen": ("Log odds", "", "up", "ORPO: of the chosen against the rejected answer."),
+    "log_odds_ratio": ("Log odds ratio", "", "up", "ORPO: what its preference term is made of."),
+    "delta": ("Threshold", "", "neither", "BCO: the mean reward of all answers so far."),
+}
+
+
+def _preferences(prefix: str) -> list[Metric]:
+    held_out = "Held-out " if prefix else ""
+    return [
+        Metric(
+            f"{prefix}{name}",
+            f"{held_out}{label[0].lower()}{label[1:]}" if prefix else label,
+            unit,
+            good,
+            text,
+        )
+        for name, (label, unit, good, text) in _PREFERENCES.items()
+    ]
+
+
 CATALOGUE: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -159,6 +193,15 @@ CATALOGUE: dict[str, Metric] = {
             "How often groups without signal were replaced by fresh prompts in this step.",
         ),
         Metric("dynamic_sampling/dropped_groups", "Groups replaced", "", "down"),
+        *_preferences(""),
+        *_preferences("eval/"),
+        Metric(
+            "eval/preference_accuracy",
+            "Held-out preference accuracy",
+            "share",
+            "up",
+            "Held-out pairs of which the chosen answer is the likelier one per token.",
+        ),
         Metric("perplexity", "Perplexity", "", "down"),
         Metric("num_tokens", "Tokens seen", "tokens"),
         Metric("tokens_per_second", "Sampling speed", "tokens/s", "up"),

@@ -69,3 +69,10 @@ Backward = Literal["auto", "two_stage", "layerwise", "plain"]
 ExportTarget = Literal["adapter", "fused", "gguf", "peft", "ollama", "lmstudio", "hub"]
 #: the types of exported weights; `keep` is the base's own
 WeightType = Literal["keep", "none", "bf16", "f16", "q8_0", "q4_0", "mlx-4bit", "mlx-8bit"]
+
+#: what a method asks of a row: something to answer, an answer to imitate, two answers to compare, an answer with a verdict
+Need = Literal["prompt", "demonstration", "preference", "verdict"]
+#: how a method learns: which learner of the loop takes it
+Way = Literal["policy_gradient", "supervised", "preference"]
+#: what becomes of a pair that is longer than a sequence may be
+TooLong = Literal["cut_end", "leave_out"]

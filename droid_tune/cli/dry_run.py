@@ -20,7 +20,7 @@ RENDERED_ROWS, TRIED_ROWS = 8, 4
 def rehearse(config: RunConfig, dataset: Dataset) -> None:
     """Render rows, try the rewards, estimate memory and time. Raises UserError where a run would fail."""
     check_template(config, dataset.train)
-    if not config.is_sft:
+    if config.samples:
         check_rewards(config, dataset.train)
     say_estimate(config, dataset)
 

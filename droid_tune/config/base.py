@@ -8,6 +8,7 @@ from typing import Any, ClassVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from droid_tune.config.docstrings import attribute_docstrings
+from droid_tune.names import Need, Way
 
 
 class Closed(BaseModel):
@@ -58,6 +59,15 @@ class MethodConfig(Closed):
     default_learning_rate: ClassVar[float] = 1e-5
     label: ClassVar[str] = ""
     summary: ClassVar[str] = ""
+    #: whether the model answers prompts while it learns, so that there are rollouts and rewards
+    samples: ClassVar[bool] = True
+    #: what it asks of a row, and which learner takes it
+    need: ClassVar[Need] = "prompt"
+    way: ClassVar[Way] = "policy_gradient"
+    #: rows that a batch must have
+    least_batch: ClassVar[int] = 1
+    #: the method under which a window lists it, where it has no card of its own
+    card: ClassVar[str] = ""
 
 
 def configs_by_type(union: Any) -> dict[str, Any]:

@@ -1,24 +1,26 @@
-"""The methods by name: one line each. A method is a recipe of settings; how it learns is one of two ways."""
+"""The methods by name: one line each. A method is a recipe of settings; how it learns is one of a few ways."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from droid_tune.config.base import MethodConfig
-from droid_tune.config.methods import METHOD_CONFIGS, SFTConfig
+from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.names import Way
 from droid_tune.paths import resources_dir
-
-Way = Literal["policy_gradient", "supervised"]
 
 
 @dataclass(frozen=True)
 class Method:
-    """What the lists show of a method. `way` says which learner of the loop takes it."""
+    """What the lists show of a method."""
 
     name: str
     config: type[MethodConfig]
-    way: Way
+
+    @property
+    def way(self) -> Way:
+        """Which learner of the loop takes it."""
+        return self.config.way
 
     @property
     def label(self) -> str:
@@ -34,7 +36,14 @@ class Method:
         return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
-METHODS: dict[str, Method] = {
-    name: Method(name, config, "supervised" if issubclass(config, SFTConfig) else "policy_gradient")
-    for name, config in METHOD_CONFIGS.items()
-}
+METHODS: dict[str, Method] = {name: Method(name, config) for name, config in METHOD_CONFIGS.items()}
+
+
+def card_of(method: str) -> str:
+    """The method under which a window lists this one: itself, unless it is an option of another."""
+    return METHOD_CONFIGS[method].card or method
+
+
+def family_of(card: str) -> list[str]:
+    """The methods that are listed as one: the card's own first."""
+    return [card, *(name for name, config in METHOD_CONFIGS.items() if config.card == card)]

@@ -18,6 +18,15 @@ from droid_tune.config.policy_method import (
     Resample,
     Scale,
 )
+from droid_tune.config.preference_methods import (
+    BCOConfig,
+    CPOConfig,
+    DPOConfig,
+    KTOConfig,
+    ORPOConfig,
+    SimPOConfig,
+    TPOConfig,
+)
 from droid_tune.config.variant_methods import (
     A2POConfig,
     GMPOConfig,
@@ -25,6 +34,7 @@ from droid_tune.config.variant_methods import (
     ReinforcePPConfig,
     RLOOConfig,
 )
+from droid_tune.names import Need, Way
 
 
 class GRPOConfig(PolicyMethodConfig):
@@ -90,6 +100,9 @@ class SFTConfig(MethodConfig):
     """Supervised fine-tuning: imitate the answers in the data."""
 
     default_learning_rate: ClassVar[float] = 2e-4
+    samples: ClassVar[bool] = False
+    need: ClassVar[Need] = "demonstration"
+    way: ClassVar[Way] = "supervised"
     label: ClassVar[str] = "SFT"
     summary: ClassVar[str] = (
         "Supervised fine-tuning: learns to answer like the examples. Fast, and a good start for GRPO."
@@ -112,7 +125,14 @@ AnyMethod = Annotated[
     | ReinforcePPConfig
     | MaxRLConfig
     | GMPOConfig
-    | A2POConfig,
+    | A2POConfig
+    | DPOConfig
+    | SimPOConfig
+    | ORPOConfig
+    | KTOConfig
+    | CPOConfig
+    | TPOConfig
+    | BCOConfig,
     Field(discriminator="type"),
 ]
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = configs_by_type(AnyMethod)

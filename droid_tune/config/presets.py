@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from droid_tune.config.load import build, canonical, merge, read_values
+from droid_tune.config.methods import METHOD_CONFIGS, GRPOConfig
 from droid_tune.config.run import RunConfig
 from droid_tune.errors import UserError
 from droid_tune.paths import starter_model_dir
@@ -66,7 +67,14 @@ def preset_values(name: str, method: str) -> dict[str, Any]:
     preset = PRESETS.get(name)
     if preset is None:
         raise UserError(f"There is no preset `{name}`; choose one of {', '.join(PRESETS)}.")
-    return dict(preset.values) if method == "sft" else merge(preset.values, preset.reinforcement)
+    config = METHOD_CONFIGS.get(method, GRPOConfig)
+    values = merge(preset.values, preset.reinforcement) if config.samples else dict(preset.values)
+    size = values.get("training", {}).get("batch_size", config.least_batch)
+    return (
+        values
+        if size >= config.least_batch
+        else merge(values, {"training": {"batch_size": config.least_batch}})
+    )
 
 
 def recommended_values(model: str, method: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from droid_tune.config.base import Closed, setting, unknown_key
-from droid_tune.config.methods import AnyMethod, GRPOConfig, SFTConfig
+from droid_tune.config.methods import METHOD_CONFIGS, AnyMethod, GRPOConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
@@ -103,7 +103,7 @@ class TrainingConfig(Closed):
     iterations: int = setting(200, "Steps", ge=1, le=10_000_000)
     """How often the weights are updated."""
     batch_size: int = setting(4, "Prompts per step", ge=1, le=4096)
-    """Rows of data per rollout (SFT: per update)."""
+    """Rows of data per rollout; per update where the model learns from given answers."""
     gradient_accumulation_steps: int = setting(1, "Accumulate", advanced=True, ge=1, le=1024)
     """Batches (rollout slices) gathered into one update."""
     max_seq_length: int = setting(2048, "Longest sequence", unit="tokens", ge=8, le=1_048_576)
@@ -130,7 +130,7 @@ class OptimizerConfig(Closed):
     name: Literal["adamw", "adam", "adafactor", "lion", "muon"] = setting("adamw", "Optimizer", advanced=True)
     """AdamW suits nearly everything."""
     learning_rate: float | None = setting(None, "Learning rate", gt=0, le=1)
-    """Size of a step; empty takes the method's own (SFT 2e-4, reinforcement 1e-5; in full a tenth of these)."""
+    """Size of a step; empty takes the method's own (SFT 2e-4, others 1e-5; in full a tenth of these)."""
     weight_decay: float = setting(0.0, "Weight decay", advanced=True, ge=0, le=1)
     """Pull of the weights towards zero."""
     beta1: float = setting(0.9, "Beta 1", advanced=True, ge=0, lt=1)
@@ -243,6 +243,11 @@ class RunConfig(Closed):
                 "update the application"
             )
         method = self.method
+        if self.training.batch_size < type(method).least_batch:
+            raise ValueError(
+                f"`batch_size` {self.training.batch_size} is too small for {method.type}, which sets each prompt beside "
+                f"another row's answer; use {type(method).least_batch} or more"
+            )
         if isinstance(method, PolicyMethodConfig):
             if not self.rewards:
                 raise ValueError("`rewards` must hold at least one reward for a reinforcement method")
@@ -289,9 +294,9 @@ class RunConfig(Closed):
         return own / 10 if self.adapter.type == "full" else own
 
     @property
-    def is_sft(self) -> bool:
-        """Whether it learns from demonstrations: no rollouts, no rewards."""
-        return isinstance(self.method, SFTConfig)
+    def samples(self) -> bool:
+        """Whether the model answers prompts while it learns; else there are no rollouts and no rewards."""
+        return type(self.method).samples
 
 
 def find_setting(key: str) -> tuple[str, ...]:
@@ -314,7 +319,12 @@ def find_setting(key: str) -> tuple[str, ...]:
 
 def section_aliases(section: str) -> dict[str, str]:
     """Other trainers' names for the fields of a section."""
-    return PolicyMethodConfig.aliases if section == "method" else _SECTION_MODELS[section].aliases
+    return _method_aliases() if section == "method" else _SECTION_MODELS[section].aliases
+
+
+def _method_aliases() -> dict[str, str]:
+    """Of all methods: what is one's alias is no other's field."""
+    return {alias: name for config in METHOD_CONFIGS.values() for alias, name in config.aliases.items()}
 
 
 def known_settings() -> list[tuple[str, ...]]:
@@ -326,7 +336,7 @@ def known_settings() -> list[tuple[str, ...]]:
         if name not in ("type", "name", "path")
     ]
     method_names = dict.fromkeys(
-        [*PolicyMethodConfig.model_fields, *PolicyMethodConfig.aliases, *SFTConfig.model_fields]
+        name for config in METHOD_CONFIGS.values() for name in (*config.model_fields, *config.aliases)
     )
     return [*paths, *(("method", name) for name in method_names if name != "type")]
 

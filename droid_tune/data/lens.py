@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from droid_tune.config import RunConfig
-from droid_tune.config.methods import SFTConfig
+from droid_tune.config.methods import METHOD_CONFIGS, SFTConfig
+from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Row
+from droid_tune.data.rendering.judged import judged_rows, render_judged
 from droid_tune.data.rendering.shapes import DEFAULT, Example, Note, TemplateOptions
 from droid_tune.data.templates import prompt_text, render_examples, render_prompt, turns_of
 from droid_tune.errors import UserError
@@ -52,12 +54,18 @@ class RowLength:
 
 @dataclass(frozen=True)
 class Lens:
-    """How rows are looked at: `imitated` as examples to learn, else as prompts to answer."""
+    """How rows are looked at: `imitated` as examples to learn, else as prompts to answer.
+
+    `judged` counts the answers of a row that are compared (1: each is judged by itself), 0 where none are; `cut`: what is
+    longer than `limit` is cut off, not left out.
+    """
 
     tokenizer: Any
     options: TemplateOptions = DEFAULT
     imitated: bool = False
     answers_only: bool = True
+    judged: int = 0
+    cut: bool = False
     #: tokens that a sequence may have; None: any number
     limit: int | None = None
 
@@ -65,24 +73,47 @@ class Lens:
     def of(cls, config: RunConfig, tokenizer: Any, context: int | None = None) -> Self:
         """As a run looks at its rows: `limit` is what its longest sequence, and the model's `context` where that is
         known, leave beside the longest completion."""
-        longest = config.training.max_seq_length
+        longest, method = config.training.max_seq_length, config.method
         return cls(
             tokenizer,
             TemplateOptions(config.data.system_prompt, config.data.thinking),
-            config.is_sft,
-            config.method.answer_only_loss if isinstance(config.method, SFTConfig) else True,
-            min(longest, context or longest) - room_of(config),
+            imitated=not config.samples,
+            answers_only=method.answer_only_loss if isinstance(method, SFTConfig) else True,
+            judged=method.answers if isinstance(method, PreferenceConfig) else 0,
+            cut=isinstance(method, PreferenceConfig) and method.too_long == "cut_end",
+            limit=min(longest, context or longest) - room_of(config),
         )
+
+    @classmethod
+    def for_method(cls, method: str | None, tokenizer: Any, options: TemplateOptions = DEFAULT) -> Self:
+        """As a run with a method's own settings would, without a limit."""
+        config = METHOD_CONFIGS.get(method or "")
+        if config is None:
+            return cls(tokenizer, options)
+        judged = config.answers if issubclass(config, PreferenceConfig) else 0
+        return cls(tokenizer, options, imitated=config.need != "prompt", judged=judged)
 
     def measure(self, row: Row) -> RowLength:
         """A row's lengths. Raises `UserError` where the row cannot be used."""
         if not self.imitated:
             prompt = render_prompt(self.tokenizer, row, self.options)
             return RowLength((SequenceLength(len(prompt.tokens)),), prompt.notes)
+        if self.judged:
+            return self._measure_judged(row)
         examples = render_examples(self.tokenizer, row, self.options, answers_only=self.answers_only)
         if not any(any(example.answer_mask[1:]) for example in examples):
             raise UserError("The row has nothing to learn", remedy="add an answer, or remove the row")
         return RowLength(tuple(map(SequenceLength.of, examples)), examples[0].notes)
+
+    def _measure_judged(self, row: Row) -> RowLength:
+        found = list(self.answers_of(row).values())
+        notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+        return RowLength(tuple(map(SequenceLength.of, found)), notes)
+
+    def answers_of(self, row: Row) -> dict[str, Example]:
+        """The judged answers of a row by name, each behind its prompt. Raises `UserError` where one cannot be used."""
+        limit = self.limit if self.cut else None
+        return render_judged(self.tokenizer, row, self.options, self.judged, limit)
 
     def sample(self, rows: Sequence[Row], watch: Watch = UNWATCHED) -> Iterator[RowLength]:
         """Lengths of at most `MEASURED_ROWS` rows, without those that the template refuses. Raises `Stopped`."""
@@ -108,11 +139,18 @@ class QuickLens(Lens):
 
     def measure(self, row: Row) -> RowLength:
         """A row's lengths; nothing is refused."""
+        if self.judged:
+            with suppress(UserError):
+                sides = judged_rows(row, self.judged).values()
+                return RowLength(tuple(self._measured(side) for side in sides))
+        return RowLength((self._measured(row),))
+
+    def _measured(self, row: Row) -> SequenceLength:
         read, answer = _read_and_answered(row)
         system = self.options.system_prompt if read else ""
         counted = [self._count(text) for text in (system, read, answer)]
         asked = counted[0] + counted[1] + (self.frame if read else 0)
-        return RowLength((SequenceLength(asked, counted[2] if self.imitated else 0),))
+        return SequenceLength(asked, counted[2] if self.imitated else 0)
 
     def _count(self, text: str) -> int:
         return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
@@ -130,7 +168,7 @@ def _read_and_answered(row: Row) -> tuple[str, str]:
 
 def room_of(config: RunConfig) -> int:
     """Tokens that a run keeps free behind a row, for the completion."""
-    return 0 if config.is_sft else config.sampling.max_completion_length
+    return config.sampling.max_completion_length if config.samples else 0
 
 
 def prompt_length(tokenizer: Any, row: Row, options: TemplateOptions = DEFAULT) -> int:

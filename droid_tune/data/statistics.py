@@ -17,6 +17,7 @@ from droid_tune.data.batches import permutation
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.editing.changes import prompt_keys
 from droid_tune.data.formats.answers import right_answers
+from droid_tune.data.formats.prompt_completion import answer_of
 from droid_tune.data.lens import prompt_length
 from droid_tune.data.templates import DEFAULT, TemplateOptions, prompt_text
 
@@ -173,6 +174,8 @@ def _of_split(
         kinds[answer_type(answer)] += 1
         if answer is not None:
             answers.append(len(tokenizer.encode(answer, add_special_tokens=False)))
+        if (worse := answer_of(row["rejected"]) if "rejected" in row else None) is not None:
+            answers.append(len(tokenizer.encode(worse, add_special_tokens=False)))
         scripts.update(scripts_of(prompt_text(row)[:2000]))
         empty_systems += "system" in row and not (row["system"] or "").strip()
     prompt_array, answer_array = np.array(prompts, np.int64), np.array(answers, np.int64)

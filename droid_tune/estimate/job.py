@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.preference_methods import BCOConfig, DPOConfig, KTOConfig, PreferenceConfig
 from droid_tune.model_files.facts import ModelFacts
 
 #: lengths to go by while nothing is known of the data
@@ -66,6 +67,9 @@ class StepJob:
     evaluations: int = 0
     entropy: bool = False
     filters: bool = False
+    #: rows that are compared, so that they should run in one micro-batch; and whether entropies are reported of them
+    together: int = 1
+    reports_entropy: bool = False
 
     @property
     def rows(self) -> int:
@@ -81,6 +85,9 @@ def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) ->
     held_out = config.evaluation.rows if known.held_out_rows is None else known.held_out_rows
     evaluation_rows = min(config.evaluation.rows, held_out)
     evaluations = _evaluations(config) if evaluation_rows else 0
+    if isinstance(method, PreferenceConfig):
+        supervised = _supervised_job(config, known, limit, evaluation_rows, evaluations)
+        return _preference_job(config, method, supervised, known)
     if not isinstance(method, PolicyMethodConfig):
         return _supervised_job(config, known, limit, evaluation_rows, evaluations)
     room = max(1, limit - config.sampling.max_completion_length)
@@ -114,7 +121,7 @@ def _supervised_job(
     """SFT: rows that are read up to the answer and learnt from there (or learnt whole)."""
     longest = _between(known.longest_prompt + known.longest_answer, limit)
     usual = _between(known.median_prompt + known.median_answer, limit)
-    answers_only = isinstance(config.method, SFTConfig) and config.method.answer_only_loss
+    answers_only = not isinstance(config.method, SFTConfig) or config.method.answer_only_loss
     learnt = _between(known.longest_answer, longest) if answers_only else longest
     usually = _between(known.median_answer, usual) if answers_only else usual
     training = config.training
@@ -132,6 +139,37 @@ def _supervised_job(
         evaluation_rows=evaluation_rows,
         evaluations=evaluations,
     )
+
+
+def _preference_job(
+    config: RunConfig, method: PreferenceConfig, rows: StepJob, known: DataLengths
+) -> StepJob:
+    """The answers of a row behind its prompt, which they share unless the prompt is learnt too."""
+    answers = method.answers
+    shared = 1 if method.learns_prompt else answers
+    return replace(
+        rows,
+        prompts=rows.prompts * answers // shared,
+        group_size=shared,
+        rows_per_slice=rows.prompts * answers,
+        score_passes=_looks(config, method, known) * rows.slices_per_step,
+        evaluation_rows=rows.evaluation_rows * answers,
+        together=answers,
+        reports_entropy=True,
+    )
+
+
+def _looks(config: RunConfig, method: PreferenceConfig, known: DataLengths) -> float:
+    """Forward passes over a batch besides the update's own: the reference's, once for each row of the data; what weighs or
+    sorts pairs, and KTO's and BCO's look at the whole batch."""
+    training = config.training
+    drawn = training.iterations * training.batch_size * training.gradient_accumulation_steps
+    passes = min(1.0, (known.rows or drawn) / drawn) if method.compares else 0.0
+    if isinstance(method, DPOConfig):
+        passes += float(method.use_weighting) + float(bool({"aot", "aot_unpaired"} & set(method.loss_type)))
+    if isinstance(method, KTOConfig):
+        passes += 2.0 if method.loss_type == "kto" else 0.0
+    return passes + float(isinstance(method, BCOConfig))
 
 
 def _between(value: int, most: int) -> int:

@@ -184,7 +184,7 @@ def _passes(
 def _head_copies(sizes: Sizes, job: StepJob, factors: Factors) -> float:
     if job.entropy:
         return factors.trained_head_entropy if sizes.full else factors.head_entropy
-    if job.reinforcement:
+    if job.reinforcement or job.reports_entropy:
         return factors.trained_head_reported if sizes.full else factors.head_reported
     return factors.trained_head_plain if sizes.full else factors.head_plain
 

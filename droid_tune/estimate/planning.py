@@ -74,7 +74,7 @@ def candidates(
     tokens = job.longest_completion + (0 if shared else job.longest_prompt)
     most = job.group_size if shared else job.rows_per_slice
     wanted = (BUSY_TOKENS if shared else BUSY_WHOLE_TOKENS)[backend]
-    busy = min(most, max(1, -(-wanted // max(1, tokens))))
+    busy = min(most, max(job.together, -(-wanted // max(1, tokens))))
     decoded = max(job.rows if job.reinforcement else 1, 1)
     for layer_wise in _ways(sizes, backward):
         for rows in (train_rows,) if train_rows else _halved(busy, 1):

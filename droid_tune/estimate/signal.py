@@ -195,7 +195,7 @@ def _about_memory(measured: Measured, config: RunConfig) -> Iterator[Finding]:
         return
     remedies = [Remedy("Compute gradients layer by layer", {"memory.backward": "layerwise"})]
     length = config.sampling.max_completion_length
-    if not config.is_sft and length >= 32:
+    if config.samples and length >= 32:
         remedies.append(
             Remedy(f"Halve the completions to {length // 2}", {"sampling.max_completion_length": length // 2})
         )

@@ -11,6 +11,7 @@ import mlx.core as mx
 
 from droid_tune import words
 from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.config.run import RunConfig
 from droid_tune.estimate.job import StepJob, has_entropy_bonus
 from droid_tune.estimate.plan import MemoryPlan
@@ -23,12 +24,15 @@ from droid_tune.model.policy import Policy
 from droid_tune.names import Backward
 
 
-def plan_for(config: RunConfig, policy: Policy, *, prompt_length: int | None = None) -> MemoryPlan:
-    """The plan of a run. `prompt_length` is the longest prompt where known."""
+def plan_for(
+    config: RunConfig, policy: Policy, *, prompt_length: int | None = None, answer_length: int | None = None
+) -> MemoryPlan:
+    """The plan of a run. `prompt_length` is the longest prompt where known, `answer_length` the longest of answers that
+    are compared."""
     memory = config.memory
     return best_plan(
         footprint(policy, config),
-        job_for(config, prompt_length),
+        job_for(config, prompt_length, answer_length),
         budget_of(memory, read_host()),
         policy,
         memory.backward,
@@ -37,7 +41,7 @@ def plan_for(config: RunConfig, policy: Policy, *, prompt_length: int | None = N
     )
 
 
-def job_for(config: RunConfig, prompt_length: int | None = None) -> StepJob:
+def job_for(config: RunConfig, prompt_length: int | None = None, answer_length: int | None = None) -> StepJob:
     """The sizes of one step; lengths that are not known are as long as the settings allow."""
     method, training = config.method, config.training
     if isinstance(method, PolicyMethodConfig):
@@ -45,6 +49,11 @@ def job_for(config: RunConfig, prompt_length: int | None = None) -> StepJob:
         prompt = prompt_length or max(1, training.max_seq_length - completion)
         job = step_job(training.batch_size, method.group_size, prompt, completion)
         return replace(job, entropy=has_entropy_bonus(method))
+    if isinstance(method, PreferenceConfig):
+        prompt, answer = prompt_length or 0, answer_length or training.max_seq_length
+        shared = 1 if method.learns_prompt else method.answers
+        job = step_job(training.batch_size * method.answers // shared, shared, prompt, answer)
+        return replace(job, reinforcement=False, together=method.answers, reports_entropy=True)
     return replace(step_job(training.batch_size, 1, 0, training.max_seq_length), reinforcement=False)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from droid_tune.config import RunConfig
 from droid_tune.config.method_table import METHODS, Way
 from droid_tune.config.policy_method import PolicyMethodConfig
-from droid_tune.control import Control, Watch
+from droid_tune.config.preference_methods import PreferenceConfig
+from droid_tune.control import UNWATCHED, Control, Watch
 from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured
 from droid_tune.errors import UserError
@@ -29,13 +30,19 @@ from droid_tune.train.announcing import announce
 from droid_tune.train.assignment import Assignment, Span
 from droid_tune.train.checkpoint import Checkpoint, CheckpointStore, bytes_of
 from droid_tune.train.diagnosis.diagnose import Diagnosis
-from droid_tune.train.diagnosis.remarks import remark_on_rewards, remark_on_rows, remark_on_template
+from droid_tune.train.diagnosis.remarks import (
+    remark_on_rewards,
+    remark_on_rows,
+    remark_on_template,
+    remark_on_verdicts,
+)
 from droid_tune.train.distributed import World, check_share
 from droid_tune.train.journal import Journal
 from droid_tune.train.learner import Learner, State
 from droid_tune.train.loop import Loop
 from droid_tune.train.memory_guard import MemoryGuard
 from droid_tune.train.optimizer import build_optimizer, optimizer_tensors
+from droid_tune.train.pairs.preference_learner import PreferenceLearner
 from droid_tune.train.policy_gradient import PolicyGradient
 from droid_tune.train.row_reader import Chosen, RowReader
 from droid_tune.train.run_record import RunRecord, estimate_of
@@ -83,6 +90,8 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
             remark_on_start(config, policy, journal.notice)
         remark_on_rows(dataset.report, journal.notice)
         remark_on_rewards(rewards, session.train, journal.notice)
+        if config.method.need == "verdict":
+            remark_on_verdicts(session.train, journal.notice)
         remark_on_template(policy, session.train, journal.notice)
         try:
             loop.run()
@@ -101,10 +110,11 @@ def _span(assignment: Assignment, checkpoint: SavedState | None) -> Span:
     return assignment.span(checkpoint.step, int(checkpoint.state["total_steps"]))
 
 
-def rewards_of(config: RunConfig, watch: Watch) -> RewardSet:
-    """The run's rewards, to be closed; none in supervised learning. `watch` may end their calls with Stopped."""
+def rewards_of(config: RunConfig, watch: Watch = UNWATCHED) -> RewardSet:
+    """The run's rewards, to be closed; none where the model learns from given answers. `watch` may end their calls with
+    Stopped."""
     return build_rewards(
-        () if config.is_sft else config.rewards,
+        config.rewards if config.samples else (),
         max_completion_length=config.sampling.max_completion_length,
         watch=watch,
     )
@@ -127,7 +137,12 @@ def build_session(
         valid=valid,
         batches=PromptBatches(train, training.batch_size, training.seed, shuffle=config.data.shuffle),
         rewards=rewards,
-        plan=plan_for(config, policy, prompt_length=longest_prompt(train, reader)),
+        plan=plan_for(
+            config,
+            policy,
+            prompt_length=longest_prompt(train, reader),
+            answer_length=longest_answer(train, reader),
+        ),
         reader=reader,
         control=conduct.control,
         emit=conduct.emit,
@@ -143,9 +158,18 @@ def _tell_of_looking(conduct: Conduct, done: int, total: int, what: str) -> None
 
 def longest_prompt(rows: Chosen, reader: RowReader) -> int | None:
     """The longest prompt of a sample in tokens, for the memory plan; None in supervised learning."""
-    if reader.room == 0:
+    if reader.lens.imitated and not reader.lens.judged:
         return None
-    return max((one.longest for one in reader.lens.sample_that_fits(rows)), default=0)
+    found = reader.lens.sample_that_fits(rows)
+    return max((one.read for row in found for one in row.sequences), default=0)
+
+
+def longest_answer(rows: Chosen, reader: RowReader) -> int | None:
+    """The longest judged answer of a sample in tokens; None where no answers are judged."""
+    if not reader.lens.judged:
+        return None
+    found = reader.lens.sample_that_fits(rows)
+    return max((one.learnt for row in found for one in row.sequences), default=None)
 
 
 def build_loop(
@@ -184,6 +208,8 @@ def look_at_space(folder: Path, loop: Loop) -> None:
 def reference_for(session: TrainingSession) -> ReferencePolicy:
     """What the session's method compares the policy with; one that is not needed holds nothing."""
     method = session.config.method
+    if isinstance(method, PreferenceConfig):
+        return ReferencePolicy(session.policy, needed=method.compares)
     if not isinstance(method, PolicyMethodConfig):
         return ReferencePolicy(session.policy, needed=False)
     return ReferencePolicy(
@@ -199,6 +225,7 @@ def reference_for(session: TrainingSession) -> ReferencePolicy:
 LEARNERS: dict[Way, Callable[[TrainingSession], Learner]] = {
     "policy_gradient": PolicyGradient,
     "supervised": Supervised,
+    "preference": PreferenceLearner,
 }
 
 

@@ -9,16 +9,19 @@ from typing import Any, TypeVar
 
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
+from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.answers import answer_text
 from droid_tune.data.formats.base import Row
 from droid_tune.data.lens import Lens, room_of
+from droid_tune.data.rendering.judged import is_good
 from droid_tune.data.rendering.looking_through import Findings, findings_of
 from droid_tune.data.templates import TemplateOptions, prompt_text, render_examples, render_prompt
 from droid_tune.errors import UserError
 from droid_tune.names import Split
 from droid_tune.train.examples import TrainingExample
+from droid_tune.train.pairs.judged_rows import JudgedUnit
 
 T = TypeVar("T")
 
@@ -77,6 +80,25 @@ class RowReader:
                 f"Row {number + 1} has nothing to learn", remedy="add an answer, or remove the row"
             )
         return examples
+
+    def judged(self, number: int, row: Row) -> list[JudgedUnit]:
+        """A row whose answers are judged: a pair, or each answer that has a verdict. Raises UserError where one answer
+        cannot be used."""
+        method = self._method
+        assert isinstance(method, PreferenceConfig)
+        named = self.lens.answers_of(row)
+        answers = {
+            name: TrainingExample(number, example.tokens, example.answer_mask)
+            for name, example in named.items()
+        }
+        for one in answers.values():
+            self._check(len(one.tokens), number)
+        if method.answers > 1:
+            return [JudgedUnit((number, 0), tuple(answers.values()))]
+        return [
+            JudgedUnit((number, place), (one,), is_good(name))
+            for place, (name, one) in enumerate(answers.items())
+        ]
 
     def _check(self, tokens: int, number: int) -> None:
         if tokens + self.room > self.limit:

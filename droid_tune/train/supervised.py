@@ -11,13 +11,9 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.config.methods import SFTConfig
-from droid_tune.estimate.plan import MemoryPlan
-from droid_tune.estimate.planning import BUSY_WHOLE_TOKENS
 from droid_tune.methods.losses import supervised_loss
 from droid_tune.methods.losses.loss_metrics import combined
 from droid_tune.model.caches.packing import require_packing
-from droid_tune.model.footprint import device_name
-from droid_tune.model.gradients.passes import read_lengths
 from droid_tune.model.gradients.scoring import loss_and_gradients, score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.train.accumulator import Accumulator
@@ -26,6 +22,7 @@ from droid_tune.train.evaluate import Evaluated
 from droid_tune.train.examples import TrainingExample, example_rows
 from droid_tune.train.learner import Gathered, State, Tensors
 from droid_tune.train.row_reader import readable
+from droid_tune.train.short_rows import plan_for_rows
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.training_session import TrainingSession
 
@@ -87,26 +84,11 @@ class Supervised:
             rows,
             loss,
             temperature=1.0,
-            plan=self._plan_for(rows),
+            plan=plan_for_rows(session, self.first_plan, rows),
             dropout_seed=session.seed("dropout", step, number),
         )
         accumulator.add(value, gradients)
         return sums
-
-    def _plan_for(self, rows: ScoringRows) -> MemoryPlan:
-        """The plan, with more rows at a time where all are short.
-
-        It was made for rows of the greatest length; a device that a few of those keep busy is idle with as many short
-        ones. Never more tokens together than the plan allows, and its word counts where the user or the memory guard
-        asked for fewer rows.
-        """
-        session = self.session
-        plan, settings = session.plan, session.config
-        if settings.memory.rows_per_micro_batch or plan != self.first_plan:
-            return plan
-        longest = int(read_lengths(rows)[0].max())
-        together = min(BUSY_WHOLE_TOKENS[device_name()], plan.train_rows * settings.training.max_seq_length)
-        return replace(plan, train_rows=max(plan.train_rows, together // longest))
 
     def after_update(self, step: int) -> None:
         """Nothing moves but the weights."""

@@ -14,7 +14,7 @@ import pytest
 
 PRODUCT = "droid_tune"
 ROOTS = ("droid_tune.train", "droid_tune.rollout.generate")
-AIMED = ("golden_adapter.py", "test_golden.py")
+AIMED = ("golden_adapter.py", "test_golden.py", "golden2/preference.py")
 
 
 @pytest.mark.parametrize("file", AIMED)

@@ -31,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="D", default="sample", help="`sample` (the default), a file or a folder"
     )
     parser.add_argument(
-        "--method", metavar="NAME", default="sft", help="sft (the default) shows examples, others prompts"
+        "--method",
+        metavar="NAME",
+        default="sft",
+        help="sft (the default) shows examples, dpo both answers, grpo prompts",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--row", metavar="N", help="one row, counted from 1")
@@ -120,6 +123,8 @@ def _print(row: int, shown: ShownRow, tokenizer: Any, *, as_json: bool) -> None:
         return
     print(f"--- row {row}: {counted(len(shown.tokens), 'token')}, {sum(shown.learnt):,} of them learnt")
     for part in shown.parts:
+        if part.name:
+            print(f"{part.name}:")
         print(marked(part.tokens, part.learnt, tokenizer))
     for note in shown.notes:
         print(f"    note: {note}")

@@ -110,7 +110,7 @@ def _need(one: RowFormat) -> Need | None:
     """How a row is read so that nothing of it is left out; None where its own answer may be several."""
     if any(field.kind in ("answer", "annotations") for field in one.required):
         return None
-    return next(need for need in ("demonstration", "preference", "prompt") if need in one.needs)
+    return next(need for need in ("demonstration", "preference", "verdict", "prompt") if need in one.needs)
 
 
 def _asking(text: str) -> Message:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from droid_tune.data.formats.answers import answer_in
 from droid_tune.data.formats.columns import ABSENT, has, path_of, value_at
-from droid_tune.data.formats.field_checks import Kind, check_value
+from droid_tune.data.formats.field_checks import Kind, check_value, may_hold
 from droid_tune.data.formats.messages import is_learnt
 from droid_tune.data.formats.tools import parsed_object, parsed_tools
 from droid_tune.data.issues import RowFault, listed
+from droid_tune.names import Need
 
 Row = dict[str, Any]
-#: What a method asks of a row: something to answer, an answer to imitate, two answers to compare.
-Need = Literal["prompt", "demonstration", "preference"]
 #: Kinds that are a text in nearly every row.
 TEXT_KINDS: frozenset[Kind] = frozenset(("text", "text_or_messages", "answer"))
 
@@ -128,8 +127,11 @@ class Layout:
         return None if name is None else self.mapping.get(name, name)
 
     def fits(self, row: Mapping[str, Any]) -> bool:
-        """Whether every required field is there, whatever it holds."""
-        return all(self.found(one, row) for one in self.format.required)
+        """Whether every required field is there, whatever it holds, in a column that may be it."""
+        return all(
+            any(may_hold(value_at(row, name), one.kind) for name in self.found(one, row))
+            for one in self.format.required
+        )
 
     def present(self, row: Mapping[str, Any]) -> int:
         """How many required fields are there under a name of their own."""

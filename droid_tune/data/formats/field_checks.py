@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 from droid_tune.data.formats.annotations import check_annotations
 from droid_tune.data.formats.answers import right_answers
 from droid_tune.data.formats.earlier_turns import is_history
-from droid_tune.data.formats.messages import check_messages
+from droid_tune.data.formats.messages import check_messages, spoken_turns
 from droid_tune.data.formats.tools import parsed_object, parsed_tools
 from droid_tune.data.issues import RowFault
 
@@ -23,6 +23,8 @@ Kind = Literal[
     "object",
     "shown",
     "annotations",
+    "dialogue",
+    "verdict",
 ]
 _WANTED: dict[Kind, str] = {
     "text": "text",
@@ -33,7 +35,11 @@ _WANTED: dict[Kind, str] = {
     "tools": "a list of tools, or the JSON text of one",
     "object": "an object, or the JSON text of one",
     "shown": "an object that holds a text",
+    "dialogue": "a list of messages, or text that names its speakers (Human:, Assistant:)",
+    "verdict": "true (a good answer) or false (a bad one)",
 }
+#: What says that an answer is good or bad; tables hold text.
+_VERDICTS = {"true": True, "1": True, "good": True, "false": False, "0": False, "bad": False}
 
 #: What may be written as JSON text: an example of each.
 _AS_JSON: dict[Kind, str] = {
@@ -72,7 +78,7 @@ def holds_turns(value: Any, kind: Kind) -> bool:
         return True
     if kind == "turn_or_messages" and isinstance(value, dict):
         return True
-    some = kind in ("text_or_messages", "turn_or_messages") and isinstance(value, list)
+    some = kind in ("text_or_messages", "turn_or_messages", "dialogue") and isinstance(value, list)
     return some and bool(value) and all(isinstance(turn, dict) for turn in value)
 
 
@@ -85,6 +91,10 @@ def _is(value: Any, kind: Kind, *, exact: bool) -> bool:
             return parsed_tools(value) is not None
         case "object":
             return parsed_object(value) is not None
+        case "verdict":
+            return verdict_in(value) is not None
+        case "dialogue":
+            return isinstance(value, str) and bool(spoken_turns(value))
         case "shown":
             texts = cast("dict[str, Any]", value).values() if isinstance(value, dict) else ()
             return any(isinstance(one, str) and one.strip() for one in texts)
@@ -92,6 +102,18 @@ def _is(value: Any, kind: Kind, *, exact: bool) -> bool:
             return right_answers(value) is not None and not (exact and isinstance(value, int | float))
         case _:
             return isinstance(value, str)
+
+
+def may_hold(value: Any, kind: Kind) -> bool:
+    """Whether a column may be this field at all: `label` and `chosen` are other things in other tables."""
+    if kind == "verdict":
+        return verdict_in(value) is not None
+    return kind != "dialogue" or not isinstance(value, str) or bool(spoken_turns(value))
+
+
+def verdict_in(value: Any) -> bool | None:
+    """Whether a label says that an answer is good; None where it says neither."""
+    return _VERDICTS.get(str(value).strip().lower()) if isinstance(value, bool | int | str) else None
 
 
 def said_type(value: Any) -> str:
@@ -109,6 +131,8 @@ def said_type(value: Any) -> str:
 
 
 def _remedy(value: Any, kind: Kind) -> str:
+    if kind == "verdict":
+        return "write true or false"
     if kind in _AS_JSON and value is not None:
         return f"write {_AS_JSON[kind]}"
     if isinstance(value, bool | int | float):

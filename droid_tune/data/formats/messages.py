@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from droid_tune.data.formats.tool_calls import is_named, parsed_calls
@@ -47,6 +48,19 @@ SHAREGPT_ROLES = {
     "function_response": "tool",
     "developer": "developer",
 }
+
+
+#: how Anthropic's first preference files write a conversation into one text
+_SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant):[ ]?")
+
+
+def spoken_turns(text: str) -> list[Message]:
+    """The turns of a text that names its speakers, from its first words on; [] where it names none."""
+    if not re.match(r"\s*(Human|Assistant):", text):
+        return []
+    _, *parts = _SPEAKER.split("\n\n" + text.lstrip())
+    roles = ["user" if name == "Human" else "assistant" for name in parts[::2]]
+    return [{"role": role, "content": said.strip()} for role, said in zip(roles, parts[1::2], strict=True)]
 
 
 def role_of(turn: Message) -> str | None:

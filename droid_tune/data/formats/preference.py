@@ -1,11 +1,15 @@
-"""`{"prompt", "chosen", "rejected"}`: a better and a worse answer to the same prompt, as text or messages."""
+"""`{"prompt", "chosen", "rejected"}`: a better and a worse answer to the same prompt, as text or messages.
+
+`reference` may hold a gold answer, which TPO imitates.
+"""
 
 from itertools import takewhile
+from typing import Any
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
 from droid_tune.data.formats.earlier_turns import with_history
 from droid_tune.data.formats.instruction import HISTORY, instruction_prompt
-from droid_tune.data.formats.messages import Message, is_plain_text, plain_messages
+from droid_tune.data.formats.messages import Message, is_plain_text, plain_messages, spoken_turns
 from droid_tune.data.formats.prompt_completion import answer_of, prompt_of, turns_in
 
 
@@ -17,6 +21,7 @@ def _normalise(fields: Row) -> Row:
         "chosen": chosen,
         "rejected": rejected,
         "answer": fields.get("answer", answer_of(chosen)),
+        **({"reference": _side(fields["reference"])} if fields.get("reference") else {}),
     }
 
 
@@ -40,20 +45,25 @@ def _normalise_conversation(fields: Row) -> Row:
 
 def _normalise_whole(fields: Row) -> Row:
     """Both sides begin with the same turns: those are the prompt."""
-    chosen, rejected = plain_messages(fields["chosen"]), plain_messages(fields["rejected"])
+    chosen, rejected = _dialogue(fields["chosen"]), _dialogue(fields["rejected"])
     pairs = takewhile(lambda pair: pair[0] == pair[1], zip(chosen[:-1], rejected[:-1], strict=False))
     shared = len(list(pairs))
     sides = {"chosen": chosen[shared:], "rejected": rejected[shared:]}
     return _normalise({**fields, "prompt": chosen[:shared], **sides})
 
 
-_SIDES = (Field("chosen", "turn_or_messages"), Field("rejected", "turn_or_messages"))
+def _dialogue(value: Any) -> list[Message]:
+    return spoken_turns(value) if isinstance(value, str) else plain_messages(value)
+
+
+_GOLD = Field("reference", "turn_or_messages", required=False, need="preference")
+_SIDES = (Field("chosen", "turn_or_messages"), Field("rejected", "turn_or_messages"), _GOLD)
 
 PREFERENCE = RowFormat(
     name="preference",
     title="Preference pairs",
     fields=(Field("prompt", "text_or_messages"), *_SIDES, REFERENCE, *COMMON),
-    needs=frozenset({"preference", "prompt"}),
+    needs=frozenset({"preference", "verdict", "prompt"}),
     normalise=_normalise,
     prompt_field="prompt",
     example={"prompt": "Say hello.", "chosen": "Hello!", "rejected": "What?"},
@@ -63,7 +73,7 @@ INSTRUCTION_PREFERENCE = RowFormat(
     name="instruction_preference",
     title="Instruction with preference pairs",
     fields=(Field("instruction"), *_SIDES, Field("input", required=False), HISTORY, REFERENCE, *COMMON),
-    needs=frozenset({"preference", "prompt"}),
+    needs=frozenset({"preference", "verdict", "prompt"}),
     normalise=_normalise_instruction,
     example={"instruction": "Say hello.", "input": "", "chosen": "Hello!", "rejected": "What?"},
 )
@@ -72,7 +82,7 @@ CONVERSATION_PREFERENCE = RowFormat(
     name="conversation_preference",
     title="Conversations with preference pairs",
     fields=(Field("conversations", "messages", synonyms=("messages",)), *_SIDES, REFERENCE, *COMMON),
-    needs=frozenset({"preference", "prompt"}),
+    needs=frozenset({"preference", "verdict", "prompt"}),
     normalise=_normalise_conversation,
     example={
         "conversations": [{"from": "human", "value": "Say hello."}],
@@ -84,8 +94,8 @@ CONVERSATION_PREFERENCE = RowFormat(
 WHOLE_PREFERENCE = RowFormat(
     name="whole_preference",
     title="Pairs of whole conversations",
-    fields=(Field("chosen", "messages"), Field("rejected", "messages"), REFERENCE, *COMMON),
-    needs=frozenset({"preference", "prompt"}),
+    fields=(Field("chosen", "dialogue"), Field("rejected", "dialogue"), _GOLD, REFERENCE, *COMMON),
+    needs=frozenset({"preference", "verdict", "prompt"}),
     normalise=_normalise_whole,
     example={
         "chosen": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}],

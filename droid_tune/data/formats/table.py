@@ -20,15 +20,18 @@ from droid_tune.data.formats.prompts import PROMPTS
 from droid_tune.data.formats.query_response import QUERY_RESPONSE
 from droid_tune.data.formats.question_answer import QUESTION_ANSWER
 from droid_tune.data.formats.text import TEXT
+from droid_tune.data.formats.verdict import MESSAGES_VERDICT, VERDICT
 
 #: In the order of preference: a row that fits several is read as the first, the one that uses most of its fields.
 FORMATS: tuple[RowFormat, ...] = (
     CONVERSATION_PREFERENCE,
+    MESSAGES_VERDICT,
     MESSAGES,
     CONVERSATIONS,
     PREFERENCE,
     PROMPT_ANSWER,
     QUESTION_ANSWER,
+    VERDICT,
     PROMPT_COMPLETION,
     INSTRUCTION_PREFERENCE,
     INSTRUCTION,
@@ -41,19 +44,18 @@ FORMATS: tuple[RowFormat, ...] = (
 
 FORMATS_BY_NAME = {one.name: one for one in FORMATS}
 
-#: Methods that do not sample and reward completions of their own.
-_NEEDS: dict[str, Need] = {"sft": "demonstration", "dpo": "preference", "orpo": "preference"}
-
 _SAID: dict[Need, str] = {
     "prompt": "prompts to answer",
     "demonstration": "answers to imitate",
     "preference": "pairs of a chosen and a rejected answer",
+    "verdict": "answers that are said to be good or bad, or pairs",
 }
 
 
 def need_of(method: str) -> Need:
-    """What a method asks of a row; every group-relative method asks for prompts."""
-    return _NEEDS.get(method, "prompt")
+    """What a method asks of a row; one that is not known asks for prompts."""
+    config = METHOD_CONFIGS.get(method)
+    return "prompt" if config is None else config.need
 
 
 def said_need(need: Need) -> str:
@@ -83,5 +85,5 @@ def usable_formats(need: Need | None) -> tuple[RowFormat, ...]:
 def _lateness(one: RowFormat, need: Need) -> tuple[bool, bool, bool]:
     """A plain answer goes before a pair of them, any answer before a prompt alone, what is imitated before what is checked."""
     pairs = "preference" in one.needs and one is not CONVERSATION_PREFERENCE  # its turns alone have no answer
-    pairs_late = need != "preference" and pairs
+    pairs_late = need not in ("preference", "verdict") and pairs
     return one is PROMPTS, pairs_late, need == "demonstration" and one is PROMPT_ANSWER

@@ -6,11 +6,9 @@ from typing import Any
 
 from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset, Rows
-from droid_tune.data.formats.table import need_of
 from droid_tune.data.issues import EXCERPT_LENGTH, Issue, IssueRun
 from droid_tune.data.lens import Lens
 from droid_tune.data.rendering.looking_through import Findings, findings_of
-from droid_tune.data.rendering.shapes import DEFAULT
 from droid_tune.data.splits import SPLITS
 from droid_tune.data.templates import prompt_text
 
@@ -22,17 +20,20 @@ def add_unrendered(dataset: Dataset, tokenizer: Any, method: str | None, watch: 
         rows = dataset.splits[split]
         if not len(rows):
             continue
-        lens = Lens(tokenizer, DEFAULT, imitated=_imitated(rows, method))
+        lens = Lens.for_method(method or _likeliest(rows), tokenizer)
         found = findings_of(dataset, split, rows, lens, method or "", watch)
         if found is not None:
             _add(dataset, split, rows, found)
 
 
-def _imitated(rows: Rows, method: str | None) -> bool:
-    """Whether rows are examples to learn: by the method, else by what they hold."""
-    if method is not None:
-        return need_of(method) == "demonstration"
-    return rows.layout is not None and "demonstration" in rows.layout.format.needs
+def _likeliest(rows: Rows) -> str:
+    """A method that takes such rows, where none is named: what they hold says whether they are imitated."""
+    needs = frozenset[str]() if rows.layout is None else rows.layout.format.needs
+    return next((method for need, method in _BY_NEED if need in needs), "grpo")
+
+
+#: which method rows are looked at for, by the first need that they serve
+_BY_NEED = (("demonstration", "sft"), ("preference", "dpo"), ("verdict", "kto"))
 
 
 def _add(dataset: Dataset, split: str, rows: Rows, found: Findings) -> None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.table import need_of
-from droid_tune.data.rendering.shapes import TemplateOptions
+from droid_tune.data.lens import Lens
+from droid_tune.data.rendering.shapes import Example, TemplateOptions
 from droid_tune.data.templates import render_examples, render_prompt
 from droid_tune.errors import UserError
 
 
 @dataclass(frozen=True)
 class ShownPart:
-    """One training sequence, or the prompt (of which nothing is learnt)."""
+    """One training sequence, or the prompt (of which nothing is learnt); `name` tells judged answers apart."""
 
     text: str
     tokens: list[int]
     learnt: list[bool]
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,16 @@ class ShownRow:
         return [learnt for part in self.parts for learnt in part.learnt]
 
     def to_json(self) -> dict[str, Any]:
-        """`text`, `tokens`, `learnt`, `notes`; or `error` in place of the first three."""
+        """`text`, `tokens`, `learnt`, `notes`, and `answers` where some are judged; or `error` in place of these."""
         if self.error is not None:
             return {"error": self.error, "notes": self.notes}
-        return {"text": self.text, "tokens": self.tokens, "learnt": self.learnt, "notes": self.notes}
+        whole = {"text": self.text, "tokens": self.tokens, "learnt": self.learnt, "notes": self.notes}
+        answers = [
+            {"name": part.name, "text": part.text, "tokens": part.tokens, "learnt": part.learnt}
+            for part in self.parts
+            if part.name
+        ]
+        return {**whole, "answers": answers} if answers else whole
 
 
 def seen_row(tokenizer: Any, row: Row, options: TemplateOptions, method: str) -> ShownRow:
@@ -55,9 +64,18 @@ def seen_row(tokenizer: Any, row: Row, options: TemplateOptions, method: str) ->
         prompt = render_prompt(tokenizer, row, options)
         parts = [ShownPart(prompt.text, prompt.tokens, [False] * len(prompt.tokens))]
         return ShownRow(parts, [note.text for note in prompt.notes])
+    lens = Lens.for_method(method, tokenizer, options)
+    if lens.judged:
+        named = lens.answers_of(row)
+        parts = [ShownPart(one.text, one.tokens, one.answer_mask, name) for name, one in named.items()]
+        return ShownRow(parts, _told(named.values()))
     examples = render_examples(tokenizer, row, options)
     parts = [ShownPart(one.text, one.tokens, one.answer_mask) for one in examples]
-    return ShownRow(parts, list(dict.fromkeys(note.text for one in examples for note in one.notes)))
+    return ShownRow(parts, _told(examples))
+
+
+def _told(examples: Iterable[Example]) -> list[str]:
+    return list(dict.fromkeys(note.text for one in examples for note in one.notes))
 
 
 def show_row(tokenizer: Any, row: Row, options: TemplateOptions, method: str) -> ShownRow:

@@ -20,12 +20,14 @@ Head = Callable[[mx.array], mx.array]
 
 @dataclass(frozen=True)
 class TokenScores:
-    """Per token, M of them: log-probability, entropy and their derivatives by the hidden state (M, D)."""
+    """Per token, M of them: log-probability, entropy and their derivatives by the hidden state (M, D); and the logarithm of
+    sum p^2 over the vocabulary, how likely two draws are the same token."""
 
     logprobs: mx.array
     entropies: mx.array | None = None
     logprob_gradients: mx.array | None = None
     entropy_gradients: mx.array | None = None
+    collisions: mx.array | None = None
 
 
 def score_tokens(
@@ -38,6 +40,7 @@ def score_tokens(
     with_entropy: bool = False,
     with_gradients: bool = False,
     entropy_gradients: bool = True,
+    with_collisions: bool = False,
 ) -> TokenScores:
     """Scores of `targets` (M,) given `hidden` (M, D), `chunk` tokens at a time.
 
@@ -47,7 +50,14 @@ def score_tokens(
     for start in range(0, hidden.shape[0], chunk):
         span = slice(start, start + chunk)
         piece = _scored(
-            head, hidden[span], targets[span], temperature, with_entropy, with_gradients, entropy_gradients
+            head,
+            hidden[span],
+            targets[span],
+            temperature,
+            with_entropy,
+            with_gradients,
+            entropy_gradients,
+            with_collisions,
         )
         mx.eval([part for part in piece if part is not None])
         pieces.append(piece)
@@ -63,6 +73,7 @@ def _scored(
     with_entropy: bool,
     with_gradients: bool,
     entropy_gradients: bool,
+    with_collisions: bool,
 ) -> list[mx.array | None]:
     """Log-probabilities, entropies and their gradients for one chunk, with a single exponential over the vocabulary."""
     temperature = temperature or 1.0
@@ -74,6 +85,7 @@ def _scored(
     wanted = targets[:, None]
     logprobs = mx.take_along_axis(scaled, wanted, axis=-1) - lse
     entropies = lse - (mass * scaled).sum(axis=-1, keepdims=True) / total if with_entropy else None
+    collisions = mx.log(mx.square(mass).sum(axis=-1)) - 2 * mx.log(total[:, 0]) if with_collisions else None
     of_logprob = of_entropy = None
     if with_gradients:
         share = 1 / (temperature * total)
@@ -81,7 +93,13 @@ def _scored(
         of_logprob = _pulled(head, states, mx.put_along_axis(mass * -share, wanted, own, axis=-1))
         if entropies is not None and entropy_gradients:
             of_entropy = _pulled(head, states, mass * share * (lse - entropies - scaled))
-    return [logprobs[:, 0], None if entropies is None else entropies[:, 0], of_logprob, of_entropy]
+    return [
+        logprobs[:, 0],
+        None if entropies is None else entropies[:, 0],
+        of_logprob,
+        of_entropy,
+        collisions,
+    ]
 
 
 def _pulled(head: Head, states: mx.array, by_logits: mx.array) -> mx.array:

@@ -91,23 +91,36 @@ class WholeRows:
 def whole_rows(rows: ScoringRows, per_batch: int, *, pack: bool = False) -> Iterator[WholeRows]:
     """`rows` in batches of `per_batch` sequences, longest first; of shorter ones as many as fit in the same tokens.
 
-    With `pack` short rows share a sequence, never longer than the longest row on its own: the same numbers, the same
-    memory per batch, fewer batches.
+    With `pack` short rows share a sequence, never longer than the longest row on its own (or what must run together): the
+    same numbers, the same memory per batch, fewer batches.
     """
     lengths, ends = read_lengths(rows)
-    order = np.argsort(-lengths, kind="stable")
-    order = order[ends[order] > 0]
-    if not len(order):
+    units = _units(rows.together, lengths, ends)
+    if not units:
         return
-    longest = bucketed(int(lengths[order[0]]))
+    longest = bucketed(max(int(lengths[unit].max()) for unit in units))
     if pack:
-        sequences = [order[members] for members in first_fit(lengths[order].tolist(), longest)]
-        widths = [longest] * len(sequences)
+        whole = [int(lengths[unit].sum()) for unit in units]
+        room = bucketed(max(whole))
+        sequences = [np.concatenate([units[at] for at in members]) for members in first_fit(whole, room)]
+        groups = [([one], room) for one in sequences]
     else:
-        sequences = [order[place : place + 1] for place in range(len(order))]
-        widths = [bucketed(int(lengths[row])) for row in order]
-    for part in _batches(widths, per_batch * longest):
-        yield _assembled(rows, sequences[part], lengths, ends, pack=pack)
+        groups = [
+            ([unit[at : at + 1] for at in range(len(unit))], bucketed(int(lengths[unit].max())))
+            for unit in units
+        ]
+    for part in _batches([width * len(lines) for lines, width in groups], per_batch * longest):
+        yield _assembled(
+            rows, [line for lines, _ in groups[part] for line in lines], lengths, ends, pack=pack
+        )
+
+
+def _units(together: int, lengths: Indices, ends: Indices) -> list[Indices]:
+    """Row numbers of what runs together, the longest first; without what scores nothing."""
+    units = np.arange(len(lengths)).reshape(-1, together)
+    units = units[(ends[units] > 0).all(axis=1)]
+    order = np.argsort(-lengths[units].max(axis=1), kind="stable")
+    return list(units[order])
 
 
 def read_lengths(rows: ScoringRows) -> tuple[Indices, Indices]:
@@ -118,7 +131,7 @@ def read_lengths(rows: ScoringRows) -> tuple[Indices, Indices]:
 
 
 def _batches(widths: Sequence[int], tokens: int) -> Iterator[slice]:
-    """Sequences of these widths, widest first, cut into batches of at most `tokens` with their padding."""
+    """Units of these widths (all their lines together), widest first, cut into batches of at most `tokens` with padding."""
     start = 0
     while start < len(widths):
         stop = start + max(1, tokens // widths[start])

@@ -32,6 +32,8 @@ class Scores:
 
     logprobs: FloatArray
     entropies: FloatArray | None = None
+    #: log of sum p^2 over the vocabulary
+    collisions: FloatArray | None = None
 
 
 def score(
@@ -41,6 +43,7 @@ def score(
     temperature: float,
     plan: MemoryPlan,
     with_entropy: bool = False,
+    with_collisions: bool = False,
     reference: bool = False,
     watch: Watch = UNWATCHED,
 ) -> Scores:
@@ -50,6 +53,7 @@ def score(
     """
     logprobs = np.zeros(rows.tokens.shape, np.float32)
     entropies = np.zeros(rows.tokens.shape, np.float32) if with_entropy else None
+    collisions = np.zeros(rows.tokens.shape, np.float32) if with_collisions else None
     with (
         as_reference(policy) if reference else _unchanged(),
         _mode(policy, train=False),
@@ -64,11 +68,14 @@ def score(
                 temperature=temperature,
                 chunk=plan.head_tokens,
                 with_entropy=with_entropy,
+                with_collisions=with_collisions,
             )
             _place(logprobs, row_index, flat, found.logprobs)
             if entropies is not None and found.entropies is not None:
                 _place(entropies, row_index, flat, found.entropies)
-    return Scores(logprobs, entropies)
+            if collisions is not None and found.collisions is not None:
+                _place(collisions, row_index, flat, found.collisions)
+    return Scores(logprobs, entropies, collisions)
 
 
 def loss_and_gradients(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,15 @@ class ScoringRows:
     """N completions (N, T), right-padded; `prompt_index` (N,) says which prompt each one continues.
 
     `completion_mask` is 1 on the tokens to score and 0 elsewhere (padding; in SFT also tokens of other speakers).
+    So many rows that follow one another as `together` says are one thing (the two sides of a pair): they run in the same
+    micro-batch, where it may hold as many.
     """
 
     prompts: Sequence[Sequence[int]]
     prompt_index: npt.NDArray[np.int64]
     tokens: IntArray
     completion_mask: FloatArray
+    together: int = field(default=1, kw_only=True)
 
     @classmethod
     def of_groups(
@@ -51,7 +54,11 @@ class ScoringRows:
         """The chosen rows; the prompts stay."""
         chosen = np.asarray(rows)
         return ScoringRows(
-            self.prompts, self.prompt_index[chosen], self.tokens[chosen], self.completion_mask[chosen]
+            self.prompts,
+            self.prompt_index[chosen],
+            self.tokens[chosen],
+            self.completion_mask[chosen],
+            together=self.together,
         )
 
     def micro_batches(self, rows: int) -> Iterator[tuple[int, list[MicroBatch]]]:

@@ -24,6 +24,9 @@ WATCHED = (
     "entropy_filter/kept",
     "ratio/mean",
     "grad_norm",
+    "rewards/margins",
+    "logps/chosen",
+    "logps/rejected",
 )
 
 State = dict[str, Any]

@@ -14,6 +14,8 @@ from droid_tune.rewards.combine import RewardSet
 
 #: rows whose form is looked at
 LOOKED_AT = 100
+#: rows whose verdict is looked at
+VERDICTS_LOOKED_AT = 1000
 
 
 class Notify(Protocol):
@@ -47,6 +49,21 @@ def remark_on_rewards(rewards: RewardSet, rows: Sequence[Row], notify: Notify) -
             f"they are not usable for the reward `{name}`, which does not apply there.",
             f"Fill `{column}` in these rows, or filter them out under Data.",
         )
+
+
+def remark_on_verdicts(rows: Sequence[Row], notify: Notify) -> None:
+    """Verdicts that are all the same: then there is nothing to tell apart."""
+    said = [
+        bool(row["label"]) for row in rows[:VERDICTS_LOOKED_AT] if "label" in row and "rejected" not in row
+    ]
+    if len(said) < 2 or len(set(said)) > 1:
+        return
+    kind = "good" if said[0] else "bad"
+    notify(
+        "verdicts_all_equal",
+        f"All of the first {len(said):,} answers are marked {kind}: the model cannot learn what makes the difference.",
+        "Add answers of the other kind, or use SFT." if said[0] else "Add good answers.",
+    )
 
 
 def remark_on_template(policy: Policy, rows: Sequence[Row], notify: Notify) -> None:

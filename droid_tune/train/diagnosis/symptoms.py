@@ -21,6 +21,8 @@ _FEW, _WINDOW = 5, 10
 _SFT_RATE = 1e-4
 _LEARNT = 0.9
 _TINY_CLIP = 1e-3
+#: the share of its log-probability by which an answer is called less likely
+_LESS_LIKELY = 0.1
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Facts:
     """What the config says that a symptom's words depend on."""
 
     reinforcement: bool = True
+    pairs: bool = False  # whether answers are compared
     method: str = "grpo"
     learning_rate: float = 1e-5
     rate_is_recommended: bool = False
@@ -51,7 +54,7 @@ class Facts:
             "max_grad_norm": config.training.max_grad_norm,
         }
         if not isinstance(method, PolicyMethodConfig):
-            return cls(reinforcement=False, **common)
+            return cls(reinforcement=False, pairs=type(method).need == "preference", **common)
         return cls(
             sequence_level=method.importance_sampling_level == "sequence",
             clip_acts=method.outlives_update(config.training.gradient_accumulation_steps),
@@ -260,6 +263,25 @@ def idle_entropy_filter(history: History, facts: Facts, told: bool) -> Said | No
     )
 
 
+def both_less_likely(history: History, facts: Facts, told: bool) -> Said | None:
+    """The margin grows while both answers become less likely: what rises in their place is neither of them."""
+    if not facts.pairs:
+        return None
+    now = [history.mean(name, _WINDOW) for name in ("rewards/margins", "logps/chosen", "logps/rejected")]
+    first = [history.beginning(name) for name in ("rewards/margins", "logps/chosen", "logps/rejected")]
+    if any(value is None for value in (*now, *first)):
+        return None
+    margin, chosen, rejected = ((a or 0.0) - (b or 0.0) for a, b in zip(now, first, strict=True))
+    fallen = _LESS_LIKELY * abs(first[1] or 0.0)
+    if margin <= 0 or chosen > -(0.5 if told else 1.0) * fallen or rejected >= 0:
+        return None
+    return Said(
+        f"The margin has grown by {margin:.3g}, but the chosen answers have become less likely too (by {-chosen:.3g} nats "
+        f"each, the rejected ones by {-rejected:.3g}): what the model says now may be neither.",
+        "Lower the learning rate, raise beta, or add a likelihood term (DPO: `loss_type: [sigmoid, sft]`).",
+    )
+
+
 SYMPTOMS = (
     Symptom("sft_learning_rate", "warning", sft_rate, lasting=True),
     Symptom("epsilon_tiny", "warning", tiny_epsilon, lasting=True),
@@ -274,4 +296,5 @@ SYMPTOMS = (
     Symptom("ratio_far_from_1", "warning", off_policy),
     Symptom("sequences_all_clipped", "warning", wholly_clipped),
     Symptom("entropy_filter_idle", "warning", idle_entropy_filter),
+    Symptom("both_answers_less_likely", "warning", both_less_likely),
 )

@@ -143,9 +143,9 @@ def test_methods_go_by_many_spellings(name: str, type_: str) -> None:
 
 def test_a_method_of_theirs_alone_is_refused() -> None:
     with pytest.raises(
-        UserError, match="trains by `orpo`, which Droid Tune does not have; choose one of grpo"
+        UserError, match="trains by `gail`, which Droid Tune does not have; choose one of grpo"
     ):
-        import_foreign({"train_mode": "orpo", "iters": 5})
+        import_foreign({"train_mode": "gail", "iters": 5})
 
 
 def test_an_epsilon_for_numerical_stability_is_taken_over_and_warned_about() -> None:

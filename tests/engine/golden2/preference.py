@@ -55,7 +55,10 @@ def dpo(inputs: Case, config: Case) -> Case:
     spec = spec_of(
         DPOSpec,
         config
-        | {"loss_type": tuple(config["loss_type"]), "loss_weights": None if weights is None else tuple(weights)},
+        | {
+            "loss_type": tuple(config["loss_type"]),
+            "loss_weights": None if weights is None else tuple(weights),
+        },
     )
     masks = [array(inputs[f"{side}_mask"]) for side in SIDES]
     references = [
@@ -67,9 +70,7 @@ def dpo(inputs: Case, config: Case) -> Case:
     weigh = None
     if spec.use_weighting:
         each = [
-            on_policy_weights(
-                array(inputs[f"{side}_logps"]), array(inputs[f"{side}_log_sum_sq_probs"]), mask
-            )
+            on_policy_weights(array(inputs[f"{side}_logps"]), array(inputs[f"{side}_log_sum_sq_probs"]), mask)
             for side, mask in zip(SIDES, masks, strict=True)
         ]
         weigh = each[0] * each[1]
@@ -109,9 +110,7 @@ def orpo(inputs: Case, config: Case) -> Case:
     nothing = mx.zeros_like(prompt)
 
     def loss(chosen: mx.array, rejected: mx.array, read: mx.array) -> Any:
-        whole = PairSide(
-            mx.concatenate([read, chosen], axis=1), mx.concatenate([nothing, answer], axis=1)
-        )
+        whole = PairSide(mx.concatenate([read, chosen], axis=1), mx.concatenate([nothing, answer], axis=1))
         other = PairSide(rejected, array(inputs["rejected_mask"]))
         return orpo_loss(
             config["beta"], batch, whole, other, mx.concatenate([prompt, mx.zeros_like(answer)], axis=1)
@@ -134,17 +133,13 @@ def tpo(inputs: Case, config: Case) -> Case:
 def sums_of(inputs: Case, prefix: str) -> list[np.ndarray]:
     """Whole answers' log-probabilities under the policy and the reference."""
     mask = array(inputs[f"{prefix}mask"])
-    return [
-        np.array(answer_sums(array(inputs[f"{prefix}{name}"]), mask)) for name in ("logps", "ref_logps")
-    ]
+    return [np.array(answer_sums(array(inputs[f"{prefix}{name}"]), mask)) for name in ("logps", "ref_logps")]
 
 
 def kto(inputs: Case, config: Case) -> Case:
     spec = spec_of(KTOSpec, config)
     kl = kto_divergence(*sums_of(inputs, "kl_")) if spec.loss_type == "kto" else 0.0
-    found = verdict_case(
-        inputs, lambda batch, answers, labels: kto_loss(spec, batch, answers, labels, kl)
-    )
+    found = verdict_case(inputs, lambda batch, answers, labels: kto_loss(spec, batch, answers, labels, kl))
     found["grads"]["kl_logps"] = np.zeros_like(inputs["kl_logps"])  # the divergence is a number
     return found | {"metrics": found["metrics"] | {"kl": kl}}
 

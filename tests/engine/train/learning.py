@@ -12,6 +12,7 @@ import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
 from droid_tune.config import RunConfig, merge, resolve
+from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.control import Control
 from droid_tune.data.dataset import open_configured
 from droid_tune.estimate.plan import MemoryPlan
@@ -39,7 +40,7 @@ TokenLoss = Callable[[int, mx.array, mx.array], mx.array]
 
 def session_of(folder: Path, **changes: Any) -> TrainingSession:
     """SMALL with changes laid over it, loaded."""
-    if "method" in changes and changes["method"].get("type") != "sft":
+    if "method" in changes and METHOD_CONFIGS[changes["method"].get("type", "grpo")].samples:
         changes["method"] = {"group_size": 4, **changes["method"]}  # another type would bring its own size
     return loaded(resolve(merge(SMALL, changes)), folder)
 

@@ -21,9 +21,12 @@ def by_method(config: RunConfig, lengths: DataLengths | None) -> dict[str, Estim
     found: dict[str, Estimate] = {}
     values: Mapping[str, Any] = config.model_dump(mode="json", include=set(KEPT))
     group = getattr(config.method, "group_size", None)
-    for method in METHOD_CONFIGS:
+    own = config.method.type
+    for method, kind in METHOD_CONFIGS.items():
+        if method != own and kind.card:
+            continue  # an option of another method, which stands for it
         try:
-            other = config if method == config.method.type else _other(values, method, group)
+            other = config if method == own else _other(values, method, group)
             found[method] = estimate(other, lengths, suggesting=False)
         except UserError:
             continue  # a method that these settings do not allow has no figures
@@ -32,6 +35,6 @@ def by_method(config: RunConfig, lengths: DataLengths | None) -> dict[str, Estim
 
 def _other(values: Mapping[str, Any], method: str, group_size: int | None) -> RunConfig:
     own: dict[str, Any] = {"type": method}
-    if group_size is not None and method != "sft":
+    if group_size is not None and "group_size" in METHOD_CONFIGS[method].model_fields:
         own["group_size"] = group_size
     return resolve({**values, "method": own})

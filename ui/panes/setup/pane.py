@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from droid_tune import words
 from droid_tune.config import PRESETS, RunConfig
+from droid_tune.config.method_table import card_of, family_of
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.run import (
@@ -130,7 +131,9 @@ class SetupPane(Pane):
 
     def _make_methods(self, parent: QWidget) -> None:
         self._heading("Method", parent)
-        choices = [(key, config.label, config.summary) for key, config in METHOD_CONFIGS.items()]
+        choices = [
+            (key, config.label, config.summary) for key, config in METHOD_CONFIGS.items() if not config.card
+        ]
         self._methods = ChoiceCards(choices, parent, "Method")
         self._methods.chosen.connect(self._choose_method)
         self._column.addWidget(self._methods)
@@ -258,7 +261,7 @@ class SetupPane(Pane):
         draft = self.session.draft
         self._picker.show_model(draft.model, self.session.settings.recent_models)
         self._show_data(draft.data)
-        self._methods.choose(draft.method)
+        self._methods.choose(card_of(draft.method))
         self._preset.choose(draft.preset)
         self._name.setText(draft.name)
         self._rewards.show_rewards(draft.rewards)
@@ -275,11 +278,12 @@ class SetupPane(Pane):
         """The settings of the method, under its own name."""
         draft = self.session.draft
         config = METHOD_CONFIGS[draft.method]
-        reinforcement = issubclass(config, PolicyMethodConfig)
+        reinforcement = config.samples
         self._rewards_section.setVisible(reinforcement)
         clear(self._method_box)
         self._method_box.addSpacing(6)
         self._method_box.addWidget(label(config.label, "strong", parent=self))
+        self._offer_family(draft.method)
         group = SettingsGroup(config.label, specs_of(config, "method"), self)
         self._connect(group)
         self._groups["method"] = group
@@ -288,6 +292,17 @@ class SetupPane(Pane):
         self._preset_words.setText(PRESETS[draft.preset].summary)
         self._show_values()
         self._validate()
+
+    def _offer_family(self, method: str) -> None:
+        """The methods that share a card, where there are several."""
+        family = family_of(card_of(method))
+        if len(family) == 1:
+            return
+        kinds = Segmented([(one, METHOD_CONFIGS[one].label) for one in family], self, "Kind of method")
+        kinds.choose(method)
+        kinds.chosen.connect(self._choose_method)
+        self._method_box.addWidget(kinds)
+        self._method_box.addWidget(label(METHOD_CONFIGS[method].summary, "small", parent=self, wrap=True))
 
     @Slot()
     def _show_values(self) -> None:

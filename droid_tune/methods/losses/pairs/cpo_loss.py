@@ -24,9 +24,7 @@ class CPOSpec:
     alpha: float = 0.0
 
 
-def cpo_loss(
-    spec: CPOSpec, batch: PairBatch, chosen: PairSide, rejected: PairSide
-) -> tuple[mx.array, Sums]:
+def cpo_loss(spec: CPOSpec, batch: PairBatch, chosen: PairSide, rejected: PairSide) -> tuple[mx.array, Sums]:
     """These pairs' share of the batch's loss, and sums to report."""
     per_token = spec.loss_type in ("ipo", "simpo")
     logprobs = (chosen.means, rejected.means) if per_token else (chosen.sums, rejected.sums)

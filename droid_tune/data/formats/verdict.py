@@ -1,0 +1,53 @@
+"""`{"prompt", "completion", "label"}`: one answer that is said to be good or bad, as TRL's KTO and ms-swift have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from droid_tune.data.formats.base import COMMON, Field, Row, RowFormat
+from droid_tune.data.formats.field_checks import verdict_in
+from droid_tune.data.formats.messages import plain_messages
+from droid_tune.data.formats.prompt_completion import answer_of, prompt_of, turns_in
+
+_LABEL = Field("label", "verdict", synonyms=("desirable",))
+
+
+def _normalise(fields: Row) -> Row:
+    completion = fields["completion"]
+    row: Row = {
+        "prompt": prompt_of(fields["prompt"]),
+        "system": fields.get("system"),
+        "answer": answer_of(completion),
+        "label": verdict_in(fields["label"]),
+    }
+    return row if isinstance(completion, str) else {**row, "completion": turns_in(completion)}
+
+
+def _normalise_messages(fields: Row) -> Row:
+    """The last turn is judged, the others are the prompt."""
+    turns: list[Any] = plain_messages(fields["messages"])
+    rest = {key: fields[key] for key in fields if key != "messages"}
+    return _normalise({**rest, "prompt": turns[:-1], "completion": turns[-1:]})
+
+
+VERDICT = RowFormat(
+    name="verdict",
+    title="Answers with a verdict",
+    fields=(Field("prompt", "text_or_messages"), Field("completion", "turn_or_messages"), _LABEL, *COMMON),
+    needs=frozenset({"verdict", "prompt"}),
+    normalise=_normalise,
+    prompt_field="prompt",
+    example={"prompt": "Say hello.", "completion": "Hello!", "label": True},
+)
+
+MESSAGES_VERDICT = RowFormat(
+    name="messages_verdict",
+    title="Chats with a verdict",
+    fields=(Field("messages", "messages", synonyms=("conversations",)), _LABEL, *COMMON),
+    needs=frozenset({"verdict", "prompt"}),
+    normalise=_normalise_messages,
+    example={
+        "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}],
+        "label": True,
+    },
+)

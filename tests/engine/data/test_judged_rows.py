@@ -1,0 +1,131 @@
+"""Rows whose answers are judged: which formats hold them, what is shown of them, which are refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from droid_tune.data.dataset import open_dataset
+from droid_tune.data.lens import Lens
+from droid_tune.data.rendering.shown import show_row
+from droid_tune.data.templates import TemplateOptions
+from droid_tune.data.validate import validate
+from droid_tune.model.loading import load_model_tokenizer
+from droid_tune.paths import starter_model_dir
+
+HI = {"role": "user", "content": "Hi"}
+HUMAN = "\n\nHuman: Hi\n\nAssistant: "
+
+
+def written(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return folder
+
+
+def read(folder: Path, row: dict[str, Any], method: str) -> dict[str, Any]:
+    """The row as training sees it, without what is empty."""
+    found = open_dataset(written(folder, [row]), method).train.row(0)
+    return {key: value for key, value in found.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ({"prompt": "Hi", "chosen": "Hello!", "rejected": "What?"}, "preference"),
+        ({"instruction": "Hi", "chosen": "Hello!", "rejected": "What?"}, "instruction_preference"),
+        (
+            {
+                "chosen": [HI, {"role": "assistant", "content": "Hello!"}],
+                "rejected": [HI, {"role": "assistant", "content": "What?"}],
+            },
+            "whole_preference",
+        ),
+        ({"chosen": HUMAN + "Hello!", "rejected": HUMAN + "What?"}, "whole_preference"),
+    ],
+)
+def test_pairs_are_recognised_and_come_to_the_same(tmp_path: Path, row: dict[str, Any], name: str) -> None:
+    report = validate(written(tmp_path, [row]), "dpo")
+    assert report.files[0].format == name
+    found = read(tmp_path, row, "dpo")
+    asked = found["prompt"] if isinstance(found["prompt"], str) else found["prompt"][-1]["content"]
+    assert (asked, found["chosen"], found["rejected"]) == ("Hi", "Hello!", "What?")
+
+
+@pytest.mark.parametrize("label", [True, 1, "true", "Good"])
+def test_a_verdict_may_be_written_in_several_ways(tmp_path: Path, label: object) -> None:
+    row = {"prompt": "Hi", "completion": "Hello!", "label": label}
+    assert read(tmp_path, row, "kto") == {"prompt": "Hi", "answer": "Hello!", "label": True}
+
+
+def test_the_last_turn_of_a_chat_with_a_label_is_judged(tmp_path: Path) -> None:
+    row = {"messages": [HI, {"role": "assistant", "content": "Go away."}], "label": False}
+    found = read(tmp_path, row, "kto")
+    assert (found["prompt"], found["answer"], found["label"]) == ([HI], "Go away.", False)
+
+
+def test_a_label_that_is_no_verdict_is_refused_in_words(tmp_path: Path) -> None:
+    good = {"prompt": "Hi", "completion": "Hello!", "label": True}
+    report = validate(written(tmp_path, [good, {**good, "label": "so so"}]), "kto")
+    (issue,) = [one for one in report.issues if one.severity == "error"]
+    assert issue.line == 2
+    assert issue.message == (
+        "`label` must be true (a good answer) or false (a bad one), but it is text; write true or false."
+    )
+
+
+def test_a_label_of_another_kind_leaves_rows_prompts_and_completions(tmp_path: Path) -> None:
+    row = {"prompt": "Hi", "completion": "Hello!", "label": "greeting"}
+    assert validate(written(tmp_path, [row])).files[0].format == "prompt_completion"
+
+
+def test_text_sides_without_speakers_still_lack_their_prompt(tmp_path: Path) -> None:
+    report = validate(written(tmp_path, [{"question": "Hi", "chosen": "Hello!", "rejected": "What?"}]), "dpo")
+    assert not report.usable
+    mapped = validate(
+        written(tmp_path, [{"question": "Hi", "chosen": "Hello!", "rejected": "What?"}]),
+        "dpo",
+        {"prompt": "question"},
+    )
+    assert mapped.usable
+
+
+def test_both_answers_are_shown_with_what_is_learnt(tmp_path: Path) -> None:
+    tokenizer = load_model_tokenizer(starter_model_dir())
+    row = read(tmp_path, {"prompt": "Hi", "chosen": "Yes.", "rejected": "No."}, "dpo")
+    shown = show_row(tokenizer, row, TemplateOptions(), "dpo")
+    learnt = {
+        part.name: tokenizer.decode([t for t, own in zip(part.tokens, part.learnt, strict=True) if own])
+        for part in shown.parts
+    }
+    assert learnt == {"chosen": "Yes.<|end|>", "rejected": "No.<|end|>"}
+    assert [one["name"] for one in shown.to_json()["answers"]] == ["chosen", "rejected"]
+
+
+def test_a_pair_measures_as_two_sequences(tmp_path: Path) -> None:
+    tokenizer = load_model_tokenizer(starter_model_dir())
+    row = read(tmp_path, {"prompt": "Hi", "chosen": "Yes.", "rejected": "No."}, "dpo")
+    chosen, rejected = Lens.for_method("dpo", tokenizer).measure(row).sequences
+    assert chosen.read == rejected.read
+    assert chosen.learnt > 0
+
+
+def test_tpo_asks_for_a_gold_answer(tmp_path: Path) -> None:
+    tokenizer = load_model_tokenizer(starter_model_dir())
+    row = read(tmp_path, {"prompt": "Hi", "chosen": "Yes.", "rejected": "No."}, "tpo")
+    error = show_row(tokenizer, row, TemplateOptions(), "tpo").error
+    assert error == "The row has no `reference` answer; add it, or remove the row."
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_the_shared_pairs_are_read(shared_dir: Path, method: str) -> None:
+    for place in (
+        "preference/en.jsonl",
+        "preference/zh.jsonl",
+        "instruction/instruction-data-with-preference.json",
+    ):
+        report = validate(shared_dir / "data" / place, method)
+        assert report.usable, place
+        assert report.rejected == 0, place
