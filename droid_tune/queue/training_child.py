@@ -6,7 +6,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 
 from droid_tune.errors import UserError
 from droid_tune.events import Event, RunFinished, parse_event
+from droid_tune.machine.own_process import own_command, own_environment
 from droid_tune.queue.queue_turns import QueueEnd
 
 #: how often a wish to stop is looked for while the run says nothing
@@ -58,15 +58,13 @@ def train_in_child(folder: Path, hear: Callable[[Event], None], should_stop: Cal
 
 
 def _start(folder: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    home = str(Path(__file__).resolve().parents[2])
-    paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "droid_tune", "resume", str(folder), "--events"],
+            own_command("resume", str(folder), "--events"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, "PYTHONPATH": paths},
+            env=own_environment(),
             start_new_session=True,
         )
     except OSError as error:

@@ -131,7 +131,9 @@ def _axes(frame: _Frame, unit: str) -> list[Html]:
     parts: list[Html] = []
     for value in ticks(frame.least, frame.most, 4):
         x, _, y = frame.place(frame.first, value).partition(",")
-        parts.append(tag("line", x1=x, x2=str(WIDTH - RIGHT), y1=y, y2=y, stroke="#8884", stroke_width="1"))
+        parts.append(
+            tag("line", x1=x, x2=str(WIDTH - RIGHT), y1=y, y2=y, stroke="#888", stroke_opacity="0.3")
+        )
         said = words.share(value, 1) if unit == "share" else words.number(value)
         parts.append(_words(said, LEFT - 6, float(y) + 4, "end"))
     for step in ticks(frame.first, frame.last, 6):

@@ -33,6 +33,7 @@ from ui.background import Task
 from ui.panes.base import FillingPane
 from ui.panes.runs.further_steps import FurtherSteps
 from ui.panes.runs.queue_list import QueueList
+from ui.panes.runs.report_window import ReportWindow
 from ui.session import Session, read_run
 from ui.widgets.basics import button, column, label, row, scrolling, selectable
 from ui.widgets.chart import Chart, ChartSpec, Line
@@ -112,6 +113,7 @@ class RunsPane(FillingPane):
         below.addWidget(self._list, 1)
         self._queue = QueueList(session, side)
         self._queue.opened.connect(self._show_queued)
+        self._queue.report_asked.connect(self._report_night)
         below.addWidget(self._queue)
         split.addWidget(side)
         detail = QWidget(split)
@@ -184,11 +186,12 @@ class RunsPane(FillingPane):
             ("open", "Open", "", "monitor", self._open),
             ("try", "Try It", "", "playground", self._try),
             ("folder", "Show Folder", "compact", "folder", self._show_folder),
+            ("report", "Report", "compact", "report", self._report),
             ("copy", "Copy Command", "compact", "copy", self._copy),
             ("rename", "Rename", "compact", "rename", self._begin_rename),
             ("trash", "Move to Trash", "compact-danger", "trash", self._ask_trash),
         )
-        compact = {"folder", "copy", "rename", "trash"}
+        compact = {"folder", "report", "copy", "rename", "trash"}
         for key, text, role, icon, slot in wanted:
             made = button("" if key in compact else text, role, parent=parent, icon=icon, help=text)
             made.clicked.connect(slot)
@@ -409,6 +412,17 @@ class RunsPane(FillingPane):
     def _show_queued(self, folder: Path) -> None:
         """A run of the queue that has begun, among the runs."""
         self._select({folder.name})
+
+    @Slot()
+    def _report(self) -> None:
+        run = self._single()
+        if run is not None:
+            ReportWindow(self.session, f"Report: {words.literal(run.name)}", [run.folder], self).show()
+
+    @Slot(list)
+    def _report_night(self, folders: list[Path]) -> None:
+        """The morning report: one page for all runs of the queue that have begun."""
+        ReportWindow(self.session, "Report of the night", folders, self).show()
 
     @Slot()
     def _open(self) -> None:

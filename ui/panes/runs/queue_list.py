@@ -34,9 +34,13 @@ SEEN_ROWS = 4
 
 
 class QueueList(QFrame):
-    """Hidden while nothing is in the queue. `opened` tells the folder of a run that is to be shown."""
+    """Hidden while nothing is in the queue.
+
+    `opened` tells the folder of a run that is to be shown, `report_asked` those of the runs that have begun.
+    """
 
     opened = Signal(Path)
+    report_asked = Signal(list)
 
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
@@ -100,6 +104,11 @@ class QueueList(QFrame):
             self._actions[key] = made
             bar.addWidget(made)
         bar.addStretch(1)
+        self._report = button(
+            "Report", parent=self, icon="report", help="One page for all runs that have begun"
+        )
+        self._report.clicked.connect(self._ask_report)
+        bar.addWidget(self._report)
         return bar
 
     # --- drawing ------------------------------------------------------------------------------------------------
@@ -117,6 +126,7 @@ class QueueList(QFrame):
         self._start.setVisible(not goes_on)
         self._start.setEnabled(waits and not desk.works_elsewhere)
         self._pause.setVisible(goes_on)
+        self._report.setEnabled(any(run.folder is not None for run in desk.runs))
         self._state.setText(self._sentence(goes_on=goes_on))
         self._show_actions()
 
@@ -181,6 +191,10 @@ class QueueList(QFrame):
         run = self._chosen()
         if run is not None and run.folder is not None:
             self.opened.emit(run.folder)
+
+    @Slot()
+    def _ask_report(self) -> None:
+        self.report_asked.emit([run.folder for run in self._desk.runs if run.folder is not None])
 
     def _with_chosen(self, act: Callable[[QueuedRun], None]) -> None:
         run = self._chosen()
