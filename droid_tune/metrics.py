@@ -216,6 +216,9 @@ CATALOGUE: dict[str, Metric] = {
             "down",
             "As the system judges it: 0 normal, 1 warning, 2 critical.",
         ),
+        Metric("seconds/rollout", "Sampling", "s", "down"),
+        Metric("seconds/reward", "Scoring", "s", "down"),
+        Metric("seconds/update", "Learning", "s", "down"),
         Metric("step_time", "Time per step", "s", "down"),
         Metric(
             "eval/accuracy",

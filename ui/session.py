@@ -28,11 +28,13 @@ from droid_tune.runs.log import replay
 from droid_tune.runs.reward_distribution import series_of
 from droid_tune.runs.series import Series
 from droid_tune.runs.state import RunState
+from droid_tune.runs.steering import Wish, send
 from ui.background import Task
 from ui.draft import Draft
 from ui.engine_worker import Emit, EngineDoor, EngineThread, Resumption, Steering
 from ui.queue_desk import QueueDesk
 from ui.settings import Settings
+from ui.widgets.charting.step_cursor import StepCursor
 
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
@@ -65,6 +67,7 @@ class Session(QObject):
         self.live_folder: Path | None = None
         self.shown = RunState()
         self.shown_folder: Path | None = None
+        self.cursor = StepCursor(self)
         self.runs: list[RunSummary] = []
         self.stopping = False
         self.stopping_now = False  # was asked twice
@@ -141,6 +144,15 @@ class Session(QObject):
             self.live.life = "paused"
         self.live.revision += 1
         self.life_changed.emit()
+
+    def steer(self, one: Wish) -> None:
+        """Ask the run that trains for a change; it is followed between two steps."""
+        if self.live_folder is None or not self.training:
+            return
+        try:
+            send(self.live_folder, [one])
+        except UserError as error:
+            self.told.emit("error", str(error), "")
 
     def _begin_again(self, resumption: Resumption, state: RunState) -> None:
         self._reading = None
@@ -246,6 +258,7 @@ class Session(QObject):
         self._drop_showing()
         if self.live is not None:
             self.shown, self.shown_folder = self.live, self.live_folder
+            self.cursor.forget()
             self.shown_changed.emit()
 
     def show_run(self, folder: Path) -> None:
@@ -268,6 +281,7 @@ class Session(QObject):
 
     def _show_read(self, folder: Path, state: RunState) -> None:
         self.shown, self.shown_folder = state, folder
+        self.cursor.forget()
         self.shown_changed.emit()
         self._read_past(folder, state)
 

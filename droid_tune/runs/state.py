@@ -87,6 +87,12 @@ class RunState:
     started_at: float = 0.0
     changed_at: float = 0.0
     revision: int = 0
+    #: seconds that the run had taken when a step ended, without the time between two sessions of it; tokens seen by then
+    clock: Series = field(default_factory=Series)
+    tokens: Series = field(default_factory=Series)
+    #: the steps at which it was gone on with, and at which it ended so far
+    resumes: list[int] = field(default_factory=list[int])
+    _session_at: float = 0.0
     _kept_characters: int = 0
     _step_times: deque[float] = field(default_factory=lambda: deque[float](maxlen=RECENT_STEPS))
     _last_step_at: float | None = None
@@ -243,13 +249,17 @@ class RunState:
         self._step_times.clear()
         self._last_step_at = None
         self.recent.clear()
+        self._session_at = event.time
         self._rewind(event.start_step)
+        if event.start_step:
+            self.resumes.append(event.start_step)
 
     def _rewind(self, step: int) -> None:
         """Take back what came after `step`: a resumed run does it again, on one continuous curve."""
         self.step = step
-        for series in self.series.values():
+        for series in (*self.series.values(), self.clock, self.tokens):
             series.truncate(step)
+        self.resumes = [at for at in self.resumes if at <= step]
         for later in [key for key in self.rollouts if key > step]:
             self._drop(later)
         self.checkpoints = [saved for saved in self.checkpoints if saved.step <= step]
@@ -262,6 +272,8 @@ class RunState:
         self.recent.append(event)
         self.seconds = event.seconds
         self._record(event.step, event.metrics)
+        self._record(event.step, {f"seconds/{name}": spent for name, spent in event.seconds.items()})
+        self._tick(event)
         self.peak_bytes = max(self.peak_bytes, event.metrics.get("memory/peak_bytes") or 0.0)
         taken = event.metrics.get("step_time")
         if taken is None and self._last_step_at is not None and event.time:
@@ -269,6 +281,14 @@ class RunState:
         if taken is not None and taken > 0:
             self._step_times.append(taken)
         self._last_step_at = event.time or None
+
+    def _tick(self, event: Step) -> None:
+        """How far the run is on its own clock and in tokens: what curves can be drawn over in place of steps."""
+        spent = max(0.0, event.time - self._session_at) if self._session_at and event.time else 0.0
+        self.clock.append(event.step, (self.clock.last or 0.0) + spent)
+        self._session_at = event.time or self._session_at
+        seen = event.metrics.get("num_tokens") or 0.0
+        self.tokens.append(event.step, (self.tokens.last or 0.0) + seen)
 
     def _record(self, step: int, metrics: dict[str, float | None]) -> None:
         for name, value in metrics.items():

@@ -254,5 +254,5 @@ def test_a_notice_that_is_told_again_keeps_its_place(
     for number in range(2, 6):
         session.shown.apply(failed(number))
         pane.refresh()
-    shown = [pane._notice_box.itemAt(place).widget() for place in range(pane._notice_box.count())]
-    assert [bar.text for bar in shown] == ["Step 2: Slow.", "5 of 32 failed."]
+    assert [bar.text for bar in pane._notices.bars] == ["5 of 32 failed.", "Step 2: Slow."]
+    assert [bar.isVisible() for bar in pane._notices.bars] == [False, True]  # the earlier one is folded away

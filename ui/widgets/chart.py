@@ -5,22 +5,25 @@ A chart draws at most its width in points (min and max of each bucket), so that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QMouseEvent, QResizeEvent, QWheelEvent
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
+from PySide6.QtCore import QPointF, Qt, Slot
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QWidget
 
 from droid_tune import words
 from droid_tune.metrics import describe
 from droid_tune.runs.series import Series
 from ui.theme import current_theme
-from ui.widgets.axis_texts import roomy, round_ticks, tick_texts
 from ui.widgets.basics import column, label, row
+from ui.widgets.charting.marks import COLORS, LINED, MOST_LINES, MarkStrip, RunMark
+from ui.widgets.charting.plot_parts import Box, Plot, StepAxis, UnitAxis
+from ui.widgets.charting.scale_across import ScaleAcross
+from ui.widgets.charting.step_cursor import StepCursor
 from ui.widgets.curves import Floats, band_edges, bucketed, smoothed, trend
 
 pg.setConfigOptions(antialias=True)
@@ -31,8 +34,8 @@ FEW_POINTS = 500
 LEAST_FOR_A_LINE = 3
 #: values beside the cursor
 MOST_TOLD = 4
-#: a grid is there to read a value off, not to fill the plot
-MOST_TICKS = 6
+#: how strongly raw values show through below a smoothed curve, and another run beside it
+FAINT, GHOSTLY = 0.28, 0.45
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Line:
     """One curve. `points` draws markers as well (few, exact values); `band` names the series of its spread.
 
     `bounds` name the series of the least and the greatest value that occurred, which the band never leaves.
+    `between` names two series that bound an area of their own, drawn softly (percentiles).
     """
 
     metric: str
@@ -47,7 +51,9 @@ class Line:
     points: bool = False
     band: str = ""
     bounds: tuple[str, str] = ("", "")
+    between: tuple[str, str] = ("", "")
     key: str = ""  # of the series where it is not the metric's name (compared runs)
+    untrained: bool = False  # its value before the first step is drawn through as a dotted line
 
     @property
     def source(self) -> str:
@@ -57,75 +63,19 @@ class Line:
 
 @dataclass(frozen=True)
 class ChartSpec:
-    """What a chart shows."""
+    """What a chart shows; `stacked` lines are shares that are laid on top of each other as areas."""
 
     title: str
     lines: tuple[Line, ...]
     help: str = ""
     empty: str = "No values yet"
-
-
-class _UnitAxis(pg.AxisItem):
-    """Ticks in the metric's unit: shares in percent, bytes in MB."""
-
-    unit = ""
-
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
-        return round_ticks(minVal, maxVal, min(MOST_TICKS, max(2, size / 28)))
-
-    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        return tick_texts(values, spacing, self.unit)
-
-
-class _StepAxis(pg.AxisItem):
-    """Whole steps only."""
-
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
-        return round_ticks(minVal, maxVal, max(2, size / 55), least=1.0)
-
-    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        return [f"{value:,.0f}" if float(value).is_integer() else "" for value in values]
-
-
-class _Box(pg.ViewBox):
-    """Shows a constant in the middle of a range of its own size; pyqtgraph would show it from -0.5 to 0.5 around."""
-
-    def childrenBounds(self, *args: Any, **options: Any) -> list[Any]:
-        across, up = cast("list[Any]", super().childrenBounds(*args, **options))
-        if across is not None and across[0] == across[1]:
-            across = [across[0] - 1, across[1] + 1]
-        return [across, list(roomy(*up)) if up is not None else None]
-
-
-class _Plot(pg.PlotWidget):
-    """Leaves the wheel to the page; Ctrl (Cmd) and wheel zooms, dragging marks a range, a double click shows all."""
-
-    resized = Signal()
-
-    def resizeEvent(self, ev: QResizeEvent | None) -> None:
-        super().resizeEvent(ev)
-        self.resized.emit()
-
-    def wheelEvent(self, ev: QWheelEvent) -> None:
-        if ev.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            super().wheelEvent(ev)
-            return
-        page = self.parentWidget()
-        while page is not None and not isinstance(page, QScrollArea):
-            page = page.parentWidget()
-        # An ignored wheel event does not get out of a graphics view by itself.
-        if page is not None:
-            QCoreApplication.sendEvent(page.verticalScrollBar(), ev)
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        super().mouseDoubleClickEvent(event)
-        cast(Any, self.getPlotItem()).enableAutoRange()
+    stacked: bool = False
 
 
 class Chart(QFrame):
-    """A card with a title, the newest value and the plot."""
+    """A card with a title, the newest value and the plot. With a `cursor` it shares the step that is looked at."""
 
-    def __init__(self, spec: ChartSpec, parent: QWidget) -> None:
+    def __init__(self, spec: ChartSpec, parent: QWidget, cursor: StepCursor | None = None) -> None:
         super().__init__(parent)
         self.setProperty("role", "card")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -133,6 +83,12 @@ class Chart(QFrame):
         self.spec = spec
         self._series: Mapping[str, Series] = {}
         self._smoothing = 0.0
+        self._across = ScaleAcross()
+        self._ghost: Mapping[str, Series] = {}
+        self._ghost_across = ScaleAcross()
+        self._marks: tuple[RunMark, ...] = ()
+        self._mark_lines: list[Any] = []
+        self._steps = cursor or StepCursor(self)
         self._drawn: tuple[object, ...] = ()
         self._legend: list[QLabel] = []
         self._curves: list[Any] = []
@@ -151,29 +107,52 @@ class Chart(QFrame):
         layout.addLayout(self._legend_row)
         self._plot = self._make_plot()
         layout.addWidget(self._plot, 1)
+        self._strip = MarkStrip(self._pixel_of, self)
+        layout.addWidget(self._strip)
         self._empty = label(spec.empty, "small", parent=self)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout.addWidget(self._empty, 1)
         self.set_lines(spec.lines)
+        self._steps.pointed.connect(self._follow_pointer)
+        self._steps.chosen.connect(self._follow_chosen)
+        self._steps.range_chosen.connect(self._follow_range)
         current_theme().changed.connect(self._retint)
 
     # --- what it shows ------------------------------------------------------------------------------------------
 
     def set_lines(self, lines: tuple[Line, ...]) -> None:
         """Other curves in the same chart (reward parts appear with the first step)."""
-        self.spec = ChartSpec(self.spec.title, lines, self.spec.help, self.spec.empty)
+        self.spec = replace(self.spec, lines=lines)
         self._axis.unit = describe(lines[0].metric).unit if lines else ""
         self._rebuild()
 
     def show_title(self, title: str) -> None:
         """Another title over the same curves."""
         self._title.setText(title)
-        self.spec = ChartSpec(title, self.spec.lines, self.spec.help, self.spec.empty)
+        self.spec = replace(self.spec, title=title)
 
-    def show_series(self, series: Mapping[str, Series], smoothing: float) -> None:
+    def show_marks(self, marks: tuple[RunMark, ...]) -> None:
+        """Signs below the plot, and lines through it for what changed the run."""
+        if marks == self._marks:
+            return
+        self._marks = marks
+        self._strip.show_marks(marks)
+        self._draw_mark_lines()
+
+    def show_ghost(self, series: Mapping[str, Series], across: ScaleAcross) -> None:
+        """Another run's curves, faintly; {} takes them away."""
+        self._ghost, self._ghost_across = series, across
+        self._drawn = ()
+
+    def show_series(
+        self, series: Mapping[str, Series], smoothing: float, across: ScaleAcross | None = None
+    ) -> None:
         """Draw what has changed."""
+        self._across = across or ScaleAcross()
+        self._bottom.across = self._across
         mark = (
             smoothing,
+            self._across,
             self.width(),
             *((len(series[n]), series[n].last) for n in self._names() if n in series),
         )
@@ -193,16 +172,23 @@ class Chart(QFrame):
 
     # --- making -------------------------------------------------------------------------------------------------
 
-    def _make_plot(self) -> _Plot:
-        self._axis = _UnitAxis("left")
-        axes = {"left": self._axis, "bottom": _StepAxis("bottom")}
-        plot = _Plot(self, viewBox=_Box(), axisItems=axes)
+    def _make_plot(self) -> Plot:
+        self._axis = UnitAxis("left")
+        self._bottom = StepAxis("bottom")
+        self._box = Box()
+        plot = Plot(self, viewBox=self._box, axisItems={"left": self._axis, "bottom": self._bottom})
         plot.resized.connect(self._fit_width)
+        plot.left.connect(self._unpoint)
+        plot.shows_all.connect(self._show_all)
+        plot.stepped.connect(self._step_by)
+        self._box.marked.connect(self._mark_range)
+        self._box.sigXRangeChanged.connect(self._range_moved)
         plot.setFrameShape(QFrame.Shape.NoFrame)
         item = self._item = cast(Any, plot.getPlotItem())  # pyqtgraph has no stubs
         item.setMenuEnabled(False)
         item.hideButtons()
-        item.getViewBox().setMouseMode(pg.ViewBox.RectMode)
+        self._box.setMouseMode(pg.ViewBox.RectMode)
+        self._box.setAutoVisible(y=True)
         item.showGrid(x=False, y=True, alpha=0.16)
         item.getAxis("left").setWidth(52)
         item.getAxis("bottom").setHeight(20)
@@ -212,7 +198,9 @@ class Chart(QFrame):
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
         self._cursor.hide()
         cast(Any, plot.scene()).sigMouseMoved.connect(self._hover)
-        plot.setToolTip("Drag to zoom, double-click to show everything")
+        cast(Any, plot.scene()).sigMouseClicked.connect(self._click)
+        plot.setToolTip("Click for the completions of a step, drag for a range, double-click for everything")
+        plot.setAccessibleName(f"Plot: {self.spec.title}")
         return plot
 
     def _rebuild(self) -> None:
@@ -229,8 +217,10 @@ class Chart(QFrame):
             axis.setTickPen(pg.mkPen(theme.tokens.secondary))
             axis.setTextPen(pg.mkPen(theme.tokens.secondary))
             axis.setTickFont(font)
-        self._cursor.setPen(pg.mkPen(theme.tokens.tertiary, style=Qt.PenStyle.DashLine))
+        self._cursor.setPen(pg.mkPen(theme.tokens.secondary, style=Qt.PenStyle.DashLine))
         item.addItem(self._cursor, ignoreBounds=True)
+        self._mark_lines = []
+        self._draw_mark_lines()
         self._curves = [self._make_curve(place, line) for place, line in enumerate(self.spec.lines)]
         self._drawn = ()
         self._make_legend()
@@ -239,12 +229,22 @@ class Chart(QFrame):
         color = QColor(self.color_of(place))
         item = self._item
         made: dict[str, Any] = {}
-        if line.band:
-            soft = QColor(color)
-            soft.setAlphaF(0.16)
+        if line.band or line.between[0] or self.spec.stacked:
+            soft = translucent(color, 0.55 if self.spec.stacked else 0.16)
             made["low"], made["high"] = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
             made["band"] = pg.FillBetweenItem(made["low"], made["high"], brush=soft)
             item.addItem(made["band"])
+        made["raw"] = item.plot(skipFiniteCheck=True, pen=pg.mkPen(translucent(color, FAINT), width=1))
+        made["ghost"] = item.plot(
+            skipFiniteCheck=True,
+            pen=pg.mkPen(translucent(QColor(current_theme().tokens.secondary), GHOSTLY), width=1.2),
+        )
+        if line.untrained:
+            made["untrained"] = pg.InfiniteLine(
+                angle=0, pen=pg.mkPen(translucent(color, 0.8), width=1, style=Qt.PenStyle.DotLine)
+            )
+            made["untrained"].hide()
+            item.addItem(made["untrained"], ignoreBounds=True)
         made["curve"] = item.plot(skipFiniteCheck=True, symbolSize=7, symbolBrush=color, symbolPen=None)
         made["color"] = color
         return made
@@ -281,42 +281,98 @@ class Chart(QFrame):
     # --- drawing ------------------------------------------------------------------------------------------------
 
     def _names(self) -> list[str]:
-        return [name for line in self.spec.lines for name in (line.source, line.band) if name]
+        return [name for line in self.spec.lines for name in (line.source, line.band, *line.between) if name]
 
     def _draw(self) -> None:
         present = [line for line in self.spec.lines if self._series.get(line.source)]
         self._buckets = self._wanted_buckets()
         self._plot.setVisible(bool(present))
         self._empty.setVisible(not present)
+        below: Floats | None = None
         for line, made in zip(self.spec.lines, self._curves, strict=True):
             found = self._series.get(line.source)
-            if found is not None and len(found):
+            if found is None or not len(found):
+                continue
+            if self.spec.stacked:
+                below = self._draw_area(made, found, below)
+            else:
                 self._draw_line(line, made, found)
+            self._draw_ghost(line, made)
         self._value.setText(self._newest(present))
         self.setAccessibleName(f"Chart: {self.spec.title}")
         self.setAccessibleDescription(self.summary())
+        self._strip.update()
 
     def _draw_line(self, line: Line, made: Any, found: Series) -> None:
-        own = np.array(found.values)
-        values = own if line.points else smoothed(own, self._smoothing)
-        buckets = self._buckets
-        every = np.array(found.steps)
-        steps, shown = bucketed(every, values, buckets)
+        own, every = np.array(found.values), np.array(found.steps)
+        smoothing = 0.0 if line.points else self._smoothing
+        values = smoothed(own, smoothing)
+        steps, shown = self._reduced(every, values)
         # pyqtgraph's pens count the screen's own pixels
         width = (1.8 if len(shown) <= FEW_POINTS else 1.0) * self.devicePixelRatioF()
         dots = "o" if line.points or len(shown) < LEAST_FOR_A_LINE else None
         made["curve"].setData(steps, shown, pen=pg.mkPen(made["color"], width=width), symbol=dots)
+        made["raw"].setData(*(self._reduced(every, own) if smoothing else ([], [])))
+        if "untrained" in made:
+            made["untrained"].setVisible(bool(every[0] == 0))
+            made["untrained"].setPos(own[0])
+        self._draw_spread(line, made, every, own)
+
+    def _draw_spread(self, line: Line, made: Any, every: Floats, own: Floats) -> None:
+        """The area around a line: its spread, or what lies between two other series."""
         spread = self._series.get(line.band) if line.band else None
-        if spread is not None and len(spread) == len(found):
+        ends = [self._series.get(name) for name in line.between if name]
+        if spread is not None and len(spread) == len(own):
             bounds = [self._series.get(name) for name in line.bounds if name]
             edges = band_edges(every, own, np.array(spread.values), [_arrays(one) for one in bounds if one])
-            self._draw_band(made, every, [smoothed(edge, self._smoothing) for edge in edges], buckets)
+        elif len(ends) == 2 and all(end is not None and len(end) == len(own) for end in ends):
+            edges = (np.array(end.values) for end in ends if end is not None)
+        else:
+            return
+        self._draw_band(made, every, [smoothed(edge, self._smoothing) for edge in edges])
 
-    def _draw_band(self, made: Any, steps: Floats, edges: list[Floats], buckets: int) -> None:
+    def _draw_area(self, made: Any, found: Series, below: Floats | None) -> Floats:
+        """One share of a stack, on top of those before; returns what it reaches up to."""
+        every, own = np.array(found.steps), smoothed(np.array(found.values), self._smoothing)
+        floor = below if below is not None and len(below) == len(own) else np.zeros_like(own)
+        self._draw_band(made, every, [floor, floor + own])
+        return floor + own
+
+    def _draw_ghost(self, line: Line, made: Any) -> None:
+        other = self._ghost.get(line.source)
+        if other is None or not len(other) or self.spec.stacked:
+            made["ghost"].setData([], [])
+            return
+        every, values = _arrays(other)
+        steps, shown = bucketed(
+            every, smoothed(values, 0.0 if line.points else self._smoothing), self._buckets
+        )
+        made["ghost"].setData(self._ghost_across.place(steps), shown)
+
+    def _reduced(self, every: Floats, values: Floats) -> tuple[Floats, Floats]:
+        """Few enough points, at their places across."""
+        steps, shown = bucketed(every, values, self._buckets)
+        return self._across.place(steps), shown
+
+    def _draw_mark_lines(self) -> None:
+        for old in self._mark_lines:
+            self._item.removeItem(old)
+        self._mark_lines = []
+        for mark in [mark for mark in self._marks if mark.kind in LINED][-MOST_LINES:]:
+            color = translucent(current_theme().color(COLORS[mark.kind]), 0.6)
+            style = Qt.PenStyle.DotLine if mark.kind == "best" else Qt.PenStyle.DashDotLine
+            made = pg.InfiniteLine(
+                self._place_of(mark.step), angle=90, pen=pg.mkPen(color, width=1, style=style)
+            )
+            self._item.addItem(made, ignoreBounds=True)
+            self._mark_lines.append(made)
+
+    def _draw_band(self, made: Any, steps: Floats, edges: list[Floats]) -> None:
         # Every n-th point is enough for a soft band, and keeps both edges in step with each other.
-        stride = max(1, len(steps) // (2 * buckets))
+        stride = max(1, len(steps) // (2 * self._buckets))
+        places = self._across.place(steps[::stride])
         for name, edge in zip(("low", "high"), edges, strict=True):
-            made[name].setData(steps[::stride], edge[::stride])
+            made[name].setData(places, edge[::stride])
 
     def _wanted_buckets(self) -> int:
         return max(60, self._plot.width() // 2)
@@ -335,19 +391,103 @@ class Chart(QFrame):
         line = present[0]
         return words.metric(line.metric, self._series[line.source].last)
 
+    # --- the step that is looked at -----------------------------------------------------------------------------
+
+    def _place_of(self, step: float) -> float:
+        return float(self._across.place(np.array([float(step)]))[0])
+
+    def _pixel_of(self, step: float) -> float | None:
+        """Where a step stands on the strip of marks; None where it is out of sight."""
+        low, high = self._box.viewRange()[0]
+        place = self._place_of(step)
+        if not low <= place <= high or high <= low:
+            return None
+        box = self._box.sceneBoundingRect()
+        left = self._plot.mapTo(self, self._plot.mapFromScene(box.topLeft())).x() - self._strip.x()
+        return left + (place - low) / (high - low) * box.width()
+
+    def _nearest(self, place: float) -> float | None:
+        """The step with a value that is nearest to a place across."""
+        x = self._across.step(place)
+        near = [
+            point[0]
+            for line in self.spec.lines
+            if (found := self._series.get(line.source)) and (point := found.at(x)) is not None
+        ]
+        return min(near, key=lambda found: abs(found - x)) if near else None
+
     @Slot(object)
     def _hover(self, position: QPointF) -> None:
-        box = self._item.getViewBox()
-        present = [line for line in self.spec.lines if self._series.get(line.source)]
-        if not present or not box.sceneBoundingRect().contains(position):
-            self._leave()
+        inside = self._box.sceneBoundingRect().contains(position)
+        self._steps.point(self._nearest(self._box.mapSceneToView(position).x()) if inside else None)
+
+    @Slot()
+    def _unpoint(self) -> None:
+        self._steps.point(None)
+
+    @Slot(object)
+    def _click(self, event: Any) -> None:
+        step = self._nearest(self._box.mapSceneToView(event.scenePos()).x())
+        if step is not None and not event.double():
+            self._steps.choose(int(step))
+
+    @Slot(int)
+    def _step_by(self, direction: int) -> None:
+        """The step before or behind the chosen one, by the arrow keys; from the newest on."""
+        steps = sorted({step for line in self.spec.lines for step in self._steps_of(line)})
+        if not steps:
             return
-        x = box.mapSceneToView(position).x()
-        near = [point[0] for line in present if (point := self._series[line.source].at(x)) is not None]
-        step = min(near, key=lambda found: abs(found - x))
-        self._cursor.setPos(step)
+        at = self._steps.step if self._steps.step is not None else steps[-1]
+        beyond = [step for step in steps if (step > at if direction > 0 else step < at)]
+        if beyond:
+            self._steps.choose(int(beyond[0] if direction > 0 else beyond[-1]))
+
+    def _steps_of(self, line: Line) -> Sequence[float]:
+        found = self._series.get(line.source)
+        return found.steps if found is not None else ()
+
+    @Slot(float, float)
+    def _mark_range(self, left: float, right: float) -> None:
+        first, last = (round(self._across.step(place)) for place in (left, right))
+        self._steps.choose_range((max(0, first), max(first + 1, last)))
+
+    @Slot()
+    def _show_all(self) -> None:
+        self._steps.choose_range(None)
+
+    @Slot(object)
+    def _follow_pointer(self, step: float | None) -> None:
+        if step is None:
+            self._follow_chosen(self._steps.step)
+            return
+        self._show_cursor(step)
+
+    @Slot(object)
+    def _follow_chosen(self, step: int | None) -> None:
+        if step is None:
+            self._cursor.hide()
+            self._value.setText(
+                self._newest([one for one in self.spec.lines if self._series.get(one.source)])
+            )
+            return
+        self._show_cursor(step)
+
+    def _show_cursor(self, step: float) -> None:
+        self._cursor.setPos(self._place_of(step))
         self._cursor.show()
         self._value.setText(self.told_at(step))
+
+    @Slot(object)
+    def _follow_range(self, ends: tuple[int, int] | None) -> None:
+        if ends is None:
+            self._item.enableAutoRange()
+            return
+        self._box.setXRange(*(self._place_of(end) for end in ends), padding=0.02)
+        self._box.enableAutoRange(axis=pg.ViewBox.YAxis)
+
+    @Slot()
+    def _range_moved(self) -> None:
+        self._strip.update()
 
     def told_at(self, step: float) -> str:
         """The values of this very step: `step 27 · Reward 0.8`; a curve without a value there is not named."""
@@ -360,13 +500,12 @@ class Chart(QFrame):
                 told.append(prefix + words.metric(line.metric, point[1]))
         return " · ".join(told)
 
-    def leaveEvent(self, event: QEvent) -> None:
-        super().leaveEvent(event)
-        self._leave()
 
-    def _leave(self) -> None:
-        self._cursor.hide()
-        self._value.setText(self._newest([line for line in self.spec.lines if self._series.get(line.source)]))
+def translucent(color: QColor, alpha: float) -> QColor:
+    """The colour, letting what lies below show through."""
+    made = QColor(color)
+    made.setAlphaF(alpha)
+    return made
 
 
 def _arrays(found: Series) -> tuple[Floats, Floats]:

@@ -14,8 +14,8 @@ from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 from droid_tune import words
 from droid_tune.data.statistics import Lengths
 from ui.theme import current_theme
+from ui.widgets.axis_texts import round_ticks
 from ui.widgets.basics import column, label, row
-from ui.widgets.chart import round_ticks
 
 #: a limit this many times beyond the longest row is said, not drawn: it would squeeze the bars
 FAR = 1.6

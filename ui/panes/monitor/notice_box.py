@@ -1,0 +1,87 @@
+"""What a run tells, above its curves but never in their place: one line, the others at a press."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import QWidget
+
+from droid_tune import words
+from droid_tune.events import REWARD_FAILED, Notice
+from ui.widgets.basics import button, column
+from ui.widgets.notice import NoticeBar
+
+#: older ones stay in the run's events
+MOST_NOTICES = 8
+
+
+class NoticeBox(QWidget):
+    """The newest notice; the earlier ones are folded away."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._bars: dict[tuple[str, int], NoticeBar] = {}
+        self._open = False
+        self._layout = column(self, spacing=6)
+        self._more = button("", "quiet", parent=self)
+        self._more.clicked.connect(self._toggle)
+        self._layout.addWidget(self._more, 0, Qt.AlignmentFlag.AlignLeft)
+        self.hide()
+
+    def show_notices(self, notices: Sequence[Notice]) -> None:
+        """Draw what is new; a notice told again keeps its place."""
+        told = {notice_key(notice): notice for notice in notices[-MOST_NOTICES:]}
+        for gone in self._bars.keys() - told.keys():
+            bar = self._bars.pop(gone)
+            self._layout.removeWidget(bar)
+            bar.deleteLater()
+        for key, notice in told.items():
+            text = sentence_of(notice)
+            if key not in self._bars:
+                self._bars[key] = NoticeBar(notice.level, text, notice.remedy, parent=self)
+                self._layout.insertWidget(0, self._bars[key])
+            elif self._bars[key].text != text:
+                self._bars[key].say(text, notice.remedy)
+        self._fold()
+
+    def forget(self) -> None:
+        """Another run is shown."""
+        for bar in self._bars.values():
+            self._layout.removeWidget(bar)
+            bar.hide()
+            bar.deleteLater()
+        self._bars, self._open = {}, False
+        self._fold()
+
+    @property
+    def bars(self) -> list[NoticeBar]:
+        """All of them, the oldest first."""
+        return list(self._bars.values())
+
+    def _fold(self) -> None:
+        bars = self.bars
+        self.setVisible(bool(bars))
+        for place, bar in enumerate(reversed(bars)):
+            bar.setVisible(place == 0 or self._open)
+        hidden = len(bars) - 1
+        self._more.setVisible(hidden > 0)
+        self._more.setText(
+            "Show the newest only" if self._open else f"{words.count(hidden, 'earlier notice')}"
+        )
+
+    @Slot()
+    def _toggle(self) -> None:
+        self._open = not self._open
+        self._fold()
+
+
+def sentence_of(notice: Notice) -> str:
+    """`Step 12: ...`; of failing rewards without the step, which is told in the sentence."""
+    where = f"Step {notice.step}: " if notice.step and notice.code != REWARD_FAILED else ""
+    return where + notice.text
+
+
+def notice_key(notice: Notice) -> tuple[str, int]:
+    """What keeps its place: failing rewards are one notice, of all others each is its own."""
+    return (notice.code, 0) if notice.code == REWARD_FAILED else (notice.code, id(notice))

@@ -1,0 +1,51 @@
+"""What curves are drawn over: steps, tokens seen, or the run's own clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from droid_tune import words
+from droid_tune.runs.series import Series
+from droid_tune.runs.state import RunState
+
+Floats = NDArray[np.float64]
+Across = Literal["step", "tokens", "time"]
+
+
+@dataclass(frozen=True)
+class ScaleAcross:
+    """Turns steps into places across and back. `steps` and `places` (N,) rise together; empty: a step is its own place."""
+
+    kind: Across = "step"
+    steps: tuple[float, ...] = ()
+    places: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, state: RunState, kind: Across) -> ScaleAcross:
+        """The scale of a run; by step where it does not tell the other."""
+        told: Series = {"tokens": state.tokens, "time": state.clock}.get(kind, Series())
+        if not len(told) or not told.last:
+            return cls()
+        return cls(kind, (0.0, *told.steps), (0.0, *told.values))
+
+    def place(self, steps: Floats) -> Floats:
+        """Where steps stand; one between two told ones stands between them."""
+        return np.interp(steps, self.steps, self.places) if self.steps else steps
+
+    def step(self, place: float) -> float:
+        """The step at a place."""
+        return float(np.interp(place, self.places, self.steps)) if self.steps else place
+
+    def text(self, place: float) -> str:
+        """A place as its tick says it: `1,200`, `3.5M`, `2 h 10 min`."""
+        if self.kind == "time":
+            return words.duration(place)
+        if self.kind == "tokens":
+            for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+                if abs(place) >= size:
+                    return f"{place / size:g}{unit}"
+        return f"{place:,.0f}" if float(place).is_integer() else ""
