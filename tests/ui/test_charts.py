@@ -117,7 +117,7 @@ def test_the_wheel_over_a_chart_scrolls_the_page(
     window.show_pane("monitor")
     pane = window.pane("monitor")
     area = pane.findChild(QScrollArea)
-    plot = pane._charts[0]._plot
+    plot = pane.board.charts[0]._plot
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0)
     wheel = QWheelEvent(
         QPointF(60, 60),

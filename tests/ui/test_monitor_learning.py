@@ -201,8 +201,8 @@ def test_no_notice_pushes_the_first_chart_below_the_fold(
         )
     window.show_pane("monitor")
     pane = window.pane("monitor")
-    qtbot.waitUntil(lambda: pane._charts and pane._charts[0].height() > 150)
-    top = pane._charts[0].mapTo(window, QPoint(0, 0)).y()
+    qtbot.waitUntil(lambda: pane.board.charts and pane.board.charts[0].height() > 150)
+    top = pane.board.charts[0].mapTo(window, QPoint(0, 0)).y()
     assert top + 150 < size[1]
 
 

@@ -415,7 +415,7 @@ def test_a_replayed_run_fills_monitor_and_rollouts(
         session.show_run(folder)
     window.show_pane("monitor")
     monitor = window.pane("monitor")
-    summaries = {chart.spec.title: chart.summary() for chart in monitor._charts}
+    summaries = {chart.spec.title: chart.summary() for chart in monitor.board.charts}
     assert "at step 60" in summaries["Reward"]
     assert "rising" in summaries["Reward"]
     assert "Accuracy" in summaries["Reward parts"]

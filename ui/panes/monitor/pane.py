@@ -25,7 +25,6 @@ from ui.panes.monitor.steer_sheet import SteerSheet
 from ui.panes.monitor.view_bar import ViewBar
 from ui.session import Session, read_run
 from ui.widgets.basics import column, scrolling
-from ui.widgets.chart import Chart
 
 
 class MonitorPane(FillingPane):
@@ -48,11 +47,11 @@ class MonitorPane(FillingPane):
         self._header = RunHeader(self._page)
         self._notices = NoticeBox(self._page)
         self._bar = ViewBar(session.settings.smoothing, self._page)
-        self._board = ChartBoard(session.cursor, self._page)
+        self.board = ChartBoard(session.cursor, self._page)
         self._table = MetricTable(self._page)
         self._table.hide()
         self._memory = LiveMemory(self._page)
-        for part in (self._header, self._notices, self._bar, self._board, self._table, self._memory):
+        for part in (self._header, self._notices, self._bar, self.board, self._table, self._memory):
             layout.addWidget(part)
         layout.addStretch(1)
         self._bar.changed.connect(self._view_changed)
@@ -62,10 +61,6 @@ class MonitorPane(FillingPane):
         session.cursor.range_chosen.connect(self._bar.show_range)
         session.cursor.chosen.connect(self._turned)
         session.shown_changed.connect(self._another_run)
-
-    @property
-    def _charts(self) -> list[Chart]:
-        return self._board.charts
 
     def refresh(self) -> None:
         """Draw what the shown run told since the last time."""
@@ -84,11 +79,11 @@ class MonitorPane(FillingPane):
             self._table.show_series(state.series)
         else:
             smoothing = float(self._bar.smoothing.key)
-            self._board.show_state(state, self._bar.section, smoothing, self._bar.across, self._ghost)
+            self.board.show_state(state, self._bar.section, smoothing, self._bar.across, self._ghost)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._board.arrange(self.width())
+        self.board.arrange(self.width())
 
     def _other_runs(self) -> list[tuple[str, Path]]:
         return [
@@ -107,7 +102,7 @@ class MonitorPane(FillingPane):
     def _view_changed(self) -> None:
         self.session.settings.smoothing = float(self._bar.smoothing.key)
         charts = self._bar.view.key == "charts"
-        self._board.setVisible(charts)
+        self.board.setVisible(charts)
         self._table.setVisible(not charts)
         self.refresh()
 
