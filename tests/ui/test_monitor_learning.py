@@ -21,7 +21,7 @@ from ui.panes.monitor.chart_board import ChartBoard, recent_completions
 from ui.panes.monitor.steer_sheet import SteerSheet
 from ui.session import Session
 from ui.widgets.chart import Chart, ChartSpec, Line
-from ui.widgets.charting.marks import marks_of
+from ui.widgets.charting.run_marks import marks_of
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.charting.scatter import relation
 from ui.widgets.charting.step_cursor import StepCursor

@@ -20,8 +20,8 @@ from droid_tune.metrics import describe
 from droid_tune.runs.series import Series
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, row
-from ui.widgets.charting.marks import COLORS, LINED, MOST_LINES, MarkStrip, RunMark
 from ui.widgets.charting.plot_parts import Box, Plot, StepAxis, UnitAxis
+from ui.widgets.charting.run_marks import COLORS, LINED, MOST_LINES, MarkStrip, RunMark
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.charting.step_cursor import StepCursor
 from ui.widgets.curves import Floats, band_edges, bucketed, smoothed, trend

@@ -9,7 +9,7 @@ from droid_tune.metrics import describe
 from droid_tune.runs.state import RunState
 from ui.panes.monitor.chart_specs import REWARD_PARTS, sections_of
 from ui.widgets.chart import Chart, Line
-from ui.widgets.charting.marks import marks_of
+from ui.widgets.charting.run_marks import marks_of
 from ui.widgets.charting.scale_across import Across, ScaleAcross
 from ui.widgets.charting.scatter import MOST_DOTS, ScatterChart
 from ui.widgets.charting.step_cursor import StepCursor
