@@ -32,7 +32,7 @@ KNOWN_KEYS = frozenset(
 
 def reaches(config: RunConfig) -> list[str]:
     """What running with these settings would do, a clause each; none for settings that stay by themselves."""
-    if config.is_sft:
+    if not config.samples:
         return []
     found: list[str] = []
     for reward in config.rewards:
