@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from droid_tune.config import RunConfig, merge, resolve
 from droid_tune.config.faults import as_sentence
-from droid_tune.config.load import field_path
+from droid_tune.config.load import canonical, field_path
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.config.presets import PRESETS, preset_values, recommended_values
 from droid_tune.config.run import find_setting
@@ -129,6 +129,48 @@ class Draft:
         """Take other data; what was said of the columns and files of the data before is forgotten."""
         self._own("data").clear()  # a column mapping belongs to the data it was made for
         self._own("data")["path"] = path
+
+    def take(self, values: Mapping[str, Any]) -> None:
+        """The settings of a whole config in the place of the user's own; model and data stay where it names none.
+
+        Raises UserError where they make no run; nothing is changed then.
+        """
+        values = canonical(values)
+        resolve(values)
+        fresh = Draft()
+        fresh._values = {
+            section: {"path": path} for section, path in (("model", self.model), ("data", self.data))
+        }
+        fresh._values["data"] |= {k: v for k, v in self._section("data").items() if k in ("files", "mapping")}
+        for section, settings in sorted(
+            values.items(), key=lambda one: one[0] not in ("method", "model", "data")
+        ):
+            fresh._lay(section, settings)
+        self.method, self.preset = fresh.method, fresh.preset
+        self._values, self._method_values, self._rewards = fresh._values, fresh._method_values, fresh._rewards
+
+    def _lay(self, section: str, settings: Any) -> None:
+        """One section of a config over the user's own."""
+        given: Values = {"type": settings} if section == "method" else {}
+        if isinstance(settings, dict):
+            given = cast(Values, settings)
+        match section:
+            case "name":
+                self.set_name(str(settings))
+            case "rewards":
+                self._rewards = [cast(Values, reward) for reward in settings]
+            case "version":
+                pass
+            case _:
+                if section == "method" and given.get("type") in METHOD_CONFIGS:
+                    self.method = str(given["type"])
+                if section == "data" and "path" in given:
+                    self._own("data").clear()
+                for name, value in given.items():
+                    if (section, name) in (("model", "path"), ("data", "path")):
+                        self._own(section)[name] = value
+                    elif (section, name) != ("method", "type"):
+                        self.set(f"{section}.{name}", value)
 
     def set_rewards(self, rewards: list[Values]) -> None:
         """Take these rewards, as the config has them."""

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QMainWindow, QStackedWidget, QWidget
 
 from droid_tune import words
 from droid_tune.config import RunConfig
+from droid_tune.config.config_file import is_config
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
 from droid_tune.runs.foreign import allow_run
@@ -106,6 +107,8 @@ class MainWindow(QMainWindow):
             [
                 MenuCommand("open", "Open Folder…", self._open_folder, standard.Open),
                 MenuCommand("sample", "Use Sample Data", self._use_sample),
+                None,
+                MenuCommand("import", "Import Settings…", self._import_settings, "Ctrl+Shift+O"),
                 None,
                 MenuCommand("runs", "Show Runs Folder", self._show_runs_folder),
                 None,
@@ -248,6 +251,23 @@ class MainWindow(QMainWindow):
         if self.session.resumable is not None:
             self.resume(self.session.resumable)
 
+    def import_config(self, file: Path) -> None:
+        """Take the settings of a config for the next run, and show them; or say why it cannot be."""
+        try:
+            self.session.import_config(file)
+        except UserError as error:
+            self._tell("error", str(error), "The settings stay as they were.")
+            return
+        self.show_pane("setup")
+
+    @Slot()
+    def _import_settings(self) -> None:
+        file, _ = QFileDialog.getOpenFileName(
+            self, "Import the settings of a run", str(Path.home()), "Settings (*.yaml *.yml *.json)"
+        )
+        if file:
+            self.import_config(Path(file))
+
     def open_data(self, path: Path) -> None:
         """Take a folder or file as the data, and show what is in it."""
         self.session.set_data(str(path))
@@ -265,6 +285,9 @@ class MainWindow(QMainWindow):
             self.session.draft.set_model(str(paths[0]))
             self.session.draft_changed.emit()
             self.show_pane("setup")
+            return
+        if len(paths) == 1 and is_config(paths[0]):
+            self.import_config(paths[0])
             return
         if len(paths) > 1 and all(path.is_file() for path in paths):
             self._fulfil(PaneRequest("data", tuple(paths)))

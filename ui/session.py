@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from droid_tune import words
 from droid_tune.config import RunConfig
+from droid_tune.config.config_file import read_config_file, with_absolute_paths
 from droid_tune.errors import UserError
 from droid_tune.events import Continued, Event, Notice, Paused, RunFinished
 from droid_tune.names import LAST
@@ -344,6 +345,27 @@ class Session(QObject):
         ]
 
     # --- the draft ----------------------------------------------------------------------------------------------
+
+    def import_config(self, file: Path) -> None:
+        """The settings of a config, ours or another trainer's, become the draft; what has no counterpart is told.
+
+        The chosen data stays where the config names none that is here. Raises UserError; nothing is changed then.
+        """
+        imported = read_config_file(file)
+        values, notes = with_absolute_paths(imported.values, file.parent), list(imported.notes)
+        data = values.get("data")
+        path = data.get("path") if isinstance(data, dict) else None
+        if path and path != "sample" and not Path(str(path)).exists():
+            notes.append(f"Its data {path} is not on this computer: the chosen data stays.")
+            values = {key: value for key, value in values.items() if key != "data"}
+        before = self.draft.data
+        self.draft.take(values)
+        if self.draft.data != before:
+            self.data_changed.emit(self.draft.data)
+        self.draft_changed.emit()
+        said = f"The settings of {words.literal(file.name)} were imported"
+        said += f"; {words.count(len(notes), 'thing')} to know." if notes else "."
+        self.told.emit("warning" if notes else "good", said, "\n".join(map(words.literal, notes)))
 
     def set_data(self, path: str) -> None:
         """Take a file, a folder, `sample` or a Hub id as the data of the next run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from droid_tune.cli.consent import add_trust_argument, ask_about_file
 from droid_tune.cli.output import say
@@ -13,9 +13,6 @@ from droid_tune.names import LAST
 
 if TYPE_CHECKING:
     from droid_tune.config import RunConfig
-
-#: Names of what comes with the application: never a path.
-BUNDLED = ("starter", "sample")
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,6 +110,7 @@ def asked_config(arguments: argparse.Namespace) -> RunConfig:
 def config_from(arguments: argparse.Namespace) -> RunConfig:
     """All layers as one resolved config. Raises UsageError with the first fault."""
     from droid_tune.config import parse_overrides, resolve
+    from droid_tune.config.config_file import with_absolute_paths
     from droid_tune.config.load import canonical, merge_words
 
     file: Path | None = arguments.config
@@ -120,7 +118,7 @@ def config_from(arguments: argparse.Namespace) -> RunConfig:
         values = canonical(values_in(file)) if file else {}
         values = merge_words(values, canonical(named_settings(arguments)))
         values = merge_words(values, parse_overrides(arguments.set))
-        config = resolve(with_absolute_paths(values), preset=arguments.preset, place=str(file or ""))
+        config = resolve(with_absolute_paths(values, Path()), preset=arguments.preset, place=str(file or ""))
     except UserError as error:
         raise UsageError(str(error)) from None
     if arguments.preset == "from_sft" and not config.model.start_from:
@@ -134,10 +132,9 @@ def config_from(arguments: argparse.Namespace) -> RunConfig:
 
 def values_in(file: Path) -> dict[str, Any]:
     """The settings in a config file; another trainer's are made ours, with a word about each that is not the same."""
-    from droid_tune.config import read_values
-    from droid_tune.config.migrate import import_foreign
+    from droid_tune.config.config_file import read_config_file
 
-    imported = import_foreign(read_values(file))
+    imported = read_config_file(file)
     for note in imported.notes:
         say(f"{file.name}: {note}")
     return imported.values
@@ -159,23 +156,3 @@ def data_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     path = {"path": arguments.data, "files": {}} if arguments.data else {}
     mapping = mapping_from(arguments.map)
     return {**path, **({"mapping": mapping} if mapping else {})}
-
-
-def with_absolute_paths(values: dict[str, Any]) -> dict[str, Any]:
-    """Paths that exist here written in full, so that the run can be resumed from any other folder."""
-    full = {key: absolute(value) if key in ("model", "data") else value for key, value in values.items()}
-    rewards = values.get("rewards")
-    if isinstance(rewards, list):
-        full["rewards"] = [absolute(reward) for reward in cast(list[Any], rewards)]
-    return full
-
-
-def absolute(section: Any) -> Any:
-    """A config section with its `path`, where that is an existing file or folder, made absolute."""
-    if not isinstance(section, dict):
-        return section
-    settings = cast(dict[str, Any], section)
-    path = settings.get("path")
-    if not isinstance(path, str) or path in BUNDLED or not Path(path).expanduser().exists():
-        return settings
-    return {**settings, "path": str(Path(path).expanduser().resolve())}

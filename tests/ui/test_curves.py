@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.widgets.curves import bucketed, smoothed
+from ui.widgets.curves import Smoother, bucketed, smoothed
 
 
 def test_few_points_are_drawn_as_they_are() -> None:
@@ -38,3 +38,37 @@ def test_smoothing_starts_at_the_first_value() -> None:
 
 def test_smoothing_leaves_a_constant_alone() -> None:
     assert np.allclose(smoothed(np.full(30, 0.3), 0.9), 0.3)
+
+
+def plainly_smoothed(values: list[float], weight: float) -> list[float]:
+    """The definition, one value after the other."""
+    total = share = 0.0
+    found: list[float] = []
+    for value in values:
+        total, share = weight * total + (1 - weight) * value, weight * share + (1 - weight)
+        found.append(total / share)
+    return found
+
+
+@given(
+    st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=300),
+    st.floats(0.01, 0.99),
+    st.lists(st.integers(0, 300), max_size=4),
+)
+def test_smoothing_piece_by_piece_is_smoothing_at_once(
+    numbers: list[float], weight: float, cuts: list[int]
+) -> None:
+    smoother = Smoother()
+    for end in sorted(min(cut, len(numbers)) for cut in cuts):
+        smoother.of(np.array(numbers[:end]), weight)
+    found = smoother.of(np.array(numbers), weight)
+    np.testing.assert_allclose(found, plainly_smoothed(numbers, weight), rtol=1e-9, atol=1e-6)
+
+
+def test_a_curve_that_was_taken_back_is_smoothed_anew() -> None:
+    smoother = Smoother()
+    smoother.of(np.array([1.0, 2.0, 3.0]), 0.5)
+    for numbers in ([1.0, 2.0], [1.0, 5.0, 3.0, 4.0, 9.0], [7.0, 2.0, 4.0]):
+        smoother.of(np.array([1.0, 2.0, 3.0]), 0.5)
+        assert np.allclose(smoother.of(np.array(numbers), 0.5)[-1], plainly_smoothed(numbers, 0.5)[-1])
+    assert np.allclose(smoother.of(np.array([7.0, 2.0, 4.0]), 0.9), plainly_smoothed([7.0, 2.0, 4.0], 0.9))

@@ -47,8 +47,8 @@ class DropZone(QWidget):
         painter.drawPixmap(
             round(middle.x()) - 28, round(middle.y()) - 74, icons.pixmap("drop", tokens.accent, 56)
         )
-        self._write(painter, zone.adjusted(0, 20, 0, 20), "Drop to open the data", 20, tokens.text, bold=True)
-        said = "A folder with train.jsonl (and valid.jsonl), or one file. A model folder becomes the model."
+        self._write(painter, zone.adjusted(0, 20, 0, 20), "Drop to open it", 20, tokens.text, bold=True)
+        said = "A folder with train.jsonl (and valid.jsonl), or one file; a model folder; a config in YAML or JSON."
         self._write(painter, zone.adjusted(0, 76, 0, 76), said, 13, tokens.secondary)
         painter.end()
 
