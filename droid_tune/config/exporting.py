@@ -29,6 +29,7 @@ TARGETS: dict[ExportTarget, TargetFacts] = {
         "Adapter (MLX)", "What was trained alone, for mlx-lm with the model that it was trained on."
     ),
     "fused": TargetFacts("Model (MLX)", "A whole model with what it learnt, for mlx-lm.", _MLX),
+    "gguf": TargetFacts("GGUF", "One file for llama.cpp and the programs built on it.", _GGUF),
 }
 
 WEIGHT_TYPES: tuple[WeightType, ...] = get_args(WeightType)

@@ -8,25 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from droid_tune.cli.entry import STOPPED
 from droid_tune.cli.output import print_json, say
-from droid_tune.config.exporting import CHECK_ROWS, TARGETS, WEIGHT_TYPES, ExportRequest
+from droid_tune.cli.run_arguments import add_checkpoint_argument
 from droid_tune.errors import UsageError
 
 if TYPE_CHECKING:
+    from droid_tune.config.exporting import ExportRequest
     from droid_tune.export.result import Exported
 
 HELP = "write a run's result for other programs, and check that it answers as the run's model does"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Imports the lists that it offers only here: the help of all commands does without."""
+    from droid_tune.config.exporting import CHECK_ROWS, TARGETS, WEIGHT_TYPES
+
     parser.add_argument("run", metavar="RUN", help="its id, the beginning of it, or its folder")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
     parser.add_argument(
         "--to", choices=tuple(TARGETS), metavar="TARGET", help=f"{', '.join(TARGETS)}; adapter unless said"
     )
     parser.add_argument("--fuse", action="store_true", help="the same as --to fused")
-    parser.add_argument(
-        "--checkpoint", metavar="best|last|STEP", default="last", help="which weights; `last` unless said"
-    )
+    add_checkpoint_argument(parser, "which weights to export")
     types = parser.add_mutually_exclusive_group()
     types.add_argument(
         "--quantise",
@@ -77,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def request_of(arguments: argparse.Namespace) -> ExportRequest:
     """What the words ask for. Raises UsageError where they contradict each other."""
+    from droid_tune.config.exporting import ExportRequest
+
     if arguments.check < 0:
         raise UsageError("`--check` counts rows: 0 or more", value=arguments.check)
     if arguments.fuse and arguments.to not in (None, "fused"):

@@ -26,7 +26,7 @@ class Checking:
     def of(source: ExportSource, rows: int, watch: Watch) -> Checking:
         """Ask the run's model on `rows` held-out rows. Raises `Stopped`."""
         asked = asked_rows(source.config, source.policy, rows, watch)
-        exam = set_exam(source.config, source.policy, asked)
+        exam = set_exam(source.config, source.policy, asked, watch)
         return Checking(source.config, asked, exam, sit_here(source.policy, exam, watch))
 
     def compared(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from droid_tune import words
 from droid_tune.bounds import wilson
 from droid_tune.export.checking.exam import Exam, Sitting
+
+T = TypeVar("T")
 
 #: of greedy tokens that must be equal where the precision is the same, and how far the accuracy may be off
 EQUAL_SHARE, ACCURACY_POINTS = 0.99, 0.01
@@ -97,13 +99,15 @@ class Compared:
 
 def compare(exam: Exam, here: Sitting, there: Sitting, asked: Compared) -> Compared:
     """`asked` with the numbers and the faults in words. What `there` could not be asked (None) is no fault."""
-    pairs = list(_pairs(here, there))
+    pairs = list(_pairs(here.likeliest, there.likeliest))
+    both = _pairs(here.logprobs, there.logprobs)
+    told = [(one, other) for one, other in both if one is not None and other is not None]
     found = replace(
         asked,
         tokens=len(pairs),
         equal_tokens=sum(one == other for one, other in pairs),
-        nll_here=_mean(here.logprobs),
-        nll_there=_mean(there.logprobs),
+        nll_here=_mean([one for one, _ in told]),
+        nll_there=_mean([other for _, other in told]),
     )
     faults = _faults_of_text(exam, here, there)
     if asked.same_precision:
@@ -111,14 +115,14 @@ def compare(exam: Exam, here: Sitting, there: Sitting, asked: Compared) -> Compa
     return replace(found, faults=tuple(faults))
 
 
-def _pairs(here: Sitting, there: Sitting) -> Iterator[tuple[int, int]]:
-    for ours, theirs in zip(here.likeliest, there.likeliest, strict=True):
+def _pairs(here: Sequence[Sequence[T]], there: Sequence[Sequence[T]]) -> Iterator[tuple[T, T]]:
+    """Token by token."""
+    for ours, theirs in zip(here, there, strict=True):
         yield from zip(ours, theirs, strict=True)
 
 
-def _mean(logprobs: Sequence[Sequence[float]]) -> float | None:
-    values = [value for one in logprobs for value in one]
-    return -math.fsum(values) / len(values) if values else None
+def _mean(logprobs: Sequence[float]) -> float | None:
+    return -math.fsum(logprobs) / len(logprobs) if logprobs else None
 
 
 def _faults_of_text(exam: Exam, here: Sitting, there: Sitting) -> list[str]:
@@ -131,7 +135,11 @@ def _faults_of_text(exam: Exam, here: Sitting, there: Sitting) -> list[str]:
     wanted = [one.rendered for one in exam.conversations]
     if there.rendered is not None and there.rendered != wanted:
         lost = not any(there.rendered)
-        faults.append("its chat template is lost" if lost else "its chat template renders turns otherwise")
+        faults.append(
+            "its chat template is lost, or not understood"
+            if lost
+            else "its chat template renders turns otherwise"
+        )
     if there.ends is not None:
         ours, theirs = set(exam.ends), set(there.ends)
         if missing := sorted(ours - theirs):

@@ -61,7 +61,7 @@ class Sitting:
     """
 
     likeliest: list[list[int]]
-    logprobs: list[list[float]]
+    logprobs: list[list[float | None]]
     own: list[str]
     ended: list[bool]
     encoded: list[list[int]] | None

@@ -16,7 +16,7 @@ from droid_tune.data.rendering.chat_template import has_chat_template
 from droid_tune.errors import UserError
 from droid_tune.export.checking.comparison import CountedShare
 from droid_tune.export.checking.exam import MOST_TOKENS, Exam, ExamQuestion, ExamTurns, Sitting
-from droid_tune.export.checking.sitting_mlx import likeliest_next, own_answers, render, sit
+from droid_tune.export.checking.sitting_mlx import likeliest_next, own_answer, render, sit
 from droid_tune.model.policy import Policy
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
@@ -79,14 +79,14 @@ def _row(reader: RowReader, tokenizer: Any, number: int, row: Row) -> PromptRow:
     return PromptRow(number, begun, None, list(tokenizer.encode(begun)), row)
 
 
-def set_exam(config: RunConfig, policy: Policy, asked: AskedRows) -> Exam:
-    """Questions with the greedy answers of the run's model."""
+def set_exam(config: RunConfig, policy: Policy, asked: AskedRows, watch: Watch = UNWATCHED) -> Exam:
+    """Questions with the greedy answers of the run's model. Raises `Stopped`."""
     most = min(MOST_TOKENS, config.sampling.max_completion_length)
-    prompts = [row.tokens for row in asked.rows]
-    answers = own_answers(policy.model, policy.tokenizer, prompts, most)
     ends = tuple(sorted(policy.stop_tokens))
     questions: list[ExamQuestion] = []
-    for prompt, (tokens, ended) in zip(prompts, answers, strict=True):
+    for number, prompt in enumerate(row.tokens for row in asked.rows):
+        watch.tell(number, len(asked.rows), "asking the run's model")
+        tokens, ended = own_answer(policy.model, policy.tokenizer, prompt, most, watch)
         end = [likeliest_next(policy.model, [*prompt, *tokens])] if ended else []
         questions.append(ExamQuestion(policy.tokenizer.decode(prompt), prompt, [*tokens, *end]))
     return Exam(tuple(questions), _conversations(policy.tokenizer), ends, most)

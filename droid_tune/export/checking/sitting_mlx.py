@@ -13,7 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
-from mlx_lm import batch_generate
+from mlx_lm.generate import generate_step
 
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.export.checking.exam import Exam, ExamQuestion, ExamTurns, Sitting
@@ -21,11 +21,11 @@ from droid_tune.export.checking.exam import Exam, ExamQuestion, ExamTurns, Sitti
 
 def sit(model: Any, tokenizer: Any, exam: Exam, watch: Watch = UNWATCHED) -> Sitting:
     """Every question, by full passes and by free greedy answers. Raises `Stopped`."""
-    marked: list[tuple[list[int], list[float]]] = []
+    marked: list[tuple[list[int], list[float | None]]] = []
     for question in exam.questions:
         watch.pause_point()
         marked.append(_mark(model, question))
-    answers = own_answers(model, tokenizer, [one.prompt for one in exam.questions], exam.most_tokens)
+    answers = [own_answer(model, tokenizer, one.prompt, exam.most_tokens, watch) for one in exam.questions]
     return Sitting(
         likeliest=[tokens for tokens, _ in marked],
         logprobs=[values for _, values in marked],
@@ -37,15 +37,20 @@ def sit(model: Any, tokenizer: Any, exam: Exam, watch: Watch = UNWATCHED) -> Sit
     )
 
 
-def own_answers(
-    model: Any, tokenizer: Any, prompts: list[list[int]], most_tokens: int
-) -> list[tuple[list[int], bool]]:
-    """Greedy tokens of each prompt without the one that ended them, and whether one did."""
-    if not prompts:
-        return []
-    said = batch_generate(model, tokenizer, prompts, max_tokens=most_tokens, return_token_ids=True)
-    tokens: Any = said.token_ids
-    return [(list(one), len(one) < most_tokens) for one in tokens]
+def own_answer(
+    model: Any, tokenizer: Any, prompt: list[int], most_tokens: int, watch: Watch = UNWATCHED
+) -> tuple[list[int], bool]:
+    """The greedy tokens behind a prompt without the one that ended them, and whether one did. Raises `Stopped`.
+
+    One row at a time: mlx-lm's batches answer otherwise in some families (findings/mlx_lm_batch_gemma2.sh).
+    """
+    said: list[int] = []
+    for token, _ in generate_step(mx.array(prompt), model, max_tokens=most_tokens):
+        watch.pause_point()
+        if int(token) in tokenizer.eos_token_ids:
+            return said, True
+        said.append(int(token))
+    return said, False
 
 
 def likeliest_next(model: Any, tokens: list[int]) -> int:
@@ -65,7 +70,7 @@ def render(tokenizer: Any, conversation: ExamTurns) -> str | None:
         return None
 
 
-def _mark(model: Any, question: ExamQuestion) -> tuple[list[int], list[float]]:
+def _mark(model: Any, question: ExamQuestion) -> tuple[list[int], list[float | None]]:
     """The likeliest token at each place of the given answer, and the log-probability of the given one."""
     if not question.answer:
         return [], []
