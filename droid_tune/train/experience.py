@@ -74,7 +74,9 @@ class Experience(ScoringRows):
 
 
 #: what has one entry for each row
-_ARRAYS = tuple(one.name for one in fields(Experience) if one.name not in ("prompts", "rollout_tokens"))
+_ARRAYS = tuple(
+    one.name for one in fields(Experience) if one.name not in ("prompts", "together", "rollout_tokens")
+)
 #: those of them that the loss takes as they are
 _CONSTANTS = tuple(one.name for one in fields(LossRows) if one.name != "entropy_mask")
 
