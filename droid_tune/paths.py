@@ -111,6 +111,8 @@ class RunPaths:
         self.config = folder / "config.yaml"
         self.events = folder / "events.jsonl"
         self.rollouts = folder / "rollouts.jsonl"
+        #: which completions a person preferred, a line each
+        self.choices = folder / "choices.jsonl"
         self.checkpoints = folder / "checkpoints"
         self.lock = folder / "lock"
         self.adapter_weights = folder / "adapters.safetensors"

@@ -25,6 +25,7 @@ COMMANDS = {
     "steer": "droid_tune.cli.commands.steer_command",
     "race": "droid_tune.cli.commands.race_command",
     "rollouts": "droid_tune.cli.commands.rollouts_command",
+    "pairs": "droid_tune.cli.commands.pairs_command",
     "report": "droid_tune.cli.commands.report_command",
     "runs": "droid_tune.cli.commands.runs_command",
     "validate": "droid_tune.cli.commands.validate_command",

@@ -87,6 +87,10 @@ class Recorder:
         self._mx.reset_peak_memory()
         self._marks.append((time.perf_counter(), used.ru_utime + used.ru_stime))
 
+    def warm_cpu(self) -> float:
+        """Processor seconds of an update of the first epoch."""
+        return (self._marks[self._warm][1] - self._marks[0][1]) / self._warm
+
     def summary(self, **more: Any) -> dict[str, Any]:
         """Means over the counted epochs: updates of mixed lengths differ among themselves."""
         (first_wall, first_cpu), (last_wall, last_cpu) = self._marks[self._warm], self._marks[-1]
