@@ -12,6 +12,7 @@ from mlx_lm.sample_utils import make_sampler
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
+from droid_tune.data.lens import require_known
 from droid_tune.data.templates import TemplateOptions, render_prompt
 from droid_tune.export.result import trained_policy
 from droid_tune.model.adapters import adapter_off
@@ -83,6 +84,7 @@ class Playground:
     ) -> Reply:
         row = {"prompt": prompt if isinstance(prompt, str) else list(prompt)}
         rendered = render_prompt(self._policy.tokenizer, row, self._options)
+        require_known(rendered.tokens, self._policy.embedding_rows)
         mx.random.seed(seed)
         sampler = make_sampler(
             temp=sampling.temperature, top_p=sampling.top_p, top_k=sampling.top_k, min_p=sampling.min_p

@@ -68,9 +68,13 @@ class Lens:
     cut: bool = False
     #: tokens that a sequence may have; None: any number
     limit: int | None = None
+    #: rows of the model's embedding; None: not known
+    known: int | None = None
 
     @classmethod
-    def of(cls, config: RunConfig, tokenizer: Any, context: int | None = None) -> Self:
+    def of(
+        cls, config: RunConfig, tokenizer: Any, context: int | None = None, known: int | None = None
+    ) -> Self:
         """As a run looks at its rows: `limit` is what its longest sequence, and the model's `context` where that is
         known, leave beside the longest completion."""
         longest, method = config.training.max_seq_length, config.method
@@ -82,6 +86,7 @@ class Lens:
             judged=method.answers if isinstance(method, PreferenceConfig) else 0,
             cut=isinstance(method, PreferenceConfig) and method.too_long == "cut_end",
             limit=min(longest, context or longest) - room_of(config),
+            known=known,
         )
 
     @classmethod
@@ -97,10 +102,13 @@ class Lens:
         """A row's lengths. Raises `UserError` where the row cannot be used."""
         if not self.imitated:
             prompt = render_prompt(self.tokenizer, row, self.options)
+            require_known(prompt.tokens, self.known)
             return RowLength((SequenceLength(len(prompt.tokens)),), prompt.notes)
         if self.judged:
             return self._measure_judged(row)
         examples = render_examples(self.tokenizer, row, self.options, answers_only=self.answers_only)
+        for example in examples:
+            require_known(example.tokens, self.known)
         if not any(any(example.answer_mask[1:]) for example in examples):
             raise UserError("The row has nothing to learn", remedy="add an answer, or remove the row")
         return RowLength(tuple(map(SequenceLength.of, examples)), examples[0].notes)
@@ -113,7 +121,10 @@ class Lens:
     def answers_of(self, row: Row) -> dict[str, Example]:
         """The judged answers of a row by name, each behind its prompt. Raises `UserError` where one cannot be used."""
         limit = self.limit if self.cut else None
-        return render_judged(self.tokenizer, row, self.options, self.judged, limit)
+        found = render_judged(self.tokenizer, row, self.options, self.judged, limit)
+        for one in found.values():
+            require_known(one.tokens, self.known)
+        return found
 
     def sample(self, rows: Sequence[Row], watch: Watch = UNWATCHED) -> Iterator[RowLength]:
         """Lengths of at most `MEASURED_ROWS` rows, without those that the template refuses. Raises `Stopped`."""
@@ -125,6 +136,15 @@ class Lens:
     def sample_that_fits(self, rows: Sequence[Row]) -> list[RowLength]:
         """The sample without rows that are longer than `limit`: a run leaves them out."""
         return [one for one in self.sample(rows) if self.limit is None or one.longest <= self.limit]
+
+
+def require_known(tokens: Sequence[int], known: int | None) -> None:
+    """Raises `UserError` for a token that the model has no embedding for: it would be read as anything."""
+    if known and (beyond := max(tokens, default=0)) >= known:
+        raise UserError(
+            f"Token {beyond:,} lies beyond the {known:,} that the model has an embedding for",
+            remedy="the tokenizer has tokens that the model was never given; choose another version of the model",
+        )
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,10 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 from droid_tune.config.run import AdapterConfig
 from droid_tune.config.target_modules import fits
 from droid_tune.errors import UserError
-from droid_tune.model.arrays import layers_of
+from droid_tune.model.arrays import EMBEDDING, layers_of
 
 LINEAR = (nn.Linear, nn.QuantizedLinear)
 SWITCH = (SwitchLinear, QuantizedSwitchLinear)
-EMBEDDING = (nn.Embedding, nn.QuantizedEmbedding)
 #: DoRA in mlx-lm reads the input size as `columns * (32 // bits)`, which is right for these only
 DORA_BITS = (2, 4, 8)
 

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from mlx.utils import tree_flatten
 
+#: modules that turn token ids into vectors
+EMBEDDING = (nn.Embedding, nn.QuantizedEmbedding)
 Indices = npt.NDArray[np.int64]
 
 
@@ -31,6 +33,12 @@ def write_arrays(file: Path, arrays: Mapping[str, mx.array]) -> None:
 def layers_of(model: nn.Module) -> list[nn.Module]:
     """The model's layers, first to last."""
     return list(cast("Any", model).layers)
+
+
+def embedding_rows(model: nn.Module) -> int | None:
+    """The rows of a model's largest table of embeddings, which is that of its tokens; None where it has none."""
+    sizes = [module.weight.shape[0] for _, module in model.named_modules() if isinstance(module, EMBEDDING)]
+    return max(sizes, default=None)
 
 
 def number(array: mx.array) -> float:

@@ -21,7 +21,8 @@ from droid_tune.config.run import AdapterConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.errors import UserError
-from droid_tune.model.adapters import EMBEDDING, apply_adapter
+from droid_tune.model.adapters import apply_adapter
+from droid_tune.model.arrays import embedding_rows
 from droid_tune.model.checks.probe import inspect
 from droid_tune.model.checks.rotary import wrong_base
 from droid_tune.model.kernels.install import goes_token_by_token, install
@@ -30,6 +31,8 @@ from droid_tune.model_files.hub import resolve_model
 from droid_tune.model_files.model_folder import check_model_folder, read_json
 from droid_tune.model_files.rope import missing_keys, said_of
 from droid_tune.model_files.tokenizer import tokenizer_faults
+
+log = logging.getLogger(__name__)
 
 #: bytes of weights that are read between two looks whether to stop: a quarter of a second from a slow disk
 READ_AT_ONCE = 256 * 2**20
@@ -50,17 +53,29 @@ def load_policy(
     """
     path = resolve_model(str(name), revision, watch)
     config = check_model_folder(path)
-    filled = missing_keys(config)
+    with odd_values(path):
+        filled = missing_keys(config)
     tokenizer = load_model_tokenizer(path, needs_chat_template=needs_chat_template)
-    with plain_path(path) as plain:
-        model = _model(plain, path, filled)
-        read_weights(model, watch)
-    config |= filled
-    _check_vocabulary(model, tokenizer, path)
-    _check_rotary_base(model, config, path)
-    policy = make_policy(model, tokenizer, config, path, adapter, seed=seed)
+    with odd_values(path):
+        with plain_path(path) as plain:
+            model = _model(plain, path, filled)
+            read_weights(model, watch)
+        config |= filled
+        _check_vocabulary(model, tokenizer, path)
+        _check_rotary_base(model, config, path)
+        policy = make_policy(model, tokenizer, config, path, adapter, seed=seed)
     policy.notes = tuple(_notes(model, filled))
     return policy
+
+
+@contextmanager
+def odd_values(path: Path) -> Generator[None]:
+    """Turn what mlx-lm's code and ours raise over values of an unheard-of kind in a model's JSON into one `UserError`."""
+    try:
+        yield
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
+        log.info("the model in %s cannot be loaded", path, exc_info=True)
+        raise _not_loaded(error, path) from error
 
 
 def _notes(model: nn.Module, filled: dict[str, Any]) -> Iterator[str]:
@@ -159,8 +174,7 @@ def _check_vocabulary(model: nn.Module, tokenizer: Any, path: Path) -> None:
 
     Tokens that were added may lie beyond it (Gemma 3 has one for pictures); texts do not hold them.
     """
-    sizes = [module.weight.shape[0] for _, module in model.named_modules() if isinstance(module, EMBEDDING)]
-    rows = max(sizes, default=0)
+    rows = embedding_rows(model)
     if rows and tokenizer.vocab_size > rows:
         raise UserError(
             f"The tokenizer has {tokenizer.vocab_size:,} tokens and the model's embedding only {rows:,}",

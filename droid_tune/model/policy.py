@@ -10,7 +10,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from droid_tune.config.run import AdapterConfig
-from droid_tune.model.arrays import flat_arrays
+from droid_tune.model.arrays import embedding_rows, flat_arrays
 from droid_tune.model.checks.probe import Architecture
 
 
@@ -45,6 +45,11 @@ class Policy:
     def weight_bytes(self) -> int:
         """Size of all weights, adapter included."""
         return sum(array.nbytes for array in flat_arrays(self.model.parameters()).values())
+
+    @property
+    def embedding_rows(self) -> int | None:
+        """How many tokens the model has an embedding for; None where it has none of the known kinds."""
+        return embedding_rows(self.model)
 
     @property
     def context_length(self) -> int | None:

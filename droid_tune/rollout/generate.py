@@ -10,6 +10,7 @@ import numpy as np
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
+from droid_tune.data.lens import require_known
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.policy import Policy
@@ -54,6 +55,8 @@ def generate(
     of a larger rollout (the share of one rank): their completions are those that the larger one
     has. `watch` hears of finished rows and is asked between tokens; it ends the rollout with `Stopped`.
     """
+    for prompt in prompts:
+        require_known(prompt, policy.embedding_rows)
     numbers = range(len(prompts)) if groups is None else groups
     rows = [
         _Row(place * group_size + member, place, number * group_size + member)

@@ -124,7 +124,7 @@ def build_session(
     config: RunConfig, policy: Policy, dataset: Dataset, rewards: RewardSet, conduct: Conduct
 ) -> TrainingSession:
     """Everything the learners work with. Raises UserError where no row fits or a reward can never apply."""
-    reader = RowReader(policy.tokenizer, config, policy.context_length)
+    reader = RowReader(policy.tokenizer, config, policy.context_length, policy.embedding_rows)
     watch = Watch(partial(_tell_of_looking, conduct), conduct.control.stop_requested)
     train = reader.look_through(dataset, "train", dataset.train, watch)
     valid = reader.look_through(dataset, "valid", dataset.valid, watch)

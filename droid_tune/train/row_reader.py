@@ -14,7 +14,7 @@ from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.answers import answer_text
 from droid_tune.data.formats.base import Row
-from droid_tune.data.lens import Lens, room_of
+from droid_tune.data.lens import Lens, require_known, room_of
 from droid_tune.data.rendering.judged import is_good
 from droid_tune.data.rendering.looking_through import Findings, findings_of
 from droid_tune.data.templates import TemplateOptions, prompt_text, render_examples, render_prompt
@@ -44,11 +44,13 @@ class PromptRow:
 class RowReader:
     """Renders rows with a tokenizer under a run's settings."""
 
-    def __init__(self, tokenizer: Any, config: RunConfig, context_length: int | None) -> None:
+    def __init__(
+        self, tokenizer: Any, config: RunConfig, context_length: int | None, known_tokens: int | None = None
+    ) -> None:
         self._tokenizer = tokenizer
         self._options = TemplateOptions(config.data.system_prompt, config.data.thinking)
         self._method = config.method
-        self.lens = Lens.of(config, tokenizer, context_length)
+        self.lens = Lens.of(config, tokenizer, context_length, known_tokens)
         self.room = room_of(config)
         longest = config.training.max_seq_length
         self.limit = min(longest, context_length or longest)
@@ -56,7 +58,7 @@ class RowReader:
     def prompt(self, number: int, row: Row) -> PromptRow:
         """A row to be completed. Raises UserError when it leaves no room for an answer."""
         rendered = render_prompt(self._tokenizer, row, self._options)
-        self._check(len(rendered.tokens), number)
+        self._check(rendered.tokens, number)
         return PromptRow(
             number=number,
             text=prompt_text(row),
@@ -73,7 +75,7 @@ class RowReader:
             self._tokenizer, row, self._options, answers_only=self._method.answer_only_loss
         )
         for example in rendered:
-            self._check(len(example.tokens), number)
+            self._check(example.tokens, number)
         examples = [TrainingExample(number, example.tokens, example.answer_mask) for example in rendered]
         if not any(example.learnt for example in examples):
             raise UserError(
@@ -92,7 +94,7 @@ class RowReader:
             for name, example in named.items()
         }
         for one in answers.values():
-            self._check(len(one.tokens), number)
+            self._check(one.tokens, number)
         if method.answers > 1:
             return [JudgedUnit((number, 0), tuple(answers.values()))]
         return [
@@ -100,7 +102,9 @@ class RowReader:
             for place, (name, one) in enumerate(answers.items())
         ]
 
-    def _check(self, tokens: int, number: int) -> None:
+    def _check(self, rendered: Sequence[int], number: int) -> None:
+        require_known(rendered, self.lens.known)
+        tokens = len(rendered)
         if tokens + self.room > self.limit:
             room = f" and the answer may take {self.room:,}" if self.room else ""
             raise UserError(

@@ -16,7 +16,7 @@ from ui.form.editors import ChoiceEditor, Editor, SwitchEditor, TextEditor
 from ui.form.fields import FieldSpec, Kind
 from ui.form.run_picker import RunEditor
 from ui.theme import current_theme
-from ui.widgets.basics import column, label, line, row
+from ui.widgets.basics import column, label, line, plain_tip, row
 
 EDITORS: dict[Kind, type[Editor]] = {"switch": SwitchEditor, "choice": ChoiceEditor, "run": RunEditor}
 
@@ -65,7 +65,7 @@ class SettingRow(QWidget):
         if isinstance(self.editor, TextEditor):
             self.editor.offer(words)
             listed = "one of: " + ", ".join(words) if words else ""
-            self.editor.setToolTip(f"{self.spec.path}\n{listed}".strip())
+            self.editor.setToolTip(plain_tip(f"{self.spec.path}\n{listed}".strip()))
 
     def show_fault(self, sentence: str) -> None:
         """Say below the field what is wrong with it; nothing takes the sentence away."""

@@ -13,7 +13,7 @@ from droid_tune import words
 from ui.form.editors import Editor
 from ui.form.fields import FieldSpec
 from ui.form.starting_runs import Start
-from ui.widgets.basics import restyle
+from ui.widgets.basics import plain_tip, restyle
 from ui.widgets.quiet_combo import QuietCombo
 
 NONE = Start("", "No run: start fresh")
@@ -50,7 +50,7 @@ class RunEditor(Editor):
         if self._combo.findData(self._value) < 0:
             self._combo.insertItem(1, words.literal(Path(self._value).name), self._value)
         self._combo.setCurrentIndex(self._combo.findData(self._value))
-        self._combo.setToolTip(self._value)
+        self._combo.setToolTip(plain_tip(self._value))
 
     def show_fault(self, faulty: bool) -> None:
         restyle(self._combo, "fault", faulty)

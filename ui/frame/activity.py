@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QSizePolicy, QWidget
 
 from droid_tune import words
 from droid_tune.runs.state import RunState
-from ui.widgets.basics import column, label
+from ui.widgets.basics import column, label, plain_tip
 
 #: with and without the progress bar, so that the toolbar keeps its own
 HEIGHT = 38
@@ -43,7 +43,7 @@ class Activity(QFrame):
         words = activity_words(state, stopping=stopping)
         if self._words.text() != words:
             self._words.setText(words)
-            self._words.setToolTip(words)
+            self._words.setToolTip(plain_tip(words))
             self.setAccessibleName(words)
         self._bar.setVisible(state is not None and state.running)
         if state is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+
 from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import Qt as RichQt
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -15,8 +18,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from droid_tune import words
 from ui import icons
 from ui.theme import current_theme
+
+
+def plain_tip(text: str) -> str:
+    """A text as a tool tip shows it word for word: Qt takes what looks like HTML for HTML, pictures on disk included."""
+    shown = words.literal(text)
+    return f"<qt>{html.escape(shown)}</qt>".replace("\n", "<br>") if RichQt.mightBeRichText(shown) else shown
 
 
 def label(text: str, role: str = "", *, parent: QWidget, wrap: bool = False) -> QLabel:

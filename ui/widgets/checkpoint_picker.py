@@ -13,6 +13,7 @@ from droid_tune.names import BEST, LAST
 from droid_tune.paths import RunPaths
 from droid_tune.runs.best import Best, best_kept
 from ui.background import Task
+from ui.widgets.basics import plain_tip
 from ui.widgets.quiet_combo import QuietCombo
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class CheckpointPicker(QuietCombo):
 
     def _leave_out(self, sentence: str) -> None:
         """A log that cannot be read names no best; the checkpoints stay to be chosen."""
-        self.setToolTip(sentence)
+        self.setToolTip(plain_tip(sentence))
 
     def _offer(self, best: Best | None, chosen: str) -> None:
         self.clear()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from droid_tune import words
 from ui.theme import current_theme
+from ui.widgets.basics import plain_tip
 
 HEIGHT, LEGEND_HEIGHT, DOT, GAP = 14, 20, 8, 16
 #: a part that takes next to nothing can still be seen
@@ -61,7 +62,7 @@ class MemoryBar(QWidget):
         said += [f"{mark.label} {words.size(mark.at)}" for mark in marks]
         text = f"{', '.join(said)}, of {words.size(self._total)}"
         self.setAccessibleName(f"Memory: {text}")
-        self.setToolTip(text)
+        self.setToolTip(plain_tip(text))
         self.updateGeometry()
         self.update()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
+from ui.widgets.basics import plain_tip
 from ui.widgets.two_lines import Role
 
 Index = QModelIndex | QPersistentModelIndex
@@ -70,7 +71,7 @@ class EntryList(QAbstractListModel):
             case Qt.ItemDataRole.DisplayRole:
                 return entry.title
             case Qt.ItemDataRole.ToolTipRole:
-                return entry.tip or None
+                return plain_tip(entry.tip) if entry.tip else None
             case Qt.ItemDataRole.AccessibleTextRole:
                 return ", ".join(part for part in (entry.title, entry.detail, entry.trailing) if part)
             case Role.DETAIL:

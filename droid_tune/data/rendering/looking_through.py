@@ -102,7 +102,7 @@ def _key(lens: Lens, dataset: Dataset, split: str, method: str) -> str:
     inner = unwrapped(lens.tokenizer)
     backend: Any = getattr(inner, "backend_tokenizer", None)
     spelt = backend.to_str() if hasattr(backend, "to_str") else str(type(inner))
-    looked = (lens.options, lens.imitated, lens.answers_only, lens.judged, lens.cut, lens.limit)
+    looked = (lens.options, lens.imitated, lens.answers_only, lens.judged, lens.cut, lens.limit, lens.known)
     settings = (__version__, *looked, split, method)
     parts = [
         str(settings),

@@ -53,7 +53,7 @@ class AskedRows:
 
 def asked_rows(config: RunConfig, policy: Policy, count: int, watch: Watch = UNWATCHED) -> AskedRows:
     """The first `count` held-out rows that can be asked, else some prompts of our own."""
-    reader = RowReader(policy.tokenizer, config, policy.context_length)
+    reader = RowReader(policy.tokenizer, config, policy.context_length, policy.embedding_rows)
     rows: list[PromptRow] = []
     with suppress(UserError):  # data that is gone by now does not keep anyone from taking the result along
         dataset = open_configured(config.data, config.method.type, Watch(should_stop=watch.should_stop))

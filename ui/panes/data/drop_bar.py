@@ -12,7 +12,7 @@ from droid_tune.data.reading.hub_dataset import HUB_PREFIX
 from ui import icons
 from ui.panes.data.data_reader import Source
 from ui.theme import current_theme
-from ui.widgets.basics import button, column, frame, label, row
+from ui.widgets.basics import button, column, frame, label, plain_tip, row
 
 KINDS = "Data (*.jsonl *.ndjson *.json *.csv *.tsv *.parquet *.gz)"
 
@@ -48,7 +48,7 @@ class DropBar(QWidget):
             name, place = source.folder.name, source.path
         self._name.setText(words.literal(name))
         self._place.setText(words.literal(place))
-        self._place.setToolTip(words.literal(place))
+        self._place.setToolTip(plain_tip(place))
         self._sample.setVisible(not bundled)
 
     def _zone(self) -> QFrame:

@@ -12,7 +12,7 @@ from droid_tune.data.formats.table import FORMATS_BY_NAME
 from droid_tune.data.report import FileReport, Report
 from ui.panes.data.share_bar import ShareBar
 from ui.panes.data.tables import scrolling_card
-from ui.widgets.basics import clear, column, label
+from ui.widgets.basics import clear, column, label, plain_tip
 from ui.widgets.state_chip import Chip
 
 SPLIT_WORDS = {"train": "Train", "valid": "Held-out", "test": "Test"}
@@ -50,7 +50,7 @@ class FilesCard(QWidget):
     def _line(self, file: FileReport) -> list[QWidget]:
         """Name, split, format, bar, counts."""
         name = label(words.literal(Path(file.path).name), "strong", parent=self._inside)
-        name.setToolTip(words.literal(file.path))
+        name.setToolTip(plain_tip(file.path))
         name.setMaximumWidth(220)
         form = FORMATS_BY_NAME[file.format].title if file.format else ""
         counts = label(_counts(file), "small", parent=self._inside)

@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QFont, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from ui.theme import current_theme, mono_font
+from ui.widgets.basics import plain_tip
 
 
 @dataclass(frozen=True)
@@ -59,5 +60,5 @@ def _look(piece: Piece) -> QTextCharFormat:
     if piece.bold:
         look.setFontWeight(QFont.Weight.DemiBold)
     if piece.tip:
-        look.setToolTip(piece.tip)
+        look.setToolTip(plain_tip(piece.tip))
     return look

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from droid_tune import words
 from ui.theme import current_theme
+from ui.widgets.basics import plain_tip
 
 #: a share too small to see still gets these pixels
 LEAST = 4.0
@@ -22,7 +23,7 @@ class ShareBar(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         said = f"{words.count(accepted, 'row')} accepted, {rejected:,} rejected, {blank:,} blank"
         self.setAccessibleName(said)
-        self.setToolTip(said)
+        self.setToolTip(plain_tip(said))
 
     def sizeHint(self) -> QSize:
         return QSize(120, 8)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLayout, Q
 from droid_tune import words
 from droid_tune.data.reading.discover import assigned
 from ui.panes.data.files_card import SPLIT_WORDS
-from ui.widgets.basics import button, column, label
+from ui.widgets.basics import button, column, label, plain_tip
 from ui.widgets.quiet_combo import QuietCombo
 
 LEFT_OUT = "none"
@@ -62,7 +62,7 @@ class SplitDialog(QDialog):
         grid.setColumnStretch(0, 1)
         for place, file in enumerate(assigned(paths)):
             name = label(words.literal(file.path.name), parent=self)
-            name.setToolTip(words.literal(str(file.path)))
+            name.setToolTip(plain_tip(str(file.path)))
             combo = QuietCombo(self)
             combo.setAccessibleName(f"What {file.path.name} is for")
             for key, word in (*SPLIT_WORDS.items(), (LEFT_OUT, "Leave out")):

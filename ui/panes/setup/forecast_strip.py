@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from droid_tune import words
 from ui.panes.setup.forecasting import VERDICTS, forecast_details, forecast_words, model_bytes
 from ui.theme import current_theme
-from ui.widgets.basics import button, clear, column, label, row
+from ui.widgets.basics import button, clear, column, label, plain_tip, row
 from ui.widgets.state_chip import Chip
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class SlimMemoryBar(QWidget):
             f"{wanted if found.known else 'not known for the model'}, of {words.size(total)}"
         )
         self.setAccessibleName(f"Memory: {said}")
-        self.setToolTip(f"{said}.\n{forecast_details(found)}")
+        self.setToolTip(plain_tip(f"{said}.\n{forecast_details(found)}"))
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -115,7 +115,7 @@ class ForecastStrip(QWidget):
         self._bar.setVisible(True)
         self._bar.show_estimate(found)
         self._words.setText(forecast_words(found))
-        self._words.setToolTip(forecast_details(found))
+        self._words.setToolTip(plain_tip(forecast_details(found)))
         self._verdict = found.verdict
         self._show_chip()
         self._show_remedies(found.suggestions[:MOST_REMEDIES])
