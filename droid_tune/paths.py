@@ -115,6 +115,8 @@ class RunPaths:
         self.choices = folder / "choices.jsonl"
         self.checkpoints = folder / "checkpoints"
         self.lock = folder / "lock"
+        self.identity = folder / "identity.json"
+        self.rewards = folder / "rewards"
         self.adapter_weights = folder / "adapters.safetensors"
         self.adapter_config = folder / "adapter_config.json"
 

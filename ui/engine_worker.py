@@ -38,11 +38,12 @@ Emit = Callable[[Event], None]
 @dataclass(frozen=True)
 class Resumption:
     """With which run to go on: from its newest checkpoint (`last`), its `best` or that of a step; to its planned end,
-    or `further_steps` on."""
+    or `further_steps` on. `accepted`: whatever changed since it was trained last."""
 
     folder: Path
     further_steps: int | None = None
     checkpoint: str = LAST
+    accepted: bool = False
 
 
 class Steering(Protocol):

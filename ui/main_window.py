@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
 from droid_tune.runs.foreign import allow_run
 from ui.engine_worker import Resumption
+from ui.frame.changes_sheet import ChangesSheet
 from ui.frame.drops import DropCatcher, DropZone, is_model_folder, meant_data
 from ui.frame.menus import MenuCommand, add_menu
 from ui.frame.platform_manners import Wakefulness, show_badge
@@ -62,6 +64,7 @@ class MainWindow(QMainWindow):
         self._catcher.dropped.connect(self._dropped)
         session.life_changed.connect(self._life_changed)
         session.told.connect(self._tell)
+        session.doubtful.connect(self._ask_about_changes)
         session.runs_changed.connect(self._offer_resume)
         session.consent_wanted.connect(self._ask_consent)
         self._restore()
@@ -245,6 +248,14 @@ class MainWindow(QMainWindow):
             return
         if not PANES_BY_KEY[self.current_key()].shows_run:
             self.show_pane("monitor")
+
+    @Slot(object, list)
+    def _ask_about_changes(self, resumption: Resumption, changes: list[str]) -> None:
+        sheet = ChangesSheet(resumption.folder.name, changes, self)
+        accepted = replace(resumption, accepted=True)
+        sheet.go_on.connect(partial(self.session.go_on, accepted))
+        sheet.branch_off.connect(partial(self.session.branch_off, resumption))
+        sheet.open()
 
     @Slot()
     def _resume_shown(self) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +23,11 @@ from droid_tune.errors import UserError
 from droid_tune.events import Continued, Event, Notice, Paused, RunFinished
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
+from droid_tune.runs.branch import branch_off
 from droid_tune.runs.completions.asking import groups_of
 from droid_tune.runs.completions.completion_index import CompletionIndex
 from droid_tune.runs.foreign import foreign_reach
+from droid_tune.runs.identity import doubts_of
 from droid_tune.runs.log import replay
 from droid_tune.runs.reward_distribution import series_of
 from droid_tune.runs.series import Series
@@ -57,6 +60,9 @@ class Session(QObject):
     consent_wanted = Signal(
         object, list
     )  # a Resumption that reaches for more than model and data, in clauses
+    doubtful = Signal(
+        object, list
+    )  # a Resumption, and sentences: what is not as it was when the run was trained last
     told = Signal(str, str, str)  # level, sentence, remedy: for the banner
 
     def __init__(self, engine: EngineDoor, settings: Settings, parent: QObject | None = None) -> None:
@@ -111,8 +117,26 @@ class Session(QObject):
         if found := _foreign_reach(folder):
             self.consent_wanted.emit(resumption, found)
             return
+        self.go_on(resumption)
+
+    def go_on(self, resumption: Resumption) -> None:
+        """Read the run, ask where it is not as it was (`doubtful`), then train."""
+        if self._thread is not None:
+            self.told.emit("error", "A run is training already; stop it first.", "")
+            return
+        read = partial(read_resumed, resumption)
         again = partial(self._begin_again, resumption)
-        self._reading = Task(partial(read_run, folder), self, done=again, failed=self._could_not_read).start()
+        self._reading = Task(read, self, done=again, failed=self._could_not_read).start()
+        self.life_changed.emit()
+
+    def branch_off(self, resumption: Resumption) -> None:
+        """Go on as a new run with what is there now; the old one stays as it is."""
+
+        def branched(folder: Path) -> None:
+            self.go_on(replace(resumption, folder=folder, accepted=True))
+
+        work = partial(branch_off, resumption.folder)
+        self._reading = Task(work, self, done=branched, failed=self._could_not_read).start()
         self.life_changed.emit()
 
     def stop(self) -> None:
@@ -155,10 +179,22 @@ class Session(QObject):
         except UserError as error:
             self.told.emit("error", str(error), "")
 
-    def _begin_again(self, resumption: Resumption, state: RunState) -> None:
+    def _begin_again(self, resumption: Resumption, found: tuple[RunState, list[str]]) -> None:
+        state, doubts = found
         self._reading = None
+        if doubts:
+            self._ask_about(resumption, doubts)
+            return
         self._begin(resumption.folder, state, partial(self.engine.resume, resumption))
         self._read_past(resumption.folder, state)
+
+    def _ask_about(self, resumption: Resumption, doubts: list[str]) -> None:
+        """Nobody sits beside a queue: there the run is left as it is, and the next one has its turn."""
+        self.life_changed.emit()
+        if self.queue.training is None:
+            self.doubtful.emit(resumption, doubts)
+        else:
+            self.queue.ended("failed", " ".join(doubts))
 
     def _could_not_read(self, sentence: str) -> None:
         self._reading = None
@@ -395,6 +431,12 @@ def _foreign_reach(folder: Path) -> list[str]:
     with contextlib.suppress(UserError):
         return foreign_reach(folder)
     return []
+
+
+def read_resumed(resumption: Resumption) -> tuple[RunState, list[str]]:
+    """A run that is to go on, and what its user should be asked about first."""
+    doubts = [] if resumption.accepted else doubts_of(resumption.folder, resumption.checkpoint)
+    return read_run(resumption.folder), doubts
 
 
 def read_run(folder: Path) -> RunState:

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import mlx.core as mx
 
@@ -22,10 +22,7 @@ from droid_tune.events import finite_values
 from droid_tune.model.arrays import write_arrays
 from droid_tune.paths import RunPaths, private_file, private_folder
 from droid_tune.runs.durable import cause_of, disk_error, require_space, sha256_of, sync_file, sync_folder
-
-MANIFEST = "manifest.json"
-STATE = "state.json"
-FORMAT = 1
+from droid_tune.runs.verification import FORMAT, MANIFEST, STATE, BadCheckpointError, verified
 
 Tensors = dict[str, mx.array]
 
@@ -62,15 +59,6 @@ class Checkpoint:
 def bytes_of(files: Mapping[str, Tensors]) -> int:
     """How much room the arrays of a checkpoint take."""
     return sum(array.nbytes for tensors in files.values() for array in tensors.values())
-
-
-class BadCheckpointError(Exception):
-    """A checkpoint that must not be used, and why."""
-
-    def __init__(self, folder: Path, why: str) -> None:
-        super().__init__(f"{folder.name}: {why}")
-        self.folder = folder
-        self.why = why
 
 
 class CheckpointStore:
@@ -193,46 +181,4 @@ class CheckpointStore:
 
 def verify(folder: Path) -> Checkpoint:
     """Check every file's size and sha256 against the manifest. Raises BadCheckpointError."""
-    total = sum(_checked(folder, name, entry) for name, entry in _entries(folder).items())
-    try:
-        state: Any = json.loads((folder / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadCheckpointError(folder, f"{STATE} cannot be read ({error})") from None
-    if not isinstance(state, dict) or not isinstance(state.get("step"), int):  # pyright: ignore[reportUnknownMemberType]
-        raise BadCheckpointError(folder, f"{STATE} does not say after which step it was saved")
-    return Checkpoint(folder, cast("dict[str, Any]", state), total)
-
-
-def _entries(folder: Path) -> dict[str, Any]:
-    """What the manifest says of each file. Raises BadCheckpointError where it has another form or format."""
-    try:
-        manifest: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadCheckpointError(folder, f"its manifest cannot be read ({error})") from None
-    if not isinstance(manifest, dict):
-        raise BadCheckpointError(folder, "its manifest cannot be read (it names no files)")
-    values = cast("dict[str, Any]", manifest)
-    if values.get("format") != FORMAT:
-        raise BadCheckpointError(
-            folder, f"it is of format {values.get('format')}; this version reads {FORMAT}"
-        )
-    entries = values.get("files")
-    if not isinstance(entries, dict) or STATE not in entries:
-        raise BadCheckpointError(folder, f"its manifest cannot be read (it does not name {STATE})")
-    return cast("dict[str, Any]", entries)
-
-
-def _checked(folder: Path, name: str, entry: Any) -> int:
-    """The size in bytes of a file that is as its manifest says. Raises BadCheckpointError."""
-    if not isinstance(entry, dict) or Path(name).name != name:
-        raise BadCheckpointError(folder, f"its manifest cannot be read (its entry {name!r} has another form)")
-    known, path = cast("dict[str, Any]", entry), folder / name
-    try:
-        if not path.is_file():
-            raise BadCheckpointError(folder, f"{name} is missing")
-        size = path.stat().st_size
-        if size != known.get("bytes") or sha256_of(path) != known.get("sha256"):
-            raise BadCheckpointError(folder, f"{name} is damaged (its checksum differs)")
-    except OSError as error:
-        raise BadCheckpointError(folder, f"{name} cannot be read ({error.strerror})") from None
-    return size
+    return Checkpoint(folder, *verified(folder))

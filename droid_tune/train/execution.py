@@ -26,6 +26,7 @@ from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
 from droid_tune.runs.best import best_kept, chosen_step
 from droid_tune.runs.durable import cause_of, disk_error, require_space
+from droid_tune.runs.identity import changes_beside_data, identity_of, keep_identity
 from droid_tune.train.announcing import announce
 from droid_tune.train.assignment import Assignment, Span
 from droid_tune.train.checkpoint import Checkpoint, CheckpointStore, bytes_of
@@ -69,6 +70,8 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
     journal.begin(span.start, span.total_steps)
     dataset = open_configured(config.data, config.method.type, Watch(should_stop=control.stop_requested))
     data_state = _data_state(dataset, checkpoint, journal)
+    if checkpoint is not None:
+        _tell_what_changed(assignment, journal)
     control.pause_point()
     conduct = Conduct(control, journal.emit, world)
     stopping = Watch(should_stop=conduct.stop_requested)
@@ -81,6 +84,7 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
         loop = build_loop(session, store, journal, span, data_state)
         if world.leads:
             look_at_space(assignment.folder, loop)
+            keep_identity(assignment.folder, identity_of(config, dataset, stopping))
         if checkpoint is not None:
             loop.restore(checkpoint)
             loop.know_best(best_kept(assignment.folder, span.start))
@@ -279,6 +283,14 @@ def _data_state(dataset: Dataset, checkpoint: SavedState | None, journal: Journa
             "data_changed", sentence, "The run goes on with the data as it is now; it is no longer exact."
         )
     return checkpoint.state["data"]
+
+
+def _tell_what_changed(assignment: Assignment, journal: Journal) -> None:
+    """On a resume, what else is not as it was: whoever asked for it has been told, and the log knows it too."""
+    for sentence in changes_beside_data(assignment.folder, assignment.config):
+        journal.notice(
+            "run_changed", sentence, "The run goes on with what is there now; it is no longer exact."
+        )
 
 
 def keep_result(policy: Policy, folder: Path) -> str:

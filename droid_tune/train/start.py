@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from droid_tune.model.adapters import base_of, is_adapter
 from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
-from droid_tune.runs.durable import disk_error
+from droid_tune.runs.durable import disk_error, linked
 from droid_tune.runs.folder import find_run
 from droid_tune.train.diagnosis.remarks import Notify
 from droid_tune.train.weights import RunWeights, weights_of
@@ -143,20 +142,11 @@ def _kept_start(config: RunConfig, run_dir: Path) -> Path:
         shutil.copyfile(weights.file, partial / WEIGHTS)
         shutil.copyfile(earlier / SETTINGS, partial / SETTINGS)
         if (base := _own_base(earlier)) is not None:
-            shutil.copytree(base, partial / FUSED_BASE, copy_function=_linked)
+            shutil.copytree(base, partial / FUSED_BASE, copy_function=linked)
         partial.replace(start)
     except OSError as error:
         raise disk_error(error, start) from error
     return start
-
-
-def _linked(source: str, target: str) -> str:
-    """A second name for a large file that nobody writes to; a copy where the disk has no second names."""
-    try:
-        os.link(source, target)
-        return target
-    except OSError:
-        return shutil.copyfile(source, target)
 
 
 def earlier_result(config: RunConfig) -> tuple[Path, RunWeights]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
+from droid_tune.runs.identity import Identity, keep_identity
 from tests.ui.fake_engine import FakeControl, FakeEngine
 from tests.ui.recording import complete, config, recorded, write_run
 from ui.background import Task
 from ui.engine_worker import PlaygroundQuestion, PlaygroundThread
+from ui.frame.changes_sheet import ChangesSheet
 from ui.lingering import LINGERING
+from ui.main_window import MainWindow
 from ui.session import Session, read_run
 from ui.settings import Settings, load_settings, save_settings
 
@@ -255,3 +259,36 @@ def test_recent_things_are_listed_once_the_newest_first() -> None:
     for path in ("/a", "/b", "/a"):
         settings.remember_data(path)
     assert settings.recent_data == ["/a", "/b"]
+
+
+def test_a_run_that_changed_is_asked_about_before_it_goes_on(
+    session: Session,
+    engine: FakeEngine,
+    short: RunConfig,
+    qtbot: QtBot,
+    open_window: Callable[[Session], MainWindow],
+) -> None:
+    window = open_window(session)
+    engine.hold_at = 2
+    session.train(short)
+    qtbot.waitUntil(lambda: session.live is not None and session.live.step == 2)
+    session.stop()
+    qtbot.waitUntil(lambda: not session.training)
+    engine.hold_at = None
+    (folder,) = engine.folders
+    keep_identity(folder, Identity({"training": {"iterations": 9}}, (), "", {}, ()))
+    (folder / "checkpoints" / "step-000002").mkdir(parents=True)
+
+    def asked() -> ChangesSheet:
+        session.resume(folder)
+        qtbot.waitUntil(lambda: window.findChild(ChangesSheet) is not None)
+        sheet = window.findChild(ChangesSheet)
+        assert sheet is not None
+        assert "`training.iterations` was 9 and is 4 now." in sheet.said
+        assert not session.training
+        return sheet
+
+    asked().close()
+    qtbot.waitUntil(lambda: window.findChild(ChangesSheet) is None)
+    asked().choose_go_on()
+    qtbot.waitUntil(lambda: [(run.state, run.step) for run in session.runs] == [("completed", 4)])

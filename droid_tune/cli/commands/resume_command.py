@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from droid_tune.cli.consent import add_trust_argument, ask_about_run
 from droid_tune.cli.output import say
 from droid_tune.cli.run_arguments import add_checkpoint_argument, add_driving_arguments, positive
+from droid_tune.errors import UserError
 
 if TYPE_CHECKING:
     from droid_tune.cli.driving import Emit
@@ -22,12 +25,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps", type=positive, metavar="N", help="this many further steps; may go past the planned end"
     )
     add_checkpoint_argument(parser, "what to go on from; what came after it is set aside")
+    parser.add_argument(
+        "--accept-changes",
+        action="store_true",
+        help="go on although settings, model, rewards or data are not as they were, or the newest checkpoint is damaged",
+    )
+    parser.add_argument(
+        "--as-new-run",
+        action="store_true",
+        help="go on as a new run with the settings, model, rewards and data of now; this one stays as it is",
+    )
     add_driving_arguments(parser)
     add_trust_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Goes on from the newest good checkpoint. Exit 0 completed, 1 failed, 130 stopped; UserError without a run."""
+    """Goes on from the newest good checkpoint. Exit 0 completed, 1 failed, 130 stopped; UserError without a run, and
+    where something changed that nobody accepted."""
     from droid_tune.cli.driving import called, drive, follow
     from droid_tune.runs.folder import find_run, read_config
     from droid_tune.train.engine import follows, resume_training
@@ -36,9 +50,40 @@ def run(arguments: argparse.Namespace) -> int:
         return follow()
     folder = find_run(arguments.run)
     ask_about_run(folder, read_config(folder), trusted=arguments.trust)
+    folder = agreed(folder, arguments)
     say(f"run {folder.name} in {folder}")
 
     def go_on(control: Control, emit: Emit) -> object:
         return resume_training(folder, control, emit, arguments.steps, arguments.checkpoint)
 
     return drive(go_on, called(folder), as_events=arguments.events, stop_after=arguments.stop_after)
+
+
+def agreed(folder: Path, arguments: argparse.Namespace) -> Path:
+    """The run to go on with: this one, or a branch of it. Raises UserError where what changed is not accepted."""
+    from droid_tune.runs.branch import branch_off
+    from droid_tune.runs.identity import doubts_of
+
+    doubts = doubts_of(folder, arguments.checkpoint)
+    for sentence in doubts:
+        say(sentence)
+    if arguments.as_new_run or (doubts and not arguments.accept_changes and asked_for_a_branch()):
+        return branch_off(folder)
+    return folder
+
+
+def asked_for_a_branch() -> bool:
+    """Ask on a terminal whether to go on as a new run. Raises UserError where nobody can answer or the answer is no."""
+    if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+        say("go on with it [g], go on as a new run [n], or leave it [any other key]?")
+        match sys.stdin.readline().strip().lower():
+            case "g":
+                return False
+            case "n":
+                return True
+            case _:
+                raise UserError("The run was left as it is")
+    raise UserError(
+        "The run is not as it was when it was trained last",
+        remedy="go on with `--accept-changes`, or as a run of its own with `--as-new-run`",
+    )

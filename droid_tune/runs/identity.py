@@ -1,0 +1,232 @@
+"""What a run began with, kept in its folder, so that a resume can say what has changed since.
+
+The settings, the digests of the model's files, of its chat template, of the reward files (with their text) and of the
+data. Imports no MLX: the command line and the window ask before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from droid_tune.config import RunConfig
+from droid_tune.config.rewards import UserFileReward
+from droid_tune.control import UNWATCHED, Watch
+from droid_tune.data.dataset import Dataset
+from droid_tune.data.issues import FileFault
+from droid_tune.data.reading.fingerprint import Fingerprint, change_of, fingerprint
+from droid_tune.errors import UserError, abbreviated
+from droid_tune.model_files.hub import local_model
+from droid_tune.names import LAST
+from droid_tune.paths import RunPaths, private_folder
+from droid_tune.runs.durable import write_text
+from droid_tune.runs.folder import read_config
+from droid_tune.runs.verification import doubts_about_checkpoints
+
+#: files of a model folder that decide what it computes
+_MODEL_FILES = ("*.safetensors", "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model")
+_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+#: settings that decide no number: of lists, of when to save
+_FREE = ("name", "checkpoint")
+#: the Hub's cache names a large file by its digest
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What decides a run's numbers. `rewards` holds the text of each reward file by the reward's name."""
+
+    settings: Mapping[str, Any]
+    model: tuple[Fingerprint, ...]
+    template: str
+    rewards: Mapping[str, str]
+    data: tuple[Fingerprint, ...]
+
+
+def identity_of(config: RunConfig, dataset: Dataset, watch: Watch = UNWATCHED) -> Identity:
+    """Read what a run of `config` begins with now. Raises Stopped between two files."""
+    folder = local_model(config.model.path, config.model.revision)
+    return Identity(
+        settings=config.model_dump(mode="json"),
+        model=tuple(_printed(file, watch) for file in _model_files(folder)),
+        template=_template(folder),
+        rewards=dict(_reward_texts(config)),
+        data=dataset.fingerprints,
+    )
+
+
+def keep_identity(folder: Path, identity: Identity) -> None:
+    """Write it into a run's folder, and the reward files' texts beside it. Raises DiskError."""
+    paths = RunPaths(folder)
+    texts = {name: text for name, text in identity.rewards.items() if text}
+    if texts:
+        private_folder(paths.rewards)
+    for name, text in texts.items():
+        write_text(kept_reward(folder, name), text)
+    values = {
+        "settings": identity.settings,
+        "model": [one.to_json() for one in identity.model],
+        "template": identity.template,
+        "rewards": {name: _digest(text) for name, text in identity.rewards.items()},
+        "data": [one.to_json() for one in identity.data],
+    }
+    write_text(paths.identity, json.dumps(values, indent=1))
+
+
+def kept_reward(folder: Path, name: str) -> Path:
+    """Where a run keeps the text of a reward file."""
+    return RunPaths(folder).rewards / f"{re.sub('[^A-Za-z0-9_.-]', '_', name)}.py"
+
+
+def changes_since(folder: Path) -> list[str]:
+    """A sentence for everything that is not as it was when the run was trained last; none where it did not say.
+
+    Raises UserError where the run's settings cannot be read.
+    """
+    config = read_config(folder)
+    known = _known(folder)
+    return [] if known is None else [*changes_beside_data(folder, config), *_data_changes(known)]
+
+
+def doubts_of(folder: Path, checkpoint: str = LAST) -> list[str]:
+    """What its user should know, and be asked about, before a run is resumed: one sentence each."""
+    damaged = doubts_about_checkpoints(folder) if checkpoint == LAST else []
+    return [*damaged, *changes_since(folder)]
+
+
+def changes_beside_data(folder: Path, config: RunConfig) -> list[str]:
+    """The same without the data, which a checkpoint knows too."""
+    known = _known(folder)
+    if known is None:
+        return []
+    model = local_model(config.model.path, config.model.revision)
+    found = [*_setting_changes(known, config), *_model_changes(known, model)]
+    if known.get("template") not in (None, _template(model)):
+        found.append("The model's chat template changed since the run began.")
+    return [*found, *_reward_changes(known, config, folder)]
+
+
+def _known(folder: Path) -> dict[str, Any] | None:
+    """What was kept; None where there is none (an older version's run), or a damaged one."""
+    try:
+        value: Any = json.loads(RunPaths(folder).identity.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _setting_changes(known: Mapping[str, Any], config: RunConfig) -> Iterator[str]:
+    before = dict(_flat(_mapping(known.get("settings"))))
+    now = dict(_flat(config.model_dump(mode="json")))
+    for path in dict.fromkeys((*before, *now)):
+        if path.split(".")[0] in _FREE or before.get(path) == now.get(path) or not before:
+            continue
+        yield f"`{path}` was {abbreviated(before.get(path))} and is {abbreviated(now.get(path))} now."
+
+
+def _model_changes(known: Mapping[str, Any], folder: Path | None) -> Iterator[str]:
+    prints = _prints(known.get("model"))
+    if folder is None:
+        if prints:
+            yield f"The model is no longer at {Path(prints[0].path).parent}."
+        return
+    for one in prints:
+        file = Path(one.path)
+        if change_of(one) is not None:
+            what = "weights" if file.suffix == ".safetensors" else f"`{file.name}`"
+            yield f"The model's {what} changed since the run began: {file}."
+    added = {str(file) for file in _model_files(folder)} - {one.path for one in prints}
+    if prints and added:
+        yield f"The model has other files than when the run began: {', '.join(sorted(added))}."
+
+
+def _reward_changes(known: Mapping[str, Any], config: RunConfig, folder: Path) -> Iterator[str]:
+    before = _mapping(known.get("rewards"))
+    for name, text in _reward_texts(config):
+        if name in before and before[name] != _digest(text):
+            gone = "can no longer be read" if not text else "changed since the run began"
+            yield f"The file of the reward `{name}` {gone}; its text of then is {kept_reward(folder, name)}."
+
+
+def _data_changes(known: Mapping[str, Any]) -> Iterator[str]:
+    yield from (said for said in map(change_of, _prints(known.get("data"))) if said is not None)
+
+
+def _prints(value: Any) -> list[Fingerprint]:
+    """The fingerprints in what was kept; none of those that have another shape."""
+    entries: list[Any] = value if isinstance(value, list) else []
+    found: list[Fingerprint] = []
+    for entry in entries:
+        try:
+            found.append(Fingerprint.from_json(entry))
+        except (KeyError, TypeError):
+            continue
+    return found
+
+
+def _model_files(folder: Path | None) -> list[Path]:
+    return [] if folder is None else sorted({one for pattern in _MODEL_FILES for one in folder.glob(pattern)})
+
+
+def _printed(file: Path, watch: Watch) -> Fingerprint:
+    """The file's fingerprint; its content is not read where the Hub's cache tells the digest."""
+    watch.pause_point()
+    named = file.resolve().name
+    if _DIGEST.fullmatch(named):
+        status = file.stat()
+        return Fingerprint(str(file), status.st_size, status.st_mtime_ns, named, status.st_ctime_ns)
+    try:
+        return fingerprint(file, watch)
+    except FileFault as fault:
+        raise UserError(fault.message, place=str(file)) from None
+
+
+def _template(folder: Path | None) -> str:
+    """The digest of the model's chat templates, as its files have them."""
+    if folder is None:
+        return ""
+    texts = [_text(folder / name) for name in _TEMPLATES]
+    try:
+        own: Any = json.loads(_text(folder / "tokenizer_config.json"))
+    except (ValueError, RecursionError):
+        own = None
+    return _digest(json.dumps([*texts, _mapping(own).get("chat_template")]))
+
+
+def _reward_texts(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """Name and text of each reward that is a file of the user's; empty where it cannot be read."""
+    for reward in config.rewards if config.samples else ():
+        if isinstance(reward, UserFileReward):
+            yield reward.name or reward.type, _text(Path(reward.path).expanduser())
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        return ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by their dotted path; what stands in a list by its number there."""
+    for key, value in tree.items():
+        path = f"{above}{key}"
+        if isinstance(value, list):
+            value = {str(place): one for place, one in enumerate(cast("list[Any]", value))}
+        if isinstance(value, dict) and value:
+            yield from _flat(cast("dict[str, Any]", value), f"{path}.")
+        else:
+            yield path, value
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}

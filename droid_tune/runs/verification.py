@@ -1,0 +1,85 @@
+"""Whether a checkpoint on disk is whole: each file's size and sha256 against its manifest. Imports no MLX."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from droid_tune.paths import RunPaths
+from droid_tune.runs.durable import sha256_of
+
+MANIFEST = "manifest.json"
+STATE = "state.json"
+FORMAT = 1
+
+
+class BadCheckpointError(Exception):
+    """A checkpoint that must not be used, and why."""
+
+    def __init__(self, folder: Path, why: str) -> None:
+        super().__init__(f"{folder.name}: {why}")
+        self.folder = folder
+        self.why = why
+
+
+def verified(folder: Path) -> tuple[dict[str, Any], int]:
+    """The checkpoint's state and its size in bytes. Raises BadCheckpointError where a file is not as it was written."""
+    total = sum(_checked(folder, name, entry) for name, entry in _entries(folder).items())
+    try:
+        state: Any = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadCheckpointError(folder, f"{STATE} cannot be read ({error})") from None
+    if not isinstance(state, dict) or not isinstance(state.get("step"), int):  # pyright: ignore[reportUnknownMemberType]
+        raise BadCheckpointError(folder, f"{STATE} does not say after which step it was saved")
+    return cast("dict[str, Any]", state), total
+
+
+def doubts_about_checkpoints(run_dir: Path) -> list[str]:
+    """A sentence where a resume would not go on from the newest checkpoint, because that is damaged."""
+    folders = RunPaths(run_dir).checkpoint_folders()
+    bad: list[BadCheckpointError] = []
+    for step in sorted(folders, reverse=True):
+        try:
+            verified(folders[step])
+        except BadCheckpointError as error:
+            bad.append(error)
+            continue
+        going_on = f"the run would go on from the older one of step {step:,}."
+        return [f"The checkpoint {bad[0].folder.name} is damaged ({bad[0].why}); {going_on}"] if bad else []
+    return []  # that none is good is said by the resume itself
+
+
+def _entries(folder: Path) -> dict[str, Any]:
+    """What the manifest says of each file. Raises BadCheckpointError where it has another form or format."""
+    try:
+        manifest: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadCheckpointError(folder, f"its manifest cannot be read ({error})") from None
+    if not isinstance(manifest, dict):
+        raise BadCheckpointError(folder, "its manifest cannot be read (it names no files)")
+    values = cast("dict[str, Any]", manifest)
+    if values.get("format") != FORMAT:
+        raise BadCheckpointError(
+            folder, f"it is of format {values.get('format')}; this version reads {FORMAT}"
+        )
+    entries = values.get("files")
+    if not isinstance(entries, dict) or STATE not in entries:
+        raise BadCheckpointError(folder, f"its manifest cannot be read (it does not name {STATE})")
+    return cast("dict[str, Any]", entries)
+
+
+def _checked(folder: Path, name: str, entry: Any) -> int:
+    """The size in bytes of a file that is as its manifest says. Raises BadCheckpointError."""
+    if not isinstance(entry, dict) or Path(name).name != name:
+        raise BadCheckpointError(folder, f"its manifest cannot be read (its entry {name!r} has another form)")
+    known, path = cast("dict[str, Any]", entry), folder / name
+    try:
+        if not path.is_file():
+            raise BadCheckpointError(folder, f"{name} is missing")
+        size = path.stat().st_size
+        if size != known.get("bytes") or sha256_of(path) != known.get("sha256"):
+            raise BadCheckpointError(folder, f"{name} is damaged (its checksum differs)")
+    except OSError as error:
+        raise BadCheckpointError(folder, f"{name} cannot be read ({error.strerror})") from None
+    return size

@@ -1,0 +1,64 @@
+"""Asked before a run is resumed that is not as it was: go on, branch off as a new run, or leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QDialog, QLayout, QWidget
+
+from droid_tune import words
+from ui.widgets.basics import button, column, label, row, selectable
+
+WIDTH = 520
+
+
+class ChangesSheet(QDialog):
+    """A sheet of the window. `go_on` and `branch_off` tell the answer; closing it leaves the run as it is."""
+
+    go_on = Signal()
+    branch_off = Signal()
+
+    def __init__(self, name: str, changes: Sequence[str], parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.Sheet)
+        self.setWindowTitle("The Run Has Changed")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowModality(Qt.WindowModality.WindowModal)
+        layout = column(self, spacing=12, margins=20)
+        title = f"“{words.literal(name)}” is not as it was when it was trained last"
+        layout.addWidget(label(title, "heading", parent=self, wrap=True))
+        self.said = [words.literal(change) for change in changes]
+        for sentence in self.said:
+            layout.addWidget(selectable(label(f"• {sentence}", parent=self, wrap=True)))
+        help_text = (
+            "Going on is no longer exact. A new run begins from the same checkpoint; this one stays as it is."
+        )
+        layout.addWidget(label(help_text, "secondary", parent=self, wrap=True))
+        layout.addLayout(self._buttons())
+        layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
+        self.resize(WIDTH, layout.sizeHint().height())
+
+    def _buttons(self) -> QLayout:
+        buttons = row(spacing=8)
+        leave = button("Cancel", parent=self)
+        branch = button("Go On as a New Run", parent=self)
+        go_on = button("Go On", "primary", parent=self)
+        leave.clicked.connect(self.close)
+        branch.clicked.connect(self.choose_branch)
+        go_on.clicked.connect(self.choose_go_on)
+        buttons.addStretch(1)
+        for pressed in (leave, branch, go_on):
+            buttons.addWidget(pressed)
+        return buttons
+
+    @Slot()
+    def choose_go_on(self) -> None:
+        """As if Go On were pressed."""
+        self.close()
+        self.go_on.emit()
+
+    @Slot()
+    def choose_branch(self) -> None:
+        """As if Go On as a New Run were pressed."""
+        self.close()
+        self.branch_off.emit()
