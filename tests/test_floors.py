@@ -31,6 +31,7 @@ FLOORS = {
     "droid_tune.data": 1,
     "droid_tune.estimate": 1,
     "droid_tune.model_files": 1,
+    "droid_tune.assistant": 1,
     "droid_tune.queue": 1,
     "droid_tune.race": 1,
     "droid_tune.report": 1,

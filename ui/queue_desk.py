@@ -110,13 +110,17 @@ class QueueDesk(QObject):
                 partial(begin_turn, self._queue), self, done=self._begin, failed=self._could_not_ask
             ).start()
 
-    def ended(self, life: str, why: str) -> None:
-        """The engine is free: the run that had its turn ended so (another run may have trained instead)."""
+    def ended(self, life: str, why: str, *, asked: bool = False) -> None:
+        """The engine is free: the run that had its turn ended so (another run may have trained instead).
+
+        A stop that a person `asked` for halts the queue; one that the run's own settings wanted does not.
+        """
         turn, self._turn = self._turn, None
         if turn is not None:
             ends: dict[str, QueueEnd] = {"completed": "completed", "failed": "failed"}
-            self._settle(turn, ends.get(life, "stopped"), why)
-            if life == "stopped" and not self._leaving:
+            by_itself: QueueEnd = "held" if life == "stopped" and not asked else "stopped"
+            self._settle(turn, ends.get(life, by_itself), why)
+            if asked and not self._leaving:
                 self._queue.set_mode("off")
         if self.works and self._queue.mode == "on":
             self.next()

@@ -145,7 +145,7 @@ class Session(QObject):
             self._reading.drop()
             self._reading = None
             self.life_changed.emit()
-            self.queue.ended("stopped", "")
+            self.queue.ended("stopped", "", asked=True)
         if self._control is not None and self.stopping and not self.stopping_now:
             self.stopping_now = True
             self._control.stop_now()
@@ -240,7 +240,7 @@ class Session(QObject):
 
     @Slot()
     def _ended(self) -> None:
-        state, thread = self.live, self._thread
+        state, thread, asked = self.live, self._thread, self.stopping
         self._thread, self._control = None, None
         self.stopping = self.stopping_now = False
         if thread is not None:
@@ -254,7 +254,7 @@ class Session(QObject):
         self.life_changed.emit()
         self.refresh_runs()
         if state is not None:
-            self.queue.ended(state.life, state.why)
+            self.queue.ended(state.life, state.why, asked=asked)
 
     # --- the queue ----------------------------------------------------------------------------------------------
 

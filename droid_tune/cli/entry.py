@@ -27,6 +27,7 @@ COMMANDS = {
     "rollouts": "droid_tune.cli.commands.rollouts_command",
     "pairs": "droid_tune.cli.commands.pairs_command",
     "report": "droid_tune.cli.commands.report_command",
+    "mcp": "droid_tune.cli.commands.mcp_command",
     "runs": "droid_tune.cli.commands.runs_command",
     "validate": "droid_tune.cli.commands.validate_command",
     "show": "droid_tune.cli.commands.show_command",

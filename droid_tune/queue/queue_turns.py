@@ -15,8 +15,9 @@ from droid_tune.runs.folder import create_run, fresh_folder
 from droid_tune.runs.lock import RunLock
 from droid_tune.runs.status import read_status
 
-#: how a turn may end; a run that was stopped or cut off goes on at its next one
-QueueEnd = Literal["completed", "failed", "stopped", "cut_off"]
+#: how a turn may end: a run that was stopped or cut off goes on at its next one, one that was `held` (it stopped where its
+#: own settings say, to be looked at) when it is released
+QueueEnd = Literal["completed", "failed", "held", "stopped", "cut_off"]
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def settle_turn(queue: RunQueue, run: QueuedRun, end: QueueEnd, why: str = "") -
     with queue.changing():
         if not queue.config_file(run.id).exists():
             return
-        state = end if end in ("completed", "failed") else "waiting"
+        state = "waiting" if end in ("stopped", "cut_off") else end
         queue.write(queue.newest(run).changed(state=state, why="" if end == "completed" else why))
 
 

@@ -65,6 +65,8 @@ def _turn(queue: RunQueue, run: QueuedRun, overseer: Overseer) -> TurnEnded:
             ended = train_in_child(folder, hear, should_stop)
     except UserError as error:
         return TurnEnded("failed", str(error))
+    if ended.end == "stopped" and not should_stop():
+        return TurnEnded("held", ended.why)
     if ended.end == "cut_off" and run.begun >= FRUITLESS:
         return TurnEnded("failed", f"{ended.why} It was begun {run.begun} times without a step forward.")
     return ended

@@ -91,6 +91,21 @@ def test_a_failed_run_does_not_stop_the_others(session: Session, engine: FakeEng
     assert "the GPU is gone" in RunQueue().runs()[0].why
 
 
+def test_a_run_that_stops_where_its_own_settings_say_is_held_and_the_next_begins(
+    session: Session, qtbot: QtBot
+) -> None:
+    for name in "ab":
+        session.enqueue(named(name))
+    session.start_queue()
+    with qtbot.waitSignal(session.life_changed):
+        pass
+    session.queue.ended("stopped", "Stopped after step 1, as asked for.")
+    assert states()["a"] == "held"
+    assert RunQueue().mode == "on"
+    qtbot.waitUntil(lambda: settled(session))
+    assert states()["b"] == "completed"
+
+
 def test_a_queue_that_was_interrupted_goes_on_as_the_window_opens(qtbot: QtBot) -> None:
     queue = RunQueue()
     for name in "ab":

@@ -82,6 +82,12 @@ def test_a_turn_is_given_out_settled_and_never_given_twice(queue: RunQueue) -> N
         third = begin_turn(queue)
         assert third is not None
         settle_turn(queue, third, "stopped")
+        again = begin_turn(queue)
+        assert again is not None
+        assert again.id == third.id
+        settle_turn(queue, again, "held", "Stopped after step 9, as asked for.")
+        assert begin_turn(queue) is None
+        queue.release(again)
     assert states(queue) == {"a": "completed", "b": "failed", "c": "waiting"}
     assert queue.runs()[1].why == "The disk is full."
     assert len(list_runs()) == 3

@@ -1,0 +1,1 @@
+"""Droid Tune for assistant programs (floor 1): the command line as tools of the Model Context Protocol."""
