@@ -202,6 +202,8 @@ class MainWindow(QMainWindow):
         self.show_pane(request.key)
         if request.paths:
             self.pane(request.key).take(request.paths)
+        if request.text:
+            self.pane(request.key).take_text(request.text)
 
     # --- what a person asks for ---------------------------------------------------------------------------------
 

@@ -422,8 +422,8 @@ def test_a_replayed_run_fills_monitor_and_rollouts(
     assert "Format" in summaries["Reward parts"]
     window.show_pane("rollouts")
     rollouts = window.pane("rollouts")
-    assert rollouts._step.text() == "Step 60"
-    assert len(rollouts._groups) == 4
+    assert rollouts.by_step._step.text() == "Step 60"
+    assert len(rollouts.by_step._groups) == 4
 
 
 @pytest.mark.parametrize(

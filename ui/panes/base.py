@@ -16,10 +16,11 @@ from ui.session import Session
 
 @dataclass(frozen=True)
 class PaneRequest:
-    """Show the pane `key`, and hand it `paths` (its `take` says what it makes of them)."""
+    """Show the pane `key`, and hand it `paths` and a `text` (its `take` and `take_text` say what it makes of them)."""
 
     key: str
     paths: tuple[Path, ...] = ()
+    text: str = ""
 
 
 class Pane(QWidget):
@@ -41,13 +42,16 @@ class Pane(QWidget):
     def take(self, paths: Sequence[Path]) -> None:
         """Something that another pane or a drop hands over, to be shown here. Most panes take nothing."""
 
+    def take_text(self, text: str) -> None:
+        """A text that another pane hands over. Most panes take none."""
+
     def point_out(self) -> bool:
         """Show what keeps the next run from starting, where this pane knows of anything; whether it did."""
         return False
 
-    def ask(self, key: str, *paths: Path) -> None:
+    def ask(self, key: str, *paths: Path, text: str = "") -> None:
         """Ask the window for another pane, with something to show there."""
-        self.asked.emit(PaneRequest(key, paths))
+        self.asked.emit(PaneRequest(key, paths, text))
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -143,6 +143,24 @@ def group_at(rollouts: Path, offset: int) -> RolloutGroup | None:
     return event if isinstance(event, RolloutGroup) else None
 
 
+def steps_of(index: CompletionIndex, *, held_out: bool = False) -> list[int]:
+    """The steps that have completions."""
+    rows = index.base.execute(
+        "SELECT DISTINCT step FROM completions WHERE held_out = ? ORDER BY step", (int(held_out),)
+    )
+    return [row[0] for row in rows]
+
+
+def groups_at(index: CompletionIndex, step: int) -> list[RolloutGroup]:
+    """All groups of a step, held-out ones too, as the file tells them."""
+    offsets = index.base.execute(
+        "SELECT DISTINCT offset FROM completions WHERE held_out IN (0, 1) AND step = ? ORDER BY held_out, grp",
+        (step,),
+    ).fetchall()
+    found = [group_at(index.rollouts, offset) for (offset,) in offsets]
+    return [group for group in found if group is not None]
+
+
 def visits_of(index: CompletionIndex, *, row: int | None = None, held_out: bool = False) -> list[Visit]:
     """Every group in order of row and step (of one row, where it is given): for the map of difficulty."""
     which, values = ("row IS NOT NULL", []) if row is None else ("row = ?", [row])

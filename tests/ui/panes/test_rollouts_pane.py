@@ -9,7 +9,8 @@ from droid_tune.events import Completion, RolloutGroup
 from tests.ui.recording import recorded
 from ui.main_window import MainWindow
 from ui.panes.rollouts.completion_card import CompletionCard, reward_tone
-from ui.panes.rollouts.pane import RolloutsPane, chosen_groups, prompt_entry, summary_of
+from ui.panes.rollouts.pane import RolloutsPane
+from ui.panes.rollouts.step_view import chosen_groups, prompt_entry, summary_of
 
 
 def group(number: int, *rewards: float | None, cut: bool = False, held_out: bool = False) -> RolloutGroup:
@@ -92,15 +93,16 @@ def test_the_pane_follows_the_run_until_someone_looks_back(window: MainWindow, q
     window.show_pane("rollouts")
     pane = window.pane("rollouts")
     assert isinstance(pane, RolloutsPane)
-    assert pane._step.text() == "Step 5"
-    pane._slider.setValue(1)
-    assert pane._step.text() == "Step 2"
-    assert not pane._follow.isChecked()
+    view = pane.by_step
+    assert view._step.text() == "Step 5"
+    view._slider.setValue(1)
+    assert view._step.text() == "Step 2"
+    assert not view._follow.isChecked()
     state.apply_all(recorded(60, until=9, start_step=5))
-    qtbot.waitUntil(lambda: pane._slider.maximum() == 8)
-    assert pane._step.text() == "Step 2"
-    pane._set_following(True)
-    assert pane._step.text() == "Step 9"
+    qtbot.waitUntil(lambda: view._slider.maximum() == 8)
+    assert view._step.text() == "Step 2"
+    view._set_following(True)
+    assert view._step.text() == "Step 9"
 
 
 def test_a_held_out_answer_has_no_advantage(qtbot: QtBot) -> None:

@@ -113,6 +113,11 @@ class PlaygroundPane(FillingPane):
         self._wanted = str(paths[0])
         self._show_runs()
 
+    def take_text(self, text: str) -> None:
+        """A prompt to ask, which can be changed first."""
+        self._prompt.setPlainText(text)
+        self._prompt.setFocus()
+
     def shut(self) -> None:
         """The window closes, and the thread with it."""
         self._let_go()

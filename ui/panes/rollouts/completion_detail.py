@@ -1,0 +1,132 @@
+"""One completion whole: its prompt, its text with what was read in it, and beside each part of the reward why."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
+
+from droid_tune import words
+from droid_tune.events import Completion, RolloutGroup
+from droid_tune.metrics import describe
+from droid_tune.runs.completions.asking import CompletionLine
+from ui.panes.rollouts.completion_card import reward_tone
+from ui.panes.rollouts.marked_text import marked
+from ui.theme import current_theme, mono_font
+from ui.widgets.basics import button, clear, column, label, row, selectable
+from ui.widgets.state_chip import Chip
+
+#: characters of a prompt or completion that are laid out; the whole text is copied all the same
+LONGEST = 20_000
+
+
+class CompletionDetail(QWidget):
+    """`playground_wanted` tells the prompt, `prompt_wanted` the data row whose visits are to be seen."""
+
+    playground_wanted = Signal(str)
+    prompt_wanted = Signal(int)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._line: CompletionLine | None = None
+        self._group: RolloutGroup | None = None
+        layout = column(self, spacing=10)
+        layout.setContentsMargins(0, 0, 6, 0)
+        bar = row(spacing=6)
+        self._where = label("", "strong", parent=self)
+        self._copy = button("Copy", parent=self, help="Copy the completion")
+        self._try = button("Try", parent=self, help="Ask the playground the same prompt")
+        self._visits = button("This Prompt", parent=self, help="All visits of this prompt over time")
+        self._copy.clicked.connect(self.copy)
+        self._try.clicked.connect(self._ask_playground)
+        self._visits.clicked.connect(self._ask_visits)
+        bar.addWidget(self._where)
+        bar.addStretch(1)
+        for part in (self._copy, self._try, self._visits):
+            bar.addWidget(part)
+        layout.addLayout(bar)
+        self._prompt = self._text_label()
+        self._rewards = QGridLayout()
+        self._rewards.setHorizontalSpacing(10)
+        self._rewards.setColumnStretch(1, 1)
+        self._text = self._text_label()
+        layout.addWidget(label("Prompt", "caption", parent=self))
+        layout.addWidget(self._prompt)
+        layout.addLayout(self._rewards)
+        layout.addWidget(label("Completion", "caption", parent=self))
+        layout.addWidget(self._text)
+        layout.addStretch(1)
+        current_theme().changed.connect(self._draw)
+        self._draw()
+
+    def show_completion(self, line: CompletionLine | None, group: RolloutGroup | None) -> None:
+        """The line of the table and its group as the file tells it."""
+        if line == self._line and group == self._group:
+            return
+        self._line, self._group = line, group
+        self._draw()
+
+    @property
+    def one(self) -> Completion | None:
+        """The completion as it was told; None where nothing is shown or its group cannot be read."""
+        known = self._line is not None and self._group is not None
+        return self._group.completions[self._line.member] if known else None  # pyright: ignore[reportOptionalMemberAccess]
+
+    @Slot()
+    def copy(self) -> None:
+        """The whole text to the clipboard."""
+        if self._line is not None:
+            QGuiApplication.clipboard().setText(self._line.text)
+
+    # --- drawing ------------------------------------------------------------------------------------------------
+
+    def _text_label(self) -> QLabel:
+        made = selectable(label("", parent=self, wrap=True))
+        made.setFont(mono_font())
+        return made
+
+    @Slot()
+    def _draw(self) -> None:
+        line, one = self._line, self.one
+        for part in (self._copy, self._try):
+            part.setEnabled(line is not None)
+        self._visits.setEnabled(line is not None and line.row is not None)
+        clear(self._rewards)
+        if line is None:
+            self._where.setText("No completion chosen")
+            self._prompt.clear()
+            self._text.clear()
+            return
+        cut = " · cut off" if line.cut else ""
+        self._where.setText(f"Step {line.step:,} · {words.count(line.length, 'token')}{cut}")
+        answer = self._group.answer if self._group is not None else None
+        expected = f"\n\nExpected answer: {answer}" if answer is not None else ""
+        self._prompt.setText(words.literal(line.prompt[:LONGEST] + expected))
+        self._show_rewards(line, one)
+        reasons = one.reasons if one is not None else {}
+        self._text.setTextFormat(Qt.TextFormat.RichText)
+        self._text.setText(marked(line.text[:LONGEST], reasons, current_theme().tokens))
+        self._text.setAccessibleName(f"Completion, reward {words.metric('reward', line.reward)}")
+
+    def _show_rewards(self, line: CompletionLine, one: Completion | None) -> None:
+        reasons = one.reasons if one is not None else {}
+        told = [("Reward", line.reward, f"advantage {line.advantage:+.2f}")]
+        told += [
+            (describe(f"rewards/{name}/mean").label, value, reasons.get(name, ""))
+            for name, value in line.parts.items()
+            if value is not None or name in reasons
+        ]
+        for place, (name, value, why) in enumerate(told):
+            shown = words.metric("reward", value) if value is not None else "n/a"
+            self._rewards.addWidget(Chip(self, f"{name} {shown}", *reward_tone(value)), place, 0)
+            self._rewards.addWidget(selectable(label(why, "small", parent=self, wrap=True)), place, 1)
+
+    @Slot()
+    def _ask_playground(self) -> None:
+        if self._line is not None:
+            self.playground_wanted.emit(self._line.prompt)
+
+    @Slot()
+    def _ask_visits(self) -> None:
+        if self._line is not None and self._line.row is not None:
+            self.prompt_wanted.emit(self._line.row)

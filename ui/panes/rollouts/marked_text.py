@@ -1,0 +1,63 @@
+"""A completion as marked text: its thoughts apart from its answer, and what was read in it as the answer."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+from droid_tune import words
+from droid_tune.data.rendering.thinking import TAGS, split_thoughts
+from ui.theme import Tokens
+
+#: how the reward `accuracy` says what it read
+_READ = re.compile(r"answer read: (.+?)(?:, expected .*)?\Z", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Parted:
+    """Thoughts (empty where there are none) and what is said after them."""
+
+    thoughts: str
+    said: str
+
+
+def parted(text: str) -> Parted:
+    """Thoughts that never end are all thoughts."""
+    thoughts, said = split_thoughts({"role": "assistant", "content": text})
+    if thoughts is None and text.lstrip().startswith(tuple(TAGS)):
+        return Parted(text.strip(), "")
+    return Parted(thoughts or "", said if thoughts is not None else text)
+
+
+def read_answer(reasons: dict[str, str]) -> str:
+    """What a reward says that it read as the answer; empty where none says so."""
+    for reason in reasons.values():
+        found = _READ.match(reason)
+        if found:
+            return found.group(1)
+    return ""
+
+
+def marked(text: str, reasons: dict[str, str], tokens: Tokens) -> str:
+    """Rich text of a completion: thoughts in grey, the last place where the read answer stands in colour."""
+    whole = parted(text)
+    answer = read_answer(reasons)
+    place = whole.said.rfind(answer) if answer else -1
+    said = _escaped(whole.said)
+    if place >= 0:
+        before, after = whole.said[:place], whole.said[place + len(answer) :]
+        colors = f"background-color:{tokens.accent_soft}; color:{tokens.accent}; font-weight:600"
+        said = f'{_escaped(before)}<span style="{colors}">{_escaped(answer)}</span>{_escaped(after)}'
+    if not whole.thoughts:
+        return said or "(empty)"
+    head = f'<span style="color:{tokens.tertiary}">Thoughts</span><br>'
+    thoughts = f'<span style="color:{tokens.secondary}">{_escaped(whole.thoughts)}</span>'
+    tail = f'<br><br><span style="color:{tokens.tertiary}">Answer</span><br>{said}' if said else ""
+    return f"{head}{thoughts}{tail}"
+
+
+def _escaped(text: str) -> str:
+    """The text as it stands, whatever it holds, with its lines and spaces."""
+    shown = html.escape(words.literal(text))
+    return shown.replace("\n", "<br>").replace("  ", "&nbsp; ")

@@ -1,0 +1,285 @@
+"""What the model wrote in one step: its prompts and their groups of completions, with rewards and advantages."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QModelIndex, Qt, Slot
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QListView, QSlider, QSplitter, QWidget
+
+from droid_tune import words
+from droid_tune.events import RolloutGroup
+from droid_tune.metrics import flat
+from ui.panes.rollouts.completion_card import CompletionCard
+from ui.panes.rollouts.completion_desk import CompletionDesk
+from ui.session import Session
+from ui.theme import mono_font
+from ui.widgets.basics import clear, column, frame, label, row, scrolling, selectable
+from ui.widgets.segmented import Segmented
+from ui.widgets.simple_list import Entry, EntryList
+from ui.widgets.switch import Switch
+from ui.widgets.two_lines import TwoLineDelegate
+
+FILTERS = (
+    ("all", "All"),
+    ("best", "Best"),
+    ("worst", "Worst"),
+    ("equal", "No signal"),
+    ("cut", "Cut off"),
+    ("held_out", "Held-out"),
+)
+
+
+class StepView(QWidget):
+    """A step slider that follows the run, a list of prompts, the completions of the chosen one."""
+
+    def __init__(self, session: Session, desk: CompletionDesk, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.session, self._desk = session, desk
+        self._following = True
+        self._steps: list[int] = []
+        self._drawn: tuple[object, ...] = ()
+        self._groups: list[RolloutGroup] = []
+        self._detail_of: RolloutGroup | None = None
+        layout = column(self, spacing=12)
+        layout.addLayout(self._step_bar(self))
+        layout.addLayout(self._filter_bar(self))
+        layout.addWidget(self._body(self), 1)
+        session.shown_changed.connect(self._another_run)
+        session.cursor.chosen.connect(self._turn_to)
+        desk.grown.connect(self._grew)
+
+    def refresh(self) -> None:
+        """Draw the step that is looked at, the newest while the pane follows."""
+        state = self.session.shown
+        mark = (id(state), state.revision, self._filter.key, self._desk.read_bytes)
+        if mark == self._drawn or not state.rollouts:
+            return
+        self._drawn = mark
+        held_out = self._filter.key == "held_out"
+        at_hand = state.rollout_steps(held_out=held_out)
+        earlier = [step for step in self._desk.steps(held_out=held_out) if step <= state.step]
+        self._show_steps(sorted({*earlier, *at_hand}))
+        self._show_groups()
+
+    # --- parts --------------------------------------------------------------------------------------------------
+
+    def _step_bar(self, page: QWidget) -> QHBoxLayout:
+        bar = row(spacing=10)
+        self._step = label("Step", "heading", parent=page)
+        self._step.setMinimumWidth(80)
+        self._slider = QSlider(Qt.Orientation.Horizontal, page)
+        self._slider.setAccessibleName("Step")
+        self._slider.valueChanged.connect(self._slid)
+        self._follow = Switch("Follow the run", page)
+        self._follow.setChecked(True)
+        self._follow.clicked.connect(self._set_following)
+        bar.addWidget(self._step)
+        bar.addWidget(self._slider, 1)
+        bar.addSpacing(6)
+        bar.addWidget(label("Follow the run", "small", parent=page))
+        bar.addWidget(self._follow)
+        return bar
+
+    def _filter_bar(self, page: QWidget) -> QHBoxLayout:
+        bar = row(spacing=10)
+        self._filter = Segmented(FILTERS, page, "Show")
+        self._filter.chosen.connect(self._filtered)
+        self._summary = label("", "small", parent=page)
+        bar.addWidget(self._filter)
+        bar.addStretch(1)
+        bar.addWidget(self._summary)
+        return bar
+
+    def _body(self, page: QWidget) -> QSplitter:
+        split = QSplitter(Qt.Orientation.Horizontal, page)
+        split.setHandleWidth(12)
+        split.setChildrenCollapsible(False)
+        self._prompts = EntryList(self)
+        self._list = QListView(split)
+        self._list.setProperty("role", "list")
+        self._list.setAccessibleName("Prompts of this step")
+        self._list.setModel(self._prompts)
+        self._list.setItemDelegate(TwoLineDelegate(self._list))
+        self._list.setMouseTracking(True)
+        self._list.setMinimumWidth(190)
+        self._list.selectionModel().currentChanged.connect(self._chosen)
+        self._page = QWidget(split)
+        self._cards = column(self._page, spacing=10)
+        self._cards.setContentsMargins(0, 0, 6, 0)
+        split.addWidget(self._list)
+        split.addWidget(scrolling(self._page, split))
+        split.setStretchFactor(0, 0)
+        split.setStretchFactor(1, 1)
+        split.setSizes([250, 700])
+        return split
+
+    # --- drawing ------------------------------------------------------------------------------------------------
+
+    def _show_steps(self, steps: list[int]) -> None:
+        before = self._shown_step()
+        self._steps = steps
+        self._slider.blockSignals(True)
+        self._slider.setRange(0, max(0, len(steps) - 1))
+        place = len(steps) - 1 if self._following or before not in steps else steps.index(before)
+        self._slider.setValue(place)
+        self._slider.blockSignals(False)
+
+    def _shown_step(self) -> int:
+        place = self._slider.value()
+        return self._steps[place] if 0 <= place < len(self._steps) else -1
+
+    def _show_groups(self) -> None:
+        step = self._shown_step()
+        self._step.setText(f"Step {step:,}" if step >= 0 else "No step")
+        everything = self.session.shown.rollouts.get(step) or self._desk.groups(step)
+        self._groups = chosen_groups(everything, self._filter.key)
+        self._summary.setText(summary_of(everything, held_out=self._filter.key == "held_out"))
+        kept = self._list.currentIndex().row()
+        changed = self._prompts.show([prompt_entry(group) for group in self._groups])
+        if changed or not self._list.currentIndex().isValid():
+            place = min(max(kept, 0), len(self._groups) - 1)
+            self._list.setCurrentIndex(self._prompts.index(place) if self._groups else QModelIndex())
+        self._show_detail()
+
+    def _show_detail(self) -> None:
+        place = self._list.currentIndex().row()
+        group = self._groups[place] if 0 <= place < len(self._groups) else None
+        if group is self._detail_of and group is not None:
+            return
+        self._detail_of = group
+        clear(self._cards)
+        if group is None:
+            said = "Nothing in this step fits the filter."
+            self._cards.addWidget(label(said, "secondary", parent=self._page))
+            self._cards.addStretch(1)
+            return
+        self._cards.addWidget(self._prompt_card(group))
+        largest = max((abs(one.advantage) for one in group.completions), default=0.0)
+        widest = None if group.held_out else largest
+        for number, one in enumerate(group.completions, start=1):
+            self._cards.addWidget(CompletionCard(number, one, widest, self._page))
+        self._cards.addStretch(1)
+
+    def _prompt_card(self, group: RolloutGroup) -> QFrame:
+        card = frame("inset", self._page)
+        layout = column(card, spacing=6)
+        layout.setContentsMargins(14, 10, 14, 12)
+        where = f"Prompt · row {group.row + 1:,}" if group.row is not None else "Prompt"
+        layout.addWidget(label(where, "caption", parent=card))
+        text = selectable(label(words.literal(group.prompt), parent=card, wrap=True))
+        text.setFont(mono_font())
+        layout.addWidget(text)
+        if group.answer is not None:
+            layout.addWidget(
+                selectable(
+                    label(f"Expected answer: {words.literal(group.answer)}", "small", parent=card, wrap=True)
+                )
+            )
+        return card
+
+    # --- slots --------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _another_run(self) -> None:
+        self._drawn = ()
+        self._detail_of = None
+        self._set_following(True)
+
+    @Slot(int)
+    def _slid(self, place: int) -> None:
+        self._following = place == self._slider.maximum() and self._following
+        self._follow.setChecked(self._following)
+        self._show_groups()
+
+    @Slot()
+    def _grew(self) -> None:
+        """Earlier steps can be looked at now."""
+        if self.isVisible():
+            self.refresh()
+
+    @Slot(object)
+    def _turn_to(self, step: int | None) -> None:
+        """The charts' cursor: the nearest step at hand, or the newest again."""
+        if step is None or not self._steps:
+            self._set_following(step is None)
+            return
+        nearest = min(self._steps, key=lambda known: abs(known - step))
+        self._following = False
+        self._follow.setChecked(False)
+        self._slider.setValue(self._steps.index(nearest))
+        self._show_groups()
+
+    @Slot(bool)
+    def _set_following(self, on: bool) -> None:
+        self._following = on
+        self._follow.setChecked(on)
+        self._drawn = ()
+        if self.isVisible():
+            self.refresh()
+
+    @Slot(str)
+    def _filtered(self, key: str) -> None:
+        self._drawn = ()
+        self.refresh()
+
+    @Slot(QModelIndex, QModelIndex)
+    def _chosen(self, current: QModelIndex, previous: QModelIndex) -> None:
+        self._show_detail()
+
+
+def chosen_groups(groups: list[RolloutGroup], key: str) -> list[RolloutGroup]:
+    """The groups of a step that a filter shows, in its order."""
+    sampled = [group for group in groups if not group.held_out]
+    match key:
+        case "best":
+            return sorted(sampled, key=mean_reward, reverse=True)
+        case "worst":
+            return sorted(sampled, key=mean_reward)
+        case "equal":
+            return [group for group in sampled if without_signal(group)]
+        case "cut":
+            return [
+                group for group in sampled if any(one.finish_reason == "length" for one in group.completions)
+            ]
+        case "held_out":
+            return [group for group in groups if group.held_out]
+        case _:
+            return sampled
+
+
+def mean_reward(group: RolloutGroup) -> float:
+    """Mean of the rewards that apply; -inf where none does, so that such a group is the worst."""
+    rewards = [one.reward for one in group.completions if one.reward is not None]
+    return sum(rewards) / len(rewards) if rewards else float("-inf")
+
+
+def without_signal(group: RolloutGroup) -> bool:
+    """The group teaches nothing."""
+    return flat(one.reward for one in group.completions)
+
+
+def prompt_entry(group: RolloutGroup) -> Entry:
+    """A prompt in the list: its last line, the mean reward, and what is odd about the group."""
+    mean = mean_reward(group)
+    first = next(
+        (text for text in reversed(group.prompt.strip().splitlines()) if text.strip()), "(empty prompt)"
+    )
+    parts = [f"mean {words.number(mean)}" if mean > float("-inf") else "no reward applies"]
+    if without_signal(group) and not group.held_out:
+        parts.append("no signal")
+    cut = sum(one.finish_reason == "length" for one in group.completions)
+    if cut:
+        parts.append(f"{cut} cut off")
+    dot = "good" if mean >= 0.999 else "bad" if mean <= 1e-9 else "warning"
+    key = f"{group.step}/{group.group}/{group.held_out}"
+    return Entry(key, words.literal(first.strip()), " · ".join(parts), dot=dot)
+
+
+def summary_of(groups: list[RolloutGroup], *, held_out: bool = False) -> str:
+    """`4 prompts, 8 completions, 3 without signal`, of what was sampled for training, or `64 held-out prompts`."""
+    if held_out:
+        return words.count(sum(group.held_out for group in groups), "held-out prompt")
+    sampled = [group for group in groups if not group.held_out]
+    completions = sum(len(group.completions) for group in sampled)
+    said = f"{words.count(len(sampled), 'prompt')}, {words.count(completions, 'completion')}"
+    equal = sum(without_signal(group) for group in sampled)
+    return f"{said}, {equal} without signal" if equal else said
