@@ -30,6 +30,14 @@ def data_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return home
 
 
+@pytest.fixture(scope="session")
+def qapp_cls() -> type:
+    """pytest-qt makes the application's own class, whichever test is the first to need one."""
+    from ui.app import Application
+
+    return Application
+
+
 @pytest.fixture
 def signals_heeded() -> Iterator[None]:
     """The signals that end a program do so, as in a person's terminal; what starts the tests may ignore them (nohup, a

@@ -11,7 +11,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QThreadPool, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
 
@@ -39,20 +39,22 @@ PATIENCE_S = 3.0
 LEAST_THREADS = 6
 
 
-class OpenedFiles(QObject):
-    """What the Finder and the Dock ask to open (an event filter of the application); kept until a window can take it."""
+class Application(QApplication):
+    """What the Finder and the Dock ask to open is kept until a window can take it.
+
+    No event filter of the application: that would be asked in Python about every event of every widget.
+    """
 
     opened = Signal(str)
 
-    def __init__(self, application: QApplication) -> None:
-        super().__init__(application)
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__(arguments)
         self._waiting: list[str] = []
         self._ready = False
-        application.installEventFilter(self)
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+    def event(self, event: QEvent) -> bool:
         if event.type() != QEvent.Type.FileOpen or not isinstance(event, QFileOpenEvent):
-            return False
+            return super().event(event)
         if self._ready:
             self.opened.emit(event.file())
         else:
@@ -126,8 +128,7 @@ def main(folder: Path | None = None) -> int:
     pool.setMaxThreadCount(max(LEAST_THREADS, pool.maxThreadCount()))
     QCoreApplication.setApplicationName("Droid Tune")
     QCoreApplication.setApplicationVersion(__version__)
-    application = QApplication(sys.argv[:1])
-    files = OpenedFiles(application)
+    application = Application(sys.argv[:1])
     application.setApplicationDisplayName("Droid Tune")
     application.setWindowIcon(app_icon())
     start_log()
@@ -151,9 +152,9 @@ def main(folder: Path | None = None) -> int:
         log.warning(sentence)
         session.told.emit("warning", sentence, "")
     wanted = [str(folder)] if folder is not None else []
-    for path in [*wanted, *files.hand_over()]:
+    for path in [*wanted, *application.hand_over()]:
         window.open_path(path)
-    files.opened.connect(window.open_path)
+    application.opened.connect(window.open_path)
     code = application.exec()
     farewell.close()
     sys.excepthook = sys.__excepthook__

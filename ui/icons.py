@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
-from PySide6.QtGui import QGuiApplication, QIcon, QPainter, QPixmap
+from PySide6.QtGui import QGuiApplication, QIcon, QPainter, QPixmap, QPixmapCache
 from PySide6.QtSvg import QSvgRenderer
 
 from droid_tune.paths import resources_dir
@@ -19,6 +19,14 @@ def _source(name: str) -> str:
 def pixmap(name: str, color: str, size: int = 18, ratio: float = 0.0) -> QPixmap:
     """The icon drawn with `currentColor` = `color`, `size` logical pixels wide."""
     ratio = ratio or _device_ratio()
+    key, known = f"{name} {color} {size} {ratio}", QPixmap()
+    if not QPixmapCache.find(key, known):
+        known = _drawn(name, color, size, ratio)
+        QPixmapCache.insert(key, known)
+    return known
+
+
+def _drawn(name: str, color: str, size: int, ratio: float) -> QPixmap:
     drawn = QPixmap(round(size * ratio), round(size * ratio))
     drawn.setDevicePixelRatio(ratio)
     drawn.fill(Qt.GlobalColor.transparent)

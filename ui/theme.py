@@ -137,6 +137,9 @@ class Theme(QObject):
         dark = appearance == "dark" or (appearance == "system" and hints.colorScheme() == Qt.ColorScheme.Dark)
         self.tokens = with_accent(DARK if dark else LIGHT, system_accent())
         self._application.setPalette(palette(self.tokens))
+        # Taken away and set anew, each widget is polished once; to replace one sheet by another takes Qt four times as
+        # long (tests/benchmarks/theme_switch.py).
+        self._application.setStyleSheet("")
         self._application.setStyleSheet(style_sheet(self.tokens))
         self.changed.emit()
 

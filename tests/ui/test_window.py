@@ -19,7 +19,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, write_run
-from ui.app import OpenedFiles, collect_garbage
+from ui.app import Application, collect_garbage
 from ui.background import Task
 from ui.frame.drops import is_model_folder
 from ui.frame.first_paint import FIRST_PAINT, FirstPaint
@@ -28,6 +28,7 @@ from ui.panes.data.split_dialog import SplitDialog
 from ui.panes.table import PANES_BY_KEY, PaneEntry
 from ui.session import Session
 from ui.settings import Settings
+from ui.theme import current_theme
 from ui.widgets.notice import NoticeBar
 
 Open = Callable[[Session], MainWindow]
@@ -246,14 +247,38 @@ def test_a_folder_without_a_train_file_is_one_sentence(
     assert "train" in banners(window)[0]
 
 
-def test_files_asked_for_before_the_window_wait_for_it(qapp: QApplication, qtbot: QtBot) -> None:
-    files = OpenedFiles(qapp)
+def test_files_asked_for_before_the_window_wait_for_it(qapp: Application, qtbot: QtBot) -> None:
     QApplication.sendEvent(qapp, QFileOpenEvent(QUrl.fromLocalFile("/some/folder")))
-    assert files.hand_over() == ["/some/folder"]
-    with qtbot.waitSignal(files.opened) as later:
+    assert qapp.hand_over() == ["/some/folder"]
+    with qtbot.waitSignal(qapp.opened) as later:
         QApplication.sendEvent(qapp, QFileOpenEvent(QUrl.fromLocalFile("/other/folder")))
     assert later.args == ["/other/folder"]
-    qapp.removeEventFilter(files)
+
+
+def test_no_python_filter_is_asked_about_every_event_of_the_application(project_root: Path) -> None:
+    """One took a third of a switch between light and dark."""
+    sources = [file.read_text(encoding="utf-8") for file in (project_root / "ui").rglob("*.py")]
+    asked = {line.strip() for text in sources for line in text.splitlines() if ".installEventFilter(" in line}
+    assert not [line for line in asked if "app" in line.partition(".installEventFilter")[0].lower()]
+
+
+def test_a_switch_polishes_every_widget_once(qapp: Application, window: MainWindow) -> None:
+    """Qt polishes what a sheet replaces in turns; taken away first, there is one turn for the new sheet."""
+    told: list[int] = []
+
+    class Listener(QLabel):
+        def changeEvent(self, event: QEvent) -> None:
+            if event.type() == QEvent.Type.StyleChange:
+                told.append(1)
+            super().changeEvent(event)
+
+    listener = Listener("text", window)
+    listener.show()
+    qapp.processEvents()
+    told.clear()
+    current_theme().apply("dark")
+    current_theme().apply("light")
+    assert 2 <= len(told) <= 4
 
 
 # --- training -------------------------------------------------------------------------------------------------------
