@@ -91,8 +91,8 @@ class RunQueue:
             made = QueuedRun(
                 id=name, name=run_name(config), place=last + 1, added=time.time(), run=str(run or "")
             )
-            write_text(self.config_file(name), dump_yaml(config))
             self.write(made)
+            write_text(self.config_file(name), dump_yaml(config))  # by this it is one of the runs
         return made
 
     def remove(self, run: QueuedRun) -> None:

@@ -47,10 +47,10 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
         sync_file(temporary)
         temporary.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise disk_error(error, path) from error
-    sync_folder(path.parent)
 
 
 def linked(source: str, target: str) -> str:

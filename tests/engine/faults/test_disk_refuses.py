@@ -1,0 +1,173 @@
+"""Every call of a save, an export and a change of the queue fails once: what was there stays, and the next try succeeds."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+from droid_tune.config import resolve
+from droid_tune.config.exporting import ExportRequest
+from droid_tune.control import Control
+from droid_tune.events import Event
+from droid_tune.export.result import export_run
+from droid_tune.queue.run_queue import RunQueue
+from droid_tune.runs.folder import create_run, list_runs, read_config
+from droid_tune.runs.log import read_events
+from droid_tune.runs.status import read_status, write_status
+from droid_tune.train.checkpoint import CheckpointStore
+from droid_tune.train.engine import resume_training, run_training
+from tests.engine.faults.saboteur import ERRORS, Saboteur, every_failure
+from tests.engine.train.conftest import digest, tiny, train
+
+FILES = {"adapters": {"a": mx.arange(8.0)}, "optimizer": {"m": mx.ones((2, 3))}}
+codes = pytest.mark.parametrize("code", ERRORS, ids=lambda code: errno.errorcode[code])
+
+
+def names(folder: Path) -> set[str]:
+    return {one.name for one in folder.rglob("*")}
+
+
+@codes
+def test_a_save_is_whole_or_not_there(tmp_path: Path, code: int) -> None:
+    store = CheckpointStore(tmp_path / "checkpoints", keep=2)
+    store.save(1, {"value": 1}, FILES)
+
+    def look(done: bool) -> None:
+        newest, bad = store.newest_good()
+        assert newest is not None
+        assert not bad
+        assert newest.step in ((2,) if done else (1, 2))
+        assert newest.tensors("adapters")["a"].tolist() == list(range(8))
+        shutil.rmtree(store.folder / "step-000002", ignore_errors=True)
+
+    failed = every_failure(code, lambda: store.save(2, {"value": 2}, FILES), look)
+    assert failed > 10
+    store.save(2, {"value": 2}, FILES)
+    assert names(store.folder) == {
+        *("step-000001", "step-000002", "manifest.json", "state.json"),
+        *("adapters.safetensors", "optimizer.safetensors"),
+    }
+
+
+@codes
+def test_a_status_is_the_old_or_the_new_one(tmp_path: Path, code: int) -> None:
+    write_status(tmp_path, state="running", step=1)
+
+    def look(done: bool) -> None:
+        status = read_status(tmp_path)
+        assert not status.fault
+        assert status.step in ((2,) if done else (1, 2))
+        write_status(tmp_path, state="running", step=1)
+
+    assert every_failure(code, lambda: write_status(tmp_path, state="running", step=2), look) > 2
+    assert names(tmp_path) == {"status.json"}
+
+
+@codes
+def test_a_new_run_is_there_or_not(data_home: Path, code: int) -> None:
+    def look(done: bool) -> None:
+        runs = list_runs()
+        assert [run.state for run in runs] == (["created"] if done else ["created"] * len(runs))
+        assert all(read_config(run.folder) for run in runs)
+        for run in runs:
+            shutil.rmtree(run.folder)
+
+    assert every_failure(code, lambda: create_run(tiny()), look) > 2
+
+
+@codes
+@pytest.mark.parametrize("change", ["add", "move", "hold", "mode", "remove"])
+def test_a_change_of_the_queue_is_made_or_not(tmp_path: Path, change: str, code: int) -> None:
+    def fresh() -> RunQueue:
+        shutil.rmtree(tmp_path / "queue", ignore_errors=True)
+        queue = RunQueue(tmp_path / "queue")
+        for name in ("a", "b"):
+            queue.add(resolve({"name": name}))
+        return queue
+
+    queues = [fresh()]
+
+    def attempt() -> Any:
+        queue = queues[-1]
+        first = queue.runs()[0]
+        match change:
+            case "add":
+                return queue.add(resolve({"name": "c"}))
+            case "move":
+                return queue.move(first, "last")
+            case "hold":
+                return queue.hold(first)
+            case "mode":
+                return queue.set_mode("on")
+            case _:
+                return queue.remove(first)
+
+    def look(done: bool) -> None:
+        kept = [run.name for run in queues[-1].runs()]
+        allowed = {
+            "add": [["a", "b"], ["a", "b", "c"]],
+            "move": [["a", "b"], ["b", "a"]],
+            "remove": [["a", "b"], ["b"]],
+        }.get(change, [["a", "b"]])
+        assert kept in (allowed[-1:] if done else allowed)
+        queues.append(fresh())
+
+    every_failure(code, attempt, look)
+
+
+# --- with a model: slower ---
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    train(tiny(training={"iterations": 2}), folder)
+    return folder
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+@codes
+def test_an_export_is_whole_or_not_there(trained: Path, tmp_path: Path, code: int) -> None:
+    out = tmp_path / "out"
+
+    def look(done: bool) -> None:
+        assert out.exists() == done or (out / "adapters.safetensors").is_file()
+        assert [one for one in tmp_path.iterdir() if one.name != "out"] == []
+        shutil.rmtree(out, ignore_errors=True)
+
+    request = ExportRequest(target="adapter", out=out, check=False)
+    assert every_failure(code, lambda: export_run(trained, request), look) > 3
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1800)
+@codes
+def test_a_run_whose_disk_refuses_once_at_any_call_goes_on_exactly(
+    trained: Path, tmp_path: Path, code: int
+) -> None:
+    """Nobody attends: it fails or not, and is resumed; whatever the call was, the result is that of the run that met none."""
+    config = tiny(training={"iterations": 2}, checkpoint={"save_every": 1})
+    number, wanted = 1, digest(trained)
+    while True:
+        folder = tmp_path / f"run-{number}"
+        create_run(config, folder)
+        saboteur = Saboteur(number, code)
+        record: list[Event] = []
+        with saboteur.at_work():
+            first = run_training(config, folder, Control(), record.append)
+        if first.outcome != "completed":
+            assert "Something unforeseen" not in first.why, first.why
+            last = resume_training(folder, Control(), lambda _: None)
+            assert last.outcome == "completed", (number, first.why, last.why)
+        assert digest(folder) == wanted, number
+        kept = [event.seq for event in read_events(folder / "events.jsonl")]
+        assert kept == sorted(set(kept)), number
+        if not saboteur.struck:
+            return
+        number += 5 if number > 20 else 1

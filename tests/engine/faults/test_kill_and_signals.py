@@ -1,0 +1,106 @@
+"""A run that is killed, or asked to end by the system, at any of its events goes on exactly; in each of the engine's modes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from droid_tune.events import Step
+from droid_tune.runs.folder import list_runs, summarise
+from droid_tune.runs.log import read_events
+from tests.engine.train.conftest import TINY, digest
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+VALUES: dict[str, Any] = {
+    **TINY,
+    "training": {"iterations": 3, "batch_size": 2},
+    "checkpoint": {"save_every": 1},
+    "evaluation": {"rows": 2, "steps_per_eval": 2},
+}
+POINTS = [
+    (kind, number)
+    for kind, times in {
+        "rollout": 8,
+        "reward": 4,
+        "update": 4,
+        "save": 6,
+        "evaluate": 4,
+        "step": 3,
+        "checkpoint": 3,
+        "evaluation": 2,
+    }.items()
+    for number in range(1, times + 1)
+]
+#: how a run is led; a further mode of the engine is a further line
+MODES = ["thread"]
+
+
+@pytest.fixture(params=MODES)
+def lead(request: pytest.FixtureRequest, in_process: Callable[..., str]) -> Callable[..., str]:
+    """Train or resume in a process of its own, in one of the modes."""
+    return {"thread": in_process}[request.param]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> str:
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert command(["train", "--out", str(folder)], folder.parent, project_root).wait(120) == 0
+    return digest(folder)
+
+
+def command(words: list[str], folder: Path, project_root: Path, **options: Any) -> subprocess.Popen[str]:
+    """The command line with the settings of these tests."""
+    config = folder / "settings.json"
+    config.write_text(json.dumps(VALUES))
+    given = ["--config", str(config)] if words[0] == "train" else []
+    return subprocess.Popen(
+        [sys.executable, "-m", "droid_tune", *words, *given],
+        env={**os.environ, "PYTHONPATH": str(project_root)},
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda one: f"{one[0]} {one[1]}")
+def test_killed_at_any_event_it_goes_on_exactly(
+    point: tuple[str, int], lead: Callable[..., str], tmp_path: Path, whole: str
+) -> None:
+    folder = tmp_path / "run"
+    lead(folder, VALUES, *point, "kill")
+    if (folder / "adapters.safetensors").exists():
+        assert point[0] == "evaluation"
+    assert summarise(folder).state in ("interrupted", "completed")
+    assert len(list_runs(tmp_path)) == 1
+    said = lead(folder, VALUES)
+    assert said == "completed", said
+    assert digest(folder) == whole
+    steps = [event.step for event in read_events(folder / "events.jsonl") if isinstance(event, Step)]
+    assert sorted(set(steps)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+@pytest.mark.parametrize("after", ["run_started", "step"])
+def test_a_signal_saves_and_stops_and_the_run_goes_on_exactly(
+    number: signal.Signals, after: str, tmp_path: Path, project_root: Path, whole: str
+) -> None:
+    folder = tmp_path / "run"
+    process = command(["train", "--out", str(folder)], tmp_path, project_root)
+    events = folder / "events.jsonl"
+    while process.poll() is None and (not events.exists() or f'"type":"{after}"' not in events.read_text()):
+        pass
+    process.send_signal(number)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode in (0, 130), said
+    assert command(["resume", str(folder)], tmp_path, project_root).wait(120) == 0
+    assert digest(folder) == whole
