@@ -119,6 +119,25 @@ class RolloutGroup(RunEvent):
     held_out: bool = False
 
 
+class TokenTrace(BaseModel):
+    """One completion token by token: its text, how much likelier (log) the update made it, and its entropy (nats)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    pieces: list[str]
+    log_ratio: list[float]
+    entropy: list[float]
+
+
+class TokenDetails(RunEvent):
+    """What an update did to the first completions of one group; of some steps only. `step` and `group` as in the rollout."""
+
+    type: Literal["tokens"] = "tokens"
+    step: int
+    group: int
+    completions: list[TokenTrace]
+
+
 class Evaluation(RunEvent):
     """Greedy answers to held-out rows after `step` updates."""
 
@@ -203,6 +222,7 @@ Event = (
     | PlanChosen
     | Step
     | RolloutGroup
+    | TokenDetails
     | Evaluation
     | CheckpointSaved
     | Steered
@@ -216,7 +236,7 @@ _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator=
 #: told live, but not kept: they say where the engine is, not what happened
 TRANSIENT = (Phase,)
 #: kept in rollouts.jsonl, because they are most of a run's bytes
-ROLLOUTS = (RolloutGroup,)
+ROLLOUTS = (RolloutGroup, TokenDetails)
 
 
 def finite(value: float | None) -> float | None:

@@ -30,6 +30,7 @@ from droid_tune.events import (
     RunStarted,
     Steered,
     Step,
+    TokenDetails,
 )
 from droid_tune.metrics import is_right
 from droid_tune.runs.best import Best, best_of
@@ -112,6 +113,8 @@ class RunState:
                 self._step(event)
             case RolloutGroup():
                 self._keep(event)
+            case TokenDetails():
+                pass  # read from the table of completions by whoever looks at one
             case Evaluation(step=step, metrics=metrics):
                 self.evaluations[step] = metrics
                 self._record(step, metrics)

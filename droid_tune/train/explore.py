@@ -30,6 +30,7 @@ from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.sampler import Sampler
 from droid_tune.train.score import Scorer
 from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.token_record import TokenRecorder
 from droid_tune.train.training_session import TrainingSession
 
 Floats = NDArray[np.floating[Any]]
@@ -58,6 +59,7 @@ class Explorer:
         self.session, self.method, self.scorer = session, method, scorer
         self.sampler = Sampler(session, method.group_size, session.config.sampling)
         self.values = BestValues(session, method, scorer) if isinstance(method, A2POConfig) else None
+        self.tokens = TokenRecorder(session)
         self.rollouts = 0  # made so far: the random state of each derives from its number
 
     def settings_changed(self, method: PolicyMethodConfig) -> None:
@@ -73,6 +75,7 @@ class Explorer:
             policies = self._policies(step, rollout)
         advantages = self._advantages(batch, policies)
         self.scorer.tell(step + 1, batch, advantages)
+        self.tokens.choose(step + 1, rollout, advantages)
         experience = self._prepare(batch, policies, advantages)
         return experience, metrics | advantages.metrics | _rollout_metrics(rollout, experience)
 

@@ -171,7 +171,8 @@ class PolicyGradient:
         return top_entropy_mask(entropies, rows.completion_mask, self.method.top_entropy_quantile)
 
     def after_update(self, step: int) -> None:
-        """Adapts the entropy bonus, where it has a target."""
+        """Adapts the entropy bonus, where it has a target, and tells what the update did to single tokens."""
+        self.explorer.tokens.tell()
         self.entropy = entropy_bonus.close_window(self.bonus, self.entropy)
 
     @property

@@ -53,6 +53,7 @@ class Line:
     bounds: tuple[str, str] = ("", "")
     between: tuple[str, str] = ("", "")
     key: str = ""  # of the series where it is not the metric's name (compared runs)
+    tone: str = ""  # a colour of the theme in place of its turn among the curves' colours
     untrained: bool = False  # its value before the first step is drawn through as a dotted line
 
     @property
@@ -251,8 +252,9 @@ class Chart(QFrame):
 
     def color_of(self, place: int) -> str:
         """The colour of a curve by its place, `#rrggbb`; colours repeat."""
+        tone = self.spec.lines[place].tone
         curves = current_theme().curves
-        return curves[place % len(curves)]
+        return current_theme().color(tone).name() if tone else curves[place % len(curves)]
 
     def _make_legend(self) -> None:
         for old in self._legend:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from droid_tune.events import RolloutGroup, parse_event
+from droid_tune.events import Event, RolloutGroup, TokenDetails, TokenTrace, parse_event
 from droid_tune.runs.completions.completion_index import FIXED, CompletionIndex
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
@@ -134,13 +134,28 @@ def _line(row: Sequence[Any], parts: Sequence[str]) -> CompletionLine:
 
 def group_at(rollouts: Path, offset: int) -> RolloutGroup | None:
     """The whole group, as the file tells it; None where it cannot be read."""
+    event = _event_at(rollouts, offset)
+    return event if isinstance(event, RolloutGroup) else None
+
+
+def trace_of(index: CompletionIndex, line: CompletionLine) -> TokenTrace | None:
+    """A completion token by token; None where that was not recorded."""
+    found = index.base.execute(
+        "SELECT offset FROM traces WHERE step = ? AND grp = ?", (line.step, line.group)
+    ).fetchone()
+    event = _event_at(index.rollouts, found[0]) if found and not line.held_out else None
+    if not isinstance(event, TokenDetails) or line.member >= len(event.completions):
+        return None
+    return event.completions[line.member]
+
+
+def _event_at(rollouts: Path, offset: int) -> Event | None:
     try:
         with rollouts.open("rb") as file:
             file.seek(offset)
-            event = parse_event(file.readline())
+            return parse_event(file.readline())
     except (OSError, ValueError):
         return None
-    return event if isinstance(event, RolloutGroup) else None
 
 
 def steps_of(index: CompletionIndex, *, held_out: bool = False) -> list[int]:

@@ -21,7 +21,7 @@ from droid_tune.metrics import is_right
 from droid_tune.paths import cache_dir, private_file, private_folder
 
 #: of the tables; another number makes an index anew
-FORMAT = 1
+FORMAT = 2
 #: lines of the file in one transaction
 PORTION = 2_000
 #: columns of a completion before those of the rewards
@@ -47,6 +47,7 @@ _TABLES = (
     "UNIQUE (held_out, step, grp, member) ON CONFLICT REPLACE)",
     "CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT)",
     "CREATE TABLE groups (offset INTEGER PRIMARY KEY, prompt TEXT)",
+    "CREATE TABLE traces (step INTEGER, grp INTEGER, offset INTEGER, PRIMARY KEY (step, grp))",
     "CREATE INDEX by_row ON completions (row, step)",
 )
 
@@ -61,11 +62,14 @@ class _Portion:
     completions: list[list[Any]] = field(default_factory=list[list[Any]])
     texts: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     groups: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    traces: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
 
     def add(self, raw: bytes, offset: int) -> None:
         """One line; what is no group of completions is passed over."""
         try:
             group: Any = json.loads(raw)
+            if group["type"] == "tokens":
+                self.traces.append((group["step"], group["group"], offset))
             if group["type"] != "rollout":
                 return
             common = [group["step"], group["group"]]
@@ -178,6 +182,7 @@ class CompletionIndex:
         self.base.executemany(f"INSERT INTO completions VALUES ({marks})", padded)
         self.base.executemany("INSERT INTO texts VALUES (?, ?)", portion.texts)
         self.base.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?)", portion.groups)
+        self.base.executemany("INSERT OR REPLACE INTO traces VALUES (?, ?, ?)", portion.traces)
         about = (("bytes", str(portion.end)), ("head", _head(self.rollouts)))
         self.base.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about)
 

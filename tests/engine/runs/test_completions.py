@@ -9,13 +9,14 @@ import pytest
 
 from droid_tune.data.dataset import open_dataset
 from droid_tune.errors import UserError
-from droid_tune.events import Completion, RolloutGroup
+from droid_tune.events import Completion, RolloutGroup, TokenDetails, TokenTrace
 from droid_tune.runs.completions.asking import (
     Wanted,
     find,
     group_at,
     groups_of,
     lines_of,
+    trace_of,
     visits_of,
 )
 from droid_tune.runs.completions.completion_index import CompletionIndex
@@ -241,3 +242,13 @@ def test_prompts_are_solved_hopeless_or_learnt_and_dropped_from_the_data(
     assert (plan.said, plan.count("train")) == ("Leaves out 1 train row that this run found hopeless.", 5)
     with pytest.raises(UserError, match="No prompt of this run is learning"):
         drop_plan(open_dataset(data), histories, "learning")
+
+
+def test_a_completion_whose_tokens_were_recorded_has_them(index: CompletionIndex) -> None:
+    trace = TokenTrace(pieces=["say", " 1"], log_ratio=[0.1, -0.2], entropy=[1.0, 0.0])
+    told = TokenDetails(step=1, group=0, completions=[trace])
+    with index.rollouts.open("a") as file:
+        file.write(told.model_dump_json() + "\n")
+    list(index.update())
+    lines = lines_of(index, find(index, Wanted(bounds={"step": (1, 1)})))
+    assert [trace_of(index, line) for line in lines] == [trace] + [None] * 5

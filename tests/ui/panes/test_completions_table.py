@@ -12,13 +12,14 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from droid_tune.events import Completion, RolloutGroup
+from droid_tune.events import Completion, RolloutGroup, TokenTrace
 from droid_tune.runs.completions.asking import Visit
 from droid_tune.runs.completions.difficulty import histories_of
 from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
+from ui.panes.rollouts.completions_model import TEXT_PLACE
 from ui.panes.rollouts.difficulty_map import DifficultyMap, color_of, tip_of
-from ui.panes.rollouts.marked_text import marked, parted, read_answer
+from ui.panes.rollouts.marked_text import marked, parted, read_answer, tinted
 from ui.panes.rollouts.pane import RolloutsPane
 from ui.panes.rollouts.prompts_view import dropped, won
 from ui.session import Session
@@ -46,14 +47,13 @@ def search(pane: RolloutsPane, qtbot: QtBot) -> list[str]:
     with qtbot.waitSignal(pane.desk.found):
         pane.completions.ask()
     model = pane.completions.model
-    last = len(model.columns) - 1
-    return [model.index(row, last).data() for row in range(min(5, model.rowCount()))]
+    return [model.index(row, TEXT_PLACE).data() for row in range(min(5, model.rowCount()))]
 
 
 def test_the_table_has_every_completion_of_the_run_with_a_column_for_each_part(pane: RolloutsPane) -> None:
     model = pane.completions.model
     headings = [model.headerData(n, Qt.Orientation.Horizontal) for n in range(model.columnCount())]
-    assert headings == ["Step", "Row", "Reward", "Accuracy", "Format", "Advantage", "Tokens", "Completion"]
+    assert headings == ["Step", "Row", "Reward", "Completion", "Tokens", "Advantage", "Accuracy", "Format"]
     assert model.index(0, 0).data() == "1"
     assert model.index(model.rowCount() - 1, 0).data() == "60"
     assert len(model._pages) <= 24
@@ -202,3 +202,18 @@ def test_the_read_answer_is_marked_where_it_stands_last_and_nothing_is_taken_for
     assert shown.startswith("17 &lt;b&gt; so <span")
     assert shown.endswith(">17</span>.")
     assert marked("none", {"accuracy": "no answer found, expected 7"}, LIGHT) == "none"
+
+
+def test_tokens_are_tinted_by_what_the_update_did_to_them(pane: RolloutsPane) -> None:
+    trace = TokenTrace(pieces=["<a>", " b"], log_ratio=[0.2, -0.1], entropy=[0.0, 1.0])
+    change, weighted, entropy = (tinted(trace, kind, -1.0) for kind in ("change", "weighted", "entropy"))
+    assert "&lt;a&gt;" in change
+    assert change != weighted != entropy
+    line = pane.completions.model.line(5)
+    detail = pane.completions.detail
+    detail.show_completion(line, None, trace)
+    assert detail._tint.isVisibleTo(detail)
+    detail._tint.setCurrentIndex(1)
+    assert detail._text.text() == tinted(trace, "change", line.advantage if line is not None else 0)
+    detail.show_completion(pane.completions.model.line(6), None)
+    assert not detail._tint.isVisibleTo(detail)

@@ -40,9 +40,9 @@ REINFORCEMENT: Sections = {
         ChartSpec(
             "Groups",
             (
-                Line("groups/all_right", "All right"),
-                Line("groups/mixed", "Mixed"),
-                Line("groups/all_wrong", "All wrong"),
+                Line("groups/all_right", "All right", tone="good"),
+                Line("groups/mixed", "Mixed", tone="accent"),
+                Line("groups/all_wrong", "All wrong", tone="bad"),
             ),
             "Only mixed groups teach: where all are right nothing is left to learn, where all are wrong nothing is shown.",
             stacked=True,

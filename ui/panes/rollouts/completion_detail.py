@@ -7,17 +7,25 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from droid_tune import words
-from droid_tune.events import Completion, RolloutGroup
+from droid_tune.events import Completion, RolloutGroup, TokenTrace
 from droid_tune.metrics import describe
 from droid_tune.runs.completions.asking import CompletionLine
 from ui.panes.rollouts.completion_card import reward_tone
-from ui.panes.rollouts.marked_text import marked
+from ui.panes.rollouts.marked_text import marked, tinted
 from ui.theme import current_theme, mono_font
 from ui.widgets.basics import button, clear, column, label, row, selectable
+from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.state_chip import Chip
 
 #: characters of a prompt or completion that are laid out; the whole text is copied all the same
 LONGEST = 20_000
+#: what the tokens of a completion can be tinted by, where they were recorded
+TINTS = (
+    ("No tint", ""),
+    ("Tint by change", "change"),
+    ("Tint by advantage-weighted change", "weighted"),
+    ("Tint by entropy", "entropy"),
+)
 
 
 class CompletionDetail(QWidget):
@@ -30,6 +38,7 @@ class CompletionDetail(QWidget):
         super().__init__(parent)
         self._line: CompletionLine | None = None
         self._group: RolloutGroup | None = None
+        self._trace: TokenTrace | None = None
         layout = column(self, spacing=10)
         layout.setContentsMargins(0, 0, 6, 0)
         bar = row(spacing=6)
@@ -40,10 +49,10 @@ class CompletionDetail(QWidget):
         self._copy.clicked.connect(self.copy)
         self._try.clicked.connect(self._ask_playground)
         self._visits.clicked.connect(self._ask_visits)
-        bar.addWidget(self._where)
-        bar.addStretch(1)
         for part in (self._copy, self._try, self._visits):
             bar.addWidget(part)
+        bar.addStretch(1)
+        layout.addWidget(self._where)
         layout.addLayout(bar)
         self._prompt = self._text_label()
         self._rewards = QGridLayout()
@@ -53,17 +62,28 @@ class CompletionDetail(QWidget):
         layout.addWidget(label("Prompt", "caption", parent=self))
         layout.addWidget(self._prompt)
         layout.addLayout(self._rewards)
-        layout.addWidget(label("Completion", "caption", parent=self))
+        head = row(spacing=8)
+        head.addWidget(label("Completion", "caption", parent=self))
+        head.addStretch(1)
+        self._tint = QuietCombo(self)
+        self._tint.setAccessibleName("What the tokens are tinted by")
+        for title, key in TINTS:
+            self._tint.addItem(title, key)
+        self._tint.currentIndexChanged.connect(self._draw)
+        head.addWidget(self._tint)
+        layout.addLayout(head)
         layout.addWidget(self._text)
         layout.addStretch(1)
         current_theme().changed.connect(self._draw)
         self._draw()
 
-    def show_completion(self, line: CompletionLine | None, group: RolloutGroup | None) -> None:
-        """The line of the table and its group as the file tells it."""
-        if line == self._line and group == self._group:
+    def show_completion(
+        self, line: CompletionLine | None, group: RolloutGroup | None, trace: TokenTrace | None = None
+    ) -> None:
+        """The line of the table, its group as the file tells it, and its tokens where they were recorded."""
+        if line == self._line and group == self._group and trace == self._trace:
             return
-        self._line, self._group = line, group
+        self._line, self._group, self._trace = line, group, trace
         self._draw()
 
     @property
@@ -96,6 +116,7 @@ class CompletionDetail(QWidget):
             self._where.setText("No completion chosen")
             self._prompt.clear()
             self._text.clear()
+            self._tint.hide()
             return
         cut = " · cut off" if line.cut else ""
         self._where.setText(f"Step {line.step:,} · {words.count(line.length, 'token')}{cut}")
@@ -105,7 +126,11 @@ class CompletionDetail(QWidget):
         self._show_rewards(line, one)
         reasons = one.reasons if one is not None else {}
         self._text.setTextFormat(Qt.TextFormat.RichText)
-        self._text.setText(marked(line.text[:LONGEST], reasons, current_theme().tokens))
+        self._tint.setVisible(self._trace is not None)
+        if self._trace is not None and self._tint.currentData():
+            self._text.setText(tinted(self._trace, self._tint.currentData(), line.advantage))
+        else:
+            self._text.setText(marked(line.text[:LONGEST], reasons, current_theme().tokens))
         self._text.setAccessibleName(f"Completion, reward {words.metric('reward', line.reward)}")
 
     def _show_rewards(self, line: CompletionLine, one: Completion | None) -> None:

@@ -21,9 +21,17 @@ PAGE = 128
 KEPT_PAGES = 24
 #: characters of a completion in its cell
 CELL = 240
-#: the columns around those of the reward's parts, by the name that sorting uses; "" cannot be sorted by
-BEFORE = (("step", "Step"), ("row", "Row"), ("reward", "Reward"))
-AFTER = (("advantage", "Advantage"), ("length", "Tokens"), ("", "Completion"))
+#: the columns before those of the reward's parts, by the name that sorting uses; "" cannot be sorted by
+COLUMNS = (
+    ("step", "Step"),
+    ("row", "Row"),
+    ("reward", "Reward"),
+    ("", "Completion"),
+    ("length", "Tokens"),
+    ("advantage", "Advantage"),
+)
+#: the place and the pixels of the column with the text, and the pixels of the others
+TEXT_PLACE, TEXT_WIDTH, NUMBER_WIDTH = 3, 250, 66
 
 
 class CompletionsModel(QAbstractTableModel):
@@ -34,7 +42,7 @@ class CompletionsModel(QAbstractTableModel):
         self._desk = desk
         self._ids = array("q")
         self._pages: OrderedDict[int, list[CompletionLine]] = OrderedDict()
-        self._columns: tuple[tuple[str, str], ...] = (*BEFORE, *AFTER)
+        self._columns: tuple[tuple[str, str], ...] = COLUMNS
 
     def show(self, ids: Sequence[int]) -> None:
         """Show these from now on."""
@@ -42,7 +50,7 @@ class CompletionsModel(QAbstractTableModel):
         self._ids = array("q", ids)
         self._pages.clear()
         parts = tuple((name, describe(f"rewards/{name}/mean").label) for name in self._desk.parts)
-        self._columns = (*BEFORE, *parts, *AFTER)
+        self._columns = (*COLUMNS, *parts)
         self.endResetModel()
 
     @property
@@ -88,7 +96,7 @@ class CompletionsModel(QAbstractTableModel):
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        numbers = index.column() < len(self._columns) - 1
+        numbers = index.column() != TEXT_PLACE
         if role == Qt.ItemDataRole.TextAlignmentRole and numbers:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.DisplayRole:

@@ -20,13 +20,13 @@ from PySide6.QtWidgets import (
 )
 
 from droid_tune import words
-from droid_tune.runs.completions.asking import Wanted, group_at
+from droid_tune.runs.completions.asking import Wanted, group_at, trace_of
 from droid_tune.runs.completions.completion_index import CompletionIndex
 from droid_tune.runs.completions.taking_out import export
 from ui.background import Task
 from ui.panes.rollouts.completion_desk import CompletionDesk
 from ui.panes.rollouts.completion_detail import CompletionDetail
-from ui.panes.rollouts.completions_model import CompletionsModel
+from ui.panes.rollouts.completions_model import NUMBER_WIDTH, TEXT_PLACE, TEXT_WIDTH, CompletionsModel
 from ui.widgets.basics import button, column, label, row, scrolling
 from ui.widgets.charting.step_cursor import StepCursor
 from ui.widgets.quiet_combo import QuietCombo
@@ -120,12 +120,13 @@ class CompletionsView(QWidget):
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(26)
         head = self.table.horizontalHeader()
-        head.setStretchLastSection(True)
         head.setSectionsClickable(True)
         head.setSortIndicatorShown(True)
         head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        head.setDefaultSectionSize(78)
+        head.setDefaultSectionSize(NUMBER_WIDTH)
         head.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        head.resizeSection(TEXT_PLACE, TEXT_WIDTH)
+        head.resizeSection(0, NUMBER_WIDTH + 16)  # room for the sign of the order
         head.sectionClicked.connect(self._sort_by)
         self.table.selectionModel().currentRowChanged.connect(self._chosen)
         self.detail = CompletionDetail(split)
@@ -255,7 +256,9 @@ class CompletionsView(QWidget):
     def _chosen(self, current: QModelIndex, previous: QModelIndex) -> None:
         line, rollouts = self.model.line(current.row()), self._desk.rollouts
         group = group_at(rollouts, line.offset) if line is not None and rollouts is not None else None
-        self.detail.show_completion(line, group)
+        index = self._desk.index
+        trace = trace_of(index, line) if line is not None and index is not None else None
+        self.detail.show_completion(line, group, trace)
 
     def selected_ids(self) -> list[int]:
         """The marked completions, or all that were found where only one is."""

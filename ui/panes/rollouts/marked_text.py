@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from droid_tune import words
 from droid_tune.data.rendering.thinking import TAGS, split_thoughts
-from ui.theme import Tokens
+from droid_tune.events import TokenTrace
+from ui.theme import Tokens, current_theme
 
 #: how the reward `accuracy` says what it read
 _READ = re.compile(r"answer read: (.+?)(?:, expected .*)?\Z", re.DOTALL)
@@ -55,6 +56,32 @@ def marked(text: str, reasons: dict[str, str], tokens: Tokens) -> str:
     thoughts = f'<span style="color:{tokens.secondary}">{_escaped(whole.thoughts)}</span>'
     tail = f'<br><br><span style="color:{tokens.tertiary}">Answer</span><br>{said}' if said else ""
     return f"{head}{thoughts}{tail}"
+
+
+def tinted(trace: TokenTrace, kind: str, advantage: float) -> str:
+    """Rich text of a completion with each token on a ground as strong as its number, green above 0 and red below.
+
+    `kind`: change (how much likelier the update made it), weighted (that times the advantage: above 0 it went the way it
+    was meant to), entropy (how undecided the model is there, from 0 up).
+    """
+    factor = {"change": 1.0, "weighted": advantage, "entropy": 1.0}[kind]
+    values = [factor * value for value in (trace.entropy if kind == "entropy" else trace.log_ratio)]
+    most = max((abs(value) for value in values), default=0.0) or 1.0
+    return "".join(
+        _ground(_escaped(piece), value / most) for piece, value in zip(trace.pieces, values, strict=True)
+    )
+
+
+def _ground(shown: str, strength: float) -> str:
+    theme = current_theme()
+    color = theme.color("good" if strength >= 0 else "bad")
+    ground = theme.color("surface")
+    share = 0.6 * abs(strength)
+    ends = zip(
+        (color.red(), color.green(), color.blue()), (ground.red(), ground.green(), ground.blue()), strict=True
+    )
+    mixed = "".join(f"{round(share * of + (1 - share) * below):02x}" for of, below in ends)
+    return f'<span style="background-color:#{mixed}">{shown}</span>'
 
 
 def _escaped(text: str) -> str:

@@ -58,9 +58,8 @@ class VisitColumn(QWidget):
             return
         group = group_at(self._rollouts, self._visits[place].offset)
         if group is not None:
-            widest = max((abs(one.advantage) for one in group.completions), default=0.0)
             for number, one in enumerate(group.completions[:MOST_CARDS], start=1):
-                self._cards.addWidget(CompletionCard(number, one, widest, self._page))
+                self._cards.addWidget(CompletionCard(number, one, None, self._page))
         self._cards.addStretch(1)
 
 
@@ -85,10 +84,12 @@ class PromptOverTime(QWidget):
         """All visits of a prompt, by the run's file."""
         group = group_at(rollouts, history.visits[-1].offset)
         first, last = history.visits[0], history.visits[-1]
-        shares = (words.share(visit.right / visit.completions) for visit in (first, last))
+        ends = (first, last) if len(history.visits) > 1 else (last,)
+        shares = (words.share(visit.right / visit.completions) for visit in ends)
         self._title.setText(
             f"Row {history.row + 1:,} · {words.count(len(history.visits), 'visit')} · {' → '.join(shares)} right"
         )
         self._prompt.setText("" if group is None else words.literal(group.prompt[:4000]))
         self._then.show_visits(rollouts, history.visits, 0)
+        self._now.setVisible(len(history.visits) > 1)
         self._now.show_visits(rollouts, history.visits, len(history.visits) - 1)

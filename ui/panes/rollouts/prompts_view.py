@@ -66,7 +66,7 @@ class PromptsView(QWidget):
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         split.addWidget(area)
         split.addWidget(self.over_time)
-        split.setSizes([300, 640])
+        split.setSizes([240, 700])
         layout.addWidget(split, 1)
         desk.visited.connect(self._show)
 
