@@ -23,6 +23,7 @@ from droid_tune.config.methods import SFTConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.config.rewards import AccuracyReward
+from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.control import Control, Watch
 from droid_tune.data.dataset import open_configured
 from droid_tune.data.lens import room_of
@@ -94,8 +95,10 @@ def _few(config: RunConfig, prompts: int) -> RunConfig:
         update={"batch_size": min(prompts, config.training.batch_size), "gradient_accumulation_steps": 1}
     )
     method = config.method
-    if isinstance(method, PolicyMethodConfig):
-        once = {"steps_per_generation": 1, "num_iterations": 1, "dynamic_sampling": False}
+    if isinstance(method, SamplingMethodConfig):
+        once: dict[str, Any] = {"steps_per_generation": 1, "num_iterations": 1}
+        if isinstance(method, PolicyMethodConfig):
+            once["dynamic_sampling"] = False
         method = method.model_copy(update=once)
     return config.model_copy(update={"training": training, "method": method})
 
@@ -224,7 +227,7 @@ class _Check:
     def _full_rollout(self) -> Observed:
         session, sampling = self.session, self.config.sampling
         method = self.config.method
-        assert isinstance(method, PolicyMethodConfig)
+        assert isinstance(method, SamplingMethodConfig)
         prompt = max(self._prompts(), key=len)
         size = method.group_size
         count = max(1, min(self.config.training.batch_size, session.plan.decode_rows // size))

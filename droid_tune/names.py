@@ -40,6 +40,10 @@ TPOLoss = Literal["sigmoid", "tpo-l", "hinge", "ipo"]
 KTOLoss = Literal["kto", "apo_zero_unpaired"]
 #: over what the probability ratio is taken
 RatioLevel = Literal["token", "sequence", "sequence_sum", "sequence_token", "none"]
+#: what is compared of a teacher and its student at each token
+DistillationMode = Literal["full_logits", "topk_logits", "sampled_token"]
+#: which weights a self-teacher has: those before training, their moving average, or those of now
+TeacherKind = Literal["initial", "ema", "live"]
 #: what a completion's reward is compared with
 Baseline = Literal["group", "leave_one_out", "batch", "success_rate", "value"]
 #: whose spread divides a group's rewards
@@ -73,6 +77,6 @@ WeightType = Literal["keep", "none", "bf16", "f16", "q8_0", "q4_0", "mlx-4bit", 
 #: what a method asks of a row: something to answer, an answer to imitate, two answers to compare, an answer with a verdict
 Need = Literal["prompt", "demonstration", "preference", "verdict"]
 #: how a method learns: which learner of the loop takes it
-Way = Literal["policy_gradient", "supervised", "preference"]
+Way = Literal["policy_gradient", "supervised", "preference", "self_distillation"]
 #: what becomes of a pair that is longer than a sequence may be
 TooLong = Literal["cut_end", "leave_out"]

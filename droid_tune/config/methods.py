@@ -13,7 +13,6 @@ from droid_tune.config.policy_method import (
     EpsilonHigh,
     Level,
     Loss,
-    MaskTruncated,
     PolicyMethodConfig,
     Resample,
     Scale,
@@ -27,6 +26,8 @@ from droid_tune.config.preference_methods import (
     SimPOConfig,
     TPOConfig,
 )
+from droid_tune.config.sampling_method import MaskTruncated
+from droid_tune.config.teaching_methods import SDFTConfig, SDPOConfig, SelfDistillationConfig
 from droid_tune.config.variant_methods import (
     A2POConfig,
     GMPOConfig,
@@ -126,6 +127,9 @@ AnyMethod = Annotated[
     | MaxRLConfig
     | GMPOConfig
     | A2POConfig
+    | SelfDistillationConfig
+    | SDFTConfig
+    | SDPOConfig
     | DPOConfig
     | SimPOConfig
     | ORPOConfig

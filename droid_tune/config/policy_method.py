@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import field_validator, model_validator
 
-from droid_tune.config.base import MethodConfig, setting
+from droid_tune.config.base import setting
+from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.names import (
     Aggregation,
     Baseline,
@@ -23,14 +24,12 @@ from droid_tune.names import (
     UnclippedLoss,
 )
 
-GroupSize = Annotated[int, setting(title="Completions per prompt", ge=2, le=64)]
 Beta = Annotated[float, setting(title="KL penalty", ge=0, le=10)]
 Epsilon = Annotated[float, setting(title="Clip width", gt=0, lt=1)]
 EpsilonHigh = Annotated[float | None, setting(title="Upper clip width", advanced=True, gt=0, le=100)]
 Level = Annotated[RatioLevel, setting(title="Ratio level", advanced=True)]
 Loss = Annotated[LossType, setting(title="Loss", advanced=True)]
 Scale = Annotated[ScaleRewards, setting(title="Scale rewards by", advanced=True)]
-MaskTruncated = Annotated[bool, setting(title="Leave out cut-off completions", advanced=True)]
 Compare = Annotated[Baseline, setting(title="Compare rewards with", advanced=True)]
 KLInReward = Annotated[bool, setting(title="KL penalty in the reward", advanced=True)]
 Whiten = Annotated[bool, setting(title="Normalise over the batch", advanced=True)]
@@ -38,7 +37,7 @@ UnbiasedKL = Annotated[bool, setting(title="KL bias correction", advanced=True)]
 Resample = Annotated[bool, setting(title="Sample again where all rewards are equal", advanced=True)]
 
 
-class PolicyMethodConfig(MethodConfig):
+class PolicyMethodConfig(SamplingMethodConfig):
     """Group-relative policy optimisation: the fields shared by GRPO and its descendants."""
 
     aliases: ClassVar[dict[str, str]] = {
@@ -49,10 +48,6 @@ class PolicyMethodConfig(MethodConfig):
         "advantage_aggregation": "multi_objective_aggregation",
     }
 
-    group_size: GroupSize = 8
-    """The group: how many answers are sampled for each prompt and compared with each other. More gives a
-    steadier signal and takes longer.
-    """
     beta: Beta = 0.0
     """How strongly the model is held to what it was before (beta). 0 skips the reference pass and saves time."""
     epsilon: Epsilon = 0.2
@@ -81,12 +76,6 @@ class PolicyMethodConfig(MethodConfig):
     """Divide advantages by their spread over the whole batch. The comparison with the batch does it in any case."""
     advantage_eps: float = setting(1e-4, "Advantage epsilon", advanced=True, gt=0, le=1)
     """Added to the standard deviation before dividing."""
-    num_iterations: int = setting(1, "Passes over a rollout", ge=1, le=16)
-    """How often one batch of completions is used for training (mu in the paper)."""
-    steps_per_generation: int = setting(1, "Slices per rollout", advanced=True, ge=1, le=64)
-    """Cut a rollout into this many slices, each trained on in turn. With more slices than are accumulated, one
-    rollout feeds several updates.
-    """
     use_bias_correction_kl: UnbiasedKL = True
     """Weigh the KL term by the probability ratio, which makes its gradient unbiased."""
     top_entropy_quantile: float = setting(1.0, "Share of tokens trained on", advanced=True, ge=0, le=1)
@@ -109,8 +98,6 @@ class PolicyMethodConfig(MethodConfig):
     """Upper bound of the sampler correction."""
     sampler_clip_min: float | None = setting(None, "Correction floor", advanced=True, ge=0)
     """Lower bound of the sampler correction; empty is none."""
-    mask_truncated_completions: MaskTruncated = False
-    """Completions that hit the length limit set the group's baseline but are not trained on."""
     dynamic_sampling: Resample = False
     """Replace groups that teach nothing by fresh prompts (DAPO's dynamic sampling)."""
     dynamic_sampling_rounds: int = setting(3, "Extra sampling rounds", advanced=True, ge=1, le=16)
@@ -139,22 +126,24 @@ class PolicyMethodConfig(MethodConfig):
     reference_update_freq: int = setting(100, "Renew the reference every", advanced=True, unit="steps", ge=1)
     """Steps between copies in periodic mode."""
 
-    def outlives_update(self, accumulated: int) -> bool:
-        """Whether a rollout is still trained on after the weights have changed; `accumulated` slices are an update."""
-        return accumulated % (self.steps_per_generation * self.num_iterations) != 0
-
     def needs_old_logprobs(self, accumulated: int) -> bool:
         """Whether the log-probabilities at rollout time must be computed before an update is made of it.
 
-        They need not where every slice is used before the weights change; then the current ones, without gradient,
-        are the same numbers. A sampler correction compares with them and always needs them.
+        A sampler correction and a penalty in the reward compare with them and always need them.
         """
-        return self.sampler_correction != "off" or self.kl_in_reward or self.outlives_update(accumulated)
+        return (
+            self.sampler_correction != "off" or self.kl_in_reward or super().needs_old_logprobs(accumulated)
+        )
 
     @property
     def needs_reference(self) -> bool:
         """Whether completions are scored under the reference: for a KL penalty, or as A*-PO's own measure."""
         return self.beta > 0 or self.loss_type == "a2po"
+
+    @property
+    def keeps_reference(self) -> bool:
+        """One that moves is a copy of what is trained."""
+        return self.reference_mode != "static"
 
     @property
     def kl_weight(self) -> float:

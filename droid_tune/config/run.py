@@ -11,6 +11,7 @@ from droid_tune.config.methods import METHOD_CONFIGS, AnyMethod, GRPOConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.names import CHECKPOINT, LAST, Backward, Split, Thinking
 
 CONFIG_VERSION = 1
@@ -248,7 +249,7 @@ class RunConfig(Closed):
                 f"`batch_size` {self.training.batch_size} is too small for {method.type}, which sets each prompt beside "
                 f"another row's answer; use {type(method).least_batch} or more"
             )
-        if isinstance(method, PolicyMethodConfig):
+        if isinstance(method, SamplingMethodConfig):
             if not self.rewards:
                 raise ValueError("`rewards` must hold at least one reward for a reinforcement method")
             rows = self.training.batch_size * method.group_size
@@ -271,9 +272,10 @@ class RunConfig(Closed):
                     "`top_k` 1 makes all completions of a group the same: nothing to learn; use 0, which is off"
                 )
             longest = self.sampling.max_completion_length
-            if method.overlong_cache is not None and method.overlong_cache > longest:
+            overlong = method.overlong_cache if isinstance(method, PolicyMethodConfig) else None
+            if overlong is not None and overlong > longest:
                 raise ValueError(
-                    f"`overlong_cache` {method.overlong_cache} is more than `max_completion_length` {longest}: even an "
+                    f"`overlong_cache` {overlong} is more than `max_completion_length` {longest}: even an "
                     "empty completion would be punished"
                 )
             names = [reward.name or reward.type for reward in self.rewards]

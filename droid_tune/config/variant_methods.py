@@ -6,7 +6,7 @@ how a completion counts (methods/losses/objectives.py).
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -22,13 +22,13 @@ from droid_tune.config.policy_method import (
     UnbiasedKL,
     Whiten,
 )
-
-SmallGroup = Annotated[int, setting(title="Completions per prompt", ge=1, le=64)]
+from droid_tune.config.sampling_method import SmallGroup
 
 
 class RLOOConfig(PolicyMethodConfig):
     """REINFORCE Leave-One-Out (arXiv 2402.14740): whole completions, each compared with the others of its group."""
 
+    card: ClassVar[str] = "grpo"
     label: ClassVar[str] = "RLOO"
     summary: ClassVar[str] = (
         "REINFORCE Leave-One-Out: each answer is compared with its group's other answers; the KL penalty is in the reward."
@@ -44,6 +44,7 @@ class RLOOConfig(PolicyMethodConfig):
 class ReinforcePPConfig(PolicyMethodConfig):
     """REINFORCE++ (arXiv 2501.03262): rewards compared over the whole batch, PPO's clip, no critic."""
 
+    card: ClassVar[str] = "grpo"
     label: ClassVar[str] = "REINFORCE++"
     summary: ClassVar[str] = (
         "Rewards are compared over the whole batch instead of within groups: fewer answers per prompt will do."
@@ -59,6 +60,7 @@ class ReinforcePPConfig(PolicyMethodConfig):
 class MaxRLConfig(PolicyMethodConfig):
     """Maximum Likelihood RL (arXiv 2602.02710): the gradient of the log of the pass rate; hard prompts count more."""
 
+    card: ClassVar[str] = "grpo"
     label: ClassVar[str] = "MaxRL"
     summary: ClassVar[str] = (
         "Follows the logarithm of the success rate: what rarely succeeds counts more. For rewards of 0 and 1."
@@ -71,6 +73,7 @@ class MaxRLConfig(PolicyMethodConfig):
 class GMPOConfig(PolicyMethodConfig):
     """Geometric-Mean Policy Optimization (arXiv 2507.20673): a completion counts by the geometric mean of its ratios."""
 
+    card: ClassVar[str] = "grpo"
     label: ClassVar[str] = "GMPO"
     summary: ClassVar[str] = (
         "Takes the geometric mean of a completion's ratios: single odd tokens move it less than in GRPO."
@@ -84,6 +87,7 @@ class GMPOConfig(PolicyMethodConfig):
 class A2POConfig(PolicyMethodConfig):
     """A*-PO (arXiv 2505.20686): the best value of a prompt from a few reference samples, then one answer a step."""
 
+    card: ClassVar[str] = "grpo"
     label: ClassVar[str] = "A*-PO"
     summary: ClassVar[str] = (
         "First looks how well the starting model does on a prompt, then learns from a single answer: cheap steps."

@@ -9,6 +9,8 @@ from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.preference_methods import BCOConfig, DPOConfig, KTOConfig, PreferenceConfig
+from droid_tune.config.sampling_method import SamplingMethodConfig
+from droid_tune.config.teaching_methods import TaughtConfig
 from droid_tune.model_files.facts import ModelFacts
 
 #: lengths to go by while nothing is known of the data
@@ -49,6 +51,7 @@ class StepJob:
     `longest_*` decide memory, `usual_*` decide time. `score_passes` are forward passes over all rows without
     gradient (old policy, reference, entropies); `passes` is how often a rollout's rows are trained on per step
     that samples, `rollouts_per_step` how many rollouts an update needs on average. `entropy`: there is an entropy bonus.
+    `teacher`: each token's distribution is compared with a teacher's.
     """
 
     reinforcement: bool
@@ -66,6 +69,7 @@ class StepJob:
     evaluation_rows: int = 0
     evaluations: int = 0
     entropy: bool = False
+    teacher: bool = False
     filters: bool = False
     #: rows that are compared, so that they should run in one micro-batch; and whether entropies are reported of them
     together: int = 1
@@ -88,13 +92,15 @@ def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) ->
     if isinstance(method, PreferenceConfig):
         supervised = _supervised_job(config, known, limit, evaluation_rows, evaluations)
         return _preference_job(config, method, supervised, known)
-    if not isinstance(method, PolicyMethodConfig):
+    if not isinstance(method, SamplingMethodConfig):
         return _supervised_job(config, known, limit, evaluation_rows, evaluations)
     room = max(1, limit - config.sampling.max_completion_length)
     rows = training.batch_size * method.group_size
     slices = method.steps_per_generation
     rollouts = training.gradient_accumulation_steps / (slices * method.num_iterations)
-    rounds = 1 + 0.5 * method.dynamic_sampling_rounds if method.dynamic_sampling else 1.0
+    rounds = 1.0
+    if isinstance(method, PolicyMethodConfig) and method.dynamic_sampling:
+        rounds += 0.5 * method.dynamic_sampling_rounds
     return StepJob(
         reinforcement=True,
         prompts=training.batch_size,
@@ -111,6 +117,7 @@ def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) ->
         evaluation_rows=evaluation_rows,
         evaluations=evaluations,
         entropy=has_entropy_bonus(method),
+        teacher=asks_teacher(method),
         filters=_filters(config),
     )
 
@@ -182,16 +189,25 @@ def _evaluations(config: RunConfig) -> int:
     return int(config.evaluation.at_start) + between + 1
 
 
-def _score_passes(config: RunConfig, method: PolicyMethodConfig) -> float:
+def _score_passes(config: RunConfig, method: SamplingMethodConfig) -> float:
     """Forward passes over a rollout besides the update's own."""
-    old = method.needs_old_logprobs(config.training.gradient_accumulation_steps)
+    old = float(method.needs_old_logprobs(config.training.gradient_accumulation_steps))
+    if not isinstance(method, PolicyMethodConfig):
+        return old + method.num_iterations  # the teacher's, each time
     entropies = method.num_iterations if method.top_entropy_quantile < 1 else 0
-    return float(old) + float(method.needs_reference) + entropies
+    return old + float(method.needs_reference) + entropies
 
 
-def has_entropy_bonus(method: PolicyMethodConfig) -> bool:
+def has_entropy_bonus(method: SamplingMethodConfig) -> bool:
     """Whether the entropies are differentiated; they are reported in any case."""
+    if not isinstance(method, PolicyMethodConfig):
+        return False
     return bool(method.entropy_coef) or method.entropy_target is not None
+
+
+def asks_teacher(method: SamplingMethodConfig) -> bool:
+    """Whether distributions over the vocabulary are compared with a teacher's."""
+    return isinstance(method, TaughtConfig) and method.distillation_mode != "sampled_token"
 
 
 def _filters(config: RunConfig) -> bool:

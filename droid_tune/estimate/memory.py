@@ -48,6 +48,7 @@ class Factors:
     head_entropy: float = 6.5
     head_reported: float = 4.5
     head_plain: float = 3.3
+    head_taught: float = 11.0
     #: the same where the head itself is trained
     trained_head_entropy: float = 9.5
     trained_head_reported: float = 5.0
@@ -164,6 +165,8 @@ def _passes(
     worst = _transient(sizes, rows, tokens, prefix + tokens, factors)
     scored = rows * job.longest_completion
     states = 3 * 4 * scored * sizes.hidden
+    if job.teacher:
+        states += job.rows_per_slice * job.longest_completion * sizes.hidden * sizes.item
     head = int(_head_copies(sizes, job, factors) * 4 * min(plan.head_tokens, scored) * sizes.vocabulary)
     if sizes.full:
         head += int(factors.trained_head_gradients * sizes.trained)
@@ -182,6 +185,8 @@ def _passes(
 
 
 def _head_copies(sizes: Sizes, job: StepJob, factors: Factors) -> float:
+    if job.teacher:
+        return factors.head_taught
     if job.entropy:
         return factors.trained_head_entropy if sizes.full else factors.head_entropy
     if job.reinforcement or job.reports_entropy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from droid_tune.config import RunConfig
-from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.estimate.trained import Trained, trained_part
 from droid_tune.model_files.facts import ModelFacts
 
@@ -94,6 +94,6 @@ def _optimizer(name: str, trained: Trained) -> int:
 def _reference(config: RunConfig, trained: Trained) -> int:
     """A copy of what is trained, where bypassing the adapter does not give the reference (model/reference.py)."""
     method = config.method
-    if not isinstance(method, PolicyMethodConfig) or not method.needs_reference:
+    if not isinstance(method, SamplingMethodConfig) or not method.needs_reference:
         return 0
-    return trained.bytes if method.reference_mode != "static" or trained.full else 0
+    return trained.bytes if method.keeps_reference or trained.full else 0

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from droid_tune import words
 from droid_tune.config import RunConfig, merge
 from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.estimate.forecast import Estimate, Suggestion
 
 #: a change that saves less than this share is not worth a line
@@ -55,7 +56,7 @@ def _changes(config: RunConfig, now: Estimate) -> Iterator[tuple[str, Any, str]]
         yield "adapter.type", "lora", "LoRA instead of full training"
     if adapter.type == "dora":
         yield "adapter.type", "lora", "LoRA instead of DoRA"
-    if isinstance(method, PolicyMethodConfig):
+    if isinstance(method, SamplingMethodConfig):
         length = config.sampling.max_completion_length
         for shorter in (length // 2, length // 4):
             if shorter >= 16:
@@ -63,7 +64,7 @@ def _changes(config: RunConfig, now: Estimate) -> Iterator[tuple[str, Any, str]]
         for fewer in (method.group_size // 2, method.group_size // 4):
             if fewer >= 2:
                 yield "method.group_size", fewer, f"group {method.group_size} -> {fewer}"
-        if method.reference_mode != "static":
+        if isinstance(method, PolicyMethodConfig) and method.reference_mode != "static":
             yield "method.reference_mode", "static", f"reference {method.reference_mode} -> static"
     for fewer in (training.batch_size // 2, 1):
         if 1 <= fewer < training.batch_size:

@@ -19,6 +19,11 @@ def policy_share(mode: ReferenceMode, step: int, *, ema_alpha: float, every: int
     return None
 
 
+def teacher_share(step: int, *, rate: float, every: int) -> float | None:
+    """The weight of the student in its own teacher after optimizer step `step` (from 1): `rate` every so many steps."""
+    return rate if step % every == 0 else None
+
+
 def mixed(policy: mx.array, reference: mx.array, share: float) -> mx.array:
     """share x policy + (1 - share) x reference. TRL's `ref_model_mixup_alpha` is this share of the policy."""
     return share * policy + (1.0 - share) * reference

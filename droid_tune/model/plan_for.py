@@ -10,10 +10,10 @@ from dataclasses import replace
 import mlx.core as mx
 
 from droid_tune import words
-from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.config.run import RunConfig
-from droid_tune.estimate.job import StepJob, has_entropy_bonus
+from droid_tune.config.sampling_method import SamplingMethodConfig
+from droid_tune.estimate.job import StepJob, asks_teacher, has_entropy_bonus
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.planning import choose, smallest
 from droid_tune.estimate.sizes import Sizes
@@ -44,11 +44,11 @@ def plan_for(
 def job_for(config: RunConfig, prompt_length: int | None = None, answer_length: int | None = None) -> StepJob:
     """The sizes of one step; lengths that are not known are as long as the settings allow."""
     method, training = config.method, config.training
-    if isinstance(method, PolicyMethodConfig):
+    if isinstance(method, SamplingMethodConfig):
         completion = config.sampling.max_completion_length
         prompt = prompt_length or max(1, training.max_seq_length - completion)
         job = step_job(training.batch_size, method.group_size, prompt, completion)
-        return replace(job, entropy=has_entropy_bonus(method))
+        return replace(job, entropy=has_entropy_bonus(method), teacher=asks_teacher(method))
     if isinstance(method, PreferenceConfig):
         prompt, answer = prompt_length or 0, answer_length or training.max_seq_length
         shared = 1 if method.learns_prompt else method.answers

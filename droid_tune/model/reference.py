@@ -7,8 +7,9 @@ the policy's while the reference is scored.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 
 import mlx.core as mx
 from mlx.utils import tree_unflatten
@@ -33,10 +34,11 @@ class ReferencePolicy:
         ema_alpha: float = 0.99,
         every: int = 100,
         needed: bool = True,
+        share: Callable[[int], float | None] | None = None,
     ) -> None:
         self._policy = policy
+        self._share = share or partial(policy_share, mode, ema_alpha=ema_alpha, every=every)
         self.mode: ReferenceMode = mode
-        self._ema_alpha, self._every = ema_alpha, every
         if not needed or (mode == "static" and policy.adapter.type != "full"):
             policy.reference_arrays = None
         elif mode != "static" or policy.reference_arrays is None:
@@ -52,9 +54,9 @@ class ReferencePolicy:
         self._policy.reference_arrays = dict(arrays)
 
     def after_step(self, step: int) -> None:
-        """Follow the policy after optimizer step `step` (counted from 1), as `methods.reference_sync` says."""
+        """Follow the policy after optimizer step `step` (counted from 1), by the share that it takes then."""
         old = self._policy.reference_arrays
-        share = policy_share(self.mode, step, ema_alpha=self._ema_alpha, every=self._every)
+        share = self._share(step)
         if old is None or share is None:
             return
         now = self._policy.trainable()

@@ -39,14 +39,23 @@ def evaluate_by_reward(session: TrainingSession, scorer: Scorer, step: int) -> E
     rows = readable(session.valid, range(count), session.reader.prompt)
     if not rows:
         return None
+    metrics = evaluate_rows(session, scorer, step, rows, told=True)
+    return Evaluated(metrics, len(rows), time.perf_counter() - start)
+
+
+def evaluate_rows(
+    session: TrainingSession, scorer: Scorer, step: int, rows: list[PromptRow], *, told: bool = False
+) -> dict[str, float]:
+    """Greedy answers to some rows in numbers; `told`: some of them are told to whoever watches."""
     batch = scorer.score(step, rows, _greedy(session, step, rows))
-    scorer.tell(step, batch.take(np.arange(min(len(rows), SHOWN_ROWS))))
+    if told:
+        scorer.tell(step, batch.take(np.arange(min(len(rows), SHOWN_ROWS))))
     metrics = _reward_metrics(batch) | _accuracy(session, batch)
     metrics["eval/completion_length"] = float(batch.rollout.lengths.mean())
     metrics["eval/clipped_ratio"] = float(
         np.mean([reason == "length" for reason in batch.rollout.finish_reasons])
     )
-    return Evaluated(metrics, len(rows), time.perf_counter() - start)
+    return metrics
 
 
 def _greedy(session: TrainingSession, step: int, rows: list[PromptRow]) -> Rollout:

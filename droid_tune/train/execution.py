@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from droid_tune.config import RunConfig
-from droid_tune.config.method_table import METHODS, Way
+from droid_tune.config.method_table import METHODS
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.preference_methods import PreferenceConfig
+from droid_tune.config.sampling_method import SamplingMethodConfig
+from droid_tune.config.teaching_methods import SelfTaughtConfig
 from droid_tune.control import UNWATCHED, Control, Watch
 from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured
@@ -17,10 +19,12 @@ from droid_tune.errors import UserError
 from droid_tune.events import Phase
 from droid_tune.machine.budget import budget_of, limit_of
 from droid_tune.machine.host import read_host
+from droid_tune.methods.reference_sync import teacher_share
 from droid_tune.model.adapter_files import save_adapter
 from droid_tune.model.plan_for import limit_memory, plan_for
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import ReferencePolicy
+from droid_tune.names import Way
 from droid_tune.paths import private_file
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
@@ -50,6 +54,7 @@ from droid_tune.train.run_record import RunRecord, estimate_of
 from droid_tune.train.shared_checkpoint import SavedState, shared_checkpoint
 from droid_tune.train.start import remark_on_start, starting_policy
 from droid_tune.train.supervised import Supervised
+from droid_tune.train.teaching.self_teaching import SelfTeaching
 from droid_tune.train.training_session import Conduct, TrainingSession
 
 #: from so many rows on, looking through them takes a second or more
@@ -132,7 +137,8 @@ def build_session(
     watch = Watch(partial(_tell_of_looking, conduct), conduct.control.stop_requested)
     train = reader.look_through(dataset, "train", dataset.train, watch)
     valid = reader.look_through(dataset, "valid", dataset.valid, watch)
-    rewards.check_rows(train[: min(len(train), 100)])
+    if not isinstance(config.method, SamplingMethodConfig) or config.method.judged:
+        rewards.check_rows(train[: min(len(train), 100)])
     training = config.training
     return TrainingSession(
         config=config,
@@ -214,6 +220,10 @@ def reference_for(session: TrainingSession) -> ReferencePolicy:
     method = session.config.method
     if isinstance(method, PreferenceConfig):
         return ReferencePolicy(session.policy, needed=method.compares)
+    if isinstance(method, SelfTaughtConfig):
+        pace = partial(teacher_share, rate=method.teacher_update_rate, every=method.teacher_sync_steps)
+        mode = "ema" if method.keeps_reference else "static"
+        return ReferencePolicy(session.policy, mode, needed=method.needs_reference, share=pace)
     if not isinstance(method, PolicyMethodConfig):
         return ReferencePolicy(session.policy, needed=False)
     return ReferencePolicy(
@@ -230,6 +240,7 @@ LEARNERS: dict[Way, Callable[[TrainingSession], Learner]] = {
     "policy_gradient": PolicyGradient,
     "supervised": Supervised,
     "preference": PreferenceLearner,
+    "self_distillation": SelfTeaching,
 }
 
 

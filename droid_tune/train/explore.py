@@ -77,7 +77,9 @@ class Explorer:
         self.scorer.tell(step + 1, batch, advantages)
         self.tokens.choose(step + 1, rollout, advantages)
         experience = self._prepare(batch, policies, advantages)
-        return experience, metrics | advantages.metrics | _rollout_metrics(rollout, experience)
+        return experience, metrics | advantages.metrics | rollout_metrics(
+            rollout, experience.old_logprobs, experience.sampler_ratio
+        )
 
     # -- sampling and judging ----------------------------------------------------------------------
 
@@ -199,7 +201,7 @@ class Explorer:
         A*-PO learns from every reward, 0 above its value included; what no reward judged is left out.
         """
         rollout = batch.rollout
-        masked = _cut_off(rollout) if self.method.mask_truncated_completions else None
+        masked = cut_off(rollout) if self.method.mask_truncated_completions else None
         if self.values is not None:
             unjudged = np.isnan(batch.totals)
             masked = unjudged if masked is None else masked | unjudged
@@ -238,21 +240,20 @@ class Explorer:
         return session.world.merge(found.logprobs, own, len(rows))
 
 
-def _cut_off(rollout: Rollout) -> NDArray[np.bool_]:
+def cut_off(rollout: Rollout) -> NDArray[np.bool_]:
     """Which completions reached their longest length before they ended (N,)."""
     return np.array([reason == "length" for reason in rollout.finish_reasons])
 
 
-def _rollout_metrics(rollout: Rollout, experience: Experience) -> dict[str, float]:
-    """Lengths, and how far the sampler's log-probabilities are from the scorer's where both are known."""
+def rollout_metrics(
+    rollout: Rollout, old_logprobs: Floats | None, sampler_ratio: Floats | None = None
+) -> dict[str, float]:
+    """Lengths, and how far the sampler's log-probabilities are from the scorer's (N, T) where both are known."""
     prompt_lengths = np.repeat([len(prompt) for prompt in rollout.prompt_tokens], rollout.group_size)
-    metrics = length_metrics(rollout.lengths.tolist(), _cut_off(rollout), prompt_lengths.tolist())
+    metrics = length_metrics(rollout.lengths.tolist(), cut_off(rollout), prompt_lengths.tolist())
     metrics["sampled_tokens"] = float(rollout.lengths.sum())
-    if experience.old_logprobs is not None:
+    if old_logprobs is not None:
         metrics |= sampling_metrics(
-            experience.old_logprobs,
-            rollout.sampled_logprobs,
-            rollout.completion_mask,
-            experience.sampler_ratio,
+            old_logprobs, rollout.sampled_logprobs, rollout.completion_mask, sampler_ratio
         )
     return metrics

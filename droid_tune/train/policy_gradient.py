@@ -29,11 +29,10 @@ from droid_tune.methods.losses.loss_metrics import combined
 from droid_tune.model.gradients.scoring import loss_and_gradients, score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.train.accumulator import Accumulator
-from droid_tune.train.evaluate import Evaluated, evaluate_by_reward
-from droid_tune.train.experience import Experience, SliceCursor
+from droid_tune.train.experience import Experience
 from droid_tune.train.explore import Explorer
-from droid_tune.train.learner import Gathered, State, Tensors
-from droid_tune.train.score import Scorer
+from droid_tune.train.learner import State, Tensors
+from droid_tune.train.rollout_learner import RolloutLearner
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.training_session import TrainingSession
 
@@ -45,47 +44,26 @@ def loss_spec(method: PolicyMethodConfig) -> LossSpec:
     return replace(settings_of(LossSpec, method), beta=method.kl_weight)
 
 
-class PolicyGradient:
+class PolicyGradient(RolloutLearner[Experience]):
     """GRPO and its descendants, told apart by their config alone."""
 
     def __init__(self, session: TrainingSession) -> None:
+        super().__init__(session)
         method = session.config.method
         assert isinstance(method, PolicyMethodConfig)
-        self.session = session
         self.method = method
         self.spec = loss_spec(method)
         self.bonus = settings_of(EntropySettings, method)
-        self.scorer = Scorer(session)
         self.explorer = Explorer(session, method, self.scorer)
-        self.experience: Experience | None = None
-        self.cursor = SliceCursor(0, method.steps_per_generation, method.num_iterations)
         self.entropy: EntropyState = entropy_bonus.start(self.bonus)
 
     # -- one update --------------------------------------------------------------------------------
 
-    def gather(self, step: int) -> Gathered:
-        """The gradient of `gradient_accumulation_steps` slices, sampling new rollouts when the old are used up."""
-        session = self.session
-        slices = session.config.training.gradient_accumulation_steps
-        accumulator, watch = Accumulator(), Stopwatch()
-        metrics: list[dict[str, float]] = []
-        signal = False
-        for number in range(slices):
-            if self.experience is None or self.cursor.exhausted:
-                self.experience, found = self.explorer.explore(step, watch)
-                self.cursor = replace(self.cursor, rows=len(self.experience), next=0)
-                metrics.append(found)
-            with watch("update"):
-                index = self.cursor.take()
-                part = self.experience.take(index)
-                own = session.world.own_places(index // self.method.group_size)
-                signal |= self._has_signal(part)
-                metrics.append(self.learn(step, number, part, own, accumulator))
-        gradients = session.world.sum_tree(accumulator.gradients)
-        loss = session.world.sum_number(accumulator.loss)
-        return Gathered(gradients, loss, _mean_of(metrics), watch.seconds, signal)
+    def explore(self, step: int, watch: Stopwatch) -> tuple[Experience, dict[str, float]]:
+        """A rollout, judged, told and prepared for training; and its rollout-side metrics."""
+        return self.explorer.explore(step, watch)
 
-    def _has_signal(self, part: Experience) -> bool:
+    def has_signal(self, part: Experience) -> bool:
         """Whether a slice pulls anywhere: a token of a group whose rewards differ, or a bonus on entropy.
 
         The KL term alone does not count. Without a reward it would pull on rounding errors between policy and
@@ -175,11 +153,6 @@ class PolicyGradient:
         self.explorer.tokens.tell()
         self.entropy = entropy_bonus.close_window(self.bonus, self.entropy)
 
-    @property
-    def mid_rollout(self) -> bool:
-        """Whether slices of a rollout are left to be learnt from."""
-        return self.experience is not None and not self.cursor.exhausted
-
     def settings_changed(self) -> None:
         """The loss and the sampler follow the session's config."""
         method = self.session.config.method
@@ -189,51 +162,35 @@ class PolicyGradient:
 
     # -- held-out rows and state -------------------------------------------------------------------
 
-    def evaluate(self, step: int) -> Evaluated | None:
-        """Held-out rows; None where there are none."""
-        return evaluate_by_reward(self.session, self.scorer, step)
-
     def state(self) -> State:
-        """JSON values; `replay` is the next slice of the rollout that is not used up yet."""
-        return {
-            "batches": self.session.batches.state(),
+        """JSON values."""
+        values = self.explorer.values
+        return super().state() | {
             "rollouts": self.explorer.rollouts,
             "entropy": asdict(self.entropy),
-            "values": None if self.explorer.values is None else self.explorer.values.state(),
-            "replay": self.cursor.next if self.mid_rollout else None,
+            "values": None if values is None else values.state(),
         }
-
-    def tensors(self) -> Tensors:
-        """The rollout that is not used up yet."""
-        if self.experience is None or not self.mid_rollout:
-            return {}
-        return self.experience.to_tensors()
 
     def restore(self, state: State, tensors: Tensors) -> None:
         """Takes back `state`, and an open rollout from its arrays."""
-        self.session.batches.restore(state["batches"])
+        super().restore(state, tensors)
         self.explorer.rollouts = int(state["rollouts"])
         self.entropy = EntropyState(**state["entropy"])
         if self.explorer.values is not None:
             self.explorer.values.restore(state["values"])
-        self.experience = None
-        if state["replay"] is not None:
-            self.experience = Experience.from_tensors(tensors)
-            self.cursor = replace(self.cursor, rows=len(self.experience), next=int(state["replay"]))
+
+    def revived(self, tensors: Tensors) -> Experience:
+        """A rollout from the arrays of a checkpoint."""
+        return Experience.from_tensors(tensors)
 
 
 def _moving(advantages: Floats) -> NDArray[np.bool_]:
     """Of each row whether its advantage, or that of one of its tokens, pulls anywhere."""
-    return (advantages.reshape(len(advantages), -1) != 0).any(axis=1)
+    moving = advantages != 0
+    return moving if moving.ndim == 1 else moving.any(axis=1)
 
 
 def _share_kept(keep: NDArray[np.bool_] | None, mask: Floats) -> dict[str, float]:
     """The share of a slice's tokens that `top_entropy_quantile` left in; {} without it."""
     tokens = float((mask > 0).sum())
     return {} if keep is None or not tokens else {"entropy_filter/kept": float(keep[mask > 0].sum()) / tokens}
-
-
-def _mean_of(metrics: list[dict[str, float]]) -> dict[str, float]:
-    """Each metric's mean over the slices (or rollouts) that have it; NaN where one of them is NaN alone."""
-    names = dict.fromkeys(name for one in metrics for name in one)
-    return {name: float(np.mean([one[name] for one in metrics if name in one])) for name in names}

@@ -17,6 +17,7 @@ from droid_tune.data.formats.base import Row
 from droid_tune.data.lens import Lens, require_known, room_of
 from droid_tune.data.rendering.judged import is_good
 from droid_tune.data.rendering.looking_through import Findings, findings_of
+from droid_tune.data.rendering.reworded import reworded
 from droid_tune.data.templates import TemplateOptions, prompt_text, render_examples, render_prompt
 from droid_tune.errors import UserError
 from droid_tune.names import Split
@@ -67,6 +68,14 @@ class RowReader:
             fields=row,
             prompt_ends=rendered.ends,
         )
+
+    def reworded(self, row: PromptRow, text: str) -> list[int] | None:
+        """The tokens of a row whose question is put as `text`; None where they leave no room for an answer."""
+        try:
+            found = render_prompt(self._tokenizer, reworded(row.fields, text), self._options).tokens
+        except UserError:
+            return None
+        return found if len(found) + self.room <= self.limit else None
 
     def examples(self, number: int, row: Row) -> list[TrainingExample]:
         """A row to be imitated: its training sequences. Raises UserError when one is too long or nothing is learnt."""

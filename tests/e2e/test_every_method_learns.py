@@ -12,6 +12,7 @@ import pytest
 
 from droid_tune.config import resolve
 from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.control import Control
 from droid_tune.events import Event
 from droid_tune.runs.folder import create_run
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 #: a lift that 100 rows do not give by chance (three standard errors of a share near one half)
 LIFT = 0.15
-REINFORCEMENT = [name for name in METHOD_CONFIGS if name != "sft"]
+REINFORCEMENT = [name for name, config in METHOD_CONFIGS.items() if issubclass(config, PolicyMethodConfig)]
 #: the losses behind "advanced" that no method takes by default
 FURTHER_LOSSES: dict[str, dict[str, Any]] = {
     "cispo": {"epsilon_high": 5.0},

@@ -10,24 +10,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import mlx.core as mx
 
+from droid_tune.model.arrays import Indices
 from droid_tune.numerics import at_temperature, exponential
 
 Head = Callable[[mx.array], mx.array]
 
 
+class Measure(Protocol):
+    """One more number per token, made of its logits: how far they are from a teacher's."""
+
+    def places(self, row_index: Indices, flat: Indices, length: int) -> Indices:
+        """Where the measure keeps what it knows of tokens at `flat` positions in (rows of `row_index`, `length`)."""
+        ...
+
+    def measured(self, logits: mx.array, places: Indices) -> tuple[mx.array, mx.array]:
+        """Values (c,) of float32 logits (c, V) at the temperature, and their derivative by them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """A measure, and the places (M,) of the tokens that are scored."""
+
+    measure: Measure
+    places: Indices
+
+
 @dataclass(frozen=True)
 class TokenScores:
-    """Per token, M of them: log-probability, entropy and their derivatives by the hidden state (M, D); and the logarithm of
-    sum p^2 over the vocabulary, how likely two draws are the same token."""
+    """Per token, M of them: log-probability, entropy, a measure, and their derivatives by the hidden state (M, D); and the
+    logarithm of sum p^2 over the vocabulary, how likely two draws are the same token."""
 
     logprobs: mx.array
     entropies: mx.array | None = None
     logprob_gradients: mx.array | None = None
     entropy_gradients: mx.array | None = None
     collisions: mx.array | None = None
+    measures: mx.array | None = None
+    measure_gradients: mx.array | None = None
 
 
 def score_tokens(
@@ -41,6 +65,7 @@ def score_tokens(
     with_gradients: bool = False,
     entropy_gradients: bool = True,
     with_collisions: bool = False,
+    measuring: Measuring | None = None,
 ) -> TokenScores:
     """Scores of `targets` (M,) given `hidden` (M, D), `chunk` tokens at a time.
 
@@ -59,6 +84,9 @@ def score_tokens(
             entropy_gradients,
             with_collisions,
         )
+        if measuring is not None:
+            part = Measuring(measuring.measure, measuring.places[span])
+            piece += _measured(head, hidden[span], temperature, part, with_gradients)
         mx.eval([part for part in piece if part is not None])
         pieces.append(piece)
     columns = [_joined(column) for column in zip(*pieces, strict=True)]
@@ -100,6 +128,17 @@ def _scored(
         of_entropy,
         collisions,
     ]
+
+
+def _measured(
+    head: Head, states: mx.array, temperature: float, measuring: Measuring, with_gradients: bool
+) -> list[mx.array | None]:
+    """One chunk's measures (c,), and their derivative by the hidden states (c, D)."""
+    scaled = at_temperature(head(states), temperature)
+    values, by_logits = measuring.measure.measured(scaled, measuring.places)
+    if not with_gradients:
+        return [values, None]
+    return [values, _pulled(head, states, by_logits * (1 / (temperature or 1.0)))]
 
 
 def _pulled(head: Head, states: mx.array, by_logits: mx.array) -> mx.array:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
 
 from droid_tune.model.arrays import Indices, number
-from droid_tune.model.gradients.head import TokenScores, score_tokens
+from droid_tune.model.gradients.head import Measure, Measuring, TokenScores, score_tokens
 from droid_tune.model.gradients.passes import head_for
 from droid_tune.model.gradients.trainables import Trainables
 from droid_tune.model.policy import Policy
-from droid_tune.numerics import token_entropies, token_logprobs
+from droid_tune.numerics import at_temperature, token_entropies, token_logprobs
 
-#: (row_index (n,), logprobs (n, T), entropies (n, T) or None) -> (scalar, sums to report); additive over rows
-Loss = Callable[[Indices, mx.array, mx.array | None], tuple[mx.array, dict[str, mx.array]]]
+#: (row_index (n,), logprobs (n, T), entropies (n, T) or None) -> (scalar, sums to report); additive over rows. Where a
+#: measure is taken, its values (n, T) come fourth.
+Loss = Callable[..., tuple[mx.array, dict[str, mx.array]]]
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """The derivative of a loss by each scored token's log-probability, entropy and measure (M,), where it has them."""
+
+    logprob: mx.array
+    entropy: mx.array | None = None
+    measure: mx.array | None = None
 
 
 class HeadLoss:
@@ -30,10 +41,12 @@ class HeadLoss:
         chunk: int,
         with_entropy: bool,
         entropy_gradient: bool,
+        measure: Measure | None = None,
     ) -> None:
         self._length, self._loss, self._temperature = length, loss, temperature
         self._chunk, self._with_entropy = chunk, with_entropy
         self._entropy_gradient = with_entropy and entropy_gradient
+        self._measure = measure
         self._head = head_for(policy.model, policy.architecture)
         self.trainables = Trainables(policy.model)
         self._parts = self.trainables.outside_layers() if policy.architecture.splits_head else []
@@ -52,6 +65,7 @@ class HeadLoss:
 
         What is trained in the head itself gets its gradient added to `gradients`.
         """
+        measuring = self._measuring(row_index, flat)
         found = score_tokens(
             self._head,
             hidden,
@@ -61,18 +75,24 @@ class HeadLoss:
             with_entropy=self._with_entropy,
             with_gradients=True,
             entropy_gradients=self._entropy_gradient,
+            measuring=measuring,
         )
-        by_logprob, by_entropy = self._differentiate(found, row_index, mx.array(flat))
+        slopes = self._differentiate(found, row_index, mx.array(flat))
         if self._parts:
-            self._add_head(hidden, targets, by_logprob, by_entropy, gradients)
-        return _chained(found.logprob_gradients, by_logprob, hidden) + _chained(
-            found.entropy_gradients, by_entropy, hidden
+            self._add_head(hidden, targets, slopes, measuring, gradients)
+        return (
+            _chained(found.logprob_gradients, slopes.logprob, hidden)
+            + _chained(found.entropy_gradients, slopes.entropy, hidden)
+            + _chained(found.measure_gradients, slopes.measure, hidden)
         )
 
-    def _differentiate(
-        self, found: TokenScores, row_index: Indices, flat: mx.array
-    ) -> tuple[mx.array, mx.array | None]:
-        """The derivative of the loss by each scored token's log-probability and entropy (M,)."""
+    def _measuring(self, row_index: Indices, flat: Indices) -> Measuring | None:
+        if self._measure is None:
+            return None
+        return Measuring(self._measure, self._measure.places(row_index, flat, self._length))
+
+    def _differentiate(self, found: TokenScores, row_index: Indices, flat: mx.array) -> Slopes:
+        """The derivative of the loss by each scored token's log-probability, entropy and measure (M,)."""
         rows, length = len(row_index), self._length
 
         def spread(values: mx.array) -> mx.array:
@@ -80,25 +100,27 @@ class HeadLoss:
 
         entropies = None if found.entropies is None else spread(found.entropies)
 
-        def of_tokens(values: list[mx.array]) -> tuple[mx.array, dict[str, mx.array]]:
-            return self._loss(row_index, values[0], values[1] if self._entropy_gradient else entropies)
+        def of_tokens(values: dict[str, mx.array]) -> tuple[mx.array, dict[str, mx.array]]:
+            further = [values["measure"]] if "measure" in values else []
+            return self._loss(row_index, values["logprob"], values.get("entropy", entropies), *further)
 
-        inputs = [spread(found.logprobs)]
+        inputs = {"logprob": spread(found.logprobs)}
         if entropies is not None and self._entropy_gradient:
-            inputs.append(entropies)
+            inputs["entropy"] = entropies
+        if found.measures is not None:
+            inputs["measure"] = spread(found.measures)
         (value, report), gradients = mx.value_and_grad(of_tokens)(inputs)
         mx.eval(value, report, gradients)
         self.total += number(value)
         self.reports.append(report)
-        picked = [gradient.reshape(-1)[flat] for gradient in gradients]
-        return picked[0], picked[1] if self._entropy_gradient else None
+        return Slopes(**{name: gradient.reshape(-1)[flat] for name, gradient in gradients.items()})
 
     def _add_head(
         self,
         hidden: mx.array,
         targets: mx.array,
-        by_logprob: mx.array,
-        by_entropy: mx.array | None,
+        slopes: Slopes,
+        measuring: Measuring | None,
         gradients: list[mx.array],
     ) -> None:
         """Once more through the head in chunks, now by its own weights."""
@@ -109,9 +131,13 @@ class HeadLoss:
             for index, part in zip(indices, parts, strict=True):
                 arrays[index] = part
             logits = trainables.call(arrays, lambda: self._head(hidden[span]))
-            total = (token_logprobs(logits, targets[span], self._temperature) * by_logprob[span]).sum()
-            if by_entropy is not None:
-                total = total + (token_entropies(logits, self._temperature) * by_entropy[span]).sum()
+            total = (token_logprobs(logits, targets[span], self._temperature) * slopes.logprob[span]).sum()
+            if slopes.entropy is not None:
+                total = total + (token_entropies(logits, self._temperature) * slopes.entropy[span]).sum()
+            if slopes.measure is not None and measuring is not None:
+                scaled = at_temperature(logits, self._temperature)
+                own = measuring.measure.measured(mx.stop_gradient(scaled), measuring.places[span])[1]
+                total = total + (scaled * mx.stop_gradient(own * slopes.measure[span][:, None])).sum()
             return total
 
         for start in range(0, hidden.shape[0], self._chunk):

@@ -17,7 +17,7 @@ import numpy as np
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.bodies import Bodies, Pullable
-from droid_tune.model.gradients.head import score_tokens
+from droid_tune.model.gradients.head import Measure, score_tokens
 from droid_tune.model.gradients.head_loss import HeadLoss, Loss
 from droid_tune.model.gradients.passes import PromptPass, WholeRows, head_for, whole_rows
 from droid_tune.model.gradients.scoring_rows import FloatArray, MicroBatch, ScoringRows
@@ -78,6 +78,31 @@ def score(
     return Scores(logprobs, entropies, collisions)
 
 
+@dataclass(frozen=True)
+class KnownStates:
+    """Hidden states (S, D) that predict the scored tokens of some rows; `slots` (N, T) says which is whose, -1 none."""
+
+    states: mx.array
+    slots: np.ndarray
+
+
+def states_of(policy: Policy, rows: ScoringRows, plan: MemoryPlan, *, reference: bool) -> KnownStates:
+    """The states behind `rows` under the policy or its reference; no gradient, and no logits yet."""
+    slots, parts, count = np.full(rows.tokens.shape, -1), [], 0
+    with (
+        as_reference(policy) if reference else _unchanged(),
+        _mode(policy, train=False),
+        _kernels(policy, training=False),
+    ):
+        for row_index, flat, hidden, _ in _hidden_states(policy, rows, plan):
+            row, column = np.divmod(flat, rows.length)
+            slots[row_index[row], column] = np.arange(count, count + len(flat))
+            parts.append(hidden)
+            count += len(flat)
+    width = parts[0].shape[-1] if parts else 1
+    return KnownStates(mx.concatenate(parts) if parts else mx.zeros((1, width)), slots)
+
+
 def loss_and_gradients(
     policy: Policy,
     rows: ScoringRows,
@@ -87,14 +112,18 @@ def loss_and_gradients(
     plan: MemoryPlan,
     with_entropy: bool = False,
     entropy_gradient: bool = True,
+    measure: Measure | None = None,
     dropout_seed: int = 0,
 ) -> tuple[float, dict[str, Any], list[dict[str, Any]]]:
     """The loss summed over micro-batches, its gradient over the trainable parameters, and the loss's sums.
 
     `entropy_gradient` says whether the loss depends on the entropies, or only reports them: then they cost little.
-    `dropout_seed` decides the dropout masks of this call (the loop derives it from seed and step).
+    `measure` is one more number per token, which the loss gets as well, differentiated. `dropout_seed` decides the
+    dropout masks of this call (the loop derives it from seed and step).
     """
-    head = HeadLoss(policy, rows.length, loss, temperature, plan.head_tokens, with_entropy, entropy_gradient)
+    head = HeadLoss(
+        policy, rows.length, loss, temperature, plan.head_tokens, with_entropy, entropy_gradient, measure
+    )
     work = _Work(policy, rows, plan, dropout_seed, head)
     with _mode(policy, train=True), _kernels(policy, training=True):
         if two_stage(policy, rows, plan):

@@ -60,7 +60,9 @@ class Diagnosis:
         """The same of held-out numbers, set against the training reward."""
         said_of_accuracy = self._hacked(step, metrics.get("eval/accuracy"))
         said_of_loss = self._overfitted(step, metrics.get("eval/loss"))
+        said_of_teacher = _weak_teacher(metrics)
         return [
+            *self._tell("weak_teacher", "warning", said_of_teacher, step),
             *self._tell("reward_hacking", "warning", said_of_accuracy, step),
             *self._tell("overfitting", "warning", said_of_loss, step),
         ]
@@ -123,6 +125,19 @@ class Diagnosis:
         self._told = set(state["told"])
         self._best_accuracy = _loaded(state["best_accuracy"])
         self._best_loss = _loaded(state["best_loss"])
+
+
+def _weak_teacher(metrics: Metrics) -> Said | None:
+    """The teacher answers the held-out rows no better than the student does before training."""
+    student, teacher = metrics.get("eval/accuracy"), metrics.get("eval/teacher_accuracy")
+    if student is None or teacher is None or teacher > student:
+        return None
+    return Said(
+        f"The teacher answers {words.share(teacher)} of the held-out rows rightly, the student {words.share(student)}: there is "
+        "little to learn from it.",
+        "Show the teacher more (a worked solution in `context_field`, clearer words in `teacher_template`), take a larger "
+        "model, or use GRPO.",
+    )
 
 
 def _kept(best: Milestone) -> str:

@@ -13,7 +13,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from droid_tune.config import RunConfig, merge, resolve
 from droid_tune.config.methods import METHOD_CONFIGS
-from droid_tune.control import Control
+from droid_tune.control import UNWATCHED, Control
 from droid_tune.data.dataset import open_configured
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.policy import Policy
@@ -50,7 +50,7 @@ def loaded(config: RunConfig, folder: Path) -> TrainingSession:
     policy = starting_policy(config, folder)
     stirred(policy)
     session = build_session(
-        config, policy, dataset, rewards_of(config), Conduct(Control(), lambda _: None, World())
+        config, policy, dataset, rewards_of(config, UNWATCHED), Conduct(Control(), lambda _: None, World())
     )
     session.plan = replace(MemoryPlan(), train_rows=3)
     return session

@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-from droid_tune.control import Control
 from droid_tune.errors import UserError
-from droid_tune.events import Event
-from droid_tune.runs.folder import create_run
-from droid_tune.train.engine import run_training
 from tests.engine.train.conftest import digest, resume, tiny, train
+from tests.engine.train.stopping import stopped_after
 
 VARIANTS = ("rloo", "gmpo", "a2po")
 
@@ -20,19 +17,6 @@ VARIANTS = ("rloo", "gmpo", "a2po")
 def changed(name: str, **more: Any) -> dict[str, Any]:
     small = {"value_samples": 2, "filter_all_incorrect": False} if name == "a2po" else {}
     return {"method": {"type": name, "group_size": 2, **small, **more}}
-
-
-def stopped_after(folder: Path, steps: int, **changes: Any) -> None:
-    """A run that is asked to stop when so many steps are done."""
-    control = Control()
-
-    def emit(event: Event) -> None:
-        if event.type == "step" and event.step == steps:
-            control.request_stop()
-
-    config = tiny(**changes)
-    create_run(config, folder)
-    assert run_training(config, folder, control, emit).outcome == "stopped"
 
 
 @pytest.mark.parametrize("name", VARIANTS)

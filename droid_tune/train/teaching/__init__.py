@@ -1,0 +1,1 @@
+"""Learning from a teacher that grades the student's own completions."""
