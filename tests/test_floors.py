@@ -36,6 +36,7 @@ FLOORS = {
     "droid_tune.race": 1,
     "droid_tune.report": 1,
     "droid_tune.runs": 1,
+    "droid_tune.tracking": 1,
     "droid_tune.methods": 2,
     "droid_tune.numerics": 2,
     "droid_tune.model": 3,

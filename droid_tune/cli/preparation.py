@@ -17,6 +17,13 @@ def check_model(config: RunConfig) -> None:
     check_model_folder(resolve_model(config.model.path, config.model.revision))
 
 
+def check_trackers(config: RunConfig) -> None:
+    """Raise UserError where the curves are to go to a program that is not installed."""
+    from droid_tune.tracking.table import wanted_trackers
+
+    wanted_trackers(config)
+
+
 def open_data(config: RunConfig) -> Dataset:
     """The run's data, open. Raises UserError with the first fault where it cannot be trained on."""
     from droid_tune.data.dataset import open_configured

@@ -38,6 +38,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="one setting, e.g. group_size=8 or optimizer.learning_rate=1e-5; may be given many times",
     )
+    run.add_argument(
+        "--track",
+        action="append",
+        default=[],
+        choices=("tensorboard", "wandb", "trackio"),
+        help="draw the curves there too, as the run goes (wandb: offline); may be given many times",
+    )
     add_mapping_argument(parser)
     add_trust_argument(parser)
 
@@ -147,6 +154,7 @@ def named_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "data": data_settings(arguments),
         "method": arguments.method,
         "name": arguments.name,
+        "tracking": dict.fromkeys(arguments.track, True),
     }
     return {key: value for key, value in given.items() if value}
 

@@ -12,6 +12,7 @@ from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.config.sampling_method import SamplingMethodConfig
+from droid_tune.config.tracking_config import TrackingConfig
 from droid_tune.names import CHECKPOINT, LAST, Backward, Split, Thinking
 
 CONFIG_VERSION = 1
@@ -204,6 +205,7 @@ SECTIONS: tuple[str, ...] = (
     "evaluation",
     "checkpoint",
     "memory",
+    "tracking",
 )
 
 
@@ -227,6 +229,7 @@ class RunConfig(Closed):
     evaluation: EvaluationConfig = Field(default=EvaluationConfig(), title="Evaluation")
     checkpoint: CheckpointConfig = Field(default=CheckpointConfig(), title="Checkpoints")
     memory: MemoryConfig = Field(default=MemoryConfig(), title="Memory")
+    tracking: TrackingConfig = Field(default=TrackingConfig(), title="Tracking")
 
     @model_validator(mode="before")
     @classmethod
@@ -353,4 +356,5 @@ _SECTION_MODELS: dict[str, type[Closed]] = {
     "evaluation": EvaluationConfig,
     "checkpoint": CheckpointConfig,
     "memory": MemoryConfig,
+    "tracking": TrackingConfig,
 }

@@ -12,6 +12,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from droid_tune.names import LAST
 from droid_tune.runs.best import chosen_step
 from droid_tune.runs.folder import read_config
 from droid_tune.runs.lock import RunLock
+from droid_tune.tracking.tracked_listener import TrackedListener
 from droid_tune.train.assignment import Assignment
 from droid_tune.train.journal import Journal, Listener, SilentJournal
 
@@ -88,7 +90,9 @@ def _lead(assignment: Assignment, control: Control, emit: Listener) -> RunFinish
 
     journal = Journal(assignment.folder, emit, assignment.config.training.iterations)
     try:
-        with RunLock(journal.paths.lock), journal:
+        tracked = TrackedListener(assignment.config, assignment.folder, emit)
+        journal.listen(tracked)
+        with RunLock(journal.paths.lock), closing(tracked), journal:
             world = join_world()
             return journal.finish(_ending(partial(_told, assignment), control, journal, world))
     except UserError as error:

@@ -61,6 +61,10 @@ class Journal:
         except (OSError, ValueError) as failure:
             log.warning("the run's log could not be closed: %s", failure)
 
+    def listen(self, listener: Listener) -> None:
+        """Another one hears in place of the listener, from now on."""
+        self._listener = listener
+
     def begin(self, step: int, total_steps: int) -> None:
         """The run goes on from `step` updates, of `total_steps`."""
         self.step, self.total_steps = step, total_steps

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def add(queue: RunQueue, arguments: argparse.Namespace) -> str:
     """Check the run as `train` would, and put it at the end."""
-    from droid_tune.cli.preparation import check_model, open_data
+    from droid_tune.cli.preparation import check_model, check_trackers, open_data
     from droid_tune.runs.folder import find_run, read_config, summarise
 
     if arguments.run:
@@ -84,6 +84,7 @@ def add(queue: RunQueue, arguments: argparse.Namespace) -> str:
     else:
         config = asked_config(arguments)
         check_model(config)
+        check_trackers(config)
         open_data(config)
         added = queue.add(config)
     waiting = sum(one.state == "waiting" for one in queue.runs())

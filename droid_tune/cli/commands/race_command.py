@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def planned(arguments: argparse.Namespace) -> tuple[RunConfig, dict[str, RunConfig], Ladder]:
     """The settings and the rungs, checked as `train` checks a run."""
-    from droid_tune.cli.preparation import check_model, open_data
+    from droid_tune.cli.preparation import check_model, check_trackers, open_data
     from droid_tune.race.ladder import ladder_of
     from droid_tune.race.race_file import variants
 
@@ -83,6 +83,7 @@ def planned(arguments: argparse.Namespace) -> tuple[RunConfig, dict[str, RunConf
             "a race compares held-out answers, and `evaluation.rows` is 0", place="evaluation.rows"
         )
     check_model(config)
+    check_trackers(config)
     if not len(open_data(config).valid):
         raise UsageError(
             "a race compares held-out answers, and the data has no rows for validation",

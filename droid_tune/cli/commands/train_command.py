@@ -30,11 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 completed, 1 failed, 130 stopped. Raises UserError for what is wrong before a run is made."""
-    from droid_tune.cli.preparation import check_model, open_data
+    from droid_tune.cli.preparation import check_model, check_trackers, open_data
     from droid_tune.config import dump_yaml
 
     config = asked_config(arguments)
     check_model(config)
+    check_trackers(config)
     dataset = open_data(config)
     if arguments.dry_run:
         from droid_tune.cli.dry_run import rehearse

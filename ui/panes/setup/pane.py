@@ -23,6 +23,7 @@ from droid_tune.config.run import (
     TrainingConfig,
 )
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.config.tracking_config import TrackingConfig
 from droid_tune.errors import UserError
 from droid_tune.model_files.found import describe, module_names
 from ui.form.fields import as_text, specs_of
@@ -56,6 +57,7 @@ SECTIONS = (
     ("evaluation", "Evaluation", EvaluationConfig),
     ("checkpoint", "Checkpoints", CheckpointConfig),
     ("memory", "Memory", MemoryConfig),
+    ("tracking", "Tracking", TrackingConfig),
     ("data", "Prompts", DataConfig),
     ("model", "Start", ModelConfig),
 )
