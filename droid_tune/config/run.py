@@ -118,6 +118,8 @@ class TrainingConfig(Closed):
     """Steps between points on the curves."""
     stop_at: int = setting(0, "Stop at step", advanced=True, ge=0)
     """Save and stop after this step, to look and then go on; 0 trains to the end."""
+    check_products: bool = setting(True, "Check the chip", advanced=True)
+    """Before the first step, two seconds at most: the model's own products on the GPU against the CPU."""
 
 
 class OptimizerConfig(Closed):

@@ -21,6 +21,7 @@ from droid_tune.machine.budget import budget_of, limit_of
 from droid_tune.machine.host import read_host
 from droid_tune.methods.reference_sync import teacher_share
 from droid_tune.model.adapter_files import save_adapter
+from droid_tune.model.checks.products import check_products
 from droid_tune.model.plan_for import limit_memory, plan_for
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import ReferencePolicy
@@ -82,6 +83,8 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
     stopping = Watch(should_stop=conduct.stop_requested)
     policy = starting_policy(config, assignment.folder, stopping)
     control.pause_point()
+    if config.training.check_products:
+        check_products(policy)
     limit_memory(budget_of(config.memory, read_host()))
     with rewards_of(config, stopping) as rewards:
         control.on_stop_now(rewards.end_now)
