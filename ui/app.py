@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import sys
@@ -11,7 +12,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QCoreApplication, QEvent, Qt, QThreadPool, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QThreadPool, QTimer, Signal, Slot
 from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
 
@@ -31,8 +32,12 @@ from ui.theme import Theme
 
 log = logging.getLogger(__name__)
 
+#: how long a thread computes in Python before another may; the window's beat waits for it (tests/benchmarks/stalls.py)
+SWITCH_S = 0.001
 #: after the window was painted
 PRELOAD_AFTER_MS = 600
+#: between two charts that are made ahead
+PREPARE_EVERY_MS = 60
 #: at the very end, for background reads and threads that were asked to end
 PATIENCE_S = 3.0
 #: an estimate takes milliseconds; it must not queue behind large files that are read, however few the cores
@@ -110,19 +115,50 @@ def collect_garbage() -> None:
     gc.enable()
 
 
-def preload_soon() -> None:
-    """Once the window had a moment for its first events."""
-    QTimer.singleShot(PRELOAD_AFTER_MS, preload)
+def let_the_window_in() -> None:
+    """The engine's thread gives way to the window's after a millisecond of Python, not after five."""
+    sys.setswitchinterval(SWITCH_S)
 
 
-def preload() -> None:
-    """Read the plotting library before someone waits for the first curve, and not in the GUI thread."""
-    QThreadPool.globalInstance().start(lambda: import_module("pyqtgraph"))
+class Preload(QObject):
+    """What the first press of Train would wait for, before anybody waits: the plotting library, then the Monitor itself."""
+
+    _read = Signal()
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._read.connect(self._build_soon)
+
+    @Slot()
+    def begin_soon(self) -> None:
+        """Once the window had a moment for its first events."""
+        QTimer.singleShot(PRELOAD_AFTER_MS, self, self.begin)
+
+    @Slot()
+    def begin(self) -> None:
+        """Read the library, not in the GUI thread."""
+        QThreadPool.globalInstance().start(self._import)
+
+    def _import(self) -> None:
+        import_module("pyqtgraph")
+        with contextlib.suppress(RuntimeError):  # the window was closed meanwhile
+            self._read.emit()
+
+    @Slot()
+    def _build_soon(self) -> None:
+        QTimer.singleShot(PREPARE_EVERY_MS, self, self._build)
+
+    @Slot()
+    def _build(self) -> None:
+        if not self._window.session.training and self._window.pane("monitor").prepare():
+            self._build_soon()
 
 
 def main(folder: Path | None = None) -> int:
     """Open the window (with a data folder dropped in) and stay until it closes."""
     prepare_environment()
+    let_the_window_in()
     FIRST_PAINT.close()
     pool = QThreadPool.globalInstance()
     pool.setMaxThreadCount(max(LEAST_THREADS, pool.maxThreadCount()))
@@ -143,7 +179,7 @@ def main(folder: Path | None = None) -> int:
     first_paint.done.connect(FIRST_PAINT.open)
     first_paint.done.connect(session.refresh_runs)
     first_paint.done.connect(session.go_on_with_queue)
-    first_paint.done.connect(preload_soon)
+    first_paint.done.connect(Preload(window).begin_soon)
     install_mac_manners(window, application)
     farewell = Farewell(application)
     farewell.asked.connect(window.stop_and_close, Qt.ConnectionType.QueuedConnection)

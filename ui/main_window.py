@@ -16,7 +16,6 @@ from droid_tune.config import RunConfig
 from droid_tune.config.config_file import is_config
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
-from droid_tune.runs.foreign import allow_run
 from ui.engine_worker import Resumption
 from ui.frame.changes_sheet import ChangesSheet
 from ui.frame.drops import DropCatcher, DropZone, is_model_folder, meant_data
@@ -448,6 +447,8 @@ class MainWindow(QMainWindow):
 
     def _consented(self, resumption: Resumption, action: str) -> None:
         try:
+            from droid_tune.runs.foreign import allow_run
+
             allow_run(resumption.folder)
             self.session.resume(resumption.folder, resumption.further_steps, resumption.checkpoint)
         except UserError as error:

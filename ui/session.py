@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from droid_tune import words
 from droid_tune.config import RunConfig
@@ -23,11 +23,8 @@ from droid_tune.errors import UserError
 from droid_tune.events import Continued, Event, Notice, Paused, RunFinished
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
-from droid_tune.runs.branch import branch_off
 from droid_tune.runs.completions.asking import groups_of
 from droid_tune.runs.completions.completion_index import CompletionIndex
-from droid_tune.runs.foreign import foreign_reach
-from droid_tune.runs.identity import doubts_of
 from droid_tune.runs.log import replay
 from droid_tune.runs.reward_distribution import series_of
 from droid_tune.runs.series import Series
@@ -44,6 +41,9 @@ if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
 
 log = logging.getLogger(__name__)
+
+#: between the press of Train and the engine's thread: time to show the Monitor
+START_AFTER_MS = 30
 
 #: of a run's completions the newest are read with it; all of them are a table on disk (runs/completions)
 RECENT_ROLLOUT_BYTES = 1_000_000
@@ -135,6 +135,8 @@ class Session(QObject):
         def branched(folder: Path) -> None:
             self.go_on(replace(resumption, folder=folder, accepted=True))
 
+        from droid_tune.runs.branch import branch_off
+
         work = partial(branch_off, resumption.folder)
         self._reading = Task(work, self, done=branched, failed=self._could_not_read).start()
         self.life_changed.emit()
@@ -217,7 +219,8 @@ class Session(QObject):
         self._thread.failed.connect(self._fail)
         self._thread.finished.connect(self._ended)
         self.show_live()
-        self._thread.start()
+        # What watches the run is built before MLX is imported beside it: the two would take turns for seconds.
+        QTimer.singleShot(START_AFTER_MS, self._thread, self._thread.start)
         self.life_changed.emit()
 
     @Slot(object)
@@ -429,12 +432,16 @@ class Session(QObject):
 def _foreign_reach(folder: Path) -> list[str]:
     """What the run of a folder from elsewhere reaches for; a folder that is no run is the engine's to refuse."""
     with contextlib.suppress(UserError):
+        from droid_tune.runs.foreign import foreign_reach
+
         return foreign_reach(folder)
     return []
 
 
 def read_resumed(resumption: Resumption) -> tuple[RunState, list[str]]:
     """A run that is to go on, and what its user should be asked about first."""
+    from droid_tune.runs.identity import doubts_of
+
     doubts = [] if resumption.accepted else doubts_of(resumption.folder, resumption.checkpoint)
     return read_run(resumption.folder), doubts
 

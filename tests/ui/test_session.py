@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QObject, QThreadPool
@@ -292,3 +293,20 @@ def test_a_run_that_changed_is_asked_about_before_it_goes_on(
     qtbot.waitUntil(lambda: window.findChild(ChangesSheet) is None)
     asked().choose_go_on()
     qtbot.waitUntil(lambda: [(run.state, run.step) for run in session.runs] == [("completed", 4)])
+
+
+def test_the_monitor_is_there_before_the_engine_begins(
+    window: MainWindow, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    """MLX is imported in the engine's thread: a pane that is built beside it takes seconds."""
+    built: list[bool] = []
+    train = engine.train
+
+    def look(*arguments: Any) -> object:
+        built.append("monitor" in window._panes)
+        return train(*arguments)
+
+    engine.train = look  # type: ignore[method-assign]
+    window.train()
+    qtbot.waitUntil(lambda: not window.session.training)
+    assert built == [True]

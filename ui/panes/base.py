@@ -39,6 +39,10 @@ class Pane(QWidget):
     def refresh(self) -> None:
         """Draw what changed. Cheap when nothing did."""
 
+    def prepare(self) -> bool:
+        """Make a little of what it will need when it is first seen; whether there is more. Called while nothing goes on."""
+        return False
+
     def take(self, paths: Sequence[Path]) -> None:
         """Something that another pane or a drop hands over, to be shown here. Most panes take nothing."""
 

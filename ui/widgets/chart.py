@@ -5,6 +5,7 @@ A chart draws at most its width in points (min and max of each bucket), so that 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -12,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Slot
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QWidget
 
 from droid_tune import words
@@ -24,7 +25,7 @@ from ui.widgets.charting.plot_parts import Box, Plot, StepAxis, UnitAxis
 from ui.widgets.charting.run_marks import COLORS, LINED, MOST_LINES, MarkStrip, RunMark
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.charting.step_cursor import StepCursor
-from ui.widgets.curves import Floats, band_edges, bucketed, smoothed, trend
+from ui.widgets.curves import Floats, Smoother, band_edges, bucketed, trend
 
 pg.setConfigOptions(antialias=True)
 
@@ -93,6 +94,8 @@ class Chart(QFrame):
         self._drawn: tuple[object, ...] = ()
         self._legend: list[QLabel] = []
         self._curves: list[Any] = []
+        self._smoothers: defaultdict[str, Smoother] = defaultdict(Smoother)  # by what is smoothed
+        self._stale = False  # of another theme
         self._buckets = 0
         layout = column(self, spacing=4)
         layout.setContentsMargins(12, 10, 10, 6)
@@ -176,7 +179,7 @@ class Chart(QFrame):
     def _make_plot(self) -> Plot:
         self._axis = UnitAxis("left")
         self._bottom = StepAxis("bottom")
-        self._box = Box()
+        self._box = Box(enableMenu=False)  # a menu that nobody sees takes longer to build than the plot
         plot = Plot(self, viewBox=self._box, axisItems={"left": self._axis, "bottom": self._bottom})
         plot.resized.connect(self._fit_width)
         plot.left.connect(self._unpoint)
@@ -277,8 +280,16 @@ class Chart(QFrame):
 
     @Slot()
     def _retint(self) -> None:
-        self._rebuild()
-        self._draw()
+        """In the theme's colours; a chart that nobody sees takes them when it is shown."""
+        self._stale = not self.isVisible()
+        if not self._stale:
+            self._rebuild()
+            self._draw()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._stale:
+            self._retint()
 
     # --- drawing ------------------------------------------------------------------------------------------------
 
@@ -296,7 +307,7 @@ class Chart(QFrame):
             if found is None or not len(found):
                 continue
             if self.spec.stacked:
-                below = self._draw_area(made, found, below)
+                below = self._draw_area(line, made, found, below)
             else:
                 self._draw_line(line, made, found)
             self._draw_ghost(line, made)
@@ -308,7 +319,7 @@ class Chart(QFrame):
     def _draw_line(self, line: Line, made: Any, found: Series) -> None:
         own, every = np.array(found.values), np.array(found.steps)
         smoothing = 0.0 if line.points else self._smoothing
-        values = smoothed(own, smoothing)
+        values = self._smoothers[line.source].of(own, smoothing)
         steps, shown = self._reduced(every, values)
         # pyqtgraph's pens count the screen's own pixels
         width = (1.8 if len(shown) <= FEW_POINTS else 1.0) * self.devicePixelRatioF()
@@ -331,11 +342,15 @@ class Chart(QFrame):
             edges = (np.array(end.values) for end in ends if end is not None)
         else:
             return
-        self._draw_band(made, every, [smoothed(edge, self._smoothing) for edge in edges])
+        smooth = [self._smoothers[f"{line.source} {side}"] for side in ("low", "high")]
+        self._draw_band(
+            made, every, [one.of(edge, self._smoothing) for one, edge in zip(smooth, edges, strict=True)]
+        )
 
-    def _draw_area(self, made: Any, found: Series, below: Floats | None) -> Floats:
+    def _draw_area(self, line: Line, made: Any, found: Series, below: Floats | None) -> Floats:
         """One share of a stack, on top of those before; returns what it reaches up to."""
-        every, own = np.array(found.steps), smoothed(np.array(found.values), self._smoothing)
+        every, own = _arrays(found)
+        own = self._smoothers[line.source].of(own, self._smoothing)
         floor = below if below is not None and len(below) == len(own) else np.zeros_like(own)
         self._draw_band(made, every, [floor, floor + own])
         return floor + own
@@ -346,8 +361,9 @@ class Chart(QFrame):
             made["ghost"].setData([], [])
             return
         every, values = _arrays(other)
+        smoothing = 0.0 if line.points else self._smoothing
         steps, shown = bucketed(
-            every, smoothed(values, 0.0 if line.points else self._smoothing), self._buckets
+            every, self._smoothers[f"{line.source} ghost"].of(values, smoothing), self._buckets
         )
         made["ghost"].setData(self._ghost_across.place(steps), shown)
 

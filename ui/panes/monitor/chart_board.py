@@ -16,6 +16,8 @@ from ui.widgets.charting.step_cursor import StepCursor
 
 #: pixels from which on two and three charts stand beside each other
 TWO, THREE = 620, 1150
+#: the section that a run is first shown in
+FIRST = "learning"
 
 
 class ChartBoard(QWidget):
@@ -30,9 +32,28 @@ class ChartBoard(QWidget):
         self._method = ""
         self._sections: dict[str, list[Chart]] = {}
         self._scatters: list[ScatterChart] = []
-        self._section = "learning"
+        self._section = FIRST
         self._parts: list[str] = []
         self._columns = 0
+        self._ahead: list[Chart] = []
+        self._ahead_of = ""  # the method that they are for
+
+    def prepare(self, method: str) -> bool:
+        """Make one more of the charts that a run of this method begins with, ahead of it; whether one is still to be made."""
+        specs = sections_of(method)[FIRST]
+        if method != self._ahead_of:
+            self._drop_ahead(method)
+        if self._method == method or len(self._ahead) >= len(specs):
+            return False
+        made = Chart(specs[len(self._ahead)], self, self._cursor)
+        made.hide()
+        self._ahead.append(made)
+        return len(self._ahead) < len(specs)
+
+    def _drop_ahead(self, method: str) -> None:
+        for made in self._ahead:
+            made.deleteLater()
+        self._ahead, self._ahead_of = [], method
 
     @property
     def charts(self) -> list[Chart]:
@@ -71,9 +92,12 @@ class ChartBoard(QWidget):
                 old.deleteLater()
             self._sections, self._scatters = {}, []
         specs = sections_of(state.method)
-        wanted = section if section in specs else "learning"
+        wanted = section if section in specs else FIRST
         if wanted not in self._sections:
-            self._sections[wanted] = [Chart(spec, self, self._cursor) for spec in specs[wanted]]
+            ahead = self._ahead if (wanted, state.method) == (FIRST, self._ahead_of) else []
+            rest = specs[wanted][len(ahead) :]
+            self._sections[wanted] = [*ahead, *(Chart(spec, self, self._cursor) for spec in rest)]
+            self._ahead = [] if ahead else self._ahead
             if wanted == "rewards":
                 self._scatters = self._make_scatters()
             self._section = ""

@@ -62,6 +62,10 @@ class MonitorPane(FillingPane):
         session.cursor.chosen.connect(self._turned)
         session.shown_changed.connect(self._another_run)
 
+    def prepare(self) -> bool:
+        """The charts that the next run begins with, one by one."""
+        return self.session.shown.life == "empty" and self.board.prepare(self.session.draft.method)
+
     def refresh(self) -> None:
         """Draw what the shown run told since the last time."""
         state = self.session.shown
