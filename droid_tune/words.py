@@ -52,6 +52,18 @@ def size(count: float) -> str:
     return f"{value:.1f} TB"
 
 
+def energy(joules: float) -> str:
+    """`0.4 Wh`, `85 Wh`, `1.3 kWh`."""
+    hours = joules / 3600
+    return (
+        f"{hours / 1000:.1f} kWh"
+        if hours >= 999.5
+        else f"{hours:.0f} Wh"
+        if hours >= 10
+        else f"{hours:.1g} Wh"
+    )
+
+
 def number(value: float) -> str:
     """Four significant places at most, without trailing noise: `0.0125`, `3.2e-05`, `12,345`."""
     if value == 0:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
 from ui.background import Task
@@ -132,6 +133,7 @@ class QueueDesk(QObject):
         self._asking = None
         if run is None:
             self._queue.set_mode("off")
+            self._tell_of_the_end()
             self._rest()
             return
         if self._queue.mode != "on" or self._leaving:  # paused while it was asked
@@ -146,6 +148,12 @@ class QueueDesk(QObject):
         from droid_tune.queue.queue_turns import settle_turn
 
         settle_turn(self._queue, run, end, why)
+
+    def _tell_of_the_end(self) -> None:
+        states = [run.state for run in self._queue.runs()]
+        failed = f", {states.count('failed')} failed" if "failed" in states else ""
+        done = words.count(states.count("completed"), "run")
+        self.told.emit("info", f"The queue has ended: {done} completed{failed}.", "Its report is in Runs.")
 
     def _could_not_ask(self, sentence: str) -> None:
         self._asking = None

@@ -26,7 +26,16 @@ PLAN_FILE = "race.json"
 #: more than these are a search that halving does not carry
 MOST_RUNNERS = 64
 #: decided by the race itself: the runs must be of one length and looked at together
-OWN_SETTINGS = frozenset({"training.iterations", "evaluation.steps_per_eval", "evaluation.rows", "name"})
+OWN_SETTINGS = frozenset(
+    {
+        "name",
+        "evaluation.patience",
+        "evaluation.rows",
+        "evaluation.steps_per_eval",
+        "training.iterations",
+        "training.stop_at",
+    }
+)
 
 
 class Runner(BaseModel):
@@ -140,9 +149,10 @@ def create_race(config: RunConfig, found: Mapping[str, RunConfig], ladder: Ladde
 
 
 def _looked_at(config: RunConfig, ladder: Ladder) -> RunConfig:
-    """Evaluated where the rungs end."""
-    evaluation = config.evaluation.model_copy(update={"steps_per_eval": ladder.every})
-    return config.model_copy(update={"evaluation": evaluation})
+    """Evaluated where the rungs end, and ended by nothing but the race."""
+    evaluation = config.evaluation.model_copy(update={"steps_per_eval": ladder.every, "patience": 0})
+    training = config.training.model_copy(update={"stop_at": 0})
+    return config.model_copy(update={"evaluation": evaluation, "training": training})
 
 
 def read_race(name: str) -> Race:

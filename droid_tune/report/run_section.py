@@ -52,7 +52,10 @@ def _facts(story: Story) -> str:
     method = METHOD_CONFIGS[summary.method].label if summary.method in METHOD_CONFIGS else summary.method
     peak = f"peak memory {words.size(story.state.peak_bytes)}" if story.state.peak_bytes else ""
     took = f"{words.duration(story.seconds)} of work" if story.seconds else ""
-    return " · ".join(filter(None, (method, summary.model, summary.data, story.state.device, took, peak)))
+    drew = words.energy(summary.joules) if summary.joules else ""
+    best = f"best: {summary.best}" if summary.best is not None else ""
+    facts = (method, summary.model, summary.data, story.state.device, took, drew, peak, best)
+    return " · ".join(filter(None, facts))
 
 
 def _outcome(story: Story) -> Html:

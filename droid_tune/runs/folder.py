@@ -42,6 +42,7 @@ class RunSummary:
     why: str = ""
     metrics: dict[str, float] | None = None
     best: Best | None = None
+    joules: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     @property
@@ -143,6 +144,7 @@ def summarise(folder: Path) -> RunSummary:
         why=" ".join(filter(None, (status.why, status.fault))),
         metrics=status.metrics,
         best=status.best,
+        joules=status.joules,
         settings=config.model_dump(mode="json"),
     )
 

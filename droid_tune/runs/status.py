@@ -31,6 +31,7 @@ class Status:
     why: str = ""
     metrics: dict[str, float] | None = None
     best: Best | None = None
+    joules: float | None = None  # what the machine took, where it tells
     fault: str = ""
 
 
@@ -73,6 +74,7 @@ def _status(values: dict[str, Any]) -> Status:
         why=why if isinstance(why, str) else "",
         metrics=_metrics(metrics),
         best=_best(values.get("best")),
+        joules=_number(values.get("joules")),
         fault=f"Its {STATUS_FILE} has no usable {', '.join(odd)}." if odd else "",
     )
 

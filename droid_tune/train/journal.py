@@ -15,12 +15,13 @@ from typing import Self
 
 from droid_tune.errors import DiskError, UserError
 from droid_tune.events import Event, Notice, RunFinished
+from droid_tune.machine.energy import EnergyMeter
 from droid_tune.paths import RunPaths
 from droid_tune.runs.best import Best
 from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.folder import begun
 from droid_tune.runs.log import EventLog
-from droid_tune.runs.status import write_status
+from droid_tune.runs.status import read_status, write_status
 
 Listener = Callable[[Event], None]
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Journal:
         self._created = begun(folder)
         self._known: dict[str, float] = {}
         self._status_written = 0.0
+        self._energy = EnergyMeter(read_status(folder).joules)
 
     def __enter__(self) -> Self:
         self._log = EventLog(self.paths.events, self.paths.rollouts, self.paths.id)
@@ -146,6 +148,7 @@ class Journal:
             why=why,
             metrics=self._known,
             best=None if self.best is None else asdict(self.best),
+            joules=self._energy.read(),
             pid=os.getpid(),
         )
 

@@ -105,6 +105,8 @@ def described_story(story: Story) -> dict[str, Any]:
         "shown": len(story.told),
         "seconds": round(story.seconds, 1),
         "time": words.duration(story.seconds),
+        "joules": story.summary.joules,
+        "best": None if story.summary.best is None else str(story.summary.best),
     }
 
 

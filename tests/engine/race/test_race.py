@@ -85,6 +85,7 @@ def test_every_combination_runs_under_what_is_special_about_it() -> None:
         (["learning_rate=1e-5,fast"], "learning_rate fast"),
         (["iterations=10,20"], "`training.iterations` cannot vary"),
         (["evaluation.rows=10,20"], "`evaluation.rows` cannot vary"),
+        (["patience=1,2"], "`evaluation.patience` cannot vary"),
         (["seed=" + ",".join(map(str, range(65)))], "and these are 65"),
     ],
 )
@@ -160,6 +161,14 @@ def test_what_fails_is_out_and_the_others_go_on(race: Race) -> None:
     raced = run_race(race, Track({"1": -1, "2": 0.2, "3": -1, "4": -1}))
     assert raced.winner.label == "seed 2"
     assert [one.why for one in raced.placed] == ["", "It diverged.", "It diverged.", "It diverged."]
+
+
+def test_nothing_but_the_race_ends_its_runs() -> None:
+    config = resolve({"training": {"iterations": 9, "stop_at": 2}, "evaluation": {"patience": 1}})
+    made = create_race(config, variants(config, ["seed=1,2"]), ladder_of(9, 2, 0))
+    settings = made.runners[0].settings
+    assert (settings["training"]["stop_at"], settings["evaluation"]["patience"]) == (0, 0)
+    assert settings["evaluation"]["steps_per_eval"] == made.every
 
 
 def test_a_race_in_which_all_fail_says_why(race: Race) -> None:
