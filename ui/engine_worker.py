@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import Event, Phase
+from droid_tune.machine.device_faults import told
 from droid_tune.names import LAST
 from ui.lingering import LINGERING
 
@@ -182,6 +184,23 @@ class Engine:
         release_memory()
 
 
+#: held by the thread that uses MLX: a run waits for the playground's token or the check's, they wait for a run
+_TURN = threading.Lock()
+_LOOK_S = 0.1
+
+
+@contextmanager
+def taking_turns(gone: Callable[[], bool] = bool) -> Generator[bool]:
+    """Inside, no other thread uses MLX; False where whoever asked went away while it waited for that."""
+    while not (taken := _TURN.acquire(timeout=_LOOK_S)) and not gone():
+        pass
+    try:
+        yield taken
+    finally:
+        if taken:
+            _TURN.release()
+
+
 class EngineThread(QThread):
     """Runs one training to its end. `finished` always comes; `failed` before it where the engine could not say so itself."""
 
@@ -195,7 +214,8 @@ class EngineThread(QThread):
 
     def run(self) -> None:
         try:
-            self._work(self.told.emit)
+            with taking_turns():
+                self._work(self.told.emit)
         except UserError as error:
             self.failed.emit(str(error))
         except BaseException as error:  # a thread that dies silently would leave the window waiting
@@ -219,13 +239,20 @@ class CheckThread(QThread):
         super().__init__(parent)
         self.setObjectName("check")
         self._engine, self._config, self._prompts, self._control = engine, config, prompts, control
+        self._closing = threading.Event()
 
     def let_go(self) -> None:
         """Whoever asked goes away: the thread ends within a token or a slice, and is deleted then."""
+        self._closing.set()
         self._control.request_stop()
         LINGERING.keep(self)
 
     def run(self) -> None:
+        with taking_turns(self._closing.is_set) as taken:
+            if taken:
+                self._check()
+
+    def _check(self) -> None:
         try:
             self.done.emit(
                 self._engine.check(self._config, self._prompts, self._control, self.progressed.emit)
@@ -236,7 +263,7 @@ class CheckThread(QThread):
             self.failed.emit(str(error))
         except Exception as error:
             log.error("the check failed\n%s", traceback.format_exc())
-            self.failed.emit(f"The check failed: {type(error).__name__}: {error}")
+            self.failed.emit(told(error) or f"The check failed: {type(error).__name__}: {error}")
         finally:
             self._engine.release()
 
@@ -250,6 +277,10 @@ class PlaygroundQuestion:
     temperature: float
     max_tokens: int
     checkpoint: str = LAST
+
+
+#: which weights a model has, and the model
+Held = tuple[tuple[Path, str], Answerer]
 
 
 class PlaygroundThread(QThread):
@@ -282,27 +313,36 @@ class PlaygroundThread(QThread):
             self._serve()
         except Exception as error:  # loading a library may fail as well
             log.error("the playground failed\n%s", traceback.format_exc())
-            self.failed.emit(f"The playground ended: {type(error).__name__}: {error}")
+            self.failed.emit(told(error) or f"The playground ended: {type(error).__name__}: {error}")
 
     def _serve(self) -> None:
-        held: tuple[tuple[Path, str], Answerer] | None = None
+        held: Held | None = None
         while (question := self._questions.get()) is not None:
-            try:
-                wanted = (question.run, question.checkpoint)
-                if held is None or held[0] != wanted:
-                    held = None  # lets go of one model before it loads another
-                    held = (wanted, self._engine.playground(*wanted))
-                self._answer(held[1], question)
-            except Stopped:
-                log.info("the answer was ended: the playground closes")
-            except UserError as error:
-                self.failed.emit(str(error))
-            except Exception as error:
-                log.error("the playground failed\n%s", traceback.format_exc())
-                self.failed.emit(f"The model could not answer: {type(error).__name__}: {error}")
-            self.answered.emit()
+            with taking_turns(self._closing.is_set) as taken:
+                if taken:
+                    held = self._turn(question, held)
+                if self._closing.is_set():
+                    break
         held = None
         self._engine.release()
+
+    def _turn(self, question: PlaygroundQuestion, held: Held | None) -> Held | None:
+        """Answer one question; the model that is held after it."""
+        wanted = (question.run, question.checkpoint)
+        try:
+            if held is None or held[0] != wanted:
+                held = None  # lets go of one model before it loads another
+                held = (wanted, self._engine.playground(*wanted))
+            self._answer(held[1], question)
+        except Stopped:
+            log.info("the answer was ended: the playground closes")
+        except UserError as error:
+            self.failed.emit(str(error))
+        except Exception as error:
+            log.error("the playground failed\n%s", traceback.format_exc())
+            self.failed.emit(told(error) or f"The model could not answer: {type(error).__name__}: {error}")
+        self.answered.emit()
+        return held
 
     def _answer(self, model: Answerer, question: PlaygroundQuestion) -> None:
         sampling = SamplingConfig(temperature=question.temperature, max_completion_length=question.max_tokens)

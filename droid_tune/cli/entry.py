@@ -70,6 +70,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(error, WRONG_USAGE)
     except UserError as error:
         return complain(error, FAILED)
+    except (RuntimeError, MemoryError) as error:
+        from droid_tune.machine.device_faults import told
+
+        if not (said := told(error)):
+            raise
+        print(f"droid-tune: {said}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return STOPPED
     except BrokenPipeError:

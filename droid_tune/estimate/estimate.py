@@ -11,6 +11,7 @@ from droid_tune.config import RunConfig
 from droid_tune.estimate.calibration import Calibration, calibration_file, read_calibration
 from droid_tune.estimate.forecast import Estimate, facts_for, forecast
 from droid_tune.estimate.job import DataLengths
+from droid_tune.estimate.other_runs import beside, other_runs
 from droid_tune.estimate.suggestions import suggestions_for
 from droid_tune.machine.host import Host, read_host
 from droid_tune.model_files.facts import ModelFacts
@@ -29,7 +30,7 @@ def estimate(
 
     What is not given is looked up: the host, the model's facts, and what earlier runs of this model taught.
     """
-    host = host or read_host()
+    host = host or beside(read_host(), other_runs())
     facts = facts or facts_for(config)
     calibration = calibration or read_calibration(calibration_file(facts, host.chip))
     found = forecast(config, lengths, host, calibration, facts)

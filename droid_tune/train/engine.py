@@ -21,6 +21,7 @@ from droid_tune.config import RunConfig, build
 from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import RunFinished
+from droid_tune.machine.device_faults import FRESH, device_fault, told
 from droid_tune.names import LAST
 from droid_tune.runs.best import chosen_step
 from droid_tune.runs.folder import read_config
@@ -28,6 +29,7 @@ from droid_tune.runs.lock import RunLock
 from droid_tune.tracking.tracked_listener import TrackedListener
 from droid_tune.train.assignment import Assignment
 from droid_tune.train.journal import Journal, Listener, SilentJournal
+from droid_tune.train.portions import want_smaller
 
 if TYPE_CHECKING:
     from droid_tune.train.distributed import World
@@ -144,14 +146,28 @@ def _words(error: Exception, journal: Journal) -> str:
             return str(error) or "Stopped on request."
         case UserError():
             return str(error)
-        case MemoryError():
-            return "The memory did not suffice; choose the low_memory preset or a smaller model."
+        case _ if (fault := device_fault(error)) is not None:
+            log.exception("the device failed the run %s", journal.paths.id)
+            if fault.smaller:
+                want_smaller(journal.paths.folder)
+            return f"{told(error)} {_after_the_device(journal, smaller=fault.smaller)}"
         case _:
             log.exception("the run %s failed", journal.paths.id)
             return (
                 f"Something unforeseen went wrong ({type(error).__name__}: {error}). The details are in "
                 f"{journal.keep_traceback()}."
             )
+
+
+def _after_the_device(journal: Journal, *, smaller: bool) -> str:
+    """What is kept and how to go on: never from memory in which the device may have left anything."""
+    kept = (
+        f"Nothing that it computed after step {journal.saved_step:,} is kept"
+        if journal.saved_step
+        else "Nothing that it computed is kept"
+    )
+    portions = ", which then goes on in smaller portions" if smaller else ""
+    return f"{kept}: {FRESH} the run{portions}."
 
 
 def release_memory() -> None:

@@ -50,6 +50,7 @@ from droid_tune.train.memory_guard import MemoryGuard
 from droid_tune.train.optimizer import build_optimizer, optimizer_tensors
 from droid_tune.train.pairs.preference_learner import PreferenceLearner
 from droid_tune.train.policy_gradient import PolicyGradient
+from droid_tune.train.portions import take_smaller
 from droid_tune.train.row_reader import Chosen, RowReader
 from droid_tune.train.run_record import RunRecord, estimate_of
 from droid_tune.train.shared_checkpoint import SavedState, shared_checkpoint
@@ -98,6 +99,7 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
             loop.know_best(best_kept(assignment.folder, span.start))
         loop.record = RunRecord(estimate_of(session))
         announce(session, journal, span, loop.record.estimated)
+        take_smaller(session, journal, span.start)
         if span.start == 0:
             remark_on_start(config, policy, journal.notice)
         remark_on_rows(dataset.report, journal.notice)

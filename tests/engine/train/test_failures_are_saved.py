@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from droid_tune.errors import UserError
-from droid_tune.events import Step
+from droid_tune.events import Notice, PlanChosen, RunStarted, Step
 from droid_tune.rewards.combine import RewardSet, TooManyFailures
 from droid_tune.train import loop
 from droid_tune.train.update import update_metrics
@@ -92,3 +92,29 @@ def test_a_disk_that_refuses_does_not_hide_why_the_run_ended(
     )
     finished, _ = train(CONFIG, tmp_path)
     assert finished.why == "The first reason."
+
+
+def test_a_resume_after_the_device_was_too_small_takes_smaller_portions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = RuntimeError(
+        "[METAL] Command buffer execution failed: Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)"
+    )
+    config = tiny(training={"iterations": 2}, checkpoint={"save_every": 1})
+    with monkeypatch.context() as patched:
+        patched.setattr(RewardSet, "score", failing(2, error, RewardSet.score))
+        finished, before = train(config, tmp_path)
+    assert finished.why == (
+        "The memory did not suffice (Insufficient Memory); close other programs, or choose the low_memory preset or a "
+        "smaller model. Nothing that it computed after step 1 is kept: open Droid Tune anew and resume the run, which "
+        "then goes on in smaller portions. The steps up to 1 are saved."
+    )
+    resumed, after = resume(tmp_path)
+    assert resumed.outcome == "completed"
+    sentences = [
+        event.sentence for record in (before, after) for event in record if isinstance(event, PlanChosen)
+    ]
+    assert len(set(sentences)) > 1
+    assert any(isinstance(event, Notice) and event.code == "memory_replanned" for event in after)
+    assert next(event for event in after if isinstance(event, (RunStarted, PlanChosen))).type == "run_started"
+    assert not (tmp_path / "smaller-portions").exists()

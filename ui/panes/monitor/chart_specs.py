@@ -17,7 +17,16 @@ _OPTIMIZER = (
     ChartSpec("Gradient norm", (Line("grad_norm", "Gradient norm"),)),
     ChartSpec("Learning rate", (Line("learning_rate", "Learning rate"),)),
 )
-_MEMORY = ChartSpec("Memory", (Line("memory/peak_bytes", "Peak"), Line("memory/active_bytes", "In use")))
+_MEMORY = ChartSpec(
+    "Memory",
+    (
+        Line("memory/peak_bytes", "Peak"),
+        Line("memory/active_bytes", "In use"),
+        Line("memory/process_bytes", "Process"),
+    ),
+    "The largest of each step, what stays in use after it, and the whole process as the system counts it: a process that "
+    "climbs under a flat peak holds what it should not.",
+)
 _STEP_TIME = ChartSpec("Time per step", (Line("step_time", "Step"),))
 
 REINFORCEMENT: Sections = {

@@ -1,0 +1,83 @@
+"""One thread uses MLX at a time: a run waits for an answer's last token, a question for the run's end."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from PySide6.QtCore import QObject
+from pytestqt.qtbot import QtBot
+
+from droid_tune.config.sampling import SamplingConfig
+from droid_tune.control import UNWATCHED, Watch
+from tests.ui.fake_engine import FakeEngine
+from ui.engine_worker import EngineThread, PlaygroundQuestion, PlaygroundThread
+
+QUESTION = PlaygroundQuestion(Path("run"), "2 + 2?", 0.0, 8)
+
+
+class Talker:
+    """Answers when it is let."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said, self.asked, self.go_on = said, threading.Event(), threading.Event()
+
+    def reply(self, prompt: str, sampling: SamplingConfig, *, watch: Watch = UNWATCHED, **_: Any) -> Any:
+        self.asked.set()
+        assert self.go_on.wait(10)
+        watch.pause_point()
+        self.said.append("answered")
+        return SimpleNamespace(text="4")
+
+
+class TalkingEngine(FakeEngine):
+    def __init__(self, talker: Talker) -> None:
+        super().__init__()
+        self.talker = talker
+
+    def playground(self, folder: Path, checkpoint: str = "last") -> Any:
+        return self.talker
+
+
+def test_a_run_waits_until_the_playground_has_let_go(owner: QObject, qtbot: QtBot) -> None:
+    said: list[str] = []
+    talker = Talker(said)
+    playground = PlaygroundThread(TalkingEngine(talker), owner)
+    playground.ask(QUESTION)
+    playground.start()
+    assert talker.asked.wait(10)
+    run = EngineThread(lambda emit: said.append("trained"), owner)
+    run.start()
+    playground.let_go()
+    assert not run.wait(300)
+    talker.go_on.set()
+    assert run.wait(10_000)
+    assert said == ["trained"], "the answer was ended, then the run began"
+    assert playground.wait(10_000)
+
+
+def test_a_question_waits_for_the_end_of_a_run(owner: QObject, qtbot: QtBot) -> None:
+    said: list[str] = []
+    training, end = threading.Event(), threading.Event()
+
+    def work(_: Any) -> None:
+        training.set()
+        assert end.wait(10)
+        said.append("trained")
+
+    run = EngineThread(work, owner)
+    run.start()
+    assert training.wait(10)
+    talker = Talker(said)
+    talker.go_on.set()
+    playground = PlaygroundThread(TalkingEngine(talker), owner)
+    playground.ask(QUESTION)
+    playground.start()
+    assert not talker.asked.wait(0.3)
+    end.set()
+    assert run.wait(10_000)
+    qtbot.waitUntil(lambda: said == ["trained", "answered", "answered"], timeout=10_000)
+    playground.let_go()
+    assert playground.wait(10_000)
