@@ -40,11 +40,17 @@ class MendableError(UserError):
     `kind` is the word for it in a `paused` event.
     """
 
-    kind: Literal["reward", "disk", "data"] = "disk"
+    kind: Literal["reward", "disk", "data", "folder"] = "disk"
 
 
 class DiskError(MendableError):
     """The disk refuses: it is full, gone, or may not be written to."""
+
+
+class FolderGoneError(MendableError):
+    """The run's folder is not there any more."""
+
+    kind = "folder"
 
 
 class DataChangedError(MendableError):

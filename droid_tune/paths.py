@@ -107,6 +107,10 @@ class RunPaths:
     """The files of one run folder (DESIGN.md section 5)."""
 
     def __init__(self, folder: Path) -> None:
+        self.move_to(folder)
+
+    def move_to(self, folder: Path) -> None:
+        """The same files in another folder."""
         self.folder = folder
         self.config = folder / "config.yaml"
         self.events = folder / "events.jsonl"

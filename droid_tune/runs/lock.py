@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -10,8 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from droid_tune.errors import UserError
-from droid_tune.paths import HOME_VARIABLE
 from droid_tune.runs.durable import disk_error
+from droid_tune.runs.soft_lock import SoftLock
 
 #: what systems answer where somebody else holds the lock
 _HELD = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES))
@@ -20,13 +21,17 @@ _HELD = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES))
 class RunLock:
     """flock on the run's `lock` file, which holds the process id for people. A context manager.
 
+    On a disk without such locks a `SoftLock` serves, and `caution` says so.
+
     Not the library `filelock`: it cannot look whether a lock is held without taking it, so two windows that list the
     same runs would each see the other's look as a training.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.caution = ""
         self._descriptor = -1
+        self._soft: SoftLock | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -37,31 +42,52 @@ class RunLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = os.read(descriptor, 32).decode(errors="replace").strip()
-            os.close(descriptor)
-            raise self._held(holder) if error.errno in _HELD else self._cannot_lock(error) from error
+            if error.errno in _HELD:
+                os.close(descriptor)
+                raise self._held(f"process {holder}" if holder else "") from error
+            self._take_soft(descriptor, error)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         self._descriptor = descriptor
         return self
 
     def _held(self, holder: str) -> UserError:
-        who = f" (process {holder})" if holder else ""
+        who = f" ({holder})" if holder else ""
         return UserError(
             f"The run {self.path.parent.name} is being trained by another Droid Tune{who}; stop it there first."
         )
 
-    def _cannot_lock(self, error: OSError) -> UserError:
+    def _take_soft(self, descriptor: int, why: OSError) -> None:
         """Some network disks have no locks; without one two processes could train the same run."""
-        return UserError(
-            f"The disk cannot lock files ({error.strerror})",
-            place=str(self.path.parent),
-            remedy=f"keep runs on a disk of this computer: set {HOME_VARIABLE} to a folder there",
+        soft = SoftLock(self.path)
+        try:
+            taken = soft.take()
+        except OSError as error:
+            os.close(descriptor)
+            raise disk_error(error, self.path) from error
+        if not taken:
+            os.close(descriptor)
+            raise self._held(soft.holder()) from why
+        self._soft = soft
+        self.caution = (
+            f"The disk of {self.path.parent} has no locks of the system's ({why.strerror}), so the run is kept from others "
+            "by a file of its own"
         )
+
+    def take_again(self) -> None:
+        """Where the file is no longer the one that is held (its disk was gone). Raises UserError as the first time."""
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+        if self._soft is not None:
+            self._soft.release()
+        self.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._descriptor)
+        if self._soft is not None:
+            self._soft.release()
 
 
 def is_locked(path: Path) -> bool:
@@ -73,7 +99,7 @@ def is_locked(path: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno in _HELD  # a disk without locks: no run trains there
+        return error.errno in _HELD or SoftLock(path).is_held()
     finally:
         os.close(descriptor)
     return False

@@ -159,9 +159,13 @@ class WishFile:
     """The wishes of a run as they come in, each with the step at which it is due."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / FILE
+        self.move_to(folder)
         self._read_bytes = 0
         self._wishes: dict[str, Wish] = {}
+
+    def move_to(self, folder: Path) -> None:
+        """The same file, where the run's folder is now."""
+        self._file = folder / FILE
 
     def wishes(self) -> list[Wish]:
         """All of them in order; one that was followed before is due at the step at which it was."""

@@ -94,7 +94,10 @@ def _lead(assignment: Assignment, control: Control, emit: Listener) -> RunFinish
     try:
         tracked = TrackedListener(assignment.config, assignment.folder, emit)
         journal.listen(tracked)
-        with RunLock(journal.paths.lock), closing(tracked), journal:
+        with RunLock(journal.paths.lock) as lock, closing(tracked), journal:
+            journal.lock = lock
+            if lock.caution:
+                journal.notice("lock_without_system", f"{lock.caution}.")
             world = join_world()
             return journal.finish(_ending(partial(_told, assignment), control, journal, world))
     except UserError as error:

@@ -114,7 +114,7 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
                 loop.record.keep(config)
     if not world.leads:
         return ""
-    return loop.mended(partial(keep_result, policy, assignment.folder))
+    return loop.mended(partial(_keep_result_there, policy, journal))
 
 
 def _span(assignment: Assignment, checkpoint: SavedState | None) -> Span:
@@ -307,6 +307,12 @@ def _tell_what_changed(assignment: Assignment, journal: Journal) -> None:
         journal.notice(
             "run_changed", sentence, "The run goes on with what is there now; it is no longer exact."
         )
+
+
+def _keep_result_there(policy: Policy, journal: Journal) -> str:
+    """The result in the run's folder, wherever that is by now. Raises DiskError, FolderGoneError."""
+    journal.follow()
+    return keep_result(policy, journal.paths.folder)
 
 
 def keep_result(policy: Policy, folder: Path) -> str:

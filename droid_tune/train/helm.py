@@ -36,6 +36,7 @@ class Helm:
 
     def due(self, step: int) -> list[Wish]:
         """What is to be followed now that `step` updates are done; every rank gets the same."""
+        self._file.move_to(self.paths.folder)
         found = [one for one in self._file.wishes() if self._is_due(one, step)] if self._leads else []
         if self.session.world.alone:
             return found

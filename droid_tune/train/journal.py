@@ -13,13 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from droid_tune.errors import DiskError, UserError
-from droid_tune.events import Event, Notice, RunFinished
+from droid_tune.errors import DiskError, FolderGoneError, UserError
+from droid_tune.events import Event, Notice, RunFinished, RunStarted
 from droid_tune.machine.energy import EnergyMeter
 from droid_tune.paths import RunPaths
+from droid_tune.runs.anchor import Anchor
 from droid_tune.runs.best import Best
 from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.folder import begun
+from droid_tune.runs.lock import RunLock
 from droid_tune.runs.log import EventLog
 from droid_tune.runs.status import read_status, write_status
 
@@ -45,14 +47,38 @@ class Journal:
         self.best: Best | None = None  # by the held-out evaluations
         self._listener = listener
         self._log: EventLog | None = None
+        self._anchor: Anchor | None = None
+        self.lock: RunLock | None = None  # by which the run is ours
+        self._waiting: list[Notice] = []
+        self._has_begun = False
         self._created = begun(folder)
         self._known: dict[str, float] = {}
         self._status_written = 0.0
         self._energy = EnergyMeter(read_status(folder).joules)
 
     def __enter__(self) -> Self:
+        self._anchor = Anchor(self.paths.folder).__enter__()
         self._log = EventLog(self.paths.events, self.paths.rollouts, self.paths.id)
         return self
+
+    def follow(self) -> bool:
+        """Whether the run's folder was moved since; its files are written where it is now, never in two places.
+
+        Raises FolderGoneError where it is nowhere.
+        """
+        if self._anchor is None:
+            return False
+        now = self._anchor.where()
+        if now is None:
+            self._take_up_again()
+            return False
+        if now == self.paths.folder:
+            return False
+        self.paths.move_to(now)
+        self.notice(
+            "run_moved", f"The run's folder was moved and is followed: it is {now} now.", level="info"
+        )
+        return True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -60,6 +86,8 @@ class Journal:
         try:
             if self._log is not None:
                 self._log.close()
+            if self._anchor is not None:
+                self._anchor.__exit__(kind, error, trace)
         except (OSError, ValueError) as failure:
             log.warning("the run's log could not be closed: %s", failure)
 
@@ -72,21 +100,44 @@ class Journal:
         self.step, self.total_steps = step, total_steps
         self._write_status("running")
 
+    def _take_up_again(self) -> None:
+        """A disk that came back, or a copy, at the old place. Raises FolderGoneError where there is none."""
+        if not self.paths.config.is_file():
+            raise FolderGoneError(
+                f"The run's folder {self.paths.folder} is gone", remedy="put it back where it was"
+            )
+        if self.lock is not None:
+            self.lock.take_again()
+        self.__exit__(None, None, None)
+        self.__enter__()
+
     def emit(self, event: Event) -> None:
-        """Write, then tell."""
+        """Write, then tell. A run begins with `run_started`: notices that came before it follow it."""
         assert self._log is not None
         self._listener(self._log.write(event))
+        if isinstance(event, RunStarted):
+            self._has_begun = True
+            self._tell_waiting()
 
     def notice(self, code: str, text: str, remedy: str = "", *, level: str = "warning") -> None:
-        """Tell a person something; `level` is info, warning or error."""
-        self.emit(Notice.model_validate({"level": level, "code": code, "text": text, "remedy": remedy}))
+        """Tell a person something, once the run has begun; `level` is info, warning or error."""
+        self._waiting.append(
+            Notice.model_validate({"level": level, "code": code, "text": text, "remedy": remedy})
+        )
+        if self._has_begun:
+            self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        while self._waiting:
+            self.emit(self._waiting.pop(0))
 
     def progressed(self, step: int, metrics: Mapping[str, float | None]) -> None:
         """Keep the list of runs fresh, without a disk flush at every step."""
         self.step = step
         self._known |= {name: value for name in SHOWN if (value := metrics.get(name)) is not None}
         if time.monotonic() - self._status_written > STATUS_INTERVAL_S and not self.behind:
-            with suppress(DiskError):  # the next save will tell
+            with suppress(DiskError, FolderGoneError):  # the next save will tell
+                self.follow()
                 self._write_status("running")
 
     @property
@@ -115,7 +166,9 @@ class Journal:
     def finish(self, finished: RunFinished) -> RunFinished:
         """The run's last event, as it was told. Raises nothing: where it cannot be written it is still told."""
         try:
+            self._tell_waiting()
             finished = self._log.write(finished) if self._log is not None else finished
+            self.follow()
             self._write_status(finished.outcome, finished.why)
         except (OSError, UserError, ValueError) as error:
             log.warning("the end of the run could not be written: %s", error)

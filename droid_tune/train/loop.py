@@ -85,6 +85,7 @@ class Loop:
                 self.evaluate()
             while self.step < self.span.until:
                 self.session.agree()
+                self.mended(self.journal.follow)
                 self.steer()
                 self.mind_memory(self.mended(self.advance))
                 self.evaluate_if_due()
@@ -266,6 +267,8 @@ class Loop:
         self.mended(self._save_boundary)
 
     def _save_boundary(self) -> None:
+        self.journal.follow()
+        self.store.folder = self.journal.paths.checkpoints
         self._keeper.save(self._boundary)
 
     def mended(self, work: Callable[[], T]) -> T:

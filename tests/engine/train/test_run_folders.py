@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
+from droid_tune.events import ROLLOUTS, TRANSIENT, Event, Paused, RunFinished, RunStarted, Step
 from droid_tune.paths import RunPaths
 from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.folder import (
@@ -25,7 +31,11 @@ from droid_tune.runs.folder import (
     summarise,
 )
 from droid_tune.runs.lock import RunLock, is_locked
+from droid_tune.runs.log import read_events
+from droid_tune.runs.soft_lock import SoftLock
 from droid_tune.runs.status import write_status
+from droid_tune.train.engine import run_training
+from droid_tune.train.journal import Journal
 from tests.engine.train.conftest import resume, tiny, train
 
 
@@ -49,20 +59,13 @@ def test_a_second_process_on_the_same_run_is_refused_and_touches_nothing(
     assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "lock"]
 
 
-@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
-def test_a_disk_without_locks_is_said(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As some network homes answer."""
+def refusing(code: int) -> Callable[[int, int], None]:
+    """`flock` as some network homes answer it."""
 
     def refuse(descriptor: int, how: int) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    with (
-        pytest.raises(UserError, match=r"cannot lock files .*set DROID_TUNE_HOME"),
-        RunLock(tmp_path / "lock"),
-    ):
-        pass
-    assert not is_locked(tmp_path / "lock")
+    return refuse
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
@@ -177,3 +180,124 @@ def test_the_folder_of_a_finished_run_is_what_mlx_lm_takes(tmp_path: Path) -> No
 
     tokens = mx.array([tokenizer.encode("What is two plus two?")])
     assert not mx.allclose(model(tokens), base(tokens)).item()
+
+
+def test_what_is_said_before_a_run_begins_follows_its_first_event(tmp_path: Path) -> None:
+    told: list[Event] = []
+    with Journal(create_run(tiny(), tmp_path / "run"), told.append) as journal:
+        journal.notice("early", "Said before.")
+        journal.emit(RunStarted(config={}, total_steps=1))
+        journal.notice("late", "Said after.")
+    assert [getattr(event, "code", event.type) for event in told] == ["run_started", "early", "late"]
+
+
+def moving(
+    folder: Path, how: Callable[[], object], *, attended: bool = False
+) -> tuple[RunFinished, list[Event]]:
+    """A run of three steps, to whose folder something happens after the first."""
+    control = Control(attended=attended)
+    record: list[Event] = []
+
+    def emit(event: Event) -> None:
+        record.append(event)
+        if isinstance(event, Step) and event.step == 1:
+            how()
+        if isinstance(event, Paused):
+            shutil.copytree(folder.parent / "copy", folder)
+            control.resume()
+
+    create_run(tiny(training={"iterations": 3}, checkpoint={"save_every": 2}), folder)
+    return run_training(read_config(folder), folder, control, emit), record
+
+
+def test_a_folder_that_moves_is_followed_and_never_split(tmp_path: Path) -> None:
+    old, new = tmp_path / "old" / "run", tmp_path / "new" / "run"
+    new.parent.mkdir()
+    finished, record = moving(old, lambda: old.rename(new))
+    assert finished.outcome == "completed", finished.why
+    assert list(old.parent.iterdir()) == []
+    assert (new / "adapters.safetensors").is_file()
+    assert sorted(one.name for one in (new / "checkpoints").iterdir()) == ["step-000002", "step-000003"]
+    assert summarise(new).state == "completed"
+    kept = [event.seq for event in read_events(new / "events.jsonl")]
+    assert kept == [event.seq for event in record if not isinstance(event, TRANSIENT + ROLLOUTS)]
+    assert "run_moved" in {getattr(event, "code", "") for event in record}
+
+
+def test_a_folder_that_is_deleted_ends_the_run_in_a_sentence_and_is_not_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "old" / "run"
+    finished, _ = moving(folder, lambda: shutil.rmtree(folder))
+    assert finished.outcome == "failed"
+    assert f"The run's folder {folder} is gone; put it back where it was" in finished.why
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_a_folder_that_comes_back_is_taken_up_again(tmp_path: Path) -> None:
+    folder = tmp_path / "old" / "run"
+
+    def pull_the_disk() -> None:
+        shutil.copytree(folder, folder.parent / "copy")
+        shutil.rmtree(folder)
+
+    finished, record = moving(folder, pull_the_disk, attended=True)
+    assert finished.outcome == "completed", finished.why
+    (paused,) = (event for event in record if isinstance(event, Paused))
+    assert (paused.reason, paused.remedy) == ("folder", "Put it back where it was.")
+    assert (folder / "adapters.safetensors").is_file()
+    assert [event.step for event in read_events(folder / "events.jsonl") if isinstance(event, Step)] == [
+        1,
+        2,
+        3,
+    ]
+    assert summarise(folder).state == "completed"
+
+
+def test_a_disk_without_locks_has_one_that_works_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOLCK))
+    with RunLock(tmp_path / "lock") as lock:
+        assert "has no locks of the system's" in lock.caution
+        assert is_locked(tmp_path / "lock")
+        with (
+            pytest.raises(UserError, match=r"another Droid Tune \(process \d+ on "),
+            RunLock(tmp_path / "lock"),
+        ):
+            pass
+    assert not is_locked(tmp_path / "lock")
+
+
+@pytest.mark.parametrize(
+    ("holder", "age_s", "held"),
+    [
+        ({"host": socket.gethostname(), "pid": 2**22 + 1, "began": 1.0}, 0, False),  # nobody of this number
+        (
+            {"host": socket.gethostname(), "pid": os.getpid(), "began": 1.0},
+            0,
+            False,
+        ),  # another of this number
+        ({"host": "elsewhere", "pid": 1, "began": 1.0}, 10, True),
+        ({"host": "elsewhere", "pid": 1, "began": 1.0}, 1000, False),
+        ("damaged", 10, True),
+        ("damaged", 1000, False),
+    ],
+)
+def test_a_holder_counts_as_long_as_it_lives(
+    holder: object, age_s: float, held: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "lock.holder"
+    file.write_text(json.dumps(holder) if isinstance(holder, dict) else "{")
+    then = time.time() - age_s
+    os.utime(file, (then, then))
+    lock = SoftLock(tmp_path / "lock")
+    assert lock.is_held() == held
+    assert lock.take() != held
+
+
+def test_a_run_says_that_it_has_no_lock_of_the_system_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOTSUP))
+    finished, record = train(tiny(training={"iterations": 1}), tmp_path / "run")
+    assert finished.outcome == "completed"
+    assert "lock_without_system" in {getattr(event, "code", "") for event in record}
