@@ -230,6 +230,12 @@ class Draft:
             draft._rewards = None
         return draft
 
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """What `to_values` gave, in the place of all."""
+        found = Draft.from_values(kept)
+        self.method, self.preset = found.method, found.preset
+        self._values, self._method_values, self._rewards = found._values, found._method_values, found._rewards
+
     # --- layers -------------------------------------------------------------------------------------------------
 
     def _below(self) -> Values:

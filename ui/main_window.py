@@ -9,18 +9,22 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl, Slot
 from PySide6.QtGui import QAction, QCloseEvent, QDesktopServices, QKeySequence, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QMainWindow, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QMainWindow, QStackedWidget, QWidget
 
 from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.config.config_file import is_config
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
+from ui.draft_history import DraftHistory
 from ui.engine_worker import Resumption
 from ui.frame.changes_sheet import ChangesSheet
 from ui.frame.drops import DropCatcher, DropZone, is_model_folder, meant_data
+from ui.frame.find_bar import FindBar
+from ui.frame.help_window import HelpWindow, help_topics
 from ui.frame.menus import MenuCommand, add_menu
-from ui.frame.platform_manners import Wakefulness, show_badge
+from ui.frame.platform_manners import Wakefulness, reveal, show_badge
+from ui.frame.restoring import kept_looks, restore_looks
 from ui.frame.sidebar import Sidebar
 from ui.frame.toolbar import RunToolbar
 from ui.panes.base import Pane, PaneRequest
@@ -45,6 +49,7 @@ class MainWindow(QMainWindow):
         self._panes: dict[str, Pane] = {}
         self._seen: tuple[object, ...] = ()
         self._closing = False
+        self._help: HelpWindow | None = None
         self._close_question: NoticeBar | None = None
         self._held_bar: NoticeBar | None = None  # what the run waits for
         self._offered: set[str] = set()
@@ -95,6 +100,8 @@ class MainWindow(QMainWindow):
         self._banners.setContentsMargins(20, 12, 20, 0)
         stack.addWidget(self._banners)
         self._pages = QStackedWidget(main)
+        self._find_bar = FindBar(main)
+        stack.addWidget(self._find_bar)
         stack.addWidget(self._pages, 1)
         sides.addWidget(main, 1)
         self.setCentralWidget(body)
@@ -112,6 +119,7 @@ class MainWindow(QMainWindow):
                 None,
                 MenuCommand("import", "Import Settings…", self._import_settings, "Ctrl+Shift+O"),
                 None,
+                MenuCommand("reveal", "Reveal Run in Finder", self._reveal_run, "Ctrl+Shift+F"),
                 MenuCommand("runs", "Show Runs Folder", self._show_runs_folder),
                 None,
                 MenuCommand("close", "Close Window", self.close, standard.Close),
@@ -141,18 +149,26 @@ class MainWindow(QMainWindow):
             for number, pane in enumerate((pane for pane in PANES if pane.key != "settings"), start=1)
         ]
         settings = MenuCommand("settings", "Settings…", self._to_settings, "Ctrl+,", role.PreferencesRole)
-        add_menu(self, "View", [*panes, None, settings])
+        full = MenuCommand("full_screen", "Enter Full Screen", self._full_screen, standard.FullScreen)
+        _, made = add_menu(self, "View", [*panes, None, full, None, settings])
+        self._actions |= made
         window = [
             MenuCommand("minimise", "Minimize", self.showMinimized, "Ctrl+M"),
             MenuCommand("zoom", "Zoom", self._zoom),
         ]
         add_menu(self, "Window", [*window])
         about = MenuCommand("about", "About Droid Tune", self._to_settings, role=role.AboutRole)
-        add_menu(self, "Help", [about])
+        search = MenuCommand("help", "Search the Help…", partial(self._open_help, ""), standard.HelpContents)
+        topics = [
+            MenuCommand(f"help {key}", title, partial(self._open_help, key))
+            for key, title in help_topics().items()
+        ]
+        add_menu(self, "Help", [search, None, *topics, None, about])
 
     def _make_edit_menu(self) -> None:
-        """Text fields answer the keys themselves; the menu shows that they do."""
+        """Text fields answer the keys themselves; the menu shows that they do. Undo takes back changes of the form."""
         standard = QKeySequence.StandardKey
+        self._history = DraftHistory(self.session, self)
         commands: list[MenuCommand | None] = [
             MenuCommand(name, text, partial(self._edit, name), key)
             for name, text, key in (
@@ -162,7 +178,16 @@ class MainWindow(QMainWindow):
                 ("selectAll", "Select All", standard.SelectAll),
             )
         ]
-        add_menu(self, "Edit", commands)
+        find: list[MenuCommand | None] = [None, MenuCommand("find", "Find…", self._find, standard.Find)]
+        undo: list[MenuCommand | None] = [
+            MenuCommand("undo", "Undo", partial(self._take_back, "undo"), standard.Undo),
+            MenuCommand("redo", "Redo", partial(self._take_back, "redo"), standard.Redo),
+            None,
+        ]
+        menu, made = add_menu(self, "Edit", [*undo, *commands, *find])
+        self._actions |= made
+        menu.aboutToShow.connect(self._show_what_can_be_undone)
+        menu.aboutToHide.connect(self._allow_undo)
 
     def _restore(self) -> None:
         settings = self.session.settings
@@ -180,6 +205,7 @@ class MainWindow(QMainWindow):
             made.asked.connect(self._fulfil)
             self._panes[key] = made
             self._pages.addWidget(made)
+            restore_looks(made, self.session.settings.looks_of(key))
         return self._panes[key]
 
     @Slot(str)
@@ -190,6 +216,7 @@ class MainWindow(QMainWindow):
         entry = PANES_BY_KEY[key]
         self._toolbar.show_pane(entry.title, shows_run=entry.shows_run, composes=key == "setup")
         self.session.settings.pane = key
+        self._find_bar.hide()
 
     def current_key(self) -> str:
         """The key of the pane that is seen."""
@@ -354,6 +381,58 @@ class MainWindow(QMainWindow):
             self.showNormal()
         else:
             self.showMaximized()
+
+    def _take_back(self, name: str) -> None:
+        """In the text field that is written in, where it has something; else in the form."""
+        field = self.focusWidget()
+        available = f"is{name.capitalize()}Available"
+        document = getattr(field, "document", lambda: field)()
+        if getattr(document, available, bool)():
+            self._edit(name)
+        elif name == "undo":
+            self._history.undo()
+        else:
+            self._history.redo()
+
+    @Slot()
+    def _show_what_can_be_undone(self) -> None:
+        self._actions["undo"].setEnabled(self._history.can_undo or isinstance(self.focusWidget(), QLineEdit))
+        self._actions["redo"].setEnabled(self._history.can_redo or isinstance(self.focusWidget(), QLineEdit))
+
+    @Slot()
+    def _allow_undo(self) -> None:
+        """A disabled action would swallow its key."""
+        for name in ("undo", "redo"):
+            self._actions[name].setEnabled(True)
+
+    @Slot()
+    def _find(self) -> None:
+        """In the pane's own search field where it has one, else in all that it shows."""
+        current = self._pages.currentWidget()
+        if isinstance(current, Pane) and not current.find_here():
+            self._find_bar.open_for(current)
+
+    @Slot()
+    def _reveal_run(self) -> None:
+        folder = self.session.shown_folder
+        if folder is None or not folder.exists():
+            self._tell("info", "No run is shown, so there is none to reveal.", "Choose one in Runs.")
+        else:
+            reveal(folder)
+
+    @Slot()
+    def _full_screen(self) -> None:
+        if self.isFullScreen():
+            self.showNormal()
+        else:
+            self.showFullScreen()
+        wording = "Exit Full Screen" if self.isFullScreen() else "Enter Full Screen"
+        self._actions["full_screen"].setText(wording)
+
+    def _open_help(self, topic: str) -> None:
+        if self._help is None:
+            self._help = HelpWindow(self)
+        self._help.open_topic(topic)
 
     def _edit(self, name: str) -> None:
         handler = getattr(self.focusWidget(), name, None)
@@ -531,5 +610,6 @@ class MainWindow(QMainWindow):
     def _save(self) -> None:
         settings = self.session.settings
         settings.keep_geometry(bytes(self.saveGeometry().data()))
+        settings.looks |= {key: dict(kept_looks(pane)) for key, pane in self._panes.items()}
         self.session.keep_draft()
         save_settings(settings)

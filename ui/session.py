@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
@@ -307,6 +307,7 @@ class Session(QObject):
             self.show_live()
             return
         self._drop_showing()
+        self.settings.shown_run = folder.name
         self._showing = Task(
             partial(read_run, folder),
             self,
@@ -363,7 +364,8 @@ class Session(QObject):
             return
         self._last_run_shown = True
         if ended:
-            self.show_run(max(ended, key=lambda run: run.updated).folder)
+            chosen = next((run for run in self.runs if run.id == self.settings.shown_run), None)
+            self.show_run((chosen or max(ended, key=lambda run: run.updated)).folder)
 
     def forget_run(self, folder: Path) -> None:
         """Its folder is gone: it leaves the list, and the panes that show it."""
@@ -384,6 +386,14 @@ class Session(QObject):
         ]
 
     # --- the draft ----------------------------------------------------------------------------------------------
+
+    def restore_draft(self, values: dict[str, Any]) -> None:
+        """The draft as it was at another time."""
+        before = self.draft.data
+        self.draft.restore(values)
+        if self.draft.data != before:
+            self.data_changed.emit(self.draft.data)
+        self.draft_changed.emit()
 
     def import_config(self, file: Path) -> None:
         """The settings of a config, ours or another trainer's, become the draft; what has no counterpart is told.

@@ -31,6 +31,8 @@ class Settings:
     recent_models: list[str] = field(default_factory=list[str])
     smoothing: float = 0.0
     keep_awake: bool = True
+    shown_run: str = ""  # the id of the run that was looked at last
+    looks: dict[str, Any] = field(default_factory=dict[str, Any])  # by pane: splitters and choices
     dismissed_runs: list[str] = field(default_factory=list[str])  # interrupted runs not offered again
 
     def remember_data(self, path: str) -> None:
@@ -40,6 +42,12 @@ class Settings:
     def remember_model(self, path: str) -> None:
         """Newest first, each once, `RECENT` of them."""
         self.recent_models = [path, *(p for p in self.recent_models if p != path)][:RECENT]
+
+    def looks_of(self, pane: str) -> dict[str, str]:
+        """What was kept of a pane's looks; nothing where it is damaged."""
+        kept = self.looks.get(pane)
+        pairs = cast("dict[str, Any]", kept).items() if isinstance(kept, dict) else ()
+        return {name: value for name, value in pairs if isinstance(value, str)}
 
     def geometry_bytes(self) -> bytes:
         """What `keep_geometry` kept; nothing where it is damaged."""

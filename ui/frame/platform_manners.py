@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QProcess, QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,14 @@ def show_badge(percent: int | None) -> None:
     application: Any = QGuiApplication.instance()
     if sys.platform == "darwin" and application is not None:
         application.setBadgeNumber(percent or 0)
+
+
+def reveal(path: Path) -> None:
+    """Show a file or folder in the Finder, chosen; elsewhere open the folder that holds it."""
+    if sys.platform == "darwin":
+        QProcess.startDetached("/usr/bin/open", ["-R", str(path)])
+    else:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
 
 
 def prepare_environment() -> None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QStackedLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QStackedLayout, QWidget
 
 from ui.panes.empty import EmptyState
 from ui.session import Session
@@ -48,6 +48,15 @@ class Pane(QWidget):
 
     def take_text(self, text: str) -> None:
         """A text that another pane hands over. Most panes take none."""
+
+    def find_here(self) -> bool:
+        """Put the keyboard into the pane's own search field; False where it has none that is seen."""
+        for field in self.findChildren(QLineEdit):
+            if field.isVisible() and "search" in field.accessibleName().lower():
+                field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+                field.selectAll()
+                return True
+        return False
 
     def point_out(self) -> bool:
         """Show what keeps the next run from starting, where this pane knows of anything; whether it did."""

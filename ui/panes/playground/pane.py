@@ -141,10 +141,12 @@ class PlaygroundPane(FillingPane):
         self._checkpoint.hide()
         self._temperature = QuietCombo(page)
         self._temperature.setAccessibleName("Sampling")
+        self._temperature.setProperty("remembered", True)
         for value, title in TEMPERATURES:
             self._temperature.addItem(title, value)
         self._length = QuietCombo(page)
         self._length.setAccessibleName("Longest answer")
+        self._length.setProperty("remembered", True)
         for tokens in LENGTHS:
             self._length.addItem(f"up to {words.count(tokens, 'token')}", tokens)
         self._length.setCurrentIndex(1)
