@@ -93,8 +93,49 @@ def main(folder: Path) -> None:
     timed("groups of every step", lambda: sum(1 for _ in groups_of(index)))
     from ui.session import read_run
 
-    timed("open the run", lambda: read_run(folder))
+    timed("read the run", lambda: read_run(folder))
+    index.close()
+    in_the_window(folder)
     print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB at most")
+
+
+def in_the_window(folder: Path) -> None:
+    """From the wish to the first curves, to the whole past, and to the first rows of the table."""
+    from PySide6.QtWidgets import QApplication
+
+    from tests.ui.fake_engine import FakeEngine
+    from ui.main_window import MainWindow
+    from ui.session import Session
+    from ui.settings import Settings
+    from ui.theme import Theme
+
+    app = QApplication([])
+    Theme(app, "light")
+    session = Session(FakeEngine(), Settings())
+    window = MainWindow(session)
+    window.resize(1280, 800)
+    window.show()
+    window.show_pane("monitor")
+    until(app, lambda: window.isVisible())
+    session.show_run(folder)
+    timed("first curves drawn", lambda: until(app, lambda: bool(session.shown.series)))
+    window.pane("monitor").refresh()
+    whole = STEPS
+    timed("the whole past read", lambda: until(app, lambda: len(session.shown.series["pass@1"]) == whole))
+    pane = timed("open Rollouts", lambda: (window.show_pane("rollouts"), window.pane("rollouts"))[1])
+    view = pane.completions  # pyright: ignore
+    pane.show_view("completions")  # pyright: ignore
+    timed("first rows", lambda: until(app, lambda: view.model.rowCount() > 0))
+    view._search.setText("gave away")
+    timed("a search", lambda: until(app, lambda: 0 < view.model.rowCount() < 80_000))
+
+
+def until(app: object, there: Callable[[], bool]) -> None:
+    """Work events off until something is there, for a minute at most."""
+    end = time.monotonic() + 60
+    while not there() and time.monotonic() < end:
+        app.processEvents()  # pyright: ignore
+        time.sleep(0.002)
 
 
 if __name__ == "__main__":

@@ -74,14 +74,14 @@ def test_a_long_curve_is_drawn_with_few_points(window: QWidget) -> None:
     chart = shown(ChartSpec("Reward", (Line("reward", "Reward"),)), window)
     long = series(list(np.sin(np.arange(20_000) / 50)))
     chart.show_series({"reward": long}, 0)
-    drawn = chart._curves[0]["curve"].getData()[1]
+    drawn = chart._curves[0].curve.getData()[1]
     assert len(drawn) <= 500
     assert drawn.max() == max(long.values)
 
 
 def test_a_curve_of_one_value_shows_as_a_dot_until_there_is_a_line(window: QWidget) -> None:
     chart = shown(ChartSpec("Reward", (Line("reward", "Reward"),)), window)
-    curve = chart._curves[0]["curve"]
+    curve = chart._curves[0].curve
     chart.show_series({"reward": series([0.5])}, 0)
     assert curve.scatter.isVisible()
     chart.show_series({"reward": series([0.5, 0.6, 0.7])}, 0)
@@ -212,7 +212,7 @@ def test_the_drawn_band_of_a_run_stays_between_its_rewards(window: QWidget, smoo
     line = Line("reward", "Mean", band="reward_std", bounds=("reward/min", "reward/max"))
     chart = shown(ChartSpec("Reward", (line,)), window)
     chart.show_series(state.series, smoothing)
-    low, high = (chart._curves[0][name].getData()[1] for name in ("low", "high"))
+    low, high = (edge.getData()[1] for edge in (chart._curves[0].low, chart._curves[0].high))
     assert low.min() >= 0.2 - 1e-9  # what a wrong answer earns
     assert high.max() <= 1 + 1e-9
     assert (low < high).any()
@@ -224,7 +224,7 @@ def test_a_wider_chart_draws_the_curve_anew_and_keeps_every_peak(window: QWidget
     window.resize(1400, 400)
     chart.resize(200, 300)
     chart.show_series({"reward": series(values)}, 0)
-    curve = chart._curves[0]["curve"]
+    curve = chart._curves[0].curve
     narrow = len(curve.getData()[1])
     chart.resize(1200, 300)
     QApplication.processEvents()

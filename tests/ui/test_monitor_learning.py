@@ -90,30 +90,30 @@ def test_raw_values_show_faintly_below_the_smoothed_curve(place: QWidget) -> Non
     first, _, _ = two_charts(place)
     noisy = series([0.0, 1.0] * 20)
     first.show_series({"reward": noisy}, 0.9)
-    raw, smooth = (first._curves[0][name].getData()[1] for name in ("raw", "curve"))
+    raw, smooth = (made.getData()[1] for made in (first._curves[0].raw, first._curves[0].curve))
     assert list(raw) == list(noisy.values)
     assert np.ptp(smooth[20:]) < 0.2
     first.show_series({"reward": noisy}, 0)
-    assert first._curves[0]["raw"].getData()[0] is None or not len(first._curves[0]["raw"].getData()[0])
+    assert first._curves[0].raw.getData()[0] is None or not len(first._curves[0].raw.getData()[0])
 
 
 def test_the_untrained_model_is_a_dotted_line_and_another_run_a_ghost(place: QWidget) -> None:
     chart = Chart(ChartSpec("R", (Line("eval/accuracy", "A", points=True, untrained=True),)), place)
     chart.show_ghost({"eval/accuracy": series([0.5, 0.6])}, ScaleAcross())
     chart.show_series({"eval/accuracy": series([0.25, 0.5], first=0)}, 0)
-    assert chart._curves[0]["untrained"].value() == 0.25
-    assert list(chart._curves[0]["ghost"].getData()[1]) == [0.5, 0.6]
+    assert chart._curves[0].untrained.value() == 0.25
+    assert list(chart._curves[0].ghost.getData()[1]) == [0.5, 0.6]
     chart.show_ghost({}, ScaleAcross())
     chart.show_series({"eval/accuracy": series([0.25, 0.5], first=0)}, 0)
-    assert chart._curves[0]["ghost"].getData()[0] is None or not len(chart._curves[0]["ghost"].getData()[0])
+    assert chart._curves[0].ghost.getData()[0] is None or not len(chart._curves[0].ghost.getData()[0])
 
 
 def test_shares_are_stacked_to_the_whole(place: QWidget) -> None:
     spec = ChartSpec("Groups", (Line("a", "A"), Line("b", "B")), stacked=True)
     chart = Chart(spec, place)
     chart.show_series({"a": series([0.25, 0.5, 0.5]), "b": series([0.75, 0.5, 0.5])}, 0)
-    assert list(chart._curves[1]["low"].getData()[1]) == [0.25, 0.5, 0.5]
-    assert list(chart._curves[1]["high"].getData()[1]) == [1, 1, 1]
+    assert list(chart._curves[1].low.getData()[1]) == [0.25, 0.5, 0.5]
+    assert list(chart._curves[1].high.getData()[1]) == [1, 1, 1]
 
 
 def test_curves_can_be_drawn_over_tokens_and_over_the_runs_own_clock() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -21,57 +21,18 @@ from droid_tune.metrics import describe
 from droid_tune.runs.series import Series
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, row
+from ui.widgets.charting.chart_spec import ChartSpec, Line
+from ui.widgets.charting.curve_items import CurveItems, Drawing, translucent
 from ui.widgets.charting.plot_parts import Box, Plot, StepAxis, UnitAxis
 from ui.widgets.charting.run_marks import COLORS, LINED, MOST_LINES, MarkStrip, RunMark
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.charting.step_cursor import StepCursor
-from ui.widgets.curves import Floats, Smoother, band_edges, bucketed, trend
+from ui.widgets.curves import Floats, Smoother, trend
 
 pg.setConfigOptions(antialias=True)
 
-#: thick antialiased pens are slow on long noisy curves
-FEW_POINTS = 500
-#: fewer are drawn as dots: a line of one point cannot be seen
-LEAST_FOR_A_LINE = 3
 #: values beside the cursor
 MOST_TOLD = 4
-#: how strongly raw values show through below a smoothed curve, and another run beside it
-FAINT, GHOSTLY = 0.28, 0.45
-
-
-@dataclass(frozen=True)
-class Line:
-    """One curve. `points` draws markers as well (few, exact values); `band` names the series of its spread.
-
-    `bounds` name the series of the least and the greatest value that occurred, which the band never leaves.
-    `between` names two series that bound an area of their own, drawn softly (percentiles).
-    """
-
-    metric: str
-    label: str
-    points: bool = False
-    band: str = ""
-    bounds: tuple[str, str] = ("", "")
-    between: tuple[str, str] = ("", "")
-    key: str = ""  # of the series where it is not the metric's name (compared runs)
-    tone: str = ""  # a colour of the theme in place of its turn among the curves' colours
-    untrained: bool = False  # its value before the first step is drawn through as a dotted line
-
-    @property
-    def source(self) -> str:
-        """The key of its series."""
-        return self.key or self.metric
-
-
-@dataclass(frozen=True)
-class ChartSpec:
-    """What a chart shows; `stacked` lines are shares that are laid on top of each other as areas."""
-
-    title: str
-    lines: tuple[Line, ...]
-    help: str = ""
-    empty: str = "No values yet"
-    stacked: bool = False
 
 
 class Chart(QFrame):
@@ -93,7 +54,7 @@ class Chart(QFrame):
         self._steps = cursor or StepCursor(self)
         self._drawn: tuple[object, ...] = ()
         self._legend: list[QLabel] = []
-        self._curves: list[Any] = []
+        self._curves: list[CurveItems] = []
         self._smoothers: defaultdict[str, Smoother] = defaultdict(Smoother)  # by what is smoothed
         self._stale = False  # of another theme
         self._buckets = 0
@@ -145,15 +106,18 @@ class Chart(QFrame):
 
     def show_ghost(self, series: Mapping[str, Series], across: ScaleAcross) -> None:
         """Another run's curves, faintly; {} takes them away."""
-        self._ghost, self._ghost_across = series, across
-        self._drawn = ()
+        if series is not self._ghost or across != self._ghost_across:
+            self._ghost, self._ghost_across = series, across
+            self._drawn = ()
 
     def show_series(
         self, series: Mapping[str, Series], smoothing: float, across: ScaleAcross | None = None
     ) -> None:
         """Draw what has changed."""
-        self._across = across or ScaleAcross()
-        self._bottom.across = self._across
+        scale = across or ScaleAcross()
+        if scale != self._across:
+            self._across = self._bottom.across = scale
+            self._draw_mark_lines()
         mark = (
             smoothing,
             self._across,
@@ -225,33 +189,12 @@ class Chart(QFrame):
         item.addItem(self._cursor, ignoreBounds=True)
         self._mark_lines = []
         self._draw_mark_lines()
-        self._curves = [self._make_curve(place, line) for place, line in enumerate(self.spec.lines)]
+        self._curves = [
+            CurveItems(item, line, QColor(self.color_of(place)), self._smoothers, stacked=self.spec.stacked)
+            for place, line in enumerate(self.spec.lines)
+        ]
         self._drawn = ()
         self._make_legend()
-
-    def _make_curve(self, place: int, line: Line) -> Any:
-        color = QColor(self.color_of(place))
-        item = self._item
-        made: dict[str, Any] = {}
-        if line.band or line.between[0] or self.spec.stacked:
-            soft = translucent(color, 0.55 if self.spec.stacked else 0.16)
-            made["low"], made["high"] = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
-            made["band"] = pg.FillBetweenItem(made["low"], made["high"], brush=soft)
-            item.addItem(made["band"])
-        made["raw"] = item.plot(skipFiniteCheck=True, pen=pg.mkPen(translucent(color, FAINT), width=1))
-        made["ghost"] = item.plot(
-            skipFiniteCheck=True,
-            pen=pg.mkPen(translucent(QColor(current_theme().tokens.secondary), GHOSTLY), width=1.2),
-        )
-        if line.untrained:
-            made["untrained"] = pg.InfiniteLine(
-                angle=0, pen=pg.mkPen(translucent(color, 0.8), width=1, style=Qt.PenStyle.DotLine)
-            )
-            made["untrained"].hide()
-            item.addItem(made["untrained"], ignoreBounds=True)
-        made["curve"] = item.plot(skipFiniteCheck=True, symbolSize=7, symbolBrush=color, symbolPen=None)
-        made["color"] = color
-        return made
 
     def color_of(self, place: int) -> str:
         """The colour of a curve by its place, `#rrggbb`; colours repeat."""
@@ -301,76 +244,18 @@ class Chart(QFrame):
         self._buckets = self._wanted_buckets()
         self._plot.setVisible(bool(present))
         self._empty.setVisible(not present)
+        drawing = Drawing(self._smoothing, self._across, self._buckets, self.devicePixelRatioF())
         below: Floats | None = None
-        for line, made in zip(self.spec.lines, self._curves, strict=True):
-            found = self._series.get(line.source)
-            if found is None or not len(found):
-                continue
+        for curve in self._curves:
             if self.spec.stacked:
-                below = self._draw_area(line, made, found, below)
+                below = curve.draw_area(self._series, drawing, below)
             else:
-                self._draw_line(line, made, found)
-            self._draw_ghost(line, made)
+                curve.draw(self._series, drawing)
+                curve.draw_ghost(self._ghost, replace(drawing, across=self._ghost_across))
         self._value.setText(self._newest(present))
         self.setAccessibleName(f"Chart: {self.spec.title}")
         self.setAccessibleDescription(self.summary())
         self._strip.update()
-
-    def _draw_line(self, line: Line, made: Any, found: Series) -> None:
-        own, every = np.array(found.values), np.array(found.steps)
-        smoothing = 0.0 if line.points else self._smoothing
-        values = self._smoothers[line.source].of(own, smoothing)
-        steps, shown = self._reduced(every, values)
-        # pyqtgraph's pens count the screen's own pixels
-        width = (1.8 if len(shown) <= FEW_POINTS else 1.0) * self.devicePixelRatioF()
-        dots = "o" if line.points or len(shown) < LEAST_FOR_A_LINE else None
-        made["curve"].setData(steps, shown, pen=pg.mkPen(made["color"], width=width), symbol=dots)
-        made["raw"].setData(*(self._reduced(every, own) if smoothing else ([], [])))
-        if "untrained" in made:
-            made["untrained"].setVisible(bool(every[0] == 0))
-            made["untrained"].setPos(own[0])
-        self._draw_spread(line, made, every, own)
-
-    def _draw_spread(self, line: Line, made: Any, every: Floats, own: Floats) -> None:
-        """The area around a line: its spread, or what lies between two other series."""
-        spread = self._series.get(line.band) if line.band else None
-        ends = [self._series.get(name) for name in line.between if name]
-        if spread is not None and len(spread) == len(own):
-            bounds = [self._series.get(name) for name in line.bounds if name]
-            edges = band_edges(every, own, np.array(spread.values), [_arrays(one) for one in bounds if one])
-        elif len(ends) == 2 and all(end is not None and len(end) == len(own) for end in ends):
-            edges = (np.array(end.values) for end in ends if end is not None)
-        else:
-            return
-        smooth = [self._smoothers[f"{line.source} {side}"] for side in ("low", "high")]
-        self._draw_band(
-            made, every, [one.of(edge, self._smoothing) for one, edge in zip(smooth, edges, strict=True)]
-        )
-
-    def _draw_area(self, line: Line, made: Any, found: Series, below: Floats | None) -> Floats:
-        """One share of a stack, on top of those before; returns what it reaches up to."""
-        every, own = _arrays(found)
-        own = self._smoothers[line.source].of(own, self._smoothing)
-        floor = below if below is not None and len(below) == len(own) else np.zeros_like(own)
-        self._draw_band(made, every, [floor, floor + own])
-        return floor + own
-
-    def _draw_ghost(self, line: Line, made: Any) -> None:
-        other = self._ghost.get(line.source)
-        if other is None or not len(other) or self.spec.stacked:
-            made["ghost"].setData([], [])
-            return
-        every, values = _arrays(other)
-        smoothing = 0.0 if line.points else self._smoothing
-        steps, shown = bucketed(
-            every, self._smoothers[f"{line.source} ghost"].of(values, smoothing), self._buckets
-        )
-        made["ghost"].setData(self._ghost_across.place(steps), shown)
-
-    def _reduced(self, every: Floats, values: Floats) -> tuple[Floats, Floats]:
-        """Few enough points, at their places across."""
-        steps, shown = bucketed(every, values, self._buckets)
-        return self._across.place(steps), shown
 
     def _draw_mark_lines(self) -> None:
         for old in self._mark_lines:
@@ -384,13 +269,6 @@ class Chart(QFrame):
             )
             self._item.addItem(made, ignoreBounds=True)
             self._mark_lines.append(made)
-
-    def _draw_band(self, made: Any, steps: Floats, edges: list[Floats]) -> None:
-        # Every n-th point is enough for a soft band, and keeps both edges in step with each other.
-        stride = max(1, len(steps) // (2 * self._buckets))
-        places = self._across.place(steps[::stride])
-        for name, edge in zip(("low", "high"), edges, strict=True):
-            made[name].setData(places, edge[::stride])
 
     def _wanted_buckets(self) -> int:
         return max(60, self._plot.width() // 2)
@@ -517,17 +395,6 @@ class Chart(QFrame):
                 prefix = f"{line.label} " if len(present) > 1 else ""
                 told.append(prefix + words.metric(line.metric, point[1]))
         return " · ".join(told)
-
-
-def translucent(color: QColor, alpha: float) -> QColor:
-    """The colour, letting what lies below show through."""
-    made = QColor(color)
-    made.setAlphaF(alpha)
-    return made
-
-
-def _arrays(found: Series) -> tuple[Floats, Floats]:
-    return np.array(found.steps), np.array(found.values)
 
 
 def summary_of(name: str, metric: str, found: Series | None) -> str:

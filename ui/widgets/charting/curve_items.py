@@ -1,0 +1,133 @@
+"""One curve of a chart as items of its plot: the line, its raw values below, its area, another run's beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+
+from droid_tune.runs.series import Series
+from ui.theme import current_theme
+from ui.widgets.charting.chart_spec import Line
+from ui.widgets.charting.scale_across import ScaleAcross
+from ui.widgets.curves import Floats, band_edges, bucketed, smoothed
+
+#: thick antialiased pens are slow on long noisy curves
+FEW_POINTS = 500
+#: fewer are drawn as dots: a line of one point cannot be seen
+LEAST_FOR_A_LINE = 3
+#: how strongly raw values show through below a smoothed curve, another run beside it, and areas
+FAINT, GHOSTLY, SOFT, STACKED = 0.28, 0.45, 0.16, 0.55
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How curves are drawn: the past's weight, what they are drawn over, points for the width, pixels of the screen."""
+
+    smoothing: float
+    across: ScaleAcross
+    buckets: int
+    pixel_ratio: float
+
+    def reduced(self, steps: Floats, values: Floats) -> tuple[Floats, Floats]:
+        """Few enough points, at their places across."""
+        steps, shown = bucketed(steps, values, self.buckets)
+        return self.across.place(steps), shown
+
+
+class CurveItems:
+    """Made for a line in a colour, in the order in which they cover each other."""
+
+    def __init__(self, item: Any, line: Line, color: QColor, *, stacked: bool) -> None:
+        self._line, self._color = line, color
+        if line.band or line.between[0] or stacked:
+            self.low, self.high = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
+            soft = translucent(color, STACKED if stacked else SOFT)
+            item.addItem(pg.FillBetweenItem(self.low, self.high, brush=soft))
+        self.raw = item.plot(skipFiniteCheck=True, pen=pg.mkPen(translucent(color, FAINT), width=1))
+        grey = translucent(QColor(current_theme().tokens.secondary), GHOSTLY)
+        self.ghost = item.plot(skipFiniteCheck=True, pen=pg.mkPen(grey, width=1.2))
+        dotted = pg.mkPen(translucent(color, 0.8), width=1, style=Qt.PenStyle.DotLine)
+        self.untrained = pg.InfiniteLine(angle=0, pen=dotted)
+        self.untrained.hide()
+        item.addItem(self.untrained, ignoreBounds=True)
+        self.curve = item.plot(skipFiniteCheck=True, symbolSize=7, symbolBrush=color, symbolPen=None)
+
+    def draw(self, series: Mapping[str, Series], drawing: Drawing) -> None:
+        """The line over its raw values and its area; nothing where it has no value yet."""
+        found = series.get(self._line.source)
+        if found is None or not len(found):
+            return
+        steps, own = arrays(found)
+        smoothing = 0.0 if self._line.points else drawing.smoothing
+        places, shown = drawing.reduced(steps, smoothed(own, smoothing))
+        # pyqtgraph's pens count the screen's own pixels
+        width = (1.8 if len(shown) <= FEW_POINTS else 1.0) * drawing.pixel_ratio
+        dots = "o" if self._line.points or len(shown) < LEAST_FOR_A_LINE else None
+        self.curve.setData(places, shown, pen=pg.mkPen(self._color, width=width), symbol=dots)
+        self.raw.setData(*(drawing.reduced(steps, own) if smoothing else ([], [])))
+        self.untrained.setVisible(self._line.untrained and bool(steps[0] == 0))
+        self.untrained.setPos(own[0])
+        edges = self._edges(series, steps, own)
+        if edges is not None:
+            self._draw_band(steps, [smoothed(edge, drawing.smoothing) for edge in edges], drawing)
+
+    def _edges(
+        self, series: Mapping[str, Series], steps: Floats, own: Floats
+    ) -> tuple[Floats, Floats] | None:
+        """The area around the line: its spread, or what lies between two other series."""
+        line = self._line
+        spread = series.get(line.band) if line.band else None
+        if spread is not None and len(spread) == len(own):
+            bounds = [arrays(one) for name in line.bounds if (one := series.get(name))]
+            return band_edges(steps, own, arrays(spread)[1], bounds)
+        ends = [arrays(one)[1] for name in line.between if (one := series.get(name)) and len(one) == len(own)]
+        return (ends[0], ends[1]) if len(ends) == 2 else None
+
+    def draw_area(
+        self, series: Mapping[str, Series], drawing: Drawing, below: Floats | None
+    ) -> Floats | None:
+        """One share of a stack, on top of those before; returns what it reaches up to."""
+        found = series.get(self._line.source)
+        if found is None or not len(found):
+            return below
+        steps, own = arrays(found)
+        own = smoothed(own, drawing.smoothing)
+        floor = below if below is not None and len(below) == len(own) else np.zeros_like(own)
+        self._draw_band(steps, [floor, floor + own], drawing)
+        return floor + own
+
+    def draw_ghost(self, series: Mapping[str, Series], drawing: Drawing) -> None:
+        """Another run's values, faintly."""
+        found = series.get(self._line.source)
+        if found is None or not len(found):
+            self.ghost.setData([], [])
+            return
+        steps, own = arrays(found)
+        self.ghost.setData(
+            *drawing.reduced(steps, smoothed(own, 0.0 if self._line.points else drawing.smoothing))
+        )
+
+    def _draw_band(self, steps: Floats, edges: list[Floats], drawing: Drawing) -> None:
+        # Every n-th point is enough for a soft band, and keeps both edges in step with each other.
+        stride = max(1, len(steps) // (2 * drawing.buckets))
+        places = drawing.across.place(steps[::stride])
+        for item, edge in zip((self.low, self.high), edges, strict=True):
+            item.setData(places, edge[::stride])
+
+
+def arrays(found: Series) -> tuple[Floats, Floats]:
+    """Steps and values (N,), copied: a view would stop the series' growth."""
+    return np.array(found.steps), np.array(found.values)
+
+
+def translucent(color: QColor, alpha: float) -> QColor:
+    """The colour, letting what lies below show through."""
+    made = QColor(color)
+    made.setAlphaF(alpha)
+    return made
