@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from droid_tune.runs.series import Series
 from ui.theme import current_theme
 from ui.widgets.charting.chart_spec import Line
 from ui.widgets.charting.scale_across import ScaleAcross
-from ui.widgets.curves import Floats, band_edges, bucketed, smoothed
+from ui.widgets.curves import Floats, Smoother, band_edges, bucketed
 
 #: thick antialiased pens are slow on long noisy curves
 FEW_POINTS = 500
@@ -41,10 +42,21 @@ class Drawing:
 
 
 class CurveItems:
-    """Made for a line in a colour, in the order in which they cover each other."""
+    """Made for a line in a colour, in the order in which they cover each other.
 
-    def __init__(self, item: Any, line: Line, color: QColor, *, stacked: bool) -> None:
-        self._line, self._color = line, color
+    `smoothers` by what is smoothed are the chart's: they outlive a change of the colours.
+    """
+
+    def __init__(
+        self,
+        item: Any,
+        line: Line,
+        color: QColor,
+        smoothers: defaultdict[str, Smoother],
+        *,
+        stacked: bool,
+    ) -> None:
+        self._line, self._color, self._smoothers = line, color, smoothers
         if line.band or line.between[0] or stacked:
             self.low, self.high = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
             soft = translucent(color, STACKED if stacked else SOFT)
@@ -60,12 +72,13 @@ class CurveItems:
 
     def draw(self, series: Mapping[str, Series], drawing: Drawing) -> None:
         """The line over its raw values and its area; nothing where it has no value yet."""
-        found = series.get(self._line.source)
+        line = self._line
+        found = series.get(line.source)
         if found is None or not len(found):
             return
         steps, own = arrays(found)
         smoothing = 0.0 if self._line.points else drawing.smoothing
-        places, shown = drawing.reduced(steps, smoothed(own, smoothing))
+        places, shown = drawing.reduced(steps, self._smoothers[line.source].of(own, smoothing))
         # pyqtgraph's pens count the screen's own pixels
         width = (1.8 if len(shown) <= FEW_POINTS else 1.0) * drawing.pixel_ratio
         dots = "o" if self._line.points or len(shown) < LEAST_FOR_A_LINE else None
@@ -75,7 +88,9 @@ class CurveItems:
         self.untrained.setPos(own[0])
         edges = self._edges(series, steps, own)
         if edges is not None:
-            self._draw_band(steps, [smoothed(edge, drawing.smoothing) for edge in edges], drawing)
+            smooth = (self._smoothers[f"{line.source} {side}"] for side in ("low", "high"))
+            shown_edges = [one.of(edge, drawing.smoothing) for one, edge in zip(smooth, edges, strict=True)]
+            self._draw_band(steps, shown_edges, drawing)
 
     def _edges(
         self, series: Mapping[str, Series], steps: Floats, own: Floats
@@ -97,7 +112,7 @@ class CurveItems:
         if found is None or not len(found):
             return below
         steps, own = arrays(found)
-        own = smoothed(own, drawing.smoothing)
+        own = self._smoothers[self._line.source].of(own, drawing.smoothing)
         floor = below if below is not None and len(below) == len(own) else np.zeros_like(own)
         self._draw_band(steps, [floor, floor + own], drawing)
         return floor + own
@@ -109,9 +124,9 @@ class CurveItems:
             self.ghost.setData([], [])
             return
         steps, own = arrays(found)
-        self.ghost.setData(
-            *drawing.reduced(steps, smoothed(own, 0.0 if self._line.points else drawing.smoothing))
-        )
+        smoothing = 0.0 if self._line.points else drawing.smoothing
+        smooth = self._smoothers[f"{self._line.source} ghost"].of(own, smoothing)
+        self.ghost.setData(*drawing.reduced(steps, smooth))
 
     def _draw_band(self, steps: Floats, edges: list[Floats], drawing: Drawing) -> None:
         # Every n-th point is enough for a soft band, and keeps both edges in step with each other.
