@@ -105,7 +105,7 @@ class QueueList(QFrame):
             bar.addWidget(made)
         bar.addStretch(1)
         self._report = button(
-            "Report", parent=self, icon="report", help="One page for all runs that have begun"
+            "", "compact", parent=self, icon="report", help="Report: one page for all runs that have begun"
         )
         self._report.clicked.connect(self._ask_report)
         bar.addWidget(self._report)
