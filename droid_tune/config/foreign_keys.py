@@ -54,6 +54,9 @@ SAME: dict[str, tuple[str, str]] = {
     for their in theirs.split()
 }
 
+_TRACKING = (
+    "set `tracking.tensorboard`, `tracking.wandb` (offline) or `tracking.trackio` to draw the curves there"
+)
 #: what other trainers have and we do not, and what to do instead
 NO_COUNTERPART = {
     "adapter_path": "runs are kept in the application's own folder; `droid-tune export` writes the result where you want it",
@@ -70,9 +73,9 @@ NO_COUNTERPART = {
     "load_in_mxfp4": "quantise the model first (`mlx_lm.convert -q`) and train on that",
     "trust_remote_code": "code that comes with a model is never run",
     "test": "use the evaluation on held-out rows",
-    "report_to": "a run's events.jsonl holds every number",
-    "wandb": "a run's events.jsonl holds every number",
-    "project_name": "a run's events.jsonl holds every number",
+    "report_to": _TRACKING,
+    "wandb": _TRACKING,
+    "project_name": _TRACKING,
 }
 #: keys that say nothing about the run: switches and defaults of the other command line
 MEANINGLESS = frozenset(
