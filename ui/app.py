@@ -171,7 +171,7 @@ def main(folder: Path | None = None) -> int:
     damaged: list[str] = []
     settings = load_settings(tell=damaged.append)
     Theme(application, settings.appearance)
-    session = Session(Engine(), settings, application)
+    session = Session(Engine(lambda: settings.separate_process), settings, application)
     sys.excepthook = ErrorHook(session)
     window = MainWindow(session)
     first_paint = FirstPaint(window)

@@ -23,8 +23,8 @@ from droid_tune.config import RunConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import Stopped, UserError
-from droid_tune.events import Event, Phase
-from droid_tune.machine.device_faults import told
+from droid_tune.events import Event, Phase, RunFinished
+from droid_tune.machine.device_faults import FRESH, told
 from droid_tune.names import LAST
 from ui.lingering import LINGERING
 
@@ -119,7 +119,14 @@ class EngineDoor(Protocol):
 
 
 class Engine:
-    """The real engine."""
+    """The real engine, in the calling thread or (`apart`) in a process of its own.
+
+    After a fault of the device the memory that this process holds on it is in doubt: further runs get another process.
+    """
+
+    def __init__(self, apart: Callable[[], bool] = bool) -> None:
+        self._apart = apart
+        self._doubtful = False
 
     def control(self) -> Steering:
         """A control that nobody has touched yet; who sits at the window can mend what a run meets."""
@@ -135,17 +142,40 @@ class Engine:
 
     def train(self, config: RunConfig, folder: Path, control: Any, emit: Emit) -> object:
         """Train to the end or to a stop; blocks. Raises `UserError`."""
+        if self._apart() or self._doubtful:
+            return self._train_apart(Resumption(folder), control, emit)
         from droid_tune.train.engine import run_training
 
-        return run_training(config, folder, control, emit)
+        return run_training(config, folder, control, self._doubting(emit))
 
     def resume(self, resumption: Resumption, control: Any, emit: Emit) -> object:
         """Go on from a checkpoint; blocks. Raises `UserError`."""
+        if self._apart() or self._doubtful:
+            return self._train_apart(resumption, control, emit)
         from droid_tune.train.engine import resume_training
 
         return resume_training(
-            resumption.folder, control, emit, resumption.further_steps, resumption.checkpoint
+            resumption.folder,
+            control,
+            self._doubting(emit),
+            resumption.further_steps,
+            resumption.checkpoint,
         )
+
+    def _train_apart(self, resumption: Resumption, control: Any, emit: Emit) -> object:
+        from droid_tune.train.engine_child import train_apart
+
+        return train_apart(resumption.folder, control, emit, resumption.further_steps, resumption.checkpoint)
+
+    def _doubting(self, emit: Emit) -> Emit:
+        """`emit`, which notes that a run ended by a fault of the device."""
+
+        def noting(event: Event) -> None:
+            if isinstance(event, RunFinished) and FRESH in event.why:
+                self._doubtful = True
+            emit(event)
+
+        return noting
 
     def runs(self) -> list[RunSummary]:
         """Read from the runs' folder; call it in the background."""

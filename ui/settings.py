@@ -33,6 +33,7 @@ class Settings:
     keep_awake: bool = True
     shown_run: str = ""  # the id of the run that was looked at last
     looks: dict[str, Any] = field(default_factory=dict[str, Any])  # by pane: splitters and choices
+    separate_process: bool = False  # train in a process of its own
     dismissed_runs: list[str] = field(default_factory=list[str])  # interrupted runs not offered again
 
     def remember_data(self, path: str) -> None:

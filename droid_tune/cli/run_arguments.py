@@ -70,6 +70,16 @@ def add_driving_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="save and stop after N steps of this session; `droid-tune resume` goes on exactly from there",
     )
+    add_process_argument(parser)
+
+
+def add_process_argument(parser: argparse.ArgumentParser) -> None:
+    """`--separate-process`, for the commands that train."""
+    parser.add_argument(
+        "--separate-process",
+        action="store_true",
+        help="train in a process of its own: what ends it does not end this one",
+    )
 
 
 def add_checkpoint_argument(parser: argparse.ArgumentParser, purpose: str) -> None:

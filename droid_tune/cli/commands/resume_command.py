@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from droid_tune.cli.driving import called, drive, follow
     from droid_tune.runs.folder import find_run, read_config
     from droid_tune.train.engine import follows, resume_training
+    from droid_tune.train.engine_child import train_apart
 
     if follows():
         return follow()
@@ -54,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"run {folder.name} in {folder}")
 
     def go_on(control: Control, emit: Emit) -> object:
-        return resume_training(folder, control, emit, arguments.steps, arguments.checkpoint)
+        train = train_apart if arguments.separate_process else resume_training
+        return train(folder, control, emit, arguments.steps, arguments.checkpoint)
 
     return drive(go_on, called(folder), as_events=arguments.events, stop_after=arguments.stop_after)
 

@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from droid_tune.runs.folder import create_run, find_run
     from droid_tune.runs.steering import copy_changes
     from droid_tune.train.engine import follows, run_training
+    from droid_tune.train.engine_child import train_apart
 
     if follows():
         return follow()
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         copy_changes(steered_as, folder)
     say(f"run {folder.name} in {folder}")
     return drive(
-        partial(run_training, config, folder),
+        partial(train_apart, folder) if arguments.separate_process else partial(run_training, config, folder),
         called(folder),
         as_events=arguments.events,
         stop_after=arguments.stop_after,

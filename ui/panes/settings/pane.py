@@ -61,6 +61,12 @@ class SettingsPane(Pane):
         awake.clicked.connect(self._keep_awake)
         words = "The display may still sleep; the run goes on."
         box.addLayout(_line(card, "Keep the computer awake", words, awake))
+        box.addWidget(line(card))
+        apart = Switch("Train in a process of its own", card)
+        apart.setChecked(self.session.settings.separate_process)
+        apart.clicked.connect(self._train_apart)
+        words = "What ends the engine, a fault of the GPU or too little memory, leaves this window open. From the next run on."
+        box.addLayout(_line(card, "Train in a process of its own", words, apart))
         layout.addWidget(card)
 
     def _places(self, parent: QWidget, layout: QVBoxLayout) -> None:
@@ -92,6 +98,10 @@ class SettingsPane(Pane):
     @Slot(bool)
     def _keep_awake(self, on: bool) -> None:
         self.session.settings.keep_awake = on
+
+    @Slot(bool)
+    def _train_apart(self, on: bool) -> None:
+        self.session.settings.separate_process = on
 
     @Slot()
     def _show_folder(self) -> None:
