@@ -15,19 +15,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import dpo_work as W
 import torch
+import workload
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 
-HERE = Path(__file__).resolve().parent
-sys.path += [str(HERE)]
-
-given, place = sys.argv[1], Path(sys.argv[2])
-work: dict[str, Any] = json.loads(given)
-path = work.pop("model_path")
-pairs: list[list[list[list[int]]]] = work.pop("pairs")
+work = W.load(sys.argv[1])
+# Another side has made the model: that takes MLX.
+path = workload.model_dir(workload.load({key: work[key] for key in ("size", "vocab", "dtype", "qbits")}))
+pairs = W.batches(work)
 
 
 class Prepared(DPOTrainer):
@@ -109,4 +108,4 @@ found = {
     "rss_max_mb": resident_mb(),
     "losses": told.losses,
 }
-place.write_text(json.dumps(found), encoding="utf-8")
+Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")

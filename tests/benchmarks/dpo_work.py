@@ -21,9 +21,8 @@ Pair = tuple[list[int], list[int], list[int]]
 
 
 def load(text: str) -> dict[str, Any]:
-    given = sft_work.load(text)
-    asked = {key: value for key, value in given.items() if value != sft_work.DEFAULT[key]}
-    return {**DEFAULT, **asked}
+    given = sft_work.given(text, set(DEFAULT))
+    return {**DEFAULT, **given}
 
 
 def batches(work: dict[str, Any]) -> list[list[Pair]]:

@@ -42,10 +42,15 @@ Row = tuple[list[int], int]
 
 
 def load(text: str) -> dict[str, Any]:
-    given = json.loads(Path(text).read_text(encoding="utf-8") if text.endswith(".json") else text)
-    if unknown := set(given) - set(DEFAULT):
+    return {**DEFAULT, **given(text, set(DEFAULT))}
+
+
+def given(text: str, known: set[str]) -> dict[str, Any]:
+    """A workload from a file or as it stands. Raises ValueError for keys that there are not."""
+    values = json.loads(Path(text).read_text(encoding="utf-8") if text.endswith(".json") else text)
+    if unknown := set(values) - known:
         raise ValueError(f"unknown workload keys: {unknown}")
-    return {**DEFAULT, **given}
+    return values
 
 
 def model_path(work: dict[str, Any]) -> str:
