@@ -23,8 +23,14 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from droid_tune.config import RunConfig
 from droid_tune.control import Control
-from droid_tune.data.reading.discover import WORKED
-from droid_tune.data.synthetic.arithmetic import Row, demonstration_rows, mixed_rows, reward_rows
+from droid_tune.data.reading.discover import PAIRS, WORKED
+from droid_tune.data.synthetic.arithmetic import (
+    Row,
+    demonstration_rows,
+    mixed_rows,
+    preference_rows,
+    reward_rows,
+)
 from droid_tune.events import Event
 from droid_tune.paths import sample_data_dir, starter_model_dir
 from droid_tune.runs.folder import create_run, read_config
@@ -33,7 +39,7 @@ from droid_tune.train.engine import run_training
 SEED = 20
 CORPUS_ROWS, HELD_OUT_ROWS = 60_000, 256
 DIGIT_SHARE = 0.2
-TRAIN_ROWS, VALID_ROWS = 400, 100
+TRAIN_ROWS, VALID_ROWS, PAIR_ROWS = 400, 100, 300
 
 PAD, END, ASSISTANT = "<|pad|>", "<|end|>", "<|assistant|>"
 SPECIAL_TOKENS = [PAD, END, "<|system|>", "<|user|>", ASSISTANT]
@@ -114,12 +120,16 @@ def main() -> None:
 def write_sample_data(folder: Path) -> None:
     """`train.jsonl` from the problems that the starter saw, `valid.jsonl` from those that nobody trains on.
 
-    `worked` holds the same problems with their working, for supervised learning.
+    `worked` holds the same problems with their working, for supervised learning; `pairs` holds careful and careless answers.
     """
     for place, rows in ((folder, reward_rows), (folder / WORKED, demonstration_rows)):
         place.mkdir(parents=True, exist_ok=True)
         write_rows(place / "train.jsonl", rows(TRAIN_ROWS, seed=SEED + 1))
         write_rows(place / "valid.jsonl", rows(VALID_ROWS, seed=SEED + 2, held_out=True))
+    pairs = folder / PAIRS
+    pairs.mkdir(exist_ok=True)
+    write_rows(pairs / "train.jsonl", preference_rows(PAIR_ROWS, seed=SEED + 1))
+    write_rows(pairs / "valid.jsonl", preference_rows(VALID_ROWS, seed=SEED + 2, held_out=True))
 
 
 def make_model(folder: Path) -> None:

@@ -22,6 +22,8 @@ COLUMNS = (
     "reward",
     "reward_std",
     "loss",
+    "rewards/accuracies",
+    "rewards/margins",
     "perplexity",
     "kl/k1",
     "entropy",
@@ -34,6 +36,7 @@ COLUMNS = (
 )
 HEADINGS = {
     "reward_std": "Spread",
+    "rewards/accuracies": "Preferred",
     "kl/k1": "KL",
     "completions/mean_length": "Length",
     "completions/clipped_ratio": "Cut off",
@@ -42,6 +45,15 @@ HEADINGS = {
     "tokens_per_second": "Tokens/s",
     "memory/peak_bytes": "Memory",
 }
+#: held-out metrics that are in the events alone
+MINOR = (
+    "eval/logps",
+    "eval/rewards/chosen",
+    "eval/rewards/rejected",
+    "eval/log_odds",
+    "eval/nll_loss",
+    "eval/delta",
+)
 #: of the run's newest steps, those in the table
 SHOWN_STEPS = 12
 
@@ -219,7 +231,7 @@ def evaluation_sentence(event: Evaluation) -> str:
     values = [
         f"{describe(name).label.lower().removeprefix('held-out ')} {amount(value, describe(name).unit)}"
         for name, value in event.metrics.items()
-        if name in CATALOGUE and value is not None
+        if name in CATALOGUE and value is not None and not name.startswith(MINOR)
     ]
     done, rows = words.count(event.step, "step"), words.count(event.rows, "held-out row")
     return f"After {done}, {rows}: {', '.join(values)}"
@@ -234,10 +246,10 @@ def finish_sentence(state: RunState) -> str:
     """How it ended, with what was gained; why a run failed is said on stderr. Empty before its end."""
     if not state.ended:
         return ""
-    accuracy = state.series.get("eval/accuracy")
     gained = ""
-    if accuracy is not None and len(accuracy) > 1:
-        gained = (
-            f"; held-out accuracy {words.share(accuracy.values[0])} -> {words.share(accuracy.values[-1])}"
-        )
+    for name in ("eval/accuracy", "eval/preference_accuracy"):
+        found = state.series.get(name)
+        if found is not None and len(found) > 1:
+            label = describe(name).label.lower()
+            gained += f"; {label} {words.share(found.values[0])} -> {words.share(found.values[-1])}"
     return f"{words.capitalised(state.life)} after {words.count(state.step, 'step')}{gained}"

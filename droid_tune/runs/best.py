@@ -16,7 +16,7 @@ from droid_tune.paths import RunPaths
 from droid_tune.runs.log import read_events
 
 #: what a run is judged by, the first that its evaluations have; which way is good says the catalogue of metrics
-MEASURES = ("eval/accuracy", "eval/reward", "eval/loss")
+MEASURES = ("eval/accuracy", "eval/reward", "eval/preference_accuracy", "eval/loss")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,15 @@ log = logging.getLogger(__name__)
 #: least seconds between two writes of the run's status file while it trains
 STATUS_INTERVAL_S = 5.0
 #: what the list of runs shows of a run
-SHOWN = ("reward", "loss", "eval/accuracy", "eval/reward", "eval/loss", "eval/perplexity")
+SHOWN = (
+    "reward",
+    "loss",
+    "eval/accuracy",
+    "eval/reward",
+    "eval/preference_accuracy",
+    "eval/loss",
+    "eval/perplexity",
+)
 
 
 class Journal:

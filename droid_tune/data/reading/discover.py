@@ -16,12 +16,16 @@ from droid_tune.paths import data_path
 
 #: The folder of the bundled data that holds the same problems with their working.
 WORKED = "worked"
+#: The folder of the bundled data that holds pairs of answers to such problems.
+PAIRS = "pairs"
 
 
 def place_of(name: str, method: str | None = None) -> Path:
-    """What `data.path` means for a method: `sample` is the bundled data, with worked answers where these are imitated."""
-    worked = name == "sample" and method is not None and need_of(method) == "demonstration"
-    return data_path(name) / WORKED if worked else data_path(name)
+    """What `data.path` means for a method: `sample` is the bundled data, with worked answers where these are imitated, and
+    with pairs where answers are judged."""
+    need = "prompt" if method is None or name != "sample" else need_of(method)
+    folder = {"demonstration": WORKED, "preference": PAIRS, "verdict": PAIRS}.get(need)
+    return data_path(name) if folder is None else data_path(name) / folder
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from droid_tune.config.methods import METHOD_CONFIGS
 from ui.widgets.chart import ChartSpec, Line
 
 Sections = dict[str, tuple[ChartSpec, ...]]
@@ -135,8 +136,37 @@ SUPERVISED: Sections = {
     ),
     "machine": (_STEP_TIME, _MEMORY),
 }
+PREFERENCE: Sections = {
+    "learning": (
+        ChartSpec(
+            "Preferred rightly",
+            (
+                Line("rewards/accuracies", "Training"),
+                Line("eval/preference_accuracy", "Held-out", points=True, untrained=True),
+            ),
+        ),
+        ChartSpec(
+            "Margin",
+            (Line("rewards/margins", "Training"), Line("eval/rewards/margins", "Held-out", points=True)),
+        ),
+        ChartSpec("Rewards", (Line("rewards/chosen", "Chosen"), Line("rewards/rejected", "Rejected"))),
+        ChartSpec(
+            "Likelihood of answers", (Line("logps/chosen", "Chosen"), Line("logps/rejected", "Rejected"))
+        ),
+        ChartSpec(
+            "Loss",
+            (Line("loss", "Training"), Line("eval/loss", "Held-out", points=True, untrained=True)),
+        ),
+        ChartSpec("Entropy", (Line("entropy", "Entropy"),)),
+        *_OPTIMIZER,
+    ),
+    "machine": (_STEP_TIME, _MEMORY),
+}
 
 
 def sections_of(method: str) -> Sections:
     """The charts of a method."""
+    config = METHOD_CONFIGS.get(method)
+    if config is not None and config.way == "preference":
+        return PREFERENCE
     return SUPERVISED if method == "sft" else REINFORCEMENT

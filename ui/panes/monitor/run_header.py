@@ -6,10 +6,15 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QProgressBar, QWidget
 
 from droid_tune import words
+from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.metrics import describe
+from droid_tune.names import Way
 from droid_tune.runs.state import RunState
 from ui.widgets.basics import column, label, line, restyle, row
 from ui.widgets.state_chip import StateChip
 
+#: the held-out number of a run that samples no answers, by how it learns
+MEASURED: dict[Way, str] = {"supervised": "eval/perplexity", "preference": "eval/preference_accuracy"}
 PHASE_UNITS = {"rollout": "completions", "update": "completions", "evaluate": "rows", "reward": "completions"}
 
 
@@ -84,19 +89,17 @@ class RunHeader(QFrame):
 
     def _show_figures(self, state: RunState) -> None:
         figures = self._figures
-        main = "loss" if state.method == "sft" else "reward"
+        config = METHOD_CONFIGS.get(state.method)
+        main = "reward" if config is None or config.samples else "loss"
         figures["main"].show_value(
             words.metric(main, state.last(main)), since_start(state, main), name=main.capitalize()
         )
-        held_out = (
-            "eval/perplexity"
-            if state.method == "sft" and "eval/accuracy" not in state.series
-            else "eval/accuracy"
-        )
+        first = MEASURED.get("policy_gradient" if config is None else config.way, "eval/accuracy")
+        held_out = next((name for name in ("eval/accuracy", first) if name in state.series), first)
         figures["held_out"].show_value(
             words.metric(held_out, state.last(held_out)),
             leaked_words(state) or since_start(state, held_out),
-            name="Held-out perplexity" if held_out.endswith("perplexity") else "Held-out accuracy",
+            name=describe(held_out).label,
         )
         figures["step"].show_value(
             f"{state.step:,}", f"of {state.total_steps:,}" if state.total_steps else "", name="Step"
