@@ -74,8 +74,9 @@ def sample_rows(need: Need, count: int, seed: int, *, held_out: bool = False) ->
 def _arithmetic(need: Need, count: int, seed: int, *, held_out: bool) -> list[Row]:
     if need == "demonstration":
         return [dict(row) for row in demonstration_rows(count, seed=seed, held_out=held_out)]
-    if need == "preference":
-        return [dict(row) for row in preference_rows(count, seed=seed, held_out=held_out)]
+    if need in ("preference", "verdict"):
+        pairs = preference_rows(count, seed=seed, held_out=held_out)
+        return [dict(row) if need == "preference" else _judged(place, row) for place, row in enumerate(pairs)]
     return [dict(row) for row in reward_rows(count, seed=seed, held_out=held_out)]
 
 
@@ -100,7 +101,15 @@ def _row(need: Need, prompt: str, answer: str, completion: str, worse: str) -> R
         return {"prompt": prompt, "completion": completion}
     if need == "preference":
         return {"prompt": prompt, "chosen": completion, "rejected": worse}
+    if need == "verdict":
+        return _judged(len(prompt), {"prompt": prompt, "chosen": completion, "rejected": worse})
     return {"prompt": prompt, "answer": answer}
+
+
+def _judged(place: int, pair: Row) -> Row:
+    """One answer of a pair with its verdict: the good one at even places."""
+    good = place % 2 == 0
+    return {"prompt": pair["prompt"], "completion": pair["chosen" if good else "rejected"], "label": good}
 
 
 def write_sample(method: str, out: str | Path, seed: int = 0) -> Written:
