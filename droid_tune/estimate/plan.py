@@ -25,6 +25,8 @@ class MemoryPlan:
     share_prompts: bool = True
     #: put short rows into one sequence (they do not see each other) where no prompt is shared
     pack_rows: bool = False
+    #: while completions are sampled, put the adapters into copies of their weights: three products a layer become one
+    merge: bool = False
     prefill_tokens: int = 512
     estimated_bytes: int = 0
     note: str = ""

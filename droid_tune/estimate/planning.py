@@ -2,7 +2,8 @@
 
 More rows at once stop paying as soon as the device is busy; beyond that they cost memory only. So a choice aims at
 that many tokens per micro-batch and gives way in this order when the budget is short: fewer rows, then one layer at a
-time (a quarter to a half slower), then fewer rows again.
+time (a quarter to a half slower), then fewer rows again. Of a small model every pass costs more than what it computes:
+there all rows go at once, and each reads its prompt again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ BUSY_WHOLE_TOKENS = {"cpu": 256, "metal": 2048}
 HEAD_TOKENS = {"cpu": 64, "metal": 512}
 LEAST_HEAD_TOKENS = 16
 PREFILL_TOKENS = 512
+#: what a pass costs by itself, forth and back, in seconds a layer; and operations in a second. The CPU's are measured (the
+#: starter and S of docs/log.md, two threads); Metal's are not: a launch of 4 us, and a tenth of an M2's 3.6e12
+PASS_SECONDS = {"cpu": 4e-3, "metal": 0.8e-3}
+OPERATIONS = {"cpu": 3e10, "metal": 3.6e11}
 #: an estimate may be this much too low, so a choice aims below the budget by as much
 AIM = 0.9
 
@@ -54,7 +59,7 @@ def choose(
     for plan in candidates(sizes, job, backend, backward, decode_rows, train_rows):
         peak = peak_of(sizes, job, plan)
         if peak.bytes <= AIM * budget_bytes:
-            return _chosen(plan, peak, fits=True)
+            return _chosen(_merged(sizes, job, plan, peak), peak, fits=True)
         if smallest is None or peak.bytes < smallest.peak.bytes:
             smallest = _chosen(plan, peak, fits=peak.bytes <= budget_bytes)
     assert smallest is not None
@@ -70,6 +75,8 @@ def candidates(
     train_rows: int | None = None,
 ) -> Iterator[MemoryPlan]:
     """Plans from the fastest to the smallest."""
+    if backward == "auto" and _passes_cost_more(sizes, job, backend):
+        yield from candidates(sizes, job, backend, "plain", decode_rows, train_rows or job.rows_per_slice)
     shared = sizes.shares_prompts and job.group_size > 1 and backward != "plain"
     tokens = job.longest_completion + (0 if shared else job.longest_prompt)
     most = job.group_size if shared else job.rows_per_slice
@@ -92,6 +99,17 @@ def candidates(
                     )
 
 
+def _passes_cost_more(sizes: Sizes, job: StepJob, backend: str) -> bool:
+    """Whether reading every prompt again with each of its rows is cheaper than the passes that sharing it takes."""
+    if not sizes.shares_prompts or job.group_size == 1:
+        return False
+    batches = -(-job.group_size * job.longest_completion // BUSY_TOKENS[backend])
+    passes = job.rows_per_slice // job.group_size * (1 + batches) - 1
+    again = (job.rows_per_slice - job.rows_per_slice // job.group_size) * job.longest_prompt
+    numbers = sizes.hidden * (2 * sizes.query_width + 2 * sizes.key_width + 3 * sizes.intermediate)
+    return passes * PASS_SECONDS[backend] > 6 * again * numbers / OPERATIONS[backend]
+
+
 def smallest(sizes: Sizes, job: StepJob, backend: str = "cpu") -> Choice:
     """The least memory that this model and job can train with; as many rows are decoded as that leaves room for."""
     least = min(candidates(sizes, job, backend, "auto"), key=lambda one: _update(peak_of(sizes, job, one)))
@@ -102,6 +120,13 @@ def smallest(sizes: Sizes, job: StepJob, backend: str = "cpu") -> Choice:
         if peak.bytes <= room or rows == 1:
             return _chosen(plan, peak, fits=True)
     raise AssertionError("one row is always tried")
+
+
+def _merged(sizes: Sizes, job: StepJob, plan: MemoryPlan, peak: Peak) -> MemoryPlan:
+    """`plan` with merged adapters where they cost nothing: where the update's peak stays the higher one."""
+    merged = replace(plan, merge=True)
+    costs_nothing = peak_of(sizes, job, merged).bytes <= peak.bytes
+    return merged if sizes.mergeable and job.reinforcement and costs_nothing else plan
 
 
 def _chosen(plan: MemoryPlan, peak: Peak, *, fits: bool) -> Choice:

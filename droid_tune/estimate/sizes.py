@@ -37,6 +37,9 @@ class Sizes:
     unpacked: int = 0
     scaled: int = 0
     largest_trained: int = 0  # bytes of the largest array that is trained
+    mergeable: int = (
+        0  # bytes of copies of the adapted weights; 0 where they would not hold what an adapter adds
+    )
     full: bool = False
     #: without a gradient attention weights are never stored (Metal's fused kernel); on the CPU they are
     fused_attention: bool = False
@@ -78,6 +81,7 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         unpacked=trained.unpacked,
         scaled=trained.scaled,
         largest_trained=trained.largest_bytes,
+        mergeable=trained.mergeable_bytes,
         full=trained.full,
         fused_attention=backend == "metal",
         keeps_attention=facts.keeps_attention,

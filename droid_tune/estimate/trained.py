@@ -16,7 +16,8 @@ class Trained:
     `inputs` and `ranks` are summed over the adapted matrices of one layer: what their activations cost per token.
     `rebuilt` are the float32 numbers of weights that DoRA makes in each pass of one layer (the adapted matrices),
     `unpacked` those that it keeps for the backward pass (what packed matrices hold), `scaled` the outputs that it scales
-    and keeps, per token. `largest_bytes` is the largest single array.
+    and keeps, per token. `largest_bytes` is the largest single array. `mergeable_bytes` are copies of the adapted
+    weights, where those are float32 and hold exactly what an adapter adds; 0 elsewhere.
     """
 
     numbers: int
@@ -29,6 +30,7 @@ class Trained:
     unpacked: int = 0
     scaled: int = 0
     largest_bytes: int = 0
+    mergeable_bytes: int = 0
     full: bool = False
 
 
@@ -58,7 +60,14 @@ def trained_part(adapter: AdapterConfig, facts: ModelFacts) -> Trained:
         largest_bytes=4
         * adapter.rank
         * max((max(one.inputs, one.outputs) * one.experts for one in chosen), default=0),
+        mergeable_bytes=layers * _mergeable_bytes(facts, chosen),
     )
+
+
+def _mergeable_bytes(facts: ModelFacts, chosen: list[Linear]) -> int:
+    """Of one layer."""
+    wide = facts.compute_bytes == 4 and not any(linear.quantised for linear in chosen)
+    return 4 * sum(linear.numbers for linear in chosen) if wide else 0
 
 
 def _in_full(adapter: AdapterConfig, facts: ModelFacts, chosen: list[Linear], layers: int) -> Trained:

@@ -5,9 +5,9 @@ The layers are mlx-lm's, so that what is saved is what `mlx_lm.generate --adapte
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -146,10 +146,38 @@ def base_of(adapter: nn.Module) -> nn.Module | None:
 @contextmanager
 def adapter_off(model: nn.Module, adapted: Sequence[str]) -> Generator[None]:
     """Inside, `model` is the base model: every adapter is bypassed, no weight is copied."""
+    with _standing_in(model, adapted, base_of):
+        yield
+
+
+@contextmanager
+def adapter_merged(model: nn.Module, adapted: Sequence[str]) -> Generator[None]:
+    """Inside, every adapter of float32 weights is one matrix with them, a copy; nothing is trained meanwhile.
+
+    Narrower weights cannot hold what an adapter adds, so theirs stay beside them.
+    """
+    with _standing_in(model, adapted, _merged):
+        yield
+
+
+def _merged(adapter: nn.Module) -> nn.Module:
+    base = base_of(adapter)
+    if base is None or "weight" not in base or base["weight"].dtype != mx.float32:
+        return adapter
+    merged = cast("Any", adapter).fuse()
+    mx.eval(merged.parameters())
+    return merged
+
+
+@contextmanager
+def _standing_in(
+    model: nn.Module, adapted: Sequence[str], substitute: Callable[[nn.Module], nn.Module | None]
+) -> Generator[None]:
+    """Inside, each of the adapters stands aside for what `substitute` makes of it."""
     places = [_place(model, name) for name in adapted]
     adapters = [owner[key] for owner, key in places]
     for (owner, key), adapter in zip(places, adapters, strict=True):
-        owner[key] = base_of(adapter)
+        owner[key] = substitute(adapter)
     try:
         yield
     finally:

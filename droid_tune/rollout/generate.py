@@ -12,6 +12,7 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.lens import require_known
 from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.model.adapters import adapter_merged
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.policy import Policy
 from droid_tune.names import FinishReason
@@ -65,7 +66,8 @@ def generate(
     ]
     run = _Run(policy, prompts, sampling, seed, plan, len(rows), watch)
     policy.model.eval()
-    with own_kernels():
+    merged = adapter_merged(policy.model, policy.adapted if plan.merge else ())
+    with own_kernels(), merged:
         for start in range(0, len(rows), plan.decode_rows):
             run.decode(rows[start : start + plan.decode_rows])
     return _collected(policy, prompts, group_size, rows, run.filters)

@@ -189,6 +189,34 @@ def test_a_choice_leaves_room_for_the_formulas_own_error() -> None:
     assert choose(sizes(), JOB, exact).peak.bytes < exact
 
 
+def test_a_small_model_reads_prompts_again_rather_than_pass_by_pass_and_a_large_one_does_not() -> None:
+    small, wide = (
+        choose(sizes(), JOB, 10**12).plan,
+        choose(sizes(hidden=1024, intermediate=3072), JOB, 10**12).plan,
+    )
+    assert (small.path, small.train_rows) == ("whole rows", 32)
+    assert (wide.path, wide.train_rows) == ("two-stage", 2)
+
+
+def test_a_small_model_goes_by_passes_where_all_rows_at_once_do_not_fit() -> None:
+    whole = choose(sizes(), JOB, 10**12).peak.bytes
+    assert choose(sizes(), JOB, whole // 8).plan.path != "whole rows"
+
+
+def test_the_users_way_back_is_kept() -> None:
+    assert choose(sizes(), JOB, 10**12, backward="two_stage").plan.path == "two-stage"
+
+
+def test_adapters_are_merged_where_the_update_needs_more_than_the_copies() -> None:
+    assert sizes().mergeable == 0  # bfloat16
+    assert not choose(sizes(), JOB, 10**12).plan.merge
+    assert choose(sizes(mergeable=1000), JOB, 10**12).plan.merge
+    assert not choose(sizes(mergeable=10**9), JOB, 10**12).plan.merge
+    wide = facts_of(CONFIG, tuple_of(dense("F32")))
+    copies = trained_part(resolve({}).adapter, wide).mergeable_bytes
+    assert copies == 2 * 4 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 192)
+
+
 def test_the_users_own_rows_are_kept() -> None:
     plan = choose(sizes(), JOB, 10**12, decode_rows=5, train_rows=3).plan
     assert (plan.decode_rows, plan.train_rows) == (5, 3)

@@ -9,6 +9,7 @@ import mlx.optimizers as optim
 import numpy as np
 import pytest
 
+from droid_tune.config.run import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import Watch
 from droid_tune.errors import Stopped
@@ -52,6 +53,23 @@ def test_sampled_logprobs_are_those_of_one_row_forward_passes(architecture: str)
         alone = np.asarray(one_row_logprobs(policy, PROMPTS[row // 4], completion, TEMPERATURE))
         np.testing.assert_allclose(rollout.sampled_logprobs[row, :length], alone, atol=1e-4)
         np.testing.assert_allclose(scored[row, :length], alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["lora", "dora"])
+def test_adapters_merged_while_sampling_give_the_log_probabilities_of_the_scorer(kind: Any):
+    policy = tiny_policy("qwen3", AdapterConfig(type=kind, rank=4, scale=2.0))
+    before = dict(policy.model.named_modules())
+    rollout = sampled(policy, plan=MemoryPlan(merge=True))
+    scored = score(policy, as_rows(rollout), temperature=TEMPERATURE, plan=MemoryPlan()).logprobs
+    np.testing.assert_allclose(rollout.sampled_logprobs, scored, atol=1e-4)
+    assert dict(policy.model.named_modules()) == before
+
+
+def test_narrow_weights_keep_their_adapters_beside_them_while_sampling():
+    policy = tiny_policy("llama", quantise=4, hidden_size=64, intermediate_size=64, head_dim=16)
+    alone = sampled(policy)
+    merged = sampled(policy, plan=MemoryPlan(merge=True))
+    np.testing.assert_array_equal(merged.sampled_logprobs, alone.sampled_logprobs)
 
 
 @pytest.mark.parametrize("architecture", CONFIGS)
