@@ -30,6 +30,7 @@ TARGETS: dict[ExportTarget, TargetFacts] = {
     ),
     "fused": TargetFacts("Model (MLX)", "A whole model with what it learnt, for mlx-lm.", _MLX),
     "gguf": TargetFacts("GGUF", "One file for llama.cpp and the programs built on it.", _GGUF),
+    "peft": TargetFacts("Adapter (PEFT)", "What was trained alone, for Transformers with PEFT."),
 }
 
 WEIGHT_TYPES: tuple[WeightType, ...] = get_args(WeightType)

@@ -6,10 +6,12 @@ from droid_tune.export.base import Target
 from droid_tune.export.targets.adapter_folder import AdapterFolder
 from droid_tune.export.targets.fused_folder import FusedFolder
 from droid_tune.export.targets.gguf_model import GgufModel
+from droid_tune.export.targets.peft_folder import PeftFolder
 from droid_tune.names import ExportTarget
 
 TARGET_WRITERS: dict[ExportTarget, Target] = {
     "adapter": AdapterFolder(),
     "fused": FusedFolder(),
     "gguf": GgufModel(),
+    "peft": PeftFolder(),
 }

@@ -23,6 +23,7 @@ from droid_tune.model.policy import Policy
 from droid_tune.runs.durable import disk_error, linked
 from droid_tune.runs.folder import find_run
 from droid_tune.train.diagnosis.remarks import Notify
+from droid_tune.train.foreign_start import named_where_unfit, no_start, peft_start, write_as_mlx
 from droid_tune.train.weights import RunWeights, weights_of
 
 #: the fused model of a run that starts so: a folder of its own in the run's
@@ -44,7 +45,8 @@ def starting_policy(config: RunConfig, run_dir: Path, watch: Watch = UNWATCHED) 
         return load_policy(model.path, config.adapter, revision=model.revision, seed=seed, watch=watch)
     if model.start_mode == "fuse":
         return load_policy(_fused_base(config, run_dir, watch), config.adapter, seed=seed, watch=watch)
-    return _continued(config, _kept_start(config, run_dir), watch)
+    with named_where_unfit(config):
+        return _continued(config, _kept_start(config, run_dir), watch)
 
 
 def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
@@ -134,19 +136,29 @@ def _kept_start(config: RunConfig, run_dir: Path) -> Path:
     start = run_dir / STARTED_FROM
     if start.is_dir():
         return start
-    earlier, weights = earlier_result(config)
     partial = run_dir / f".{STARTED_FROM}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        shutil.copyfile(weights.file, partial / WEIGHTS)
-        shutil.copyfile(earlier / SETTINGS, partial / SETTINGS)
-        if (base := _own_base(earlier)) is not None:
-            shutil.copytree(base, partial / FUSED_BASE, copy_function=linked)
+        if (peft := peft_start(config)) is not None:
+            write_as_mlx(config, peft, partial)
+        else:
+            _copy_start(config, partial)
         partial.replace(start)
     except OSError as error:
         raise disk_error(error, start) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return start
+
+
+def _copy_start(config: RunConfig, folder: Path) -> None:
+    """The earlier adapter with its settings, and the fused model that it belongs to where there is one."""
+    earlier, weights = earlier_result(config)
+    shutil.copyfile(weights.file, folder / WEIGHTS)
+    shutil.copyfile(earlier / SETTINGS, folder / SETTINGS)
+    if (base := _own_base(earlier)) is not None:
+        shutil.copytree(base, folder / FUSED_BASE, copy_function=linked)
 
 
 def earlier_result(config: RunConfig) -> tuple[Path, RunWeights]:
@@ -158,12 +170,23 @@ def earlier_result(config: RunConfig) -> tuple[Path, RunWeights]:
     given = Path(name).expanduser()
     folder = given if given.is_dir() else find_run(name)
     if not (folder / SETTINGS).exists() or not (folder / WEIGHTS).exists():
-        raise UserError(
-            f"The run {folder.name} has no result to start from yet",
-            place="model.start_from",
-            remedy="let it finish, or export it first",
-        )
+        raise no_start(folder)
     return folder, weights_of(folder, config.model.start_checkpoint)
+
+
+def _to_fuse(config: RunConfig, run_dir: Path, watch: Watch) -> Policy:
+    """The earlier run's model with its adapter."""
+    if peft_start(config) is not None:
+        folder = _kept_start(config, run_dir)
+        file = folder / WEIGHTS
+    else:
+        folder, weights = earlier_result(config)
+        file = weights.file
+    policy = load_policy(
+        _base_of(config, folder), adapter_config_in(folder), revision=config.model.revision, watch=watch
+    )
+    load_arrays(policy, read_arrays(file), place=str(file))
+    return policy
 
 
 def _fused_base(config: RunConfig, run_dir: Path, watch: Watch) -> Path:
@@ -171,11 +194,8 @@ def _fused_base(config: RunConfig, run_dir: Path, watch: Watch) -> Path:
     base = run_dir / FUSED_BASE
     if base.is_dir():
         return base
-    folder, weights = earlier_result(config)
-    policy = load_policy(
-        _base_of(config, folder), adapter_config_in(folder), revision=config.model.revision, watch=watch
-    )
-    load_arrays(policy, read_arrays(weights.file), place=str(weights.file))
+    with named_where_unfit(config):
+        policy = _to_fuse(config, run_dir, watch)
     watch.pause_point()
     fuse_adapter(policy)
     watch.pause_point()
