@@ -8,6 +8,8 @@ from typing import get_args
 
 from droid_tune.names import ExportTarget, WeightType
 
+#: under which LM Studio lists what was trained here
+PUBLISHER = "droid-tune"
 #: held-out rows that the written model is compared on, unless said otherwise
 CHECK_ROWS = 32
 
@@ -31,6 +33,13 @@ TARGETS: dict[ExportTarget, TargetFacts] = {
     "fused": TargetFacts("Model (MLX)", "A whole model with what it learnt, for mlx-lm.", _MLX),
     "gguf": TargetFacts("GGUF", "One file for llama.cpp and the programs built on it.", _GGUF),
     "peft": TargetFacts("Adapter (PEFT)", "What was trained alone, for Transformers with PEFT."),
+    "ollama": TargetFacts(
+        "Ollama", "A GGUF file with its Modelfile; Ollama gets it where it is installed.", _GGUF
+    ),
+    "lmstudio": TargetFacts("LM Studio", "A whole model where LM Studio looks for models.", _MLX),
+    "hub": TargetFacts(
+        "Hugging Face Hub", "A whole model with a card, for a private repository of yours.", _MLX
+    ),
 }
 
 WEIGHT_TYPES: tuple[WeightType, ...] = get_args(WeightType)
@@ -62,3 +71,13 @@ class ExportRequest:
     def type(self) -> WeightType:
         """The type that the weights are written in."""
         return self.weights or self.facts.types[0]
+
+
+def usual_place(target: ExportTarget, name: str) -> Path:
+    """Where a result called `name` (a slug) goes unless someone says: LM Studio's own folder, else the Downloads."""
+    if target == "lmstudio":
+        older = Path.home() / ".cache" / "lm-studio" / "models"
+        newer = Path.home() / ".lmstudio" / "models"
+        return (older if older.is_dir() and not newer.is_dir() else newer) / PUBLISHER / name
+    downloads = Path.home() / "Downloads"
+    return (downloads if downloads.is_dir() else Path.home()) / f"{name}-{target}"

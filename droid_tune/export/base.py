@@ -50,6 +50,10 @@ class Target:
         model folder that the run was trained on. Raises UserError where it cannot be opened, and `Stopped`."""
         raise NotImplementedError
 
+    def finish(self, source: ExportSource, out: Path, watch: Watch) -> list[str]:
+        """What is done once `out` is there; what a person should know of it."""
+        return []
+
     def how_to_use(self, source: ExportSource, out: Path) -> str:
         """What a person types, or does, to use it."""
         raise NotImplementedError

@@ -6,7 +6,7 @@ import gc
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,8 @@ def export_run(run_dir: Path, request: ExportRequest, watch: Watch = UNWATCHED) 
     target.refuse(source, request)
     with new_folder(request.out) as partial:
         require_space(partial, target.bytes_needed(source, request), "the export", "export again")
-        return _written(target, source, request, partial, watch)
+        exported = _written(target, source, request, partial, watch)
+    return replace(exported, notes=(*exported.notes, *target.finish(source, request.out, watch)))
 
 
 def _check_request(run_dir: Path, request: ExportRequest) -> None:

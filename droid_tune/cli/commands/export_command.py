@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from droid_tune import words
 from droid_tune.cli.entry import STOPPED
 from droid_tune.cli.output import print_json, say
 from droid_tune.cli.run_arguments import add_checkpoint_argument
@@ -23,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from droid_tune.config.exporting import CHECK_ROWS, TARGETS, WEIGHT_TYPES
 
     parser.add_argument("run", metavar="RUN", help="its id, the beginning of it, or its folder")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="a new or empty folder; --to lmstudio knows its own place"
+    )
     parser.add_argument(
         "--to", choices=tuple(TARGETS), metavar="TARGET", help=f"{', '.join(TARGETS)}; adapter unless said"
     )
@@ -49,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"held-out rows to compare it with the run's model on; {CHECK_ROWS} unless said, 0: none",
     )
+    parser.add_argument("--repository", metavar="OWNER/NAME", help="of --to hub: where it is uploaded to")
+    parser.add_argument("--public", action="store_true", help="of --to hub: everyone may see it")
+    parser.add_argument("--yes", action="store_true", help="of --to hub: upload the files without asking")
     parser.add_argument("--force", action="store_true", help="keep it although the comparison refuses it")
     parser.add_argument("--json", action="store_true", help="what was written and how it compares, as JSON")
 
@@ -61,25 +68,50 @@ def run(arguments: argparse.Namespace) -> int:
     from droid_tune.export.result import export_run
     from droid_tune.runs.folder import find_run
 
-    folder, request, control = find_run(arguments.run), request_of(arguments), Control()
+    folder, control = find_run(arguments.run), Control()
+    request, watch = request_of(arguments, folder), Watch(_tell, control.stop_requested)
     try:
         with stopping_gracefully(control, "nothing is kept"):
-            exported = export_run(folder, request, Watch(_tell, control.stop_requested))
+            exported = export_run(folder, request, watch)
     except Stopped:
         say("stopped; nothing was kept")
         return STOPPED
     if arguments.json:
         print_json(as_json(exported, request))
+    else:
+        print(exported.folder)
+        for sentence in sentences(exported):
+            say(sentence)
+    return _upload(arguments, exported.folder) if request.target == "hub" else 0
+
+
+def _upload(arguments: argparse.Namespace, folder: Path) -> int:
+    """Ask, with the list of the files, and upload them; without a yes nothing leaves this machine."""
+    from droid_tune.control import Watch
+    from droid_tune.export.targets.hub_repository import files_to_upload, upload
+
+    files = files_to_upload(folder)
+    for file in files:
+        say(f"  {file.name}  {words.size(file.bytes)}")
+    seen = "everyone may see it" if arguments.public else "private"
+    asked = f"Upload these {words.count(len(files), 'file')} to {arguments.repository} ({seen})?"
+    if not (arguments.yes or _agreed(asked)):
+        say("nothing was uploaded; the folder is kept")
         return 0
-    print(exported.folder)
-    for sentence in sentences(exported):
-        say(sentence)
+    say(f"uploaded: {upload(folder, arguments.repository, public=arguments.public, watch=Watch(_tell))}")
     return 0
 
 
-def request_of(arguments: argparse.Namespace) -> ExportRequest:
+def _agreed(question: str) -> bool:
+    """Whether a person at a terminal says yes; a pipe says no."""
+    say(f"{question} [y/N]")
+    return sys.stdin.isatty() and sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def request_of(arguments: argparse.Namespace, run: Path) -> ExportRequest:
     """What the words ask for. Raises UsageError where they contradict each other."""
-    from droid_tune.config.exporting import ExportRequest
+    from droid_tune.config.exporting import ExportRequest, usual_place
+    from droid_tune.runs.folder import read_config, run_name, slug
 
     if arguments.check < 0:
         raise UsageError("`--check` counts rows: 0 or more", value=arguments.check)
@@ -90,9 +122,14 @@ def request_of(arguments: argparse.Namespace) -> ExportRequest:
         raise UsageError(
             "`--requantise` goes with `--to fused`", remedy="add it, or leave both for the adapter alone"
         )
+    if target == "hub" and not arguments.repository:
+        raise UsageError("`--to hub` needs `--repository OWNER/NAME`", remedy="add it")
+    if arguments.out is None and target != "lmstudio":
+        raise UsageError("`--out DIR` is missing", remedy="name a new or empty folder")
+    name = slug(run_name(read_config(run)))
     return ExportRequest(
         target=target,
-        out=arguments.out,
+        out=arguments.out or usual_place(target, name),
         checkpoint=arguments.checkpoint,
         weights="none" if arguments.dequantise else arguments.quantise,
         requantise=arguments.requantise,

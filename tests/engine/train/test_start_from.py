@@ -156,7 +156,7 @@ def test_a_run_without_a_result_is_no_start(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     finished, _ = train(after(tmp_path / "empty", "continue"), tmp_path / "run")
     assert finished.outcome == "failed"
-    assert "has no result to start from yet" in finished.why
+    assert "is no run and no adapter" in finished.why
     unknown, _ = train(after(Path("no-such-run"), "continue"), tmp_path / "other")
     assert "There is no run `no-such-run`" in unknown.why
 

@@ -1,0 +1,202 @@
+"""Ollama, LM Studio, the Hub: what is written for each, and what leaves this machine only after a yes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from droid_tune.cli import main
+from droid_tune.config.exporting import ExportRequest, usual_place
+from droid_tune.control import Watch
+from droid_tune.data.rendering.chat_template import ChatTemplate
+from droid_tune.errors import Stopped, UserError
+from droid_tune.export.result import export_run
+from droid_tune.export.targets import hub_repository, ollama_model
+from droid_tune.export.targets.hub_repository import files_to_upload, upload
+from droid_tune.export.targets.ollama_template import ollama_template
+from droid_tune.model_files.tokenizer import load_tokenizer
+
+CHATML = """{{ if not .System }}<|im_start|>system
+You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>
+{{ end }}{{ range .Messages }}{{ if eq .Role "system" }}<|im_start|>system
+{{ .Content }}<|im_end|>
+{{ else if eq .Role "user" }}<|im_start|>user
+{{ .Content }}<|im_end|>
+{{ else if eq .Role "assistant" }}<|im_start|>assistant
+{{ .Content }}<|im_end|>
+{{ end }}{{ end }}<|im_start|>assistant
+"""
+
+
+# --- Ollama ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_template_comes_apart_into_the_words_around_each_turn(project_root: Path) -> None:
+    starter = ChatTemplate.of(load_tokenizer(project_root / "resources" / "starter"))
+    assert ollama_template(starter, "") == (
+        '{{ range .Messages }}{{ if eq .Role "system" }}<|system|>{{ .Content }}<|end|>'
+        '{{ else if eq .Role "user" }}<|user|>{{ .Content }}<|end|>'
+        '{{ else if eq .Role "assistant" }}<|assistant|>{{ .Content }}<|end|>{{ end }}{{ end }}<|assistant|>'
+    )
+
+
+def test_a_system_text_of_the_templates_own_is_written_where_none_is_given(smol_model: Path) -> None:
+    found = ollama_template(ChatTemplate.of(load_tokenizer(smol_model)), "")
+    assert found == CHATML
+
+
+def test_a_template_that_is_no_row_of_turns_is_left_out(shared_dir: Path) -> None:
+    mistral = ChatTemplate.of(load_tokenizer(shared_dir / "tokenizers" / "mistral_nemo"))
+    assert ollama_template(mistral, "<s>") is None  # its system text stands in the last user's turn
+
+
+@pytest.mark.usefixtures("opened_here")
+def test_ollama_is_handed_the_model_where_it_is_installed(
+    learnt_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ollama_model.shutil, "which", lambda name: f"/bin/{name}")
+    run: list[list[str]] = []
+    monkeypatch.setattr(ollama_model, "run_program", lambda command, watch: run.append(list(command)))
+    exported = export_run(learnt_run, ExportRequest("ollama", tmp_path / "out", check=0))
+    assert run == [["ollama", "create", "sft-starter", "-f", str(tmp_path / "out" / "Modelfile")]]
+    assert exported.notes[-1] == "Ollama has it as `sft-starter`."
+    lines = (tmp_path / "out" / "Modelfile").read_text().splitlines()
+    assert lines[0] == "FROM ./sft-starter.gguf"
+    assert lines[1].startswith('TEMPLATE """{{ range .Messages }}')
+    assert lines[2:] == ['PARAMETER stop "<|end|>"', "PARAMETER num_ctx 256"]
+
+
+@pytest.mark.usefixtures("opened_here")
+@pytest.mark.parametrize("installed", [False, True])
+def test_without_ollama_the_folder_is_kept_with_the_command(
+    installed: bool, learnt_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(command: Any, watch: Any) -> None:
+        raise UserError("it cannot be opened: no server")
+
+    monkeypatch.setattr(ollama_model.shutil, "which", lambda name: "/bin/ollama" if installed else None)
+    monkeypatch.setattr(ollama_model, "run_program", refuses)
+    exported = export_run(learnt_run, ExportRequest("ollama", tmp_path / "out", check=0))
+    assert f"ollama create sft-starter -f {tmp_path}/out/Modelfile" in exported.notes[-1]
+    assert (tmp_path / "out" / "sft-starter.gguf").is_file()
+
+
+# --- LM Studio ------------------------------------------------------------------------------------------------------
+
+
+def test_lm_studio_finds_it_under_publisher_and_name(
+    learnt_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    place = tmp_path / ".lmstudio" / "models" / "droid-tune" / "sft-starter"
+    assert usual_place("lmstudio", "sft-starter") == place
+    assert main(["export", str(learnt_run), "--to", "lmstudio", "--check", "0"]) == 0
+    assert (place / "config.json").is_file()
+    assert "droid-tune/sft-starter, under My Models" in capsys.readouterr().err
+
+
+# --- the Hub --------------------------------------------------------------------------------------------------------
+
+
+class FakeHub:
+    """Remembers what it is asked; `failure` is raised by the next call that sends something."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.failure = failure
+        self.private: bool | None = None
+        self.sent: list[str] = []
+        self.committed: list[str] = []
+
+    def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> str:
+        self.private = private
+        return f"https://hub/{repo_id}"
+
+    def preupload_lfs_files(self, repo_id: str, additions: Any) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.sent += [one.path_in_repo for one in additions]
+
+    def create_commit(self, repo_id: str, operations: Any, *, commit_message: str) -> None:
+        self.committed = [one.path_in_repo for one in operations]
+
+
+@pytest.fixture
+def ready(learnt_run: Path, tmp_path: Path) -> Path:
+    return export_run(learnt_run, ExportRequest("hub", tmp_path / "out", check=0)).folder
+
+
+def test_the_card_tells_model_data_method_and_settings_and_no_folder_of_this_machine(ready: Path) -> None:
+    card = (ready / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: mlx\n")
+    assert (
+        "Trained with Droid Tune from `starter` on `sample` by SFT; the weights are those after 3 steps."
+        in card
+    )
+    assert "| learning_rate | `0.01` |" in card
+    assert str(ready.parent) not in card
+
+
+def test_an_upload_is_private_and_one_commit_behind_the_files(ready: Path) -> None:
+    hub = FakeHub()
+    assert upload(ready, "me/model", api=hub) == "https://hub/me/model"
+    names = [one.name for one in files_to_upload(ready)]
+    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= set(names)
+    assert (hub.private, hub.sent, hub.committed) == (True, names, names)
+    upload(ready, "me/model", public=True, api=hub)
+    assert hub.private is False
+
+
+def test_an_ended_upload_shows_nobody_half_a_model(ready: Path) -> None:
+    hub = FakeHub()
+    with pytest.raises(Stopped):
+        upload(ready, "me/model", watch=Watch(should_stop=lambda: len(hub.sent) == 2), api=hub)
+    assert (len(hub.sent), hub.committed) == (2, [])
+    assert ready.is_dir()
+
+
+class NoRouteError(ConnectionError):
+    """As an HTTP client's own."""
+
+
+def http_error(status: int) -> Exception:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    error = HfHubHTTPError.__new__(HfHubHTTPError)
+    Exception.__init__(error, "refused")
+    error.response = SimpleNamespace(status_code=status)  # type: ignore[assignment]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (NoRouteError("no route"), "cannot be reached; the folder is kept; upload it later"),
+        (http_error(401), "refused the token; `hf auth login` with a token that may write"),
+        (http_error(403), "refused the token"),
+        (http_error(500), r"refused the upload \(500\); the folder is kept"),
+    ],
+)
+def test_what_the_hub_refuses_is_one_sentence(failure: Exception, said: str, ready: Path) -> None:
+    with pytest.raises(UserError, match=f"^me/model: .*{said}"):
+        upload(ready, "me/model", api=FakeHub(failure))
+    assert ready.is_dir()
+
+
+def test_nothing_is_uploaded_without_a_yes(
+    learnt_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(hub_repository, "upload", lambda *rest, **named: asked.append(rest[1]) or "address")
+    words = ["export", str(learnt_run), "--to", "hub", "--repository", "me/model", "--check", "0"]
+    assert main([*words, "--out", str(tmp_path / "one")]) == 0
+    told = capsys.readouterr().err
+    assert "  model.safetensors  " in told
+    assert "to me/model (private)? [y/N]" in told
+    assert "nothing was uploaded; the folder is kept" in told
+    assert asked == []
+    assert main([*words, "--out", str(tmp_path / "two"), "--yes"]) == 0
+    assert asked == ["me/model"]
+    assert main(["export", str(learnt_run), "--to", "hub", "--out", str(tmp_path / "three")]) == 2
