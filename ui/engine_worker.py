@@ -29,6 +29,7 @@ from droid_tune.names import LAST
 from ui.lingering import LINGERING
 
 if TYPE_CHECKING:
+    from droid_tune.config.exporting import ExportRequest
     from droid_tune.estimate.signal import CheckReport
     from droid_tune.runs.folder import RunSummary
 
@@ -113,6 +114,13 @@ class EngineDoor(Protocol):
         self, config: RunConfig, prompts: int, control: Any, on_progress: Callable[[Phase], None]
     ) -> Any:
         """Sample `prompts` prompts with the starting model; a `CheckReport`. Raises `UserError`, `Stopped`."""
+
+    def export(self, folder: Path, request: ExportRequest, watch: Watch) -> Any:
+        """Write a run's result and compare it; an `Exported`. Raises `UserError`, `Stopped`."""
+
+    def upload(self, folder: Path, repository: str, public: bool, watch: Watch) -> str:
+        """Upload an exported folder to the Hub; its address. Raises `UserError`, `Stopped`."""
+        raise NotImplementedError
 
     def release(self) -> None:
         """Give back the memory of this thread's models."""
@@ -206,6 +214,18 @@ class Engine:
         from droid_tune.check import check_signal
 
         return check_signal(config, prompts=prompts, control=control, on_progress=on_progress)
+
+    def export(self, folder: Path, request: ExportRequest, watch: Watch) -> Any:
+        """Write a run's result as other programs take it, and compare. Call it in a thread of its own."""
+        from droid_tune.export.result import export_run
+
+        return export_run(folder, request, watch)
+
+    def upload(self, folder: Path, repository: str, public: bool, watch: Watch) -> str:
+        """Upload what was exported for the Hub. Call it in a thread of its own."""
+        from droid_tune.export.targets.hub_repository import upload
+
+        return upload(folder, repository, public=public, watch=watch)
 
     def release(self) -> None:
         """Give the memory of this thread's models back."""

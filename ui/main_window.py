@@ -28,6 +28,7 @@ from ui.frame.restoring import kept_looks, restore_looks
 from ui.frame.sidebar import Sidebar
 from ui.frame.toolbar import RunToolbar
 from ui.panes.base import Pane, PaneRequest
+from ui.panes.runs.export_sheet import ExportSheet
 from ui.panes.table import PANES, PANES_BY_KEY
 from ui.session import Session
 from ui.settings import save_settings
@@ -119,6 +120,7 @@ class MainWindow(QMainWindow):
                 None,
                 MenuCommand("import", "Import Settings…", self._import_settings, "Ctrl+Shift+O"),
                 None,
+                MenuCommand("export", "Export…", self._export, "Ctrl+E"),
                 MenuCommand("reveal", "Reveal Run in Finder", self._reveal_run, "Ctrl+Shift+F"),
                 MenuCommand("runs", "Show Runs Folder", self._show_runs_folder),
                 None,
@@ -255,6 +257,17 @@ class MainWindow(QMainWindow):
             return False
         self._save()
         return True
+
+    @Slot()
+    def _export(self) -> None:
+        """Of the run that is shown, else of the newest that has something to export."""
+        able = [run for run in self.session.runs if run.saved_step or run.state == "completed"]
+        shown = [run for run in able if run.folder == self.session.shown_folder]
+        if not able or self.session.training:
+            why = "A run is training; stop it first." if able else "A run has one once it has saved."
+            self._tell("info", "There is no result to export now.", why)
+            return
+        ExportSheet(self.session, (shown or able)[0], self).open()
 
     @Slot()
     def resume_last(self) -> None:

@@ -45,6 +45,19 @@ TARGETS: dict[ExportTarget, TargetFacts] = {
 WEIGHT_TYPES: tuple[WeightType, ...] = get_args(WeightType)
 
 
+#: what a type of weights is called
+TYPE_LABELS: dict[WeightType, str] = {
+    "keep": "As the base model has them",
+    "none": "Not quantised",
+    "bf16": "bfloat16",
+    "f16": "float16",
+    "q8_0": "8 bits (q8_0)",
+    "q4_0": "4 bits (q4_0)",
+    "mlx-4bit": "4 bits",
+    "mlx-8bit": "8 bits",
+}
+
+
 @dataclass(frozen=True)
 class ExportRequest:
     """What is to be written where, and how it is looked at afterwards.

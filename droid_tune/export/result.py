@@ -37,6 +37,16 @@ class Exported:
     use: str = ""
     compared: Compared | None = None
 
+    @property
+    def sentences(self) -> list[str]:
+        """What a person hears of it."""
+        said = [] if self.step is None else [f"These are the weights of step {self.step:,}."]
+        said += self.notes
+        if self.compared is not None:
+            said += self.compared.sentences
+            said += [f"It is kept although {fault}." for fault in self.compared.faults]
+        return [*said, f"Use it: {self.use}"]
+
 
 def export_run(run_dir: Path, request: ExportRequest, watch: Watch = UNWATCHED) -> Exported:
     """Write the run's result as `request` says, into a new or empty folder.

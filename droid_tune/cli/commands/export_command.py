@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(as_json(exported, request))
     else:
         print(exported.folder)
-        for sentence in sentences(exported):
+        for sentence in exported.sentences:
             say(sentence)
     return _upload(arguments, exported.folder) if request.target == "hub" else 0
 
@@ -136,16 +136,6 @@ def request_of(arguments: argparse.Namespace, run: Path) -> ExportRequest:
         check=arguments.check,
         force=arguments.force,
     )
-
-
-def sentences(exported: Exported) -> list[str]:
-    """What a person hears of an export."""
-    said = [] if exported.step is None else [f"the weights of step {exported.step:,}"]
-    said += exported.notes
-    if exported.compared is not None:
-        said += exported.compared.sentences
-        said += [f"kept although {fault}" for fault in exported.compared.faults]
-    return [*said, f"use it: {exported.use}"]
 
 
 def as_json(exported: Exported, request: ExportRequest) -> dict[str, Any]:

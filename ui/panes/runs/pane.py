@@ -31,6 +31,7 @@ from droid_tune.runs.series import Series
 from droid_tune.runs.state import RunState
 from ui.background import Task
 from ui.panes.base import FillingPane
+from ui.panes.runs.export_sheet import ExportSheet
 from ui.panes.runs.further_steps import FurtherSteps
 from ui.panes.runs.queue_list import QueueList
 from ui.panes.runs.report_window import ReportWindow
@@ -185,13 +186,14 @@ class RunsPane(FillingPane):
             ("further", "Train Further…", "", "train", self._ask_further),
             ("open", "Open", "", "monitor", self._open),
             ("try", "Try It", "", "playground", self._try),
+            ("export", "Export…", "compact", "export", self._export),
             ("folder", "Show Folder", "compact", "folder", self._show_folder),
             ("report", "Report", "compact", "report", self._report),
             ("copy", "Copy Command", "compact", "copy", self._copy),
             ("rename", "Rename", "compact", "rename", self._begin_rename),
             ("trash", "Move to Trash", "compact-danger", "trash", self._ask_trash),
         )
-        compact = {"folder", "report", "copy", "rename", "trash"}
+        compact = {"export", "folder", "report", "copy", "rename", "trash"}
         for key, text, role, icon, slot in wanted:
             made = button("" if key in compact else text, role, parent=parent, icon=icon, help=text)
             made.clicked.connect(slot)
@@ -314,6 +316,7 @@ class RunsPane(FillingPane):
         self._actions["further"].setVisible(state == "completed")
         self._actions["further"].setEnabled(not busy)
         self._actions["try"].setEnabled(not busy and state != "running")
+        self._actions["export"].setEnabled(not busy and bool(run.saved_step or state == "completed"))
         self._actions["copy"].setEnabled((run.folder / "adapters.safetensors").exists())
         self._actions["trash"].setEnabled(state != "running")
         self._actions["rename"].setEnabled(state != "running")
@@ -436,6 +439,12 @@ class RunsPane(FillingPane):
         run = self._single()
         if run is not None:
             self.ask("playground", run.folder)
+
+    @Slot()
+    def _export(self) -> None:
+        run = self._single()
+        if run is not None:
+            ExportSheet(self.session, run, self).open()
 
     @Slot()
     def _show_folder(self) -> None:

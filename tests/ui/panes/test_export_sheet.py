@@ -1,0 +1,164 @@
+"""The Export sheet: what it asks the engine for, how far it is, what it says in the end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from droid_tune.config.exporting import ExportRequest
+from droid_tune.control import Watch
+from droid_tune.errors import UserError
+from tests.ui.fake_engine import FakeEngine
+from tests.ui.recording import complete, write_run
+from ui.main_window import MainWindow
+from ui.panes.runs.export_sheet import ExportSheet
+from ui.panes.runs.pane import RunsPane
+
+REFUSED = (
+    "What was written does not answer as the run's model does: its chat template is lost; `--force` keeps it."
+)
+
+
+class ExportingEngine(FakeEngine):
+    """Refuses what is not forced where it is told to, and holds until it is stopped or let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[ExportRequest] = []
+        self.uploads: list[tuple[Path, str, bool]] = []
+        self.refuses = False
+        self.go = threading.Event()
+        self.go.set()
+
+    def export(self, folder: Path, request: ExportRequest, watch: Watch) -> Any:
+        self.requests.append(request)
+        watch.tell(1, 4, "asking the run's model")
+        while not self.go.wait(0.01):
+            watch.pause_point()
+        if self.refuses and not request.force:
+            raise UserError(REFUSED)
+        request.out.mkdir(parents=True)
+        (request.out / "config.json").write_text("{}")
+        return SimpleNamespace(folder=request.out, sentences=["Held-out accuracy: 80% there, 80% here."])
+
+    def upload(self, folder: Path, repository: str, public: bool, watch: Watch) -> str:
+        self.uploads.append((folder, repository, public))
+        return f"https://hub/{repository}"
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.fixture
+def engine() -> ExportingEngine:
+    return ExportingEngine()
+
+
+@pytest.fixture
+def sheet(
+    window: MainWindow, data_home: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ExportSheet]:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    write_run(data_home / "runs" / "done", complete(6), steps=6)
+    with qtbot.waitSignal(window.session.runs_changed):
+        window.session.refresh_runs()
+    window.show_pane("runs")
+    pane = window.pane("runs")
+    assert isinstance(pane, RunsPane)
+    pane._actions["export"].click()
+    (found,) = pane.findChildren(ExportSheet)
+    yield found
+    found.reject()
+    found.reject()
+
+
+def choose(sheet: ExportSheet, target: str) -> None:
+    sheet._target.setCurrentIndex(sheet._target.findData(target))
+
+
+def ended(sheet: ExportSheet, qtbot: QtBot) -> str:
+    qtbot.waitUntil(lambda: sheet._export.isEnabled())
+    return sheet._said.text()
+
+
+def test_each_target_offers_its_types_and_its_usual_place(sheet: ExportSheet, tmp_path: Path) -> None:
+    name = sheet.request().out.name
+    choose(sheet, "gguf")
+    offered = [sheet._type.itemData(place) for place in range(sheet._type.count())]
+    assert offered == ["none", "bf16", "f16", "q8_0", "q4_0"]
+    choose(sheet, "lmstudio")
+    assert sheet.request().out.parent == tmp_path / ".lmstudio" / "models" / "droid-tune"
+    sheet._folder.setText("/somewhere/of/mine")
+    choose(sheet, "fused")
+    assert sheet.request().out == Path("/somewhere/of/mine")
+    assert name.endswith("-adapter")
+
+
+def test_what_was_written_is_told_with_how_it_compares(
+    sheet: ExportSheet, engine: ExportingEngine, tmp_path: Path, qtbot: QtBot
+) -> None:
+    choose(sheet, "fused")
+    sheet._folder.setText(str(tmp_path / "out"))
+    sheet._export.click()
+    assert ended(sheet, qtbot) == f"Written to {tmp_path}/out.\nHeld-out accuracy: 80% there, 80% here."
+    assert engine.requests == [ExportRequest("fused", tmp_path / "out", weights="keep")]
+    assert sheet._show.isVisible()
+    assert not sheet._keep.isVisible()
+
+
+def test_what_is_refused_can_be_kept_all_the_same(
+    sheet: ExportSheet, engine: ExportingEngine, tmp_path: Path, qtbot: QtBot
+) -> None:
+    engine.refuses = True
+    sheet._folder.setText(str(tmp_path / "out"))
+    sheet._export.click()
+    assert "its chat template is lost; “Keep It All the Same” keeps it" in ended(sheet, qtbot)
+    sheet._keep.click()
+    assert "Written to" in ended(sheet, qtbot)
+    assert [request.force for request in engine.requests] == [False, True]
+
+
+def test_it_is_stopped_half_way_and_says_so(
+    sheet: ExportSheet, engine: ExportingEngine, tmp_path: Path, qtbot: QtBot
+) -> None:
+    engine.go.clear()
+    sheet._folder.setText(str(tmp_path / "out"))
+    sheet._export.click()
+    qtbot.waitUntil(lambda: sheet._said.text() == "Asking the run's model…")
+    assert (sheet._bar.value(), sheet._bar.maximum()) == (1, 4)
+    assert sheet._close.text() == "Stop"
+    sheet._close.click()
+    assert ended(sheet, qtbot) == "Stopped; nothing was kept."
+    assert sheet.isVisible()
+
+
+def test_the_hub_gets_the_folder_that_was_written(
+    sheet: ExportSheet, engine: ExportingEngine, tmp_path: Path, qtbot: QtBot
+) -> None:
+    choose(sheet, "hub")
+    sheet._folder.setText(str(tmp_path / "out"))
+    sheet._repository.setText("me/model")
+    sheet._export.click()
+    ended(sheet, qtbot)
+    assert sheet._upload.isVisible()
+    assert engine.uploads == []
+    sheet.start_upload()
+    assert ended(sheet, qtbot) == "Uploaded: https://hub/me/model"
+    assert engine.uploads == [(tmp_path / "out", "me/model", False)]
+
+
+def test_the_menu_exports_the_run_that_is_shown(sheet: ExportSheet, window: MainWindow) -> None:
+    window._actions["export"].trigger()
+    assert window.findChildren(ExportSheet)[-1]._run.id == "done"
+
+
+@pytest.mark.usefixtures("data_home")
+def test_without_a_result_the_menu_says_so(window: MainWindow) -> None:
+    window._actions["export"].trigger()
+    assert window.findChildren(ExportSheet) == []
