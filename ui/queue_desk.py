@@ -47,11 +47,11 @@ class QueueDesk(QObject):
 
     # --- what a person asks for ---------------------------------------------------------------------------------
 
-    def add(self, config: RunConfig) -> QueuedRun:
-        """Put a run at the end. Raises UserError."""
-        added = self._queue.add(config)
+    def add(self, config: RunConfig) -> int:
+        """Put a run at the end; how many wait now. Raises UserError."""
+        self._queue.add(config)
         self.read()
-        return added
+        return sum(run.state == "waiting" for run in self._queue.runs())
 
     def start(self, *, busy: bool) -> None:
         """Let the runs begin: at once, or when the run ends that keeps the engine `busy`. Raises UserError."""

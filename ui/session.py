@@ -263,11 +263,13 @@ class Session(QObject):
 
     def enqueue(self, config: RunConfig) -> None:
         """Let a run wait for its turn; behind one that trains the queue begins by itself. Raises UserError."""
-        added = self.queue.add(config)
+        waiting = self.queue.add(config)
         if self.training and not self.queue.works_elsewhere:
             self.queue.start(busy=True)
-        when = "It begins when the run ends that trains now." if self.training else "Start the queue in Runs."
-        self.told.emit("info", f"“{words.literal(added.name)}” waits in the queue.", when)
+        then = (
+            "They begin when the run ends that trains now." if self.training else "Start the queue in Runs."
+        )
+        self.told.emit("info", "Added to the queue.", f"{words.count(waiting, 'run')} waiting. {then}")
 
     def start_queue(self) -> None:
         """Let the queue's runs begin, one after the other. Raises UserError where another process works it off."""

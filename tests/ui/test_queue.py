@@ -187,6 +187,13 @@ def test_the_run_of_the_setup_pane_is_added(window: MainWindow, qtbot: QtBot) ->
     assert not window._toolbar.enqueue.isVisible()
 
 
+def test_many_additions_are_one_banner_with_their_count(window: MainWindow) -> None:
+    for _ in range(3):
+        window.enqueue()
+    (bar,) = window._banners.bars()
+    assert (bar.text, bar.remedy) == ("Added to the queue.", "3 runs waiting. Start the queue in Runs.")
+
+
 def test_a_draft_at_fault_is_said_and_not_added(
     window: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
