@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from droid_tune import words
 from droid_tune.config.rewards import CodeReward
 from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.errors import UserError
-from droid_tune.rewards.base import Failed, Outcome, Reward, RewardError, Sample
+from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, RewardError, Sample
 from droid_tune.rewards.process import Child, ChildError
 from droid_tune.rewards.sandbox import Rules, offers
 
@@ -53,7 +54,7 @@ class Code(Reward):
             return None
         program = code_of(sample.spoken or "")
         if program is None:
-            return 0.0
+            return Graded(0.0, why="no closed block of Python")
         child = Child(
             "code",
             memory_mb=self._config.memory_mb,
@@ -63,7 +64,10 @@ class Code(Reward):
         )
         try:
             child.start()
-            return share_passed(child, program, tests, self._config.timeout_seconds, sample.seed)
+            share = share_passed(child, program, tests, self._config.timeout_seconds, sample.seed)
+            return Graded(
+                share, why=f"{round(share * len(tests))} of {words.count(len(tests), 'test')} passed"
+            )
         except ChildError as error:
             return Failed(f"the child process for the completion's code {error}")
         finally:

@@ -69,6 +69,8 @@ def test_the_chosen_step_stays_when_the_mouse_leaves_and_the_arrow_keys_move_it(
     cursor.point(5)
     cursor.point(None)
     assert second._value.text() == "step 30 · 2"
+    second.show_series({"loss": series([2.0] * 39 + [1.0])}, 0)
+    assert second._value.text() == "step 30 · 2"  # though there is news
     first._plot.stepped.emit(1)
     first._plot.stepped.emit(1)
     first._plot.stepped.emit(-1)

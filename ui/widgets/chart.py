@@ -252,7 +252,7 @@ class Chart(QFrame):
             else:
                 curve.draw(self._series, drawing)
                 curve.draw_ghost(self._ghost, replace(drawing, across=self._ghost_across))
-        self._value.setText(self._newest(present))
+        self._follow_chosen(self._steps.step)
         self.setAccessibleName(f"Chart: {self.spec.title}")
         self.setAccessibleDescription(self.summary())
         self._strip.update()

@@ -7,7 +7,7 @@ import pytest
 
 from droid_tune.config.rewards import CodeReward
 from droid_tune.errors import UserError
-from droid_tune.rewards.base import Failed, Outcome, Sample
+from droid_tune.rewards.base import Failed, Graded, Outcome, Sample, number_of
 from droid_tune.rewards.code import Code, code_of, row_tests
 from droid_tune.rewards.sandbox import offers
 
@@ -18,7 +18,8 @@ TESTS = ["assert add(1, 2) == 3", "assert add(0, 0) == 0", "assert add(2, 2) == 
 def score(program: str, tests: Any = TESTS, **settings: Any) -> Outcome:
     row = {"tests": tests}
     reward = Code(CodeReward(allow_running_code=True, **settings))
-    return reward.score([Sample("", f"Here you are:\n```python\n{program}```\nDone.", row)])[0]
+    found = reward.score([Sample("", f"Here you are:\n```python\n{program}```\nDone.", row)])[0]
+    return found.value if isinstance(found, Graded) else found
 
 
 def test_it_is_off_until_it_is_allowed() -> None:
@@ -47,6 +48,12 @@ def test_a_broken_program_earns_nothing_and_fails_nothing(program: str) -> None:
     assert score(program + ADD) == 0.0
 
 
+def test_it_says_how_many_tests_passed() -> None:
+    reward = Code(CodeReward(allow_running_code=True))
+    (found,) = reward.score([Sample("", f"```python\n{ADD}```", {"tests": TESTS})])
+    assert found == Graded(0.75, why="3 of 4 tests passed")
+
+
 def test_a_hang_keeps_what_was_passed_before_it() -> None:
     program = "def add(a, b):\n    while a == 0: pass\n    return a + b\n"
     assert score(program, timeout_seconds=1.0) == 0.25  # the first test passed, the second hung
@@ -57,13 +64,16 @@ def test_each_completion_has_a_process_of_its_own() -> None:
     row = {"tests": ["assert not left()"]}
     looks = "import os\ndef left(): return hasattr(os, 'left') or 'left_behind' in globals()\n"
     leaves = f"```\n{looks}os.left = left_behind = 1\n```"
-    assert reward.score([Sample("", f"```\n{looks}```", row), Sample("", leaves, row)]) == [1.0, 0.0]
-    assert reward.score([Sample("", f"```\n{looks}```", row)]) == [1.0]
+    assert [
+        number_of(one) for one in reward.score([Sample("", f"```\n{looks}```", row), Sample("", leaves, row)])
+    ] == [1.0, 0.0]
+    assert [number_of(one) for one in reward.score([Sample("", f"```\n{looks}```", row)])] == [1.0]
 
 
 def test_no_code_is_0_and_no_tests_do_not_apply() -> None:
     reward = Code(CodeReward(allow_running_code=True))
-    assert reward.score([Sample("", "I cannot.", {"tests": TESTS}), Sample("", ADD, {})]) == [0.0, None]
+    found = reward.score([Sample("", "I cannot.", {"tests": TESTS}), Sample("", ADD, {})])
+    assert found == [Graded(0.0, why="no closed block of Python"), None]
 
 
 def test_tests_that_are_no_python_are_the_data_s_fault() -> None:

@@ -22,9 +22,9 @@ LONGEST = 20_000
 #: what the tokens of a completion can be tinted by, where they were recorded
 TINTS = (
     ("No tint", ""),
-    ("Tint by change", "change"),
-    ("Tint by advantage-weighted change", "weighted"),
-    ("Tint by entropy", "entropy"),
+    ("Change", "change"),
+    ("Change × advantage", "weighted"),
+    ("Entropy", "entropy"),
 )
 
 
@@ -67,6 +67,10 @@ class CompletionDetail(QWidget):
         head.addStretch(1)
         self._tint = QuietCombo(self)
         self._tint.setAccessibleName("What the tokens are tinted by")
+        self._tint.setToolTip(
+            "What the update did: how much likelier each token became, that times the advantage (green: the way it was meant "
+            "to), or how undecided the model is there"
+        )
         for title, key in TINTS:
             self._tint.addItem(title, key)
         self._tint.currentIndexChanged.connect(self._draw)
