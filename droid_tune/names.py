@@ -42,6 +42,10 @@ KTOLoss = Literal["kto", "apo_zero_unpaired"]
 RatioLevel = Literal["token", "sequence", "sequence_sum", "sequence_token", "none"]
 #: what is compared of a teacher and its student at each token
 DistillationMode = Literal["full_logits", "topk_logits", "sampled_token"]
+#: what is made of a teacher's word: distances, or weights of the sampled tokens
+DistillationObjective = Literal["divergence", "importance_weighted", "reward_to_go"]
+#: which token of a group gives its distribution, where tokenizers differ
+MergeStrategy = Literal["observed", "bayesian"]
 #: which weights a self-teacher has: those before training, their moving average, or those of now
 TeacherKind = Literal["initial", "ema", "live"]
 #: what a completion's reward is compared with
@@ -77,6 +81,6 @@ WeightType = Literal["keep", "none", "bf16", "f16", "q8_0", "q4_0", "mlx-4bit", 
 #: what a method asks of a row: something to answer, an answer to imitate, two answers to compare, an answer with a verdict
 Need = Literal["prompt", "demonstration", "preference", "verdict"]
 #: how a method learns: which learner of the loop takes it
-Way = Literal["policy_gradient", "supervised", "preference", "self_distillation"]
+Way = Literal["policy_gradient", "supervised", "preference", "self_distillation", "distillation"]
 #: what becomes of a pair that is longer than a sequence may be
 TooLong = Literal["cut_end", "leave_out"]

@@ -27,7 +27,13 @@ from droid_tune.config.preference_methods import (
     TPOConfig,
 )
 from droid_tune.config.sampling_method import MaskTruncated
-from droid_tune.config.teaching_methods import SDFTConfig, SDPOConfig, SelfDistillationConfig
+from droid_tune.config.teaching_methods import (
+    DistillationConfig,
+    GKDConfig,
+    SDFTConfig,
+    SDPOConfig,
+    SelfDistillationConfig,
+)
 from droid_tune.config.variant_methods import (
     A2POConfig,
     GMPOConfig,
@@ -130,6 +136,8 @@ AnyMethod = Annotated[
     | SelfDistillationConfig
     | SDFTConfig
     | SDPOConfig
+    | DistillationConfig
+    | GKDConfig
     | DPOConfig
     | SimPOConfig
     | ORPOConfig

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from droid_tune.config.rewards import CodeReward, ModelReward, UserFileReward
 from droid_tune.config.run import RunConfig
+from droid_tune.config.teaching_methods import TeacherConfig
 
 #: environment variables in which keys of judges are known to stand
 KNOWN_KEYS = frozenset(
@@ -34,7 +35,7 @@ def reaches(config: RunConfig) -> list[str]:
     """What running with these settings would do, a clause each; none for settings that stay by themselves."""
     if not config.samples:
         return []
-    found: list[str] = []
+    found: list[str] = _of_teachers(config)
     for reward in config.rewards:
         match reward:
             case UserFileReward():
@@ -53,6 +54,18 @@ def _of_file(reward: UserFileReward) -> list[str]:
     if reward.network:
         also.append("lets that file use the network")
     return [f"runs the Python file {reward.path}", *also]
+
+
+def _of_teachers(config: RunConfig) -> list[str]:
+    """Servers that grade tokens get every prompt and completion."""
+    if not isinstance(config.method, TeacherConfig):
+        return []
+    servers = [name for name in config.method.teachers if name.startswith(("http://", "https://"))]
+    said = [
+        f"sends prompts and completions to {urlsplit(one).scheme}://{urlsplit(one).hostname or ''}"
+        for one in servers
+    ]
+    return [*said, *filter(None, map(plain_http, servers))]
 
 
 def _of_judge(reward: ModelReward) -> list[str]:

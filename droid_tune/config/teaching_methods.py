@@ -5,19 +5,28 @@ Names and defaults are TRL's where it has the method (SDFT, SDPO, Distillation, 
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from droid_tune.config.base import setting
 from droid_tune.config.sampling_method import GroupSize, SamplingMethodConfig, SmallGroup
-from droid_tune.names import DistillationMode, RatioLevel, ScaleRewards, TeacherKind, Way
+from droid_tune.names import (
+    DistillationMode,
+    DistillationObjective,
+    MergeStrategy,
+    RatioLevel,
+    ScaleRewards,
+    TeacherKind,
+    Way,
+)
 
 Alpha = Annotated[float, setting(title="Divergence (alpha)", ge=0, le=1)]
 Mode = Annotated[DistillationMode, setting(title="What is compared", advanced=True)]
 TopK = Annotated[int, setting(title="Tokens compared", advanced=True, ge=1, le=100_000)]
 Tail = Annotated[bool, setting(title="Count the other tokens", advanced=True)]
 Kind = Annotated[TeacherKind, setting(title="Teacher")]
+Mixture = Annotated[float, setting(title="Share of own answers", ge=0, le=1)]
 Template = Annotated[str, setting(title="What the teacher reads", advanced=True)]
 
 
@@ -170,3 +179,74 @@ class SDPOConfig(SelfTaughtConfig):
                 "`teacher_template` must hold {feedback} while `include_environment_feedback` is on"
             )
         return self
+
+
+class TeacherConfig(TaughtConfig):
+    """Another model grades every token of the student's own answers."""
+
+    aliases: ClassVar[dict[str, str]] = {
+        **TaughtConfig.aliases,
+        "loss_top_k": "distillation_topk",
+        "loss_add_tail": "distillation_add_tail",
+        "teacher_model_name_or_path": "teachers",
+    }
+    way: ClassVar[Way] = "distillation"
+    group_size: SmallGroup = 1
+    distillation_alpha: Alpha = 1.0
+    teachers: tuple[str, ...] = setting(("starter",), "Teachers", min_length=1, holds="run")
+    """A model's folder or Hub id, an earlier run, or the address of a server that reports log-probabilities
+    (http://host:8000/v1, as vLLM has it). With several each step has one of them, in turn: one is in memory at a time.
+    """
+    teacher_model: str = setting("", "Model on the server", advanced=True)
+    """What a server calls the teacher; empty for those that serve one."""
+    objective: DistillationObjective = setting("divergence", "Objective", advanced=True)
+    """divergence compares distributions. importance_weighted (IW-OPD) and reward_to_go (MiniLLM) follow the teacher's word on
+    the sampled tokens.
+    """
+    iw_opd_gamma: float = setting(0.5, "Weight of early tokens", advanced=True, ge=0, le=10)
+    """importance_weighted: how much more the first tokens of an answer count."""
+    gamma: float = setting(0.0, "Look ahead", advanced=True, ge=0, le=1)
+    """reward_to_go: how much of the teacher's word on later tokens counts for a token; 0 is its own alone."""
+    length_normalization: bool = setting(True, "Divide by the length ahead", advanced=True)
+    """reward_to_go: the mean instead of the sum of what lies ahead."""
+    lmbda: Mixture = 1.0
+    """How often a batch is answered by the student; otherwise the answers in the data are learnt from (GKD's mixture)."""
+    token_merge_strategy: MergeStrategy = setting("bayesian", "Merging of split tokens", advanced=True)
+    """Where the teacher has another tokenizer: which part of a word that it splits otherwise gives the distribution."""
+
+    @field_validator("teachers", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        """A single teacher may be given by its name."""
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _own_answers_where_needed(self) -> Self:
+        if self.lmbda < 1 and self.objective != "divergence":
+            raise ValueError(
+                f"the objective {self.objective} needs the student's own answers; set `lmbda` to 1"
+            )
+        return self
+
+
+class DistillationConfig(TeacherConfig):
+    """On-policy distillation (Agarwal et al., arXiv 2306.13649): the student answers, another model grades every token."""
+
+    label: ClassVar[str] = "Distillation"
+    summary: ClassVar[str] = (
+        "Learns from a better model, or an earlier run: it grades every token of the student's own answers."
+    )
+    type: Literal["distillation"] = "distillation"
+
+
+class GKDConfig(TeacherConfig):
+    """Generalised knowledge distillation (arXiv 2306.13649): half of the batches from the data, a mixed divergence."""
+
+    label: ClassVar[str] = "GKD"
+    summary: ClassVar[str] = (
+        "Distillation that answers half of the batches itself and learns the others from the data."
+    )
+    card: ClassVar[str] = "distillation"
+    type: Literal["gkd"] = "gkd"
+    distillation_alpha: Alpha = 0.5
+    lmbda: Mixture = 0.5

@@ -95,6 +95,7 @@ def peak_of(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors = FAC
         "adapters": sizes.adapters,
         "optimizer": sizes.optimizer,
         "reference": sizes.reference,
+        "teacher": sizes.teacher,
         "framework": factors.framework,
     }
     stages = {"update": update_parts(sizes, job, plan, factors)}

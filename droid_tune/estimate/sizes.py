@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 from droid_tune.config import RunConfig
 from droid_tune.config.sampling_method import SamplingMethodConfig
+from droid_tune.config.teaching_methods import TeacherConfig
+from droid_tune.errors import UserError
 from droid_tune.estimate.trained import Trained, trained_part
 from droid_tune.model_files.facts import ModelFacts
+from droid_tune.model_files.hub_facts import facts_at_hand
+from droid_tune.runs.folder import find_run, read_config
 
 #: arrays of the trained size that an optimizer keeps (Adafactor keeps a row and a column of each matrix)
 OPTIMIZER_COPIES = {"adamw": 2.0, "adam": 2.0, "adafactor": 0.05, "lion": 1.0, "muon": 1.2}
@@ -49,6 +53,7 @@ class Sizes:
     layer_wise: bool = True
     #: as the model's own caches were measured, where it is loaded; 0: from the widths
     cache_per_token: int = 0
+    teacher: int = 0  # bytes of the largest model that grades the student
     state_per_row: int = 0
 
     @property
@@ -85,7 +90,24 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         full=trained.full,
         fused_attention=backend == "metal",
         keeps_attention=facts.keeps_attention,
+        teacher=_teacher(config),
     )
+
+
+def _teacher(config: RunConfig) -> int:
+    """The weights of the largest teacher on this computer: one is in memory at a time."""
+    if not isinstance(config.method, TeacherConfig):
+        return 0
+    named = [name for name in config.method.teachers if not name.startswith(("http://", "https://"))]
+    return max((facts_at_hand(_model_of(name)).weight_bytes for name in named), default=0)
+
+
+def _model_of(teacher: str) -> str:
+    """The model under a run; a model's own name stays."""
+    try:
+        return read_config(find_run(teacher)).model.path
+    except UserError:
+        return teacher
 
 
 def _optimizer(name: str, trained: Trained) -> int:

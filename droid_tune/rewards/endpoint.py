@@ -81,7 +81,7 @@ class Endpoint:
                 remedy="leave it out; the key comes from an environment variable or the keychain",
             )
         self.host = parts.hostname
-        self._url = base_url.rstrip("/") + "/chat/completions"
+        self._base = base_url.rstrip("/")
         self._model = model
         self._key = find_key(key_variable, self.host)
         self._timeout_s = timeout_s
@@ -95,11 +95,21 @@ class Endpoint:
 
     def reply(self, question: str) -> str:
         """What the model answers, at temperature 0. Raises EndpointError after the last try."""
+        body = {
+            "model": self._model,
+            "messages": [{"role": "user", "content": question}],
+            "temperature": 0,
+            "max_tokens": _MOST_TOKENS,
+        }
+        return without_key(text_of(self.ask("/chat/completions", body)), self._key)
+
+    def ask(self, path: str, body: Mapping[str, Any], longest: int = _LONGEST_REPLY_BYTES) -> bytes:
+        """The server's reply (of at most `longest` bytes) to one request. Raises EndpointError after the last try."""
         failure, tries_left = "", self._retries
         while True:
             begun = time.monotonic()
             try:
-                return without_key(text_of(self._post(question)), self._key)
+                return self._post(path, body, longest)
             except urllib.error.HTTPError as error:
                 failure, wait = described(error), wait_asked_for(error.headers)
                 if error.code not in _WORTH_ANOTHER_TRY:
@@ -125,19 +135,13 @@ class Endpoint:
         time.sleep(_NOTICED_AFTER_S)
         return self._awoke_at > begun
 
-    def _post(self, question: str) -> bytes:
-        body = {
-            "model": self._model,
-            "messages": [{"role": "user", "content": question}],
-            "temperature": 0,
-            "max_tokens": _MOST_TOKENS,
-        }
+    def _post(self, path: str, body: Mapping[str, Any], longest: int) -> bytes:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        request = urllib.request.Request(self._url, json.dumps(body).encode(), headers, method="POST")
+        request = urllib.request.Request(self._base + path, json.dumps(body).encode(), headers, method="POST")
         with _opener.open(request, timeout=self._timeout_s) as response:
-            return response.read(_LONGEST_REPLY_BYTES)
+            return response.read(longest)
 
 
 def text_of(body: bytes) -> str:

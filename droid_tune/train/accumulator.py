@@ -25,3 +25,12 @@ class Accumulator:
             return
         self.gradients = cast(Tree, tree_map(mx.add, self.gradients, gradients))
         mx.eval(self.gradients)
+
+
+def divided(gradients: Tree, by: float) -> Tree:
+    """Every gradient divided by one number."""
+
+    def part(one: mx.array) -> mx.array:
+        return one / by
+
+    return cast(Tree, tree_map(part, gradients))

@@ -56,6 +56,7 @@ from droid_tune.train.run_record import RunRecord, estimate_of
 from droid_tune.train.shared_checkpoint import SavedState, shared_checkpoint
 from droid_tune.train.start import remark_on_start, starting_policy
 from droid_tune.train.supervised import Supervised
+from droid_tune.train.teaching.distilling import Distilling
 from droid_tune.train.teaching.self_teaching import SelfTeaching
 from droid_tune.train.training_session import Conduct, TrainingSession
 
@@ -246,6 +247,7 @@ LEARNERS: dict[Way, Callable[[TrainingSession], Learner]] = {
     "supervised": Supervised,
     "preference": PreferenceLearner,
     "self_distillation": SelfTeaching,
+    "distillation": Distilling,
 }
 
 

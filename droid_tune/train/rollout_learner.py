@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from droid_tune.config.sampling_method import SamplingMethodConfig
-from droid_tune.train.accumulator import Accumulator
+from droid_tune.train.accumulator import Accumulator, divided
 from droid_tune.train.evaluate import Evaluated, evaluate_by_reward
 from droid_tune.train.experience import SliceCursor
 from droid_tune.train.learner import Gathered, State, Tensors
@@ -86,7 +86,14 @@ class RolloutLearner(ABC, Generic[Lesson]):
                 own = world.own_places(index // self._group_size)
                 metrics.append(self.learn(step, number, part, own, accumulator))
         gradients, loss = world.sum_tree(accumulator.gradients), world.sum_number(accumulator.loss)
+        whole = self.whole()
+        if whole != 1:
+            gradients, loss = divided(gradients, whole), loss / whole
         return Gathered(gradients, loss, _mean_of(metrics), watch.seconds, signal)
+
+    def whole(self) -> float:
+        """What the sum over an update's slices is divided by, where it is known only when all were seen."""
+        return 1.0
 
     def _open(self, step: int, watch: Stopwatch) -> tuple[Lesson, list[dict[str, float]]]:
         """The rollout in use, or a new one with its metrics."""

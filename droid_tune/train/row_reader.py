@@ -79,10 +79,8 @@ class RowReader:
 
     def examples(self, number: int, row: Row) -> list[TrainingExample]:
         """A row to be imitated: its training sequences. Raises UserError when one is too long or nothing is learnt."""
-        assert isinstance(self._method, SFTConfig)
-        rendered = render_examples(
-            self._tokenizer, row, self._options, answers_only=self._method.answer_only_loss
-        )
+        whole = isinstance(self._method, SFTConfig) and not self._method.answer_only_loss
+        rendered = render_examples(self._tokenizer, row, self._options, answers_only=not whole)
         for example in rendered:
             self._check(example.tokens, number)
         examples = [TrainingExample(number, example.tokens, example.answer_mask) for example in rendered]

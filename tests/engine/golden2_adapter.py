@@ -33,6 +33,11 @@ LOSSES: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
+rloo_advantages, a2po_values = online.rloo_advantages, online.a2po_values
+sdpo_advantages, sdpo_demonstrations = distillation.sdpo_advantages, distillation.sdpo_demonstrations
+teacher_sync, minillm_advantages = distillation.teacher_sync, distillation.minillm_advantages
+
+
 def loss(method: str, inputs: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     """One micro-batch's loss, its gradients and metrics. Raises NotImplementedError for a method that no section has."""
     if method not in LOSSES:

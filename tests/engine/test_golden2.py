@@ -12,7 +12,14 @@ import pytest
 
 ADAPTER = Path(__file__).with_name("golden2_adapter.py")
 #: the methods of each section
-SECTIONS = {"preference": ("dpo", "cpo", "orpo", "tpo", "kto", "bco")}
+SECTIONS = {
+    "preference": ("dpo", "cpo", "orpo", "tpo", "kto", "bco"),
+    "online": ("rloo", "gmpo", "a2po"),
+    "distillation": (
+        *("gkd", "distillation", "topk_jsd", "server_distillation", "iw_opd"),
+        *("sdft", "sdpo", "gold_uld", "minillm_single_step"),
+    ),
+}
 
 
 @pytest.mark.parametrize("section", SECTIONS)

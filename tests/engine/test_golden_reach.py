@@ -14,7 +14,10 @@ import pytest
 
 PRODUCT = "droid_tune"
 ROOTS = ("droid_tune.train", "droid_tune.rollout.generate")
-AIMED = ("golden_adapter.py", "test_golden.py", "golden2/preference.py")
+AIMED = (
+    *("golden_adapter.py", "test_golden.py"),
+    *("golden2/preference.py", "golden2/online.py", "golden2/distillation.py"),
+)
 
 
 @pytest.mark.parametrize("file", AIMED)

@@ -26,6 +26,7 @@ PARTS = {
     "adapters": "Adapters",
     "optimizer": "Optimizer",
     "reference": "Reference",
+    "teacher": "Teacher",
     "gradients": "Gradients",
     "prompt_kv": "Prompt's keys and values",
     "kv_cache": "Keys and values",

@@ -18,8 +18,8 @@ from droid_tune.names import ClippedLoss
 
 #: counts that the means are divided by, and what the adaptive entropy bonus measures
 COUNTS = ("tokens", "rows", "bonus_entropy", "bonus_tokens")
-LEAST = ("clip_ratio/low_min", "ratio/min")
-LARGEST = ("clip_ratio/high_max", "ratio/max", "sampling/logp_difference/max")
+LEAST = ("clip_ratio/low_min", "ratio/min", "min_weight")
+LARGEST = ("clip_ratio/high_max", "ratio/max", "sampling/logp_difference/max", "max_weight")
 
 
 def metric_sums(

@@ -75,6 +75,8 @@ def divergence(student: mx.array, teacher: mx.array, ids: mx.array, method: Any)
     alpha = method.distillation_alpha
     if alpha == 0:
         return (mx.exp(teacher) * (teacher - student)).sum(axis=-1)
+    if alpha == 1:
+        return (mx.exp(student) * (student - teacher)).sum(axis=-1)
     mixed = mx.log(alpha * mx.exp(teacher) + (1 - alpha) * mx.exp(student))
     forward = (mx.exp(teacher) * (teacher - mixed)).sum(axis=-1)
     return alpha * forward + (1 - alpha) * (mx.exp(student) * (student - mixed)).sum(axis=-1)

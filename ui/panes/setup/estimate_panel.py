@@ -22,6 +22,7 @@ NAMES = {
     "adapters": "Adapter",
     "optimizer": "Optimizer",
     "reference": "Reference",
+    "teacher": "Teacher",
     "gradients": "Gradients",
     "prompt_kv": "Prompt’s keys and values",
     "kv_cache": "Keys and values",

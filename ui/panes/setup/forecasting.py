@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: without another question
 COMPARE_AFTER_MS = 150
 #: what stays in memory between the stages
-MODEL_PARTS = ("weights", "adapters", "optimizer", "reference", "framework")
+MODEL_PARTS = ("weights", "adapters", "optimizer", "reference", "teacher", "framework")
 VERDICTS = {
     "fits": ("Fits", "good", "good_soft"),
     "tight": ("Tight", "warning", "warning_soft"),
