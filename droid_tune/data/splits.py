@@ -42,7 +42,9 @@ def suffix_of(path: Path) -> str:
 
 def split_of(path: Path) -> Split | None:
     """The split that a file name says: `train.jsonl`, `validation-00000-of-00002.parquet`, `dev.csv.gz`."""
-    name = path.name.lower().removesuffix(".gz")
-    suffix = suffix_of(path)
-    stem = _SHARD.sub("", name.removesuffix(suffix))
-    return SPLIT_NAMES.get(stem) if suffix else None
+    return SPLIT_NAMES.get(whole_name(path)) if suffix_of(path) else None
+
+
+def whole_name(path: Path) -> str:
+    """The file's name without type and number: `train` of `train-00000-of-00002.jsonl.gz`; lower case."""
+    return _SHARD.sub("", path.name.lower().removesuffix(".gz").removesuffix(suffix_of(path)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,8 +31,12 @@ def verified(folder: Path) -> tuple[dict[str, Any], int]:
         state: Any = json.loads((folder / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise BadCheckpointError(folder, f"{STATE} cannot be read ({error})") from None
-    if not isinstance(state, dict) or not isinstance(state.get("step"), int):  # pyright: ignore[reportUnknownMemberType]
+    step: Any = cast("dict[str, Any]", state).get("step") if isinstance(state, dict) else None
+    if not isinstance(step, int) or isinstance(step, bool):
         raise BadCheckpointError(folder, f"{STATE} does not say after which step it was saved")
+    named = re.fullmatch("step-([0-9]+)", folder.name)
+    if named and int(named[1]) != step:
+        raise BadCheckpointError(folder, f"{STATE} is of step {step:,}")
     return cast("dict[str, Any]", state), total
 
 

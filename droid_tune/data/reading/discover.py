@@ -11,7 +11,7 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.table import need_of
 from droid_tune.data.issues import FileFault
 from droid_tune.data.reading.hub_dataset import HUB_PREFIX, HubReference, fetch
-from droid_tune.data.splits import SPLIT_NAMES, SPLITS, DataFile, Split, split_of, suffix_of
+from droid_tune.data.splits import SPLIT_NAMES, SPLITS, DataFile, Split, split_of, suffix_of, whole_name
 from droid_tune.paths import data_path
 
 #: The folder of the bundled data that holds the same problems with their working.
@@ -95,16 +95,18 @@ def _missing_train(unused: tuple[Path, ...]) -> FileFault:
 
 
 def twins(files: Sequence[DataFile]) -> dict[Path, str]:
-    """Files of one name and several types (`train.csv` beside `train.jsonl`), perhaps the same rows twice: what to say."""
-    names: dict[tuple[Path, str], list[Path]] = {}
+    """Files that stand for one split side by side (`train.csv` or `training.jsonl` beside `train.jsonl`), perhaps with the
+    same rows twice: what to say of each but the first. Numbered parts of one file, and a split's own folder, are meant so.
+    """
+    groups: dict[tuple[Path, Split], dict[tuple[str, str], Path]] = {}
     for one in files:
-        stem = one.path.name.lower().removesuffix(".gz").removesuffix(suffix_of(one.path))
-        names.setdefault((one.path.parent, stem), []).append(one.path)
+        if one.path.parent.name.lower() not in SPLIT_NAMES:
+            kinds = groups.setdefault((one.path.parent, one.split), {})
+            kinds.setdefault((whole_name(one.path), suffix_of(one.path)), one.path)
     return {
-        path: f"{' and '.join(one.name for one in some)} are both read; remove one of them where the rows are the same."
-        for some in names.values()
-        if len(some) > 1
-        for path in some[1:]
+        path: f"{' and '.join(one.name for one in kinds.values())} are both read; remove one of them where the rows are the same."
+        for kinds in groups.values()
+        for path in list(kinds.values())[1:]
     }
 
 

@@ -140,3 +140,23 @@ def test_pairs_name_the_methods_and_the_mapping_that_can_use_them(tmp_path: Path
     assert "--map completion=chosen" in error.message
     assert validate(path, "sft", {"completion": "chosen"}).ok
     assert "grpo compares no pairs" in validate(path, "grpo").files[0].notes[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["train.jsonl", "training.jsonl"], "train.jsonl and training.jsonl are both read"),
+        (["train.jsonl", "dev.jsonl", "val.jsonl"], "dev.jsonl and val.jsonl are both read"),
+        (["train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"], ""),
+        (["train/a.jsonl", "train/b.jsonl"], ""),
+    ],
+)
+def test_two_files_for_one_split_are_told_but_parts_of_one_are_not(
+    names: list[str], said: str, tmp_path: Path
+) -> None:
+    for number, name in enumerate(names):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f'{{"prompt": "{number}", "answer": "1"}}\n')
+    notes = " ".join(validate(tmp_path).notes)
+    assert (said in notes) if said else ("both read" not in notes)
