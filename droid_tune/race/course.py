@@ -13,6 +13,7 @@ from droid_tune.events import RunFinished
 from droid_tune.paths import RunPaths
 from droid_tune.race.ladder import Standing, best_first
 from droid_tune.race.race_file import Race, Runner
+from droid_tune.runs.best import MEASURES
 from droid_tune.runs.log import read_events
 from droid_tune.runs.state import RunState
 
@@ -89,7 +90,7 @@ def standing_of(folder: Path, start: int, end: int) -> Standing | None:
     The mean reward of the updates since `start` tells runs apart whose answers are all wrong still.
     """
     state = RunState(rollout_characters=0).apply_all(read_events(RunPaths(folder).events))
-    values = {name: _at(state, name, end) for name in ("eval/accuracy", "eval/reward", "eval/loss")}
+    values = {name: _at(state, name, end) for name in MEASURES}
     if all(value is None for value in values.values()):
         return None
     loss, reward = values["eval/loss"], state.series.get("reward")
@@ -99,7 +100,7 @@ def standing_of(folder: Path, start: int, end: int) -> Standing | None:
         else [value for step, value in zip(reward.steps, reward.values, strict=True) if start < step <= end]
     )
     return (
-        values["eval/accuracy"],
+        values["eval/preference_accuracy"] if values["eval/accuracy"] is None else values["eval/accuracy"],
         values["eval/reward"],
         fmean(earned) if earned else None,
         None if loss is None else -loss,

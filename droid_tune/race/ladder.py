@@ -58,8 +58,8 @@ def ladder_of(steps: int, rungs: int, every: int) -> Ladder:
     return Ladder((*ends, steps), spacing)
 
 
-#: what a run was worth at the end of a rung: held-out accuracy, held-out reward, mean reward of the rung's own updates,
-#: and the negative held-out loss; None where the run does not tell it
+#: what a run was worth at the end of a rung: held-out accuracy (of answers, or of pairs), held-out reward, mean reward of
+#: the rung's own updates, and the negative held-out loss; None where the run does not tell it
 Standing = tuple[float | None, ...]
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from droid_tune.bounds import wilson
 from droid_tune.errors import UserError
 from droid_tune.events import Evaluation, Event, RolloutGroup, RunStarted
+from droid_tune.metrics import describe
 from droid_tune.paths import RunPaths
 from droid_tune.report.general import General, read_general
 from droid_tune.report.suspects import Suspect, Suspicion
+from droid_tune.runs.best import MEASURES
 from droid_tune.runs.folder import RunSummary, summarise
 from droid_tune.runs.log import read_events
 from droid_tune.runs.state import RunState
 
-#: measures of held-out rows, the best one to be told by first
-MEASURES = ("eval/accuracy", "eval/reward", "eval/loss")
 #: seconds between two events, above which the process was away (a machine that slept)
 LONGEST_GAP_S = 3600.0
 
@@ -175,7 +175,7 @@ def _measured(looks: Iterable[Evaluation], measure: str) -> tuple[HeldOutValue, 
     for look in sorted(looks, key=lambda one: one.step):
         value = look.metrics.get(measure)
         if value is not None:
-            counted = measure == "eval/accuracy" and 0 <= value <= 1
+            counted = describe(measure).unit == "share" and 0 <= value <= 1
             found.append(
                 HeldOutValue(look.step, value, look.rows, wilson(value, look.rows) if counted else None)
             )

@@ -13,7 +13,7 @@ from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import Evaluation, RunFinished, RunStarted, Step
 from droid_tune.paths import RunPaths
-from droid_tune.race.course import Raced, run_race
+from droid_tune.race.course import Raced, run_race, standing_of
 from droid_tune.race.ladder import best_first, ladder_of
 from droid_tune.race.race_file import Race, Runner, create_race, read_race, variants
 from droid_tune.runs.log import EventLog
@@ -174,6 +174,27 @@ def test_nothing_but_the_race_ends_its_runs() -> None:
 def test_a_race_in_which_all_fail_says_why(race: Race) -> None:
     with pytest.raises(UserError, match="Every run of the race failed; the first: It diverged"):
         run_race(race, Track(dict.fromkeys("1234", -1.0)))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ({"eval/preference_accuracy": 0.8, "eval/loss": 0.5}, (0.8, None, 3.0, -0.5)),
+        ({"eval/loss": 0.5}, (None, None, 3.0, -0.5)),
+        ({"eval/perplexity": 2.0}, None),
+    ],
+)
+def test_every_kind_of_method_has_a_standing(
+    metrics: dict[str, float | None], expected: tuple[float | None, ...] | None, tmp_path: Path
+) -> None:
+    """The reward is the mean of the rung's own steps 2 and 3: (2 + 4) / 2."""
+    log = EventLog(tmp_path / "events.jsonl", tmp_path / "rollouts.jsonl", "run")
+    for step, reward in ((1, 9.0), (2, 2.0), (3, 4.0)):
+        log.write(Step(step=step, metrics={"reward": reward}))
+    log.write(Evaluation(step=3, metrics=metrics, rows=4))
+    log.close()
+    assert standing_of(tmp_path, 1, 3) == expected
+    assert standing_of(tmp_path, 3, 9) is None
 
 
 def test_a_race_that_is_not_there_or_damaged_is_one_sentence(race: Race, data_home: Path) -> None:
