@@ -253,3 +253,21 @@ def test_a_recorded_run_that_learns_draws_no_warning() -> None:
         elif isinstance(event, Evaluation):
             notices += diagnosis.observe_evaluation(event.step, event.metrics)
     assert [notice.code for notice in notices] == ["loss_near_zero", "task_learnt"]
+
+
+def pairs_seen(margin: float, chosen: float, rejected: float) -> dict[str, float | None]:
+    return {"rewards/margins": margin, "logps/chosen": chosen, "logps/rejected": rejected}
+
+
+def test_a_margin_that_grows_while_both_answers_become_less_likely() -> None:
+    started = [pairs_seen(0.0, -20.0, -20.0)] * 10
+    fallen = [pairs_seen(1.0, -23.0, -40.0)] * 10  # 3 nats of 20 are more than a tenth
+    (notice,) = fed([*started, *fallen], Facts(reinforcement=False, pairs=True))
+    assert notice.code == "both_answers_less_likely"
+    assert notice.text.startswith("The margin has grown by ")
+    for harmless in (
+        pairs_seen(1.0, -21.0, -40.0),  # a twentieth
+        pairs_seen(1.0, -15.0, -40.0),
+        pairs_seen(-1.0, -30.0, -22.0),
+    ):
+        assert fed([*started, *[harmless] * 10], Facts(reinforcement=False, pairs=True)) == []

@@ -12,7 +12,12 @@ import pytest
 from droid_tune.config import resolve
 from droid_tune.data.validate import validate
 from droid_tune.errors import UserError
-from droid_tune.train.diagnosis.remarks import remark_on_rewards, remark_on_rows, remark_on_template
+from droid_tune.train.diagnosis.remarks import (
+    remark_on_rewards,
+    remark_on_rows,
+    remark_on_template,
+    remark_on_verdicts,
+)
 from droid_tune.train.execution import rewards_of
 
 
@@ -72,3 +77,18 @@ def test_rows_from_which_a_reward_can_teach_nothing_are_told_of() -> None:
         "2 of the first 3 training rows have no `answer`: they are not usable for the reward `accuracy`, "
         "which does not apply there."
     )
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ([True, True], "All of the first 2 answers are marked good"),
+        ([False] * 3, "are marked bad"),
+        ([True, False], ""),
+    ],
+)
+def test_verdicts_that_are_all_equal_are_told_of(labels: list[bool], told: str) -> None:
+    heard = Heard()
+    remark_on_verdicts([{"prompt": "Hi", "answer": "Yes", "label": label} for label in labels], heard)
+    assert [code for _, code, _ in heard.notices] == (["verdicts_all_equal"] if told else [])
+    assert not told or told in heard.notices[0][2]

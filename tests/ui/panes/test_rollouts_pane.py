@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QLabel
+from pathlib import Path
+
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.events import Completion, RolloutGroup
+from droid_tune.runs.completions.preference_pairs import HandChoice, choices_in
 from tests.ui.recording import recorded
 from ui.main_window import MainWindow
 from ui.panes.rollouts.completion_card import CompletionCard, reward_tone
+from ui.panes.rollouts.pair_choice import PairChoice
 from ui.panes.rollouts.pane import RolloutsPane
 from ui.panes.rollouts.step_view import chosen_groups, prompt_entry, summary_of
 
@@ -111,3 +115,24 @@ def test_a_held_out_answer_has_no_advantage(qtbot: QtBot) -> None:
         card = CompletionCard(1, one, widest, None)  # pyright: ignore
         qtbot.addWidget(card)
         assert any("0.00" in made.text() for made in card.findChildren(QLabel)) == shown
+
+
+def test_a_better_and_a_worse_completion_make_a_pair_that_is_kept(qtbot: QtBot, tmp_path: Path) -> None:
+    page = QWidget()
+    qtbot.addWidget(page)
+    layout = QVBoxLayout(page)
+    sampled = group(0, 1, 0, 0.5)
+    cards = [CompletionCard(place, one, 1.0, page) for place, one in enumerate(sampled.completions, start=1)]
+    for card in cards:
+        layout.addWidget(card)
+    choice = PairChoice(tmp_path, sampled, cards, page)
+    cards[2]._verdicts[True].click()
+    assert choices_in(tmp_path) == {}
+    assert choice._said.text() == "Now call another one worse."
+    cards[0]._verdicts[False].click()
+    assert choices_in(tmp_path) == {(1, 0): HandChoice(1, 0, chosen=2, rejected=0)}
+    cards[0]._verdicts[True].click()  # it cannot be both
+    assert (choice.better, choice.worse) == (0, None)
+    again = PairChoice(tmp_path, sampled, cards, page)
+    assert (again.better, again.worse) == (2, 0)
+    assert cards[2]._verdicts[True].isChecked()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, QSize, Qt, Slot
+from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 
 from droid_tune import words
 from droid_tune.events import Completion
@@ -52,7 +52,12 @@ class AdvantageBar(QWidget):
 
 
 class CompletionCard(QFrame):
-    """`widest` is the largest advantage of the group, so that bars compare; None where there is none (held-out answers)."""
+    """`widest` is the largest advantage of the group, so that bars compare; None where there is none (held-out answers).
+
+    `judged` tells that a person calls it the better (True) or the worse one of its group.
+    """
+
+    judged = Signal(bool)
 
     def __init__(self, number: int, one: Completion, widest: float | None, parent: QWidget) -> None:
         super().__init__(parent)
@@ -67,7 +72,15 @@ class CompletionCard(QFrame):
         layout.addWidget(self._text)
         self._more = button("Show all", "quiet", parent=self)
         self._more.clicked.connect(self._show_all)
-        layout.addWidget(self._more, 0, Qt.AlignmentFlag.AlignLeft)
+        foot = row(spacing=6)
+        foot.addWidget(self._more)
+        foot.addStretch(1)
+        self._verdicts = (
+            {better: self._verdict(better) for better in (True, False)} if widest is not None else {}
+        )
+        for part in self._verdicts.values():
+            foot.addWidget(part)
+        layout.addLayout(foot)
         long = len(self._full) > SHORT
         self._more.setVisible(long)
         self._text.setText((self._full[:SHORT] + "…") if long else (self._full or "(empty)"))
@@ -97,6 +110,28 @@ class CompletionCard(QFrame):
         advantage.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         head.addWidget(advantage)
         return head
+
+    def _verdict(self, better: bool) -> QPushButton:
+        said = "Better" if better else "Worse"
+        part = button(
+            said, "quiet", parent=self, help=f"The {said.lower()} one of a pair for DPO and its like"
+        )
+        part.setCheckable(True)
+        part.clicked.connect(self._call_better if better else self._call_worse)
+        return part
+
+    def show_verdict(self, better: bool | None) -> None:
+        """What a person said of it; None: nothing."""
+        for own, part in self._verdicts.items():
+            part.setChecked(own is better)
+
+    @Slot()
+    def _call_better(self) -> None:
+        self.judged.emit(True)
+
+    @Slot()
+    def _call_worse(self) -> None:
+        self.judged.emit(False)
 
     @Slot()
     def _show_all(self) -> None:

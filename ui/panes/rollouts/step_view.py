@@ -10,6 +10,7 @@ from droid_tune.events import RolloutGroup
 from droid_tune.metrics import flat
 from ui.panes.rollouts.completion_card import CompletionCard
 from ui.panes.rollouts.completion_desk import CompletionDesk
+from ui.panes.rollouts.pair_choice import PairChoice
 from ui.session import Session
 from ui.theme import mono_font
 from ui.widgets.basics import clear, column, frame, label, row, scrolling, selectable
@@ -39,6 +40,7 @@ class StepView(QWidget):
         self._drawn: tuple[object, ...] = ()
         self._groups: list[RolloutGroup] = []
         self._detail_of: RolloutGroup | None = None
+        self._choice: PairChoice | None = None
         layout = column(self, spacing=12)
         layout.addLayout(self._step_bar(self))
         layout.addLayout(self._filter_bar(self))
@@ -147,6 +149,9 @@ class StepView(QWidget):
             return
         self._detail_of = group
         clear(self._cards)
+        if self._choice is not None:
+            self._choice.deleteLater()
+            self._choice = None
         if group is None:
             said = "Nothing in this step fits the filter."
             self._cards.addWidget(label(said, "secondary", parent=self._page))
@@ -155,8 +160,14 @@ class StepView(QWidget):
         self._cards.addWidget(self._prompt_card(group))
         largest = max((abs(one.advantage) for one in group.completions), default=0.0)
         widest = None if group.held_out else largest
-        for number, one in enumerate(group.completions, start=1):
-            self._cards.addWidget(CompletionCard(number, one, widest, self._page))
+        cards = [
+            CompletionCard(number, one, widest, self._page)
+            for number, one in enumerate(group.completions, start=1)
+        ]
+        for card in cards:
+            self._cards.addWidget(card)
+        if not group.held_out and self.session.shown_folder is not None:
+            self._choice = PairChoice(self.session.shown_folder, group, cards, self._page)
         self._cards.addStretch(1)
 
     def _prompt_card(self, group: RolloutGroup) -> QFrame:
