@@ -121,6 +121,7 @@ class RunPaths:
         self.lock = folder / "lock"
         self.identity = folder / "identity.json"
         self.rewards = folder / "rewards"
+        self.base_digests = folder / "base.json"
         self.adapter_weights = folder / "adapters.safetensors"
         self.adapter_config = folder / "adapter_config.json"
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import UsageError, UserError
+from droid_tune.model_files.base_digest import change_since
+from droid_tune.paths import RunPaths
 from droid_tune.runs.durable import cause_of, disk_error, require_space
 from droid_tune.runs.folder import read_config
 
@@ -87,7 +89,15 @@ def _source(run_dir: Path, request: ExportRequest) -> ExportSource:
     from droid_tune.train.weights import weights_of
 
     weights = weights_of(run_dir, request.checkpoint)
-    return ExportSource(run_dir, read_config(run_dir), weights, trained_policy(run_dir, weights))
+    source = ExportSource(run_dir, read_config(run_dir), weights, trained_policy(run_dir, weights))
+    change = change_since(RunPaths(run_dir).base_digests, source.policy.path)
+    if change and not request.force:
+        raise UserError(
+            f"The model that the run was trained on has changed since: {change}",
+            place=str(source.policy.path),
+            remedy="put it back as it was; `--force` exports with it as it is",
+        )
+    return source
 
 
 def _written(

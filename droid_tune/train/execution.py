@@ -25,6 +25,7 @@ from droid_tune.model.checks.products import check_products
 from droid_tune.model.plan_for import limit_memory, plan_for
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import ReferencePolicy
+from droid_tune.model_files.base_digest import keep_digests
 from droid_tune.names import Way
 from droid_tune.paths import private_file
 from droid_tune.rewards.combine import RewardSet
@@ -103,6 +104,8 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
         take_smaller(session, journal, span.start)
         if span.start == 0:
             remark_on_start(config, policy, journal.notice)
+            if world.leads:
+                keep_digests(policy.path, journal.paths.base_digests)
         remark_on_rows(dataset.report, journal.notice)
         remark_on_rewards(rewards, session.train, journal.notice)
         if config.method.need == "verdict":

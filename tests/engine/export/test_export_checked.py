@@ -17,6 +17,7 @@ from droid_tune.errors import Stopped, UsageError, UserError
 from droid_tune.export.result import export_run
 from droid_tune.export.targets.fused_folder import FusedFolder
 from droid_tune.model.adapter_files import read_arrays
+from droid_tune.model_files.base_digest import change_since, keep_digests
 
 Plant = Callable[[Path, Path], None]
 
@@ -168,6 +169,41 @@ def test_fewer_bits_are_told_with_what_they_cost(learnt_run: Path, tmp_path: Pat
     assert (exported.compared.nll_difference or 0) > 1e-3
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["quantization"] == {"group_size": 32, "bits": 4}
+
+
+# --- the model that the run was trained on --------------------------------------------------------------------------
+
+
+def test_a_changed_file_of_the_model_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    weights = bytearray(3_000_000)
+    (folder / "model.safetensors").write_bytes(weights)
+    keep_digests(folder, tmp_path / "base.json")
+    assert change_since(tmp_path / "base.json", folder) == ""
+    weights[-1] = 1
+    (folder / "model.safetensors").write_bytes(weights)
+    assert change_since(tmp_path / "base.json", folder) == "model.safetensors is another file"
+    (folder / "model.safetensors").unlink()
+    assert change_since(tmp_path / "base.json", folder) == "model.safetensors is gone"
+    assert change_since(tmp_path / "none.json", folder) == ""  # a run of an earlier version
+
+
+def test_an_export_says_that_the_model_has_changed(learnt_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(learnt_run, tmp_path / "run")
+    change_json(run / "base.json", **{"config.json": "another"})
+    with pytest.raises(UserError, match=r"has changed since: config.json is another file; put it back"):
+        export_run(run, fused(tmp_path / "out", check=0))
+    assert export_run(run, fused(tmp_path / "out", check=0, force=True)).folder.is_dir()
+
+
+def test_a_model_that_is_gone_is_one_sentence(learnt_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(learnt_run, tmp_path / "run")
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("path: starter", f"path: {tmp_path}/gone", 1))
+    with pytest.raises(UserError, match=r"gone: there is no such model folder"):
+        export_run(run, fused(tmp_path / "out"))
 
 
 # --- what cannot be -------------------------------------------------------------------------------------------------
