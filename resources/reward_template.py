@@ -20,8 +20,10 @@ It gives back a number, or None where it has nothing to say about this row (the 
 is then judged by your other rewards alone). An exception is not a 0: the completion is left out and the mistake is shown
 with its line.
 
-The file runs in a process of its own with a time and a memory limit. You may import what is installed beside Droid Tune
-(numpy, for example) and modules in the same folder. What you `print` is shown by `test-reward`. A function that takes
+The file runs in a process of its own with a time and a memory limit, shut in: it reads what lies in its own folder and
+programs, writes to a scratch folder that goes with it, and has no network. What else it may read is named in `readable` of
+the reward, the network is switched on by `network`. You may import what is installed beside Droid Tune (numpy, for example)
+and modules in the same folder. What you `print` is shown by `test-reward`. A function that takes
 whole batches, as for TRL, works as well: `def reward(prompts, completions, **columns)` gives a list of numbers. So does
 verl's `def compute_score(data_source, solution_str, ground_truth, extra_info=None)`.
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from droid_tune.control import UNWATCHED, Allowance, Watch
+from droid_tune.machine.isolated import harmless_environment
 from droid_tune.rewards.family import MARK, end_family, end_newcomers, family, kill, resident_bytes
 from droid_tune.rewards.sandbox import Rules
 
@@ -39,7 +40,6 @@ sys.path.extend(paths)
 from droid_tune.rewards.workers.keeper import keep
 keep(worker, rules)
 """
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _LONGEST_REPLY_BYTES = 64 * 1024 * 1024
 _WATCH_INTERVAL_S = 0.1
 _START_SECONDS = 60.0
@@ -240,9 +240,8 @@ def _receive(pipe: int, reply: bytearray, process: subprocess.Popen[bytes]) -> b
 
 def environment(home: Path) -> dict[str, str]:
     """What the child may know of the user's environment: no keys, no home folder. Sets have the same order in every child."""
-    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     own = {"HOME": str(home), "TMPDIR": str(home), "PYTHONIOENCODING": "utf-8", "PYTHONHASHSEED": "0"}
-    return {**passed_on, **own}
+    return {**harmless_environment(), **own}
 
 
 def how_it_ended(process: subprocess.Popen[bytes]) -> str:
