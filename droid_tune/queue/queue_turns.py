@@ -67,6 +67,10 @@ def _begun(queue: RunQueue, run: QueuedRun) -> QueuedRun | None:
         if run.run and read_status(Path(run.run)).state == "completed":
             queue.write(run.changed(state="completed", why=""))
             return None
+        if run.made and run.folder is None:
+            raise UserError(
+                f"Its folder {run.run} is gone", remedy="release it to train it anew, or take it out"
+            )
         config = read_queued_config(queue.config_file(run.id))
         folder = Path(run.run) if run.run else fresh_folder(config)
         saved = max(RunPaths(folder).checkpoint_folders(), default=0)
@@ -75,6 +79,8 @@ def _begun(queue: RunQueue, run: QueuedRun) -> QueuedRun | None:
         queue.write(made)  # before the folder: after a kill in between that same folder is made
         if not RunPaths(folder).config.exists():
             create_run(config, folder)
+        made = made.changed(made=True)
+        queue.write(made)
     except UserError as error:
         queue.write(run.changed(state="failed", why=str(error)))
         return None

@@ -20,7 +20,8 @@ FRUITLESS = 3
 
 
 class QueuedRun(BaseModel):
-    """`place` orders the queue; `run` is the run's folder once it began, `why` the reason of an end that was none.
+    """`place` orders the queue; `run` is the run's folder once it began (`made`: it has been there), `why` the reason of an
+    end that was none.
 
     `begun` counts how often it began at the same `saved_step`: a run that ends its process each time is told by that.
     """
@@ -36,6 +37,7 @@ class QueuedRun(BaseModel):
     why: str = ""
     saved_step: int = 0
     begun: int = 0
+    made: bool = False
 
     @property
     def folder(self) -> Path | None:

@@ -168,7 +168,8 @@ class RunQueue:
             if known.state not in among:
                 wanted = "wait again" if state == "waiting" else "be held back"
                 raise UserError(f"“{known.name}” is {known.state} and cannot {wanted}")
-            self.write(known.changed(state=state, why="", begun=0))
+            gone = {"run": "", "made": False} if known.made and known.folder is None else {}
+            self.write(known.changed(state=state, why="", begun=0, **gone))
 
     def _place(self, run: QueuedRun, others: list[QueuedRun], number: int) -> None:
         """Before the `number`-th of the others: one file changes, all where no number is left between two places."""

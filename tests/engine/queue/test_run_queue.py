@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,22 @@ def test_a_kill_between_the_state_and_the_folder_makes_that_folder_later(queue: 
         begun = begin_turn(queue)
     assert begun is not None
     assert (begun.run, (chosen / "config.yaml").exists()) == (str(chosen), True)
+
+
+def test_a_run_whose_folder_was_thrown_away_is_not_trained_anew_unasked(queue: RunQueue) -> None:
+    with at_work(queue):
+        begun = begin_turn(queue)
+        assert begun is not None
+        settle_turn(queue, begun, "stopped")
+        shutil.rmtree(begun.run)
+        following = begin_turn(queue)
+        assert following is not None
+        assert following.name == "b"
+    thrown = queue.find(begun.id)
+    assert thrown.state == "failed"
+    assert "is gone; release it to train it anew" in thrown.why
+    queue.release(thrown)
+    assert (queue.find(begun.id).state, queue.find(begun.id).run) == ("waiting", "")
 
 
 def test_a_kill_between_the_end_and_its_mark_trains_nothing_twice(queue: RunQueue) -> None:
