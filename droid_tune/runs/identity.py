@@ -78,6 +78,18 @@ def keep_identity(folder: Path, identity: Identity) -> None:
     write_text(paths.identity, json.dumps(values, indent=1))
 
 
+def keep_rewards_anew(folder: Path, config: RunConfig) -> None:
+    """The reward files were mended while the run waited: they are what it goes on with. Raises DiskError."""
+    known = _known(folder)
+    if known is None:
+        return
+    texts = dict(_reward_texts(config))
+    for name, text in texts.items():
+        write_text(kept_reward(folder, name), text)
+    known["rewards"] = {name: _digest(text) for name, text in texts.items()}
+    write_text(RunPaths(folder).identity, json.dumps(known, indent=1))
+
+
 def kept_reward(folder: Path, name: str) -> Path:
     """Where a run keeps the text of a reward file."""
     return RunPaths(folder).rewards / f"{re.sub('[^A-Za-z0-9_.-]', '_', name)}.py"

@@ -19,6 +19,7 @@ from droid_tune.errors import Stopped, UserError
 from droid_tune.events import Evaluation, Notice, Step, finite
 from droid_tune.model.reference import ReferencePolicy
 from droid_tune.runs.best import Best, better
+from droid_tune.runs.identity import keep_rewards_anew
 from droid_tune.train.assignment import Span
 from droid_tune.train.boundary import Boundary, BoundaryKeeper
 from droid_tune.train.checkpoint import CheckpointStore
@@ -72,7 +73,7 @@ class Loop:
             self.session, self.learner, self.optimizer, self.reference, self.store, self.journal
         )
         self.helm = Helm(self.session, self.learner, self.journal.paths)
-        self._mender = Mender(self.session, self._take_back, self._save_boundary)
+        self._mender = Mender(self.session, self._take_back, self._save_boundary, self._keep_rewards)
         self._minder = None if self.guard is None else MemoryMinder(self.session, self.guard)
 
     def run(self) -> None:
@@ -274,6 +275,9 @@ class Loop:
     def mended(self, work: Callable[[], T]) -> T:
         """What `work` gives; where it meets what the user can mend, the run waits for him and tries again."""
         return self._mender.mended(self.step, work)
+
+    def _keep_rewards(self) -> None:
+        keep_rewards_anew(self.journal.paths.folder, self.session.config)
 
     def _take_back(self) -> None:
         """The learner as it was when the last update was done: what it had begun since will be begun again."""

@@ -21,12 +21,14 @@ T = TypeVar("T")
 class Mender:
     """Pauses a run that somebody attends to; where nobody does, and where several ranks train, errors stay errors.
 
-    `take_back` undoes what was begun since the last update; `save` puts that on disk.
+    `take_back` undoes what was begun since the last update; `save` puts that on disk; `renewed` hears that the rewards are
+    others than before.
     """
 
     session: TrainingSession
     take_back: Callable[[], None]
     save: Callable[[], None]
+    renewed: Callable[[], None]
 
     def mended(self, step: int, work: Callable[[], T]) -> T:
         """What `work` gives, tried as often as the user says go on. Raises Stopped, and what cannot be mended here."""
@@ -64,6 +66,9 @@ class Mender:
             self.session.rewards.renew()
         except UserError as error:
             self._wait(step, RewardTroubleError(error.message, place=error.place, remedy=error.remedy))
+        else:
+            with suppress(UserError):  # a resume would ask once more
+                self.renewed()
 
 
 def _sentence(text: str) -> str:

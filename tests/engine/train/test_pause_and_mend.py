@@ -15,6 +15,7 @@ from droid_tune.errors import DiskError
 from droid_tune.events import ROLLOUTS, TRANSIENT, Continued, Event, Paused, RunFinished, Step
 from droid_tune.paths import sample_data_dir
 from droid_tune.runs.folder import create_run
+from droid_tune.runs.identity import changes_since, kept_reward
 from droid_tune.runs.log import LineFile, read_events
 from droid_tune.runs.state import RunState
 from droid_tune.train.checkpoint import CheckpointStore
@@ -87,6 +88,8 @@ def test_a_reward_that_was_mended_is_read_again_and_no_step_is_lost(tmp_path: Pa
     assert len(of(record, Continued)) == 1
     assert [step.step for step in of(record, Step)] == [1, 2, 3]
     assert digest(tmp_path / "run") == whole
+    assert kept_reward(tmp_path / "run", "user_file").read_text() == GOOD
+    assert changes_since(tmp_path / "run") == []
 
 
 def test_a_file_that_does_not_load_after_continue_pauses_again(tmp_path: Path, whole: str) -> None:
