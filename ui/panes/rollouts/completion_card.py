@@ -65,6 +65,7 @@ class CompletionCard(QFrame):
         self.setAccessibleName(f"Completion {number}, reward {words.metric('reward', one.reward)}")
         layout = column(self, spacing=8)
         layout.setContentsMargins(14, 10, 14, 12)
+        self._verdicts: dict[bool, QPushButton] = {}
         layout.addLayout(self._head(number, one, widest))
         self._full = words.literal(one.text)
         self._text = selectable(label("", parent=self, wrap=True))
@@ -72,15 +73,7 @@ class CompletionCard(QFrame):
         layout.addWidget(self._text)
         self._more = button("Show all", "quiet", parent=self)
         self._more.clicked.connect(self._show_all)
-        foot = row(spacing=6)
-        foot.addWidget(self._more)
-        foot.addStretch(1)
-        self._verdicts = (
-            {better: self._verdict(better) for better in (True, False)} if widest is not None else {}
-        )
-        for part in self._verdicts.values():
-            foot.addWidget(part)
-        layout.addLayout(foot)
+        layout.addWidget(self._more, 0, Qt.AlignmentFlag.AlignLeft)
         long = len(self._full) > SHORT
         self._more.setVisible(long)
         self._text.setText((self._full[:SHORT] + "…") if long else (self._full or "(empty)"))
@@ -109,12 +102,15 @@ class CompletionCard(QFrame):
         advantage.setMinimumWidth(38)
         advantage.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         head.addWidget(advantage)
+        self._verdicts = {better: self._verdict(better) for better in (True, False)}
+        for part in self._verdicts.values():
+            head.addWidget(part)
         return head
 
     def _verdict(self, better: bool) -> QPushButton:
         said = "Better" if better else "Worse"
         part = button(
-            said, "quiet", parent=self, help=f"The {said.lower()} one of a pair for DPO and its like"
+            said, "segment", parent=self, help=f"The {said.lower()} one of a pair for DPO and its like"
         )
         part.setCheckable(True)
         part.clicked.connect(self._call_better if better else self._call_worse)
