@@ -40,7 +40,7 @@ SAME: dict[str, tuple[str, str]] = {
         ("method", "beta"): "beta kl_coef kl_beta",
         ("method", "epsilon"): "epsilon clip_epsilon",
         ("method", "epsilon_high"): "epsilon_high",
-        ("method", "loss_type"): "loss_type grpo_loss_type",
+        ("method", "loss_type"): "loss_type grpo_loss_type dpo_cpo_loss_type",
         ("method", "num_iterations"): "num_iterations ppo_epochs",
         ("method", "steps_per_generation"): "steps_per_generation",
         ("method", "advantage_eps"): "advantage_eps",

@@ -50,7 +50,7 @@ class PreferenceConfig(MethodConfig):
 class DPOConfig(PreferenceConfig):
     """Direct Preference Optimization (arXiv 2305.18290), with the losses of its descendants."""
 
-    aliases: ClassVar[dict[str, str]] = {"dpo_cpo_loss_type": "loss_type", "dpo_loss_type": "loss_type"}
+    aliases: ClassVar[dict[str, str]] = {"dpo_cpo_loss_type": "loss_type"}
     label: ClassVar[str] = "DPO"
     summary: ClassVar[str] = (
         "Direct Preference Optimization: the chosen answer becomes likelier than the rejected one, measured against the "

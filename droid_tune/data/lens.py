@@ -162,8 +162,14 @@ class QuickLens(Lens):
         if self.judged:
             with suppress(UserError):
                 sides = judged_rows(row, self.judged).values()
-                return RowLength(tuple(self._measured(side) for side in sides))
+                return RowLength(tuple(self._cut(self._measured(side)) for side in sides))
         return RowLength((self._measured(row),))
+
+    def _cut(self, one: SequenceLength) -> SequenceLength:
+        """As much of an answer as a run keeps; a prompt that leaves it no room is longer than what fits."""
+        if not self.cut or self.limit is None or one.read >= self.limit:
+            return one
+        return SequenceLength(one.read, min(one.learnt, self.limit - one.read))
 
     def _measured(self, row: Row) -> SequenceLength:
         read, answer = _read_and_answered(row)

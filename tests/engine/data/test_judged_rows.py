@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from droid_tune.data.dataset import open_dataset
-from droid_tune.data.lens import Lens
+from droid_tune.data.lens import Lens, QuickLens
 from droid_tune.data.rendering.shown import show_row
 from droid_tune.data.templates import TemplateOptions
 from droid_tune.data.validate import validate
@@ -129,3 +130,14 @@ def test_the_shared_pairs_are_read(shared_dir: Path, method: str) -> None:
         report = validate(shared_dir / "data" / place, method)
         assert report.usable, place
         assert report.rejected == 0, place
+
+
+def test_a_quick_look_counts_an_answer_up_to_where_it_is_cut() -> None:
+    class Letters:
+        def encode(self, text: str, *, add_special_tokens: bool = True) -> Any:
+            return SimpleNamespace(ids=list(text))
+
+    row = {"prompt": "abcd", "chosen": "e" * 10, "rejected": "fg"}
+    lens = QuickLens(Letters(), imitated=True, judged=2, cut=True, limit=8)
+    assert [(one.read, one.learnt) for one in lens.measure(row).sequences] == [(4, 4), (4, 2)]
+    assert QuickLens(Letters(), imitated=True, judged=2, limit=8).measure(row).longest == 14
