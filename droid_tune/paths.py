@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import platformdirs
@@ -21,8 +23,24 @@ def data_dir() -> Path:
 
 
 def runs_dir() -> Path:
-    """Where runs are kept that were given no folder of their own."""
-    return data_dir() / "runs"
+    """Where runs are kept that were given no folder of their own: what the settings say, else below the data folder."""
+    file = settings_file()
+    try:
+        chosen = _chosen_runs(file, file.stat().st_mtime_ns)
+    except OSError:
+        chosen = ""
+    return Path(chosen) if chosen else data_dir() / "runs"
+
+
+@lru_cache(maxsize=8)
+def _chosen_runs(file: Path, _changed_ns: int) -> str:
+    """The absolute folder under `runs_folder` in the settings; empty where none is chosen or they are damaged."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    chosen = values.get("runs_folder") if isinstance(values, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return chosen if isinstance(chosen, str) and Path(chosen).is_absolute() else ""
 
 
 def queue_dir() -> Path:

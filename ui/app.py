@@ -17,13 +17,14 @@ from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
 
 from droid_tune import __version__
+from droid_tune.machine.keychain import has_keychain, use_kept_token
 from droid_tune.paths import log_dir, private_file, private_folder
 from ui.engine_worker import Engine
 from ui.frame.farewell import Farewell
 from ui.frame.first_paint import FIRST_PAINT, FirstPaint
+from ui.frame.lingering import LINGERING
 from ui.frame.platform_manners import prepare_environment
 from ui.icons import app_icon
-from ui.lingering import LINGERING
 from ui.mac import install as install_mac_manners
 from ui.main_window import MainWindow
 from ui.session import Session
@@ -139,6 +140,8 @@ class Preload(QObject):
     def begin(self) -> None:
         """Read the library, not in the GUI thread."""
         QThreadPool.globalInstance().start(self._import)
+        if has_keychain():
+            QThreadPool.globalInstance().start(use_kept_token)
 
     def _import(self) -> None:
         import_module("pyqtgraph")
@@ -170,7 +173,7 @@ def main(folder: Path | None = None) -> int:
     start_log()
     damaged: list[str] = []
     settings = load_settings(tell=damaged.append)
-    Theme(application, settings.appearance)
+    Theme(application, settings.appearance, strong=settings.high_contrast)
     session = Session(Engine(lambda: settings.separate_process), settings, application)
     sys.excepthook = ErrorHook(session)
     window = MainWindow(session)

@@ -26,7 +26,7 @@ from droid_tune.errors import Stopped, UserError
 from droid_tune.events import Event, Phase, RunFinished
 from droid_tune.machine.device_faults import FRESH, told
 from droid_tune.names import LAST
-from ui.lingering import LINGERING
+from ui.frame.lingering import LINGERING
 
 if TYPE_CHECKING:
     from droid_tune.config.exporting import ExportRequest

@@ -16,16 +16,18 @@ from droid_tune.config import RunConfig
 from droid_tune.config.config_file import is_config
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
-from ui.draft_history import DraftHistory
 from ui.engine_worker import Resumption
+from ui.form.draft_history import DraftHistory
 from ui.frame.changes_sheet import ChangesSheet
 from ui.frame.drops import DropCatcher, DropZone, is_model_folder, meant_data
 from ui.frame.find_bar import FindBar
 from ui.frame.help_window import HelpWindow, help_topics
 from ui.frame.menus import MenuCommand, add_menu
 from ui.frame.platform_manners import Wakefulness, reveal, show_badge
+from ui.frame.power_watch import PowerWatch
 from ui.frame.restoring import kept_looks, restore_looks
 from ui.frame.sidebar import Sidebar
+from ui.frame.spoken import Spoken
 from ui.frame.toolbar import RunToolbar
 from ui.panes.base import Pane, PaneRequest
 from ui.panes.runs.export_sheet import ExportSheet
@@ -56,7 +58,9 @@ class MainWindow(QMainWindow):
         self._offered: set[str] = set()
         self._offers: dict[Path, NoticeBar] = {}  # to go on with a run, as long as they stand there
         self._wakefulness = Wakefulness()
-        self.setWindowTitle("Droid Tune")
+        self._power = PowerWatch(session, self)
+        self._spoken = Spoken(session, self)
+        self.setWindowTitle("Droid Tune[*]")
         self.setMinimumSize(860, 560)
         self.resize(1180, 780)
         self.setUnifiedTitleAndToolBarOnMac(True)
@@ -479,6 +483,7 @@ class MainWindow(QMainWindow):
         self._actions["pause"].setText("Continue" if session.paused else "Pause")
         self._actions["resume"].setEnabled(not training)
         self._wakefulness.keep(training and session.settings.keep_awake)
+        self.setWindowModified(training)  # a Mac's dot in the close button: something is not finished
         self._withdraw_offers()
         self._show_held()
         self._seen = ()

@@ -31,6 +31,12 @@ class Settings:
     recent_models: list[str] = field(default_factory=list[str])
     smoothing: float = 0.0
     keep_awake: bool = True
+    notifications: bool = True
+    pause_below: int = 20  # percent of the battery's charge; 0: never
+    pause_in_low_power: bool = True
+    pause_when_hot: bool = True
+    high_contrast: bool = False
+    runs_folder: str = ""  # read by droid_tune.paths.runs_dir; empty: below the data folder
     shown_run: str = ""  # the id of the run that was looked at last
     looks: dict[str, Any] = field(default_factory=dict[str, Any])  # by pane: splitters and choices
     separate_process: bool = False  # train in a process of its own

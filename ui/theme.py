@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QGuiApplication, QPalette
@@ -101,11 +101,14 @@ class Theme(QObject):
 
     changed = Signal()
 
-    def __init__(self, application: QApplication, appearance: Appearance = "system") -> None:
+    def __init__(
+        self, application: QApplication, appearance: Appearance = "system", *, strong: bool = False
+    ) -> None:
         super().__init__(application)
         self._application = application
         self._appearance: Appearance = appearance
         self.tokens = LIGHT
+        self._strong = strong
         application.setStyle("Fusion")
         application.setFont(system_font())
         application.styleHints().colorSchemeChanged.connect(self._system_changed)
@@ -135,13 +138,19 @@ class Theme(QObject):
         # Tells the platform too: title bar and native menus follow on macOS.
         hints.setColorScheme(scheme)
         dark = appearance == "dark" or (appearance == "system" and hints.colorScheme() == Qt.ColorScheme.Dark)
-        self.tokens = with_accent(DARK if dark else LIGHT, system_accent())
+        tokens = with_accent(DARK if dark else LIGHT, system_accent())
+        self.tokens = strengthened(tokens) if self._strong or wants_contrast() else tokens
         self._application.setPalette(palette(self.tokens))
         # Taken away and set anew, each widget is polished once; to replace one sheet by another takes Qt four times as
         # long (tests/benchmarks/theme_switch.py).
         self._application.setStyleSheet("")
         self._application.setStyleSheet(style_sheet(self.tokens))
         self.changed.emit()
+
+    def strengthen(self, on: bool) -> None:
+        """Stronger text, lines and borders, whatever the system asks for."""
+        self._strong = on
+        self.apply(self._appearance)
 
     @Slot()
     def _system_changed(self) -> None:
@@ -178,6 +187,28 @@ def with_accent(tokens: Tokens, accent: QColor | None) -> Tokens:
         "on_accent": "#ffffff" if accent.lightness() < 150 else "#10131a",
     }
     return Tokens(**values)
+
+
+def wants_contrast() -> bool:
+    """Whether the system asks for more contrast; Qt says so from 6.10 on (`QAccessibilityHints`)."""
+    hints: Any = getattr(QGuiApplication.styleHints(), "accessibility", None)
+    if hints is None:
+        return False
+    return "High" in str(hints().contrastPreference())
+
+
+def strengthened(tokens: Tokens) -> Tokens:
+    """The same colours with text, lines and borders that stand out: 7 to 1 for words, 3 to 1 for lines."""
+    dark = QColor(tokens.window).lightness() < 128
+    return replace(
+        tokens,
+        text="#ffffff" if dark else "#000000",
+        secondary="#dcdce2" if dark else "#3a3a40",
+        tertiary="#b9b9c2" if dark else "#4d4d54",
+        border="#9a9aa3" if dark else "#75757d",
+        separator="#8a8a93" if dark else "#8a8a92",
+        grid="#6a6a73" if dark else "#b5b5bd",
+    )
 
 
 def _rgb(color: QColor) -> tuple[float, float, float]:

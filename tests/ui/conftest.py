@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
-from ui.lingering import LINGERING
+from ui.frame.lingering import LINGERING
 from ui.main_window import MainWindow
 from ui.session import Session
 from ui.settings import Settings

@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
 from ui import main_window
-from ui.draft_history import DraftHistory
+from ui.form.draft_history import DraftHistory
 from ui.frame.find_bar import found_in
 from ui.frame.help_window import HelpWindow, help_matches, help_topics
 from ui.frame.restoring import kept_looks

@@ -17,7 +17,7 @@ from droid_tune.estimate.signal import CheckReport
 from droid_tune.events import Phase
 from tests.ui.fake_engine import FakeEngine
 from ui.engine_worker import PlaygroundQuestion, PlaygroundThread
-from ui.lingering import LINGERING
+from ui.frame.lingering import LINGERING
 from ui.main_window import MainWindow
 from ui.panes.setup.check_view import CheckView, progress_of
 
@@ -33,7 +33,7 @@ def test_only_the_very_end_of_the_application_waits(project_root: Path) -> None:
         for line in file.read_text(encoding="utf-8").splitlines()
         if WAITS.search(line)
     }
-    assert found == {"ui/lingering.py"}
+    assert found == {"ui/frame/lingering.py"}
 
 
 class SlowEngine(FakeEngine):

@@ -18,7 +18,7 @@ from tests.ui.recording import complete, config, recorded, write_run
 from ui.background import Task
 from ui.engine_worker import PlaygroundQuestion, PlaygroundThread
 from ui.frame.changes_sheet import ChangesSheet
-from ui.lingering import LINGERING
+from ui.frame.lingering import LINGERING
 from ui.main_window import MainWindow
 from ui.session import Session, read_run
 from ui.settings import Settings, load_settings, save_settings

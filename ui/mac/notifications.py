@@ -41,7 +41,8 @@ class Announcer(QObject):
         training = self._window.session.training
         ended = self._was_training and not training
         self._was_training = training
-        if ended and self._app.activeWindow() is None:
+        wanted = self._window.session.settings.notifications
+        if ended and wanted and self._app.activeWindow() is None:
             self.announce(self._window.session.live)
 
     def announce(self, run: RunState | None) -> None:

@@ -22,7 +22,7 @@ from droid_tune.runs.series import Series
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, row
 from ui.widgets.charting.chart_spec import ChartSpec, Line
-from ui.widgets.charting.curve_items import CurveItems, Drawing, translucent
+from ui.widgets.charting.curve_items import DASHES, CurveItems, Drawing, translucent
 from ui.widgets.charting.plot_parts import Box, Plot, StepAxis, UnitAxis
 from ui.widgets.charting.run_marks import COLORS, LINED, MOST_LINES, MarkStrip, RunMark
 from ui.widgets.charting.scale_across import ScaleAcross
@@ -190,7 +190,14 @@ class Chart(QFrame):
         self._mark_lines = []
         self._draw_mark_lines()
         self._curves = [
-            CurveItems(item, line, QColor(self.color_of(place)), self._smoothers, stacked=self.spec.stacked)
+            CurveItems(
+                item,
+                line,
+                QColor(self.color_of(place)),
+                self._smoothers,
+                stacked=self.spec.stacked,
+                dash=DASHES[place % len(DASHES)][0],
+            )
             for place, line in enumerate(self.spec.lines)
         ]
         self._drawn = ()
@@ -215,7 +222,8 @@ class Chart(QFrame):
             entry = QLabel(self)
             entry.setTextFormat(Qt.TextFormat.RichText)
             name = line.label.replace("&", "&amp;").replace("<", "&lt;")
-            entry.setText(f'<span style="color:{self.color_of(place)}">●</span> {name}')
+            sign = "■" if self.spec.stacked else DASHES[place % len(DASHES)][1]
+            entry.setText(f'<span style="color:{self.color_of(place)}">{sign}</span> {name}')
             entry.setProperty("role", "caption")
             self._legend.append(entry)
             self._legend_row.addWidget(entry)

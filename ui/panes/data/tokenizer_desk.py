@@ -11,7 +11,7 @@ from droid_tune.control import Watch
 from droid_tune.errors import UserError
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import load_tokenizer
-from ui.lingering import LINGERING
+from ui.frame.lingering import LINGERING
 from ui.panes.data.data_job import DataJob
 
 Work = Callable[[Any, Watch], Any]

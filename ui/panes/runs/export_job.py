@@ -12,7 +12,7 @@ from droid_tune.control import Watch
 from droid_tune.errors import Stopped
 from ui.background import sentence_of
 from ui.engine_worker import EngineDoor
-from ui.lingering import LINGERING
+from ui.frame.lingering import LINGERING
 
 
 class ExportThread(QThread):

@@ -41,6 +41,16 @@ class Drawing:
         return self.across.place(steps), shown
 
 
+#: how curves of one chart differ besides their colour, and how a legend says so
+DASHES = (
+    (Qt.PenStyle.SolidLine, "———"),
+    (Qt.PenStyle.DashLine, "– –"),
+    (Qt.PenStyle.DotLine, "···"),
+    (Qt.PenStyle.DashDotLine, "–·–"),
+    (Qt.PenStyle.DashDotDotLine, "–··"),
+)
+
+
 class CurveItems:
     """Made for a line in a colour, in the order in which they cover each other.
 
@@ -55,8 +65,9 @@ class CurveItems:
         smoothers: defaultdict[str, Smoother],
         *,
         stacked: bool,
+        dash: Qt.PenStyle = Qt.PenStyle.SolidLine,
     ) -> None:
-        self._line, self._color, self._smoothers = line, color, smoothers
+        self._line, self._color, self._smoothers, self._dash = line, color, smoothers, dash
         if line.band or line.between[0] or stacked:
             self.low, self.high = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
             soft = translucent(color, STACKED if stacked else SOFT)
@@ -82,7 +93,10 @@ class CurveItems:
         # pyqtgraph's pens count the screen's own pixels
         width = (1.8 if len(shown) <= FEW_POINTS else 1.0) * drawing.pixel_ratio
         dots = "o" if self._line.points or len(shown) < LEAST_FOR_A_LINE else None
-        self.curve.setData(places, shown, pen=pg.mkPen(self._color, width=width), symbol=dots)
+        dash = (
+            self._dash if len(shown) <= FEW_POINTS else Qt.PenStyle.SolidLine
+        )  # many dashes are slow to draw
+        self.curve.setData(places, shown, pen=pg.mkPen(self._color, width=width, style=dash), symbol=dots)
         self.raw.setData(*(drawing.reduced(steps, own) if smoothing else ([], [])))
         self.untrained.setVisible(self._line.untrained and bool(steps[0] == 0))
         self.untrained.setPos(own[0])

@@ -23,7 +23,7 @@ from droid_tune import words
 from droid_tune.data.dataset import Rows
 from droid_tune.errors import UserError
 from ui.background import sentence_of
-from ui.lingering import LINGERING
+from ui.frame.lingering import LINGERING
 
 Index = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()

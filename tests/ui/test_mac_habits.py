@@ -1,0 +1,266 @@
+"""Battery and heat, what is spoken, contrast, the runs folder: each over injected readings, none by a clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QHeaderView, QScrollArea, QScrollBar, QWidget
+from pytestqt.qtbot import QtBot
+
+from droid_tune.events import Evaluation
+from droid_tune.machine.power import PowerReading
+from droid_tune.paths import runs_dir, settings_file
+from tests.ui.fake_engine import FakeEngine
+from tests.ui.recording import complete, write_run
+from ui.frame.power_watch import PowerWatch
+from ui.frame.spoken import Spoken
+from ui.main_window import MainWindow
+from ui.panes.settings.pane import SettingsPane
+from ui.panes.setup.check_view import CheckView
+from ui.panes.table import PANES_BY_KEY
+from ui.session import Session
+from ui.theme import DARK, LIGHT, Tokens, current_theme, strengthened
+
+LOW = PowerReading(0.1, plugged_in=False)
+FINE = PowerReading(0.9, plugged_in=True)
+
+
+@pytest.fixture
+def held(session: Session, engine: FakeEngine, qtbot: QtBot) -> Iterator[Session]:
+    """A run that waits at its third step."""
+    engine.hold_at = 2
+    session.draft.set("training.iterations", 4)
+    session.train(session.draft.config())
+    qtbot.waitUntil(lambda: session.live is not None and session.live.step == 2)
+    yield session
+    session.stop()
+    qtbot.waitUntil(lambda: not session.training)
+
+
+def watch_of(session: Session) -> tuple[PowerWatch, list[str]]:
+    told: list[str] = []
+    session.told.connect(lambda level, text, remedy: told.append(text))
+    return PowerWatch(session, session, lambda: FINE), told
+
+
+def test_a_low_battery_holds_the_run_and_power_lets_it_go_on(held: Session) -> None:
+    watch, told = watch_of(held)
+    watch.judge(FINE)
+    assert not held.paused
+    watch.judge(LOW)
+    assert held.paused
+    assert told == ["Training is paused: the battery has 10%."]
+    watch.judge(FINE)
+    assert not held.paused
+
+
+def test_whoever_continues_is_not_held_again_for_the_same_reason(held: Session) -> None:
+    watch, told = watch_of(held)
+    watch.judge(LOW)
+    held.toggle_pause()
+    watch.judge(LOW)
+    assert not held.paused
+    watch.judge(FINE)
+    watch.judge(LOW)
+    assert held.paused
+    assert len(told) == 2
+
+
+def test_a_pause_of_the_users_own_stays(held: Session) -> None:
+    watch, _ = watch_of(held)
+    held.toggle_pause()
+    watch.judge(LOW)
+    watch.judge(FINE)
+    assert held.paused
+
+
+def test_the_settings_say_when(held: Session) -> None:
+    watch, _ = watch_of(held)
+    held.settings.pause_below = 0
+    watch.judge(LOW)
+    assert not held.paused
+    held.settings.pause_below = 50
+    watch.judge(PowerReading(0.4, plugged_in=False))
+    assert held.paused
+
+
+# --- spoken ---------------------------------------------------------------------------------------------------------
+
+
+def test_begin_pause_best_and_end_are_spoken(
+    session: Session, window: MainWindow, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    said: list[str] = []
+    spoken = Spoken(session, window, said.append)
+    engine.hold_at = 2
+    session.draft.set("training.iterations", 4)
+    session.train(session.draft.config())
+    spoken.follow()
+    qtbot.waitUntil(lambda: session.live is not None and session.live.step == 2)
+    assert session.live is not None
+    session.live.apply(Evaluation(step=2, metrics={"eval/accuracy": 0.5}, rows=4))
+    spoken.follow()
+    session.toggle_pause()
+    session.toggle_pause()
+    session.stop()
+    qtbot.waitUntil(lambda: not session.training)
+    spoken.follow()
+    assert said[0] == "Training begins."
+    assert "Best so far: held-out accuracy 50% at step 2." in said
+    assert "Training is paused at step 2." in said
+    assert "The run is being saved." in said
+    assert said[-1] == "Training was stopped after 2 steps."
+
+
+# --- contrast -------------------------------------------------------------------------------------------------------
+
+
+def luminance(name: str) -> float:
+    """WCAG 2's relative luminance."""
+    color = QColor(name)
+    parts = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (color.redF(), color.greenF(), color.blueF())
+    ]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=["light", "dark"])
+def test_high_contrast_is_seven_to_one_for_words_and_three_for_lines(tokens: Tokens) -> None:
+    strong = strengthened(tokens)
+    for ground in (strong.window, strong.surface):
+        for words in (strong.text, strong.secondary, strong.tertiary):
+            assert contrast(words, ground) >= 7
+        assert contrast(strong.border, ground) >= 3
+
+
+@pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=["light", "dark"])
+def test_the_usual_words_are_read_too(tokens: Tokens) -> None:
+    for words in (tokens.text, tokens.secondary):
+        assert contrast(words, tokens.surface) >= 4.5
+
+
+def test_contrast_is_switched_in_the_settings(window: MainWindow) -> None:
+    window.show_pane("settings")
+    theme = current_theme()
+    try:
+        theme.strengthen(True)
+        assert theme.tokens.text in ("#000000", "#ffffff")
+    finally:
+        theme.strengthen(False)
+    assert theme.tokens in (LIGHT, DARK)
+
+
+# --- runs folder ----------------------------------------------------------------------------------------------------
+
+
+def test_the_runs_folder_is_chosen_for_window_and_terminal(
+    window: MainWindow, tmp_path: Path, data_home: Path, qtbot: QtBot
+) -> None:
+    write_run(tmp_path / "elsewhere" / "one", complete(3))
+    window.show_pane("settings")
+    pane = window.pane("settings")
+    assert isinstance(pane, SettingsPane)
+    assert runs_dir() == data_home / "runs"
+    with qtbot.waitSignal(window.session.runs_changed):
+        pane.keep_runs_in(str(tmp_path / "elsewhere"))
+    assert runs_dir() == tmp_path / "elsewhere"
+    assert [run.id for run in window.session.runs] == ["one"]
+    with qtbot.waitSignal(window.session.runs_changed):
+        pane.keep_runs_in("")
+    assert runs_dir() == data_home / "runs"
+
+
+@pytest.mark.parametrize("kept", ["relative/folder", 3, None])
+def test_a_runs_folder_that_cannot_be_meant_is_none(kept: object) -> None:
+    settings_file().write_text(json.dumps({"runs_folder": kept}), encoding="utf-8")
+    assert runs_dir() == settings_file().parent / "runs"
+
+
+# --- sheets, keyboard ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.qt_log_ignore("propagateSizeHints")
+def test_the_check_is_a_sheet_of_the_window(window: MainWindow, qtbot: QtBot) -> None:
+    window.show_pane("setup")
+    window.pane("setup")._check_signal()  # pyright: ignore
+    sheet = window.findChild(CheckView)
+    assert sheet is not None
+    assert sheet.windowModality() == Qt.WindowModality.WindowModal  # AppKit shows such a dialog as a sheet
+    assert sheet.parentWidget() is window
+    qtbot.waitUntil(lambda: sheet._close.text() == "Close")
+    sheet.reject()
+
+
+def nameless(pane: QWidget) -> list[str]:
+    """What Tab reaches and VoiceOver would call nothing."""
+    found: list[str] = []
+    for one in pane.findChildren(QWidget):
+        takes_keys = one.focusPolicy() & Qt.FocusPolicy.TabFocus and one.focusProxy() is None
+        own = not one.objectName().startswith("qt_") and not isinstance(one, (QScrollBar, QHeaderView))
+        text = getattr(one, "text", str)()
+        if takes_keys and own and one.isEnabled() and not (one.accessibleName() or text or _labelled(one)):
+            found.append(f"{type(one).__name__} in {type(one.parentWidget()).__name__}")
+    return found
+
+
+def _labelled(one: QWidget) -> bool:
+    """What is inside a spin or combo box is named by it; a scrolling page is named by what is in it."""
+    above = one.parentWidget()
+    inside = above is not None and (
+        above.accessibleName() or above.metaObject().className() == "QComboBoxPrivateContainer"
+    )
+    return isinstance(one, QScrollArea) or bool(inside)
+
+
+@pytest.mark.parametrize("key", PANES_BY_KEY)
+def test_whatever_takes_the_keyboard_has_a_name(
+    key: str, window: MainWindow, data_home: Path, qtbot: QtBot
+) -> None:
+    with qtbot.waitSignal(window.session.shown_changed):
+        window.session.show_run(write_run(data_home / "runs" / "one", complete(6)))
+    with qtbot.waitSignal(window.session.runs_changed):
+        window.session.refresh_runs()
+    window.show_pane(key)
+    assert nameless(window.pane(key)) == []
+
+
+# --- the close button -----------------------------------------------------------------------------------------------
+
+
+def test_the_dot_says_that_a_run_is_not_finished(
+    session: Session, window: MainWindow, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    engine.hold_at = 1
+    assert not window.isWindowModified()
+    session.train(session.draft.config())
+    assert window.isWindowModified()
+    session.stop()
+    qtbot.waitUntil(lambda: not session.training)
+    assert not window.isWindowModified()
+
+
+def test_every_habit_of_a_mac_has_a_test_that_is_there(project_root: Path) -> None:
+    text = (project_root / "packaging" / "MAC-CHECKLIST.md").read_text(encoding="utf-8")
+    rows = text.partition("## The habits")[2].splitlines()
+    habits = [row for row in rows if row.startswith("| ") and not row.startswith("| Habit")]
+    assert len(habits) == 23
+    for habit in habits:
+        named = [
+            word.strip("`,") for word in habit.split("|")[2].split() if word.strip("`").startswith("tests/")
+        ]
+        assert named, habit
+        for name in named:
+            file, _, test = name.partition("::")
+            assert (project_root / file).exists(), habit
+            assert not test or test in (project_root / file).read_text(encoding="utf-8"), habit
