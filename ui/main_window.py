@@ -76,6 +76,7 @@ class MainWindow(QMainWindow):
         session.doubtful.connect(self._ask_about_changes)
         session.runs_changed.connect(self._offer_resume)
         session.consent_wanted.connect(self._ask_consent)
+        session.import_consent_wanted.connect(self._ask_import_consent)
         self._restore()
         self._life_changed()
         self._beat = QTimer(self)
@@ -541,6 +542,23 @@ class MainWindow(QMainWindow):
             "warning", text, "Look at it before you allow it.", actions=("Allow and Resume",)
         )
         bar.chosen.connect(partial(self._consented, resumption))
+
+    @Slot(Path, list)
+    def _ask_import_consent(self, file: Path, found: list[str]) -> None:
+        """Settings from a file that reach for code, a judge or a key: shown, and asked about once."""
+        text = f"{words.literal(file.name)} reaches for more than model and data: it {words.literal('; '.join(found))}."
+        bar = self._banners.add(
+            "warning", text, "Look at it before you allow it.", actions=("Allow and Import",)
+        )
+        bar.chosen.connect(partial(self._import_allowed, file))
+
+    def _import_allowed(self, file: Path, action: str) -> None:
+        try:
+            self.session.allow_import(file)
+        except UserError as error:
+            self._tell("error", str(error), "The settings stay as they were.")
+            return
+        self.show_pane("setup")
 
     def _consented(self, resumption: Resumption, action: str) -> None:
         try:

@@ -19,6 +19,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.config.config_file import read_config_file, with_absolute_paths
+from droid_tune.config.trust import allow_file, unallowed_reach
 from droid_tune.errors import UserError
 from droid_tune.events import Continued, Event, Notice, Paused, RunFinished
 from droid_tune.names import LAST
@@ -57,6 +58,9 @@ class Session(QObject):
     runs_changed = Signal()  # the list on disk was read again
     data_changed = Signal(str)  # the draft's data folder
     draft_changed = Signal()  # the draft changed from outside the Setup pane
+    import_consent_wanted = Signal(
+        Path, list
+    )  # a config that reaches for more than model and data, in clauses
     consent_wanted = Signal(
         object, list
     )  # a Resumption that reaches for more than model and data, in clauses
@@ -404,6 +408,9 @@ class Session(QObject):
         """
         imported = read_config_file(file)
         values, notes = with_absolute_paths(imported.values, file.parent), list(imported.notes)
+        if found := unallowed_reach(file, values):
+            self.import_consent_wanted.emit(file, found)
+            return
         data = values.get("data")
         path = data.get("path") if isinstance(data, dict) else None
         if path and path != "sample" and not Path(str(path)).exists():
@@ -417,6 +424,11 @@ class Session(QObject):
         said = f"The settings of {words.literal(file.name)} were imported"
         said += f"; {words.count(len(notes), 'thing')} to know." if notes else "."
         self.told.emit("warning" if notes else "good", said, "\n".join(map(words.literal, notes)))
+
+    def allow_import(self, file: Path) -> None:
+        """The person allowed what a config reaches for: import it. Raises UserError."""
+        allow_file(file, with_absolute_paths(read_config_file(file).values, file.parent))
+        self.import_config(file)
 
     def set_data(self, path: str) -> None:
         """Take a file, a folder, `sample` or a Hub id as the data of the next run."""

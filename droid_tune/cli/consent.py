@@ -26,12 +26,18 @@ def add_trust_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def ask_about_file(file: Path | None, config: RunConfig, *, trusted: bool) -> None:
-    """Ask about a config file. Raises UserError where the person refuses or nobody can be asked."""
+def ask_about_file(
+    file: Path | None, config: RunConfig, *, trusted: bool, brought: list[str] | None = None
+) -> None:
+    """Ask about a config file. Raises UserError where the person refuses or nobody can be asked.
+
+    `brought`: what the file itself reaches for; what the person added to it is not asked about. None: all of it.
+    """
     from droid_tune.config.trust import digest_of_file
 
     if file is not None:
-        _ask(f"The settings in {file}", digest_of_file(file, config), config, trusted=trusted)
+        digest = digest_of_file(file, config)
+        _ask(f"The settings in {file}", digest, config, trusted=trusted, brought=brought)
 
 
 def ask_about_run(folder: Path, config: RunConfig, *, trusted: bool) -> None:
@@ -41,11 +47,13 @@ def ask_about_run(folder: Path, config: RunConfig, *, trusted: bool) -> None:
     _ask(f"The run {folder}", digest_of_run(config), config, trusted=trusted)
 
 
-def _ask(what: str, digest: str, config: RunConfig, *, trusted: bool) -> None:
+def _ask(
+    what: str, digest: str, config: RunConfig, *, trusted: bool, brought: list[str] | None = None
+) -> None:
     from droid_tune.config.reaching_out import reaches
     from droid_tune.config.trust import is_trusted, trust
 
-    found = reaches(config)
+    found = [clause for clause in reaches(config) if brought is None or clause in brought]
     if not found or is_trusted(digest) or int(os.environ.get("MLX_RANK", "0")) > 0:
         return
     if not trusted and not _is_allowed(what, found):

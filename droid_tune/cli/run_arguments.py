@@ -120,8 +120,22 @@ def asked_config(arguments: argparse.Namespace) -> RunConfig:
     Raises UsageError, UserError.
     """
     config = config_from(arguments)
-    ask_about_file(arguments.config, config, trusted=arguments.trust)
+    ask_about_file(arguments.config, config, trusted=arguments.trust, brought=brought_by(arguments.config))
     return config
+
+
+def brought_by(file: Path | None) -> list[str] | None:
+    """What a config file reaches for by itself, without what the command line adds; None where it is no whole config."""
+    from droid_tune.config import resolve
+    from droid_tune.config.config_file import read_config_file, with_absolute_paths
+    from droid_tune.config.reaching_out import reaches
+
+    if file is None:
+        return []
+    try:
+        return reaches(resolve(with_absolute_paths(read_config_file(file).values, Path())))
+    except UserError:
+        return None
 
 
 def config_from(arguments: argparse.Namespace) -> RunConfig:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from droid_tune.config.presets import resolve
 from droid_tune.config.reaching_out import KNOWN_KEYS, key_names, reaches, reward_files
 from droid_tune.config.run import RunConfig
 from droid_tune.errors import UserError
@@ -44,6 +47,31 @@ def _bytes(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise UserError(f"The file cannot be read: {error.strerror or error}", place=str(file)) from None
+
+
+def unallowed_reach(file: Path, values: Mapping[str, Any]) -> list[str]:
+    """What the settings in a file reach for that nobody here allowed, a clause each. Raises UserError.
+
+    Where the settings as a whole are at fault, their rewards are looked at alone.
+    """
+    config = _readable(values)
+    if config is None or not (found := reaches(config)):
+        return []
+    return [] if is_trusted(digest_of_file(file, config)) else found
+
+
+def allow_file(file: Path, values: Mapping[str, Any]) -> None:
+    """The person allowed what the settings in a file reach for. Raises UserError."""
+    config = _readable(values)
+    if config is not None:
+        trust(config, digest_of_file(file, config))
+
+
+def _readable(values: Mapping[str, Any]) -> RunConfig | None:
+    for some in (values, {key: values[key] for key in ("method", "rewards") if key in values}):
+        with suppress(UserError):
+            return resolve(some)
+    return None
 
 
 def is_trusted(digest: str) -> bool:

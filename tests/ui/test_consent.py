@@ -41,3 +41,23 @@ def test_a_run_from_elsewhere_goes_on_once_the_person_allowed_it(
     window.resume(folder)
     assert session.training, "asked once"
     qtbot.waitUntil(lambda: not session.training, timeout=20_000)
+
+
+def test_settings_from_a_file_that_bring_code_are_imported_once_allowed(
+    session: Session, open_window: Callable[[Session], MainWindow], tmp_path: Path, qtbot: QtBot
+) -> None:
+    (tmp_path / "reward.py").write_text("def reward(completion, row):\n    return 1\n")
+    file = tmp_path / "run.yaml"
+    file.write_text("method: grpo\nrewards: [{type: user_file, path: reward.py}]\n")
+    window = open_window(session)
+    before = session.draft.to_values()
+    window.import_config(file)
+    said = [bar.text for bar in window.findChildren(NoticeBar) if bar.isVisible()]
+    reward = tmp_path / "reward.py"
+    assert f"run.yaml reaches for more than model and data: it runs the Python file {reward}." in said
+    assert session.draft.to_values() == before
+    (allow,) = [one for one in window.findChildren(QPushButton) if one.text() == "Allow and Import"]
+    qtbot.mouseClick(allow, Qt.MouseButton.LeftButton)
+    assert [one["type"] for one in session.draft.rewards] == ["user_file"]
+    session.import_config(file)
+    assert len([one for one in window.findChildren(QPushButton) if one.text() == "Allow and Import"]) <= 1

@@ -99,6 +99,13 @@ def test_it_is_asked_about_once_for_each_state_of_file_and_code(foreign: Path) -
     assert train(foreign) == 1
 
 
+def test_what_the_person_adds_to_a_file_is_not_asked_about(foreign: Path) -> None:
+    reward = foreign.parent / "reward.py"
+    foreign.write_text("training: {iterations: 1, batch_size: 1}\n")
+    assert train(foreign, "--set", f'rewards=[{{"type": "user_file", "path": "{reward}"}}]') == 0
+    assert not trust_file().exists()
+
+
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("\n", 1), ("no\n", 1), ("", 1)])
 def test_at_a_terminal_the_person_is_asked(
     foreign: Path, answer: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
