@@ -25,7 +25,7 @@ from droid_tune.events import Continued, Event, Notice, Paused, RunFinished
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
 from droid_tune.runs.completions.asking import groups_of
-from droid_tune.runs.completions.completion_index import CompletionIndex
+from droid_tune.runs.completions.completion_index import CompletionIndex, drop_index
 from droid_tune.runs.log import replay
 from droid_tune.runs.reward_distribution import series_of
 from droid_tune.runs.series import Series
@@ -375,6 +375,7 @@ class Session(QObject):
 
     def forget_run(self, folder: Path) -> None:
         """Its folder is gone: it leaves the list, and the panes that show it."""
+        drop_index(RunPaths(folder).rollouts)
         if folder == self.live_folder and not self.training:
             self.live = self.live_folder = None
         if folder == self.shown_folder:

@@ -23,6 +23,8 @@ from droid_tune.paths import cache_dir, private_file, private_folder
 
 #: of the tables; another number makes an index anew
 FORMAT = 2
+#: tables that are kept: of the runs that were looked at last
+MOST_KEPT = 20
 #: lines of the file in one transaction
 PORTION = 2_000
 #: columns of a completion before those of the rewards
@@ -101,6 +103,8 @@ class CompletionIndex:
         self._file = index or index_path(rollouts)
         try:
             private_folder(self._file.parent)
+            if index is None and not self._file.exists():
+                _let_go_of_others(self._file.parent)
             private_file(self._file)
             self.base = self._opened()
         except (OSError, sqlite3.Error) as error:
@@ -196,6 +200,24 @@ def index_path(rollouts: Path) -> Path:
     """Where the table of a run's completions is kept: in the cache, named by the place of the run."""
     name = hashlib.sha256(str(rollouts.resolve()).encode()).hexdigest()[:24]
     return cache_dir() / "completions" / f"{name}.sqlite"
+
+
+def drop_index(rollouts: Path) -> None:
+    """The run is gone, and its table with it; nothing where there is none."""
+    _remove(index_path(rollouts))
+
+
+def _remove(file: Path) -> None:
+    """A table with what SQLite keeps beside it."""
+    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+        file.with_name(name).unlink(missing_ok=True)
+
+
+def _let_go_of_others(folder: Path) -> None:
+    """Room for one more: the tables that nobody looked at for longest go. They can be made again."""
+    known = sorted(folder.glob("*.sqlite"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in known[MOST_KEPT - 1 :]:
+        _remove(file)
 
 
 def _begin_anew(base: sqlite3.Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from droid_tune.data.dataset import open_dataset
 from droid_tune.errors import UserError
 from droid_tune.events import Completion, RolloutGroup, TokenDetails, TokenTrace
+from droid_tune.paths import HOME_VARIABLE
 from droid_tune.runs.completions.asking import (
     Wanted,
     find,
@@ -19,7 +21,7 @@ from droid_tune.runs.completions.asking import (
     trace_of,
     visits_of,
 )
-from droid_tune.runs.completions.completion_index import CompletionIndex
+from droid_tune.runs.completions.completion_index import CompletionIndex, drop_index, index_path
 from droid_tune.runs.completions.difficulty import drop_plan, histories_of
 from droid_tune.runs.completions.taking_out import export, save_winners
 from droid_tune.runs.reward_distribution import distribution, quantile, series_of
@@ -252,3 +254,17 @@ def test_a_completion_whose_tokens_were_recorded_has_them(index: CompletionIndex
     list(index.update())
     lines = lines_of(index, find(index, Wanted(bounds={"step": (1, 1)})))
     assert [trace_of(index, line) for line in lines] == [trace] + [None] * 5
+
+
+def test_the_tables_of_runs_long_not_looked_at_go_and_one_goes_with_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    rollouts = [tmp_path / str(number) / "rollouts.jsonl" for number in range(22)]
+    for moment, file in enumerate(rollouts):
+        CompletionIndex(file).close()
+        os.utime(index_path(file), (moment, moment))
+    assert [number for number, file in enumerate(rollouts) if not index_path(file).exists()] == [0, 1]
+    drop_index(rollouts[7])
+    drop_index(rollouts[7])
+    assert not index_path(rollouts[7]).exists()

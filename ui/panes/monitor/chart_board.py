@@ -151,7 +151,8 @@ class ChartBoard(QWidget):
         )
         first, second = [*state.reward_names(), "", ""][:2]
         pairs = [(one.rewards.get(first), one.rewards.get(second)) for one in found] if second else []
-        parts.show_points([(x, y) for x, y in pairs if x is not None and y is not None], first, second, note)
+        both = [(x, y) for x, y in pairs if x is not None and y is not None]
+        parts.show_points(both, first.capitalize(), second.capitalize(), note)
 
 
 def recent_completions(state: RunState, step: int | None) -> tuple[list[Completion], str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
@@ -54,19 +56,22 @@ class AdvantageBar(QWidget):
 class CompletionCard(QFrame):
     """`widest` is the largest advantage of the group, so that bars compare; None where there is none (held-out answers).
 
-    `judged` tells that a person calls it the better (True) or the worse one of its group.
+    A `brief` card, for a narrow place, has the whole reward without its parts. `judged` tells that a person calls it the
+    better (True) or the worse one of its group.
     """
 
     judged = Signal(bool)
 
-    def __init__(self, number: int, one: Completion, widest: float | None, parent: QWidget) -> None:
+    def __init__(
+        self, number: int, one: Completion, widest: float | None, parent: QWidget, *, brief: bool = False
+    ) -> None:
         super().__init__(parent)
         self.setProperty("role", "card")
         self.setAccessibleName(f"Completion {number}, reward {words.metric('reward', one.reward)}")
         layout = column(self, spacing=8)
         layout.setContentsMargins(14, 10, 14, 12)
         self._verdicts: dict[bool, QPushButton] = {}
-        layout.addLayout(self._head(number, one, widest))
+        layout.addLayout(self._head(number, one, widest, {} if brief else one.rewards))
         self._full = words.literal(one.text)
         self._text = selectable(label("", parent=self, wrap=True))
         self._text.setFont(mono_font())
@@ -78,13 +83,15 @@ class CompletionCard(QFrame):
         self._more.setVisible(long)
         self._text.setText((self._full[:SHORT] + "…") if long else (self._full or "(empty)"))
 
-    def _head(self, number: int, one: Completion, widest: float | None) -> QHBoxLayout:
+    def _head(
+        self, number: int, one: Completion, widest: float | None, parts: Mapping[str, float | None]
+    ) -> QHBoxLayout:
         head = row(spacing=6)
         head.addWidget(label(f"{number}", "secondary", parent=self))
         head.addSpacing(4)
         total = Chip(self, f"Reward {words.metric('reward', one.reward)}", *reward_tone(one.reward))
         head.addWidget(total)
-        for name, value in one.rewards.items():
+        for name, value in parts.items():
             title = describe(f"rewards/{name}/mean").label
             shown = words.metric("reward", value) if value is not None else "n/a"
             head.addWidget(Chip(self, f"{title} {shown}", *reward_tone(value)))

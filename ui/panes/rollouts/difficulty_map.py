@@ -36,7 +36,7 @@ class DifficultyMap(QWidget):
         solved = sum(one.kind == "solved" for one in histories)
         hopeless = sum(one.kind == "hopeless" for one in histories)
         self.setAccessibleDescription(f"{solved} of {len(histories)} prompts solved, {hopeless} hopeless")
-        self.updateGeometry()
+        self.setMinimumWidth(self.sizeHint().width())  # what does not fit is scrolled to
         self.setFixedHeight(max(LINE, LINE * len(histories)))
         self.update()
 

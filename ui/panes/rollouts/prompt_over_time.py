@@ -59,7 +59,7 @@ class VisitColumn(QWidget):
         group = group_at(self._rollouts, self._visits[place].offset)
         if group is not None:
             for number, one in enumerate(group.completions[:MOST_CARDS], start=1):
-                self._cards.addWidget(CompletionCard(number, one, None, self._page))
+                self._cards.addWidget(CompletionCard(number, one, None, self._page, brief=True))
         self._cards.addStretch(1)
 
 
