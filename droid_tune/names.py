@@ -40,6 +40,8 @@ TPOLoss = Literal["sigmoid", "tpo-l", "hinge", "ipo"]
 KTOLoss = Literal["kto", "apo_zero_unpaired"]
 #: over what the probability ratio is taken
 RatioLevel = Literal["token", "sequence", "sequence_sum", "sequence_token", "none"]
+#: losses of a preferred completion above another, both fresh
+OnlinePairLoss = Literal["sigmoid", "ipo"]
 #: what is compared of a teacher and its student at each token
 DistillationMode = Literal["full_logits", "topk_logits", "sampled_token"]
 #: what is made of a teacher's word: distances, or weights of the sampled tokens
@@ -81,6 +83,8 @@ WeightType = Literal["keep", "none", "bf16", "f16", "q8_0", "q4_0", "mlx-4bit", 
 #: what a method asks of a row: something to answer, an answer to imitate, two answers to compare, an answer with a verdict
 Need = Literal["prompt", "demonstration", "preference", "verdict"]
 #: how a method learns: which learner of the loop takes it
-Way = Literal["policy_gradient", "supervised", "preference", "self_distillation", "distillation"]
+Way = Literal[
+    "policy_gradient", "supervised", "preference", "self_distillation", "distillation", "online_preference"
+]
 #: what becomes of a pair that is longer than a sequence may be
 TooLong = Literal["cut_end", "leave_out"]

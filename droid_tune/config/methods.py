@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from droid_tune.config.base import MethodConfig, configs_by_type, setting
+from droid_tune.config.online_methods import NashMDConfig, OnlineDPOConfig, XPOConfig
 from droid_tune.config.policy_method import (
     Beta,
     Epsilon,
@@ -138,6 +139,9 @@ AnyMethod = Annotated[
     | SDPOConfig
     | DistillationConfig
     | GKDConfig
+    | OnlineDPOConfig
+    | XPOConfig
+    | NashMDConfig
     | DPOConfig
     | SimPOConfig
     | ORPOConfig

@@ -6,6 +6,7 @@ import ipaddress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from droid_tune.config.online_methods import OnlinePairConfig
 from droid_tune.config.rewards import CodeReward, ModelReward, UserFileReward
 from droid_tune.config.run import RunConfig
 from droid_tune.config.teaching_methods import TeacherConfig
@@ -35,7 +36,7 @@ def reaches(config: RunConfig) -> list[str]:
     """What running with these settings would do, a clause each; none for settings that stay by themselves."""
     if not config.samples:
         return []
-    found: list[str] = _of_teachers(config)
+    found: list[str] = [*_of_teachers(config), *_of_pair_judge(config)]
     for reward in config.rewards:
         match reward:
             case UserFileReward():
@@ -54,6 +55,17 @@ def _of_file(reward: UserFileReward) -> list[str]:
     if reward.network:
         also.append("lets that file use the network")
     return [f"runs the Python file {reward.path}", *also]
+
+
+def _of_pair_judge(config: RunConfig) -> list[str]:
+    """A server that compares answers gets prompts and completions."""
+    method = config.method
+    if not isinstance(method, OnlinePairConfig) or not method.judge_url:
+        return []
+    parts = urlsplit(method.judge_url)
+    key = f" with the key in ${method.judge_key_variable}" if method.judge_key_variable else ""
+    said = f"sends prompts and completions to {parts.scheme}://{parts.hostname or ''}{key}"
+    return [said, *filter(None, (plain_http(method.judge_url),))]
 
 
 def _of_teachers(config: RunConfig) -> list[str]:

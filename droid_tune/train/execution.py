@@ -8,6 +8,7 @@ from pathlib import Path
 
 from droid_tune.config import RunConfig
 from droid_tune.config.method_table import METHODS
+from droid_tune.config.online_methods import OnlinePairConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.config.sampling_method import SamplingMethodConfig
@@ -48,6 +49,7 @@ from droid_tune.train.journal import Journal
 from droid_tune.train.learner import Learner, State
 from droid_tune.train.loop import Loop
 from droid_tune.train.memory_guard import MemoryGuard
+from droid_tune.train.online_pairs_learner import OnlinePairs
 from droid_tune.train.optimizer import build_optimizer, optimizer_tensors
 from droid_tune.train.pairs.preference_learner import PreferenceLearner
 from droid_tune.train.policy_gradient import PolicyGradient
@@ -229,6 +231,8 @@ def reference_for(session: TrainingSession) -> ReferencePolicy:
     method = session.config.method
     if isinstance(method, PreferenceConfig):
         return ReferencePolicy(session.policy, needed=method.compares)
+    if isinstance(method, OnlinePairConfig):
+        return ReferencePolicy(session.policy)
     if isinstance(method, SelfTaughtConfig):
         pace = partial(teacher_share, rate=method.teacher_update_rate, every=method.teacher_sync_steps)
         mode = "ema" if method.keeps_reference else "static"
@@ -251,6 +255,7 @@ LEARNERS: dict[Way, Callable[[TrainingSession], Learner]] = {
     "preference": PreferenceLearner,
     "self_distillation": SelfTeaching,
     "distillation": Distilling,
+    "online_preference": OnlinePairs,
 }
 
 

@@ -14,7 +14,7 @@ ADAPTER = Path(__file__).with_name("golden2_adapter.py")
 #: the methods of each section
 SECTIONS = {
     "preference": ("dpo", "cpo", "orpo", "tpo", "kto", "bco"),
-    "online": ("rloo", "gmpo", "a2po"),
+    "online": ("rloo", "gmpo", "a2po", "online_dpo", "xpo", "nash_md"),
     "distillation": (
         *("gkd", "distillation", "topk_jsd", "server_distillation", "iw_opd"),
         *("sdft", "sdpo", "gold_uld", "minillm_single_step"),

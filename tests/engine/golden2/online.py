@@ -18,6 +18,14 @@ from droid_tune.methods.losses import (
     slice_context,
     top_entropy_mask,
 )
+from droid_tune.methods.losses.online_pairs import (
+    Explored,
+    nash_loss,
+    preference_loss,
+    preferred_first,
+    summed,
+    xpo_loss,
+)
 
 Case = dict[str, Any]
 
@@ -78,6 +86,67 @@ def a2po(inputs: Case, config: Case) -> Case:
     return sliced(inputs, {}, spec, inputs["mask"], advantages=above, reference_logprobs=inputs["ref_logps"])
 
 
+def online_dpo(inputs: Case, config: Case) -> Case:
+    prompts = int(inputs["B"])
+    scores = np.asarray(inputs["rewards"], float)
+    ended = np.asarray(inputs["contain_eos"], float) > 0
+    chosen_first, score_metrics = preferred_first(scores, ended, config["missing_eos_penalty"])
+    mask, reference = array(inputs["mask"]), array(inputs["ref_logps"])
+
+    def loss(logprobs: mx.array) -> tuple[mx.array, dict[str, mx.array]]:
+        halves = [slice(0, prompts), slice(prompts, 2 * prompts)]
+        pair = [Explored(summed(logprobs[h], mask[h]), summed(reference[h], mask[h])) for h in halves]
+        return preference_loss(
+            pair[0], pair[1], mx.array(chosen_first), config["loss_type"], config["beta"], float(prompts)
+        )
+
+    (value, sums), gradient = mx.value_and_grad(loss)(array(inputs["logps"]))
+    metrics = {name: number.item() / prompts for name, number in sums.items()}
+    kl = metrics.pop("objective/kl")
+    metrics |= score_metrics | {
+        "objective/kl": kl,
+        "objective/non_score_reward": -config["beta"] * kl,
+        "objective/rlhf_reward": score_metrics["objective/scores"] - config["beta"] * kl,
+    }
+    return {"loss": value.item(), "grads": {"logps": np.array(gradient)}, "metrics": metrics}
+
+
+def sampled_by(inputs: Case, whose: str, logprobs: mx.array) -> Explored:
+    mask = array(inputs[f"{whose}_mask"])
+    return Explored(summed(logprobs, mask), summed(array(inputs[f"{whose}_ref_logps"]), mask))
+
+
+def xpo(inputs: Case, config: Case) -> Case:
+    first = mx.array(np.asarray(inputs["model_scores"]) >= np.asarray(inputs["ref_scores"]))
+
+    def loss(own: mx.array, other: mx.array) -> tuple[mx.array, dict[str, mx.array]]:
+        pair = sampled_by(inputs, "model", own), sampled_by(inputs, "ref", other)
+        rows = float(first.size)
+        return xpo_loss(*pair, first, config["loss_type"], config["beta"], config["alpha"], rows)
+
+    (value, sums), grads = mx.value_and_grad(loss, argnums=(0, 1))(
+        array(inputs["model_logps"]), array(inputs["ref_logps"])
+    )
+    rows = first.size
+    return {
+        "loss": value.item(),
+        "grads": {"model_logps": np.array(grads[0]), "ref_logps": np.array(grads[1])},
+        "metrics": {name: sums[name].item() / rows for name in ("loss/dpo", "loss/xpo")},
+    }
+
+
+def nash_md(inputs: Case, config: Case) -> Case:
+    mask, reference = array(inputs["model_mask"]), array(inputs["model_ref_logps"])
+    beats = mx.sigmoid(array(np.asarray(inputs["model_scores"]) - np.asarray(inputs["ref_scores"])))
+
+    def loss(own: mx.array) -> tuple[mx.array, dict[str, mx.array]]:
+        return nash_loss(own, reference, mask, beats, config["beta"], float(beats.size))
+
+    (value, sums), gradient = mx.value_and_grad(loss)(array(inputs["model_logps"]))
+    metrics = {name: sums[name].item() / beats.size for name in ("loss/score", "loss/kl")}
+    return {"loss": value.item(), "grads": {"model_logps": np.array(gradient)}, "metrics": metrics}
+
+
 def rloo_compared(rewards: Any, mask: Any, old_logps: Any, ref_logps: Any, config: Case) -> Advantages:
     functions = rewards.shape[1]
     compared = RewardComparison(
@@ -105,4 +174,7 @@ LOSSES: dict[str, Callable[..., Case]] = {
     "rloo": rloo,
     "gmpo": gmpo,
     "a2po": a2po,
+    "online_dpo": online_dpo,
+    "xpo": xpo,
+    "nash_md": nash_md,
 }

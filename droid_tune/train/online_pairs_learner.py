@@ -1,0 +1,295 @@
+"""Online DPO, XPO and Nash-MD: two fresh answers to each prompt, and the better one gains on the other.
+
+The losses couple two answers, so a first pass without gradient finds how much each token's log-probability weighs; the
+second is then a plain sum over rows, and micro-batches change no number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from mlx.utils import tree_unflatten
+from numpy.typing import NDArray
+
+from droid_tune.config.online_methods import NashMDConfig, OnlineDPOConfig, OnlinePairConfig, XPOConfig
+from droid_tune.errors import UserError
+from droid_tune.methods.advantages import compute_advantages
+from droid_tune.methods.completions import loss_mask
+from droid_tune.methods.losses.loss_metrics import combined
+from droid_tune.methods.losses.online_pairs import (
+    Explored,
+    nash_loss,
+    preference_loss,
+    preferred_first,
+    summed,
+    xpo_loss,
+)
+from droid_tune.methods.reference_sync import mixed
+from droid_tune.model.arrays import number as number_of
+from droid_tune.model.gradients.scoring import loss_and_gradients, score
+from droid_tune.model.gradients.scoring_rows import ScoringRows
+from droid_tune.model.policy import Policy
+from droid_tune.model.reference import as_reference
+from droid_tune.rewards.endpoint import Endpoint, EndpointError
+from droid_tune.rewards.pair_judge import PairJudge
+from droid_tune.rollout.rollout import Rollout
+from droid_tune.train.accumulator import Accumulator
+from droid_tune.train.batch import Batch
+from droid_tune.train.drawing import draw
+from droid_tune.train.explore import cut_off, rollout_metrics
+from droid_tune.train.learner import State, Tensors
+from droid_tune.train.rollout_learner import RolloutLearner
+from droid_tune.train.row_reader import PromptRow
+from droid_tune.train.sampler import Sampler
+from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.teaching.lessons import Lessons
+from droid_tune.train.training_session import TrainingSession
+
+Floats = NDArray[np.floating[Any]]
+Loss = tuple[mx.array, dict[str, mx.array]]
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Rows of pairs: the first answers (every other row), the second ones, and of each how it is preferred (n,)."""
+
+    mask: mx.array
+    reference: mx.array
+    preference: mx.array
+
+    def explored(self, logprobs: mx.array, which: int) -> Explored:
+        mask = self.mask[which::2]
+        return Explored(summed(logprobs[which::2], mask), summed(self.reference[which::2], mask))
+
+
+class OnlinePairs(RolloutLearner[Lessons]):
+    """Told apart by their config alone. A lesson's `advantages` say how its first answer is preferred (0 to 1), its
+    `old_logprobs` are the reference's."""
+
+    def __init__(self, session: TrainingSession) -> None:
+        super().__init__(session)
+        self.settings_changed()
+        self.rollouts = 0
+        method = self.method
+        self.judge = None
+        if method.judge_url:
+            endpoint = Endpoint(method.judge_url, method.judge_model, key_variable=method.judge_key_variable)
+            self.judge = PairJudge(endpoint)
+
+    def settings_changed(self) -> None:
+        """Loss and sampler follow the session's config."""
+        method = self.session.config.method
+        assert isinstance(method, OnlinePairConfig)
+        self.method = method
+
+    # -- a rollout ---------------------------------------------------------------------------------
+
+    def explore(self, step: int, watch: Stopwatch) -> tuple[Lessons, dict[str, float]]:
+        """Two answers to each of the next prompts, judged."""
+        session = self.session
+        with watch("rollout"):
+            rows = draw(session, session.reader.prompt)
+            rollout = self._two_answers(step, rows)
+        self.rollouts += 1
+        with watch("reward"):
+            batch = self.scorer.score(step, rows, rollout)
+            preference, metrics = self._preference(batch)
+        size = self.method.group_size
+        found = compute_advantages(batch.table, size, weights=batch.weights, names=batch.names)
+        self.scorer.tell(step + 1, batch, found)
+        student = ScoringRows.of_groups(rollout.prompt_tokens, size, rollout.tokens, rollout.completion_mask)
+        masked = cut_off(rollout) if self.method.mask_truncated_completions else None
+        mask = loss_mask(rollout.lengths.tolist(), masked, width=rollout.tokens.shape[1])
+        taught = mask * np.repeat(self._teaching(preference), 2)[:, None]
+        with watch("update"):
+            reference = self._scored(student, reference=True)
+        lessons = Lessons(
+            student,
+            student,
+            taught.astype(np.float32),
+            mask,
+            np.repeat(preference, 2).astype(np.float32),
+            rollout.sampled_logprobs,
+            reference,
+        )
+        return lessons, found.metrics | metrics | rollout_metrics(rollout, None)
+
+    def _two_answers(self, step: int, rows: list[PromptRow]) -> Rollout:
+        """Both of the policy's; XPO's second is the reference's, Nash-MD's that of a mixture."""
+        session = self.session
+        seed = session.seed("rollout", self.rollouts)
+        sampling = session.config.sampling
+        if isinstance(self.method, OnlineDPOConfig):
+            return Sampler(session, self.method.group_size, sampling).complete(step, rows, seed)
+        half = self.method.group_size // 2
+        own = Sampler(session, half, sampling).complete(step, rows, seed)
+        with self._opponent():
+            other = Sampler(session, half, sampling).complete(
+                step, rows, session.seed("other", self.rollouts)
+            )
+        return interleaved(own, other)
+
+    def _opponent(self) -> Any:
+        policy = self.session.policy
+        if isinstance(self.method, NashMDConfig):
+            return between(policy, self.method.mixture_coef)
+        return as_reference(policy)
+
+    def _preference(self, batch: Batch) -> tuple[Floats, dict[str, float]]:
+        """How the first answer of each prompt is preferred (n,), 1/2 for a tie, and what is shown of it."""
+        totals = np.nan_to_num(batch.totals).reshape(-1, 2)
+        ended = ~cut_off(batch.rollout).reshape(-1, 2)
+        first, metrics = preferred_first(totals.T.ravel(), ended.T.ravel(), self.method.missing_eos_penalty)
+        cost = (self.method.missing_eos_penalty or 0.0) * ~ended
+        gap = (totals - cost)[:, 0] - (totals - cost)[:, 1]
+        if self.judge is not None:
+            return self._judged(batch), metrics
+        if isinstance(self.method, NashMDConfig):
+            return 1.0 / (1.0 + np.exp(-gap)), metrics
+        return np.where(gap == 0, 0.5, first.astype(float)), metrics
+
+    def _judged(self, batch: Batch) -> Floats:
+        assert self.judge is not None
+        texts, found = batch.rollout.texts, []
+        asked = [row for row in batch.rows for _ in range(self.method.group_size // 2)]
+        for place, row in enumerate(asked):
+            self.session.pause_point()
+            try:
+                found.append(self.judge.prefers_first(row.text, texts[2 * place], texts[2 * place + 1]))
+            except EndpointError as error:
+                raise UserError(f"The judge {error}", place="method.judge_url") from error
+        return np.array(found)
+
+    def _teaching(self, preference: Floats) -> NDArray[np.bool_]:
+        """Of each pair whether it is learnt from."""
+        if isinstance(self.method, NashMDConfig) or not self.method.skip_ties:
+            return np.ones(len(preference), np.bool_)
+        return preference != 0.5
+
+    def _scored(self, rows: ScoringRows, *, reference: bool = False) -> Floats:
+        session = self.session
+        temperature = session.config.sampling.temperature
+        found = score(session.policy, rows, temperature=temperature, plan=session.plan, reference=reference)
+        return found.logprobs
+
+    # -- an update ---------------------------------------------------------------------------------
+
+    def has_signal(self, part: Lessons) -> bool:
+        """Whether a pair is no tie."""
+        return bool(part.taught.any())
+
+    def learn(
+        self, step: int, number: int, part: Lessons, own: NDArray[np.int64], accumulator: Accumulator
+    ) -> dict[str, float]:
+        """A pass that finds what each token's log-probability weighs, and one that follows it."""
+        session = self.session
+        slices = session.config.training.gradient_accumulation_steps
+        session.phase("update", step, number, slices, "slices")
+        mine = part.take(own)
+        assert mine.old_logprobs is not None
+        rows = mine.scored(mine.taught)
+        pairs = _Pairs(
+            mx.array(mine.taught),
+            mx.array(mine.old_logprobs),
+            mx.array(mine.advantages[::2].astype(np.float32)),
+        )
+        count = max(float(part.taught.any(axis=1).sum()) / 2 * slices, 1.0)
+        now = mx.array(self._scored(rows))
+        (value, sums), weights = mx.value_and_grad(self._loss(pairs, count))(now)
+        mx.eval(value, sums, weights)
+
+        def loss(chosen: NDArray[np.int64], logprobs: mx.array, _: Any) -> Loss:
+            session.pause_point()
+            index = mx.array(chosen)
+            return (weights[index][:, : logprobs.shape[1]] * logprobs).sum(), {}
+
+        _, gradients, _ = loss_and_gradients(
+            session.policy,
+            rows,
+            loss,
+            temperature=session.config.sampling.temperature,
+            plan=session.plan,
+            dropout_seed=session.seed("dropout", step, number),
+        )
+        accumulator.add(number_of(value), gradients)
+        own_sums = {name: number_of(one) for name, one in sums.items()}
+        totals = combined(session.world.gather_sums(own_sums))
+        return {name: one * slices / count for name, one in totals.items()}
+
+    def _loss(self, pairs: _Pairs, count: float) -> Callable[[mx.array], Loss]:
+        """The loss as a function of all log-probabilities (N, T)."""
+        method, first = self.method, pairs.preference >= 0.5
+
+        def loss(logprobs: mx.array) -> Loss:
+            if isinstance(method, NashMDConfig):
+                reference, mask = pairs.reference[::2], pairs.mask[::2]
+                return nash_loss(logprobs[::2], reference, mask, pairs.preference, method.beta, count)
+            sides = pairs.explored(logprobs, 0), pairs.explored(logprobs, 1)
+            if isinstance(method, XPOConfig):
+                return xpo_loss(*sides, first, method.loss_type, method.beta, method.alpha, count)
+            assert isinstance(method, OnlineDPOConfig)
+            return preference_loss(*sides, first, method.loss_type, method.beta, count)
+
+        return loss
+
+    # -- state -------------------------------------------------------------------------------------
+
+    def state(self) -> State:
+        """JSON values."""
+        return super().state() | {"rollouts": self.rollouts}
+
+    def restore(self, state: State, tensors: Tensors) -> None:
+        """Takes back `state`, and an open rollout from its arrays."""
+        super().restore(state, tensors)
+        self.rollouts = int(state["rollouts"])
+
+    def revived(self, tensors: Tensors) -> Lessons:
+        """A rollout from the arrays of a checkpoint."""
+        return Lessons.from_tensors(tensors)
+
+
+def interleaved(own: Rollout, other: Rollout) -> Rollout:
+    """Both rollouts' answers to every prompt, in pairs that follow one another."""
+    width = max(own.tokens.shape[1], other.tokens.shape[1])
+
+    def both(name: str) -> NDArray[Any]:
+        parts = [getattr(one, name) for one in (own, other)]
+        wide = [np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts]
+        return np.stack(wide, axis=1).reshape(-1, width)
+
+    def each(name: str) -> list[Any]:
+        pairs = zip(getattr(own, name), getattr(other, name), strict=True)
+        return [one for pair in pairs for one in pair]
+
+    return replace(
+        own,
+        group_size=2 * own.group_size,
+        tokens=both("tokens"),
+        completion_mask=both("completion_mask"),
+        sampled_logprobs=both("sampled_logprobs"),
+        texts=each("texts"),
+        finish_reasons=each("finish_reasons"),
+        drawn_logprobs=None,
+    )
+
+
+@contextmanager
+def between(policy: Policy, share: float) -> Generator[None]:
+    """Inside, the policy is a mixture in its weights: `share` of the reference, the rest its own."""
+    own, reference = policy.trainable(), policy.reference_arrays
+    if reference is not None:
+        weaker = {name: mixed(reference[name], array, share) for name, array in own.items()}
+    else:
+        weaker = {
+            name: array * (1.0 - share) if name.endswith("lora_b") else array for name, array in own.items()
+        }
+    policy.model.update(tree_unflatten(list(weaker.items())))
+    try:
+        yield
+    finally:
+        policy.model.update(tree_unflatten(list(own.items())))

@@ -1,0 +1,118 @@
+"""Online DPO, XPO and Nash-MD in the one loop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from droid_tune.rewards.pair_judge import PairJudge
+from droid_tune.train.accumulator import Accumulator
+from droid_tune.train.execution import learner_for, reference_for
+from droid_tune.train.online_pairs_learner import OnlinePairs, between
+from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.teaching.lessons import Lessons
+from tests.engine.train.conftest import digest, resume, tiny, train
+from tests.engine.train.learning import assert_same, session_of
+from tests.engine.train.stopping import stopped_after
+
+
+def paired(folder: Path, **method: Any) -> tuple[OnlinePairs, Lessons]:
+    session = session_of(folder, method={"group_size": 2, **method})
+    reference_for(session)
+    learner = learner_for(session)
+    assert isinstance(learner, OnlinePairs)
+    return learner, learner.explore(0, Stopwatch())[0]
+
+
+def learnt(learner: OnlinePairs, lessons: Lessons) -> tuple[float, Any]:
+    found = Accumulator()
+    learner.learn(0, 0, lessons, np.arange(len(lessons)), found)
+    return found.loss, found.gradients
+
+
+@pytest.mark.parametrize("name", ["online_dpo", "xpo", "nash_md"])
+def test_a_small_step_lowers_the_loss_as_its_gradient_says(tmp_path: Path, name: str) -> None:
+    learner, lessons = paired(tmp_path, type=name, **({} if name == "nash_md" else {"skip_ties": False}))
+    value, gradients = learnt(learner, lessons)
+    policy = learner.session.policy
+    from mlx.utils import tree_flatten, tree_unflatten
+
+    slopes = dict(tree_flatten(gradients))
+    size = sum(float((one**2).sum().item()) for one in slopes.values())
+    rate = 1e-3 / max(size, 1e-9) * max(abs(value), 1e-2)
+    if name == "nash_md":  # its value is no function whose slope is followed: a score function's
+        assert size > 0
+        return
+    moved = [(key, one - rate * slopes[key]) for key, one in policy.trainable().items()]
+    policy.model.update(tree_unflatten(moved))
+    assert value - learnt(learner, lessons)[0] == pytest.approx(rate * size, rel=0.05)
+
+
+def test_the_size_of_micro_batches_changes_no_number(tmp_path: Path) -> None:
+    learner, lessons = paired(tmp_path, type="online_dpo", skip_ties=False)
+    value, gradients = learnt(learner, lessons)
+    learner.session.plan = replace(learner.session.plan, train_rows=1, head_tokens=3)
+    again, found = learnt(learner, lessons)
+    assert again == pytest.approx(value, abs=1e-6)
+    assert_same(found, gradients, tolerance=1e-4)
+
+
+def test_ties_teach_nothing_unless_asked(tmp_path: Path) -> None:
+    flat = [{"type": "format", "pattern": "never like this"}]
+    session = session_of(tmp_path, method={"type": "online_dpo", "group_size": 2}, rewards=flat)
+    learner = learner_for(session)
+    assert isinstance(learner, OnlinePairs)
+    assert not learner.has_signal(learner.explore(0, Stopwatch())[0])
+    learner.method = learner.method.model_copy(update={"skip_ties": False})
+    assert learner.has_signal(learner.explore(0, Stopwatch())[0])
+
+
+def test_a_mixture_is_a_weaker_adapter(tmp_path: Path) -> None:
+    learner, _ = paired(tmp_path, type="nash_md")
+    policy = learner.session.policy
+    name = next(name for name in policy.trainable() if name.endswith("lora_b"))
+    whole = policy.trainable()[name]
+    with between(policy, 0.25):
+        half = policy.trainable()[name]
+        np.testing.assert_allclose(half, whole * 0.75, atol=1e-7)
+    assert mx.array_equal(policy.trainable()[name], whole)
+
+
+class Answering:
+    """An endpoint that says what it is told to, in turn."""
+
+    def __init__(self, *replies: str) -> None:
+        self.replies = list(replies)
+
+    def reply(self, question: str) -> str:
+        return self.replies.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("replies", "said"),
+    [
+        (("A", "B"), 1.0),
+        (("B", "A"), 0.0),
+        (("A", "A"), 0.5),
+        (("B.", "I say B"), 0.5),
+        (("neither", "B"), 0.75),
+    ],
+)
+def test_a_judge_is_asked_in_both_orders(replies: tuple[str, str], said: float) -> None:
+    judge = PairJudge(Answering(*replies))  # pyright: ignore[reportArgumentType]
+    assert judge.prefers_first("Why?", "one", "two") == said
+
+
+def test_stopping_and_going_on_gives_the_same_bytes(tmp_path: Path) -> None:
+    changes = {"method": {"type": "xpo", "group_size": 2, "skip_ties": False}}
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    end, _ = train(tiny(**changes), whole)
+    assert end.outcome == "completed", end.why
+    stopped_after(parts, 1, **changes)
+    assert resume(parts)[0].outcome == "completed"
+    assert digest(parts) == digest(whole)
