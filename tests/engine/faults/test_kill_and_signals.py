@@ -53,8 +53,15 @@ def lead(request: pytest.FixtureRequest, in_process: Callable[..., str]) -> Call
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> str:
     folder = tmp_path_factory.mktemp("whole") / "run"
-    assert command(["train", "--out", str(folder)], folder.parent, project_root).wait(120) == 0
+    assert ended(command(["train", "--out", str(folder)], folder.parent, project_root)) == (0, "")
     return digest(folder)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """The exit code, and where it is none that was hoped for what was said."""
+    with process:
+        _, said = process.communicate(timeout=240)
+    return process.returncode, said if process.returncode not in (0, 130) else ""
 
 
 def command(words: list[str], folder: Path, project_root: Path, **options: Any) -> subprocess.Popen[str]:
@@ -100,7 +107,7 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on_exactly(
     while process.poll() is None and (not events.exists() or f'"type":"{after}"' not in events.read_text()):
         pass
     process.send_signal(number)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode in (0, 130), said
-    assert command(["resume", str(folder)], tmp_path, project_root).wait(120) == 0
+    code, said = ended(process)
+    assert code in (0, 130), said
+    assert ended(command(["resume", str(folder)], tmp_path, project_root))[0] == 0
     assert digest(folder) == whole
