@@ -16,6 +16,7 @@ from droid_tune.queue.queued_run import FRUITLESS, QueuedRun
 from droid_tune.queue.run_queue import RunQueue
 from droid_tune.queue.training_child import LOOK_EVERY_S, TurnEnded, train_in_child
 from droid_tune.runs.lock import is_locked
+from droid_tune.runs.status import read_status
 
 
 class Overseer(Protocol):
@@ -59,10 +60,7 @@ def _turn(queue: RunQueue, run: QueuedRun, overseer: Overseer) -> TurnEnded:
 
     folder = Path(run.run)
     try:
-        if not _is_free(folder, should_stop):
-            return TurnEnded("stopped")
-        with overseer.turn(run) as hear:
-            ended = train_in_child(folder, hear, should_stop)
+        ended = _trained(folder, run, overseer, should_stop)
     except UserError as error:
         return TurnEnded("failed", str(error))
     if ended.end == "stopped" and not should_stop():
@@ -72,10 +70,30 @@ def _turn(queue: RunQueue, run: QueuedRun, overseer: Overseer) -> TurnEnded:
     return ended
 
 
+def _trained(folder: Path, run: QueuedRun, overseer: Overseer, should_stop: Callable[[], bool]) -> TurnEnded:
+    """Train a run once nobody else does.
+
+    The child of an earlier turn, whose queue was killed, saves and ends by itself; one that had only just begun may take the
+    run's lock between our look and our own child, which is then refused and begins again.
+    """
+    while _is_free(folder, should_stop):
+        begun_at = time.time()
+        with overseer.turn(run) as hear:
+            ended = train_in_child(folder, hear, should_stop)
+        if not (ended.refused and _was_taken(folder, begun_at)):
+            return ended
+    return TurnEnded("stopped")
+
+
 def _is_free(folder: Path, should_stop: Callable[[], bool]) -> bool:
-    """Wait for the process of an earlier turn, whose queue was killed, to save and end; False where a stop is wished."""
+    """Wait until no process trains the run; False where a stop is wished."""
     while is_locked(RunPaths(folder).lock):
         if should_stop():
             return False
         time.sleep(LOOK_EVERY_S)
-    return True
+    return not should_stop()
+
+
+def _was_taken(folder: Path, since: float) -> bool:
+    """Whether another process trains the run, or did since a moment: a child that was refused writes no status."""
+    return is_locked(RunPaths(folder).lock) or (read_status(folder).updated or 0.0) > since

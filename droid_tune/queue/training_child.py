@@ -25,10 +25,11 @@ LOOK_EVERY_S = 0.5
 
 @dataclass(frozen=True)
 class TurnEnded:
-    """How a turn ended, and why where it is no completion."""
+    """How a turn ended, and why where it is no completion. `refused`: the child touched nothing of the run."""
 
     end: QueueEnd
     why: str = ""
+    refused: bool = False
 
 
 def train_in_child(folder: Path, hear: Callable[[Event], None], should_stop: Callable[[], bool]) -> TurnEnded:
@@ -97,7 +98,9 @@ def _event(line: bytes) -> Event | None:
 
 def _outcome(code: int, finished: RunFinished | None, asked: bool, errors: IO[bytes]) -> TurnEnded:
     if finished is not None:
-        return TurnEnded(finished.outcome, finished.why)
+        return TurnEnded(
+            finished.outcome, finished.why, refused=not finished.seq
+        )  # what is logged has a number
     if asked:
         return TurnEnded("stopped")
     if code < 0:
@@ -105,4 +108,4 @@ def _outcome(code: int, finished: RunFinished | None, asked: bool, errors: IO[by
     errors.seek(0)
     said = errors.read().decode(errors="replace").strip().splitlines()
     last = said[-1].removeprefix("droid-tune: ") if said else f"Its process ended with code {code}."
-    return TurnEnded("failed", last)
+    return TurnEnded("failed", last, refused=True)

@@ -1,0 +1,97 @@
+"""Working the queue off: what becomes of a child that another one is in the way of, or that dies again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from droid_tune.config import resolve
+from droid_tune.events import Event
+from droid_tune.queue import shift
+from droid_tune.queue.queued_run import QueuedRun
+from droid_tune.queue.run_queue import RunQueue
+from droid_tune.queue.shift import work_off
+from droid_tune.queue.training_child import TurnEnded
+from droid_tune.runs.status import write_status
+
+
+class Quiet:
+    """Looks on and says nothing."""
+
+    def __init__(self) -> None:
+        self.ends: list[tuple[str, str]] = []
+
+    def should_stop(self) -> bool:
+        return False
+
+    @contextmanager
+    def turn(self, run: QueuedRun) -> Generator[Callable[[Event], None]]:
+        yield lambda _event: None
+
+    def ended(self, run: QueuedRun, ended: TurnEnded) -> None:
+        self.ends.append((run.name, ended.end))
+
+
+Child = Callable[[Path], TurnEnded]
+
+
+def worked_off(monkeypatch: pytest.MonkeyPatch, *children: Child) -> tuple[RunQueue, Quiet]:
+    """A queue of the runs a and b, whose children these are, one after the other."""
+    left = list(children)
+    monkeypatch.setattr(shift, "train_in_child", lambda folder, _hear, _should_stop: left.pop(0)(folder))
+    queue, quiet = RunQueue(), Quiet()
+    for name in "ab":
+        queue.add(resolve({"name": name}))
+    work_off(queue, quiet)
+    assert left == []
+    return queue, quiet
+
+
+def completed(_folder: Path) -> TurnEnded:
+    return TurnEnded("completed")
+
+
+def states(queue: RunQueue) -> dict[str, str]:
+    return {run.name: run.state for run in queue.runs()}
+
+
+def test_a_child_that_another_process_is_in_the_way_of_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The orphan of a killed queue took the lock, did a step, saved and ended, all between our look and our child."""
+
+    def in_the_way(folder: Path) -> TurnEnded:
+        write_status(folder, state="stopped", step=1, total_steps=9)
+        return TurnEnded("failed", "The run is being trained by another Droid Tune.", refused=True)
+
+    queue, quiet = worked_off(monkeypatch, in_the_way, completed, completed)
+    assert states(queue) == {"a": "completed", "b": "completed"}
+    assert quiet.ends == [("a", "completed"), ("b", "completed")]
+
+
+def test_a_child_that_is_refused_for_good_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, _ = worked_off(
+        monkeypatch, lambda _: TurnEnded("failed", "The run is not as it was.", refused=True), completed
+    )
+    assert states(queue) == {"a": "failed", "b": "completed"}
+    assert queue.runs()[0].why == "The run is not as it was."
+
+
+def test_a_run_that_ends_its_process_thrice_at_the_same_step_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dies(_folder: Path) -> TurnEnded:
+        return TurnEnded("cut_off", "Its process was ended by SIGKILL.")
+
+    queue, _ = worked_off(monkeypatch, dies, dies, dies, completed)
+    assert states(queue) == {"a": "failed", "b": "completed"}
+    assert "begun 3 times without a step forward" in queue.runs()[0].why
+
+
+def test_a_run_that_stops_by_its_own_settings_is_held_and_the_next_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue, _ = worked_off(monkeypatch, lambda _: TurnEnded("stopped", "Stopped after step 5."), completed)
+    assert states(queue) == {"a": "held", "b": "completed"}
+    assert queue.mode == "off"
