@@ -28,6 +28,14 @@ _MAC_PERSONAL = ("/Users", "/Volumes", "/private/var/folders", "/private/tmp")
 #: folders of the home folder in which a file's neighbours are not its own
 _DRAWERS = ("Desktop", "Documents", "Downloads", "Library", "Movies", "Music", "Pictures", "Public")
 _PROBE_SECONDS = 20.0
+#: other processes: no signals, no arguments and environments, no other program asked to act for it
+_STRICTER = "".join(
+    (
+        "(deny signal)(allow signal (target same-sandbox))",
+        '(deny process-info*)(allow process-info* (target same-sandbox))(deny sysctl-read (sysctl-name "kern.procargs2"))',
+        "(deny mach-lookup)(deny appleevent-send)(deny lsopen)(deny job-creation)",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,8 @@ class Offer:
 
     files: bool
     network: bool
+    #: a Mac that knows every word of the stricter profile
+    strict: bool = True
 
     def sentence(self, *, network: bool = False) -> str:
         """`It cannot reach your files or the network.`, or plainly what it can; `network`: it may use that."""
@@ -57,6 +67,8 @@ class Rules:
 
     readable: tuple[str, ...] = ()
     network: bool = False
+    #: folders whose names of files may be seen, so that Python finds what it may import
+    listed: tuple[str, ...] = ()
 
     def told(self, scratch: Path) -> dict[str, Any]:
         """What `confine` is told; only what this system offers."""
@@ -66,21 +78,36 @@ class Rules:
             "files": offer.files,
             "no_network": offer.network and not self.network,
             "read": [*_LINUX_SYSTEM, *read],
+            "list": list(self.listed),
             "write": [str(scratch), "/dev/null"],
-            "profile": profile(scratch, read, network=self.network)
-            if offer.files and sys.platform == "darwin"
-            else "",
+            "profile": self._profile(scratch, read, offer) if sys.platform == "darwin" else "",
         }
+
+    def _profile(self, scratch: Path, read: Sequence[str], offer: Offer) -> str:
+        if not offer.files:
+            return ""
+        return profile(scratch, read, self.listed, network=self.network, strict=offer.strict)
 
 
 @cache
 def offers() -> Offer:
     """Found out once, by a child that tries each measure on itself."""
-    told = {"files": True, "no_network": False, "read": list(_LINUX_SYSTEM), "write": [], "profile": ""}
-    mac = profile(Path("/private/tmp/none"), programs(), network=False)
+    told = {
+        "files": True,
+        "no_network": False,
+        "read": list(_LINUX_SYSTEM),
+        "list": [],
+        "write": [],
+        "profile": "",
+    }
+    nowhere = Path("/private/tmp/none")
+    strict, plain = (
+        profile(nowhere, programs(), (), network=False, strict=strictly) for strictly in (True, False)
+    )
     measures = {
-        "network": {**told, "files": False, "no_network": True, "profile": ""},
-        "files": {**told, "profile": mac},
+        "network": {**told, "files": False, "no_network": True},
+        "files": {**told, "profile": strict},
+        "plain": {**told, "profile": plain},  # refused where the stricter one is in force already
     }
     command = isolated_python("droid_tune.rewards.workers.confine", json.dumps(measures))
     try:
@@ -90,8 +117,10 @@ def offers() -> Offer:
         taken: list[str] = json.loads(found.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
         return Offer(files=False, network=False)
-    files = "files" in taken
-    return Offer(files=files, network=files if sys.platform == "darwin" else "network" in taken)
+    if sys.platform != "darwin":
+        return Offer(files="files" in taken, network="network" in taken)
+    able = "files" in taken or "plain" in taken
+    return Offer(files=able, network=able, strict="files" in taken)
 
 
 def programs() -> list[str]:
@@ -115,8 +144,9 @@ def beside(file: Path, home: Path | None = None) -> list[str]:
     return [str(folder)]
 
 
-def profile(scratch: Path, read: Sequence[str], *, network: bool) -> str:
-    """macOS: a profile in the language of `sandbox-exec`."""
+def profile(scratch: Path, read: Sequence[str], listed: Sequence[str], *, network: bool, strict: bool) -> str:
+    """macOS: a profile in the language of `sandbox-exec`. `strict`: other processes and services are out of reach too."""
+    seen = " ".join(f"(literal {json.dumps(str(Path(one).resolve()))})" for one in listed)
     quoted = " ".join(f"(subpath {json.dumps(str(Path(one).resolve()))})" for one in [*read, str(scratch)])
     personal = " ".join(f'(subpath "{one}")' for one in _MAC_PERSONAL)
     return "".join(
@@ -125,10 +155,7 @@ def profile(scratch: Path, read: Sequence[str], *, network: bool) -> str:
             "" if network else "(deny network*)",
             "(deny file-write*)",
             f'(allow file-write* (subpath {json.dumps(str(scratch.resolve()))}) (literal "/dev/null"))',
-            f"(deny file-read* {personal})(allow file-read-metadata)(allow file-read* {quoted})",
-            # other processes: no signals, no arguments and environments, no other program asked to act for it
-            "(deny signal)(allow signal (target same-sandbox))",
-            '(deny process-info*)(allow process-info* (target same-sandbox))(deny sysctl-read (sysctl-name "kern.procargs2"))',
-            "(deny mach-lookup)(deny appleevent-send)(deny lsopen)(deny job-creation)",
+            f"(deny file-read* {personal})(allow file-read-metadata)(allow file-read* {quoted} {seen})",
+            _STRICTER if strict else "",
         )
     )

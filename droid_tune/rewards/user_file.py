@@ -145,7 +145,7 @@ def caution_of(config: UserFileReward) -> str:
 def rules_of(config: UserFileReward, file: Path) -> Rules:
     """What the file may reach: what lies beside it, and what its settings allow."""
     allowed = [str(Path(one).expanduser().resolve()) for one in config.readable]
-    return Rules((*beside(file), *allowed), config.network)
+    return Rules((*beside(file), *allowed), config.network, listed=(str(file.parent),))
 
 
 def read_source(path: Path) -> str:

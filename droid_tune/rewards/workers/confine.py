@@ -51,7 +51,7 @@ def confine(rules: Mapping[str, Any]) -> None:
     if rules["no_network"]:
         leave_network()
     if rules["files"]:
-        landlock(rules["read"], rules["write"], no_tcp=rules["no_network"])
+        landlock(rules["read"], rules["list"], rules["write"], no_tcp=rules["no_network"])
 
 
 def shut_off_from_parent() -> None:
@@ -60,11 +60,15 @@ def shut_off_from_parent() -> None:
         restrict(_MAKE_BLOCK, (), no_tcp=False)
 
 
-def landlock(read: Iterable[str], write: Iterable[str], *, no_tcp: bool) -> None:
-    """Files beneath `read` may be read and run, beneath `write` anything; nothing else. Raises OSError."""
+def landlock(read: Iterable[str], listed: Iterable[str], write: Iterable[str], *, no_tcp: bool) -> None:
+    """Files beneath `read` may be read and run, names beneath `listed` be seen, beneath `write` anything; nothing else.
+
+    Raises OSError.
+    """
     every = (1 << _FILE_RIGHTS[min(landlock_version(), 5)]) - 1
     reading = _EXECUTE | _READ_FILE | _READ_FOLDER
-    restrict(every, [*((path, reading) for path in read), *((path, every) for path in write)], no_tcp=no_tcp)
+    allowed = [(path, reading) for path in read] + [(path, _READ_FOLDER) for path in listed]
+    restrict(every, [*allowed, *((path, every) for path in write)], no_tcp=no_tcp)
 
 
 def restrict(handled: int, allowed: Iterable[tuple[str, int]], *, no_tcp: bool) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from droid_tune.config.rewards import UserFileReward
 from droid_tune.rewards.base import Failed, Outcome, Sample
-from droid_tune.rewards.sandbox import Offer, beside, offers
+from droid_tune.rewards.sandbox import Offer, beside, offers, profile
 from droid_tune.rewards.user_file import UserFile
 
 files = pytest.mark.skipif(not offers().files, reason="this system keeps no files from a child")
@@ -69,6 +69,31 @@ def test_it_reads_what_lies_beside_it_and_nothing_else_of_the_home_folder(home: 
     assert refused(told(home, f"return len(open({private!r}).read())"), "`readable`")
     assert refused(told(home, f"return len(os.listdir({str(home)!r}))"), "PermissionError")
     assert told(home, f"return len(open({private!r}).read())", readable=(private,)) == 4
+
+
+@files
+def test_in_the_home_folder_itself_its_python_neighbours_are_found_and_nothing_else(home: Path) -> None:
+    (home / "helper.py").write_text("WORTH = 0.25\n")
+    for body, outcome in (
+        ("import helper; return helper.WORTH", 0.25),
+        ("return len(open(os.path.expanduser(row['private'])).read())", None),
+    ):
+        (home / "reward.py").write_text(f"import os\ndef reward(completion, row):\n    {body}\n")
+        reward = UserFile(UserFileReward(path=str(home / "reward.py")), Path.cwd())
+        said = reward.score([Sample("", "", {"private": str(home / "private.txt")})])[0]
+        reward.close()
+        assert refused(said, "PermissionError") if outcome is None else said == outcome
+
+
+def test_the_profile_of_a_mac_names_what_is_allowed_after_what_is_not(tmp_path: Path) -> None:
+    made = profile(tmp_path, ["/Users/a/project"], ["/Users/a"], network=False, strict=False)
+    assert made.index('(deny file-read* (subpath "/Users")') < made.index(
+        '(allow file-read* (subpath "/Users/a/project")'
+    )
+    assert '(literal "/Users/a")' in made
+    assert "(deny network*)" in made
+    assert "mach-lookup" not in made
+    assert "mach-lookup" in profile(tmp_path, [], [], network=True, strict=True)
 
 
 @files
