@@ -104,12 +104,8 @@ class QueueDesk(QObject):
 
     def next(self) -> None:
         """Ask whose turn it is, in the background, where the queue works here and nothing has its turn."""
-        from droid_tune.queue.queue_turns import begin_turn
-
         if self.works and not self._leaving and self._turn is None and self._asking is None:
-            self._asking = Task(
-                partial(begin_turn, self._queue), self, done=self._begin, failed=self._could_not_ask
-            ).start()
+            self._asking = Task(self._whose_turn, self, done=self._begin, failed=self._could_not_ask).start()
 
     def ended(self, life: str, why: str, *, asked: bool = False) -> None:
         """The engine is free: the run that had its turn ended so (another run may have trained instead).
@@ -128,6 +124,15 @@ class QueueDesk(QObject):
         elif self.works:
             self._rest()
         self.read()
+
+    def _whose_turn(self) -> QueuedRun | None:
+        """In the background: the run itself, once no process trains it that a killed queue has left behind."""
+        from droid_tune.queue.queue_turns import begin_turn, wait_until_free
+
+        run = begin_turn(self._queue)
+        if run is not None:
+            wait_until_free(Path(run.run), lambda: self._leaving)
+        return run
 
     def _begin(self, run: QueuedRun | None) -> None:
         self._asking = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -12,12 +13,14 @@ from droid_tune.paths import RunPaths
 from droid_tune.queue.queued_run import QueuedRun, read_queued_config
 from droid_tune.queue.run_queue import RunQueue
 from droid_tune.runs.folder import create_run, fresh_folder
-from droid_tune.runs.lock import RunLock
+from droid_tune.runs.lock import RunLock, is_locked
 from droid_tune.runs.status import read_status
 
 #: how a turn may end: a run that was stopped or cut off goes on at its next one, one that was `held` (it stopped where its
 #: own settings say, to be looked at) when it is released
 QueueEnd = Literal["completed", "failed", "held", "stopped", "cut_off"]
+#: how often a run that another process trains, and a wish to stop, are looked at
+LOOK_EVERY_S = 0.5
 
 
 @contextmanager
@@ -50,6 +53,16 @@ def begin_turn(queue: RunQueue) -> QueuedRun | None:
             begun = _begun(queue, min(waiting, key=lambda run: run.turn))
         if begun is not None:
             return begun
+
+
+def wait_until_free(folder: Path, should_stop: Callable[[], bool]) -> bool:
+    """Wait until no process trains the run: the child of a queue that was killed saves and ends by itself.
+
+    False where a stop is wished.
+    """
+    while is_locked(RunPaths(folder).lock) and not should_stop():
+        time.sleep(LOOK_EVERY_S)
+    return not should_stop()
 
 
 def settle_turn(queue: RunQueue, run: QueuedRun, end: QueueEnd, why: str = "") -> None:

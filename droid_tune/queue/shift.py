@@ -11,10 +11,10 @@ from typing import Protocol
 from droid_tune.errors import UserError
 from droid_tune.events import Event
 from droid_tune.paths import RunPaths
-from droid_tune.queue.queue_turns import at_work, begin_turn, settle_turn
+from droid_tune.queue.queue_turns import at_work, begin_turn, settle_turn, wait_until_free
 from droid_tune.queue.queued_run import FRUITLESS, QueuedRun
 from droid_tune.queue.run_queue import RunQueue
-from droid_tune.queue.training_child import LOOK_EVERY_S, TurnEnded, train_in_child
+from droid_tune.queue.training_child import TurnEnded, train_in_child
 from droid_tune.runs.lock import is_locked
 from droid_tune.runs.status import read_status
 
@@ -76,22 +76,13 @@ def _trained(folder: Path, run: QueuedRun, overseer: Overseer, should_stop: Call
     The child of an earlier turn, whose queue was killed, saves and ends by itself; one that had only just begun may take the
     run's lock between our look and our own child, which is then refused and begins again.
     """
-    while _is_free(folder, should_stop):
+    while wait_until_free(folder, should_stop):
         begun_at = time.time()
         with overseer.turn(run) as hear:
             ended = train_in_child(folder, hear, should_stop)
         if not (ended.refused and _was_taken(folder, begun_at)):
             return ended
     return TurnEnded("stopped")
-
-
-def _is_free(folder: Path, should_stop: Callable[[], bool]) -> bool:
-    """Wait until no process trains the run; False where a stop is wished."""
-    while is_locked(RunPaths(folder).lock):
-        if should_stop():
-            return False
-        time.sleep(LOOK_EVERY_S)
-    return not should_stop()
 
 
 def _was_taken(folder: Path, since: float) -> bool:

@@ -17,10 +17,7 @@ from pydantic import ValidationError
 from droid_tune.errors import UserError
 from droid_tune.events import Event, RunFinished, parse_event
 from droid_tune.machine.own_process import own_command, own_environment
-from droid_tune.queue.queue_turns import QueueEnd
-
-#: how often a wish to stop is looked for while the run says nothing
-LOOK_EVERY_S = 0.5
+from droid_tune.queue.queue_turns import LOOK_EVERY_S, QueueEnd
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import RunConfig, resolve
-from droid_tune.queue.queue_turns import at_work
+from droid_tune.paths import RunPaths
+from droid_tune.queue.queue_turns import at_work, begin_turn
 from droid_tune.queue.run_queue import RunQueue
+from droid_tune.runs.lock import RunLock
 from tests.ui.fake_engine import FakeEngine
 from ui.main_window import MainWindow
 from ui.panes.runs.pane import RunsPane
@@ -117,6 +119,22 @@ def test_a_queue_that_was_interrupted_goes_on_as_the_window_opens(qtbot: QtBot) 
     qtbot.waitUntil(lambda: settled(relaunched))
     assert states() == {"a": "completed", "b": "completed"}
     relaunched.deleteLater()
+
+
+def test_a_run_that_the_child_of_a_killed_queue_still_saves_is_waited_for(
+    session: Session, qtbot: QtBot
+) -> None:
+    queue = RunQueue()
+    queue.add(named("a"))
+    with at_work(queue):
+        begun = begin_turn(queue)
+    assert begun is not None
+    with RunLock(RunPaths(Path(begun.run)).lock):
+        session.start_queue()
+        qtbot.wait(300)
+        assert not session.training
+    qtbot.waitUntil(lambda: settled(session))
+    assert states() == {"a": "completed"}
 
 
 def test_a_paused_queue_waits_as_the_window_opens(session: Session) -> None:
