@@ -26,6 +26,7 @@ from ui.frame.menus import MenuCommand, add_menu
 from ui.frame.platform_manners import Wakefulness, reveal, show_badge
 from ui.frame.power_watch import PowerWatch
 from ui.frame.restoring import kept_looks, restore_looks
+from ui.frame.runs_watch import RunsWatch
 from ui.frame.sidebar import Sidebar
 from ui.frame.spoken import Spoken
 from ui.frame.toolbar import RunToolbar
@@ -60,6 +61,7 @@ class MainWindow(QMainWindow):
         self._wakefulness = Wakefulness()
         self._power = PowerWatch(session, self)
         self._spoken = Spoken(session, self)
+        RunsWatch(session, self)
         self.setWindowTitle("Droid Tune[*]")
         self.setMinimumSize(860, 560)
         self.resize(1180, 780)

@@ -347,6 +347,16 @@ class Session(QObject):
 
     # --- runs on disk -------------------------------------------------------------------------------------------
 
+    def rename_run(self, folder: Path, name: str) -> None:
+        """Give a run another name, wherever it is shown. Raises UserError."""
+        self.engine.rename(folder, name)
+        for state, where in ((self.shown, self.shown_folder), (self.live, self.live_folder)):
+            if state is not None and where == folder:
+                state.config = {**state.config, "name": name}
+                state.revision += 1
+        self.shown_changed.emit()
+        self.refresh_runs()
+
     def refresh_runs(self) -> None:
         """Read the list of runs in the background; `runs_changed` tells when it is there."""
         Task(self.engine.runs, self, done=self._keep_runs, failed=self._say_unreadable).start()

@@ -1,4 +1,4 @@
-"""Pictures of every pane, light and dark, at both sizes: `python -m tests.ui.screenshots OUT [--run FOLDER]`.
+"""Pictures of every pane, light and dark, at three sizes: `python -m tests.ui.screenshots OUT [--run FOLDER]`.
 
 Without a run folder a recorded run is shown. `QT_SCALE_FACTOR=2` gives pictures as sharp as a Retina display.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ui.panes.table import PANES_BY_KEY
 
-SIZES = ((1280, 800), (1024, 640))
+SIZES = ((1280, 800), (1024, 640), (2560, 1440))
 #: long enough for background reads and a few beats
 SETTLE_S = 0.6
 

@@ -12,11 +12,11 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFormLayout,
-    QHBoxLayout,
     QLineEdit,
     QListView,
     QPushButton,
     QSplitter,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -178,8 +178,10 @@ class RunsPane(FillingPane):
         hint = "Select several runs in the list (⌘-click or Shift-click) to see their curves together."
         layout.addWidget(label(hint, "small", parent=parent, wrap=True))
 
-    def _action_row(self, parent: QWidget) -> QHBoxLayout:
-        bar = row(spacing=8)
+    def _action_row(self, parent: QWidget) -> QVBoxLayout:
+        """What goes on with the run above, what is done with its files below: both fit beside the list at 1024 pixels."""
+        rows = column(spacing=8)
+        bars = row(spacing=8), row(spacing=8)
         self._actions: dict[str, QPushButton] = {}
         wanted = (
             ("resume", "Resume", "primary", "resume", self._resume),
@@ -198,9 +200,11 @@ class RunsPane(FillingPane):
             made = button("" if key in compact else text, role, parent=parent, icon=icon, help=text)
             made.clicked.connect(slot)
             self._actions[key] = made
-            bar.addWidget(made)
-        bar.addStretch(1)
-        return bar
+            bars[key in compact].addWidget(made)
+        for bar in bars:
+            bar.addStretch(1)
+            rows.addLayout(bar)
+        return rows
 
     def _facts_of(self, parent: QWidget) -> None:
         self._facts = QWidget(parent)
@@ -209,7 +213,17 @@ class RunsPane(FillingPane):
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(5)
         self._fact_labels = {}
-        for name in ("Method", "Model", "Data", "Progress", "Begun", "Newest values", "Best", "Folder"):
+        for name in (
+            "Method",
+            "Differs in",
+            "Model",
+            "Data",
+            "Progress",
+            "Begun",
+            "Newest values",
+            "Best",
+            "Folder",
+        ):
             value = selectable(label("", parent=self._facts, wrap=True))
             self._fact_labels[name] = value
             form.addRow(label(name, "secondary", parent=self._facts), value)
@@ -242,8 +256,9 @@ class RunsPane(FillingPane):
     def _entry(self, run: RunSummary) -> Entry:
         step, state = self._progress(run)
         method = METHOD_CONFIGS[run.method].label if run.method in METHOD_CONFIGS else run.method
+        when = words.when(run.created)
         what = words.literal(self._differences.get(run.id) or method)
-        detail = f"{what} · {words.when(run.created)}"
+        detail = what if when in what else f"{what} · {when}"
         trailing = f"{step:,} / {run.total_steps:,}"
         return Entry(
             run.id, words.literal(run.name), detail, dot=DOTS.get(state, "tertiary"), trailing=trailing
@@ -291,8 +306,10 @@ class RunsPane(FillingPane):
         self._why.setText(run.why if state in ("failed", "stopped", "interrupted") else "")
         self._why.setVisible(bool(self._why.text()))
         method = METHOD_CONFIGS[run.method].label if run.method in METHOD_CONFIGS else run.method
+        told = self._differences.get(run.id, "")
         values = {
-            "Method": " · ".join(filter(None, (method, words.literal(self._differences.get(run.id, ""))))),
+            "Method": method,
+            "Differs in": "–" if told in ("", words.when(run.created)) else words.literal(told),
             "Model": words.literal(run.model),
             "Data": words.literal(run.data),
             "Progress": f"step {step:,} of {run.total_steps:,}",
@@ -483,10 +500,9 @@ class RunsPane(FillingPane):
         self._end_rename()
         if run is not None:
             try:
-                self.session.engine.rename(run.folder, self._rename_field.text().strip())
+                self.session.rename_run(run.folder, self._rename_field.text().strip())
             except UserError as error:
                 self._notices.add("error", str(error))
-            self.session.refresh_runs()
 
     @Slot()
     def _ask_trash(self) -> None:
