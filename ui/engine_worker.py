@@ -212,7 +212,9 @@ class Engine:
     ) -> CheckReport:
         """Sample a few prompts with the starting model. Call it in a thread of its own."""
         from droid_tune.check import check_signal
+        from droid_tune.config.trust import trust
 
+        trust(config)  # the form's settings are the person's own
         return check_signal(config, prompts=prompts, control=control, on_progress=on_progress)
 
     def export(self, folder: Path, request: ExportRequest, watch: Watch) -> Any:

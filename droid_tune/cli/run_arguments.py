@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,8 +120,12 @@ def asked_config(arguments: argparse.Namespace) -> RunConfig:
 
     Raises UsageError, UserError.
     """
+    from droid_tune.config.trust import trust
+
     config = config_from(arguments)
     ask_about_file(arguments.config, config, trusted=arguments.trust, brought=brought_by(arguments.config))
+    with suppress(UserError):  # what is left are the person's own words
+        trust(config)
     return config
 
 

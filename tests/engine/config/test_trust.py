@@ -102,8 +102,10 @@ def test_it_is_asked_about_once_for_each_state_of_file_and_code(foreign: Path) -
 def test_what_the_person_adds_to_a_file_is_not_asked_about(foreign: Path) -> None:
     reward = foreign.parent / "reward.py"
     foreign.write_text("training: {iterations: 1, batch_size: 1}\n")
-    assert train(foreign, "--set", f'rewards=[{{"type": "user_file", "path": "{reward}"}}]') == 0
-    assert not trust_file().exists()
+    own = ("--set", f'rewards=[{{"type": "user_file", "path": "{reward}"}}]')
+    assert train(foreign, *own) == 0
+    foreign.write_text(f"{foreign.read_text()}rewards: [{{type: user_file, path: {reward}}}]\n")
+    assert train(foreign) == 1, "the file itself was not allowed by that"
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("\n", 1), ("no\n", 1), ("", 1)])
