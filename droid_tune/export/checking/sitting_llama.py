@@ -64,6 +64,7 @@ def _served(file: Path, exam: Exam, template: str = "") -> Ask:
         "chat_template": template,
         "cache_type_k": exact,
         "cache_type_v": exact,
+        "flash_attn_type": xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED,
     }
     for name, value in settings.items():
         setattr(parameters, name, value)
