@@ -31,7 +31,6 @@ from ui.frame.sidebar import Sidebar
 from ui.frame.spoken import Spoken
 from ui.frame.toolbar import RunToolbar
 from ui.panes.base import Pane, PaneRequest
-from ui.panes.runs.export_sheet import ExportSheet
 from ui.panes.table import PANES, PANES_BY_KEY
 from ui.session import Session
 from ui.settings import save_settings
@@ -274,6 +273,8 @@ class MainWindow(QMainWindow):
             why = "A run is training; stop it first." if able else "A run has one once it has saved."
             self._tell("info", "There is no result to export now.", why)
             return
+        from ui.panes.runs.export_sheet import ExportSheet  # reads what the first paint does not wait for
+
         ExportSheet(self.session, (shown or able)[0], self).open()
 
     @Slot()
