@@ -9,7 +9,9 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from droid_tune.machine.power import PowerReading
 from tests.ui.fake_engine import FakeEngine
+from ui.frame import power_watch
 from ui.frame.lingering import LINGERING
 from ui.main_window import MainWindow
 from ui.session import Session
@@ -20,6 +22,12 @@ from ui.theme import Theme
 @pytest.fixture(scope="session", autouse=True)
 def theme(qapp: QApplication) -> Theme:
     return Theme(qapp, "light")
+
+
+@pytest.fixture(autouse=True)
+def plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the computer is that runs the tests, no run of theirs is held for its battery or its heat."""
+    monkeypatch.setattr(power_watch, "read_power", PowerReading)
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ Read = Callable[[], PowerReading]
 class PowerWatch(QObject):
     """Looks while something trains. Whoever continues a held run means it: it is not held again for the same reason."""
 
-    def __init__(self, session: Session, parent: QObject, read: Read = read_power) -> None:
+    def __init__(self, session: Session, parent: QObject, read: Read | None = None) -> None:
         super().__init__(parent)
-        self._session, self._read = session, read
+        self._session, self._read = session, read or read_power
         self._held_for = ""
         self._waved = False  # the present reason was overruled
         self._timer = QTimer(self)
