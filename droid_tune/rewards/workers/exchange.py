@@ -7,9 +7,12 @@ other side asks for what it wants of it. Standard library only.
 from __future__ import annotations
 
 import builtins
+import io
 import json
 import operator
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
 from typing import IO, Any, cast
 
@@ -119,6 +122,35 @@ for _name in _ORDERS:
     setattr(Remote, f"__{_name}__", _among_themselves(_name))
 
 
+def typed() -> str | None:
+    """What is still to be read from a text that stands in for the keyboard; None where none does."""
+    if not isinstance(sys.stdin, io.StringIO):
+        return None
+    return sys.stdin.getvalue()[sys.stdin.tell() :]
+
+
+def take_over(message: Message) -> None:
+    """What the other side printed is printed here, what it read is read here."""
+    if text := message.get("printed"):
+        sys.stdout.write(text)
+    if isinstance(sys.stdin, io.StringIO):
+        sys.stdin.seek(sys.stdin.tell() + int(message.get("read", 0)))
+
+
+@contextmanager
+def printing_apart(text: str | None) -> Generator[Message]:
+    """Inside, prints are kept for the other side and `text` is what is typed; afterwards what is given says both."""
+    told: Message = {}
+    before, keyboard = sys.stdin, io.StringIO(text or "")
+    sys.stdin = keyboard if text is not None else before
+    with redirect_stdout(io.StringIO()) as out:
+        try:
+            yield told
+        finally:
+            sys.stdin = before
+    told |= {"printed": out.getvalue(), "read": keyboard.tell()}
+
+
 class Peer:
     """One end of the line: asks the other side, and answers it while it waits.
 
@@ -138,11 +170,11 @@ class Peer:
     def ask(self, operation: str, *args: Any, **named: Any) -> Any:
         """The other side's answer. Raises what it raised, EOFError where it is gone."""
         coded = [self.encode(one) for one in args]
-        self._send(
-            {"do": operation, "with": coded, "named": {key: self.encode(one) for key, one in named.items()}}
-        )
+        by_name = {key: self.encode(one) for key, one in named.items()}
+        self._send({"do": operation, "with": coded, "named": by_name, "typed": typed()})
         while "do" in (message := self._receive()):
             self._send(self._answer(message))
+        take_over(message)
         if "raised" in message:
             raise self._exception(*message["raised"])
         for mine, after in zip(args, message["after"], strict=True):
@@ -160,6 +192,13 @@ class Peer:
             self._send(self._answer(message))
 
     def _answer(self, message: Message) -> Message:
+        if not self._open_names:
+            return self._answered(message)
+        with printing_apart(message.get("typed")) as printed:
+            answer = self._answered(message)
+        return answer | printed
+
+    def _answered(self, message: Message) -> Message:
         try:
             args = [self.decode(one) for one in message["with"]]
             named = {key: self.decode(one) for key, one in message["named"].items()}

@@ -180,6 +180,12 @@ def fill(node, names):
                "assert node.value == 5 and names == {'a': [1, (2, 3)]}"),
         ("def f(x): return {1: {2, 3}, (4,): b'x', 'n': None}", "assert f(0) == {1: {2, 3}, (4,): b'x', 'n': None}"),
         ("def f(): return float('inf'), 10 ** 30, 1 + 2j", "assert f() == (float('inf'), 10 ** 30, 1 + 2j)"),
+        ("def hello(name): print('Hello,', name)",
+         "import io, contextlib\nout = io.StringIO()\nwith contextlib.redirect_stdout(out): hello('you')\n"
+         "assert out.getvalue() == 'Hello, you\\n'"),
+        ("def solve():\n    print(int(input()) * 2)",
+         "import io, sys, contextlib\nsys.stdin = io.StringIO('3\\n4\\n')\nout = io.StringIO()\n"
+         "with contextlib.redirect_stdout(out): solve(); solve()\nassert out.getvalue() == '6\\n8\\n'"),
         ("import numpy as np\ndef f(a): return a * 2", "assert (f(np.arange(3)) == np.array([0, 2, 4])).all()"),
     ],
 )  # fmt: skip
