@@ -7,12 +7,9 @@ other side asks for what it wants of it. Standard library only.
 from __future__ import annotations
 
 import builtins
-import io
 import json
 import operator
-import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
 from types import ModuleType
 from typing import IO, Any, cast
 
@@ -24,6 +21,7 @@ from droid_tune.rewards.workers.plain_values import (
     follow,
     is_mutable,
 )
+from droid_tune.rewards.workers.standard_streams import printing_apart, take_over, typed
 
 Message = dict[str, Any]
 
@@ -120,35 +118,6 @@ for _name in _ARITHMETIC:
     setattr(Remote, f"__r{_name.strip('_')}__", _forwarding(_name, reverse=True))
 for _name in _ORDERS:
     setattr(Remote, f"__{_name}__", _among_themselves(_name))
-
-
-def typed() -> str | None:
-    """What is still to be read from a text that stands in for the keyboard; None where none does."""
-    if not isinstance(sys.stdin, io.StringIO):
-        return None
-    return sys.stdin.getvalue()[sys.stdin.tell() :]
-
-
-def take_over(message: Message) -> None:
-    """What the other side printed is printed here, what it read is read here."""
-    if text := message.get("printed"):
-        sys.stdout.write(text)
-    if isinstance(sys.stdin, io.StringIO):
-        sys.stdin.seek(sys.stdin.tell() + int(message.get("read", 0)))
-
-
-@contextmanager
-def printing_apart(text: str | None) -> Generator[Message]:
-    """Inside, prints are kept for the other side and `text` is what is typed; afterwards what is given says both."""
-    told: Message = {}
-    before, keyboard = sys.stdin, io.StringIO(text or "")
-    sys.stdin = keyboard if text is not None else before
-    with redirect_stdout(io.StringIO()) as out:
-        try:
-            yield told
-        finally:
-            sys.stdin = before
-    told |= {"printed": out.getvalue(), "read": keyboard.tell()}
 
 
 class Peer:
