@@ -74,7 +74,7 @@ def chosen(logprobs: mx.array, ids: mx.array) -> mx.array:
     return mx.take_along_axis(logprobs, ids[:, None], axis=-1)[:, 0]
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.3])
+@pytest.mark.parametrize("alpha", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_the_gradient_is_that_of_a_plain_pass(tmp_path: Path, alpha: float) -> None:
     learner, lessons = distilling(tmp_path, distillation_alpha=alpha)
     value, gradients = learnt(learner, lessons)
@@ -116,6 +116,7 @@ def test_minillm_follows_what_lies_ahead(tmp_path: Path) -> None:
     assert_same(gradients, by_hand(learner, lessons, loss)[1], tolerance=1e-3)
 
 
+@pytest.mark.slow
 def test_an_update_is_one_mean_over_all_of_its_tokens(tmp_path: Path) -> None:
     whole = learner_for(session_of(tmp_path / "a", method={"type": "distillation", "group_size": 2}))
     cut = learner_for(
@@ -156,6 +157,7 @@ def test_gkd_learns_from_the_data_as_well(tmp_path: Path) -> None:
     assert all(any(letter.isdigit() for letter in answer) for answer in answers)
 
 
+@pytest.mark.slow
 def test_an_earlier_run_teaches_and_a_resume_is_exact(tmp_path: Path) -> None:
     teacher = tmp_path / "teacher"
     train(tiny(method={"type": "sft"}, training={"iterations": 1}), teacher)

@@ -35,7 +35,9 @@ def learnt(learner: OnlinePairs, lessons: Lessons) -> tuple[float, Any]:
     return found.loss, found.gradients
 
 
-@pytest.mark.parametrize("name", ["online_dpo", "xpo", "nash_md"])
+@pytest.mark.parametrize(
+    "name", ["online_dpo", *(pytest.param(one, marks=pytest.mark.slow) for one in ("xpo", "nash_md"))]
+)
 def test_a_small_step_lowers_the_loss_as_its_gradient_says(tmp_path: Path, name: str) -> None:
     learner, lessons = paired(tmp_path, type=name, **({} if name == "nash_md" else {"skip_ties": False}))
     value, gradients = learnt(learner, lessons)
@@ -108,6 +110,7 @@ def test_a_judge_is_asked_in_both_orders(replies: tuple[str, str], said: float) 
     assert judge.prefers_first("Why?", "one", "two") == said
 
 
+@pytest.mark.slow
 def test_stopping_and_going_on_gives_the_same_bytes(tmp_path: Path) -> None:
     changes = {"method": {"type": "xpo", "group_size": 2, "skip_ties": False}}
     whole, parts = tmp_path / "whole", tmp_path / "parts"

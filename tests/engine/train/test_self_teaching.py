@@ -119,7 +119,15 @@ def by_hand(learner: SelfTeaching, lessons: Lessons) -> tuple[float, Any]:
     return float(value.item()), gradients
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "full",
+        "tail",
+        "mixed",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("forward", "topk", "sampled")),
+    ],
+)
 def test_the_gradient_is_that_of_a_plain_pass(tmp_path: Path, kind: str) -> None:
     learner, lessons = taught(tmp_path, KINDS[kind])
     assert lessons.taught.any()
@@ -129,7 +137,9 @@ def test_the_gradient_is_that_of_a_plain_pass(tmp_path: Path, kind: str) -> None
     assert_same(gradients, tree_unflatten(list(expected.items())), tolerance=1e-4)
 
 
-@pytest.mark.parametrize("adapter", [{"type": "full"}, {"type": "dora", "rank": 2}])
+@pytest.mark.parametrize(
+    "adapter", [{"type": "full"}, pytest.param({"type": "dora", "rank": 2}, marks=pytest.mark.slow)]
+)
 def test_whatever_is_trained_the_gradient_is_the_plain_one(tmp_path: Path, adapter: dict[str, Any]) -> None:
     learner, lessons = taught(tmp_path, KINDS["full"], adapter=adapter)
     _, gradients = learnt(learner, lessons)
@@ -182,7 +192,7 @@ def test_a_lesson_survives_a_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "method",
     [
-        {"type": "sdft"},
+        pytest.param({"type": "sdft"}, marks=pytest.mark.slow),
         {"type": "sdpo", "num_iterations": 2, "success_reward_threshold": 0.1},
     ],
 )

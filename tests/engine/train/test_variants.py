@@ -19,7 +19,9 @@ def changed(name: str, **more: Any) -> dict[str, Any]:
     return {"method": {"type": name, "group_size": 2, **small, **more}}
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name", ["a2po", *(pytest.param(one, marks=pytest.mark.slow) for one in VARIANTS if one != "a2po")]
+)
 def test_stopping_and_going_on_gives_the_same_bytes(tmp_path: Path, name: str) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     end, record = train(tiny(**changed(name)), whole)
@@ -30,6 +32,7 @@ def test_stopping_and_going_on_gives_the_same_bytes(tmp_path: Path, name: str) -
     assert digest(parts) == digest(whole)
 
 
+@pytest.mark.slow
 def test_a_rollout_that_outlives_updates_is_resumed_in_its_middle(tmp_path: Path) -> None:
     """REINFORCE++'s advantages are of tokens: they are part of the state."""
     changes = changed("reinforce_pp", num_iterations=2)
