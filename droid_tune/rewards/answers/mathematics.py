@@ -8,7 +8,9 @@ from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.rewards.base import Failed, Outcome
 from droid_tune.rewards.process import Child, ChildEndedError, ChildHungError, ChildTooBigError
 
+#: of the processor's time for a comparison, and how many times that by the clock
 _SECONDS = 5.0
+_PATIENCE = 4
 _MEMORY_MB = 1024
 _MOST_REMEMBERED = 10_000
 
@@ -39,7 +41,8 @@ class Mathematician:
     def _ask(self, pair: tuple[str, str]) -> bool:
         """An expression that cannot be evaluated in time (9^9^9^9) is not shown to be right, so it is wrong."""
         try:
-            reply = self._child.ask({"answer": pair[0], "reference": pair[1]}, Allowance(self._seconds))
+            request = {"answer": pair[0], "reference": pair[1], "seconds": self._seconds}
+            reply = self._child.ask(request, Allowance(_PATIENCE * self._seconds))
         except (ChildHungError, ChildTooBigError):
             return False
         return bool(reply["equal"])

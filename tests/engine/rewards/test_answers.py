@@ -1,6 +1,7 @@
 """The parts of reading an answer: typesetting, units, letters, expressions, and why a completion got what it got."""
 
 import signal
+import time
 from fractions import Fraction
 from typing import Any
 
@@ -125,6 +126,14 @@ def test_the_worker_sets_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "signal", refuse)
     assert mathematics_worker.equal("b+a", "a+b")
     assert not mathematics_worker.equal("b-a", "a-b")
+
+
+def test_a_comparison_has_the_processors_time_not_the_clocks() -> None:
+    """Else a right answer would be wrong on a busy machine, and a resumed run another run."""
+    with mathematics_worker.processor_time(0.05):
+        time.sleep(0.15)
+    with pytest.raises(mathematics_worker.OutOfTimeError), mathematics_worker.processor_time(0.05):
+        sum(iter(lambda: 1, 2))  # never ends
 
 
 @given(st.text(), st.text())
