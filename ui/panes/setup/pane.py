@@ -11,7 +11,6 @@ from droid_tune import words
 from droid_tune.config import PRESETS, RunConfig
 from droid_tune.config.method_table import card_of, family_of
 from droid_tune.config.methods import METHOD_CONFIGS
-from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.run import (
     AdapterConfig,
     CheckpointConfig,
@@ -23,6 +22,7 @@ from droid_tune.config.run import (
     TrainingConfig,
 )
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.config.tracking_config import TrackingConfig
 from droid_tune.errors import UserError
 from droid_tune.model_files.found import describe, module_names
@@ -488,7 +488,7 @@ class SetupPane(Pane):
 def run_in_words(config: RunConfig) -> str:
     """What pressing Train would do, in a sentence."""
     steps = words.count(config.training.iterations, "step")
-    if isinstance(config.method, PolicyMethodConfig):
+    if isinstance(config.method, SamplingMethodConfig):
         prompts, group = config.training.batch_size, config.method.group_size
         total = config.training.iterations * prompts * group
         return (
