@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PEFT 0.21.0 (transformers 5.18.0, torch 2.13 or later) beside mlx-lm: a LoRA adapter of the embedding of a model whose head is its embedding.
+# PEFT 0.21.0 (transformers 5.18.0, torch 2.13.0) beside mlx-lm: a LoRA adapter of the embedding of a model whose head is its embedding.
 #
 # A good guess: where `tie_word_embeddings` makes one matrix of embedding and head, an adapter of that matrix changes both; so it
 # does in mlx-lm (LoRAEmbedding.as_linear). Seen in PEFT: the head's logits stay those of the plain matrix, with a warning at
@@ -9,7 +9,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -q peft==0.21.0 transformers==5.18.0 torch
+"$work/venv/bin/python" -m pip install -q peft==0.21.0 transformers==5.18.0 torch==2.13.0
 "$work/venv/bin/python" - <<'PYTHON'
 import warnings
 from importlib.metadata import version
