@@ -59,7 +59,7 @@ def data_folder(tmp_path: Path) -> Path:
 
 def dropped(window: MainWindow, tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
-    window._dropped([tmp_path / name])
+    window.open_path(str(tmp_path / name))
 
 
 def test_mlx_lms_config_becomes_the_form(window: MainWindow, tmp_path: Path, data_folder: Path) -> None:

@@ -13,10 +13,10 @@ from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
-from ui import main_window
 from ui.form.draft_history import DraftHistory
 from ui.frame.find_bar import found_in
 from ui.frame.help_window import HelpWindow, help_matches, help_topics
+from ui.frame.orders import run_results
 from ui.frame.restoring import kept_looks
 from ui.main_window import MainWindow
 from ui.session import Session
@@ -98,7 +98,7 @@ def test_changes_of_the_form_are_taken_back_and_made_again(session: Session) -> 
 
 def test_undo_in_the_menu_takes_back_dropped_data(window: MainWindow, tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"prompt": "1 + 1?", "answer": "2"}\n', encoding="utf-8")
-    window._dropped([tmp_path])
+    window.open_path(str(tmp_path))
     assert window.session.draft.data == str(tmp_path)
     window.setFocus()
     action(window, "Edit", "Undo").trigger()
@@ -153,7 +153,7 @@ def test_the_shown_run_is_revealed(
     window: MainWindow, monkeypatch: pytest.MonkeyPatch, data_home: Path, qtbot: QtBot
 ) -> None:
     revealed: list[Path] = []
-    monkeypatch.setattr(main_window, "reveal", revealed.append)
+    monkeypatch.setattr(run_results, "reveal", revealed.append)
     action(window, "File", "Reveal Run in Finder").trigger()
     assert revealed == []  # none is shown: said in the window
     run = write_run(data_home / "runs" / "one", complete(3))

@@ -303,7 +303,7 @@ def test_the_monitor_is_there_before_the_engine_begins(
     train = engine.train
 
     def look(*arguments: Any) -> object:
-        built.append("monitor" in window._panes)
+        built.append("monitor" in window._panes.made)
         return train(*arguments)
 
     engine.train = look  # type: ignore[method-assign]

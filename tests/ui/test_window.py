@@ -23,7 +23,8 @@ from ui.app import Application, collect_garbage
 from ui.background import Task
 from ui.frame.drops import is_model_folder
 from ui.frame.first_paint import FIRST_PAINT, FirstPaint
-from ui.main_window import KEEP_TRAINING, STOP_AND_SAVE, MainWindow
+from ui.frame.questions.closing import KEEP_TRAINING, STOP_AND_SAVE
+from ui.main_window import MainWindow
 from ui.panes.data.split_dialog import SplitDialog
 from ui.panes.table import PANES_BY_KEY, PaneEntry
 from ui.session import Session

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PySide6.QtGui import QAction
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config.exporting import ExportRequest
@@ -153,12 +154,16 @@ def test_the_hub_gets_the_folder_that_was_written(
     assert engine.uploads == [(tmp_path / "out", "me/model", False)]
 
 
+def export_by_menu(window: MainWindow) -> None:
+    next(one for one in window.findChildren(QAction) if one.text() == "Export…").trigger()
+
+
 def test_the_menu_exports_the_run_that_is_shown(sheet: ExportSheet, window: MainWindow) -> None:
-    window._actions["export"].trigger()
+    export_by_menu(window)
     assert window.findChildren(ExportSheet)[-1]._run.id == "done"
 
 
 @pytest.mark.usefixtures("data_home")
 def test_without_a_result_the_menu_says_so(window: MainWindow) -> None:
-    window._actions["export"].trigger()
+    export_by_menu(window)
     assert window.findChildren(ExportSheet) == []
