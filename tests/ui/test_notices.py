@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import shiboken6
 from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
+from droid_tune.events import Notice
+from ui.panes.monitor.notice_box import NoticeBox
 from ui.widgets.basics import column
 from ui.widgets.notice import NoticeStack
 
@@ -29,3 +32,24 @@ def test_a_notice_is_as_tall_as_its_words_at_the_width_it_has(qtbot: QtBot) -> N
     assert wide < line + 32  # the text on one line, and the bar's margins
     page.resize(700, 500)
     qtbot.waitUntil(lambda: bar.height() > wide)
+
+
+def notice(step: int, text: str) -> Notice:
+    return Notice(level="info", code="said", text=text, step=step)
+
+
+def test_what_was_waved_away_stays_away_while_the_run_goes_on(qtbot: QtBot) -> None:
+    page = QWidget()
+    qtbot.addWidget(page)
+    box = NoticeBox(page)
+    told = [notice(1, "The first"), notice(2, "The second")]
+    box.show_notices(told)
+    first, second = box.bars
+    second.dismiss()
+    qtbot.waitUntil(lambda: not shiboken6.isValid(second))
+    box.show_notices([*told, notice(3, "The third")])
+    assert [bar.text for bar in box.bars] == ["Step 1: The first", "Step 3: The third"]
+    box.forget()
+    box.show_notices(told)
+    assert first not in box.bars
+    assert len(box.bars) == 2

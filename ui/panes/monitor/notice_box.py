@@ -22,6 +22,7 @@ class NoticeBox(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._bars: dict[tuple[str, int], NoticeBar] = {}
+        self._away: set[tuple[str, int]] = set()
         self._open = False
         self._layout = column(self, spacing=6)
         self._more = button("", "quiet", parent=self)
@@ -30,8 +31,9 @@ class NoticeBox(QWidget):
         self.hide()
 
     def show_notices(self, notices: Sequence[Notice]) -> None:
-        """Draw what is new; a notice told again keeps its place."""
-        told = {notice_key(notice): notice for notice in notices[-MOST_NOTICES:]}
+        """Draw what is new; a notice told again keeps its place, and one that was waved away stays away."""
+        newest = {notice_key(notice): notice for notice in notices[-MOST_NOTICES:]}
+        told = {key: notice for key, notice in newest.items() if key not in self._away}
         for gone in self._bars.keys() - told.keys():
             bar = self._bars.pop(gone)
             self._layout.removeWidget(bar)
@@ -40,6 +42,7 @@ class NoticeBox(QWidget):
             text = sentence_of(notice)
             if key not in self._bars:
                 self._bars[key] = NoticeBar(notice.level, text, notice.remedy, parent=self)
+                self._bars[key].closed.connect(self._wave_away)
                 self._layout.insertWidget(0, self._bars[key])
             elif self._bars[key].text != text:
                 self._bars[key].say(text, notice.remedy)
@@ -51,7 +54,7 @@ class NoticeBox(QWidget):
             self._layout.removeWidget(bar)
             bar.hide()
             bar.deleteLater()
-        self._bars, self._open = {}, False
+        self._bars, self._away, self._open = {}, set(), False
         self._fold()
 
     @property
@@ -69,6 +72,14 @@ class NoticeBox(QWidget):
         self._more.setText(
             "Show the newest only" if self._open else f"{words.count(hidden, 'earlier notice')}"
         )
+
+    @Slot()
+    def _wave_away(self) -> None:
+        bar = self.sender()
+        waved = next(key for key, shown in self._bars.items() if shown is bar)
+        self._layout.removeWidget(self._bars.pop(waved))
+        self._away.add(waved)
+        self._fold()
 
     @Slot()
     def _toggle(self) -> None:
