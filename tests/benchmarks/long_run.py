@@ -91,7 +91,7 @@ def main(folder: Path) -> None:
         print(f"{len(found[0]):,} found")
     timed("visits of every prompt", lambda: visits_of(index))
     timed("groups of every step", lambda: sum(1 for _ in groups_of(index)))
-    from ui.session import read_run
+    from ui.work.run_reading import read_run
 
     timed("read the run", lambda: read_run(folder))
     index.close()

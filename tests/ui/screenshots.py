@@ -37,9 +37,10 @@ def take(out: Path, run: Path | None, home: Path, panes: tuple[str, ...]) -> Non
     from tests.ui.fake_engine import FakeEngine
     from tests.ui.recording import complete, recorded, write_run
     from ui.main_window import MainWindow
-    from ui.session import Session, read_run
+    from ui.session import Session
     from ui.settings import Settings
     from ui.theme import Theme
+    from ui.work.run_reading import read_run
 
     application = QApplication([])
     theme = Theme(application, "light")
@@ -54,8 +55,7 @@ def take(out: Path, run: Path | None, home: Path, panes: tuple[str, ...]) -> Non
     window = MainWindow(session)
     window.show()
     session.refresh_runs()
-    session.shown = read_run(folder)
-    session.shown_changed.emit()
+    session.shown_run.show(read_run(folder), folder)
     out.mkdir(parents=True, exist_ok=True)
     for look in ("light", "dark"):
         theme.apply(look)

@@ -19,8 +19,8 @@ from ui.panes.playground.pane import PlaygroundPane
 from ui.panes.runs.pane import READ_AGAIN, RunsPane
 from ui.panes.setup.forecasting import Forecaster
 from ui.panes.setup.model_picker import ModelPicker
-from ui.session import read_run
 from ui.widgets.notice import NoticeBar
+from ui.work.run_reading import read_run
 
 
 class Flaky:

@@ -132,8 +132,8 @@ def test_nothing_is_shown_before_the_first_step(parent: QWidget) -> None:
 
 def test_a_run_held_for_want_of_memory_is_paused_in_the_window(window: MainWindow) -> None:
     session = window.session
-    session.live = running(300, 400)
-    session._apply(Notice(level="error", code="memory_hold", text="Held."))
+    session.engine_run.state = running(300, 400)
+    session.engine_run.apply(Notice(level="error", code="memory_hold", text="Held."))
     assert session.paused
 
 
@@ -147,7 +147,7 @@ def test_a_run_that_waits_to_be_mended_says_so_with_continue_and_stop(
     assert control.attended
     qtbot.waitUntil(lambda: session.live is not None and session.live.step == 2)
     control.request_pause()
-    session._apply(Paused(step=2, reason="disk", text="No space is left.", remedy="Free some."))
+    session.engine_run.apply(Paused(step=2, reason="disk", text="No space is left.", remedy="Free some."))
 
     def held() -> list[NoticeBar]:
         return [bar for bar in window._banners.bars() if bar.text == "Paused: No space is left."]
@@ -157,7 +157,7 @@ def test_a_run_that_waits_to_be_mended_says_so_with_continue_and_stop(
     bar.chosen.emit("Continue")
     assert control.running.is_set()
     assert not held()
-    session._apply(Paused(step=2, reason="disk", text="No space is left."))
+    session.engine_run.apply(Paused(step=2, reason="disk", text="No space is left."))
     held()[0].chosen.emit("Stop and Save")
     assert control.stopped.is_set()
     qtbot.waitUntil(lambda: not session.training)

@@ -230,8 +230,8 @@ def test_the_sheet_asks_for_what_was_changed_alone(qtbot: QtBot, place: QWidget)
 
 def test_a_wish_is_written_where_the_run_that_trains_finds_it(session: Session, tmp_path: Path) -> None:
     session.steer(Wish(id="early", settings={"beta": 0.1}))
-    session.live_folder = tmp_path
-    session._thread = object()  # pyright: ignore
+    session.engine_run.folder = tmp_path
+    session.engine_run._thread = object()  # pyright: ignore
     session.steer(Wish(id="now", settings={"beta": 0.2}))
-    session._thread = None
+    session.engine_run._thread = None
     assert [one.id for one in WishFile(tmp_path).wishes()] == ["now"]

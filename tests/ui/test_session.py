@@ -20,8 +20,9 @@ from ui.engine_worker import PlaygroundQuestion, PlaygroundThread
 from ui.frame.changes_sheet import ChangesSheet
 from ui.frame.lingering import LINGERING
 from ui.main_window import MainWindow
-from ui.session import Session, read_run
+from ui.session import Session
 from ui.settings import Settings, load_settings, save_settings
+from ui.work.run_reading import read_run
 
 
 @pytest.fixture

@@ -23,8 +23,9 @@ from ui.panes.monitor.notice_box import NoticeBox
 from ui.panes.monitor.run_header import RunHeader
 from ui.panes.monitor.steer_sheet import SteerSheet
 from ui.panes.monitor.view_bar import ViewBar
-from ui.session import Session, read_run
+from ui.session import Session
 from ui.widgets.basics import column, scrolling
+from ui.work.run_reading import read_run
 
 
 class MonitorPane(FillingPane):

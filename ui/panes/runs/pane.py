@@ -35,7 +35,7 @@ from ui.panes.runs.export_sheet import ExportSheet
 from ui.panes.runs.further_steps import FurtherSteps
 from ui.panes.runs.queue_list import QueueList
 from ui.panes.runs.report_window import ReportWindow
-from ui.session import Session, read_run
+from ui.session import Session
 from ui.widgets.basics import button, column, label, row, scrolling, selectable
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.checkpoint_picker import CheckpointPicker
@@ -44,6 +44,7 @@ from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.simple_list import Entry, EntryList
 from ui.widgets.state_chip import StateChip
 from ui.widgets.two_lines import TwoLineDelegate
+from ui.work.run_reading import read_run
 
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary

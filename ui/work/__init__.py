@@ -1,0 +1,1 @@
+"""What the application is doing, part by part; `ui.session` puts the parts together."""
