@@ -16,7 +16,8 @@ from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
 from ui.panes.data.rows.rows_model import PAGE_ROWS, RowsModel
 from ui.panes.playground.pane import PlaygroundPane
-from ui.panes.runs.pane import READ_AGAIN, RunsPane
+from ui.panes.runs.pane import RunsPane
+from ui.panes.runs.run_curves import READ_AGAIN
 from ui.panes.setup.forecasting import Forecaster
 from ui.panes.setup.model_picker import ModelPicker
 from ui.widgets.notice import NoticeBar
@@ -55,7 +56,7 @@ def test_a_curve_that_could_not_be_read_is_said_and_read_again(
     runs: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
     read = Flaky(read_run)
-    monkeypatch.setattr("ui.panes.runs.pane.read_run", read)
+    monkeypatch.setattr("ui.panes.runs.run_curves.read_run", read)
     runs.show_pane("runs")
     pane = runs.pane("runs")
     assert isinstance(pane, RunsPane)
@@ -65,7 +66,7 @@ def test_a_curve_that_could_not_be_read_is_said_and_read_again(
     assert read.calls == 1
     read.broken = False
     next(made for made in pane.findChildren(QPushButton) if made.text() == READ_AGAIN).click()
-    qtbot.waitUntil(lambda: pane._chart.summary() != "No values of this metric.")
+    qtbot.waitUntil(lambda: pane._curves.chart.summary() != "No values of this metric.")
     assert notices(pane) == []
 
 
@@ -73,17 +74,17 @@ def test_choosing_a_run_again_reads_its_curve_again(
     runs: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
     read = Flaky(read_run)
-    monkeypatch.setattr("ui.panes.runs.pane.read_run", read)
+    monkeypatch.setattr("ui.panes.runs.run_curves.read_run", read)
     runs.show_pane("runs")
     pane = runs.pane("runs")
     assert isinstance(pane, RunsPane)
     qtbot.waitUntil(lambda: len(notices(pane)) == 1)
     pane.findChildren(NoticeBar)[0].dismiss()
     read.broken = False
-    first = {run.id for run in pane._chosen()}
-    pane._select({"one", "two"} - first)
-    pane._select(first)
-    qtbot.waitUntil(lambda: pane._chart.summary() != "No values of this metric.")
+    first = {run.id for run in pane._list.chosen()}
+    pane._list.choose({"one", "two"} - first)
+    pane._list.choose(first)
+    qtbot.waitUntil(lambda: pane._curves.chart.summary() != "No values of this metric.")
 
 
 def test_models_that_could_not_be_listed_are_said_and_the_choice_stays(

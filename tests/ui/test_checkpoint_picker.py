@@ -42,7 +42,7 @@ def test_a_run_goes_on_from_the_checkpoint_that_is_chosen(
     assert isinstance(pane, RunsPane)
     best = best_kept(run)
     assert best is not None
-    picker = pane._checkpoint
+    picker = pane._facts.checkpoint
     qtbot.waitUntil(lambda: picker.findText(f"Best: {best}") == 1)
     assert [picker.itemData(place) for place in range(picker.count())] == ["last", "best", "60", "40", "20"]
     assert not pane._actions["resume"].isVisible()  # it was completed

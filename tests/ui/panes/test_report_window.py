@@ -44,7 +44,7 @@ def opened(pane: RunsPane, qtbot: QtBot) -> ReportWindow:
 
 
 def test_a_run_is_reported_with_its_curves(pane: RunsPane, tmp_path: Path, qtbot: QtBot) -> None:
-    pane._select({"two"})
+    pane._list.choose({"two"})
     pane._actions["report"].click()
     report = opened(pane, qtbot)
     text = report._browser.toPlainText()

@@ -67,7 +67,7 @@ def test_a_run_is_tried_in_the_playground(
     list_runs(window, qtbot)
     for name in ("one", "two"):
         window.show_pane("runs")
-        pane._select({name})
+        pane._list.choose({name})
         pane._actions["try"].click()
         assert window.current_key() == "playground"
         playground = window.pane("playground")
@@ -82,8 +82,8 @@ def test_choosing_another_run_puts_the_question_away(
     write_run(data_home / "runs" / "two", complete(60))
     list_runs(window, qtbot)
     pane._actions["further"].click()
-    pane._select({"one"})
-    pane._select({"two"})
+    pane._list.choose({"one"})
+    pane._list.choose({"two"})
     assert not pane._further.isVisible()
 
 
@@ -98,14 +98,14 @@ def test_a_run_goes_to_the_trash(
     list_runs(window, qtbot)
     window.session.show_run(gone)
     qtbot.waitUntil(lambda: window.session.shown_folder == gone)
-    pane._select({"gone"})
+    pane._list.choose({"gone"})
     pane._actions["trash"].click()
     with qtbot.waitSignal(window.session.runs_changed):
         banner(pane)[0].chosen.emit("Move to Trash")
     assert not gone.exists()
     assert (trash / "Trash" / "files" / "gone" / "events.jsonl").exists()
     assert [run.folder for run in window.session.runs] == [kept]
-    assert [run.id for run in pane._chosen()] == ["kept"]
+    assert [run.id for run in pane._list.chosen()] == ["kept"]
     assert banner(pane) == []
     assert window.session.shown.life == "empty"
 
@@ -115,8 +115,8 @@ def test_a_run_that_cannot_be_moved_stays_with_one_sentence(
 ) -> None:
     folder = write_run(data_home / "runs" / "one", complete(60))
     list_runs(window, qtbot)
-    monkeypatch.setattr("ui.panes.runs.pane.move_to_trash", lambda folder: False)
-    pane._trash(folder, "Move to Trash")
+    monkeypatch.setattr("ui.panes.runs.run_trash.move_to_trash", lambda folder: False)
+    pane._trash.move(folder)
     assert folder.exists()
     assert [run.folder for run in window.session.runs] == [folder]
     assert len(banner(pane)) == 1
