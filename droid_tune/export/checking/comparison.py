@@ -84,7 +84,7 @@ class Compared:
         if self.accuracy.here is not None and self.accuracy.there is not None:
             said.append(f"Held-out accuracy: {self.accuracy.there} there, {self.accuracy.here} here.")
         if (difference := self.nll_difference) is not None:
-            said.append(f"NLL of the run's answers: {difference:+.4f} nats per token.")
+            said.append(f"NLL of the run's answers: {round(difference, 4) + 0.0:+.4f} nats per token.")
         return said
 
     def to_json(self) -> dict[str, Any]:

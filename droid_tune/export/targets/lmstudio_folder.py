@@ -13,4 +13,5 @@ class LmStudioFolder(FusedFolder):
 
     def how_to_use(self, source: ExportSource, out: Path) -> str:
         """LM Studio lists it by itself."""
-        return f"LM Studio lists it as {out.parent.name}/{out.name}, under My Models"
+        folder = out.absolute()
+        return f"LM Studio lists it as {folder.parent.name}/{folder.name}, under My Models"

@@ -59,3 +59,18 @@ def test_a_run_that_trains_takes_the_memory(pane: PlaygroundPane, engine: FakeEn
 def test_the_runs_own_prompts_are_proposed(data_home: Path) -> None:
     folder = write_run(data_home / "runs" / "done", complete(60))
     assert len(set(first_prompts(folder))) == 3
+
+
+def test_the_choices_stand_beside_one_another_in_the_smallest_window(
+    pane: PlaygroundPane, window: MainWindow, qtbot: QtBot
+) -> None:
+    window.resize(window.minimumSize())
+    window.show()
+    qtbot.waitExposed(window)
+    pane._checkpoint.show()
+    pane._checkpoint.addItem("Best: held-out accuracy 93% at step 60")
+    qtbot.waitUntil(lambda: pane.width() < 700)
+    combos = [pane._runs, pane._checkpoint, pane._temperature, pane._length]
+    for left, right in zip(combos, combos[1:], strict=False):
+        assert left.geometry().right() < right.geometry().left()
+    assert combos[-1].geometry().right() <= pane.width()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QPlainTextEdit, QWidget
 
 from droid_tune import words
 from droid_tune.events import RolloutGroup
@@ -25,11 +25,13 @@ from ui.widgets.notice import NoticeStack
 from ui.widgets.quiet_combo import QuietCombo
 
 TEMPERATURES = (
-    (0.0, "Greedy (the same answer every time)"),
+    (0.0, "Greedy: always the same"),
     (0.7, "Temperature 0.7"),
     (1.0, "Temperature 1"),
 )
 LENGTHS = (64, 128, 256, 512, 1024)
+#: so much of each choice is always seen, and four of them fit beside one another in the smallest window
+LETTERS = 10
 
 
 class PromptField(QPlainTextEdit):
@@ -135,7 +137,6 @@ class PlaygroundPane(FillingPane):
         bar = row(spacing=10)
         self._runs = QuietCombo(page)
         self._runs.setAccessibleName("Trained model")
-        self._runs.setMinimumWidth(240)
         self._runs.activated.connect(self._show_prompts)
         self._checkpoint = CheckpointPicker(page)
         self._checkpoint.hide()
@@ -151,11 +152,10 @@ class PlaygroundPane(FillingPane):
             self._length.addItem(f"up to {words.count(tokens, 'token')}", tokens)
         self._length.setCurrentIndex(1)
         bar.addWidget(label("Compare", "strong", parent=page))
-        bar.addWidget(self._runs)
-        bar.addWidget(self._checkpoint)
-        bar.addStretch(1)
-        bar.addWidget(self._temperature)
-        bar.addWidget(self._length)
+        for combo, share in ((self._runs, 2), (self._checkpoint, 2), (self._temperature, 1), (self._length, 1)):
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(LETTERS)
+            bar.addWidget(combo, share)
         return bar
 
     def _suggestions(self, parent: QWidget) -> QFrame:
