@@ -48,7 +48,7 @@ class MemoryPlan:
     @property
     def sentence(self) -> str:
         """For the window and the log: "8 rows at a time, two-stage, est. 3.1 GB"."""
-        said = f"{self.train_rows} rows at a time, {self.path}"
+        said = f"{words.count(self.train_rows, 'row')} at a time, {self.path}"
         if self.estimated_bytes:
             said += f", est. {words.size(self.estimated_bytes)}"
         return f"{said} ({self.note})" if self.note else said

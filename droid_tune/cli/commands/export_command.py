@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     from droid_tune.runs.folder import find_run
 
     folder, control = find_run(arguments.run), Control()
-    request, watch = request_of(arguments, folder), Watch(_tell, control.stop_requested)
+    request, watch = request_of(arguments, folder), Watch(_teller(), control.stop_requested)
     try:
         with stopping_gracefully(control, "nothing is kept"):
             exported = export_run(folder, request, watch)
@@ -98,7 +99,7 @@ def _upload(arguments: argparse.Namespace, folder: Path) -> int:
     if not (arguments.yes or _agreed(asked)):
         say("nothing was uploaded; the folder is kept")
         return 0
-    say(f"uploaded: {upload(folder, arguments.repository, public=arguments.public, watch=Watch(_tell))}")
+    say(f"uploaded: {upload(folder, arguments.repository, public=arguments.public, watch=Watch(_teller()))}")
     return 0
 
 
@@ -151,6 +152,14 @@ def as_json(exported: Exported, request: ExportRequest) -> dict[str, Any]:
     }
 
 
-def _tell(done: int, total: int, what: str) -> None:
-    if what:
-        say(f"{what} ...")
+def _teller() -> Callable[[int, int, str], None]:
+    """Says what goes on once for each thing, however often its progress is told."""
+    said = ""
+
+    def tell(_done: int, _total: int, what: str) -> None:
+        nonlocal said
+        if what not in ("", said):
+            said = what
+            say(f"{what} ...")
+
+    return tell

@@ -19,6 +19,11 @@ _ONLY_LAST = Note(
     "The template renders earlier turns otherwise once others follow: the last answers alone are compared.",
 )
 
+_CUT = Note(
+    "answers_cut",
+    "The answers do not fit into `max_seq_length` and are learnt without their ends; raise it to learn all of them.",
+)
+
 
 def judged_rows(row: Row, answers: int) -> dict[str, Row]:
     """A row for each of its `answers` by name: a pair's sides (with the gold answer where three are asked for), or the
@@ -69,7 +74,12 @@ def _rendered(tokenizer: Any, row: Row, options: TemplateOptions) -> Example:
 def _shortened(example: Example, limit: int | None) -> Example:
     if limit is None or len(example.tokens) <= limit:
         return example
-    cut = replace(example, tokens=example.tokens[:limit], answer_mask=example.answer_mask[:limit])
+    cut = replace(
+        example,
+        tokens=example.tokens[:limit],
+        answer_mask=example.answer_mask[:limit],
+        notes=(*example.notes, _CUT),
+    )
     if not any(cut.answer_mask[1:]):
         raise UserError(
             f"The prompt alone fills the {limit:,} tokens that a sequence may have",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from droid_tune.data.dataset import open_dataset
 from droid_tune.data.lens import Lens, QuickLens
+from droid_tune.data.rendering.looking_through import Findings
 from droid_tune.data.rendering.shown import show_row
 from droid_tune.data.templates import TemplateOptions
 from droid_tune.data.validate import validate
@@ -141,3 +143,15 @@ def test_a_quick_look_counts_an_answer_up_to_where_it_is_cut() -> None:
     lens = QuickLens(Letters(), imitated=True, judged=2, cut=True, limit=8)
     assert [(one.read, one.learnt) for one in lens.measure(row).sequences] == [(4, 4), (4, 2)]
     assert QuickLens(Letters(), imitated=True, judged=2, limit=8).measure(row).longest == 14
+
+
+def test_answers_that_lose_their_ends_are_counted(tmp_path: Path) -> None:
+    tokenizer = load_model_tokenizer(starter_model_dir())
+    lens = replace(Lens.for_method("dpo", tokenizer), cut=True, limit=12)
+    found = Findings(2)
+    found.add(0, read(tmp_path, {"prompt": "Hi", "chosen": "Yes. " * 20, "rejected": "No."}, "dpo"), lens)
+    found.add(1, read(tmp_path, {"prompt": "Hi", "chosen": "Yes.", "rejected": "No."}, "dpo"), lens)
+    ((code, sentence),) = found.told_notes()
+    assert code == "answers_cut"
+    assert sentence.startswith("50% of the rows: ")
+    assert not found.refused

@@ -98,6 +98,17 @@ def test_lm_studio_finds_it_under_publisher_and_name(
     assert "droid-tune/sft-starter, under My Models" in capsys.readouterr().err
 
 
+def test_lm_studio_is_told_of_by_publisher_and_name_from_inside_the_folder(
+    learnt_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "publisher").mkdir()
+    monkeypatch.chdir(tmp_path / "publisher")
+    assert main(["export", str(learnt_run), "--to", "lmstudio", "--check", "4", "--out", "name"]) == 0
+    said = capsys.readouterr().err
+    assert "publisher/name, under My Models" in said
+    assert said.count("asking the run's model ...") == 1  # however many rows it is asked
+
+
 # --- the Hub --------------------------------------------------------------------------------------------------------
 
 

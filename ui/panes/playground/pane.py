@@ -152,7 +152,12 @@ class PlaygroundPane(FillingPane):
             self._length.addItem(f"up to {words.count(tokens, 'token')}", tokens)
         self._length.setCurrentIndex(1)
         bar.addWidget(label("Compare", "strong", parent=page))
-        for combo, share in ((self._runs, 2), (self._checkpoint, 2), (self._temperature, 1), (self._length, 1)):
+        for combo, share in (
+            (self._runs, 4),
+            (self._checkpoint, 4),
+            (self._temperature, 4),
+            (self._length, 3),
+        ):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(LETTERS)
             bar.addWidget(combo, share)
