@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,6 @@ def test_the_choices_stand_beside_one_another_in_the_smallest_window(
     pane._checkpoint.addItem("Best: held-out accuracy 93% at step 60")
     qtbot.waitUntil(lambda: pane.width() < 700)
     combos = [pane._runs, pane._checkpoint, pane._temperature, pane._length]
-    for left, right in zip(combos, combos[1:], strict=False):
+    for left, right in pairwise(combos):
         assert left.geometry().right() < right.geometry().left()
     assert combos[-1].geometry().right() <= pane.width()
