@@ -21,6 +21,16 @@ def test_a_run_that_a_terminal_made_is_listed_without_a_restart(
     qtbot.waitUntil(lambda: {run.id for run in window.session.runs} == {"one", "two"})
 
 
+def test_the_very_first_run_is_listed_while_it_trains(
+    window: MainWindow, data_home: Path, qtbot: QtBot
+) -> None:
+    assert not (data_home / "runs").exists()
+    with qtbot.waitSignal(window.session.runs_changed):
+        window.session.refresh_runs()
+    write_run(data_home / "runs" / "one", complete(3))
+    qtbot.waitUntil(lambda: [run.id for run in window.session.runs] == ["one"])
+
+
 def test_another_name_reaches_what_is_shown(
     window: MainWindow, engine: FakeEngine, data_home: Path, qtbot: QtBot
 ) -> None:

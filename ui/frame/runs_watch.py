@@ -43,12 +43,12 @@ class RunsWatch(QObject):
 
     @Slot()
     def _look_there(self) -> None:
-        """The folder may have been made, or chosen anew, since the last look."""
-        wanted = str(runs_dir())
+        """The folder may have been made, or chosen anew, since the last look; until there is one, what will hold it."""
+        wanted = str(next(folder for folder in (runs_dir(), *runs_dir().parents) if folder.is_dir()))
         known = self._watcher.directories()
         if known == [wanted]:
             return
         if known:
             self._watcher.removePaths(known)
-        if runs_dir().is_dir():
-            self._watcher.addPath(wanted)
+            self._soon()  # what was made there before anybody looked
+        self._watcher.addPath(wanted)

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
+from droid_tune.events import Step
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, write_run
 from ui.main_window import MainWindow
 from ui.panes.playground.pane import PlaygroundPane
 from ui.panes.runs.pane import RunsPane
+from ui.panes.runs.run_curves import RunCurves
 from ui.widgets.notice import NoticeBar
 
 
@@ -124,3 +126,17 @@ def test_a_run_that_cannot_be_moved_stays_with_one_sentence(
 
 def banner(pane: RunsPane) -> list[NoticeBar]:
     return [bar for bar in pane._notices.findChildren(NoticeBar) if bar.isVisible()]
+
+
+def test_a_run_without_rewards_is_drawn_by_its_loss_until_another_curve_is_chosen(
+    window: MainWindow, pane: RunsPane, data_home: Path, qtbot: QtBot
+) -> None:
+    learnt = [Step(step=step, metrics={"loss": 1 / step}) for step in (1, 2)]
+    write_run(data_home / "runs" / "imitates", iter(learnt), state="stopped")
+    list_runs(window, qtbot)
+    curves = pane.findChild(RunCurves)
+    assert curves is not None
+    qtbot.waitUntil(lambda: curves._metric.currentData() == "loss")
+    curves._metric.setCurrentIndex(curves._metric.findData("entropy"))
+    curves._metric.activated.emit(curves._metric.currentIndex())
+    assert curves._metric.currentData() == "entropy"

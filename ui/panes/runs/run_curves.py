@@ -50,6 +50,7 @@ class RunCurves(QWidget):
         super().__init__(parent)
         self._session, self._names, self._notices = session, names, notices
         self._runs: Sequence[RunSummary] = ()
+        self._wanted = ""  # the metric that a person chose
         self._states: dict[Stand, RunState] = {}
         self._asked: set[Stand] = set()
         self._unread: set[Stand] = set()  # of those asked: what could not be read
@@ -77,16 +78,28 @@ class RunCurves(QWidget):
         self._metric.setAccessibleName("Metric to compare")
         for name in COMPARED:
             self._metric.addItem(describe(name).label, name)
-        self._metric.activated.connect(self._draw)
+        self._metric.activated.connect(self._choose)
         line.addWidget(self._title)
         line.addStretch(1)
         line.addWidget(self._metric)
         return line
 
     @Slot()
+    def _choose(self) -> None:
+        self._wanted = str(self._metric.currentData())
+        self._draw()
+
+    def _metric_of(self, runs: Sequence[RunSummary]) -> str:
+        """What a person chose, else the best that one of these runs has: runs of SFT and DPO have no reward."""
+        told = {name for run in runs if (state := self._state_of(run)) for name in state.series}
+        return self._wanted or next((name for name in COMPARED if name in told), COMPARED[0])
+
+    @Slot()
     def _draw(self) -> None:
-        metric, known = str(self._metric.currentData()), describe(str(self._metric.currentData()))
         shown = self._runs[:MOST_COMPARED]
+        metric = self._metric_of(shown)
+        self._metric.setCurrentIndex(self._metric.findData(metric))
+        known = describe(metric)
         lines = tuple(self._line(metric, run) for run in shown)
         series = self._series_of(metric, shown)
         if lines != self.chart.spec.lines and lines:
