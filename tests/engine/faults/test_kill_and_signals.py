@@ -32,7 +32,7 @@ POINTS = [
         "rollout": 8,
         "reward": 4,
         "update": 4,
-        "save": 6,
+        "save": 3,
         "evaluate": 4,
         "step": 3,
         "checkpoint": 3,
@@ -84,9 +84,7 @@ def test_killed_at_any_event_it_goes_on_exactly(
     point: tuple[str, int], lead: Callable[..., str], tmp_path: Path, whole: str
 ) -> None:
     folder = tmp_path / "run"
-    lead(folder, VALUES, *point, "kill")
-    if (folder / "adapters.safetensors").exists():
-        assert point[0] == "evaluation"
+    assert lead(folder, VALUES, *point, "kill").startswith("exit -9")  # there are as many events
     assert summarise(folder).state in ("interrupted", "completed")
     assert len(list_runs(tmp_path)) == 1
     said = lead(folder, VALUES)
