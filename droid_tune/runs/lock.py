@@ -46,8 +46,11 @@ class RunLock:
                 os.close(descriptor)
                 raise self._held(f"process {holder}" if holder else "") from error
             self._take_soft(descriptor, error)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with contextlib.suppress(
+            OSError
+        ):  # the number is for people: a full disk that does not take it holds the lock
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         self._descriptor = descriptor
         return self
 
@@ -78,14 +81,17 @@ class RunLock:
         """Where the file is no longer the one that is held (its disk was gone). Raises UserError as the first time."""
         with contextlib.suppress(OSError):
             os.close(self._descriptor)
+        self._descriptor = -1
         if self._soft is not None:
             self._soft.release()
+            self._soft = None
         self.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._descriptor)
+        if self._descriptor >= 0:  # none where it could not be taken again
+            os.close(self._descriptor)
         if self._soft is not None:
             self._soft.release()
 

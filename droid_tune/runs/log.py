@@ -49,7 +49,7 @@ class LineFile:
 class EventLog:
     """Numbers, stamps and appends events to a run's files, each line whole before the next.
 
-    Opening it cuts off a half-written last line (a crash) and goes on counting where the files end.
+    Opening it cuts off a half-written last line (a crash) and goes on counting where the files end; it raises OSError.
     """
 
     def __init__(self, events: Path, rollouts: Path, run_id: str) -> None:
@@ -59,7 +59,12 @@ class EventLog:
             private_file(file)
             mend_tail(file)
             self._seq = max(self._seq, last_seq(file))
-        self._events, self._rollouts = LineFile(events), LineFile(rollouts)
+        self._events = LineFile(events)
+        try:
+            self._rollouts = LineFile(rollouts)
+        except OSError:
+            self._events.close()
+            raise
 
     def write(self, event: E) -> E:
         """The event as it was written: with its number, time and run. Transient ones are only stamped.

@@ -7,7 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +56,7 @@ class Journal:
         self._listener = listener
         self._log: EventLog | None = None
         self._anchor: Anchor | None = None
+        self._opened = ExitStack()  # the anchor and the log
         self.lock: RunLock | None = None  # by which the run is ours
         self._waiting: list[Notice] = []
         self._has_begun = False
@@ -65,8 +66,11 @@ class Journal:
         self._energy = EnergyMeter(read_status(folder).joules)
 
     def __enter__(self) -> Self:
-        self._anchor = Anchor(self.paths.folder).__enter__()
-        self._log = EventLog(self.paths.events, self.paths.rollouts, self.paths.id)
+        with ExitStack() as opened:
+            anchor = opened.enter_context(Anchor(self.paths.folder))
+            log = EventLog(self.paths.events, self.paths.rollouts, self.paths.id)
+            opened.enter_context(closing(log))
+            self._anchor, self._log, self._opened = anchor, log, opened.pop_all()
         return self
 
     def follow(self) -> bool:
@@ -91,13 +95,7 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if self._log is not None:
-                self._log.close()
-            if self._anchor is not None:
-                self._anchor.__exit__(kind, error, trace)
-        except (OSError, ValueError) as failure:
-            log.warning("the run's log could not be closed: %s", failure)
+        _close(self._opened)
 
     def listen(self, listener: Listener) -> None:
         """Another one hears in place of the listener, from now on."""
@@ -109,15 +107,20 @@ class Journal:
         self._write_status("running")
 
     def _take_up_again(self) -> None:
-        """A disk that came back, or a copy, at the old place. Raises FolderGoneError where there is none."""
+        """A disk that came back, or a copy, at the old place. Raises FolderGoneError where there is none, DiskError where
+        it takes no file; the run then still has what it had."""
         if not self.paths.config.is_file():
             raise FolderGoneError(
                 f"The run's folder {self.paths.folder} is gone", remedy="put it back where it was"
             )
         if self.lock is not None:
             self.lock.take_again()
-        self.__exit__(None, None, None)
-        self.__enter__()
+        before = self._opened
+        try:
+            self.__enter__()
+        except OSError as error:
+            raise disk_error(error, self.paths.folder) from error
+        _close(before)
 
     def emit(self, event: Event) -> None:
         """Write, then tell. A run begins with `run_started`: notices that came before it follow it."""
@@ -212,6 +215,14 @@ class Journal:
             joules=self._energy.read(),
             pid=os.getpid(),
         )
+
+
+def _close(opened: ExitStack) -> None:
+    """Each of what is open, whatever becomes of the others."""
+    try:
+        opened.close()
+    except (OSError, ValueError) as failure:
+        log.warning("the run's log could not be closed: %s", failure)
 
 
 class SilentJournal(Journal):

@@ -19,6 +19,8 @@ from droid_tune.errors import UserError
 CALLS: list[tuple[Any, str]] = [
     (os, "open"),
     (os, "fsync"),
+    (os, "ftruncate"),
+    (os, "pwrite"),
     (os, "link"),
     (shutil, "copyfile"),
     (Path, "open"),

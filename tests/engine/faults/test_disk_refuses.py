@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+import psutil
 import pytest
 
 from droid_tune.config import resolve
 from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import Control
-from droid_tune.events import Event
+from droid_tune.errors import DiskError, UserError
+from droid_tune.events import Event, Notice
 from droid_tune.export.result import export_run
 from droid_tune.queue.run_queue import RunQueue
 from droid_tune.runs.folder import create_run, list_runs, read_config
+from droid_tune.runs.lock import RunLock, is_locked
 from droid_tune.runs.log import read_events
 from droid_tune.runs.status import read_status, write_status
 from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.engine import resume_training, run_training
+from droid_tune.train.journal import Journal
 from tests.engine.faults.saboteur import ERRORS, Saboteur, every_failure
 from tests.engine.train.conftest import digest, tiny, train
 
@@ -78,6 +84,53 @@ def test_a_new_run_is_there_or_not(data_home: Path, code: int) -> None:
             shutil.rmtree(run.folder)
 
     assert every_failure(code, lambda: create_run(tiny()), look) > 2
+
+
+@codes
+def test_a_journal_that_cannot_be_opened_leaves_nothing_open(tmp_path: Path, code: int) -> None:
+    folder = create_run(tiny(), tmp_path / "run")
+    before, number = psutil.Process().num_fds(), 1
+    while True:
+        saboteur = Saboteur(number, code)
+        with (
+            saboteur.at_work(),
+            suppress(UserError, OSError),
+            RunLock(folder / "lock"),
+            Journal(folder, print),
+        ):
+            pass
+        assert psutil.Process().num_fds() == before, number
+        if not saboteur.struck:
+            break
+        number += 1
+    assert number > 5
+
+
+def test_a_full_disk_takes_no_process_id_and_the_lock_holds(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "pwrite", Saboteur(1, errno.ENOSPC).wrap(os.pwrite))
+        with RunLock(tmp_path / "lock"):
+            assert is_locked(tmp_path / "lock")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_disk_that_comes_back_broken_is_a_sentence_and_the_run_keeps_what_it_had(
+    number: int, tmp_path: Path
+) -> None:
+    folder = create_run(tiny(), tmp_path / "run")
+    before = psutil.Process().num_fds()
+    with Journal(folder, print) as journal:
+        folder.rename(tmp_path / "gone")
+        shutil.copytree(tmp_path / "gone", folder)
+        shutil.rmtree(tmp_path / "gone")
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Path, "open", Saboteur(number, errno.EIO).wrap(Path.open))
+            with pytest.raises(DiskError, match="Input/output error"):
+                journal.follow()
+        journal.follow()
+        journal.emit(Notice(level="info", code="x", text="told"))
+    assert [event.type for event in read_events(folder / "events.jsonl")] == ["notice"]
+    assert psutil.Process().num_fds() == before
 
 
 @codes
