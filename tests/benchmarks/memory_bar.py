@@ -116,7 +116,7 @@ class Watch:
     def edit(self, value: int) -> dict[str, float]:
         from PySide6.QtTest import QTest
 
-        field = self.window.pane("setup")._groups["method"].rows["method.group_size"].editor.field
+        field = self.window.pane("setup")._settings.groups["method"].rows["method.group_size"].editor.field
         field.selectAll()
         self.wanted, self.told, self.painted = value, False, False
         wall, cpu = time.perf_counter(), time.process_time()

@@ -59,9 +59,9 @@ def test_a_run_that_does_not_fit_brings_remedies_to_click(qtbot: QtBot) -> None:
 def test_the_setup_pane_forecasts_its_draft(window: MainWindow, qtbot: QtBot) -> None:
     window.show_pane("setup")
     pane = window.pane("setup")
-    qtbot.waitUntil(lambda: pane._forecast.isVisible())
-    assert pane._forecast._chip.text() == "Fits"
-    assert "about" in pane._forecast._words.text()
+    qtbot.waitUntil(lambda: pane._footer.forecast.isVisible())
+    assert pane._footer.forecast._chip.text() == "Fits"
+    assert "about" in pane._footer.forecast._words.text()
     pane._apply_remedy({"method.group_size": 2})
     assert window.session.draft.value("method.group_size") == 2
 
@@ -93,8 +93,8 @@ def test_a_model_without_weights_is_a_fault_on_the_page(
     window.show_pane("setup")
     pane = window.pane("setup")
     pane._choose_model(str(tmp_path))
-    assert pane._summary.text().startswith(f"Model: {tmp_path}: config.json is missing")
-    assert not pane._forecast.isVisible()
+    assert pane._footer.summary.text().startswith(f"Model: {tmp_path}: config.json is missing")
+    assert not pane._footer.forecast.isVisible()
 
 
 def test_a_model_that_nobody_knows_never_fits(qtbot: QtBot) -> None:
@@ -130,10 +130,10 @@ def test_the_setup_pane_asks_the_hub_once_and_follows(
             address + "/{repo_id}/resolve/{revision}/{filename}",
         )
         pane._choose_model("org/large")
-        qtbot.waitUntil(lambda: pane._forecast._chip.text() == "Too large", timeout=20_000)
+        qtbot.waitUntil(lambda: pane._footer.forecast._chip.text() == "Too large", timeout=20_000)
         pane._choose_model("org/missing")
         qtbot.waitUntil(lambda: "refused it" in pane._panel._fault.text(), timeout=20_000)
-    assert pane._forecast._chip.text() == "Unknown"
+    assert pane._footer.forecast._chip.text() == "Unknown"
 
 
 def test_what_fits_in_memory_is_not_ready_where_no_row_fits(
@@ -146,14 +146,16 @@ def test_what_fits_in_memory_is_not_ready_where_no_row_fits(
     pane = window.pane("setup")
     window.session.set_data(str(tmp_path))
     pane._apply_remedy({"training.max_seq_length": 64, "sampling.max_completion_length": 16})
-    qtbot.waitUntil(lambda: pane._forecast._chip.text() == "No row fits", timeout=30_000)
-    qtbot.waitUntil(lambda: "No row fits: all of 3" in said_by(pane._forecast))
-    assert "Of 1 held-out prompt 1 is a training prompt" in said_by(pane._forecast)
+    qtbot.waitUntil(lambda: pane._footer.forecast._chip.text() == "No row fits", timeout=30_000)
+    qtbot.waitUntil(lambda: "No row fits: all of 3" in said_by(pane._footer.forecast))
+    assert "Of 1 held-out prompt 1 is a training prompt" in said_by(pane._footer.forecast)
     raised = next(
-        one for one in pane._forecast.findChildren(QPushButton) if one.text().startswith("Raise the longest")
+        one
+        for one in pane._footer.forecast.findChildren(QPushButton)
+        if one.text().startswith("Raise the longest")
     )
     raised.click()
-    qtbot.waitUntil(lambda: pane._forecast._chip.text() == "Fits", timeout=30_000)
+    qtbot.waitUntil(lambda: pane._footer.forecast._chip.text() == "Fits", timeout=30_000)
 
 
 def said_by(widget: QWidget) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,8 +20,8 @@ from ui.form.fields import FieldSpec, as_text, choice_label, from_text, spec_of,
 from ui.form.form import SettingRow, SettingsGroup
 from ui.form.word_lists import join_words, split_words
 from ui.main_window import MainWindow
-from ui.panes.setup.pane import SetupPane
 from ui.panes.setup.reward_list import RewardList, fresh_reward
+from ui.panes.setup.settings_form import default_words
 from ui.session import Session
 
 
@@ -126,17 +125,17 @@ def test_the_advanced_rows_are_made_when_their_fold_opens(qtbot: QtBot) -> None:
 def test_typing_a_wrong_value_says_so_next_to_the_field(window: MainWindow, qtbot: QtBot) -> None:
     window.show_pane("setup")
     pane = window.pane("setup")
-    row = pane._groups["training"].rows["training.iterations"]
+    row = pane._settings.groups["training"].rows["training.iterations"]
     field = row.findChild(QLineEdit)
     field.selectAll()
     qtbot.keyClicks(field, "0")
     qtbot.waitUntil(lambda: row.fault != "")
     assert row.fault == "Must be 1 or more."
-    assert pane._summary.text() == "Training, Steps: Must be 1 or more."
+    assert pane._footer.summary.text() == "Training, Steps: Must be 1 or more."
     field.selectAll()
     qtbot.keyClicks(field, "12")
     qtbot.waitUntil(lambda: row.fault == "")
-    assert "12 steps" in pane._summary.text()
+    assert "12 steps" in pane._footer.summary.text()
 
 
 def test_the_reset_button_brings_the_default_back(window: MainWindow, qtbot: QtBot) -> None:
@@ -145,7 +144,7 @@ def test_the_reset_button_brings_the_default_back(window: MainWindow, qtbot: QtB
     draft = window.session.draft
     draft.set("training.iterations", 7)
     window.session.draft_changed.emit()
-    row = pane._groups["training"].rows["training.iterations"]
+    row = pane._settings.groups["training"].rows["training.iterations"]
     assert row._changed.isEnabled()
     qtbot.mouseClick(row._changed, Qt.MouseButton.LeftButton)
     assert not draft.changed("training.iterations")
@@ -156,10 +155,10 @@ def test_another_method_brings_its_own_settings(window: MainWindow, qtbot: QtBot
     window.show_pane("setup")
     pane = window.pane("setup")
     pane._choose_method("sft")
-    assert "method.packing" in pane._groups["method"].paths()
+    assert "method.packing" in pane._settings.groups["method"].paths()
     assert not pane._rewards_section.isVisible()
     pane._choose_method("grpo")
-    assert "method.group_size" in pane._groups["method"].rows
+    assert "method.group_size" in pane._settings.groups["method"].rows
     assert pane._rewards_section.isVisible()
 
 
@@ -204,12 +203,8 @@ def test_the_chosen_models_own_modules_are_offered_for_the_last_word(qtbot: QtBo
     assert told == [["mlp.up_proj", "self_attn.q_proj"]]
 
 
-def test_the_empty_learning_rate_says_what_it_stands_for(
-    session: Session, open_window: Callable[[Session], MainWindow]
-) -> None:
-    pane = open_window(session).findChild(SetupPane)
-    assert pane is not None
+def test_the_empty_learning_rate_says_what_it_stands_for(session: Session) -> None:
     session.draft.set_model("someone/some-model")
-    assert pane._default_words("optimizer.learning_rate") == "1e-5"
+    assert default_words(session.draft, "optimizer.learning_rate") == "1e-5"
     session.draft.set("adapter.type", "full")
-    assert pane._default_words("optimizer.learning_rate") == "1e-6"
+    assert default_words(session.draft, "optimizer.learning_rate") == "1e-6"

@@ -353,7 +353,7 @@ def test_a_fault_in_the_form_keeps_train_from_starting(window: MainWindow, qtbot
     press(window, "Train", qtbot)
     assert not window.session.training
     assert window.current_key() == "setup"
-    summary = window.pane("setup")._summary
+    summary = window.pane("setup")._footer.summary
     assert summary.text().startswith(
         "Training, "
     )  # as the form names it, where it goes away once it is mended

@@ -1,0 +1,38 @@
+"""The data of the next run, in a card with a way to other data."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QWidget
+
+from droid_tune import words
+from ui.widgets.basics import button, column, label, row
+
+
+class DataCard(QFrame):
+    """`change_asked` tells that other data is wanted."""
+
+    change_asked = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        bar = row(self, spacing=10)
+        bar.setContentsMargins(14, 10, 10, 10)
+        lines = column(spacing=1)
+        self._name = label("", "strong", parent=self)
+        self._place = label("", "small", parent=self, wrap=True)
+        lines.addWidget(self._name)
+        lines.addWidget(self._place)
+        bar.addLayout(lines, 1)
+        change = button("Change…", parent=self)
+        change.clicked.connect(self.change_asked)
+        bar.addWidget(change)
+
+    def show_data(self, path: str) -> None:
+        """A file, a folder, `sample` or a Hub id."""
+        bundled = path == "sample"
+        name = path.rstrip("/").rpartition("/")[2]
+        self._name.setText("Sample data" if bundled else words.literal(name))
+        place = "Bundled arithmetic in words, for the starter model." if bundled else words.literal(path)
+        self._place.setText(place)

@@ -1,0 +1,56 @@
+"""The choice of a method: a card for each family, and what there is to know about the chosen one."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from droid_tune.config.method_table import card_of
+from droid_tune.config.methods import METHOD_CONFIGS
+from ui.form.form import Fold
+from ui.panes.setup.choice_cards import ChoiceCards
+from ui.panes.setup.help_texts import help_text
+from ui.widgets.basics import clear, column
+
+
+class MethodChoice(QWidget):
+    """`chosen` tells the method's key."""
+
+    chosen = Signal(str)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._method = ""
+        self._help: QVBoxLayout | None = None  # once it is unfolded
+        lines = column(self, spacing=8)
+        choices = [
+            (key, config.label, config.summary) for key, config in METHOD_CONFIGS.items() if not config.card
+        ]
+        self._cards = ChoiceCards(choices, self, "Method")
+        self._cards.chosen.connect(self.chosen)
+        lines.addWidget(self._cards)
+        lines.addWidget(Fold("About this method", self._fill_help, self))
+
+    def show_method(self, method: str) -> None:
+        """Its card looks chosen, and the text is about it; nobody is told."""
+        self._method = method
+        self._cards.choose(card_of(method))
+        self._show_help()
+
+    def _fill_help(self, layout: QVBoxLayout) -> None:
+        self._help = column(spacing=9)
+        self._help.setContentsMargins(14, 4, 14, 8)
+        layout.addLayout(self._help)
+        self._show_help()
+
+    def _show_help(self) -> None:
+        """The method's text, a label per paragraph."""
+        if self._help is None:
+            return
+        clear(self._help)
+        for paragraph in help_text(self._method).strip().split("\n\n"):
+            shown = QLabel(self)
+            shown.setTextFormat(Qt.TextFormat.MarkdownText)  # our own text, never the user's
+            shown.setWordWrap(True)
+            shown.setText(paragraph)
+            self._help.addWidget(shown)

@@ -1,0 +1,21 @@
+"""What pressing Train would do, in a sentence."""
+
+from __future__ import annotations
+
+from droid_tune import words
+from droid_tune.config import RunConfig
+from droid_tune.config.sampling_method import SamplingMethodConfig
+
+
+def run_in_words(config: RunConfig) -> str:
+    """The method, the steps and what each of them takes."""
+    steps = words.count(config.training.iterations, "step")
+    if isinstance(config.method, SamplingMethodConfig):
+        prompts, group = config.training.batch_size, config.method.group_size
+        total = config.training.iterations * prompts * group
+        return (
+            f"{type(config.method).label}: {steps}, each {words.count(prompts, 'prompt')} × {group} completions "
+            f"of up to {words.count(config.sampling.max_completion_length, 'token')}; "
+            f"{words.count(total, 'completion')} in all."
+        )
+    return f"{type(config.method).label}: {steps} of {words.count(config.training.batch_size, 'row')}."
