@@ -136,3 +136,11 @@ def test_a_better_and_a_worse_completion_make_a_pair_that_is_kept(qtbot: QtBot, 
     again = PairChoice(tmp_path, sampled, cards, page)
     assert (again.better, again.worse) == (2, 0)
     assert cards[2]._verdicts[True].isChecked()
+
+
+def test_a_card_that_can_be_judged_fits_beside_the_prompts_of_a_small_window(qtbot: QtBot) -> None:
+    one = group(1, 0.2).completions[0].model_copy(update={"rewards": {"accuracy": 0.0, "format": 1.0}})
+    page = QWidget()
+    qtbot.addWidget(page)
+    card = CompletionCard(1, one, 1.0, page)
+    assert card.minimumSizeHint().width() <= 512  # what a window of 1024 points leaves

@@ -25,7 +25,7 @@ from ui.widgets.notice import NoticeStack
 from ui.widgets.quiet_combo import QuietCombo
 
 TEMPERATURES = (
-    (0.0, "Greedy: always the same"),
+    (0.0, "Greedy"),
     (0.7, "Temperature 0.7"),
     (1.0, "Temperature 1"),
 )

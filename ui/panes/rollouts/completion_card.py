@@ -70,12 +70,17 @@ class CompletionCard(QFrame):
         self.setAccessibleName(f"Completion {number}, reward {words.metric('reward', one.reward)}")
         layout = column(self, spacing=8)
         layout.setContentsMargins(14, 10, 14, 12)
-        self._verdicts: dict[bool, QPushButton] = {}
+        kinds = () if widest is None else (True, False)
+        self._verdicts = {better: self._verdict(better) for better in kinds}
         layout.addLayout(self._head(number, one, widest, {} if brief else one.rewards))
         self._full = words.literal(one.text)
         self._text = selectable(label("", parent=self, wrap=True))
         self._text.setFont(mono_font())
-        layout.addWidget(self._text)
+        said = row(spacing=6)
+        said.addWidget(self._text, 1)
+        for part in self._verdicts.values():  # beside what wraps: a head of many rewards has no room to spare
+            said.addWidget(part, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(said)
         self._more = button("Show all", "quiet", parent=self)
         self._more.clicked.connect(self._show_all)
         layout.addWidget(self._more, 0, Qt.AlignmentFlag.AlignLeft)
@@ -109,9 +114,6 @@ class CompletionCard(QFrame):
         advantage.setMinimumWidth(38)
         advantage.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         head.addWidget(advantage)
-        self._verdicts = {better: self._verdict(better) for better in (True, False)}
-        for part in self._verdicts.values():
-            head.addWidget(part)
         return head
 
     def _verdict(self, better: bool) -> QPushButton:
