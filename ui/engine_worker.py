@@ -1,4 +1,4 @@
-"""The one door to the engine: a thread that trains, and what the window asks of runs on disk.
+"""The one door to the engine: what trains, samples and exports, and what the window asks of runs on disk.
 
 Everything of `droid_tune.train` is imported inside functions, so that building the window reads no MLX; MLX itself
 is first imported inside the engine's thread. `EngineDoor` is what the window knows; tests put a fake in its place.
@@ -6,34 +6,23 @@ is first imported inside the engine's thread. `EngineDoor` is what the window kn
 
 from __future__ import annotations
 
-import logging
-import threading
-import traceback
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from queue import Queue
 from typing import TYPE_CHECKING, Any, Protocol
-
-from PySide6.QtCore import QObject, QThread, Signal
 
 from droid_tune.config import RunConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
-from droid_tune.errors import Stopped, UserError
 from droid_tune.events import Event, Phase, RunFinished
-from droid_tune.machine.device_faults import FRESH, told
+from droid_tune.machine.device_faults import FRESH
 from droid_tune.names import LAST
-from ui.frame.lingering import LINGERING
 
 if TYPE_CHECKING:
     from droid_tune.config.exporting import ExportRequest
     from droid_tune.estimate.signal import CheckReport
     from droid_tune.runs.folder import RunSummary
 
-log = logging.getLogger(__name__)
 
 Emit = Callable[[Event], None]
 
@@ -234,176 +223,3 @@ class Engine:
         from droid_tune.train.engine import release_memory
 
         release_memory()
-
-
-#: held by the thread that uses MLX: a run waits for the playground's token or the check's, they wait for a run
-_TURN = threading.Lock()
-_LOOK_S = 0.1
-
-
-@contextmanager
-def taking_turns(gone: Callable[[], bool] = bool) -> Generator[bool]:
-    """Inside, no other thread uses MLX; False where whoever asked went away while it waited for that."""
-    while not (taken := _TURN.acquire(timeout=_LOOK_S)) and not gone():
-        pass
-    try:
-        yield taken
-    finally:
-        if taken:
-            _TURN.release()
-
-
-class EngineThread(QThread):
-    """Runs one training to its end. `finished` always comes; `failed` before it where the engine could not say so itself."""
-
-    told = Signal(object)  # an Event
-    failed = Signal(str)
-
-    def __init__(self, work: Callable[[Emit], object], parent: QObject) -> None:
-        super().__init__(parent)
-        self.setObjectName("engine")
-        self._work = work
-
-    def run(self) -> None:
-        try:
-            with taking_turns():
-                self._work(self.told.emit)
-        except UserError as error:
-            self.failed.emit(str(error))
-        except BaseException as error:  # a thread that dies silently would leave the window waiting
-            log.error("the engine failed\n%s", traceback.format_exc())
-            self.failed.emit(f"The engine met an unexpected error: {type(error).__name__}: {error}")
-
-
-class CheckThread(QThread):
-    """Runs one signal check: `done` with its report, or `failed` with a sentence; a stop ends it in silence.
-
-    Nobody waits for it: `let_go` asks it to end, and it goes when it has.
-    """
-
-    progressed = Signal(object)  # Phase
-    done = Signal(object)  # CheckReport
-    failed = Signal(str)
-
-    def __init__(
-        self, engine: EngineDoor, config: RunConfig, prompts: int, control: Steering, parent: QObject
-    ) -> None:
-        super().__init__(parent)
-        self.setObjectName("check")
-        self._engine, self._config, self._prompts, self._control = engine, config, prompts, control
-        self._closing = threading.Event()
-
-    def let_go(self) -> None:
-        """Whoever asked goes away: the thread ends within a token or a slice, and is deleted then."""
-        self._closing.set()
-        self._control.request_stop()
-        LINGERING.keep(self)
-
-    def run(self) -> None:
-        with taking_turns(self._closing.is_set) as taken:
-            if taken:
-                self._check()
-
-    def _check(self) -> None:
-        try:
-            self.done.emit(
-                self._engine.check(self._config, self._prompts, self._control, self.progressed.emit)
-            )
-        except Stopped:
-            pass
-        except UserError as error:
-            self.failed.emit(str(error))
-        except Exception as error:
-            log.error("the check failed\n%s", traceback.format_exc())
-            self.failed.emit(told(error) or f"The check failed: {type(error).__name__}: {error}")
-        finally:
-            self._engine.release()
-
-
-@dataclass(frozen=True)
-class PlaygroundQuestion:
-    """What the playground asks: a run, a prompt, and how to sample."""
-
-    run: Path
-    prompt: str
-    temperature: float
-    max_tokens: int
-    checkpoint: str = LAST
-
-
-#: which weights a model has, and the model
-Held = tuple[tuple[Path, str], Answerer]
-
-
-class PlaygroundThread(QThread):
-    """Keeps the model of one run and answers one question after another: as it was, then as it is."""
-
-    piece = Signal(str, str)  # side, the next piece of text
-    replied = Signal(str, str)  # side, the whole answer
-    failed = Signal(str)
-    answered = Signal()  # a question is done, well or not
-
-    def __init__(self, engine: EngineDoor, parent: QObject) -> None:
-        super().__init__(parent)
-        self.setObjectName("playground")
-        self._engine = engine
-        self._questions: Queue[PlaygroundQuestion | None] = Queue()
-        self._closing = threading.Event()
-
-    def ask(self, question: PlaygroundQuestion) -> None:
-        """Answered after the questions before it, by signals."""
-        self._questions.put(question)
-
-    def let_go(self) -> None:
-        """Whoever asked goes away: the thread ends within a token or so, and is deleted then."""
-        self._closing.set()
-        self._questions.put(None)
-        LINGERING.keep(self)
-
-    def run(self) -> None:
-        try:
-            self._serve()
-        except Exception as error:  # loading a library may fail as well
-            log.error("the playground failed\n%s", traceback.format_exc())
-            self.failed.emit(told(error) or f"The playground ended: {type(error).__name__}: {error}")
-
-    def _serve(self) -> None:
-        held: Held | None = None
-        while (question := self._questions.get()) is not None:
-            with taking_turns(self._closing.is_set) as taken:
-                if taken:
-                    held = self._turn(question, held)
-                if self._closing.is_set():
-                    break
-        held = None
-        self._engine.release()
-
-    def _turn(self, question: PlaygroundQuestion, held: Held | None) -> Held | None:
-        """Answer one question; the model that is held after it."""
-        wanted = (question.run, question.checkpoint)
-        try:
-            if held is None or held[0] != wanted:
-                held = None  # lets go of one model before it loads another
-                held = (wanted, self._engine.playground(*wanted))
-            self._answer(held[1], question)
-        except Stopped:
-            log.info("the answer was ended: the playground closes")
-        except UserError as error:
-            self.failed.emit(str(error))
-        except Exception as error:
-            log.error("the playground failed\n%s", traceback.format_exc())
-            self.failed.emit(told(error) or f"The model could not answer: {type(error).__name__}: {error}")
-        self.answered.emit()
-        return held
-
-    def _answer(self, model: Answerer, question: PlaygroundQuestion) -> None:
-        sampling = SamplingConfig(temperature=question.temperature, max_completion_length=question.max_tokens)
-        for side, trained in (("base", False), ("trained", True)):
-            said = model.reply(
-                question.prompt,
-                sampling,
-                with_adapter=trained,
-                on_text=partial(self.piece.emit, side),
-                watch=Watch(should_stop=self._closing.is_set),
-            )
-            self.replied.emit(side, said.text)

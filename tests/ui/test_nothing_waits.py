@@ -16,10 +16,10 @@ from droid_tune.errors import Stopped
 from droid_tune.estimate.signal import CheckReport
 from droid_tune.events import Phase
 from tests.ui.fake_engine import FakeEngine
-from ui.engine_worker import PlaygroundQuestion, PlaygroundThread
 from ui.frame.lingering import LINGERING
 from ui.main_window import MainWindow
 from ui.panes.setup.check_view import CheckView, progress_of
+from ui.work.playground_thread import PlaygroundQuestion, PlaygroundThread
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
 

@@ -13,7 +13,8 @@ from pytestqt.qtbot import QtBot
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from tests.ui.fake_engine import FakeEngine
-from ui.engine_worker import EngineThread, PlaygroundQuestion, PlaygroundThread
+from ui.work.engine_thread import EngineThread
+from ui.work.playground_thread import PlaygroundQuestion, PlaygroundThread
 
 QUESTION = PlaygroundQuestion(Path("run"), "2 + 2?", 0.0, 8)
 

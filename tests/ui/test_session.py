@@ -16,12 +16,12 @@ from droid_tune.runs.identity import Identity, keep_identity
 from tests.ui.fake_engine import FakeControl, FakeEngine
 from tests.ui.recording import complete, config, recorded, write_run
 from ui.background import Task
-from ui.engine_worker import PlaygroundQuestion, PlaygroundThread
 from ui.frame.changes_sheet import ChangesSheet
 from ui.frame.lingering import LINGERING
 from ui.main_window import MainWindow
 from ui.session import Session
 from ui.settings import Settings, load_settings, save_settings
+from ui.work.playground_thread import PlaygroundQuestion, PlaygroundThread
 from ui.work.run_reading import read_run
 
 

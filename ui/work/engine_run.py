@@ -9,7 +9,8 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from droid_tune.events import Continued, Event, Notice, Paused, RunFinished
 from droid_tune.runs.state import RunState
-from ui.engine_worker import Emit, EngineThread, Steering
+from ui.engine_worker import Emit, Steering
+from ui.work.engine_thread import EngineThread
 
 #: between the press of Train and the engine's thread: time to show the Monitor
 START_AFTER_MS = 30

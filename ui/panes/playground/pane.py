@@ -15,7 +15,6 @@ from droid_tune.events import RolloutGroup
 from droid_tune.paths import RunPaths
 from droid_tune.runs.log import read_events
 from ui.background import Task
-from ui.engine_worker import PlaygroundQuestion, PlaygroundThread
 from ui.panes.base import FillingPane
 from ui.session import Session
 from ui.theme import mono_font
@@ -23,6 +22,7 @@ from ui.widgets.basics import button, clear, column, frame, label, row, scrollin
 from ui.widgets.checkpoint_picker import CheckpointPicker
 from ui.widgets.notice import NoticeStack
 from ui.widgets.quiet_combo import QuietCombo
+from ui.work.playground_thread import PlaygroundQuestion, PlaygroundThread
 
 TEMPERATURES = (
     (0.0, "Greedy"),

@@ -15,11 +15,11 @@ from droid_tune.estimate.finding import Finding, Remedy
 from droid_tune.estimate.signal import CheckReport, Group
 from droid_tune.events import Phase
 from droid_tune.metrics import rank
-from ui.engine_worker import CheckThread
 from ui.session import Session
 from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
 from ui.widgets.notice import NoticeBar
 from ui.widgets.state_chip import Chip
+from ui.work.check_thread import CheckThread
 
 PROMPTS = 8
 SHOWN_GROUPS, SHOWN_ANSWERS, SHOWN_CHARACTERS = 6, 4, 220
