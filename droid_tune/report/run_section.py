@@ -62,7 +62,8 @@ def _outcome(story: Story) -> Html:
     """Before and after in a sentence, with what chance alone may do."""
     before, after = story.before, story.after
     if after is None:
-        return tag("p", "It was not evaluated on held-out rows.")
+        again = "" if before is None else " again since it began"
+        return tag("p", f"It was not evaluated on held-out rows{again}.")
     label = describe(story.measure).label
     sure = (
         f" ({words.share(after.bounds[0])} to {words.share(after.bounds[1])} with 95 % confidence)"

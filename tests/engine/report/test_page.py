@@ -205,3 +205,16 @@ def test_what_was_measured_of_the_same_weights_is_not_measured_again(tmp_path: P
     known = General(step=40, answers=())
     write_general(folder, known)
     assert measure_general(folder) == known
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "said"),
+    [((0.2,), "on held-out rows again since it began."), ((), "It was not evaluated on held-out rows.")],
+)
+def test_a_run_without_a_later_evaluation_is_told_of_as_it_was(
+    evaluations: tuple[float, ...], said: str, tmp_path: Path
+) -> None:
+    run = write(tmp_path / "run", *training([0.1, 0.4]), *(looked(0, one) for one in evaluations))
+    out = tmp_path / "report.html"
+    assert main(["report", str(run), "--out", str(out), "--no-model"]) == 0
+    assert said in out.read_text(encoding="utf-8")
