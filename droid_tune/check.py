@@ -126,11 +126,13 @@ class _Check:
         self.session, self.config, self.told, self.data = session, config, told, data
         self._seconds = seconds
         self._pace: Pace | None = None  # None where nothing is sampled
+        self._plan = session.plan  # of the sampled steps; then of the run, whose steps may be larger
 
     def run(self, prompts: int) -> CheckReport:
         estimated = estimate(self.config, lengths_of(self.session), suggesting=False)
         sampled = self._fit_into_time(prompts, estimated)
         passes = self._passes(sampled)
+        self._plan = estimated.plan
         full = self._full_length()
         shortened = self._shortened(prompts, len(passes), full)
         self._learn(full, estimated)
@@ -230,7 +232,7 @@ class _Check:
         assert isinstance(method, SamplingMethodConfig)
         prompt = max(self._prompts(), key=len)
         size = method.group_size
-        count = max(1, min(self.config.training.batch_size, session.plan.decode_rows // size))
+        count = max(1, min(self.config.training.batch_size, self._plan.decode_rows // size))
         tokens = sampling.max_completion_length
         if self._pace is not None:
             tokens = self._pace.affordable_tokens(count * size, tokens, LARGEST * self._seconds)
@@ -245,23 +247,31 @@ class _Check:
                     update={"stop_strings": (), "extra_stop_tokens": (), "max_completion_length": tokens}
                 ),
                 seed=session.seed("check"),
-                plan=session.plan,
+                plan=self._plan,
                 watch=session.watch("rollout", 0, "completions"),
             )
         finally:
             session.policy.stop_tokens = stops
         sampled = time.perf_counter()
-        group = slice(0, size)
-        rows = ScoringRows.of_groups([prompt], size, rollout.tokens[group], rollout.completion_mask[group])
+        groups = self._groups_at_once(count, size)
+        part = slice(0, groups * size)
+        rows = ScoringRows.of_groups(
+            [prompt] * groups, size, rollout.tokens[part], rollout.completion_mask[part]
+        )
         self._backward(rows, with_entropy=True)
         return Observed(
             prompts=count,
-            rows=size,
+            rows=len(rows),
             prompt=len(prompt),
             completion=rollout.tokens.shape[1],
             rollout=sampled - start,
             update=time.perf_counter() - sampled,
         )
+
+    def _groups_at_once(self, groups: int, size: int) -> int:
+        """So many groups of `groups` as the largest micro-batch of the run's plan takes in."""
+        plan = self._plan
+        return 1 if plan.share_prompts else max(1, min(groups, -(-plan.train_rows // size)))
 
     def _full_example(self) -> Observed:
         session, count = self.session, self.config.training.batch_size
@@ -307,7 +317,7 @@ class _Check:
             rows,
             loss,
             temperature=1.0 if not self.config.samples else self.config.sampling.temperature,
-            plan=session.plan,
+            plan=self._plan,
             with_entropy=with_entropy,
         )
         mx.eval(gradients)

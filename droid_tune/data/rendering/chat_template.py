@@ -64,7 +64,9 @@ def _refusal(why: object) -> UserError:
 def is_jinja(tokenizer: Any) -> bool:
     """Whether a tokenizer's template is text that came with the model, which transformers renders."""
     base = getattr(sys.modules.get("transformers.tokenization_utils_base"), "PreTrainedTokenizerBase", None)
-    return base is not None and type(tokenizer).apply_chat_template is base.apply_chat_template
+    return (
+        base is not None and getattr(type(tokenizer), "apply_chat_template", None) is base.apply_chat_template
+    )
 
 
 def has_chat_template(tokenizer: Any) -> bool:
