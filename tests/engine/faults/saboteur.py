@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import os
 import shutil
@@ -17,6 +18,7 @@ from droid_tune.errors import UserError
 
 #: (where, the call's name): everything through which files come to be, are written, flushed and renamed
 CALLS: list[tuple[Any, str]] = [
+    (builtins, "open"),
     (os, "open"),
     (os, "fsync"),
     (os, "ftruncate"),
