@@ -34,14 +34,18 @@ class Overseer(Protocol):
         """How the turn ended."""
 
 
-def work_off(queue: RunQueue, overseer: Overseer) -> None:
+def work_off(queue: RunQueue, overseer: Overseer, before_each: Callable[[], None] | None = None) -> None:
     """Let the runs begin and train them all; returns when nothing waits, the queue is paused or a stop is wished.
 
-    Raises UserError where another process works the queue off already.
+    `before_each` returns when the next run may begin. Raises UserError where another process works the queue off already.
     """
     with at_work(queue):
         queue.set_mode("on")
         while queue.mode == "on" and not overseer.should_stop():
+            if before_each is not None:
+                before_each()
+                if queue.mode != "on" or overseer.should_stop():
+                    break
             run = begin_turn(queue)
             if run is None:
                 break
