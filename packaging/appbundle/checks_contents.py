@@ -103,7 +103,7 @@ def resources(bundle: Bundle) -> Iterator[Fault]:
 # Built from pieces, so that this file does not find itself.
 SECRETS = re.compile(
     rb"-----BEGIN (?:RSA |EC |OPENSSH )?PRIVATE KEY-----\s+[A-Za-z0-9+/=]{40}|\bhf_[A-Za-z0-9]{34}\b|\bghp_[A-Za-z0-9]{36}\b|"
-    rb"\bAKIA[0-9A-Z]{16}\b|https?://[^/\s:@\"']+:[^/\s:@\"'{}<$%]{6,}@"
+    rb"\bAKIA[0-9A-Z]{16}\b|https?://[^/\s:@\"']+:(?!password@)[^/\s:@\"'{}<$%]{6,}@"
 )
 TEXT_SUFFIXES = (
     ".py",

@@ -178,6 +178,11 @@ FAULTS: list[tuple[str, Plant, str]] = [
         "what looks like a secret",
     ),
     (
+        "a password in an address",
+        in_packages("droid_tune/u.py", b"u = 'https://me:" + b"4f7k29ax" + b"@host.example'"),
+        "what looks like a secret",
+    ),
+    (
         "tests",
         in_packages("droid_tune/tests/test_x.py", b""),
         "droid_tune/tests: it does not belong into the bundle",
@@ -202,6 +207,12 @@ def test_a_planted_fault_is_found(bundle: Layout, plant: Plant, words: str) -> N
 def test_a_bundle_that_is_too_large_is_refused(bundle: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks_contents, "LARGEST_BUNDLE", 1000)
     assert any("more than" in line for line in found(bundle))
+
+
+def test_an_address_that_shows_where_the_password_stands_is_no_secret(bundle: Layout) -> None:
+    """urllib3 explains the parts of an address so."""
+    in_packages("u.py", b"# https://username:" + b"password@host.example:80/path")(bundle)
+    assert found(bundle) == []
 
 
 def test_a_weak_library_may_be_absent(bundle: Layout) -> None:
