@@ -19,7 +19,6 @@ from droid_tune.methods.baselines import Penalty, RewardComparison
 from droid_tune.methods.completions import length_metrics, loss_mask
 from droid_tune.methods.correction import sampler_ratio, sampling_metrics
 from droid_tune.methods.overlong import soft_overlong_reward
-from droid_tune.model.gradients.scoring import score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.train.batch import Batch
@@ -29,6 +28,7 @@ from droid_tune.train.experience import Experience
 from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.sampler import Sampler
 from droid_tune.train.score import Scorer
+from droid_tune.train.scoring_pass import logprobs_of_all
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.token_record import TokenRecorder
 from droid_tune.train.training_session import TrainingSession
@@ -175,10 +175,10 @@ class Explorer:
         old = reference = None
         if method.needs_old_logprobs(session.config.training.gradient_accumulation_steps):
             session.phase("update", step, 0, 0, "old policy")
-            old = self._scored(rows)
+            old = logprobs_of_all(self.session, rows)
         if method.needs_reference:
             session.phase("update", step, 0, 0, "reference")
-            reference = self._scored(rows, reference=True)
+            reference = logprobs_of_all(self.session, rows, reference=True)
         return Policies(rows, old, reference)
 
     def _prepare(self, batch: Batch, policies: Policies, advantages: Advantages) -> Experience:
@@ -224,20 +224,6 @@ class Explorer:
             clip_max=method.sampler_clip_max,
             clip_min=method.sampler_clip_min,
         )
-
-    def _scored(self, rows: ScoringRows, *, reference: bool = False) -> Floats:
-        """Log-probabilities of all rows (N, T); each rank scores its own."""
-        session = self.session
-        own = session.world.own_places(np.arange(len(rows)) // self.method.group_size)
-        found = score(
-            session.policy,
-            rows.take(own),
-            temperature=session.config.sampling.temperature,
-            plan=session.plan,
-            reference=reference,
-            watch=session.stopping,
-        )
-        return session.world.merge(found.logprobs, own, len(rows))
 
 
 def cut_off(rollout: Rollout) -> NDArray[np.bool_]:

@@ -31,7 +31,7 @@ from droid_tune.methods.losses.online_pairs import (
 )
 from droid_tune.methods.reference_sync import mixed
 from droid_tune.model.arrays import number as number_of
-from droid_tune.model.gradients.scoring import loss_and_gradients, score
+from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
@@ -46,6 +46,7 @@ from droid_tune.train.learner import State, Tensors
 from droid_tune.train.rollout_learner import RolloutLearner
 from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.sampler import Sampler
+from droid_tune.train.scoring_pass import logprobs_of_all, scored
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.teaching.lessons import Lessons
 from droid_tune.train.training_session import TrainingSession
@@ -107,7 +108,7 @@ class OnlinePairs(RolloutLearner[Lessons]):
         mask = loss_mask(rollout.lengths.tolist(), masked, width=rollout.tokens.shape[1])
         taught = mask * np.repeat(self._teaching(preference), 2)[:, None]
         with watch("update"):
-            reference = self._scored(student, reference=True)
+            reference = logprobs_of_all(session, student, reference=True)
         lessons = Lessons(
             student,
             student,
@@ -171,12 +172,6 @@ class OnlinePairs(RolloutLearner[Lessons]):
             return np.ones(len(preference), np.bool_)
         return preference != 0.5
 
-    def _scored(self, rows: ScoringRows, *, reference: bool = False) -> Floats:
-        session = self.session
-        temperature = session.config.sampling.temperature
-        found = score(session.policy, rows, temperature=temperature, plan=session.plan, reference=reference)
-        return found.logprobs
-
     # -- an update ---------------------------------------------------------------------------------
 
     def has_signal(self, part: Lessons) -> bool:
@@ -199,7 +194,7 @@ class OnlinePairs(RolloutLearner[Lessons]):
             mx.array(mine.advantages[::2].astype(np.float32)),
         )
         count = max(float(part.taught.any(axis=1).sum()) / 2 * slices, 1.0)
-        now = mx.array(self._scored(rows))
+        now = mx.array(scored(session, rows).logprobs)
         (value, sums), weights = mx.value_and_grad(self._loss(pairs, count))(now)
         mx.eval(value, sums, weights)
 

@@ -26,13 +26,14 @@ from droid_tune.methods.losses import (
     top_entropy_mask,
 )
 from droid_tune.methods.losses.loss_metrics import combined
-from droid_tune.model.gradients.scoring import loss_and_gradients, score
+from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.experience import Experience
 from droid_tune.train.explore import Explorer
 from droid_tune.train.learner import State, Tensors
 from droid_tune.train.rollout_learner import RolloutLearner
+from droid_tune.train.scoring_pass import scored
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.training_session import TrainingSession
 
@@ -135,15 +136,7 @@ class PolicyGradient(RolloutLearner[Experience]):
         if self.method.top_entropy_quantile >= 1:
             return None
         session = self.session
-        temperature = session.config.sampling.temperature
-        scores = score(
-            session.policy,
-            rows.take(own),
-            temperature=temperature,
-            plan=session.plan,
-            with_entropy=True,
-            watch=session.stopping,
-        )
+        scores = scored(session, rows.take(own), with_entropy=True)
         assert scores.entropies is not None
         entropies = session.world.merge(scores.entropies, own, len(rows))
         return top_entropy_mask(entropies, rows.completion_mask, self.method.top_entropy_quantile)

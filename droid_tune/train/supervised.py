@@ -14,7 +14,7 @@ from droid_tune.config.methods import SFTConfig
 from droid_tune.methods.losses import supervised_loss
 from droid_tune.methods.losses.loss_metrics import combined
 from droid_tune.model.caches.packing import require_packing
-from droid_tune.model.gradients.scoring import loss_and_gradients, score
+from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.drawing import draw
@@ -22,6 +22,7 @@ from droid_tune.train.evaluate import Evaluated
 from droid_tune.train.examples import TrainingExample, example_rows
 from droid_tune.train.learner import Gathered, State, Tensors
 from droid_tune.train.row_reader import readable
+from droid_tune.train.scoring_pass import scored
 from droid_tune.train.short_rows import plan_for_rows
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.training_session import TrainingSession
@@ -118,11 +119,7 @@ class Supervised:
             if not found:
                 continue
             rows = example_rows([example for examples in found for example in examples])
-            total -= float(
-                score(
-                    session.policy, rows, temperature=1.0, plan=session.plan, watch=session.stopping
-                ).logprobs.sum(dtype=np.float64)
-            )
+            total -= float(scored(session, rows, temperature=1.0).logprobs.sum(dtype=np.float64))
             tokens += float(rows.completion_mask.sum())
         loss = total / max(tokens, 1.0)
         metrics = {"eval/loss": loss, "eval/perplexity": math.exp(min(loss, 700.0))}

@@ -14,11 +14,12 @@ from droid_tune.methods.losses.pairs.bco_loss import RunningMean
 from droid_tune.methods.losses.pairs.dpo_loss import on_policy_weights
 from droid_tune.methods.losses.pairs.kto_loss import kto_divergence, mismatched
 from droid_tune.methods.losses.pairs.pair_sides import answer_sums, shared_length
-from droid_tune.model.gradients.scoring import Scores, score
+from droid_tune.model.gradients.scoring import Scores
 from droid_tune.train.examples import TrainingExample
 from droid_tune.train.pairs.judged_rows import JudgedRows, JudgedUnit, judged_rows_of
 from droid_tune.train.pairs.pair_recipes import Floats, Known, PairRecipe
 from droid_tune.train.pairs.reference_scores import ReferenceScores
+from droid_tune.train.scoring_pass import scored
 from droid_tune.train.training_session import TrainingSession
 
 Units = NDArray[np.int64]
@@ -95,11 +96,10 @@ class Beforehand:
         with_collisions: bool = False,
     ) -> Scores:
         self.session.pause_point()
-        return score(
-            self.session.policy,
+        return scored(
+            self.session,
             judged.rows.take(judged.row_numbers(units)),
             temperature=1.0,
-            plan=self.session.plan,
             with_entropy=with_entropy,
             with_collisions=with_collisions,
             reference=reference,

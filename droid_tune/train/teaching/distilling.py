@@ -33,6 +33,7 @@ from droid_tune.train.explore import cut_off, rollout_metrics
 from droid_tune.train.learner import Gathered, State, Tensors
 from droid_tune.train.rollout_learner import RolloutLearner
 from droid_tune.train.row_reader import readable
+from droid_tune.train.scoring_pass import logprobs_of_all
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.teaching.lessons import Lessons
 from droid_tune.train.teaching.prompted import Prompted
@@ -93,7 +94,7 @@ class Distilling(RolloutLearner[Lessons]):
         if self.method.objective == "divergence" or not self.method.needs_old_logprobs(accumulated):
             return None
         with watch("update"):
-            return self.prompted.scored(student)
+            return logprobs_of_all(self.session, student)
 
     def _from_data(self, watch: Stopwatch) -> tuple[Lessons, dict[str, float]]:
         with watch("rollout"):

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from droid_tune.model.gradients.scoring import score
-from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.train.batch import Batch
 from droid_tune.train.drawing import draw
 from droid_tune.train.sampler import Sampler
@@ -37,16 +35,3 @@ class Prompted:
         self.rollouts += 1
         with watch("reward"):
             return self._scorer.score(step, rows, rollout)
-
-    def scored(self, rows: ScoringRows, *, reference: bool = False) -> Floats:
-        """Log-probabilities of all rows (N, T) under the policy or its reference; each rank scores its own."""
-        session = self._session
-        own = session.world.own_places(rows.prompt_index)
-        found = score(
-            session.policy,
-            rows.take(own),
-            temperature=session.config.sampling.temperature,
-            plan=session.plan,
-            reference=reference,
-        )
-        return session.world.merge(found.logprobs, own, len(rows))

@@ -24,7 +24,7 @@ from droid_tune.methods.distillation.self_taught import self_taught_advantages
 from droid_tune.methods.losses import LossRows, LossSpec, finish_metrics, policy_loss, slice_context
 from droid_tune.methods.losses.loss_metrics import combined
 from droid_tune.model.gradients.head import Measure
-from droid_tune.model.gradients.scoring import loss_and_gradients, score, states_of
+from droid_tune.model.gradients.scoring import loss_and_gradients, states_of
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.gradients.teacher_measure import TeacherMeasure, teacher_head
 from droid_tune.train.accumulator import Accumulator
@@ -33,6 +33,7 @@ from droid_tune.train.evaluate import Evaluated
 from droid_tune.train.explore import cut_off, rollout_metrics
 from droid_tune.train.learner import State, Tensors
 from droid_tune.train.rollout_learner import RolloutLearner
+from droid_tune.train.scoring_pass import logprobs_of_all, scored
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.teaching.lessons import Lessons, taught_rows
 from droid_tune.train.teaching.prompted import Prompted
@@ -138,7 +139,7 @@ class SelfTeaching(RolloutLearner[Lessons]):
         old = None
         if method.needs_old_logprobs(session.config.training.gradient_accumulation_steps):
             session.phase("update", step, 0, 0, "old policy")
-            old = self.prompted.scored(student)
+            old = logprobs_of_all(self.session, student)
         return Lessons(
             student,
             taught_rows(student, [one.tokens for one in richer]),
@@ -221,8 +222,7 @@ class SelfTeaching(RolloutLearner[Lessons]):
         policy, method, plan = self.session.policy, self.method, self.session.plan
         temperature, reference = self.session.config.sampling.temperature, method.needs_reference
         if method.distillation_mode == "sampled_token":
-            found = score(policy, mine.heard, temperature=temperature, plan=plan, reference=reference)
-            return None, found.logprobs
+            return None, scored(self.session, mine.heard, reference=reference).logprobs
         top_k = method.distillation_topk if method.distillation_mode == "topk_logits" else None
         divergence = Divergence(method.distillation_alpha, top_k, "student", method.distillation_add_tail)
         known = states_of(policy, mine.heard, plan, reference=reference)

@@ -21,12 +21,13 @@ from droid_tune.methods.distillation.divergence import Divergence
 from droid_tune.model.adapter_files import load_arrays, read_arrays
 from droid_tune.model.gradients.head import Measure
 from droid_tune.model.gradients.passes import head_for
-from droid_tune.model.gradients.scoring import score, states_of
+from droid_tune.model.gradients.scoring import states_of
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.gradients.teacher_measure import TeacherMeasure
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
 from droid_tune.runs.folder import find_run, read_config
+from droid_tune.train.scoring_pass import scored
 from droid_tune.train.start import starting_policy
 from droid_tune.train.teaching.other_tokenizer import OtherTokenizer, same_tokens
 from droid_tune.train.teaching.reporting_teacher import ReportingTeacher
@@ -68,8 +69,7 @@ class ModelTeacher:
 
     def logprobs(self, rows: ScoringRows) -> Floats:
         """By one pass without a gradient."""
-        temperature = self.session.config.sampling.temperature
-        return score(self.policy, rows, temperature=temperature, plan=self.session.plan).logprobs
+        return scored(self.session, rows, policy=self.policy).logprobs
 
 
 class Teachers:
