@@ -42,7 +42,7 @@ def reaches(config: RunConfig) -> list[str]:
             case UserFileReward():
                 found += _of_file(reward)
             case ModelReward(base_url=url) if url:
-                found += _of_judge(reward)
+                found += _sent_to(url, reward.api_key_variable)
             case CodeReward(allow_running_code=True):
                 found.append("runs Python that the model writes")
             case _:
@@ -58,33 +58,26 @@ def _of_file(reward: UserFileReward) -> list[str]:
 
 
 def _of_pair_judge(config: RunConfig) -> list[str]:
-    """A server that compares answers gets prompts and completions."""
+    """A server that compares answers."""
     method = config.method
     if not isinstance(method, OnlinePairConfig) or not method.judge_url:
         return []
-    parts = urlsplit(method.judge_url)
-    key = f" with the key in ${method.judge_key_variable}" if method.judge_key_variable else ""
-    said = f"sends prompts and completions to {parts.scheme}://{parts.hostname or ''}{key}"
-    return [said, *filter(None, (plain_http(method.judge_url),))]
+    return _sent_to(method.judge_url, method.judge_key_variable)
 
 
 def _of_teachers(config: RunConfig) -> list[str]:
-    """Servers that grade tokens get every prompt and completion."""
-    if not isinstance(config.method, TeacherConfig):
-        return []
-    servers = [name for name in config.method.teachers if name.startswith(("http://", "https://"))]
-    said = [
-        f"sends prompts and completions to {urlsplit(one).scheme}://{urlsplit(one).hostname or ''}"
-        for one in servers
-    ]
-    return [*said, *filter(None, map(plain_http, servers))]
+    """Servers that grade tokens."""
+    names = config.method.teachers if isinstance(config.method, TeacherConfig) else ()
+    servers = [name for name in names if name.startswith(("http://", "https://"))]
+    return [clause for one in servers for clause in _sent_to(one)]
 
 
-def _of_judge(reward: ModelReward) -> list[str]:
-    parts = urlsplit(reward.base_url)
-    key = f" with the key in ${reward.api_key_variable}" if reward.api_key_variable else ""
-    said = [f"sends prompts and completions to {parts.scheme}://{parts.hostname or ''}{key}"]
-    return [*said, *filter(None, (plain_http(reward.base_url),))]
+def _sent_to(url: str, key_variable: str = "") -> list[str]:
+    """What goes to a server: prompts and completions, and perhaps a key."""
+    parts = urlsplit(url)
+    key = f" with the key in ${key_variable}" if key_variable else ""
+    said = f"sends prompts and completions to {parts.scheme}://{parts.hostname or ''}{key}"
+    return [said, *filter(None, (plain_http(url),))]
 
 
 def plain_http(url: str) -> str:
@@ -115,4 +108,8 @@ def reward_files(config: RunConfig) -> list[Path]:
 def key_names(config: RunConfig) -> set[str]:
     """The environment variables that hold keys for the judges of the settings."""
     judges = (one for one in config.rewards if isinstance(one, ModelReward) and one.base_url)
-    return {judge.api_key_variable for judge in judges if judge.api_key_variable}
+    named = {judge.api_key_variable for judge in judges}
+    method = config.method
+    if isinstance(method, OnlinePairConfig) and method.judge_url:
+        named.add(method.judge_key_variable)
+    return named - {""}

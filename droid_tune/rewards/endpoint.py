@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import truststore
 
+from droid_tune.config.trust import is_key_known
 from droid_tune.errors import UserError
 from droid_tune.rewards.redaction import without_key
 
@@ -54,7 +55,10 @@ _opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(c
 
 
 class Endpoint:
-    """A server's chat completions. Safe to use from several threads. Raises UserError for a base URL that is none."""
+    """A server's chat completions. Safe to use from several threads.
+
+    Raises UserError, about `place`, for a base URL that is none.
+    """
 
     def __init__(
         self,
@@ -65,19 +69,20 @@ class Endpoint:
         timeout_s: float = 60.0,
         retries: int = 2,
         sleep: Callable[[float], None] = time.sleep,
+        place: str = "rewards",
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UserError(
                 "The judge's base URL is no web address",
                 value=base_url,
-                place="rewards",
+                place=place,
                 remedy="write it like http://localhost:1234/v1",
             )
         if parts.username is not None or parts.password is not None:
             raise UserError(
                 f"The judge's base URL for {parts.hostname} holds a name or a password",
-                place="rewards",
+                place=place,
                 remedy="leave it out; the key comes from an environment variable or the keychain",
             )
         self.host = parts.hostname
@@ -173,6 +178,16 @@ def wait_asked_for(headers: Mapping[str, str] | Headers) -> float | None:
         return max(0.0, float(headers.get("Retry-After") or ""))
     except ValueError:
         return None
+
+
+def check_key_variable(name: str, place: str) -> None:
+    """Raises UserError for an environment variable that no judge's key is known to stand in; none may be named."""
+    if name and not is_key_known(name):
+        raise UserError(
+            f"No judge's key is known to stand in the environment variable `{name}`",
+            place=place,
+            remedy="allow it (`--trust` with the config file), or put the key into one like OPENAI_API_KEY",
+        )
 
 
 def find_key(variable: str, host: str) -> str:

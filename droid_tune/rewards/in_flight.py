@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from droid_tune.control import Watch
 
+Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 _LOOK_S = 0.1
@@ -30,8 +31,8 @@ class Lookout:
 
 
 def answers(
-    questions: Sequence[str],
-    ask: Callable[[str], Answer],
+    questions: Sequence[Question],
+    ask: Callable[[Question], Answer],
     *,
     at_once: int,
     watch: Watch,
@@ -42,7 +43,7 @@ def answers(
 
     `suspended` is called where the machine slept meanwhile.
     """
-    waiting: SimpleQueue[tuple[int, str]] = SimpleQueue()
+    waiting: SimpleQueue[tuple[int, Question]] = SimpleQueue()
     heard: SimpleQueue[tuple[int, Answer | BaseException]] = SimpleQueue()
     for numbered in enumerate(questions):
         waiting.put(numbered)
@@ -56,9 +57,9 @@ def answers(
 
 
 def _work(
-    waiting: SimpleQueue[tuple[int, str]],
+    waiting: SimpleQueue[tuple[int, Question]],
     heard: SimpleQueue[tuple[int, Answer | BaseException]],
-    ask: Callable[[str], Answer],
+    ask: Callable[[Question], Answer],
 ) -> None:
     while True:
         try:
@@ -91,7 +92,7 @@ def _collect(
     return found
 
 
-def _drop(waiting: SimpleQueue[tuple[int, str]]) -> None:
+def _drop(waiting: SimpleQueue[tuple[int, Question]]) -> None:
     """What nobody has begun with is not asked any more."""
     while not waiting.empty():
         try:

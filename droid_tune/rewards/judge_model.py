@@ -9,12 +9,10 @@ from droid_tune.config.reaching_out import plain_http
 from droid_tune.config.rewards import ModelReward
 from droid_tune.config.run import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
-from droid_tune.config.trust import is_key_known
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.templates import render_prompt
-from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Outcome, Reward, RewardError, Sample, reference_text
-from droid_tune.rewards.endpoint import Endpoint, EndpointError
+from droid_tune.rewards.endpoint import Endpoint, EndpointError, check_key_variable
 from droid_tune.rewards.in_flight import answers
 from droid_tune.rewards.judging import question, read_score
 
@@ -139,13 +137,9 @@ class LocalJudge:
 
 def model_reward(config: ModelReward, watch: Watch = UNWATCHED) -> ModelJudged:
     """Raises UserError for a judge that cannot be loaded or a base URL that is none."""
-    if config.base_url and config.api_key_variable and not is_key_known(config.api_key_variable):
-        raise UserError(
-            f"No judge's key is known to stand in the environment variable `{config.api_key_variable}`",
-            place="rewards",
-            remedy="allow it (`--trust` with the config file), or put the key into one like OPENAI_API_KEY",
-        )
-    if not config.base_url:
+    if config.base_url:
+        check_key_variable(config.api_key_variable, "rewards")
+    else:
         return ModelJudged(config, LocalJudge(config.model, watch))
     endpoint = Endpoint(
         config.base_url,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+from droid_tune.control import UNWATCHED, Watch
 from droid_tune.rewards.endpoint import Endpoint
+from droid_tune.rewards.in_flight import answers
 
 QUESTION = (
     "Two answers to one question follow. Say which is better: more correct, more helpful, clearer. Reply with a single "
@@ -14,18 +16,24 @@ _LETTER = re.compile(r"\b([AB])\b")
 
 
 class PairJudge:
-    """Compares answers by a chat server. Raises EndpointError where it does not answer."""
+    """Compares answers by a chat server. Raises EndpointError where it does not answer; `watch` may end it with Stopped."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoint: Endpoint, watch: Watch = UNWATCHED) -> None:
+        self._endpoint, self._watch = endpoint, watch
 
     def prefers_first(self, prompt: str, first: str, second: str) -> float:
         """1 where the first is better, 0 where the second is, 1/2 where the judge contradicts itself or names none."""
-        forth = self._asked(prompt, first, second)
-        back = self._asked(prompt, second, first)
+        forth, back = answers(
+            [(prompt, first, second), (prompt, second, first)],
+            self._asked,
+            at_once=1,
+            watch=self._watch,
+            suspended=self._endpoint.awake_again,
+        )
         return (forth + 1.0 - back) / 2
 
-    def _asked(self, prompt: str, first: str, second: str) -> float:
+    def _asked(self, texts: tuple[str, str, str]) -> float:
+        prompt, first, second = texts
         question = QUESTION.replace("{prompt}", prompt).replace("{first}", first).replace("{second}", second)
         letters = _LETTER.findall(self._endpoint.reply(question))
         return 0.5 if not letters else float(letters[-1] == "A")

@@ -35,7 +35,7 @@ from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
-from droid_tune.rewards.endpoint import Endpoint, EndpointError
+from droid_tune.rewards.endpoint import Endpoint, EndpointError, check_key_variable
 from droid_tune.rewards.pair_judge import PairJudge
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.train.accumulator import Accumulator
@@ -79,8 +79,14 @@ class OnlinePairs(RolloutLearner[Lessons]):
         method = self.method
         self.judge = None
         if method.judge_url:
-            endpoint = Endpoint(method.judge_url, method.judge_model, key_variable=method.judge_key_variable)
-            self.judge = PairJudge(endpoint)
+            check_key_variable(method.judge_key_variable, "method.judge_key_variable")
+            endpoint = Endpoint(
+                method.judge_url,
+                method.judge_model,
+                key_variable=method.judge_key_variable,
+                place="method.judge_url",
+            )
+            self.judge = PairJudge(endpoint, session.stopping)
 
     def settings_changed(self) -> None:
         """Loss and sampler follow the session's config."""

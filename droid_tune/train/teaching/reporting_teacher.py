@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from droid_tune.methods.distillation.teacher_reports import TeacherReports
 from droid_tune.model.gradients.head import Measure
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.rewards.endpoint import Endpoint, EndpointError
+from droid_tune.rewards.in_flight import answers
 from droid_tune.train.training_session import TrainingSession
 
 Floats = NDArray[np.floating[Any]]
@@ -43,7 +43,7 @@ class ReportingTeacher:
                 place="sampling.temperature",
                 remedy="set it to 1, or take a teacher from the disk",
             )
-        return cls(Endpoint(url, method.teacher_model), session, method)
+        return cls(Endpoint(url, method.teacher_model, place="method.teachers"), session, method)
 
     def measure(self, rows: ScoringRows) -> Measure:
         """On what is reported of each token."""
@@ -74,11 +74,14 @@ class ReportingTeacher:
     ) -> tuple[list[tuple[dict[int, float], int]], NDArray[np.int64]]:
         """Of each scored token what is reported and which it is, row by row; and where each lies (N, T), -1 nowhere."""
         slots, found = np.full(rows.tokens.shape, -1), []
-        with ThreadPoolExecutor(TOGETHER) as pool:
-            asked = [pool.submit(self._ask, rows, row, count) for row in range(len(rows))]
-            answers = [one.result() for one in asked]
-        for row, answer in enumerate(answers):
-            self.session.pause_point()
+        told = answers(
+            range(len(rows)),
+            lambda row: self._ask(rows, row, count),
+            at_once=TOGETHER,
+            watch=self.session.stopping,
+            suspended=self.endpoint.awake_again,
+        )
+        for row, answer in enumerate(told):
             for column in np.flatnonzero(rows.completion_mask[row] > 0):
                 slots[row, column] = len(found)
                 found.append((answer[column], int(rows.tokens[row, column])))

@@ -153,3 +153,15 @@ def test_a_damaged_file_allows_nothing(foreign: Path) -> None:
     chosen = config({"type": "user_file", "path": str(foreign.parent / "reward.py")})
     trust(chosen, digest_of_file(foreign, chosen))
     assert is_trusted(digest_of_file(foreign, chosen))
+
+
+def test_the_key_of_a_judge_of_pairs_is_allowed_with_the_settings_that_name_it() -> None:
+    method = {
+        "type": "online_dpo",
+        "judge_url": "https://judge.example.com/v1",
+        "judge_key_variable": "MY_SECRET",
+    }
+    config = resolve({"method": method})
+    assert not is_key_known("MY_SECRET")
+    trust(config, "digest")
+    assert is_key_known("MY_SECRET")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from droid_tune.control import Watch
+from droid_tune.errors import Stopped, UserError
 from droid_tune.rewards.pair_judge import PairJudge
 from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.execution import learner_for, reference_for
@@ -93,6 +96,37 @@ class Answering:
 
     def reply(self, question: str) -> str:
         return self.replies.pop(0)
+
+    def awake_again(self) -> None:
+        raise AssertionError("the machine did not sleep")
+
+
+class Hanging(Answering):
+    """An endpoint that does not answer until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.leave = threading.Event(), threading.Event()
+
+    def reply(self, question: str) -> str:
+        self.asked.set()
+        self.leave.wait(30)
+        return "A"
+
+
+def test_a_stop_does_not_wait_for_a_judge_of_pairs_that_hangs() -> None:
+    endpoint = Hanging()
+    judge = PairJudge(endpoint, Watch(should_stop=endpoint.asked.is_set))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(Stopped):
+        judge.prefers_first("Why?", "one", "two")
+    endpoint.leave.set()
+
+
+def test_a_judge_of_pairs_is_given_no_key_that_is_not_known(tmp_path: Path) -> None:
+    """A run that came from elsewhere; what a person sets here is allowed with it."""
+    method = {"type": "online_dpo", "judge_url": "http://127.0.0.1:9/v1", "judge_key_variable": "SOME_SECRET"}
+    with pytest.raises(UserError, match=r"No judge's key is known to stand in .* `SOME_SECRET`"):
+        paired(tmp_path, **method)
 
 
 @pytest.mark.parametrize(
