@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from droid_tune.names import FinishReason
 
@@ -265,3 +265,11 @@ def to_line(event: Event) -> str:
 def parse_event(line: str | bytes) -> Event:
     """The event in a line. Raises ValueError where it is none."""
     return _ADAPTER.validate_json(line)
+
+
+def event_of(line: bytes) -> Event | None:
+    """The event in a line that a child wrote; None in an empty line, and in one that is none."""
+    try:
+        return parse_event(line) if line else None
+    except ValidationError:
+        return None

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import selectors
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from pydantic import ValidationError
-
 from droid_tune.errors import UserError
-from droid_tune.events import Event, RunFinished, parse_event
+from droid_tune.events import Event, RunFinished, event_of
+from droid_tune.machine.child_lines import lines_of
 from droid_tune.machine.own_process import own_command, own_environment
 from droid_tune.queue.queue_turns import LOOK_EVERY_S, QueueEnd
 
@@ -39,11 +36,11 @@ def train_in_child(folder: Path, hear: Callable[[Event], None], should_stop: Cal
         process = _start(folder, errors)
         asked, finished = False, None
         try:
-            for line in _lines(process):
+            for line in lines_of(process, LOOK_EVERY_S):
                 if not asked and should_stop():
                     asked = True
                     process.send_signal(signal.SIGINT)
-                event = _event(line)
+                event = event_of(line)
                 finished = event if isinstance(event, RunFinished) else finished
                 if event is not None:
                     hear(event)
@@ -67,30 +64,6 @@ def _start(folder: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise UserError(f"No process for the run can be started: {error.strerror or error}") from error
-
-
-def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """What the child says, whole lines; an empty one at least every `LOOK_EVERY_S` seconds."""
-    assert process.stdout is not None
-    pipe, rest = process.stdout, b""
-    with pipe, selectors.DefaultSelector() as selector:
-        selector.register(pipe, selectors.EVENT_READ)
-        while True:
-            if not selector.select(LOOK_EVERY_S):
-                yield b""
-                continue
-            block = os.read(pipe.fileno(), 1 << 16)
-            if not block:
-                return
-            *whole, rest = (rest + block).split(b"\n")
-            yield from whole
-
-
-def _event(line: bytes) -> Event | None:
-    try:
-        return parse_event(line) if line else None
-    except ValidationError:
-        return None
 
 
 def _outcome(code: int, finished: RunFinished | None, asked: bool, errors: IO[bytes]) -> TurnEnded:

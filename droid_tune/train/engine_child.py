@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import selectors
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from pydantic import ValidationError
-
 from droid_tune.control import Control
-from droid_tune.events import Continued, Event, Notice, Paused, RunFinished, parse_event
+from droid_tune.events import Continued, Event, Notice, Paused, RunFinished, event_of
+from droid_tune.machine.child_lines import lines_of
 from droid_tune.machine.isolated import isolated_python
 from droid_tune.machine.own_process import own_environment
 from droid_tune.names import LAST
@@ -103,38 +99,14 @@ class _Wishes:
 def _told(process: subprocess.Popen[bytes], wishes: _Wishes, emit: Listener) -> RunFinished | None:
     """Pass events on until the child hangs up; how the run ended, where it said so."""
     finished: RunFinished | None = None
-    for line in _lines(process):
+    for line in lines_of(process, _LOOK_S):
         wishes.pass_on()
-        event = _event(line)
+        event = event_of(line)
         if event is not None:
             wishes.mirror(event)
             emit(event)
             finished = event if isinstance(event, RunFinished) else finished
     return finished
-
-
-def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """Whole lines, and an empty one whenever nothing came for a moment."""
-    assert process.stdout is not None
-    descriptor, rest = process.stdout.fileno(), b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while True:
-            if not selector.select(_LOOK_S):
-                yield b""
-                continue
-            block = os.read(descriptor, 1 << 16)
-            if not block:
-                return
-            *whole, rest = (rest + block).split(b"\n")
-            yield from whole
-
-
-def _event(line: bytes) -> Event | None:
-    try:
-        return parse_event(line) if line else None
-    except ValidationError:
-        return None
 
 
 def how_it_died(code: int, errors: IO[bytes]) -> str:
