@@ -42,12 +42,11 @@ from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.batch import Batch
 from droid_tune.train.drawing import draw
 from droid_tune.train.explore import cut_off, rollout_metrics
-from droid_tune.train.learner import State, Tensors
-from droid_tune.train.rollout_learner import RolloutLearner
 from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.sampler import Sampler
 from droid_tune.train.scoring_pass import logprobs_of_all, scored
 from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.teaching.lesson_learner import LessonLearner
 from droid_tune.train.teaching.lessons import Lessons
 from droid_tune.train.training_session import TrainingSession
 
@@ -68,14 +67,12 @@ class _Pairs:
         return Explored(summed(logprobs[which::2], mask), summed(self.reference[which::2], mask))
 
 
-class OnlinePairs(RolloutLearner[Lessons]):
+class OnlinePairs(LessonLearner):
     """Told apart by their config alone. A lesson's `advantages` say how its first answer is preferred (0 to 1), its
     `old_logprobs` are the reference's."""
 
     def __init__(self, session: TrainingSession) -> None:
         super().__init__(session)
-        self.settings_changed()
-        self.rollouts = 0
         method = self.method
         self.judge = None
         if method.judge_url:
@@ -237,21 +234,6 @@ class OnlinePairs(RolloutLearner[Lessons]):
             return preference_loss(*sides, first, method.loss_type, method.beta, count)
 
         return loss
-
-    # -- state -------------------------------------------------------------------------------------
-
-    def state(self) -> State:
-        """JSON values."""
-        return super().state() | {"rollouts": self.rollouts}
-
-    def restore(self, state: State, tensors: Tensors) -> None:
-        """Takes back `state`, and an open rollout from its arrays."""
-        super().restore(state, tensors)
-        self.rollouts = int(state["rollouts"])
-
-    def revived(self, tensors: Tensors) -> Lessons:
-        """A rollout from the arrays of a checkpoint."""
-        return Lessons.from_tensors(tensors)
 
 
 def interleaved(own: Rollout, other: Rollout) -> Rollout:

@@ -68,6 +68,10 @@ class RolloutLearner(ABC, Generic[Lesson]):
     def has_signal(self, part: Lesson) -> bool:
         """Whether a slice pulls the weights anywhere."""
 
+    @abstractmethod
+    def settings_changed(self) -> None:
+        """Take over what the session's config says now."""
+
     # -- one update --------------------------------------------------------------------------------
 
     def gather(self, step: int) -> Gathered:

@@ -30,13 +30,12 @@ from droid_tune.train.drawing import draw
 from droid_tune.train.evaluate import Evaluated, evaluate_rows
 from droid_tune.train.examples import example_rows
 from droid_tune.train.explore import cut_off, rollout_metrics
-from droid_tune.train.learner import Gathered, State, Tensors
-from droid_tune.train.rollout_learner import RolloutLearner
+from droid_tune.train.learner import Gathered
 from droid_tune.train.row_reader import readable
 from droid_tune.train.scoring_pass import logprobs_of_all
 from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.teaching.lesson_learner import LessonLearner
 from droid_tune.train.teaching.lessons import Lessons
-from droid_tune.train.teaching.prompted import Prompted
 from droid_tune.train.teaching.teachers import Teachers
 from droid_tune.train.training_session import TrainingSession
 
@@ -47,13 +46,11 @@ Term = Callable[[NDArray[np.int64], mx.array], Loss]
 Floats = NDArray[np.floating[Any]]
 
 
-class Distilling(RolloutLearner[Lessons]):
+class Distilling(LessonLearner):
     """Distillation and GKD, told apart by their config alone."""
 
     def __init__(self, session: TrainingSession) -> None:
         super().__init__(session)
-        self.settings_changed()
-        self.prompted = Prompted(session, self.scorer)
         self.teachers = Teachers(session, self.method)
         self._tokens = 0.0
 
@@ -67,10 +64,10 @@ class Distilling(RolloutLearner[Lessons]):
 
     def explore(self, step: int, watch: Stopwatch) -> tuple[Lessons, dict[str, float]]:
         """A batch that the student answers, or one of answers that the data hold (GKD's mixture)."""
-        luck = np.random.default_rng(self.session.seed("mixture", self.prompted.rollouts)).random()
+        luck = np.random.default_rng(self.session.seed("mixture", self.rollouts)).random()
         if luck >= self.method.lmbda:
             return self._from_data(watch)
-        batch = self.prompted.sample(step, watch, self.method.group_size)
+        batch = self.sample(step, watch, self.method.group_size)
         found = compute_advantages(
             batch.table, self.method.group_size, weights=batch.weights, names=batch.names
         )
@@ -101,7 +98,7 @@ class Distilling(RolloutLearner[Lessons]):
             session = self.session
             batches = [draw(session, session.reader.examples) for _ in range(self.method.group_size)]
             drawn = [examples for batch in batches for examples in batch]
-        self.prompted.rollouts += 1
+        self.rollouts += 1
         rows = example_rows([examples[-1] for examples in drawn])
         mask, nothing = rows.completion_mask, np.zeros(rows.tokens.shape, np.float32)
         return Lessons(rows, rows, mask, mask, nothing[:, 0], nothing), {"distillation/on_policy": 0.0}
@@ -200,7 +197,7 @@ class Distilling(RolloutLearner[Lessons]):
 
         return term
 
-    # -- held-out rows and state -------------------------------------------------------------------
+    # -- held-out rows -------------------------------------------------------------------------
 
     def evaluate(self, step: int) -> Evaluated | None:
         """Held-out rows; before training also how well the first teacher does on them, where it is in memory."""
@@ -216,19 +213,6 @@ class Distilling(RolloutLearner[Lessons]):
         names = [name for name in ("eval/accuracy", "eval/reward") if name in teacher]
         told = {name.replace("eval/", "eval/teacher_", 1): teacher[name] for name in names}
         return replace(found, metrics=found.metrics | told)
-
-    def state(self) -> State:
-        """JSON values."""
-        return super().state() | {"rollouts": self.prompted.rollouts}
-
-    def restore(self, state: State, tensors: Tensors) -> None:
-        """Takes back `state`, and an open rollout from its arrays."""
-        super().restore(state, tensors)
-        self.prompted.rollouts = int(state["rollouts"])
-
-    def revived(self, tensors: Tensors) -> Lessons:
-        """A rollout from the arrays of a checkpoint."""
-        return Lessons.from_tensors(tensors)
 
 
 def _nothing(chosen: NDArray[np.int64], logprobs: mx.array) -> Loss:

@@ -1,32 +1,28 @@
-"""The next prompts of a run, completed and judged, for learners that a teacher grades."""
+"""What every learner of lessons shares: its rollouts are counted, and an open one comes back from a checkpoint."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
 from droid_tune.train.batch import Batch
 from droid_tune.train.drawing import draw
+from droid_tune.train.learner import State, Tensors
+from droid_tune.train.rollout_learner import RolloutLearner
 from droid_tune.train.sampler import Sampler
-from droid_tune.train.score import Scorer
 from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.teaching.lessons import Lessons
 from droid_tune.train.training_session import TrainingSession
 
-Floats = NDArray[np.floating[Any]]
 
+class LessonLearner(RolloutLearner[Lessons]):
+    """`rollouts` counts those sampled so far: the random state of each derives from its number."""
 
-class Prompted:
-    """Samples rollouts; `rollouts` counts them, and the random state of each derives from its number."""
-
-    def __init__(self, session: TrainingSession, scorer: Scorer) -> None:
-        self._session, self._scorer = session, scorer
+    def __init__(self, session: TrainingSession) -> None:
+        super().__init__(session)
+        self.settings_changed()
         self.rollouts = 0
 
     def sample(self, step: int, watch: Stopwatch, group_size: int) -> Batch:
         """The next batch of prompts, completed `group_size` times each and judged."""
-        session = self._session
+        session = self.session
         with watch("rollout"):
             session.pause_point()
             rows = draw(session, session.reader.prompt)
@@ -34,4 +30,17 @@ class Prompted:
             rollout = sampler.complete(step, rows, session.seed("rollout", self.rollouts))
         self.rollouts += 1
         with watch("reward"):
-            return self._scorer.score(step, rows, rollout)
+            return self.scorer.score(step, rows, rollout)
+
+    def state(self) -> State:
+        """JSON values."""
+        return super().state() | {"rollouts": self.rollouts}
+
+    def restore(self, state: State, tensors: Tensors) -> None:
+        """Takes back `state`, and an open rollout from its arrays."""
+        super().restore(state, tensors)
+        self.rollouts = int(state["rollouts"])
+
+    def revived(self, tensors: Tensors) -> Lessons:
+        """A rollout from the arrays of a checkpoint."""
+        return Lessons.from_tensors(tensors)

@@ -31,12 +31,10 @@ from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.batch import Batch
 from droid_tune.train.evaluate import Evaluated
 from droid_tune.train.explore import cut_off, rollout_metrics
-from droid_tune.train.learner import State, Tensors
-from droid_tune.train.rollout_learner import RolloutLearner
 from droid_tune.train.scoring_pass import logprobs_of_all, scored
 from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.teaching.lesson_learner import LessonLearner
 from droid_tune.train.teaching.lessons import Lessons, taught_rows
-from droid_tune.train.teaching.prompted import Prompted
 from droid_tune.train.teaching.richer_prompts import (
     RicherPrompt,
     lessons_of_the_group,
@@ -54,14 +52,12 @@ Floats = NDArray[np.floating[Any]]
 Loss = tuple[mx.array, dict[str, mx.array]]
 
 
-class SelfTeaching(RolloutLearner[Lessons]):
+class SelfTeaching(LessonLearner):
     """SDFT, SDPO and plain self-distillation, told apart by their config alone."""
 
     def __init__(self, session: TrainingSession) -> None:
         super().__init__(session)
-        self.settings_changed()
         self._check_rows()
-        self.prompted = Prompted(session, self.scorer)
 
     def settings_changed(self) -> None:
         """Loss and sampler follow the session's config."""
@@ -86,7 +82,7 @@ class SelfTeaching(RolloutLearner[Lessons]):
 
     def explore(self, step: int, watch: Stopwatch) -> tuple[Lessons, dict[str, float]]:
         """Sample and judge completions, and say what the teacher of each reads."""
-        batch = self.prompted.sample(step, watch, self.method.group_size)
+        batch = self.sample(step, watch, self.method.group_size)
         advantages = self._advantages(batch)
         self.scorer.tell(step + 1, batch, advantages)
         richer = self._richer(batch)
@@ -273,7 +269,7 @@ class SelfTeaching(RolloutLearner[Lessons]):
             found |= {f"self_distillation/{k}" if k == "policy_loss" else k: v for k, v in metrics.items()}
         return found
 
-    # -- held-out rows and state -------------------------------------------------------------------
+    # -- held-out rows -------------------------------------------------------------------------
 
     def evaluate(self, step: int) -> Evaluated | None:
         """Held-out rows; before training also how well the teacher does on them."""
@@ -281,19 +277,6 @@ class SelfTeaching(RolloutLearner[Lessons]):
         if found is None or step or not isinstance(self.method, ShownConfig):
             return found
         return with_teacher(found, self.session, self.scorer, self.method)
-
-    def state(self) -> State:
-        """JSON values."""
-        return super().state() | {"rollouts": self.prompted.rollouts}
-
-    def restore(self, state: State, tensors: Tensors) -> None:
-        """Takes back `state`, and an open rollout from its arrays."""
-        super().restore(state, tensors)
-        self.prompted.rollouts = int(state["rollouts"])
-
-    def revived(self, tensors: Tensors) -> Lessons:
-        """A rollout from the arrays of a checkpoint."""
-        return Lessons.from_tensors(tensors)
 
 
 def _share(flags: Any) -> float:
