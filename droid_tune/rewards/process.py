@@ -14,32 +14,19 @@ import secrets
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from droid_tune.control import UNWATCHED, Allowance, Watch
-from droid_tune.machine.isolated import harmless_environment
+from droid_tune.machine.isolated import harmless_environment, python_of_ours
 from droid_tune.rewards.family import MARK, end_family, end_newcomers, family, kill, resident_bytes
 from droid_tune.rewards.sandbox import Rules
 
 Message = dict[str, Any]
 
-#: the library comes from where the parent has it, whatever is installed; nothing else of that folder can be imported
-_BOOT = """
-import importlib.util, json, sys
-package, paths, worker, rules = json.loads(sys.argv[1])
-found = importlib.util.spec_from_file_location(
-    "droid_tune", package + "/__init__.py", submodule_search_locations=[package]
-)
-sys.modules["droid_tune"] = importlib.util.module_from_spec(found)
-found.loader.exec_module(sys.modules["droid_tune"])
-sys.path.extend(paths)
-from droid_tune.rewards.workers.keeper import keep
-keep(worker, rules)
-"""
+_KEEP = "from droid_tune.rewards.workers.keeper import keep; keep(*json.loads(sys.argv[2]))"
 _LONGEST_REPLY_BYTES = 64 * 1024 * 1024
 _WATCH_INTERVAL_S = 0.1
 _START_SECONDS = 60.0
@@ -151,13 +138,11 @@ class Child:
             kill(process)
 
     def _command(self, scratch: Path) -> list[str]:
-        package = str(Path(__file__).resolve().parents[1])
-        paths = [path for path in sys.path if path.endswith("site-packages")]
         worker = f"droid_tune.rewards.workers.{self._worker}_worker"
         rules = None if self._rules is None else self._rules.told(scratch)
-        boot = json.dumps([package, paths, worker, rules])
+        arguments = (json.dumps([worker, rules]), str(self._prints), str(self._memory_mb))
         # not -I: of the environment, which is ours alone, Python is to read PYTHONHASHSEED
-        return [sys.executable, "-P", "-s", "-c", _BOOT, boot, str(self._prints), str(self._memory_mb)]
+        return python_of_ours(_KEEP, *arguments, flags=("-P", "-s"))
 
     def _exchange(self, message: Message, allowance: Allowance) -> Message:
         number = secrets.token_hex(8)  # so that a reply cannot be written in advance
