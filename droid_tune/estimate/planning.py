@@ -100,14 +100,17 @@ def candidates(
 
 
 def _passes_cost_more(sizes: Sizes, job: StepJob, backend: str) -> bool:
-    """Whether reading every prompt again with each of its rows is cheaper than the passes that sharing it takes."""
+    """Whether the passes that sharing prompts takes cost more than computing all rows, each with its prompt again.
+
+    A model whose passes are busy gains little from taking all rows at once, and pays for it in memory.
+    """
     if not sizes.shares_prompts or job.group_size == 1:
         return False
     batches = -(-job.group_size * job.longest_completion // BUSY_TOKENS[backend])
     passes = job.rows_per_slice // job.group_size * (1 + batches) - 1
-    again = (job.rows_per_slice - job.rows_per_slice // job.group_size) * job.longest_prompt
+    tokens = job.rows_per_slice * (job.longest_prompt + job.longest_completion)
     numbers = sizes.hidden * (2 * sizes.query_width + 2 * sizes.key_width + 3 * sizes.intermediate)
-    return passes * PASS_SECONDS[backend] > 6 * again * numbers / OPERATIONS[backend]
+    return passes * PASS_SECONDS[backend] > 6 * tokens * numbers / OPERATIONS[backend]
 
 
 def smallest(sizes: Sizes, job: StepJob, backend: str = "cpu") -> Choice:

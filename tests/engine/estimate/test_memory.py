@@ -198,6 +198,13 @@ def test_a_small_model_reads_prompts_again_rather_than_pass_by_pass_and_a_large_
     assert (wide.path, wide.train_rows) == ("two-stage", 2)
 
 
+def test_busy_passes_are_kept_though_prompts_are_short() -> None:
+    """Two answers of 256 tokens behind 32: reading those again is cheap, but all rows at once take three times the memory."""
+    pairs = replace(JOB, group_size=2, longest_prompt=32, longest_completion=256, rows_per_slice=8)
+    middle = sizes(hidden=256, intermediate=688, query_width=256, key_width=128)
+    assert choose(middle, pairs, 10**12).plan.path == "two-stage"
+
+
 def test_a_small_model_goes_by_passes_where_all_rows_at_once_do_not_fit() -> None:
     whole = choose(sizes(), JOB, 10**12).peak.bytes
     assert choose(sizes(), JOB, whole // 8).plan.path != "whole rows"
