@@ -39,6 +39,7 @@ FLOORS = {
     "droid_tune.tracking": 1,
     "droid_tune.methods": 2,
     "droid_tune.numerics": 2,
+    "droid_tune.environments": 3,
     "droid_tune.model": 3,
     "droid_tune.rewards": 3,
     "droid_tune.rollout": 3,

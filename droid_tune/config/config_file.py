@@ -57,7 +57,8 @@ def read_config_file(file: Path) -> Imported:
 def with_absolute_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """Paths that exist, seen from `base`, written in full, so that a run can be resumed from any other folder."""
     full = {
-        key: _absolute(value, base) if key in ("model", "data") else value for key, value in values.items()
+        key: _absolute(value, base) if key in ("model", "data", "environment") else value
+        for key, value in values.items()
     }
     rewards = values.get("rewards")
     if isinstance(rewards, list):

@@ -43,11 +43,11 @@ def read_values(path: Path) -> Values:
 
 
 #: settings that are tables of the user's own: a higher layer replaces them, it does not add to them
-WHOLE = frozenset(("mapping", "files"))
+WHOLE = frozenset(("mapping", "files", "args", "tasks"))
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any], whole: frozenset[str] | None = None) -> Values:
-    """`above` laid over `below`, section by section. A method of another type replaces the whole section.
+    """`above` laid over `below`, section by section. A method or environment of another type replaces the whole section.
 
     So does a value of a name in `whole` (by default `WHOLE`).
     """
@@ -55,7 +55,7 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any], whole: frozenset[s
     merged: Values = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        if key == "method":
+        if key in ("method", "environment"):
             value, under = _as_section(value), _as_section(under)
             if (
                 value is not None
@@ -146,15 +146,19 @@ def explain(error: ValidationError, place: str = "") -> str:
 
 def field_path(location: tuple[int | str, ...]) -> str:
     """pydantic's location without the union tags: ("method", "grpo", "beta") -> "method.beta"."""
+    from droid_tune.config.environments import ENVIRONMENT_CONFIGS
     from droid_tune.config.methods import METHOD_CONFIGS
     from droid_tune.config.rewards import REWARD_CONFIGS
 
     parts: list[str] = []
     for index, part in enumerate(location):
         before = location[index - 1] if index else None
-        if (before == "method" and part in METHOD_CONFIGS) or (
-            isinstance(before, int) and part in REWARD_CONFIGS
-        ):
+        tagged = (
+            (before == "method" and part in METHOD_CONFIGS)
+            or (before == "environment" and part in ENVIRONMENT_CONFIGS)
+            or (isinstance(before, int) and part in REWARD_CONFIGS)
+        )
+        if tagged:
             continue
         parts.append(f"[{part + 1}]" if isinstance(part, int) else str(part))
     return ".".join(parts).replace(".[", "[")

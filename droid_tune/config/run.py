@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from droid_tune.config.base import Closed, setting, unknown_key
+from droid_tune.config.environments import ENVIRONMENT_CONFIGS, AnyEnvironment
 from droid_tune.config.methods import METHOD_CONFIGS, AnyMethod, GRPOConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
@@ -227,6 +228,11 @@ class RunConfig(Closed):
     rewards: tuple[AnyReward, ...] = Field(
         default=(AccuracyReward(),), title="Rewards", description="Added up with their weights."
     )
+    environment: AnyEnvironment | None = Field(
+        default=None,
+        title="Environment",
+        description="Tools and turns; without it, one prompt and one answer.",
+    )
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), title="Optimizer")
     evaluation: EvaluationConfig = Field(default=EvaluationConfig(), title="Evaluation")
     checkpoint: CheckpointConfig = Field(default=CheckpointConfig(), title="Checkpoints")
@@ -241,6 +247,17 @@ class RunConfig(Closed):
             return {**values, "method": {"type": values["method"]}}  # pyright: ignore[reportUnknownVariableType]
         return values  # pyright: ignore[reportUnknownVariableType]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _environments_that_judge(cls, values: Any) -> Any:
+        """Where the environment judges by itself, rewards beside it are those that are asked for, and no others."""
+        if not isinstance(values, dict) or "rewards" in values:
+            return values  # pyright: ignore[reportUnknownVariableType]
+        given: Any = values.get("environment")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        kind = given.get("type") if isinstance(given, dict) else getattr(given, "type", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        config = ENVIRONMENT_CONFIGS.get(str(kind))
+        return {**values, "rewards": ()} if config is not None and config.judges else values  # pyright: ignore[reportUnknownVariableType]
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.version > CONFIG_VERSION:
@@ -254,8 +271,14 @@ class RunConfig(Closed):
                 f"`batch_size` {self.training.batch_size} is too small for {method.type}, which sets each prompt beside "
                 f"another row's answer; use {type(method).least_batch} or more"
             )
+        environment = self.environment
+        if environment is not None and not isinstance(method, PolicyMethodConfig):
+            raise ValueError(
+                f"`environment` {environment.type} is acted in by methods that sample groups, and {method.type} does not; "
+                "use grpo or another one of its kind, or leave `environment` out"
+            )
         if isinstance(method, SamplingMethodConfig):
-            if not self.rewards:
+            if not self.rewards and (environment is None or not environment.judges):
                 raise ValueError("`rewards` must hold at least one reward for a reinforcement method")
             rows = self.training.batch_size * method.group_size
             if rows % method.steps_per_generation:
@@ -345,7 +368,15 @@ def known_settings() -> list[tuple[str, ...]]:
     method_names = dict.fromkeys(
         name for config in METHOD_CONFIGS.values() for name in (*config.model_fields, *config.aliases)
     )
-    return [*paths, *(("method", name) for name in method_names if name != "type")]
+    environment_names = dict.fromkeys(
+        name for config in ENVIRONMENT_CONFIGS.values() for name in config.model_fields
+    )
+    taken = {path[-1] for path in paths} | set(method_names) | {"type", "path", "name"}
+    return [
+        *paths,
+        *(("method", name) for name in method_names if name != "type"),
+        *(("environment", name) for name in environment_names if name not in taken),
+    ]
 
 
 _SECTION_MODELS: dict[str, type[Closed]] = {

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from droid_tune.config import RunConfig, build, dump_yaml, read_values, resolve
 from droid_tune.config.base import Closed
+from droid_tune.config.environments import ENVIRONMENT_CONFIGS
 from droid_tune.config.methods import METHOD_CONFIGS, GRPOConfig, SFTConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import REWARD_CONFIGS
@@ -185,7 +186,7 @@ def test_a_moving_reference_is_welcome_where_something_is_compared_with_it() -> 
 def closed_models() -> list[type[BaseModel]]:
     sections = [RunConfig.model_fields[name].annotation for name in SECTIONS if name != "method"]
     found = [one for one in sections if isinstance(one, type) and issubclass(one, Closed)]
-    return [*found, *METHOD_CONFIGS.values(), *REWARD_CONFIGS.values()]
+    return [*found, *METHOD_CONFIGS.values(), *REWARD_CONFIGS.values(), *ENVIRONMENT_CONFIGS.values()]
 
 
 @pytest.mark.parametrize("model", closed_models(), ids=lambda model: model.__name__)

@@ -1,0 +1,114 @@
+"""What a model acts in while it learns: tools, a class of the user's, or a package's environment; one closed config each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from droid_tune.config.base import Closed, configs_by_type, setting
+from droid_tune.config.rewards import FailureShare
+
+
+class EnvironmentConfig(Closed):
+    """What every environment has."""
+
+    label: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    #: whether it brings the user's own code, which is asked about
+    brings_file: ClassVar[bool] = False
+    #: whether it gives rewards of its own
+    judges: ClassVar[bool] = True
+    reward_weight: float = setting(1.0, "Weight of its reward", advanced=True, ge=-1000, le=1000)
+    """How much what the environment gives counts beside the rewards of this run."""
+    max_turns: int = setting(6, "Most turns", ge=1, le=1000)
+    """The model speaks at most so often in an episode; one that then still calls a tool is cut."""
+    max_turn_tokens: int = setting(256, "Longest turn", unit="tokens", ge=1, le=1_048_576)
+    """A turn that reaches this length ends its episode: a call cut in the middle is none."""
+    timeout_seconds: float = setting(10.0, "Time limit", unit="s", gt=0, le=3600)
+    """Per call of a tool, and per start or judgement of an episode; what takes longer failed."""
+    episode_seconds: float = setting(0.0, "Time limit of an episode", unit="s", advanced=True, ge=0)
+    """The environment's own time in one episode; what takes longer is cut. 0: no limit."""
+    at_once: int = setting(8, "Episodes at once", advanced=True, ge=1, le=256)
+    """Child processes that run tools or environments side by side."""
+    memory_mb: int = setting(1024, "Memory limit", unit="MB", advanced=True, ge=64)
+    """Of each child process."""
+    result_characters: int = setting(4000, "Longest result", advanced=True, unit="characters", ge=16)
+    """What a tool gives beyond this is left out, with a sentence that says so."""
+    network: bool = setting(False, "May use the network", advanced=True)
+    """Off by default: tools and environments run shut in, without network and without your files."""
+    failure_share: FailureShare = 0.5
+
+
+class OwnCodeConfig(EnvironmentConfig):
+    """An environment from a Python file of the user's."""
+
+    brings_file: ClassVar[bool] = True
+    path: str = setting(title="File")
+    """A Python file."""
+    readable: tuple[str, ...] = setting((), "May read", advanced=True)
+    """Files and folders that it may read besides its own folder."""
+
+
+class ToolsEnvironment(OwnCodeConfig):
+    """Plain Python functions that the model may call; an answer without a call ends the episode."""
+
+    label: ClassVar[str] = "Functions as tools"
+    summary: ClassVar[str] = "Functions of a Python file: docstring and type hints are what the model reads."
+    judges: ClassVar[bool] = False
+    type: Literal["tools"] = "tools"
+    functions: tuple[str, ...] = setting((), "Functions")
+    """Their names; empty takes every public function of the file."""
+
+
+class ClassEnvironment(OwnCodeConfig):
+    """A class whose public methods are tools, as TRL's `environment_factory` has it."""
+
+    label: ClassVar[str] = "Environment class"
+    summary: ClassVar[str] = (
+        "A class with `reset` and tools as methods, as TRL's `environment_factory` takes it."
+    )
+    type: Literal["class"] = "class"
+    name: str = setting("", "Class")
+    """Its name; empty takes the only class of the file that has a `reset`."""
+    reward: str = setting("", "Reward function", advanced=True)
+    """A function of the file that takes `environments`, as TRL's reward functions do; empty: the class' own
+    `get_reward`, else its attribute `reward`.
+    """
+
+
+class VerifiersEnvironment(EnvironmentConfig):
+    """An installed environment of the `verifiers` library, judged by its own rubric."""
+
+    label: ClassVar[str] = "verifiers"
+    summary: ClassVar[str] = "An installed environment of the `verifiers` library, by its id."
+    type: Literal["verifiers"] = "verifiers"
+    id: str = setting(title="Environment")
+    """The id that `load_environment` takes."""
+    args: dict[str, Any] = setting(title="Arguments", default_factory=dict, advanced=True)
+    """What `load_environment` takes besides."""
+    own_rows: bool = setting(True, "Its own rows")
+    """Its data set is what is trained on; off: rows of `data`, with `prompt` or `question` and `answer`."""
+
+
+class ReasoningGymEnvironment(EnvironmentConfig):
+    """Tasks of Reasoning Gym by name and difficulty, judged by their own scorers."""
+
+    label: ClassVar[str] = "Reasoning Gym"
+    summary: ClassVar[str] = "Generated puzzles with scorers of their own, harder as the model gets better."
+    type: Literal["reasoning_gym"] = "reasoning_gym"
+    max_turns: int = setting(1, "Most turns", ge=1, le=1)
+    """A puzzle is answered in one turn."""
+    tasks: dict[str, dict[str, Any]] = setting(title="Tasks", default_factory=dict)
+    """Names of tasks, each with its settings, such as chain_sum: {max_terms: 3}."""
+    level: int = setting(0, "Difficulty", ge=0, le=20)
+    """Where each task's curriculum begins."""
+    rows: int = setting(500, "Rows of a task", ge=1, le=1_000_000)
+    """So many are generated from the run's seed."""
+
+
+AnyEnvironment = Annotated[
+    ToolsEnvironment | ClassEnvironment | VerifiersEnvironment | ReasoningGymEnvironment,
+    Field(discriminator="type"),
+]
+ENVIRONMENT_CONFIGS: dict[str, type[EnvironmentConfig]] = configs_by_type(AnyEnvironment)
