@@ -73,7 +73,7 @@ def largest_difference(one: Path, two: Path) -> float:
     return max(float(np.abs(np.array(first[name] - second[name])).max()) for name in first)
 
 
-@pytest.mark.parametrize("arguments", [GRPO, SFT], ids=["grpo", "sft"])
+@pytest.mark.parametrize("arguments", [GRPO, pytest.param(SFT, marks=pytest.mark.slow)], ids=["grpo", "sft"])
 def test_two_ranks_end_with_the_losses_and_weights_of_one_process(
     project_root: Path, tmp_path: Path, arguments: list[str]
 ) -> None:

@@ -45,6 +45,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return digests(run)
 
 
+@pytest.mark.slow
 def test_two_equal_runs_write_equal_files(
     whole: dict[str, str], in_process: InProcess, tmp_path: Path
 ) -> None:

@@ -129,7 +129,7 @@ def _update(policy: Any, optimizer: optim.Optimizer, rows: ScoringRows, plan: Me
     mx.eval(policy.model.trainable_parameters(), optimizer.state)
 
 
-@pytest.fixture(params=["supervised", "reinforced"])
+@pytest.fixture(params=["supervised", pytest.param("reinforced", marks=pytest.mark.slow)])
 def watched(request: pytest.FixtureRequest) -> Watched:
     return request.getfixturevalue(request.param)
 
