@@ -153,7 +153,7 @@ def test_the_entropy_has_its_gradient_too(name: str):
 )
 def test_windows_experts_and_states_keep_the_plain_gradient(architecture: str):
     # Keys of 8 numbers, brought to length 1, multiply float32's rounding fivefold: 1e-5 with some BLAS, in either gradient.
-    wider = {"linear_key_head_dim": 16} if architecture == "qwen3_next" else {}
+    wider: dict[str, Any] = {"linear_key_head_dim": 16} if architecture == "qwen3_next" else {}
     policy = tiny_policy(architecture, **wider)
     case = made_case(policy)
     expected = plain_gradient(policy, case)
