@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from droid_tune.names import FinishReason
+from droid_tune.names import EpisodeCut, FinishReason
 
 EVENT_VERSION = 1
 
@@ -89,8 +89,38 @@ class Step(RunEvent):
     why: Literal["", "no_signal", "non_finite"] = ""  # it was not applied
 
 
+class PlayedCall(BaseModel):
+    """A call that a turn makes."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    arguments: dict[str, Any] = {}
+
+
+class PlayedTurn(BaseModel):
+    """One turn of an episode, behind its prompt. `tokens` of it are the model's, or were read where the environment spoke;
+    `seconds` is how long it took to answer. `failed`: why a call of the turn before failed. `shortened`: `text` is cut."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    role: Literal["assistant", "tool", "user", "system"]
+    text: str
+    calls: list[PlayedCall] = []
+    name: str = ""
+    reward: float | None = None
+    seconds: float = 0.0
+    failed: str = ""
+    tokens: int = 0
+    shortened: bool = False
+
+
 class Completion(BaseModel):
-    """One sampled completion as a person reads it. `reward` null: no reward applied."""
+    """One sampled completion as a person reads it. `reward` null: no reward applied.
+
+    Of an episode `turns` are all behind its prompt, `text` is the last answer, `length` what the model wrote in all, and
+    `cut` what ended it before its end.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -101,6 +131,8 @@ class Completion(BaseModel):
     advantage: float = 0.0
     length: int
     finish_reason: FinishReason
+    turns: list[PlayedTurn] = []
+    cut: EpisodeCut = ""
 
 
 class RolloutGroup(RunEvent):

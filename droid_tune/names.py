@@ -66,6 +66,8 @@ FilterOrder = Literal["temperature_first", "temperature_last"]
 FinishReason = Literal["stop", "length"]
 #: for chat templates that can switch thinking on or off; `template` leaves it as the model has it
 Thinking = Literal["template", "on", "off"]
+#: why an episode ended before its environment or its model ended it: "" where one of them did
+EpisodeCut = Literal["", "turns", "tokens", "time", "failed"]
 
 Split = Literal["train", "valid", "test"]
 #: of a run's checkpoints: the newest, the one with the best held-out evaluation; else its step is said
