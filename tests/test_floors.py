@@ -28,6 +28,7 @@ FLOORS = {
     "droid_tune.events": 0,
     "droid_tune.machine": 0,
     "droid_tune.metrics": 0,
+    "droid_tune.trial_report": 0,
     "droid_tune.data": 1,
     "droid_tune.estimate": 1,
     "droid_tune.model_files": 1,

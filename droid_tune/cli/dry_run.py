@@ -40,18 +40,19 @@ def check_template(config: RunConfig, rows: Rows) -> None:
 def check_rewards(config: RunConfig, rows: Rows) -> None:
     """Every reward on a few rows' own answers and on other rows'. Raises UserError where one fails."""
     from droid_tune.rewards.table import build_rewards
-    from droid_tune.rewards.trial import try_rewards
+    from droid_tune.rewards.trials.trial import try_rewards
+    from droid_tune.rewards.trials.tries import Menu
 
     length = config.sampling.max_completion_length
     with build_rewards(config.rewards, max_completion_length=length) as rewards:
-        trial = try_rewards(rewards, rows[:100], (), TRIED_ROWS)
+        trial = try_rewards(rewards, rows[:100], Menu(broken=False), TRIED_ROWS)
     failures = [sentence for one in trial.tries for sentence in one.failures]
     if failures:
         raise UserError(
             f"A reward fails: {failures[0]}", remedy="`droid-tune test-reward` shows every try of it"
         )
-    said = "; ".join(trial.notes) or "tell right answers from others"
-    say(f"rewards: {len(trial.tries)} tries, {said}")
+    said = " ".join((trial.verdict.text, *trial.notes))
+    say(f"rewards: {len(trial.tries)} tries. {said}")
 
 
 def say_estimate(config: RunConfig, dataset: Dataset) -> None:

@@ -6,7 +6,8 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from droid_tune import words
@@ -26,6 +27,19 @@ def say(sentence: str) -> None:
     """A word to the person, kept out of what a pipe reads; nothing where that person has left."""
     with contextlib.suppress(OSError):
         print(sentence, file=sys.stderr, flush=True)
+
+
+def progress_line(doing: str) -> Callable[[int, int, str], None] | None:
+    """A line on the terminal that counts up in place, `reading train.jsonl: 40%`; None where nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int, what: str) -> None:
+        end = "\r" if done < total else "\r\x1b[K"
+        said = f"{doing} {Path(what).name}: {words.share(done / max(1, total))}"
+        print(said, end=end, file=sys.stderr, flush=True)
+
+    return show
 
 
 def silence(stream: IO[str]) -> None:

@@ -12,7 +12,8 @@ from droid_tune.errors import UserError
 from droid_tune.rewards.combine import RewardScores
 from droid_tune.rewards.reasoning_gym import why_no_answer
 from droid_tune.rewards.table import build_rewards
-from droid_tune.rewards.trial import or_none, rewards_in
+from droid_tune.rewards.trials.reward_source import rewards_in
+from droid_tune.rewards.trials.trial import or_none, why_of
 from droid_tune.word_split import words
 
 _OWN_KEYS = ("completion", "prompt", "prompt_ends", "finish_reason", "finish", "expect")
@@ -99,9 +100,7 @@ def score_cases(reward: Path, cases: Sequence[Case], *, function: str = "") -> l
 
 def judged_case(case: Case, scores: RewardScores, index: int) -> JudgedCase:
     """The total of one case, and what its rewards said about it."""
-    reasons = {name: of[index] for name, of in scores.reasons.items() if of[index]}
-    single = len(scores.parts) == 1
-    why = "; ".join(text if single else f"{name}: {text}" for name, text in reasons.items())
+    why = why_of(scores, index)
     reward = or_none(scores.totals[index])
     if reward is None and not why:
         why = why_no_answer(case.row) or "no reward applies: the row has no `answer`"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class Surroundings:
     max_completion_length: int
     folder: Path  # what a relative path in a config is relative to
     watch: Watch = UNWATCHED  # who may end what a reward waits for
+    #: texts of Python files, by their paths as the configs have them, that stand in an editor and count in their place
+    unsaved: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 #: config type -> maker; each takes its own config class and the surroundings
@@ -46,7 +48,9 @@ MAKERS: dict[str, Callable[[Any, Surroundings], Reward]] = {
     "math_heuristic": lambda config, _: math_heuristic_reward(),
     "code": lambda config, around: Code(config, around.watch),
     "model": lambda config, around: model_reward(config, around.watch),
-    "user_file": lambda config, around: UserFile(config, around.folder, around.watch),
+    "user_file": lambda config, around: UserFile(
+        config, around.folder, around.watch, around.unsaved.get(config.path)
+    ),
 }
 
 
@@ -57,13 +61,15 @@ def build_rewards(
     folder: Path | None = None,
     tolerant: bool = False,
     watch: Watch = UNWATCHED,
+    unsaved: Mapping[str, str] | None = None,
 ) -> RewardSet:
     """The rewards of a run, ready to score. Relative paths start from `folder` (the working folder).
 
     `tolerant` shows every failure instead of stopping at too many: for a trial. `watch` may end a call with Stopped.
+    `unsaved` are texts of Python files that count in the place of what is on disk.
     Raises UserError naming the reward where one cannot be made (a file that does not load, code not allowed to run).
     """
-    surroundings = Surroundings(max_completion_length, folder or Path.cwd(), watch)
+    surroundings = Surroundings(max_completion_length, folder or Path.cwd(), watch, unsaved or {})
     made: list[WeighedReward] = []
     try:
         for config in map(forgiving, configs) if tolerant else configs:

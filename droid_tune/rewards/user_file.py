@@ -19,17 +19,20 @@ _LOADING_SECONDS = 60.0
 class UserFile(Reward):
     """Loads the file at once, so that its mistakes are said before the training starts.
 
-    The source is read once: an edit while the run goes on counts from the next run. Raises UserError.
+    The source is read once: an edit while the run goes on counts from the next run. `text` stands for the file's where
+    it is not saved yet. Raises UserError.
     """
 
-    def __init__(self, config: UserFileReward, folder: Path, watch: Watch = UNWATCHED) -> None:
-        self._config, self._watch = config, watch
+    def __init__(
+        self, config: UserFileReward, folder: Path, watch: Watch = UNWATCHED, text: str | None = None
+    ) -> None:
+        self._config, self._watch, self._text = config, watch, text
         self._path = (folder / Path(config.path).expanduser()).resolve()
         self._begin()
 
     def _begin(self) -> None:
         """Read the source and load it."""
-        self.source = read_source(self._path)
+        self.source = read_source(self._path) if self._text is None else self._text
         setup = {"source": self.source, "path": str(self._path), "function": self._config.function}
         self._child = Child(
             "user_file",

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from droid_tune import words
-from droid_tune.cli.output import print_table
+from droid_tune.cli.output import print_table, progress_line
 from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
 from droid_tune.errors import UsageError
 
@@ -43,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     from droid_tune.data.validate import validate
 
     known_method(arguments.method)
-    mapping, watch = mapping_from(arguments.map), Watch(progress_line())
+    mapping, watch = mapping_from(arguments.map), Watch(progress_line("reading"))
     report = validate(arguments.path, arguments.method, mapping, watch)
     if arguments.model and report.usable:
         report = rendered_report(arguments, mapping, watch)
@@ -72,23 +70,6 @@ def known_method(name: str | None) -> None:
 
     if name is not None and name not in METHOD_CONFIGS:
         raise UsageError(f"there is no method `{name}`", remedy=f"choose one of {', '.join(METHOD_CONFIGS)}")
-
-
-def progress_line() -> Callable[[int, int, str], None] | None:
-    """A line on the terminal that counts up in place; None where nobody watches."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(done: int, total: int, file: str) -> None:
-        end = "\r" if done < total else "\r\x1b[K"
-        print(
-            f"reading {Path(file).name}: {words.share(done / max(1, total))}",
-            end=end,
-            file=sys.stderr,
-            flush=True,
-        )
-
-    return show
 
 
 def print_report(report: Report) -> None:
