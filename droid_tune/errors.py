@@ -40,7 +40,7 @@ class MendableError(UserError):
     `kind` is the word for it in a `paused` event.
     """
 
-    kind: Literal["reward", "disk", "data", "folder"] = "disk"
+    kind: Literal["reward", "disk", "data", "folder", "numbers"] = "disk"
 
 
 class DiskError(MendableError):
@@ -57,6 +57,12 @@ class DataChangedError(MendableError):
     """A data file is no longer the one that the run reads."""
 
     kind = "data"
+
+
+class NotFiniteError(MendableError):
+    """Several updates in a row gave no number; with other settings the next ones may."""
+
+    kind = "numbers"
 
 
 class Stopped(Exception):  # noqa: N818  (an outcome, not an error)

@@ -226,7 +226,7 @@ class Paused(RunEvent):
 
     type: Literal["paused"] = "paused"
     step: int
-    reason: Literal["reward", "disk", "data", "folder"]
+    reason: Literal["reward", "disk", "data", "folder", "numbers"]
     text: str
     remedy: str = ""
 

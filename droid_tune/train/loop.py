@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import mlx.core as mx
 import numpy as np
 
-from droid_tune.errors import Stopped, UserError
+from droid_tune.errors import NotFiniteError, Stopped, UserError
 from droid_tune.events import Evaluation, Notice, Step, finite
 from droid_tune.model.reference import ReferencePolicy
 from droid_tune.runs.best import Best, better
@@ -31,6 +31,7 @@ from droid_tune.train.learner import Learner, State
 from droid_tune.train.memory_guard import MemoryGuard, Reading, read_memory
 from droid_tune.train.memory_minder import MemoryMinder
 from droid_tune.train.mending import Mender
+from droid_tune.train.no_numbers import NON_FINITE_LIMIT, trouble_with_numbers
 from droid_tune.train.optimizer import gradient_norm, learning_rate_at
 from droid_tune.train.run_record import RunRecord
 from droid_tune.train.shared_checkpoint import SavedState
@@ -39,9 +40,6 @@ from droid_tune.train.update import Updater, WhyNot, update_metrics, why_not
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-#: updates in a row with a loss or gradient that is no number, after which a run ends
-NON_FINITE_LIMIT = 3
 
 
 @dataclass
@@ -89,6 +87,7 @@ class Loop:
                 self.mended(self.journal.follow)
                 self.steer()
                 self.mind_memory(self.mended(self.advance))
+                self.require_numbers()
                 self.evaluate_if_due()
                 self.save_if_due()
                 self.mended(self.journal.catch_up)
@@ -154,17 +153,25 @@ class Loop:
         notices = self.diagnosis.observe_step(self.step, metrics) if self.diagnosis else []
         self._boundary, self._between = self._at_boundary(), False
         self._tell(metrics, gathered.seconds, why, notices)
-        self._end_where_no_number(rate)
         return reading
 
-    def _end_where_no_number(self, rate: float) -> None:
-        """Raise UserError after several updates in a row that could not be applied."""
-        if self.non_finite >= NON_FINITE_LIMIT:
-            raise UserError(
-                f"The loss or its gradient was not a number in {NON_FINITE_LIMIT} steps in a row (steps "
-                f"{self.step - NON_FINITE_LIMIT + 1} to {self.step}); none of these was applied. Lower the learning "
-                f"rate ({rate:g}) and resume, or start from an earlier run."
-            )
+    def require_numbers(self) -> None:
+        """Wait for a lower learning rate after several updates in a row that could not be applied. Raises UserError where
+        nobody can give one, and where none would help: what is then in the weights is not saved."""
+        if self.non_finite < NON_FINITE_LIMIT:
+            return
+        error = trouble_with_numbers(
+            self.journal.paths.id,
+            self.step,
+            self.session.config.optimizer.learning_rate,
+            self.session.policy.trainable(),
+        )
+        if not isinstance(error, NotFiniteError):
+            self._between = True
+            raise error
+        self.non_finite = 0  # whoever goes on from here has as many tries again
+        self._boundary_changed()
+        self._mender.wait(self.step, error)
 
     def mind_memory(self, reading: Reading) -> None:
         """Act on what the last update took."""

@@ -36,9 +36,9 @@ class Mender:
             try:
                 return work()
             except MendableError as error:
-                self._wait(step, error)
+                self.wait(step, error)
 
-    def _wait(self, step: int, error: MendableError) -> None:
+    def wait(self, step: int, error: MendableError) -> None:
         """Returns once it may be tried again. Raises the error itself where nobody can mend it now, and Stopped."""
         control = self.session.control
         if not (control.attended and self.session.world.alone) or control.stop_requested():
@@ -65,7 +65,7 @@ class Mender:
         try:
             self.session.rewards.renew()
         except UserError as error:
-            self._wait(step, RewardTroubleError(error.message, place=error.place, remedy=error.remedy))
+            self.wait(step, RewardTroubleError(error.message, place=error.place, remedy=error.remedy))
         else:
             with suppress(UserError):  # a resume would ask once more
                 self.renewed()
