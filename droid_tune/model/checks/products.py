@@ -1,8 +1,8 @@
 """The chip's truth: before a run the model's own products are done on its device and again on the CPU, and must agree.
 
 Matrix units of new chips have returned wrong numbers in silence, and a run on them teaches noise. Each kind of linear
-layer is tried by its shape and type, forward and backward, with few and many rows; then attention. The reference is
-NumPy's, in double precision, of a sample of each layer's outputs. Layers of experts are not tried.
+layer, those of experts too, is tried by its shape and type, forward and backward, with few and many rows; then attention.
+The reference is NumPy's, in double precision, of a sample of each layer's outputs.
 """
 
 from __future__ import annotations
@@ -18,10 +18,25 @@ import numpy as np
 import numpy.typing as npt
 
 from droid_tune.errors import UserError
-from droid_tune.model.arrays import EMBEDDING, host_view
+from droid_tune.model.adapters import SWITCH
+from droid_tune.model.arrays import EMBEDDING
+from droid_tune.model.checks.expert_products import (
+    ExpertProduct,
+    expert_mismatches,
+    expert_product,
+    unpacked_rows,
+)
+from droid_tune.model.checks.mismatch import (
+    TOLERANCE,
+    Doubles,
+    Mismatch,
+    compared,
+    doubles,
+    random_values,
+    rounded,
+    usual_size,
+)
 from droid_tune.model.policy import Policy
-
-Doubles = npt.NDArray[np.float64]
 
 #: seconds that the whole check may take
 MOST_SECONDS = 2.0
@@ -31,9 +46,7 @@ SAMPLED = 64
 #: layers of fewer weights are tried with few rows, and once in a process
 SMALL = 2**20
 LARGEST_OUTPUT = 2**24  # numbers
-#: largest error, as a share of what a product of such vectors usually is
-TOLERANCE = {mx.float32: 4e-3, mx.float16: 2e-2, mx.bfloat16: 6e-2}
-LAYERS = (nn.Linear, nn.QuantizedLinear, *EMBEDDING)
+LAYERS = (nn.Linear, nn.QuantizedLinear, *SWITCH, *EMBEDDING)
 
 
 @dataclass(frozen=True)
@@ -41,25 +54,8 @@ class Device:
     """The two products of a layer, as the run does them: `x W^T` and `g W`. Tests put a faulty one in its place."""
 
     product: Callable[[Any, mx.array, bool], mx.array]
+    experts: ExpertProduct = expert_product
     attention: Callable[..., mx.array] = mx.fast.scaled_dot_product_attention
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """Where and how far the device is off; `error` is a share of the usual size, `allowed` the largest one."""
-
-    what: str
-    found: float
-    expected: float
-    error: float
-    allowed: float
-
-    def sentence(self) -> str:
-        """`mlp.up_proj (33 x 4096 by 11008, bfloat16): found 3.2, expected 1.1, ...`"""
-        return (
-            f"{self.what}: found {self.found:.5g}, expected {self.expected:.5g}, an error of {self.error:.3g} of the "
-            f"usual size where {self.allowed:g} is allowed"
-        )
 
 
 def layer_product(layer: Any, x: mx.array, transposed: bool) -> mx.array:
@@ -103,8 +99,15 @@ def mismatches(policy: Policy, device: Device) -> Iterator[Mismatch | None]:
         if small and device is DEVICE and kind_of(layer) in _TRIED:
             continue
         _TRIED.add(kind_of(layer))
+        dtype = _dtype_of(layer, otherwise=_dtype(policy.model))
+        if isinstance(layer, SWITCH):
+            if layer.get("global_scale") is not None:  # every expert's own: only its products know it
+                continue
+            for rows in ROWS:
+                yield from expert_mismatches(name, layer, rows, dtype, device.experts, dice)
+            continue
         for rows in ROWS[:2] if small else ROWS:
-            yield from _layer_mismatches(name, layer, rows, device, dice)
+            yield from _layer_mismatches(name, layer, rows, dtype, device, dice)
     if (heads := heads_of(policy.config)) is not None:
         yield _attention_mismatch(*heads, _dtype(policy.model), device, dice)
 
@@ -133,26 +136,23 @@ def _size(named: tuple[str, Any]) -> int:
 
 
 def _layer_mismatches(
-    name: str, layer: Any, rows: int, device: Device, dice: np.random.Generator
+    name: str, layer: Any, rows: int, dtype: mx.Dtype, device: Device, dice: np.random.Generator
 ) -> Iterator[Mismatch | None]:
     outputs = layer.weight.shape[0]
     rows = max(1, min(rows, LARGEST_OUTPUT // outputs))
-    dtype = layer.scales.dtype if "scales" in layer else layer.weight.dtype
-    if dtype not in TOLERANCE:
-        return
     chosen = np.sort(dice.choice(outputs, min(SAMPLED, outputs), replace=False))
     weight = _rows_of(layer, chosen)  # (sampled, in)
     what = f"{name} ({rows} x {weight.shape[1]} by {outputs}, {str(dtype).rpartition('.')[2]})"
-    x, x_doubles = _random(dice, (rows, weight.shape[1]), dtype)
-    forward = _doubles(device.product(layer, x, True))[:, chosen]
+    x, x_doubles = random_values(dice, (rows, weight.shape[1]), dtype)
+    forward = doubles(device.product(layer, x, True))[:, chosen]
     yield compared(
-        f"{what} forward", forward, x_doubles @ weight.T, _usual(x_doubles, weight), TOLERANCE[dtype]
+        f"{what} forward", forward, x_doubles @ weight.T, usual_size(x_doubles, weight), TOLERANCE[dtype]
     )
     gradient = np.zeros((rows, outputs))
     gradient[:, chosen] = dice.standard_normal((rows, len(chosen)))
-    g, g_doubles = _rounded(gradient, dtype)
-    backward = _doubles(device.product(layer, g, False))
-    usual = _usual(g_doubles[:, chosen], weight.T)
+    g, g_doubles = rounded(gradient, dtype)
+    backward = doubles(device.product(layer, g, False))
+    usual = usual_size(g_doubles[:, chosen], weight.T)
     yield compared(f"{what} backward", backward, g_doubles[:, chosen] @ weight, usual, TOLERANCE[dtype])
 
 
@@ -164,19 +164,7 @@ def _rows_of(layer: Any, chosen: npt.NDArray[np.int64]) -> Doubles:
         for key in ("weight", "scales", "biases")
         if key in layer
     }
-    if "scales" not in take:
-        return _doubles(take["weight"])
-    return _doubles(
-        mx.dequantize(
-            take["weight"],
-            take["scales"],
-            take.get("biases"),
-            group_size=layer.group_size,
-            bits=layer.bits,
-            mode=getattr(layer, "mode", "affine"),
-            stream=mx.cpu,
-        )
-    )
+    return unpacked_rows(layer, take)
 
 
 def _attention_mismatch(
@@ -185,9 +173,9 @@ def _attention_mismatch(
     """Causal attention over 64 positions."""
     length = 64
     (q, qd), (k, kd), (v, vd) = (
-        _random(dice, (1, count, length, size), dtype) for count in (heads, kv_heads, kv_heads)
+        random_values(dice, (1, count, length, size), dtype) for count in (heads, kv_heads, kv_heads)
     )
-    found = _doubles(device.attention(q, k, v, scale=size**-0.5, mask="causal"))
+    found = doubles(device.attention(q, k, v, scale=size**-0.5, mask="causal"))
     kd, vd = (np.repeat(one, heads // kv_heads, axis=1) for one in (kd, vd))
     scores = qd @ kd.swapaxes(-1, -2) * size**-0.5
     scores = np.where(np.tril(np.ones((length, length), dtype=bool)), scores, -np.inf)
@@ -208,37 +196,10 @@ def heads_of(config: dict[str, Any]) -> tuple[int, int, int] | None:
     return heads, kv_heads, size
 
 
-def compared(what: str, found: Doubles, expected: Doubles, usual: Doubles, allowed: float) -> Mismatch | None:
-    """The worst place, where it is worse than `allowed`; a number that is none always is."""
-    error = np.abs(found - expected) / (np.abs(expected) + usual)
-    error = np.where(np.isfinite(error), error, np.inf)
-    at = np.unravel_index(int(error.argmax()), error.shape)
-    if error[at] <= allowed:
-        return None
-    return Mismatch(what, float(found[at]), float(expected[at]), float(error[at]), allowed)
-
-
-def _usual(left: Doubles, right: Doubles) -> Doubles:
-    """The usual size of products of rows of `left` (n, k) with rows of `right` (m, k): (n, m)."""
-    return (
-        np.outer(np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=1)) / left.shape[1] ** 0.5 + 1e-12
-    )
-
-
-def _random(dice: np.random.Generator, shape: tuple[int, ...], dtype: mx.Dtype) -> tuple[mx.array, Doubles]:
-    return _rounded(dice.standard_normal(shape), dtype)
-
-
-def _rounded(values: Doubles, dtype: mx.Dtype) -> tuple[mx.array, Doubles]:
-    """The values in a type, and what they are in it."""
-    array = mx.array(values.astype(np.float32)).astype(dtype, stream=mx.cpu)
-    return array, _doubles(array)
-
-
-def _doubles(array: mx.array) -> Doubles:
-    wide = array.astype(mx.float32, stream=mx.cpu)
-    mx.eval(wide)
-    return host_view(wide).astype(np.float64)
+def _dtype_of(layer: Any, otherwise: mx.Dtype) -> mx.Dtype:
+    """The type of a layer's inputs; where its scales are of no such type (mxfp4) that of the model."""
+    found = layer.scales.dtype if "scales" in layer else layer.weight.dtype
+    return found if found in TOLERANCE else otherwise
 
 
 def _dtype(model: nn.Module) -> mx.Dtype:

@@ -1,5 +1,5 @@
 """Runs in processes of their own, as the tests of training have them."""
 
-from tests.engine.train.conftest import in_process
+from tests.engine.train.conftest import apart, in_process, training
 
-__all__ = ["in_process"]
+__all__ = ["apart", "in_process", "training"]

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from droid_tune.events import Step
 from droid_tune.runs.folder import list_runs, summarise
+from droid_tune.runs.lock import is_locked
 from droid_tune.runs.log import read_events
 from tests.engine.train.conftest import TINY, digest
 
@@ -40,14 +42,6 @@ POINTS = [
     }.items()
     for number in range(1, times + 1)
 ]
-#: how a run is led; a further mode of the engine is a further line
-MODES = ["thread"]
-
-
-@pytest.fixture(params=MODES)
-def lead(request: pytest.FixtureRequest, in_process: Callable[..., str]) -> Callable[..., str]:
-    """Train or resume in a process of its own, in one of the modes."""
-    return {"thread": in_process}[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -81,31 +75,50 @@ def command(words: list[str], folder: Path, project_root: Path, **options: Any) 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda one: f"{one[0]} {one[1]}")
 def test_killed_at_any_event_it_goes_on_exactly(
-    point: tuple[str, int], lead: Callable[..., str], tmp_path: Path, whole: str
+    point: tuple[str, int], apart: bool, in_process: Callable[..., str], tmp_path: Path, whole: str
 ) -> None:
     folder = tmp_path / "run"
-    assert lead(folder, VALUES, *point, "kill").startswith("exit -9")  # there are as many events
-    assert summarise(folder).state in ("interrupted", "completed")
+    said = in_process(folder, VALUES, *point, "kill engine" if apart else "kill", apart=apart)
+    # There are as many events. An engine apart is a little further than what is heard of it, and may have ended.
+    assert said in ("failed", "completed") if apart else said.startswith("exit -9"), said
+    assert summarise(folder).state in ("interrupted", "completed", "failed")
     assert len(list_runs(tmp_path)) == 1
-    said = lead(folder, VALUES)
+    assert_goes_on(folder, in_process, whole, apart=apart)
+
+
+def assert_goes_on(folder: Path, in_process: Callable[..., str], whole: str, *, apart: bool) -> None:
+    said = in_process(folder, VALUES, apart=apart)
     assert said == "completed", said
     assert digest(folder) == whole
     steps = [event.step for event in read_events(folder / "events.jsonl") if isinstance(event, Step)]
     assert sorted(set(steps)) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("point", [("run_started", 1), ("rollout", 2), ("step", 1), ("save", 2)], ids=str)
+def test_an_engine_whose_window_is_killed_saves_and_ends_by_itself(
+    point: tuple[str, int], in_process: Callable[..., str], tmp_path: Path, whole: str
+) -> None:
+    folder = tmp_path / "run"
+    assert in_process(folder, VALUES, *point, "kill", apart=True).startswith("exit -9")
+    end = time.monotonic() + 60
+    while is_locked(folder / "lock") and time.monotonic() < end:
+        time.sleep(0.05)
+    assert summarise(folder).state in ("stopped", "completed")
+    assert_goes_on(folder, in_process, whole, apart=True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
 @pytest.mark.parametrize("after", ["run_started", "step"])
 def test_a_signal_saves_and_stops_and_the_run_goes_on_exactly(
-    number: signal.Signals, after: str, tmp_path: Path, project_root: Path, whole: str
+    number: signal.Signals, after: str, apart: bool, tmp_path: Path, project_root: Path, whole: str
 ) -> None:
-    folder = tmp_path / "run"
-    process = command(["train", "--out", str(folder)], tmp_path, project_root)
+    folder, mode = tmp_path / "run", ["--separate-process"] if apart else []
+    process = command(["train", "--out", str(folder), *mode], tmp_path, project_root)
     events = folder / "events.jsonl"
     while process.poll() is None and (not events.exists() or f'"type":"{after}"' not in events.read_text()):
         pass
     process.send_signal(number)
     code, said = ended(process)
     assert code in (0, 130), said
-    assert ended(command(["resume", str(folder)], tmp_path, project_root))[0] == 0
+    assert ended(command(["resume", str(folder), *mode], tmp_path, project_root))[0] == 0
     assert digest(folder) == whole

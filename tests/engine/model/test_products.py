@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from droid_tune.errors import UserError
+from droid_tune.model.adapters import SWITCH
+from droid_tune.model.checks.expert_products import expert_product
+from droid_tune.model.checks.mismatch import compared
 from droid_tune.model.checks.products import (
     Device,
     check_products,
-    compared,
     heads_of,
     kinds_of_layers,
     layer_product,
@@ -75,7 +77,7 @@ def test_attention_is_tried_too() -> None:
         return mx.fast.scaled_dot_product_attention(*args, **{**named, "mask": None})
 
     with pytest.raises(UserError, match="attention \\(4 heads of 8, float32\\)"):
-        check_products(tiny_policy("llama"), Device(layer_product, attention))
+        check_products(tiny_policy("llama"), Device(layer_product, attention=attention))
 
 
 def test_the_error_is_measured_against_the_usual_size() -> None:
@@ -107,3 +109,61 @@ def test_a_config_without_heads_tries_no_attention() -> None:
     assert heads_of({}) is None
     assert heads_of({"num_attention_heads": 5, "hidden_size": 32, "num_key_value_heads": 2}) is None
     assert heads_of({"num_attention_heads": "4", "hidden_size": 32}) is None
+
+
+# --- layers of experts ---
+
+
+def experts_policy(bits: int, mode: str = "affine") -> Policy:
+    """Four experts, of which rows are sent to two; packed where `bits` says so."""
+    policy = tiny_policy("qwen3_moe", moe_intermediate_size=64, hidden_size=64, head_dim=16)
+    if bits:
+        nn.quantize(
+            policy.model,
+            32,
+            bits,
+            mode=mode,
+            class_predicate=lambda _, module: isinstance(module, SWITCH),
+        )
+    return policy
+
+
+def faulty_experts(transposed_fault: bool, rows_from: int = 1, expert: int | None = None) -> Device:
+    """Every product of experts with so many rows is wrong in one number: in the last row, or in that of one expert."""
+
+    def product(layer: nn.Module, x: mx.array, experts: mx.array, transposed: bool) -> mx.array:
+        right = expert_product(layer, x, experts, transposed)
+        if transposed is not transposed_fault or x.shape[0] < rows_from:
+            return right
+        wrong = mx.arange(x.shape[0]) == x.shape[0] - 1 if expert is None else experts == expert
+        return right + wrong[:, None].astype(right.dtype) * 50
+
+    return Device(layer_product, product)
+
+
+@pytest.mark.parametrize(("bits", "mode"), [(0, ""), (4, "affine"), (4, "mxfp4")])
+def test_experts_agree_with_themselves(bits: int, mode: str) -> None:
+    policy = experts_policy(bits, mode)
+    seen: list[tuple[int, bool]] = []
+
+    def product(layer: nn.Module, x: mx.array, experts: mx.array, transposed: bool) -> mx.array:
+        seen.append((x.shape[0], transposed))
+        return expert_product(layer, x, experts, transposed)
+
+    assert set(mismatches(policy, Device(layer_product, product))) == {None}
+    shapes = 1  # all three layers of an expert are 64 x 64 here
+    assert sorted(seen) == sorted([(rows, way) for rows in (1, 33, 256) for way in (True, False)] * shapes)
+    check_products(policy)
+
+
+@pytest.mark.parametrize("bits", [0, 4])
+@pytest.mark.parametrize(
+    "device",
+    [faulty_experts(True), faulty_experts(False), faulty_experts(True, 256), faulty_experts(False, 33, 3)],
+)
+def test_a_planted_fault_of_experts_stops_the_run_with_the_figures(device: Device, bits: int) -> None:
+    with pytest.raises(
+        UserError,
+        match=r"multiplies wrongly: .*switch_mlp\.[\w.]+ \(\d+ x 64 by 64 of 4 experts, float32\) (forward|backward): found",
+    ):
+        check_products(experts_policy(bits), device)

@@ -14,8 +14,8 @@ from droid_tune.paths import RunPaths
 from droid_tune.runs.folder import create_run
 from droid_tune.runs.log import replay
 from droid_tune.runs.state import RunState
-from droid_tune.train.engine import resume_training, run_training
-from tests.engine.train.conftest import tiny
+from droid_tune.train.engine import resume_training
+from tests.engine.train.conftest import Training, tiny
 
 #: evaluations before, between and after the updates; a rollout that serves two updates; an answer to some rows only
 CONFIG = tiny(
@@ -49,10 +49,12 @@ POINTS = [
     }.items()
     for number in range(1, times + 1)
 ]
-QUICK = [("evaluate", 2), ("evaluation", 2), ("step", 2), ("rollout", 3), ("update", 2)]
+QUICK = [("evaluation", 2), ("rollout", 3)]
 
 
-def told(config: RunConfig, folder: Path, point: tuple[str, int] | None) -> None:
+def told(
+    config: RunConfig, folder: Path, point: tuple[str, int] | None, training: Training = resume_training
+) -> None:
     """A run that is stopped at a point and then resumed to its end."""
     control, seen = Control(), [0]
 
@@ -65,9 +67,9 @@ def told(config: RunConfig, folder: Path, point: tuple[str, int] | None) -> None
                 control.request_stop()
 
     create_run(config, folder)
-    first = run_training(config, folder, control, emit)
+    first = training(folder, control, emit)
     if first.outcome == "stopped":
-        last = resume_training(folder, Control(), lambda _: None)
+        last = training(folder, Control(), lambda _: None)
         assert last.outcome == "completed", last.why
     else:
         assert first.outcome == "completed", first.why
@@ -125,24 +127,29 @@ def test_the_unbroken_run_has_what_is_compared(whole: Path) -> None:
 
 
 @pytest.mark.parametrize("point", QUICK, ids=lambda one: f"{one[0]} {one[1]}")
-def test_a_stop_changes_no_event(point: tuple[str, int], whole: Path, tmp_path: Path) -> None:
-    compare(point, whole, tmp_path / "run")
+def test_a_stop_changes_no_event(
+    point: tuple[str, int], training: Training, whole: Path, tmp_path: Path
+) -> None:
+    compare(point, whole, tmp_path / "run", training)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize(
     "point", [one for one in POINTS if one not in QUICK], ids=lambda one: f"{one[0]} {one[1]}"
 )
-def test_nor_does_it_at_any_other_point(point: tuple[str, int], whole: Path, tmp_path: Path) -> None:
-    compare(point, whole, tmp_path / "run")
+def test_nor_does_it_at_any_other_point(
+    point: tuple[str, int], training: Training, whole: Path, tmp_path: Path
+) -> None:
+    compare(point, whole, tmp_path / "run", training)
 
 
-def compare(point: tuple[str, int], whole: Path, folder: Path) -> None:
-    told(CONFIG, folder, point)
+def compare(point: tuple[str, int], whole: Path, folder: Path, training: Training) -> None:
+    told(CONFIG, folder, point, training)
     assert [timeless(event) for event in standing(folder)] == [timeless(event) for event in standing(whole)]
     assert curves(folder) == curves(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", [("evaluate", 3), ("evaluation", 1)], ids=lambda one: f"{one[0]} {one[1]}")
 def test_nor_in_supervised_learning(point: tuple[str, int], tmp_path: Path) -> None:
     told(SFT, tmp_path / "whole", None)

@@ -19,8 +19,8 @@ from droid_tune.runs.identity import changes_since, kept_reward
 from droid_tune.runs.log import LineFile, read_events
 from droid_tune.runs.state import RunState
 from droid_tune.train.checkpoint import CheckpointStore
-from droid_tune.train.engine import run_training
-from tests.engine.train.conftest import digest, tiny
+from droid_tune.train.engine import resume_training, run_training
+from tests.engine.train.conftest import Training, digest, tiny
 
 GOOD = "def f(completion, row):\n    return len(completion) % 7\n"
 #: right for the first rollout, then broken
@@ -33,7 +33,11 @@ Answer = Callable[[Paused, Control], None]
 
 
 def attended(
-    config: RunConfig, folder: Path, answer: Answer, hear: Callable[[Event], None] = lambda _: None
+    config: RunConfig,
+    folder: Path,
+    answer: Answer,
+    hear: Callable[[Event], None] = lambda _: None,
+    training: Training = resume_training,
 ) -> tuple[RunFinished, list[Event]]:
     """A run at which somebody sits, who answers each pause."""
     control = Control(attended=True)
@@ -47,7 +51,7 @@ def attended(
             answer(event, control)
 
     create_run(config, folder)
-    return run_training(config, folder, control, emit), record
+    return training(folder, control, emit), record
 
 
 def of(record: list[Event], kind: type[Event]) -> list[Any]:
@@ -71,7 +75,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
     return digest(folder / "run")
 
 
-def test_a_reward_that_was_mended_is_read_again_and_no_step_is_lost(tmp_path: Path, whole: str) -> None:
+def test_a_reward_that_was_mended_is_read_again_and_no_step_is_lost(
+    training: Training, tmp_path: Path, whole: str
+) -> None:
     file = tmp_path / "mine.py"
     file.write_text(BREAKS)
 
@@ -79,7 +85,7 @@ def test_a_reward_that_was_mended_is_read_again_and_no_step_is_lost(tmp_path: Pa
         file.write_text(GOOD)
         control.resume()
 
-    finished, record = attended(judged_by(file), tmp_path / "run", mend)
+    finished, record = attended(judged_by(file), tmp_path / "run", mend, training=training)
     assert finished.outcome == "completed", finished.why
     (paused,) = of(record, Paused)
     assert (paused.step, paused.reason) == (1, "reward")
@@ -92,7 +98,10 @@ def test_a_reward_that_was_mended_is_read_again_and_no_step_is_lost(tmp_path: Pa
     assert changes_since(tmp_path / "run") == []
 
 
-def test_a_file_that_does_not_load_after_continue_pauses_again(tmp_path: Path, whole: str) -> None:
+@pytest.mark.slow
+def test_a_file_that_does_not_load_after_continue_pauses_again(
+    training: Training, tmp_path: Path, whole: str
+) -> None:
     file = tmp_path / "mine.py"
     file.write_text(BREAKS)
     texts = iter(["def f(:\n", GOOD])
@@ -101,16 +110,20 @@ def test_a_file_that_does_not_load_after_continue_pauses_again(tmp_path: Path, w
         file.write_text(next(texts))
         control.resume()
 
-    finished, record = attended(judged_by(file), tmp_path / "run", mend)
+    finished, record = attended(judged_by(file), tmp_path / "run", mend, training=training)
     assert finished.outcome == "completed"
     assert ["SyntaxError" in paused.text for paused in of(record, Paused)] == [False, True]
     assert digest(tmp_path / "run") == whole
 
 
-def test_a_stop_in_the_pause_leaves_a_saved_and_stopped_run(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_stop_in_the_pause_leaves_a_saved_and_stopped_run(training: Training, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(BREAKS)
     finished, _ = attended(
-        judged_by(tmp_path / "mine.py"), tmp_path / "run", lambda _, control: control.request_stop()
+        judged_by(tmp_path / "mine.py"),
+        tmp_path / "run",
+        lambda _, control: control.request_stop(),
+        training=training,
     )
     assert (finished.outcome, finished.step) == ("stopped", 1)
     assert [one.name for one in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-000001"]
@@ -146,7 +159,8 @@ def test_a_full_disk_pauses_and_the_save_is_tried_again(
     assert digest(tmp_path / "run") == whole
 
 
-def test_a_data_file_that_changed_can_be_put_back(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_data_file_that_changed_can_be_put_back(training: Training, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     source = (sample_data_dir() / "train.jsonl").read_bytes().splitlines(keepends=True)[:4]
@@ -162,13 +176,14 @@ def test_a_data_file_that_changed_can_be_put_back(tmp_path: Path) -> None:
         control.resume()
 
     config = judged_by(tmp_path / "mine.py", data={"path": str(data)})
-    finished, record = attended(config, tmp_path / "run", put_back, spoil)
+    finished, record = attended(config, tmp_path / "run", put_back, spoil, training)
     assert finished.outcome == "completed", finished.why
     (paused,) = of(record, Paused)
     assert paused.reason == "data"
     assert "train.jsonl:" in paused.text
 
 
+@pytest.mark.slow
 def test_events_that_a_full_disk_does_not_take_are_written_later_and_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: str
 ) -> None:

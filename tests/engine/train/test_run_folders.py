@@ -34,9 +34,8 @@ from droid_tune.runs.lock import RunLock, is_locked
 from droid_tune.runs.log import read_events
 from droid_tune.runs.soft_lock import SoftLock
 from droid_tune.runs.status import write_status
-from droid_tune.train.engine import run_training
 from droid_tune.train.journal import Journal
-from tests.engine.train.conftest import resume, tiny, train
+from tests.engine.train.conftest import Training, resume, tiny, train
 
 
 def test_one_lock_at_a_time(tmp_path: Path) -> None:
@@ -192,7 +191,7 @@ def test_what_is_said_before_a_run_begins_follows_its_first_event(tmp_path: Path
 
 
 def moving(
-    folder: Path, how: Callable[[], object], *, attended: bool = False
+    training: Training, folder: Path, how: Callable[[], object], *, attended: bool = False
 ) -> tuple[RunFinished, list[Event]]:
     """A run of three steps, to whose folder something happens after the first."""
     control = Control(attended=attended)
@@ -207,13 +206,13 @@ def moving(
             control.resume()
 
     create_run(tiny(training={"iterations": 3}, checkpoint={"save_every": 2}), folder)
-    return run_training(read_config(folder), folder, control, emit), record
+    return training(folder, control, emit), record
 
 
-def test_a_folder_that_moves_is_followed_and_never_split(tmp_path: Path) -> None:
+def test_a_folder_that_moves_is_followed_and_never_split(training: Training, tmp_path: Path) -> None:
     old, new = tmp_path / "old" / "run", tmp_path / "new" / "run"
     new.parent.mkdir()
-    finished, record = moving(old, lambda: old.rename(new))
+    finished, record = moving(training, old, lambda: old.rename(new))
     assert finished.outcome == "completed", finished.why
     assert list(old.parent.iterdir()) == []
     assert (new / "adapters.safetensors").is_file()
@@ -224,22 +223,24 @@ def test_a_folder_that_moves_is_followed_and_never_split(tmp_path: Path) -> None
     assert "run_moved" in {getattr(event, "code", "") for event in record}
 
 
-def test_a_folder_that_is_deleted_ends_the_run_in_a_sentence_and_is_not_made_again(tmp_path: Path) -> None:
+def test_a_folder_that_is_deleted_ends_the_run_in_a_sentence_and_is_not_made_again(
+    training: Training, tmp_path: Path
+) -> None:
     folder = tmp_path / "old" / "run"
-    finished, _ = moving(folder, lambda: shutil.rmtree(folder))
+    finished, _ = moving(training, folder, lambda: shutil.rmtree(folder))
     assert finished.outcome == "failed"
     assert f"The run's folder {folder} is gone; put it back where it was" in finished.why
     assert list(folder.parent.iterdir()) == []
 
 
-def test_a_folder_that_comes_back_is_taken_up_again(tmp_path: Path) -> None:
+def test_a_folder_that_comes_back_is_taken_up_again(training: Training, tmp_path: Path) -> None:
     folder = tmp_path / "old" / "run"
 
     def pull_the_disk() -> None:
         shutil.copytree(folder, folder.parent / "copy")
         shutil.rmtree(folder)
 
-    finished, record = moving(folder, pull_the_disk, attended=True)
+    finished, record = moving(training, folder, pull_the_disk, attended=True)
     assert finished.outcome == "completed", finished.why
     (paused,) = (event for event in record if isinstance(event, Paused))
     assert (paused.reason, paused.remedy) == ("folder", "Put it back where it was.")

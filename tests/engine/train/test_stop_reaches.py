@@ -15,8 +15,7 @@ from droid_tune.model import loading
 from droid_tune.model.loading import load_policy
 from droid_tune.rewards.process import Child
 from droid_tune.runs.folder import create_run
-from droid_tune.train.engine import run_training
-from tests.engine.train.conftest import tiny
+from tests.engine.train.conftest import Training, tiny
 
 ENDLESS = "import time\ndef f(completion, row):\n    while True: time.sleep(1)\n"
 
@@ -27,7 +26,9 @@ def endless(tmp_path: Path, **settings: Any) -> dict[str, Any]:
     return {"type": "user_file", "path": str(tmp_path / "endless.py"), "timeout_seconds": 600, **settings}
 
 
-def stopped_in(phase: str, changes: dict[str, Any], folder: Path, *, at_once: bool = False) -> str:
+def stopped_in(
+    training: Training, phase: str, changes: dict[str, Any], folder: Path, *, at_once: bool = False
+) -> str:
     """The outcome of a run that is asked to stop a moment after it has come to a phase."""
     control = Control()
     stop = control.stop_now if at_once else control.request_stop
@@ -38,27 +39,29 @@ def stopped_in(phase: str, changes: dict[str, Any], folder: Path, *, at_once: bo
 
     config = tiny(**changes)
     create_run(config, folder)
-    return run_training(config, folder, control, emit).outcome
+    return training(folder, control, emit).outcome
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_a_reward_that_never_ends_is_stopped_and_has_not_failed(tmp_path: Path, at_once: bool) -> None:
+def test_a_reward_that_never_ends_is_stopped_and_has_not_failed(
+    training: Training, tmp_path: Path, at_once: bool
+) -> None:
     changes = {"rewards": [endless(tmp_path)]}
-    assert stopped_in("reward", changes, tmp_path / "run", at_once=at_once) == "stopped"
+    assert stopped_in(training, "reward", changes, tmp_path / "run", at_once=at_once) == "stopped"
 
 
-def test_so_is_one_that_judges_held_out_answers(tmp_path: Path) -> None:
+def test_so_is_one_that_judges_held_out_answers(training: Training, tmp_path: Path) -> None:
     changes = {"rewards": [endless(tmp_path)], "evaluation": {"rows": 2, "at_start": True}}
-    assert stopped_in("evaluate", changes, tmp_path / "run") == "stopped"
+    assert stopped_in(training, "evaluate", changes, tmp_path / "run") == "stopped"
 
 
-def test_a_file_that_never_ends_loading_is_stopped(tmp_path: Path) -> None:
+def test_a_file_that_never_ends_loading_is_stopped(training: Training, tmp_path: Path) -> None:
     (tmp_path / "endless.py").write_text("import time\ntime.sleep(600)\n")
     control = Control()
     threading.Timer(0.5, control.request_stop).start()
     config = tiny(rewards=[{"type": "user_file", "path": str(tmp_path / "endless.py")}])
     create_run(config, tmp_path / "run")
-    assert run_training(config, tmp_path / "run", control, lambda _: None).outcome == "stopped"
+    assert training(tmp_path / "run", control, lambda _: None).outcome == "stopped"
 
 
 def test_weights_are_read_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
