@@ -163,7 +163,7 @@ class Loop:
         error = trouble_with_numbers(
             self.journal.paths.id,
             self.step,
-            self.session.config.optimizer.learning_rate,
+            self.session.config.learning_rate,
             self.session.policy.trainable(),
         )
         if not isinstance(error, NotFiniteError):

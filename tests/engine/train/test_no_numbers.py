@@ -26,6 +26,11 @@ TOO_HIGH = 5e-4
 Answer = Callable[[Control], object]
 
 
+def no_number(*_: Any) -> str:
+    """For `why_not`."""
+    return "non_finite"
+
+
 @pytest.fixture(autouse=True)
 def diverging(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the second update on, a learning rate above TOO_HIGH gives NaN; a lower one mends it."""
@@ -34,14 +39,14 @@ def diverging(monkeypatch: pytest.MonkeyPatch) -> None:
     real = update.why_not
 
     def found(self: loop.Loop) -> bool:
-        return self.step >= 1 and self.session.config.optimizer.learning_rate > TOO_HIGH
+        return self.step >= 1 and self.session.config.learning_rate > TOO_HIGH
 
     advance = loop.Loop.advance
 
     def advancing(self: loop.Loop) -> Any:
         with pytest.MonkeyPatch.context() as patched:
             if found(self):
-                patched.setattr(loop, "why_not", lambda *_: "non_finite")
+                patched.setattr(loop, "why_not", no_number)
             else:
                 patched.setattr(loop, "why_not", real)
             return advance(self)

@@ -66,12 +66,16 @@ def judged_by(file: Path, **changes: Any) -> RunConfig:
     )
 
 
+def nobody_is_asked(paused: Paused, control: Control) -> None:
+    raise AssertionError(paused.text)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The digest of the run that met nothing."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "mine.py").write_text(GOOD)
-    attended(judged_by(folder / "mine.py"), folder / "run", lambda *_: None)
+    attended(judged_by(folder / "mine.py"), folder / "run", nobody_is_asked)
     return digest(folder / "run")
 
 
@@ -222,7 +226,7 @@ def test_events_that_a_full_disk_does_not_take_are_written_later_and_once(
 
 def test_a_line_that_was_taken_in_part_is_finished_and_not_repeated(tmp_path: Path) -> None:
     file = LineFile(tmp_path / "events.jsonl")
-    real = file._file
+    real: Any = vars(file)["_file"]
 
     class Narrow:
         """Takes three bytes, then none."""
@@ -235,11 +239,11 @@ def test_a_line_that_was_taken_in_part_is_finished_and_not_repeated(tmp_path: Pa
             self.room, taken = 0, real.write(data[: self.room])
             return taken
 
-    file._file = Narrow()  # type: ignore[assignment]
+    vars(file)["_file"] = Narrow()
     file.write("one\n")
     file.write("two\n")
     assert (tmp_path / "events.jsonl").read_text() == "one"
-    file._file = real
+    vars(file)["_file"] = real
     file.sync()
     file.close()
     assert (tmp_path / "events.jsonl").read_text() == "one\ntwo\n"
