@@ -26,6 +26,7 @@ from ui.frame.questions.closing import Closing
 from ui.frame.questions.consent_questions import ConsentQuestions
 from ui.frame.questions.held_notice import HeldNotice
 from ui.frame.questions.resume_offers import ResumeOffers
+from ui.frame.result_turn import ResultTurn
 from ui.frame.runs_watch import RunsWatch
 from ui.frame.sidebar import Sidebar
 from ui.frame.spoken import Spoken
@@ -96,6 +97,7 @@ class MainWindow(QMainWindow):
         self._results = RunResults(self.session, self._banners, self)
         self._orders = RunOrders(self.session, self._panes, self._banners, self)
         self._orders.drafted.connect(self._save)
+        ResultTurn(self.session, self._panes, self)
         self._toolbar.train_asked.connect(self._orders.train)
         self._toolbar.queue_asked.connect(self._orders.enqueue)
         self._toolbar.resume_asked.connect(self._orders.resume_shown)

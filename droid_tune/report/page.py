@@ -9,7 +9,8 @@ from droid_tune import __version__, words
 from droid_tune.metrics import describe
 from droid_tune.paths import resources_dir
 from droid_tune.report.markup import Html, joined, table, tag, text
-from droid_tune.report.run_section import Figure, in_figure, run_section, value
+from droid_tune.report.outcome import bounds_words, value_words
+from droid_tune.report.run_section import Figure, in_figure, run_section
 from droid_tune.report.story import Story
 from droid_tune.report.suspects import Suspect
 from droid_tune.report.svg_chart import Curve, chart
@@ -58,15 +59,14 @@ def _overview(stories: Sequence[Story]) -> Html:
 
 def _overview_row(story: Story) -> tuple[str, ...]:
     summary, after = story.summary, story.after
-    bounds = after.bounds if after is not None else None
     return (
         tag("a", summary.name, href=f"#{summary.id}"),
         tag("span", summary.state, klass={"completed": "good", "failed": "bad"}.get(summary.state, "")),
         f"{summary.step:,} / {summary.total_steps:,}",
         describe(story.measure).label if story.measure else "–",
-        value(story, story.before),
-        value(story, after),
-        f"{words.share(bounds[0])} to {words.share(bounds[1])}" if bounds else "–",
+        value_words(story, story.before),
+        value_words(story, after),
+        bounds_words(after) or "–",
         _forgot(story),
         words.duration(story.seconds) if story.seconds else "–",
     )

@@ -11,20 +11,14 @@ from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.metrics import describe
 from droid_tune.report.general import FORGOTTEN
 from droid_tune.report.markup import Html, joined, table, tag
-from droid_tune.report.story import HeldOutValue, Story, Told
+from droid_tune.report.outcome import SHOWN_PROMPTS, outcome_parts
+from droid_tune.report.story import Story, Told
 from droid_tune.report.svg_chart import Curve, Point, chart
 
 #: metrics that are drawn of each run, where it tells them
 DRAWN = ("reward", "loss", "kl/k1", "entropy", "completions/mean_length")
-#: held-out prompts that are shown then and now
-SHOWN_PROMPTS = 10
 #: how the reader gets a figure: as it is in a browser
 Figure = Callable[[Html], Html]
-
-
-def value(story: Story, measured: HeldOutValue | None) -> str:
-    """A held-out measure in its unit; `–` where there is none."""
-    return words.metric(story.measure, measured.value if measured is not None else None)
 
 
 def run_section(story: Story, figure: Figure) -> Html:
@@ -60,34 +54,8 @@ def _facts(story: Story) -> str:
 
 def _outcome(story: Story) -> Html:
     """Before and after in a sentence, with what chance alone may do."""
-    before, after = story.before, story.after
-    if after is None:
-        again = "" if before is None else " again since it began"
-        return tag("p", f"It was not evaluated on held-out rows{again}.")
-    label = describe(story.measure).label
-    sure = (
-        f" ({words.share(after.bounds[0])} to {words.share(after.bounds[1])} with 95 % confidence)"
-        if after.bounds
-        else ""
-    )
-    came = f"from {value(story, before)} to " if before is not None else "to "
-    return tag(
-        "p",
-        f"{label} came {came}",
-        tag("strong", value(story, after)),
-        f"{sure}, over {words.count(after.rows, 'row')}, after step {after.step:,}. {_certainty(before, after)}",
-    )
-
-
-def _certainty(before: HeldOutValue | None, after: HeldOutValue) -> str:
-    """Whether the bounds of before and after leave each other room."""
-    if before is None or before.bounds is None or after.bounds is None:
-        return ""
-    if after.bounds[0] > before.bounds[1]:
-        return "That is more than chance."
-    if after.bounds[1] < before.bounds[0]:
-        return "It got worse, by more than chance."
-    return "Their bounds overlap: it may be chance; more held-out rows would tell."
+    begins, value, ends = outcome_parts(story)
+    return tag("p", begins, tag("strong", value), ends)
 
 
 def _curves(story: Story, figure: Figure) -> list[Html]:

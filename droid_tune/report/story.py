@@ -80,6 +80,16 @@ class Story:
         """Held-out prompts that were answered better before, the worst first."""
         return tuple(sorted((one for one in self.told if one.change < 0), key=lambda one: one.change))
 
+    @property
+    def won(self) -> tuple[Told, ...]:
+        """Held-out prompts that are answered better now, the largest gain first."""
+        return tuple(sorted((one for one in self.told if one.change > 0), key=lambda one: -one.change))
+
+    @property
+    def same(self) -> tuple[Told, ...]:
+        """Held-out prompts that earn what they earned before."""
+        return tuple(one for one in self.told if one.change == 0)
+
 
 def read_story(folder: Path) -> Story:
     """Read a run. Raises UserError where the folder is none."""

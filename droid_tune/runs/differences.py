@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -33,10 +33,10 @@ def _told_apart(group: list[RunSummary]) -> dict[str, str]:
     settings = {run.id: dict(_flat(run.settings)) for run in group}
     paths = _differing(list(settings.values()))
     said = {key: _said(own, paths) for key, own in settings.items()}
-    taken = list(said.values())
+    taken = Counter(said.values())
     return {
         run.id: " · ".join(filter(None, (said[run.id], words.when(run.created))))
-        if taken.count(said[run.id]) > 1
+        if taken[said[run.id]] > 1
         else said[run.id]
         for run in group
     }

@@ -32,6 +32,7 @@ class Status:
     metrics: dict[str, float] | None = None
     best: Best | None = None
     joules: float | None = None  # what the machine took, where it tells
+    seconds: float | None = None  # at work, over all its sessions
     fault: str = ""
 
 
@@ -75,6 +76,7 @@ def _status(values: dict[str, Any]) -> Status:
         metrics=_metrics(metrics),
         best=_best(values.get("best")),
         joules=_number(values.get("joules")),
+        seconds=_number(values.get("seconds")),
         fault=f"Its {STATUS_FILE} has no usable {', '.join(odd)}." if odd else "",
     )
 

@@ -63,7 +63,12 @@ class Journal:
         self._created = begun(folder)
         self._known: dict[str, float] = {}
         self._status_written = 0.0
-        self._energy = EnergyMeter(read_status(folder).joules)
+        known = read_status(folder)
+        self._energy = EnergyMeter(known.joules)
+        self._seconds_before, self._begun = (
+            known.seconds or 0.0,
+            time.monotonic(),
+        )  # a sleeping Mac's clock stands
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -213,6 +218,7 @@ class Journal:
             metrics=self._known,
             best=None if self.best is None else asdict(self.best),
             joules=self._energy.read(),
+            seconds=self._seconds_before + time.monotonic() - self._begun,
             pid=os.getpid(),
         )
 

@@ -132,12 +132,33 @@ def evaluation(step: int, steps: int) -> Evaluation:
     return Evaluation(step=step, metrics={"eval/accuracy": level, "eval/reward": 0.8 * level + 0.2}, rows=64)
 
 
-def recorded(steps: int = 60, until: int | None = None, start_step: int = 0) -> Iterator[Event]:
-    """A run's events up to step `until`, without its end."""
+def answers(step: int, steps: int) -> Iterator[Event]:
+    """What the model says to a dozen held-out rows after `step` updates; the first is lost, later ones are won."""
+    level = skill(step, steps)
+    for row in range(12):
+        question, answer = QUESTIONS[row % len(QUESTIONS)]
+        right = step == 0 if row == 0 else row / 12 < level
+        one = completion(answer, right, 0.0, random.Random(row))
+        yield RolloutGroup(
+            step=step,
+            group=row,
+            row=row,
+            prompt=f"{question} ({row})",
+            answer=answer,
+            completions=[one],
+            held_out=True,
+        )
+
+
+def recorded(
+    steps: int = 60, until: int | None = None, start_step: int = 0, *, answered: bool = False
+) -> Iterator[Event]:
+    """A run's events up to step `until`, without its end; `answered`: with the held-out answers before training too."""
     yield started(steps, start_step)
     yield PlanChosen(sentence="32 completions are sampled together and trained on 16 at a time.", details={})
     if start_step == 0:
         yield evaluation(0, steps)
+        yield from answers(0, steps) if answered else ()
     for step in range(start_step + 1, (until or steps) + 1):
         if step == 25:
             yield Notice(
@@ -148,10 +169,11 @@ def recorded(steps: int = 60, until: int | None = None, start_step: int = 0) -> 
                 step=step,
             )
         yield from step_events(step, steps)
+        yield from answers(step, steps) if answered and step % SAVE_EVERY == 0 else ()
 
 
-def complete(steps: int = 60) -> Iterator[Event]:
-    yield from recorded(steps)
+def complete(steps: int = 60, *, answered: bool = False) -> Iterator[Event]:
+    yield from recorded(steps, answered=answered)
     yield RunFinished(outcome="completed", step=steps, result=".")
 
 

@@ -46,7 +46,7 @@ def take(out: Path, run: Path | None, home: Path, panes: tuple[str, ...]) -> Non
     theme = Theme(application, "light")
     folder = home / "runs" / "20260102-101500-grpo-starter"
     if run is None:
-        write_run(folder, complete(60))
+        write_run(folder, complete(60, answered=True))
         write_run(home / "runs" / "20260101-090000-grpo-starter", recorded(60, until=41), state="stopped")
     else:
         folder.parent.mkdir()

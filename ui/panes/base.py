@@ -58,6 +58,10 @@ class Pane(QWidget):
                 return True
         return False
 
+    def put_back(self) -> bool:
+        """Undo what was thrown away here last; False where there is nothing to put back."""
+        return False
+
     def point_out(self) -> bool:
         """Show what keeps the next run from starting, where this pane knows of anything; whether it did."""
         return False

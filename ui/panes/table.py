@@ -36,6 +36,7 @@ PANES = (
     PaneEntry("setup", "Setup", "setup", "ui.panes.setup.pane:SetupPane"),
     PaneEntry("monitor", "Monitor", "monitor", "ui.panes.monitor.pane:MonitorPane", shows_run=True),
     PaneEntry("rollouts", "Rollouts", "rollouts", "ui.panes.rollouts.pane:RolloutsPane", shows_run=True),
+    PaneEntry("result", "Result", "result", "ui.panes.result.pane:ResultPane", shows_run=True),
     PaneEntry("runs", "Runs", "runs", "ui.panes.runs.pane:RunsPane"),
     PaneEntry("playground", "Playground", "playground", "ui.panes.playground.pane:PlaygroundPane"),
     PaneEntry("settings", "Settings", "settings", "ui.panes.settings.pane:SettingsPane"),

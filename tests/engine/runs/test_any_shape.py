@@ -21,7 +21,19 @@ from droid_tune.runs.identity import doubts_of
 from droid_tune.train.checkpoint import CheckpointStore
 
 KEYS = [
-    *("state", "step", "total_steps", "created", "updated", "why", "metrics", "best", "pid", "joules"),
+    *(
+        "state",
+        "step",
+        "total_steps",
+        "created",
+        "updated",
+        "why",
+        "metrics",
+        "best",
+        "pid",
+        "joules",
+        "seconds",
+    ),
     *("format", "files", "state.json", "adapters.safetensors", "bytes", "sha256", "../out", "/etc/passwd"),
     *("settings", "model", "template", "rewards", "data", "path", "size", "modified_ns", "changed_ns"),
     *("metric", "value", "reward", "loss", ""),

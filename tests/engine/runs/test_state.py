@@ -148,7 +148,7 @@ def test_a_run_that_failed_before_it_began_has_no_duration_and_no_step() -> None
 
 
 def test_a_completed_run_says_where_it_is_trained_further() -> None:
-    assert "trained further from the Runs pane" in foot_words(RunState().apply_all(complete(4)))
+    assert "Result says what it came to" in foot_words(RunState().apply_all(complete(4)))
     assert "further" not in foot_words(RunState().apply_all(recorded(4)))
 
 

@@ -18,7 +18,7 @@ from droid_tune.errors import UserError
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
-from ui.panes.runs.export_sheet import ExportSheet
+from ui.one_run.export_sheet import ExportSheet
 from ui.panes.runs.pane import RunsPane
 
 REFUSED = (

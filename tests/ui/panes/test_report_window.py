@@ -11,8 +11,8 @@ from droid_tune.config import resolve
 from droid_tune.queue.run_queue import RunQueue
 from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
+from ui.one_run.report_window import ReportWindow
 from ui.panes.runs.pane import RunsPane
-from ui.panes.runs.report_window import ReportWindow
 
 # what Qt's off-screen platform says of each second window
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
 from pytestqt.qtbot import QtBot
 
 from droid_tune.events import Step
@@ -16,6 +18,7 @@ from ui.panes.playground.pane import PlaygroundPane
 from ui.panes.runs.pane import RunsPane
 from ui.panes.runs.run_curves import RunCurves
 from ui.widgets.notice import NoticeBar
+from ui.work.run_reading import read_run
 
 
 @pytest.fixture
@@ -101,15 +104,50 @@ def test_a_run_goes_to_the_trash(
     window.session.show_run(gone)
     qtbot.waitUntil(lambda: window.session.shown_folder == gone)
     pane._list.choose({"gone"})
-    pane._actions["trash"].click()
     with qtbot.waitSignal(window.session.runs_changed):
-        banner(pane)[0].chosen.emit("Move to Trash")
+        pane._actions["trash"].click()
     assert not gone.exists()
     assert (trash / "Trash" / "files" / "gone" / "events.jsonl").exists()
     assert [run.folder for run in window.session.runs] == [kept]
     assert [run.id for run in pane._list.chosen()] == ["kept"]
-    assert banner(pane) == []
+    assert len(banner(pane)) == 1
     assert window.session.shown.life == "empty"
+
+
+@pytest.mark.parametrize("way", ["banner", "menu"])
+def test_runs_are_put_back_out_of_the_trash(
+    window: MainWindow,
+    pane: RunsPane,
+    data_home: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    trash = data_home / "share"
+    trash.mkdir()
+    monkeypatch.setenv("XDG_DATA_HOME", str(trash))
+    names = {"one", "two", "three"}
+    for name in names:
+        write_run(data_home / "runs" / name, complete(6), steps=6)
+    list_runs(window, qtbot)
+    pane._list.choose({"one", "two"})
+    pane._list.view.setFocus()
+    qtbot.keyClick(pane._list.view, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: [run.id for run in window.session.runs] == ["three"])
+    if way == "banner":
+        banner(pane)[0].chosen.emit("Put Back")
+    else:
+        menu_action(window, "Undo").trigger()
+    qtbot.waitUntil(lambda: {run.id for run in window.session.runs} == names)
+    assert list((trash / "Trash" / "files").iterdir()) == []
+    assert list((trash / "Trash" / "info").iterdir()) == []
+    assert banner(pane) == []
+    assert not pane.put_back()  # there is nothing left to undo
+    assert read_run(data_home / "runs" / "one").step == 6
+
+
+def menu_action(window: MainWindow, text: str) -> QAction:
+    return next(found for found in window.findChildren(QAction) if found.text() == text)
 
 
 def test_a_run_that_cannot_be_moved_stays_with_one_sentence(
@@ -117,8 +155,8 @@ def test_a_run_that_cannot_be_moved_stays_with_one_sentence(
 ) -> None:
     folder = write_run(data_home / "runs" / "one", complete(60))
     list_runs(window, qtbot)
-    monkeypatch.setattr("ui.panes.runs.run_trash.move_to_trash", lambda folder: False)
-    pane._trash.move(folder)
+    monkeypatch.setattr("ui.panes.runs.run_trash.move_to_trash", lambda folder: None)
+    pane._trash.throw_away(window.session.runs)
     assert folder.exists()
     assert [run.folder for run in window.session.runs] == [folder]
     assert len(banner(pane)) == 1

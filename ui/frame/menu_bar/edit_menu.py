@@ -53,7 +53,9 @@ class EditMenu(QObject):
         if getattr(document, available, bool)():
             self._edit(name)
         elif name == "undo":
-            self._history.undo()
+            current = self._panes.current_pane()
+            if current is None or not current.put_back():
+                self._history.undo()
         else:
             self._history.redo()
 

@@ -28,7 +28,7 @@ class RunResults(QObject):
             why = "A run is training; stop it first." if able else "A run has one once it has saved."
             self._banners.add("info", "There is no result to export now.", why)
             return
-        from ui.panes.runs.export_sheet import ExportSheet  # reads what the first paint does not wait for
+        from ui.one_run.export_sheet import ExportSheet  # reads what the first paint does not wait for
 
         ExportSheet(self._session, (shown or able)[0], self._window).open()
 

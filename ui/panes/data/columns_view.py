@@ -17,9 +17,9 @@ from ui.panes.data.data_reader import in_order
 from ui.panes.data.plain_view import Piece, PlainView
 from ui.panes.data.rows.rows_model import cell_text, whole_text
 from ui.panes.data.rows.seen_row import field_pieces
-from ui.panes.data.tables import scrolling_card
 from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.quiet_combo import QuietCombo
+from ui.widgets.tables import scrolling_card
 
 OWN_NAME = ""
 

@@ -11,9 +11,9 @@ from droid_tune import words
 from droid_tune.data.formats.table import FORMATS_BY_NAME
 from droid_tune.data.report import FileReport, Report
 from ui.panes.data.share_bar import ShareBar
-from ui.panes.data.tables import scrolling_card
 from ui.widgets.basics import clear, column, label, plain_tip
 from ui.widgets.state_chip import Chip
+from ui.widgets.tables import scrolling_card
 
 SPLIT_WORDS = {"train": "Train", "valid": "Held-out", "test": "Test"}
 #: files seen without scrolling

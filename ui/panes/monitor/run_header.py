@@ -10,33 +10,14 @@ from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.metrics import describe
 from droid_tune.names import Way
 from droid_tune.runs.state import RunState
+from ui.one_run.leaked import leaked_words
 from ui.widgets.basics import column, label, line, restyle, row
+from ui.widgets.figure import Figure
 from ui.widgets.state_chip import StateChip
 
 #: the held-out number of a run that samples no answers, by how it learns
 MEASURED: dict[Way, str] = {"supervised": "eval/perplexity", "preference": "eval/preference_accuracy"}
 PHASE_UNITS = {"rollout": "completions", "update": "completions", "evaluate": "rows", "reward": "completions"}
-
-
-class Figure(QWidget):
-    """A number with its name below, and a smaller remark."""
-
-    def __init__(self, name: str, parent: QWidget) -> None:
-        super().__init__(parent)
-        layout = column(self, spacing=1)
-        self._name = label(name, "caption", parent=self)
-        self._value = label("–", "figure", parent=self)
-        self._remark = label("", "caption", parent=self)
-        for part in (self._name, self._value, self._remark):
-            layout.addWidget(part)
-
-    def show_value(self, value: str, remark: str = "", name: str = "") -> None:
-        """The number in words, the smaller remark below, and another name where one is given."""
-        if name:
-            self._name.setText(name)
-        self._value.setText(value)
-        self._remark.setText(remark or " ")
-        self.setAccessibleName(f"{self._name.text()}: {value} {remark}".strip())
 
 
 class RunHeader(QFrame):
@@ -120,12 +101,6 @@ class RunHeader(QFrame):
         )
 
 
-def leaked_words(state: RunState) -> str:
-    """`165 of 200 also in train`: what the held-out figure is worth; nothing where nothing leaked."""
-    leaked, held_out = state.data.get("leaked"), state.data.get("valid")
-    return f"{leaked:,} of {held_out:,} also in train" if leaked and held_out else ""
-
-
 def time_words(state: RunState) -> tuple[str, str]:
     """The time left while it runs, the time taken afterwards."""
     if state.running:
@@ -180,5 +155,5 @@ def foot_words(state: RunState) -> str:
     if state.last_checkpoint is not None:
         parts.append(f"Saved at step {state.last_checkpoint.step:,}.")
     if state.life == "completed":
-        parts.append("It can be trained further from the Runs pane.")
+        parts.append("Result says what it came to.")
     return " ".join(parts)

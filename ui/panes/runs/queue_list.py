@@ -31,6 +31,8 @@ DOTS = {
 LOOK_EVERY_MS = 2000
 #: rows that are seen without scrolling
 SEEN_ROWS = 4
+#: pixels
+WIDTH = 260
 
 
 class QueueList(QFrame):
@@ -45,6 +47,7 @@ class QueueList(QFrame):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.setProperty("role", "card")
+        self.setFixedWidth(WIDTH)
         self._session, self._desk = session, session.queue
         lines = column(self, spacing=6)
         lines.setContentsMargins(10, 8, 10, 8)
@@ -120,7 +123,8 @@ class QueueList(QFrame):
         self.setVisible(bool(desk.runs))
         if self._entries.show([_entry(run) for run in desk.runs]):
             self._choose(chosen.id if chosen else "")
-        self._list.setFixedHeight(TwoLineDelegate.height * min(max(len(desk.runs), 1), SEEN_ROWS) + 6)
+        self._list.setMinimumHeight(TwoLineDelegate.height + 6)
+        self._list.setMaximumHeight(TwoLineDelegate.height * min(max(len(desk.runs), 1), SEEN_ROWS) + 6)
         goes_on = desk.mode != "off" and (desk.works or desk.works_elsewhere)
         waits = any(run.state in ("waiting", "running") for run in desk.runs)
         self._start.setVisible(not goes_on)

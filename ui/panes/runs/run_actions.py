@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 BUTTONS = (
     ("resume", "Resume", "primary"),
     ("further", "Train Further…", ""),
-    ("open", "Open", ""),
+    ("result", "Result", ""),
+    ("open", "Curves", ""),
     ("try", "Try It", ""),
+    ("again", "Run Again with Changes", "compact"),
     ("export", "Export…", "compact"),
-    ("folder", "Show Folder", "compact"),
+    ("folder", "Reveal in Finder", "compact"),
     ("report", "Report", "compact"),
     ("copy", "Copy Command", "compact"),
     ("rename", "Rename", "compact"),
@@ -29,23 +31,21 @@ PICTURES = {"further": "train", "open": "monitor", "try": "playground"}
 
 
 class RunActions(QWidget):
-    """Both rows fit beside the list at 1024 pixels: compact buttons show a picture and tell their words as help."""
+    """One row that fits the smallest window: compact buttons show a picture and tell their words as help."""
 
     def __init__(self, slots: Mapping[str, Callable[[], object]], parent: QWidget) -> None:
         super().__init__(parent)
-        rows = column(self, spacing=8)
-        bars = row(spacing=8), row(spacing=8)
+        lines = column(self)
+        bar = row(spacing=6)
         self._buttons: dict[str, QPushButton] = {}
         for key, text, role in BUTTONS:
-            compact = role.startswith("compact")
-            shown, icon = "" if compact else text, PICTURES.get(key, key)
+            shown, icon = "" if role.startswith("compact") else text, PICTURES.get(key, key)
             made = button(shown, role, parent=self, icon=icon, help=text)
             made.clicked.connect(slots[key])
             self._buttons[key] = made
-            bars[compact].addWidget(made)
-        for bar in bars:
-            bar.addStretch(1)
-            rows.addLayout(bar)
+            bar.addWidget(made)
+        bar.addStretch(1)
+        lines.addLayout(bar)
 
     def __getitem__(self, key: str) -> QPushButton:
         return self._buttons[key]

@@ -57,7 +57,7 @@ class RunCurves(QWidget):
         lines = column(self, spacing=12)
         lines.addLayout(self._head())
         self.chart = Chart(ChartSpec("Reward", (Line("reward", "Reward"),)), self)
-        self.chart.setMinimumHeight(280)
+        self.chart.setMinimumHeight(220)
         lines.addWidget(self.chart, 1)
 
     def show_runs(self, runs: Sequence[RunSummary]) -> None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
 
 from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.runs.differences import differences
+from ui.background import Task
 from ui.session import Session
 
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
+
+
+log = logging.getLogger(__name__)
+
+#: runs that are compared in no time
+FEW = 100
 
 
 def progress_of(session: Session, run: RunSummary) -> tuple[int, str]:
@@ -26,15 +37,35 @@ def method_label(run: RunSummary) -> str:
     return METHOD_CONFIGS[run.method].label if run.method in METHOD_CONFIGS else run.method
 
 
-class RunNames:
+class RunNames(QObject):
     """What tells runs of the same name apart: `differences` by id, of those that were read last."""
 
-    def __init__(self) -> None:
+    changed = Signal()  # they were compared behind the window
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
         self.differences: dict[str, str] = {}
+        self._compared: list[tuple[str, str]] = []
+        self._comparing: Task | None = None
 
     def read(self, runs: list[RunSummary]) -> None:
-        """Compare the runs with each other."""
-        self.differences = differences(runs)
+        """Compare the runs with each other: at once, or behind the window where they are many."""
+        told = [(run.id, run.name) for run in runs]
+        if told == self._compared:
+            return
+        self._compared = told
+        if self._comparing is not None:
+            self._comparing.drop()
+            self._comparing = None
+        if len(runs) <= FEW:
+            self.differences = differences(runs)
+            return
+        work = partial(differences, runs)
+        self._comparing = Task(work, self, done=self._keep, failed=log.warning).start()
+
+    def _keep(self, found: dict[str, str]) -> None:
+        self.differences, self._comparing = found, None
+        self.changed.emit()
 
     def name_of(self, run: RunSummary) -> str:
         """The run's name, with what makes the difference where others are called the same."""

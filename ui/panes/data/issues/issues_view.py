@@ -17,8 +17,8 @@ from ui.background import Task
 from ui.panes.data.issues.issues_model import IssuesModel
 from ui.panes.data.issues.open_in_editor import open_at
 from ui.panes.data.plain_view import Piece, PlainView
-from ui.panes.data.tables import data_table
 from ui.widgets.basics import button, column, label, row
+from ui.widgets.tables import data_table
 
 #: characters of a long line on either side of the place
 AROUND = 400

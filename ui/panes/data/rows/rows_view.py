@@ -13,9 +13,9 @@ from droid_tune.data.formats.base import Row
 from ui.background import Task
 from ui.panes.data.rows.row_detail import Look, RowDetail
 from ui.panes.data.rows.rows_model import RowsModel
-from ui.panes.data.tables import data_table
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import column
+from ui.widgets.tables import data_table
 
 #: least widths; the first column is the prompt, mostly
 FIRST_COLUMN, OTHER_COLUMNS = 280, 130

@@ -16,10 +16,10 @@ from droid_tune.data.dataset import Dataset
 from droid_tune.data.statistics import Limits, SplitStatistics, Statistics, statistics
 from ui.panes.data.data_job import DataJob
 from ui.panes.data.rows.row_detail import Look
-from ui.panes.data.tables import scrolling_card
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.notice import NoticeStack
+from ui.widgets.tables import scrolling_card
 
 if TYPE_CHECKING:
     from ui.panes.data.statistics.histogram import Histogram

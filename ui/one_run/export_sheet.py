@@ -25,7 +25,7 @@ from droid_tune.config.exporting import CHECK_ROWS, TARGETS, TYPE_LABELS, Export
 from droid_tune.control import Watch
 from droid_tune.names import ExportTarget
 from droid_tune.runs.folder import slug
-from ui.panes.runs.export_job import ExportThread
+from ui.one_run.export_job import ExportThread
 from ui.session import Session
 from ui.widgets.basics import button, column, label, row, selectable
 from ui.widgets.checkpoint_picker import CheckpointPicker

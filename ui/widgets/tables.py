@@ -12,10 +12,16 @@ def data_table(model: QAbstractItemModel, name: str, parent: QWidget) -> QTableV
     """A table of whole rows to choose one from, its text never edited, never wrapped."""
     table = QTableView(parent)
     table.setModel(model)
-    table.setAccessibleName(name)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    dress_table(table, name)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    return table
+
+
+def dress_table(table: QTableView, name: str) -> None:
+    """Let a table look as all of them do."""
+    table.setAccessibleName(name)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setTabKeyNavigation(False)
     table.setWordWrap(False)
     table.setShowGrid(False)
@@ -27,7 +33,6 @@ def data_table(model: QAbstractItemModel, name: str, parent: QWidget) -> QTableV
     table.horizontalHeader().setHighlightSections(False)
     table.verticalHeader().setHighlightSections(False)
     table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    return table
 
 
 def scrolling_card(content: QWidget, parent: QWidget) -> QScrollArea:

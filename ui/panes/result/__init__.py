@@ -1,0 +1,1 @@
+"""What the run that is shown came to."""
