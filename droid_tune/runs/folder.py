@@ -19,10 +19,10 @@ from droid_tune.config import RunConfig, build, dump_yaml
 from droid_tune.config.trust import trust
 from droid_tune.errors import UserError
 from droid_tune.paths import RunPaths, private_folder, runs_dir
-from droid_tune.runs.annotations import Annotations, read_annotations
 from droid_tune.runs.best import MEASURES, Best
 from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.lock import is_locked
+from droid_tune.runs.run_annotations import Annotations, read_annotations
 from droid_tune.runs.status import State, Status, read_status
 
 #: libyaml reads a config in a sixth of the time, where PyYAML was built with it

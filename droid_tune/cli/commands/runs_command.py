@@ -56,6 +56,8 @@ def described(one: RunSummary) -> dict[str, Any]:
         "folder": str(one.folder),
         "state": one.state,
         "resumable": one.resumable,
+        "tags": list(one.annotations.tags),
+        "note": one.annotations.note,
         "step": one.step,
         "total_steps": one.total_steps,
         "method": one.method,

@@ -13,9 +13,9 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPoint, Qt
 from PySide6.QtWidgets import QApplication, QLineEdit
 from pytestqt.qtbot import QtBot
 
-from droid_tune.runs.annotations import Annotations, read_annotations
 from droid_tune.runs.best import Best
 from droid_tune.runs.folder import RunSummary
+from droid_tune.runs.run_annotations import Annotations, read_annotations
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow

@@ -7,8 +7,8 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, Slot
 
 from droid_tune.errors import UserError
-from droid_tune.runs.annotations import read_annotations, tags_of, write_annotations
 from droid_tune.runs.folder import RunSummary
+from droid_tune.runs.run_annotations import read_annotations, tags_of, write_annotations
 from ui.session import Session
 from ui.widgets.notice import NoticeStack
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from droid_tune.errors import UserError
-from droid_tune.runs.annotations import (
+from droid_tune.runs.folder import create_run, list_runs, summarise
+from droid_tune.runs.run_annotations import (
     ANNOTATIONS_FILE,
     LONGEST_NOTE,
     Annotations,
@@ -15,7 +16,6 @@ from droid_tune.runs.annotations import (
     tags_of,
     write_annotations,
 )
-from droid_tune.runs.folder import create_run, list_runs, summarise
 from tests.ui.recording import config
 
 
