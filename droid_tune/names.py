@@ -52,6 +52,8 @@ MergeStrategy = Literal["observed", "bayesian"]
 TeacherKind = Literal["initial", "ema", "live"]
 #: what a completion's reward is compared with
 Baseline = Literal["group", "leave_one_out", "batch", "success_rate", "value"]
+#: how the prompts of a rollout are chosen
+PromptSelection = Literal["shuffled", "signal"]
 #: whose spread divides a group's rewards
 ScaleRewards = Literal["group", "batch", "none"]
 Aggregation = Literal["sum_then_normalize", "normalize_then_sum"]

@@ -16,6 +16,7 @@ from droid_tune.names import (
     Aggregation,
     Baseline,
     LossType,
+    PromptSelection,
     RatioLevel,
     ReferenceMode,
     RowLoss,
@@ -98,6 +99,10 @@ class PolicyMethodConfig(SamplingMethodConfig):
     """Upper bound of the sampler correction."""
     sampler_clip_min: float | None = setting(None, "Correction floor", advanced=True, ge=0)
     """Lower bound of the sampler correction; empty is none."""
+    prompt_selection: PromptSelection = setting("shuffled", "Choose prompts", advanced=True)
+    """Every row once an epoch, or by what a row's groups showed so far: mixed ones often, solved and hopeless ones rest and
+    come back. For data that is gone through more than once.
+    """
     dynamic_sampling: Resample = False
     """Replace groups that teach nothing by fresh prompts (DAPO's dynamic sampling)."""
     dynamic_sampling_rounds: int = setting(3, "Extra sampling rounds", advanced=True, ge=1, le=16)

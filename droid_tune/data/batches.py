@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from droid_tune.data.formats.base import Row
 from droid_tune.data.reading.spill import Numbers
@@ -71,6 +72,13 @@ class PromptBatches:
         # Only now: a row that cannot be read leaves the cursor where it was.
         self._drawn += wanted
         return PromptBatch(indices, rows, self.epoch)
+
+    def observe(self, indices: Sequence[int], rewards: NDArray[np.floating[Any]]) -> None:
+        """What the groups of some rows (P,) were rewarded (P, G). The order here is the seed's alone."""
+
+    def told(self) -> dict[str, float]:
+        """Metrics of the last batch's choice, where it was one."""
+        return {}
 
     def _index_at(self, place: int) -> int:
         epoch, offset = divmod(place, len(self._rows))

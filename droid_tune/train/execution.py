@@ -16,6 +16,7 @@ from droid_tune.config.teaching_methods import SelfTaughtConfig
 from droid_tune.control import UNWATCHED, Control, Watch
 from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured
+from droid_tune.data.signal_batches import SignalBatches
 from droid_tune.errors import UserError
 from droid_tune.events import Phase
 from droid_tune.machine.budget import budget_of, limit_of
@@ -150,13 +151,12 @@ def build_session(
     valid = reader.look_through(dataset, "valid", dataset.valid, watch)
     if not isinstance(config.method, SamplingMethodConfig) or config.method.judged:
         rewards.check_rows(train[: min(len(train), 100)])
-    training = config.training
     return TrainingSession(
         config=config,
         policy=policy,
         train=train,
         valid=valid,
-        batches=PromptBatches(train, training.batch_size, training.seed, shuffle=config.data.shuffle),
+        batches=batches_of(config, train),
         rewards=rewards,
         plan=plan_for(
             config,
@@ -169,6 +169,14 @@ def build_session(
         emit=conduct.emit,
         world=conduct.world,
     )
+
+
+def batches_of(config: RunConfig, rows: Chosen) -> PromptBatches:
+    """The order in which the run draws its rows."""
+    size, seed = config.training.batch_size, config.training.seed
+    if isinstance(config.method, PolicyMethodConfig) and config.method.prompt_selection == "signal":
+        return SignalBatches(rows, size, seed)
+    return PromptBatches(rows, size, seed, shuffle=config.data.shuffle)
 
 
 def _tell_of_looking(conduct: Conduct, done: int, total: int, what: str) -> None:

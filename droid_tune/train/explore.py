@@ -86,8 +86,9 @@ class Explorer:
     def _collect(self, step: int, watch: Stopwatch) -> tuple[Batch, dict[str, float]]:
         """One generation batch; with dynamic sampling, groups that teach nothing are replaced a few times."""
         batch = self._sample(step, watch)
+        chosen = self.session.batches.told()
         if not self.method.dynamic_sampling:
-            return batch, {}
+            return batch, chosen
         wanted = self.session.config.training.batch_size
         rounds = dropped = 0
         while rounds < self.method.dynamic_sampling_rounds and self._teaching(batch).sum() < wanted:
@@ -96,7 +97,7 @@ class Explorer:
             teaches = np.concatenate([self._teaching(batch), self._teaching(fresh)])
             order = np.concatenate([np.flatnonzero(teaches), np.flatnonzero(~teaches)])[:wanted]
             batch, dropped = batch.joined(fresh).take(order), dropped + len(teaches) - wanted
-        return batch, {
+        return batch, chosen | {
             "dynamic_sampling/rounds": float(rounds),
             "dynamic_sampling/dropped_groups": float(dropped),
         }
@@ -109,7 +110,10 @@ class Explorer:
             rollout = self.sampler.complete(step, rows, session.seed("rollout", self.rollouts))
         self.rollouts += 1
         with watch("reward"):
-            return self.scorer.score(step, rows, rollout)
+            batch = self.scorer.score(step, rows, rollout)
+        places = [session.train.index_of(row.number) for row in rows]
+        session.batches.observe(places, batch.totals.reshape(len(rows), -1))
+        return batch
 
     def _next_prompts(self, step: int) -> list[PromptRow]:
         """The next batch of prompts; with A*-PO those of which something may be hoped."""

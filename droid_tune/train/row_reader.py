@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -171,6 +172,10 @@ class Chosen(Sequence[Row]):
     def number(self, index: int) -> int:
         """The row's number in the data, of the `index`-th chosen."""
         return index if self._numbers is None else self._numbers[index]
+
+    def index_of(self, number: int) -> int:
+        """Which of the chosen has that number in the data; the inverse of `number`."""
+        return number if self._numbers is None else bisect_left(self._numbers, number)
 
     def at(self, number: int) -> Row:
         """The split's row of that number, chosen or not."""

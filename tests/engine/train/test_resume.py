@@ -87,8 +87,9 @@ def test_a_rollout_that_feeds_several_updates_is_kept_across_a_stop(
     assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
 
 
-def test_dynamic_sampling_resumes_exactly(in_process: InProcess, tmp_path: Path) -> None:
-    values = merge(TINY, {"method": {"type": "dapo", "group_size": 2}, "training": {"iterations": 3}})
+def test_dynamic_sampling_of_chosen_prompts_resumes_exactly(in_process: InProcess, tmp_path: Path) -> None:
+    method = {"type": "dapo", "group_size": 2, "prompt_selection": "signal"}
+    values = merge(TINY, {"method": method, "training": {"iterations": 3}})
     assert in_process(tmp_path / "whole", values) == "completed"
     assert in_process(tmp_path / "cut", values, "step", 2) == "stopped"
     assert in_process(tmp_path / "cut", values) == "completed"
