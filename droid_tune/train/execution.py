@@ -14,9 +14,9 @@ from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.config.teaching_methods import SelfTaughtConfig
 from droid_tune.control import UNWATCHED, Control, Watch
-from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import Dataset, changes, open_configured
-from droid_tune.data.signal_batches import SignalBatches
+from droid_tune.data.order.batches import PromptBatches
+from droid_tune.data.order.signal_batches import SignalBatches
 from droid_tune.errors import UserError
 from droid_tune.events import Phase
 from droid_tune.machine.budget import budget_of, limit_of

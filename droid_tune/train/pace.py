@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.control import Watch
-from droid_tune.data.batches import PromptBatches
+from droid_tune.data.order.batches import PromptBatches
 from droid_tune.errors import UserError
 from droid_tune.estimate.check_pace import Pace
 from droid_tune.rollout.generate import generate

@@ -11,7 +11,7 @@ import numpy as np
 
 from droid_tune.config import RunConfig
 from droid_tune.control import Control, Watch
-from droid_tune.data.batches import PromptBatches
+from droid_tune.data.order.batches import PromptBatches
 from droid_tune.errors import Stopped
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.events import Event, Phase, PhaseName

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from droid_tune.data.batches import PromptBatches
 from droid_tune.data.dataset import open_dataset
+from droid_tune.data.order.batches import PromptBatches
 from droid_tune.data.validate import validate
 
 ROWS = 10_000_000

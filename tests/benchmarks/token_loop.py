@@ -8,7 +8,7 @@ from typing import Any
 
 from droid_tune.config import RunConfig
 from droid_tune.control import Control
-from droid_tune.data.batches import PromptBatches
+from droid_tune.data.order.batches import PromptBatches
 from droid_tune.events import Event
 from droid_tune.machine.budget import budget_of, limit_of
 from droid_tune.machine.host import read_host

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from droid_tune import words
-from droid_tune.data.batches import permutation
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.editing.convert import Written, new_folder, write_rows
 from droid_tune.data.formats.base import Row
+from droid_tune.data.order.batches import permutation
 from droid_tune.data.reading.spill import Numbers
 from droid_tune.data.splits import SPLITS, Split
 from droid_tune.data.templates import prompt_text

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from droid_tune.data.batches import PromptBatches, permutation
+from droid_tune.data.order.batches import PromptBatches, permutation
 from droid_tune.errors import UserError
 
 ROWS = [{"prompt": str(number)} for number in range(10)]

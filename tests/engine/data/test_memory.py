@@ -16,7 +16,7 @@ MOST_MB = 120
 PROGRAM = """
 import json, resource, sys
 from droid_tune.data.dataset import open_dataset
-from droid_tune.data.batches import PromptBatches
+from droid_tune.data.order.batches import PromptBatches
 def peak():
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

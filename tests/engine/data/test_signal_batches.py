@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from droid_tune.data.signal_batches import LEAST_WEIGHT, REST, SignalBatches
+from droid_tune.data.order.signal_batches import LEAST_WEIGHT, REST, SignalBatches
 
 ROWS = [{"prompt": str(number)} for number in range(40)]
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from droid_tune.data.batches import PromptBatch, PromptBatches
 from droid_tune.data.formats.base import Row
+from droid_tune.data.order.batches import PromptBatch, PromptBatches
 from droid_tune.errors import UserError
 
 Floats = NDArray[np.float64]
