@@ -29,6 +29,10 @@ class EnvironmentConfig(Closed):
     """Per call of a tool, and per start or judgement of an episode; what takes longer failed."""
     episode_seconds: float = setting(0.0, "Time limit of an episode", unit="s", advanced=True, ge=0)
     """The environment's own time in one episode; what takes longer is cut. 0: no limit."""
+    tool_prompt: Literal["template", "system"] = setting("template", "Where tools are shown", advanced=True)
+    """template: as the model's chat template shows them. system: in words at the end of the system text, for a model
+    whose template shows none; their results are then turns of the user's.
+    """
     at_once: int = setting(8, "Episodes at once", advanced=True, ge=1, le=256)
     """Child processes that run tools or environments side by side."""
     memory_mb: int = setting(1024, "Memory limit", unit="MB", advanced=True, ge=64)

@@ -95,7 +95,7 @@ class CallRecord:
 class Answered:
     """What an environment made of one turn of the model's."""
 
-    #: the model's turn as it was read
+    #: the model's turn as templates write it into the history: where tools are told in words it is the text as it stands
     said: Turn
     #: what the environment adds; empty where the episode is over
     turns: tuple[Turn, ...] = ()
@@ -110,6 +110,8 @@ class Answered:
     #: what went wrong, one sentence; set where `ending` is "failed"
     failed: str = ""
     calls: tuple[CallRecord, ...] = ()
+    #: how long the environment took, waiting for other episodes not counted
+    seconds: float = 0.0
     #: a description of the state that the model sees next, where the environment offers one (groups of equal states)
     state: str = ""
 

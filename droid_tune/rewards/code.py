@@ -56,7 +56,7 @@ class Code(Reward):
         if program is None:
             return Graded(0.0, why="no closed block of Python")
         child = Child(
-            "code",
+            "droid_tune.rewards.workers.code_worker",
             memory_mb=self._config.memory_mb,
             setup={"test": "", "seed": sample.seed},
             rules=Rules(),

@@ -49,7 +49,7 @@ class ChildEndedError(ChildError):
 
 
 class Child:
-    """A worker of `droid_tune.rewards.workers`, started at the first question and again after each death.
+    """A worker (a module that `serve`s), started at the first question and again after each death.
 
     `setup` is asked first of every new process; `rules` shut it in; `watch` may end a question. Not for use
     from several threads at once.
@@ -86,7 +86,7 @@ class Child:
         """The reply to `setup` where this started a new process."""
         if self._process is not None:
             return None
-        self._scratch = tempfile.TemporaryDirectory(prefix="droid-tune-reward-", ignore_cleanup_errors=True)
+        self._scratch = tempfile.TemporaryDirectory(prefix="droid-tune-child-", ignore_cleanup_errors=True)
         folder = Path(self._scratch.name)
         self._prints = folder / "prints.txt"
         home = folder / "home"
@@ -138,9 +138,8 @@ class Child:
             kill(process)
 
     def _command(self, scratch: Path) -> list[str]:
-        worker = f"droid_tune.rewards.workers.{self._worker}_worker"
         rules = None if self._rules is None else self._rules.told(scratch)
-        arguments = (json.dumps([worker, rules]), str(self._prints), str(self._memory_mb))
+        arguments = (json.dumps([self._worker, rules]), str(self._prints), str(self._memory_mb))
         # not -I: of the environment, which is ours alone, Python is to read PYTHONHASHSEED
         return python_of_ours(_KEEP, *arguments, flags=("-P", "-s"))
 

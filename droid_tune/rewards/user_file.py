@@ -35,7 +35,7 @@ class UserFile(Reward):
         self.source = read_source(self._path) if self._text is None else self._text
         setup = {"source": self.source, "path": str(self._path), "function": self._config.function}
         self._child = Child(
-            "user_file",
+            "droid_tune.rewards.workers.user_file_worker",
             memory_mb=self._config.memory_mb,
             setup=setup,
             setup_seconds=max(self._config.timeout_seconds, _LOADING_SECONDS),

@@ -11,6 +11,7 @@ from droid_tune.rewards.process import Child, ChildEndedError, ChildHungError, C
 #: of the processor's time for a comparison, and how many times that by the clock
 _SECONDS = 5.0
 _PATIENCE = 4
+_WORKER = "droid_tune.rewards.workers.mathematics_worker"
 _MEMORY_MB = 1024
 _MOST_REMEMBERED = 10_000
 
@@ -20,7 +21,12 @@ class Mathematician:
 
     def __init__(self, seconds: float = _SECONDS, watch: Watch = UNWATCHED) -> None:
         self._seconds = seconds
-        self._child = Child("mathematics", memory_mb=_MEMORY_MB, setup={"warm_up": True}, watch=watch)
+        self._child = Child(
+            "droid_tune.rewards.workers.mathematics_worker",
+            memory_mb=_MEMORY_MB,
+            setup={"warm_up": True},
+            watch=watch,
+        )
         self._known: dict[tuple[str, str], float] = {}
 
     def equal(self, pairs: Sequence[tuple[str, str]]) -> list[Outcome]:
