@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -9,14 +11,15 @@ from pydantic import Field
 from droid_tune.config.base import Closed, configs_by_type, setting
 from droid_tune.config.rewards import FailureShare
 
+#: what its column of rewards is called beside those of the run
+ENVIRONMENT = "environment"
+
 
 class EnvironmentConfig(Closed):
     """What every environment has."""
 
     label: ClassVar[str] = ""
     summary: ClassVar[str] = ""
-    #: whether it brings the user's own code, which is asked about
-    brings_file: ClassVar[bool] = False
     #: whether it gives rewards of its own
     judges: ClassVar[bool] = True
     reward_weight: float = setting(1.0, "Weight of its reward", advanced=True, ge=-1000, le=1000)
@@ -47,11 +50,15 @@ class EnvironmentConfig(Closed):
 class OwnCodeConfig(EnvironmentConfig):
     """An environment from a Python file of the user's."""
 
-    brings_file: ClassVar[bool] = True
     path: str = setting(title="File")
     """A Python file."""
     readable: tuple[str, ...] = setting((), "May read", advanced=True)
     """Files and folders that it may read besides its own folder."""
+
+    @property
+    def file(self) -> Path:
+        """Where the code is."""
+        return Path(self.path).expanduser()
 
 
 class ToolsEnvironment(OwnCodeConfig):
@@ -116,3 +123,11 @@ AnyEnvironment = Annotated[
     Field(discriminator="type"),
 ]
 ENVIRONMENT_CONFIGS: dict[str, type[EnvironmentConfig]] = configs_by_type(AnyEnvironment)
+
+
+def judges_by_itself(values: Mapping[str, Any]) -> bool:
+    """Whether the settings name an environment with a reward of its own, so that no other one is put beside it unasked."""
+    given: Any = values.get("environment")
+    kind = given.get("type") if isinstance(given, Mapping) else getattr(given, "type", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    config = ENVIRONMENT_CONFIGS.get(str(kind))
+    return config is not None and config.judges

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from droid_tune.config.environments import judges_by_itself
 from droid_tune.config.load import build, canonical, merge, read_values
 from droid_tune.config.methods import METHOD_CONFIGS, GRPOConfig
 from droid_tune.config.run import RunConfig
@@ -106,6 +107,8 @@ def resolve(values: Mapping[str, Any], *, preset: str = "default", place: str = 
     method = _method_name(values)
     below = merge(recommended_values(_model_path(values), method), preset_values(preset, method))
     below = merge({"method": {"type": method}}, below)
+    if judges_by_itself(values):
+        below.pop("rewards", None)  # of a model's recommendation, for its own data
     config = build(merge(below, values), place)
     if config.optimizer.learning_rate is None:
         optimizer = config.optimizer.model_copy(update={"learning_rate": config.learning_rate})

@@ -1,4 +1,4 @@
-"""What a run's settings reach for beyond its model and data: a reward file, a judge's address, a key."""
+"""What a run's settings reach for beyond its model and data: a reward file, an environment, a judge's address, a key."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ipaddress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from droid_tune.config.environments import OwnCodeConfig, VerifiersEnvironment
 from droid_tune.config.online_methods import OnlinePairConfig
 from droid_tune.config.rewards import CodeReward, ModelReward, UserFileReward
 from droid_tune.config.run import RunConfig
@@ -37,6 +38,7 @@ def reaches(config: RunConfig) -> list[str]:
     if not config.samples:
         return []
     found: list[str] = [*_of_teachers(config), *_of_pair_judge(config)]
+    found += _of_environment(config)
     for reward in config.rewards:
         match reward:
             case UserFileReward():
@@ -50,11 +52,23 @@ def reaches(config: RunConfig) -> list[str]:
     return found
 
 
-def _of_file(reward: UserFileReward) -> list[str]:
-    also = [f"lets that file read {one}" for one in reward.readable]
-    if reward.network:
+def _of_file(brought: UserFileReward | OwnCodeConfig) -> list[str]:
+    also = [f"lets that file read {one}" for one in brought.readable]
+    if brought.network:
         also.append("lets that file use the network")
-    return [f"runs the Python file {reward.path}", *also]
+    return [f"runs the Python file {brought.path}", *also]
+
+
+def _of_environment(config: RunConfig) -> list[str]:
+    """The user's code, or an installed package's, that plays with the model."""
+    match config.environment:
+        case OwnCodeConfig() as own:
+            return _of_file(own)
+        case VerifiersEnvironment(id=name, network=network):
+            also = ["lets that environment use the network"] if network else []
+            return [f"runs the installed environment {name}", *also]
+        case _:
+            return []
 
 
 def _of_pair_judge(config: RunConfig) -> list[str]:
@@ -100,9 +114,10 @@ def is_private(host: str) -> bool:
     return address.is_loopback or address.is_private or address.is_link_local
 
 
-def reward_files(config: RunConfig) -> list[Path]:
+def code_files(config: RunConfig) -> list[Path]:
     """The Python files that the settings run."""
-    return [Path(one.path).expanduser() for one in config.rewards if isinstance(one, UserFileReward)]
+    found = [Path(one.path).expanduser() for one in config.rewards if isinstance(one, UserFileReward)]
+    return [*found, config.environment.file] if isinstance(config.environment, OwnCodeConfig) else found
 
 
 def key_names(config: RunConfig) -> set[str]:

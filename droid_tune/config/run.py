@@ -7,7 +7,12 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from droid_tune.config.base import Closed, setting, unknown_key
-from droid_tune.config.environments import ENVIRONMENT_CONFIGS, AnyEnvironment
+from droid_tune.config.environments import (
+    ENVIRONMENT,
+    ENVIRONMENT_CONFIGS,
+    AnyEnvironment,
+    judges_by_itself,
+)
 from droid_tune.config.methods import METHOD_CONFIGS, AnyMethod, GRPOConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
@@ -253,10 +258,8 @@ class RunConfig(Closed):
         """Where the environment judges by itself, rewards beside it are those that are asked for, and no others."""
         if not isinstance(values, dict) or "rewards" in values:
             return values  # pyright: ignore[reportUnknownVariableType]
-        given: Any = values.get("environment")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        kind = given.get("type") if isinstance(given, dict) else getattr(given, "type", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        config = ENVIRONMENT_CONFIGS.get(str(kind))
-        return {**values, "rewards": ()} if config is not None and config.judges else values  # pyright: ignore[reportUnknownVariableType]
+        given: dict[str, Any] = dict(values)  # pyright: ignore[reportUnknownArgumentType]
+        return {**given, "rewards": ()} if judges_by_itself(given) else given
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -307,6 +310,8 @@ class RunConfig(Closed):
                     "empty completion would be punished"
                 )
             names = [reward.name or reward.type for reward in self.rewards]
+            if environment is not None:
+                names.append(ENVIRONMENT)
             double = {name for name in names if names.count(name) > 1}
             if double:
                 raise ValueError(

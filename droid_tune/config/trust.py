@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from droid_tune.config.presets import resolve
-from droid_tune.config.reaching_out import KNOWN_KEYS, key_names, reaches, reward_files
+from droid_tune.config.reaching_out import KNOWN_KEYS, code_files, key_names, reaches
 from droid_tune.config.run import RunConfig
 from droid_tune.errors import UserError
 from droid_tune.paths import data_dir, private_file, private_folder
@@ -30,7 +30,7 @@ def trust_file() -> Path:
 
 def digest_of_file(file: Path, config: RunConfig) -> str:
     """Of a file of settings and of the code that it brings, as they are now. Raises UserError for one that is gone."""
-    return _digest([_bytes(file), *map(_bytes, reward_files(config))])
+    return _digest([_bytes(file), *map(_bytes, code_files(config))])
 
 
 def digest_of_run(config: RunConfig) -> str:
@@ -68,7 +68,7 @@ def allow_file(file: Path, values: Mapping[str, Any]) -> None:
 
 
 def _readable(values: Mapping[str, Any]) -> RunConfig | None:
-    for some in (values, {key: values[key] for key in ("method", "rewards") if key in values}):
+    for some in (values, {key: values[key] for key in ("method", "rewards", "environment") if key in values}):
         with suppress(UserError):
             return resolve(some)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -166,6 +166,15 @@ class Environment(Protocol):
     @property
     def tools(self) -> Sequence[Message]:
         """Descriptions for the chat template, in OpenAI's form; empty where there are none."""
+        ...
+
+    @property
+    def caution(self) -> str:
+        """What a person should know of what its code can reach; empty where it is shut in on all sides."""
+        ...
+
+    def check_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Refuse data in which it can never begin. Raises UserError naming the column."""
         ...
 
     def open(self, row: Mapping[str, Any], seeds: Seeds) -> Handle[Episode]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from droid_tune.data.formats.tool_calls import arguments_of
 from droid_tune.data.rendering.turns import SYSTEM_ROLES, asked_turns
 from droid_tune.environments.calls.base import CallFormat
 from droid_tune.environments.episode import EpisodeError, Message, Role, ToolCall, Turn
+from droid_tune.errors import UserError
 
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 
@@ -60,3 +61,18 @@ def with_system(turns: Sequence[Turn], words: str) -> list[Turn]:
     if turns and turns[0].role == "system":
         return [Turn("system", f"{turns[0].content}\n\n{words}"), *turns[1:]]
     return [Turn("system", words), *turns]
+
+
+def refuse_without(needs: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Raises UserError where the environment needs a column that no row has."""
+    if not needs:
+        return
+    seen = {column for row in rows for column, value in row.items() if value is not None}
+    missing = next((one for one in needs if one not in seen), None)
+    if missing is not None:
+        raise UserError(
+            f"The environment needs the column `{missing}`, which no row has",
+            place="environment",
+            remedy=f"map a column to `{missing}` under Data, or choose other data "
+            f"(the rows have {', '.join(sorted(seen)) or 'no columns'})",
+        )

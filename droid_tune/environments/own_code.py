@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,12 @@ from droid_tune.config.environments import ClassEnvironment, OwnCodeConfig, Tool
 from droid_tune.control import Allowance, Watch
 from droid_tune.environments.episode import Episode, EpisodeError, Message, Seeds, Turn
 from droid_tune.environments.lanes import Coming, Known, Lane, Lanes, failing
-from droid_tune.environments.openings import prompt_turns, with_observation
+from droid_tune.environments.openings import prompt_turns, refuse_without, with_observation
 from droid_tune.environments.own_episode import OwnEpisode
 from droid_tune.environments.showing import Showing
 from droid_tune.errors import UserError
 from droid_tune.rewards.process import Child, ChildError
-from droid_tune.rewards.sandbox import Rules, beside
-from droid_tune.rewards.user_file import read_source
+from droid_tune.rewards.user_file import caution_of, read_source, rules_of
 
 _WORKER = "droid_tune.environments.workers.own_code_worker"
 _LOADING_SECONDS = 60.0
@@ -38,6 +37,7 @@ class OwnCode:
         self.config, self.path, self.watch = config, path, Watch(should_stop=watch.should_stop)
         self._system_prompt, self._numbers = system_prompt, itertools.count()
         self.source = read_source(path)
+        self.caution = caution_of(path, network=config.network)
         self.lanes = Lanes(self._child, config.at_once)
         loaded = self._load()
         self.all_tools: list[Message] = loaded["tools"]
@@ -67,13 +67,12 @@ class OwnCode:
             kind["functions"] = list(config.functions)
         elif isinstance(config, ClassEnvironment):
             kind = {"kind": "class", "name": config.name, "reward": config.reward}
-        allowed = [str(Path(one).expanduser().resolve()) for one in config.readable]
         return Child(
             _WORKER,
             memory_mb=config.memory_mb,
             setup={"do": "set_up", "source": self.source, "path": str(self.path), **kind},
             setup_seconds=max(config.timeout_seconds, _LOADING_SECONDS),
-            rules=Rules((*beside(self.path), *allowed), config.network, listed=(str(self.path.parent),)),
+            rules=rules_of(self.path, config.readable, network=config.network),
             watch=self.watch,
         )
 
@@ -95,6 +94,10 @@ class OwnCode:
             self.close()
             raise UserError(f"The environment's file {reply['error']}", place=reply["place"], remedy=_REMEDY)
         return reply
+
+    def check_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Refuse data without a column that `reset` cannot do without. Raises UserError naming it."""
+        refuse_without(self.needs, rows)
 
     def open(self, row: Mapping[str, Any], seeds: Seeds) -> Coming[Episode] | Known[Episode]:
         """An episode of a row. The handle's `result` raises EpisodeError where it cannot begin."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from droid_tune.config.environments import OwnCodeConfig
 from droid_tune.config.run import RunConfig
 from droid_tune.control import UNWATCHED, Watch
@@ -26,7 +24,7 @@ def open_environment(
         raise UserError("The settings name no environment", remedy="add a section `environment`")
     showing = Showing(template, opened_thought, section.tool_prompt == "system")
     if isinstance(section, OwnCodeConfig):
-        path = Path(section.path).expanduser().resolve()
+        path = section.file.resolve()
         environment = OwnCode(section, path, config.data.system_prompt, showing, watch)
         if section.judges and not environment.judge and not config.rewards:
             environment.close()

@@ -39,10 +39,10 @@ class UserFile(Reward):
             memory_mb=self._config.memory_mb,
             setup=setup,
             setup_seconds=max(self._config.timeout_seconds, _LOADING_SECONDS),
-            rules=rules_of(self._config, self._path),
+            rules=rules_of(self._path, self._config.readable, network=self._config.network),
             watch=self._watch,
         )
-        self.caution = caution_of(self._config)
+        self.caution = caution_of(self._path, network=self._config.network)
         loaded = self._load()
         self.function: str = loaded["function"]
         self.style: str = loaded["style"]
@@ -137,18 +137,18 @@ class UserFile(Reward):
 _REMEDY = "mend it and try it with `droid-tune test-reward`"
 
 
-def caution_of(config: UserFileReward) -> str:
-    """What a person should know of what the file can reach; empty where it is shut in on all sides."""
+def caution_of(file: Path, *, network: bool) -> str:
+    """What a person should know of what a file's code can reach; empty where it is shut in on all sides."""
     offer = offers()
-    if offer.files and offer.network and not config.network:
+    if offer.files and offer.network and not network:
         return ""
-    return f"Code of {Path(config.path).name} runs on this computer. {offer.sentence(network=config.network)}"
+    return f"Code of {file.name} runs on this computer. {offer.sentence(network=network)}"
 
 
-def rules_of(config: UserFileReward, file: Path) -> Rules:
-    """What the file may reach: what lies beside it, and what its settings allow."""
-    allowed = [str(Path(one).expanduser().resolve()) for one in config.readable]
-    return Rules((*beside(file), *allowed), config.network, listed=(str(file.parent),))
+def rules_of(file: Path, readable: Sequence[str], *, network: bool) -> Rules:
+    """What a file's code may reach: what lies beside it, and what its settings allow."""
+    allowed = [str(Path(one).expanduser().resolve()) for one in readable]
+    return Rules((*beside(file), *allowed), network, listed=(str(file.parent),))
 
 
 def read_source(path: Path) -> str:
@@ -157,10 +157,10 @@ def read_source(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(
-            "The reward file does not exist", place=str(path), remedy="give the path of a Python file"
+            "The Python file does not exist", place=str(path), remedy="give the path of a Python file"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The reward file cannot be read: {error}", place=str(path)) from None
+        raise UserError(f"The Python file cannot be read: {error}", place=str(path)) from None
 
 
 def as_messages(sample: Sample) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from droid_tune.config import RunConfig
+from droid_tune.config.environments import ENVIRONMENT, OwnCodeConfig
 from droid_tune.config.rewards import UserFileReward
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.dataset import Dataset
@@ -162,7 +163,8 @@ def _reward_changes(known: Mapping[str, Any], config: RunConfig, folder: Path) -
     for name, text in _reward_texts(config):
         if name in before and before[name] != _digest(text):
             gone = "can no longer be read" if not text else "changed since the run began"
-            yield f"The file of the reward `{name}` {gone}; its text of then is {kept_reward(folder, name)}."
+            whose = "environment" if name == ENVIRONMENT else f"reward `{name}`"
+            yield f"The file of the {whose} {gone}; its text of then is {kept_reward(folder, name)}."
 
 
 def _data_changes(known: Mapping[str, Any]) -> Iterator[str]:
@@ -211,7 +213,9 @@ def _template(folder: Path | None) -> str:
 
 
 def _reward_texts(config: RunConfig) -> Iterator[tuple[str, str]]:
-    """Name and text of each reward that is a file of the user's; empty where it cannot be read."""
+    """Name and text of each reward, and of the environment, that is a file of the user's; empty where it cannot be read."""
+    if isinstance(config.environment, OwnCodeConfig):
+        yield ENVIRONMENT, _text(config.environment.file)
     for reward in config.rewards if config.samples else ():
         if isinstance(reward, UserFileReward):
             yield reward.name or reward.type, _text(Path(reward.path).expanduser())

@@ -58,8 +58,8 @@ def test_tools_need_a_reward_beside_them() -> None:
 
 
 def test_an_environment_that_judges_brings_no_other_reward_unless_asked() -> None:
-    alone = build({"environment": {"type": "class", "path": "game.py"}})
-    assert alone.rewards == ()
+    alone = {"environment": {"type": "class", "path": "game.py"}}
+    assert build(alone).rewards == resolve(alone).rewards == ()  # also where the model recommends others
     beside = build({"environment": {"type": "class", "path": "game.py"}, "rewards": [{"type": "repetition"}]})
     assert [one.type for one in beside.rewards] == ["repetition"]
     assert [one.type for one in build({"environment": {"type": "tools", "path": "a.py"}}).rewards] == [

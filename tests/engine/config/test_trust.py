@@ -43,6 +43,28 @@ def test_what_settings_reach_for_is_said_in_clauses() -> None:
     ]
 
 
+def test_an_environment_is_asked_about_as_reward_files_are(tmp_path: Path) -> None:
+    file = tmp_path / "tools.py"
+    file.write_text("x = 1\n")
+    own = resolve({"environment": {"type": "tools", "path": str(file), "network": True, "readable": ["/b"]}})
+    assert reaches(own) == [
+        f"runs the Python file {file}",
+        "lets that file read /b",
+        "lets that file use the network",
+    ]
+    package = resolve({"environment": {"type": "verifiers", "id": "wordle", "network": True}})
+    assert reaches(package) == [
+        "runs the installed environment wordle",
+        "lets that environment use the network",
+    ]
+    assert reaches(resolve({"environment": {"type": "reasoning_gym", "tasks": {"chain_sum": {}}}})) == []
+    settings = tmp_path / "run.yaml"
+    settings.write_text("method: grpo\n")
+    before = digest_of_file(settings, own)
+    file.write_text("x = 2\n")
+    assert digest_of_file(settings, own) != before
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -112,7 +112,10 @@ def test_an_episode_may_be_cut(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_whatever_a_tool_does_is_an_answer(tmp_path: Path, body: str, state: str, result: str) -> None:
     source = TOOLS + document("bad", body)
-    settings: dict[str, Any] = {"timeout_seconds": 0.3, "result_characters": 20 if "x' * 100" in body else 4000}
+    settings: dict[str, Any] = {
+        "timeout_seconds": 0.3,
+        "result_characters": 20 if "x' * 100" in body else 4000,
+    }
     with opened(tmp_path, source, **settings) as environment:
         episode = begin(environment)
         answer = said(episode, call("bad"))

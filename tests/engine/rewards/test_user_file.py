@@ -171,7 +171,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(
 
 
 def test_a_missing_file_and_function_are_named(make: Make, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"nowhere\.py: The reward file does not exist"):
+    with pytest.raises(UserError, match=r"nowhere\.py: The Python file does not exist"):
         UserFile(UserFileReward(path="nowhere.py"), tmp_path)
     with pytest.raises(UserError, match="no function `b`; it has a"):
         make("def a(completion, row):\n    return 1\n", function="b")

@@ -70,6 +70,22 @@ def test_the_reward_file_s_text_is_kept(run: Path) -> None:
     )
 
 
+def test_the_environments_file_is_kept_and_compared_as_rewards_are(run: Path) -> None:
+    tools = run.parent / "tools.py"
+    tools.write_text("x = 1\n")
+    values = configured(run.parent).model_dump(mode="json")
+    config = resolve({**values, "environment": {"type": "tools", "path": str(tools)}})
+    other = create_run(config, run.parent / "other")
+    keep_identity(other, identity_of(config, open_configured(config.data, config.method.type)))
+    assert changes_since(other) == []
+    assert kept_reward(other, "environment").read_text() == "x = 1\n"
+    tools.write_text("x = 2\n")
+    assert changes_since(other) == [
+        "The file of the environment changed since the run began; its text of then is "
+        f"{kept_reward(other, 'environment')}."
+    ]
+
+
 @pytest.mark.parametrize(
     ("file", "change", "said"),
     [
