@@ -127,7 +127,7 @@ class Coming(Generic[Given]):
 
 
 @dataclass(frozen=True)
-class Known(Generic[Given]):
+class ReadyAnswer(Generic[Given]):
     """An answer that is there already."""
 
     value: Given

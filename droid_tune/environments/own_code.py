@@ -10,7 +10,7 @@ from typing import Any
 from droid_tune.config.environments import ClassEnvironment, OwnCodeConfig, ToolsEnvironment
 from droid_tune.control import Allowance, Watch
 from droid_tune.environments.episode import Episode, EpisodeError, Message, Seeds, Turn
-from droid_tune.environments.lanes import Coming, Known, Lane, Lanes, failing
+from droid_tune.environments.lanes import Coming, Lane, Lanes, ReadyAnswer, failing
 from droid_tune.environments.openings import prompt_turns, refuse_without, with_observation
 from droid_tune.environments.own_episode import OwnEpisode
 from droid_tune.environments.showing import Showing
@@ -99,14 +99,16 @@ class OwnCode:
         """Refuse data without a column that `reset` cannot do without. Raises UserError naming it."""
         refuse_without(self.needs, rows)
 
-    def open(self, row: Mapping[str, Any], seeds: Seeds) -> Coming[Episode] | Known[Episode]:
+    def open(self, row: Mapping[str, Any], seeds: Seeds) -> Coming[Episode] | ReadyAnswer[Episode]:
         """An episode of a row. The handle's `result` raises EpisodeError where it cannot begin."""
         try:
             turns = prompt_turns(row, self._system_prompt)
         except EpisodeError as error:
             return failing(error)
         if not self.keeps_state:
-            return Known(OwnEpisode(self, None, next(self._numbers), self.shown.opening(turns), row, seeds))
+            return ReadyAnswer(
+                OwnEpisode(self, None, next(self._numbers), self.shown.opening(turns), row, seeds)
+            )
         lane = self.lanes.pick()
         lane.bind(1)
         number = next(self._numbers)

@@ -9,9 +9,9 @@ from typing import Any, Literal, Protocol
 from droid_tune.config.environments import OwnCodeConfig
 from droid_tune.control import Watch
 from droid_tune.environments.episode import Answered, CallRecord, Ending, Message, Seeds, ToolCall, Turn
-from droid_tune.environments.lanes import Coming, Known, Lane, Lanes
+from droid_tune.environments.lanes import Coming, Lane, Lanes, ReadyAnswer
 from droid_tune.environments.replies import error_text, refusal, result_turns, shortened
-from droid_tune.environments.showing import Shown
+from droid_tune.environments.showing import ShownTools
 from droid_tune.environments.turn_reader import ReadTurn
 from droid_tune.rewards.process import Child, ChildError, ChildHungError
 
@@ -22,7 +22,7 @@ class Owner(Protocol):
     config: OwnCodeConfig
     watch: Watch
     lanes: Lanes
-    shown: Shown
+    shown: ShownTools
     all_tools: list[Message]
     judge: str
 
@@ -54,7 +54,7 @@ class OwnEpisode:
         self._seconds = 0.0
         self._closed = False
 
-    def step(self, text: str) -> Coming[Answered] | Known[Answered]:
+    def step(self, text: str) -> Coming[Answered] | ReadyAnswer[Answered]:
         """Make the calls of a turn; one without any ends the episode."""
         read = self._owner.shown.read(text)
         self._turns.append(read.turn)
@@ -68,7 +68,7 @@ class OwnEpisode:
 
     def cut(
         self, text: str, ending: Literal["tokens", "time", "turns"]
-    ) -> Coming[Answered] | Known[Answered]:
+    ) -> Coming[Answered] | ReadyAnswer[Answered]:
         """End it after a turn whose calls are not made."""
         said = self._owner.shown.read(text).turn
         self._turns.append(said)
@@ -87,9 +87,9 @@ class OwnEpisode:
         except ChildError:
             return  # it is gone with its child
 
-    def _ended(self, said: Turn, ending: Ending) -> Coming[Answered] | Known[Answered]:
+    def _ended(self, said: Turn, ending: Ending) -> Coming[Answered] | ReadyAnswer[Answered]:
         if self._lane is None or not self._owner.judge:
-            return Known(Answered(said, ending=ending))
+            return ReadyAnswer(Answered(said, ending=ending))
         return Coming(self._lane.put(lambda child: self._judged(child, said, ending)), self._owner.watch)
 
     # -- in the lane's thread ----------------------------------------------------------------------------------------

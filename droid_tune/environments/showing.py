@@ -27,7 +27,7 @@ class Showing:
     opened: str = ""
     in_words: bool = False
 
-    def of(self, tools: Sequence[Message]) -> Shown:
+    def of(self, tools: Sequence[Message]) -> ShownTools:
         """Tools as this model is shown them. Raises UserError for a template that knows none."""
         found = format_of(self.template)
         if tools and not self.in_words:
@@ -41,11 +41,13 @@ class Showing:
                     place="environment",
                     remedy=_REMEDY,
                 )
-        return Shown(TurnReader(found or HERMES, tools, self.opened), tools, bool(tools) and self.in_words)
+        return ShownTools(
+            TurnReader(found or HERMES, tools, self.opened), tools, bool(tools) and self.in_words
+        )
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownTools:
     """The tools of an environment before one model."""
 
     reader: TurnReader

@@ -74,7 +74,7 @@ def needs_of(one: Any) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Judge:
+class EpisodeJudge:
     """Where an episode's reward comes from: `method`, `function`, `attribute`, or nowhere (empty)."""
 
     kind: str = ""
@@ -96,15 +96,15 @@ class Judge:
         return one.reward if self.kind else None
 
 
-def judge_of(module: ModuleType, one: Any, name: str, own: str) -> Judge:
+def judge_of(module: ModuleType, one: Any, name: str, own: str) -> EpisodeJudge:
     """The function asked for, else `get_reward`, the file's function of `environments`, the attribute. Raises Refused."""
     functions = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}
     if name:
         if name not in functions:
             raise Refused(f"has no function `{name}`; it has {', '.join(functions) or 'none'}")
-        return Judge("function", functions[name])
+        return EpisodeJudge("function", functions[name])
     if callable(getattr(one, "get_reward", None)):
-        return Judge("method")
+        return EpisodeJudge("method")
     able = {
         key: value
         for key, value in functions.items()
@@ -113,8 +113,8 @@ def judge_of(module: ModuleType, one: Any, name: str, own: str) -> Judge:
     if len(able) > 1:
         raise Refused(f"has several reward functions ({', '.join(able)}); say which one in `reward`")
     if able:
-        return Judge("function", next(iter(able.values())))
-    return Judge("attribute") if hasattr(one, "reward") else Judge()
+        return EpisodeJudge("function", next(iter(able.values())))
+    return EpisodeJudge("attribute") if hasattr(one, "reward") else EpisodeJudge()
 
 
 def _arguments(function: Callable[..., Any], one: Any, told: Mapping[str, Any]) -> dict[str, Any]:

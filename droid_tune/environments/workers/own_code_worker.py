@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from droid_tune.environments.workers.own_class import Judge, class_of, judge_of, methods_of, needs_of
+from droid_tune.environments.workers.own_class import EpisodeJudge, class_of, judge_of, methods_of, needs_of
 from droid_tune.environments.workers.own_tools import functions_of, refuse_doubles, schema_for
 from droid_tune.rewards.workers.protocol import Message, serve, throw_dice
 from droid_tune.rewards.workers.user_code import Refused, described, execute, load_dice, place_of, shown
@@ -32,7 +32,7 @@ class Held:
     path = ""
     tools: Mapping[str, Callable[..., Any]] = {}
     made: type[Any] | None = None
-    judge = Judge()
+    judge = EpisodeJudge()
     episodes: dict[int, Any] = {}  # noqa: RUF012 - of the one process
 
 

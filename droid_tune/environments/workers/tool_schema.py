@@ -72,7 +72,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[dict[str, Schema], list[s
     required: list[str] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise NoTool(f"has the parameter `{parameter}`, which cannot be given by name")
+            raise NoTool(f"has the parameter `{parameter.name}`, which cannot be given by name")
         if parameter.name not in hints:
             raise NoTool(f"has no type hint for `{parameter.name}`")
         properties[parameter.name] = _as_given(hints[parameter.name], parameter.name)

@@ -139,7 +139,7 @@ def any_number(*numbers: int) -> int:
         (undocumented, "has no docstring; the model reads there what it does"),
         (half_documented, "does not say in its docstring, under `Args:`, what `b` is"),
         (of_a_class, "has the type `Game` for `game`, which JSON has no form for"),
-        (any_number, "has the parameter `*numbers, which cannot be given by name"),
+        (any_number, "has the parameter `numbers`, which cannot be given by name"),
     ],
 )
 def test_why_a_function_is_no_tool_is_said(function: Callable[..., Any], why: str) -> None:
