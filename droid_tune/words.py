@@ -149,7 +149,18 @@ def literal(text: str) -> str:
 
     Line ends and tabs stay; ESC becomes its picture, a bidi override its code point.
     """
-    return "".join(_visible(character) for character in text)
+    return text.translate(_VISIBLE)
+
+
+class _Visible(dict[int, str]):
+    """What each code point is shown as; worked out when it first comes, so that a megabyte takes milliseconds."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = found = _visible(chr(code))
+        return found
+
+
+_VISIBLE = _Visible()
 
 
 def _visible(character: str) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from droid_tune.config.environments import OwnCodeConfig, VerifiersEnvironment
 from droid_tune.config.online_methods import OnlinePairConfig
+from droid_tune.config.reward_modules import modules_beside
 from droid_tune.config.rewards import CodeReward, ModelReward, UserFileReward
 from droid_tune.config.run import RunConfig
 from droid_tune.config.teaching_methods import TeacherConfig
@@ -115,9 +116,11 @@ def is_private(host: str) -> bool:
 
 
 def code_files(config: RunConfig) -> list[Path]:
-    """The Python files that the settings run."""
-    found = [Path(one.path).expanduser() for one in config.rewards if isinstance(one, UserFileReward)]
-    return [*found, config.environment.file] if isinstance(config.environment, OwnCodeConfig) else found
+    """The Python files that the settings run, and those beside them that they import."""
+    files = [Path(one.path).expanduser() for one in config.rewards if isinstance(one, UserFileReward)]
+    if isinstance(config.environment, OwnCodeConfig):
+        files.append(config.environment.file)
+    return [*files, *(module for file in files for module in modules_beside(file))]
 
 
 def key_names(config: RunConfig) -> set[str]:

@@ -1,7 +1,8 @@
 """What a run began with, kept in its folder, so that a resume can say what has changed since.
 
-The settings, the digests of the model's files, of its chat template, of the reward files (with their text) and of the
-data. Imports no MLX: the command line and the window ask before anything is loaded.
+The settings, the digests of the model's files, of its chat template and its tokenizer's settings, of the reward files (with
+their text) and what they import beside them, and of the data. Imports no MLX: the command line and the window ask before
+anything is loaded.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, cast
 
 from droid_tune.config import RunConfig
 from droid_tune.config.environments import ENVIRONMENT, OwnCodeConfig
+from droid_tune.config.reward_modules import modules_beside
 from droid_tune.config.rewards import UserFileReward
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.dataset import Dataset
@@ -40,12 +42,15 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Identity:
-    """What decides a run's numbers. `rewards` holds the text of each reward file by the reward's name."""
+    """What decides a run's numbers. `rewards` holds the text of each reward file by the reward's name, `modules` the digests of
+    what these import beside them, by name and path."""
 
     settings: Mapping[str, Any]
     model: tuple[Fingerprint, ...]
     template: str
+    tokenizer: Mapping[str, str]
     rewards: Mapping[str, str]
+    modules: Mapping[str, Mapping[str, str]]
     data: tuple[Fingerprint, ...]
 
 
@@ -56,7 +61,9 @@ def identity_of(config: RunConfig, dataset: Dataset, watch: Watch = UNWATCHED) -
         settings=config.model_dump(mode="json"),
         model=tuple(_printed(file, watch) for file in _model_files(folder)),
         template=_template(folder),
+        tokenizer=_tokenizer_settings(folder),
         rewards=dict(_reward_texts(config)),
+        modules=dict(_reward_modules(config)),
         data=dataset.fingerprints,
     )
 
@@ -73,7 +80,9 @@ def keep_identity(folder: Path, identity: Identity) -> None:
         "settings": identity.settings,
         "model": [one.to_json() for one in identity.model],
         "template": identity.template,
+        "tokenizer": identity.tokenizer,
         "rewards": {name: _digest(text) for name, text in identity.rewards.items()},
+        "modules": identity.modules,
         "data": [one.to_json() for one in identity.data],
     }
     write_text(paths.identity, json.dumps(values, indent=1))
@@ -88,6 +97,7 @@ def keep_rewards_anew(folder: Path, config: RunConfig) -> None:
     for name, text in texts.items():
         write_text(kept_reward(folder, name), text)
     known["rewards"] = {name: _digest(text) for name, text in texts.items()}
+    known["modules"] = dict(_reward_modules(config))
     write_text(RunPaths(folder).identity, json.dumps(known, indent=1))
 
 
@@ -121,7 +131,10 @@ def changes_beside_data(folder: Path, config: RunConfig) -> list[str]:
     found = [*_setting_changes(known, config), *_model_changes(known, model)]
     if known.get("template") not in (None, _template(model)):
         found.append("The model's chat template changed since the run began.")
-    return [*found, *_reward_changes(known, config, folder)]
+    before, now = _mapping(known.get("tokenizer")), _tokenizer_settings(model)
+    changed = [name for name in sorted({*before, *now}) if before and before.get(name) != now.get(name)]
+    found += [f"The tokenizer's `{name}` changed since the run began." for name in changed]
+    return [*found, *_reward_changes(known, config, folder), *_module_changes(known, config)]
 
 
 def _known(folder: Path) -> dict[str, Any] | None:
@@ -163,8 +176,22 @@ def _reward_changes(known: Mapping[str, Any], config: RunConfig, folder: Path) -
     for name, text in _reward_texts(config):
         if name in before and before[name] != _digest(text):
             gone = "can no longer be read" if not text else "changed since the run began"
-            whose = "environment" if name == ENVIRONMENT else f"reward `{name}`"
-            yield f"The file of the {whose} {gone}; its text of then is {kept_reward(folder, name)}."
+            yield f"The file of the {_whose(name)} {gone}; its text of then is {kept_reward(folder, name)}."
+
+
+def _whose(name: str) -> str:
+    return "environment" if name == ENVIRONMENT else f"reward `{name}`"
+
+
+def _module_changes(known: Mapping[str, Any], config: RunConfig) -> Iterator[str]:
+    before = _mapping(known.get("modules"))
+    for name, now in _reward_modules(config):
+        if name not in before:
+            continue
+        then = _mapping(before[name])
+        for path in sorted({*then, *now}):
+            if then.get(path) != now.get(path):
+                yield f"{path}, which the file of the {_whose(name)} imports, changed since the run began."
 
 
 def _data_changes(known: Mapping[str, Any]) -> Iterator[str]:
@@ -205,20 +232,44 @@ def _template(folder: Path | None) -> str:
     if folder is None:
         return ""
     texts = [_text(folder / name) for name in _TEMPLATES]
+    return _digest(json.dumps([*texts, _tokenizer_config(folder).get("chat_template")]))
+
+
+def _tokenizer_settings(folder: Path | None) -> dict[str, str]:
+    """The digest of each setting of the tokenizer's (special tokens, spaces, ...) but the template, by its name."""
+    values = {} if folder is None else _tokenizer_config(folder)
+    return {
+        name: _digest(json.dumps(value, sort_keys=True))
+        for name, value in values.items()
+        if name != "chat_template"
+    }
+
+
+def _tokenizer_config(folder: Path) -> Mapping[str, Any]:
     try:
-        own: Any = json.loads(_text(folder / "tokenizer_config.json"))
+        return _mapping(json.loads(_text(folder / "tokenizer_config.json")))
     except (ValueError, RecursionError):
-        own = None
-    return _digest(json.dumps([*texts, _mapping(own).get("chat_template")]))
+        return {}
+
+
+def _own_files(config: RunConfig) -> Iterator[tuple[str, Path]]:
+    """Name and file of each reward, and of the environment, that is a file of the user's."""
+    if isinstance(config.environment, OwnCodeConfig):
+        yield ENVIRONMENT, config.environment.file
+    for reward in config.rewards if config.samples else ():
+        if isinstance(reward, UserFileReward):
+            yield reward.name or reward.type, Path(reward.path).expanduser()
 
 
 def _reward_texts(config: RunConfig) -> Iterator[tuple[str, str]]:
-    """Name and text of each reward, and of the environment, that is a file of the user's; empty where it cannot be read."""
-    if isinstance(config.environment, OwnCodeConfig):
-        yield ENVIRONMENT, _text(config.environment.file)
-    for reward in config.rewards if config.samples else ():
-        if isinstance(reward, UserFileReward):
-            yield reward.name or reward.type, _text(Path(reward.path).expanduser())
+    """Name and text of each such file; empty where it cannot be read."""
+    yield from ((name, _text(file)) for name, file in _own_files(config))
+
+
+def _reward_modules(config: RunConfig) -> Iterator[tuple[str, dict[str, str]]]:
+    """Name of each such file, and the digests of what it imports beside it."""
+    for name, file in _own_files(config):
+        yield name, {str(one): _digest(_text(one)) for one in modules_beside(file)}
 
 
 def _text(file: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,3 +101,16 @@ def test_long_times_are_told_coarsely(seconds: float, said: str) -> None:
 def test_shares_are_whole_percents_unless_a_digit_more_is_told() -> None:
     assert [words.share(part, 1) for part in (0, 0.0004, 0.125, 0.89)] == ["0%", "under 0.1%", "12.5%", "89%"]
     assert [words.share(part) for part in (0, 0.004, 0.12, 1)] == ["0%", "under 1%", "12%", "100%"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["two and two are four. ", "二加二等于四。", "\x1b[31m\u202e"],
+    ids=["plain", "Chinese", "steering"],
+)
+def test_a_megabyte_of_text_is_made_visible_in_no_time(text: str) -> None:
+    long = text * (2**20 // len(text))
+    before = time.thread_time()
+    shown = words.literal(long)
+    assert time.thread_time() - before < 0.3
+    assert shown[: len(words.literal(text))] == words.literal(text)

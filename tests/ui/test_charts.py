@@ -88,6 +88,17 @@ def test_a_curve_of_one_value_shows_as_a_dot_until_there_is_a_line(window: QWidg
     assert not curve.scatter.isVisible()
 
 
+def test_a_curve_of_the_run_before_goes_where_this_run_has_none(window: QWidget) -> None:
+    spec = ChartSpec("Loss", (Line("loss", "Loss"), Line("kl", "KL", band="kl_std")))
+    chart = shown(spec, window)
+    chart.show_series({name: series([1.0, 2.0, 3.0]) for name in ("loss", "kl", "kl_std")}, 0.5)
+    chart.show_series({"loss": series([5.0, 6.0, 7.0])}, 0.5)
+    first, second = chart._curves
+    assert list(first.curve.getData()[1]) != []
+    for item in (second.curve, second.raw, second.low, second.high):
+        assert item.getData()[1] is None or not len(item.getData()[1])
+
+
 def test_the_legend_and_the_description_name_every_curve(window: QWidget) -> None:
     state = RunState().apply_all(complete(60))
     lines = (Line("reward", "Mean", band="reward_std"), Line("eval/accuracy", "Held-out", points=True))

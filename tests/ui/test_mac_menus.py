@@ -175,6 +175,7 @@ def test_full_screen_and_back(window: MainWindow) -> None:
 # --- as it was left -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_window_comes_back_as_it_was_left(
     open_window: Callable[[Session], MainWindow], session: Session, data_home: Path, qtbot: QtBot
 ) -> None:

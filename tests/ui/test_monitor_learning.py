@@ -18,6 +18,7 @@ from droid_tune.runs.steering import Wish, WishFile
 from tests.ui.recording import complete, config, recorded, started
 from ui.main_window import MainWindow
 from ui.panes.monitor.chart_board import ChartBoard, recent_completions
+from ui.panes.monitor.chart_specs import sections_of
 from ui.panes.monitor.steer_sheet import SteerSheet
 from ui.session import Session
 from ui.widgets.chart import Chart, ChartSpec, Line
@@ -168,12 +169,18 @@ def test_a_mark_is_found_where_it_stands_and_not_elsewhere(place: QWidget) -> No
     assert first._strip.mark_near(where + 60) is None
 
 
-def test_sections_are_made_when_they_are_looked_at(place: QWidget) -> None:
+def test_sections_are_made_when_they_are_looked_at_a_chart_at_a_time(place: QWidget, qtbot: QtBot) -> None:
     board = ChartBoard(StepCursor(place), place)
     board.arrange(1200)
     state = RunState().apply_all(complete(60))
     board.show_state(state, "learning", 0.0, "step", None)
-    assert [chart.spec.title for chart in board.charts][:2] == ["Reward", "Reward parts"]
+    assert [chart.spec.title for chart in board.charts] == ["Reward"]
+    whole = [spec.title for spec in sections_of(state.method)["learning"]]
+    qtbot.waitUntil(lambda: [chart.spec.title for chart in board.charts] == whole)
+    assert all(chart.summary() != f"{chart.spec.empty}." for chart in board.charts[:2])
+    assert {line.metric for line in board.charts[1].spec.lines} == {
+        f"rewards/{name}/mean" for name in state.reward_names()
+    }
     assert list(board._sections) == ["learning"]
     board.show_state(state, "rewards", 0.6, "time", state)
     assert board.charts[0].spec.title == "Reward distribution"

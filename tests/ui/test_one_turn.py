@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from PySide6.QtCore import QObject
+import pytest
+from PySide6.QtCore import QObject, QTimer
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
-from tests.ui.fake_engine import FakeEngine
+from droid_tune.events import Step
+from droid_tune.runs.state import RunState
+from tests.ui.fake_engine import FakeControl, FakeEngine
+from ui.work.engine_run import EngineRun
 from ui.work.engine_thread import EngineThread
 from ui.work.playground_thread import PlaygroundQuestion, PlaygroundThread
 
@@ -82,3 +87,32 @@ def test_a_question_waits_for_the_end_of_a_run(owner: QObject, qtbot: QtBot) -> 
     qtbot.waitUntil(lambda: said == ["trained", "answered", "answered"], timeout=10_000)
     playground.let_go()
     assert playground.wait(10_000)
+
+
+def test_events_that_come_faster_than_they_are_taken_leave_the_window_turns_of_its_own(
+    owner: QObject, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them, in order, and the end after the last."""
+    run, taken, beats = EngineRun(owner), list[int](), list[int]()
+
+    def slowly(self: EngineRun, event: Any) -> None:
+        time.sleep(0.002)
+        taken.append(event.step)
+
+    def work(_: Any, emit: Any) -> None:
+        for step in range(300):
+            emit(Step(step=step, metrics={}))
+
+    monkeypatch.setattr(EngineRun, "apply", slowly)
+    beat = QTimer(owner)
+    beat.setInterval(1)
+    beat.timeout.connect(lambda: beats.append(len(taken)))
+    beat.start()
+    ends: list[int] = []
+    run.ended.connect(lambda *_: ends.append(len(taken)))
+    run.begin(Path("run"), RunState(), FakeControl(), work)
+    qtbot.waitUntil(lambda: bool(ends), timeout=20_000)
+    beat.stop()
+    assert taken == list(range(300))
+    assert ends == [300]
+    assert len({at for at in beats if 0 < at < 300}) > 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from ui.work.engine_thread import EngineThread
 
 #: between the press of Train and the engine's thread: time to show the Monitor
 START_AFTER_MS = 30
+#: seconds of the window's time that events take at once: what an engine tells faster waits its turn behind a click
+SLICE_S = 0.008
 
 
 class EngineRun(QObject):
@@ -49,7 +52,7 @@ class EngineRun(QObject):
         self.stopping = self.stopping_now = False
         self._control = control
         self._thread = EngineThread(lambda emit: work(control, emit), self)
-        self._thread.told.connect(self.apply)
+        self._thread.told.connect(self._take_events)
         self._thread.failed.connect(self._fail)
         self._thread.finished.connect(self._end)
         self.began.emit()
@@ -107,7 +110,24 @@ class EngineRun(QObject):
         self._failure = sentence
 
     @Slot()
+    def _take_events(self) -> None:
+        """As many as a slice of time has room for; the rest after whatever else the window has to do."""
+        if not self._took_all():
+            QTimer.singleShot(0, self, self._take_events)
+
+    def _took_all(self) -> bool:
+        end = time.monotonic() + SLICE_S
+        while self._thread is not None and (event := self._thread.next_event()) is not None:
+            self.apply(event)
+            if time.monotonic() > end:
+                return False
+        return True
+
+    @Slot()
     def _end(self) -> None:
+        if not self._took_all():
+            QTimer.singleShot(0, self, self._end)
+            return
         state, thread, asked = self.state, self._thread, self.stopping
         self._thread, self._control = None, None
         self.stopping = self.stopping_now = False

@@ -113,12 +113,20 @@ def column_of(index: CompletionIndex, name: str) -> str:
     return f'"{name}"' if name in COLUMNS else f"p{index.part_columns()[name]}"
 
 
-def lines_of(index: CompletionIndex, ids: Sequence[int]) -> list[CompletionLine]:
-    """Some completions whole (a page of a few hundred at most), in the order of the ids given."""
+def lines_of(
+    index: CompletionIndex, ids: Sequence[int], characters: int | None = None
+) -> list[CompletionLine]:
+    """Some completions (a page of a few hundred at most), in the order of the ids given; of their texts and prompts only the
+    first `characters`, where that is given."""
     names = ", ".join((*(f'"{name}"' for name in FIXED), *(f"p{p}" for p in index.part_columns().values())))
     marks = ", ".join("?" * len(ids))
+    texts = (
+        "text, prompt"
+        if characters is None
+        else f"substr(text, 1, {characters}), substr(prompt, 1, {characters})"
+    )
     rows = index.base.execute(
-        f"SELECT {names}, text, prompt FROM completions JOIN texts USING (id) JOIN groups USING (offset) "
+        f"SELECT {names}, {texts} FROM completions JOIN texts USING (id) JOIN groups USING (offset) "
         f"WHERE id IN ({marks})",
         list(ids),
     ).fetchall()

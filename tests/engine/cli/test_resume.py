@@ -51,7 +51,7 @@ def test_accepted_it_goes_on_and_the_log_knows_and_nobody_is_asked_again(changed
     assert main(["resume", "first", "--steps", "1"]) == 0
 
 
-@pytest.mark.parametrize("how", ["flag", "typed"])
+@pytest.mark.parametrize("how", [pytest.param("flag", marks=pytest.mark.slow), "typed"])
 def test_a_branch_goes_on_from_there_and_the_first_run_stays(
     changed: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +73,7 @@ def test_a_branch_goes_on_from_there_and_the_first_run_stays(
     assert {file: file.read_bytes() for file in changed.rglob("*") if file.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_is_asked_about(
     changed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

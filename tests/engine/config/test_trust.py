@@ -121,6 +121,17 @@ def test_it_is_asked_about_once_for_each_state_of_file_and_code(foreign: Path) -
     assert train(foreign) == 1
 
 
+@pytest.mark.slow
+def test_what_the_code_imports_beside_it_is_part_of_what_was_allowed(foreign: Path) -> None:
+    code, helper = foreign.parent / "reward.py", foreign.parent / "helper.py"
+    code.write_text(f"import helper\n{code.read_text()}")
+    helper.write_text("x = 1\n")
+    assert train(foreign, "--trust") == 0
+    assert train(foreign) == 0
+    helper.write_text("x = 2\n")
+    assert train(foreign) == 1
+
+
 def test_what_the_person_adds_to_a_file_is_not_asked_about(foreign: Path) -> None:
     reward = foreign.parent / "reward.py"
     foreign.write_text("training: {iterations: 1, batch_size: 1}\n")

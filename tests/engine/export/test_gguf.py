@@ -202,7 +202,13 @@ FAULTS: list[tuple[Callable[[pytest.MonkeyPatch], None], str]] = [
 
 
 @pytest.mark.usefixtures("opened_here")
-@pytest.mark.parametrize(("plant", "said"), FAULTS, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        pytest.param(*fault, id=fault[0].__name__, marks=() if fault == FAULTS[-1] else pytest.mark.slow)
+        for fault in FAULTS
+    ],
+)
 def test_a_planted_fault_of_a_file_is_found(
     plant: Callable[[pytest.MonkeyPatch], None],
     said: str,

@@ -13,7 +13,13 @@ from droid_tune.config import RunConfig, dump_yaml, resolve
 from droid_tune.data.dataset import open_configured
 from droid_tune.paths import RunPaths, starter_model_dir
 from droid_tune.runs.folder import create_run
-from droid_tune.runs.identity import changes_since, identity_of, keep_identity, kept_reward
+from droid_tune.runs.identity import (
+    changes_since,
+    identity_of,
+    keep_identity,
+    keep_rewards_anew,
+    kept_reward,
+)
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 ROWS = '{"prompt": "2 + 2?", "answer": "4"}\n' * 8
@@ -28,7 +34,13 @@ def run(tmp_path: Path) -> Path:
     for name in FILES:
         (model / name).write_bytes((starter_model_dir() / name).read_bytes())
     (data / "train.jsonl").write_text(ROWS)
-    (tmp_path / "mine.py").write_text("def f(completion, row):\n    return 1\n")
+    (tmp_path / "mine.py").write_text("import helper\ndef f(completion, row):\n    return 1\n")
+    (tmp_path / "helper.py").write_text("import json\nfrom parts import scale\n")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "__init__.py").write_text("")
+    (tmp_path / "parts" / "scale.py").write_text("from .units import METRE\n")
+    (tmp_path / "parts" / "units.py").write_text("METRE = 1\n")
+    (tmp_path / "unused.py").write_text("x = 1\n")
     config = configured(tmp_path)
     create_run(config, tmp_path / "run")
     keep_identity(tmp_path / "run", identity_of(config, open_configured(config.data, config.method.type)))
@@ -122,6 +134,25 @@ def test_a_chat_template_and_nothing_else_of_its_file(run: Path) -> None:
     assert changes_since(run) == []
     file.write_text(json.dumps({**values, "chat_template": "{{ messages }}"}))
     assert changes_since(run) == ["The model's chat template changed since the run began."]
+
+
+@pytest.mark.parametrize("file", ["helper.py", "parts/scale.py", "parts/units.py"])
+def test_what_a_reward_file_imports_beside_it(run: Path, file: str) -> None:
+    """A change of what it does not import is none."""
+    (run.parent / "unused.py").write_text("x = 2\n")
+    assert changes_since(run) == []
+    rewritten(run.parent / file, lambda text: text + b"# more\n")
+    assert changes_since(run) == [
+        f"{run.parent / file}, which the file of the reward `mine` imports, changed since the run began."
+    ]
+    keep_rewards_anew(run, configured(run.parent))
+    assert changes_since(run) == []
+
+
+def test_a_setting_of_the_tokenizer_by_its_name(run: Path) -> None:
+    file = run.parent / "model" / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "eos_token": "<other>"}))
+    assert changes_since(run) == ["The tokenizer's `eos_token` changed since the run began."]
 
 
 def test_each_setting_with_both_values_but_not_the_name(run: Path) -> None:

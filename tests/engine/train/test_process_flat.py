@@ -18,7 +18,7 @@ from tests.engine.train.conftest import tiny
 
 STEPS = int(os.environ.get("DROID_TUNE_FLAT_STEPS", "2000"))
 #: what the process may grow by between the second and the last quarter of the run
-SLACK = 16 * 2**20
+SLACK_MB = 16
 REWARD = "def reward(completion, row):\n    return (len(completion) % 7) / 7\n"
 
 
@@ -36,12 +36,12 @@ def test_the_footprint_is_flat_with_evaluation_saves_and_a_user_reward(tmp_path:
     (tmp_path / "reward.py").write_text(REWARD)
     config = tiny(
         data={"path": str(data)},
-        training={"iterations": STEPS, "batch_size": 2},
+        training={"iterations": STEPS, "batch_size": 1},
         method={"group_size": 2},
-        sampling={"max_completion_length": 16},
+        sampling={"max_completion_length": 8},
         rewards=[{"type": "user_file", "path": str(tmp_path / "reward.py")}],
-        evaluation={"rows": 4, "steps_per_eval": 20},
-        checkpoint={"save_every": 20},
+        evaluation={"rows": 2, "steps_per_eval": 25},
+        checkpoint={"save_every": 25},
     )
     sizes: list[float] = []
 
@@ -52,5 +52,6 @@ def test_the_footprint_is_flat_with_evaluation_saves_and_a_user_reward(tmp_path:
     create_run(config, tmp_path / "run")
     assert run_training(config, tmp_path / "run", Control(), emit).outcome == "completed"
     assert len(sizes) == STEPS
-    quarter = STEPS // 4
-    assert median(sizes[-quarter:]) - median(sizes[quarter : 2 * quarter]) < SLACK
+    quarters = [median(sizes[start : start + STEPS // 4]) / 2**20 for start in range(0, STEPS, STEPS // 4)]
+    print("the process in MB, a quarter of the run at a time:", [round(one, 1) for one in quarters])
+    assert quarters[-1] - quarters[1] < SLACK_MB

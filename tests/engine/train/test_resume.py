@@ -41,14 +41,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(
     ("kind", "number"),
     [
-        ("load", 0),
-        ("rollout", 2),
-        ("reward", 2),
-        ("update", 5),
-        ("step", 1),
-        ("step", 3),
-        ("evaluate", 3),
-        ("save", 1),
+        ("update", 5),  # amid an accumulated one; the others are looked at by the slow suite
+        *(
+            pytest.param(*point, marks=pytest.mark.slow)
+            for point in [
+                ("load", 0),
+                ("rollout", 2),
+                ("reward", 2),
+                ("step", 1),
+                ("step", 3),
+                ("evaluate", 3),
+                ("save", 1),
+            ]
+        ),
     ],
 )
 def test_a_run_stopped_at_any_phase_and_resumed_in_a_new_process_ends_with_the_same_bytes(
@@ -87,6 +92,7 @@ def test_a_rollout_that_feeds_several_updates_is_kept_across_a_stop(
     assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_dynamic_sampling_of_chosen_prompts_resumes_exactly(in_process: InProcess, tmp_path: Path) -> None:
     method = {"type": "dapo", "group_size": 2, "prompt_selection": "signal"}
     values = merge(TINY, {"method": method, "training": {"iterations": 3}})
@@ -127,6 +133,7 @@ def test_a_finished_run_has_nothing_to_resume(tmp_path: Path) -> None:
     assert digest(folder) == before
 
 
+@pytest.mark.slow
 def test_the_events_of_both_sessions_are_one_sequence(tmp_path: Path) -> None:
     from droid_tune.paths import RunPaths
     from droid_tune.runs.log import replay
@@ -140,6 +147,7 @@ def test_the_events_of_both_sessions_are_one_sequence(tmp_path: Path) -> None:
     assert [event.step for event in events if event.type == "step"] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_resume_keeps_the_portions_that_the_run_was_stopped_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

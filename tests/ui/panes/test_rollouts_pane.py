@@ -144,3 +144,17 @@ def test_a_card_that_can_be_judged_fits_beside_the_prompts_of_a_small_window(qtb
     qtbot.addWidget(page)
     card = CompletionCard(1, one, 1.0, page)
     assert card.minimumSizeHint().width() <= 512  # what a window of 1024 points leaves
+
+
+def test_a_megabyte_is_shown_as_its_beginning_and_says_how_much_more_there_is(qtbot: QtBot) -> None:
+    one = Completion(
+        text="x" * 2**20, reward=1.0, rewards={}, advantage=0.0, length=9, finish_reason="length"
+    )
+    card = CompletionCard(1, one, 1.0, None)  # pyright: ignore
+    qtbot.addWidget(card)
+    assert len(card._text.text()) == 901
+    card._more.click()
+    assert card._text.text().endswith(
+        f"({2**20 - 20_000:,} more characters: the table of completions exports them)"
+    )
+    assert len(card._text.text()) < 20_100

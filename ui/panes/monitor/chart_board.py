@@ -1,14 +1,23 @@
-"""The charts of a run in a grid, a section at a time; what is not seen is neither made nor drawn."""
+"""The charts of a run in a grid, a section at a time; what is not seen is neither made nor drawn.
+
+A chart takes some 50 ms to make and some 15 to draw: one is done at a time, with whatever else the window has to do between
+two.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QFrame, QGridLayout, QWidget
 
 from droid_tune.events import Completion
 from droid_tune.metrics import describe
 from droid_tune.runs.state import RunState
 from ui.panes.monitor.chart_specs import REWARD_PARTS, sections_of
+from ui.widgets.basics import frame
 from ui.widgets.chart import Chart, Line
+from ui.widgets.charting.chart_spec import ChartSpec
 from ui.widgets.charting.run_marks import marks_of
 from ui.widgets.charting.scale_across import Across, ScaleAcross
 from ui.widgets.charting.scatter import MOST_DOTS, ScatterChart
@@ -37,6 +46,13 @@ class ChartBoard(QWidget):
         self._columns = 0
         self._ahead: list[Chart] = []
         self._ahead_of = ""  # the method that they are for
+        #: of each section what is still to be made, with what keeps its place
+        self._missing: dict[str, list[tuple[ChartSpec, QFrame]]] = {}
+        self._due: list[Chart] = []  # still to be drawn
+        self._draw: Callable[[Chart], None] = _nothing  # as it was drawn last
+        self._next = QTimer(self)
+        self._next.setSingleShot(True)
+        self._next.timeout.connect(self._do_next)
 
     def prepare(self, method: str) -> bool:
         """Make one more of the charts that a run of this method begins with, ahead of it; whether one is still to be made."""
@@ -57,7 +73,7 @@ class ChartBoard(QWidget):
 
     @property
     def charts(self) -> list[Chart]:
-        """The charts of the section that is shown."""
+        """The charts of the section that is shown, those that are made."""
         return self._sections.get(self._section, [])
 
     def show_state(
@@ -67,10 +83,16 @@ class ChartBoard(QWidget):
         self._fit(state, section)
         scale, marks = ScaleAcross.of(state, across), marks_of(state)
         beside = ({}, ScaleAcross()) if ghost is None else (ghost.series, ScaleAcross.of(ghost, across))
-        for chart in self.charts:
+
+        def draw(chart: Chart) -> None:
             chart.show_ghost(*beside)
             chart.show_series(state.series, smoothing, scale)
             chart.show_marks(marks)
+
+        self._draw = draw
+        late = [chart for chart in self.charts if chart in self._due]
+        self._due = late + [chart for chart in self.charts if chart not in late]
+        self._do_next()
         if section == "rewards":
             self._show_scatters(state)
 
@@ -85,18 +107,21 @@ class ChartBoard(QWidget):
 
     def _fit(self, state: RunState, section: str) -> None:
         """The charts of the method and section, made when they are first looked at."""
-        if state.method != self._method:
-            self._method, self._parts = state.method, []
+        method = state.method or self._method  # a run that has just begun has not told its own yet
+        if method != self._method:
+            self._method, self._parts = method, []
             for old in self._widgets():
                 self._grid.removeWidget(old)
                 old.deleteLater()
-            self._sections, self._scatters = {}, []
-        specs = sections_of(state.method)
+            self._sections, self._scatters, self._missing, self._due = {}, [], {}, []
+        specs = sections_of(method)
         wanted = section if section in specs else FIRST
         if wanted not in self._sections:
-            ahead = self._ahead if (wanted, state.method) == (FIRST, self._ahead_of) else []
-            rest = specs[wanted][len(ahead) :]
-            self._sections[wanted] = [*ahead, *(Chart(spec, self, self._cursor) for spec in rest)]
+            ahead = self._ahead if (wanted, method) == (FIRST, self._ahead_of) else []
+            first, *rest = specs[wanted][len(ahead) :] or (None,)
+            made = [] if first is None else [Chart(first, self, self._cursor)]
+            self._sections[wanted] = [*ahead, *made]
+            self._missing[wanted] = [(spec, frame("card", self)) for spec in rest]
             self._ahead = [] if ahead else self._ahead
             if wanted == "rewards":
                 self._scatters = self._make_scatters()
@@ -105,6 +130,27 @@ class ChartBoard(QWidget):
             self._section = wanted
             self._place()
         self._fit_parts(state)
+
+    @Slot()
+    def _do_next(self) -> None:
+        """Draw one of the charts that are due, else make one more; and so on."""
+        if self._due:
+            self._draw(self._due.pop(0))
+        elif missing := self._missing.get(self._section):
+            self._make(*missing.pop(0))
+        if self._due or self._missing.get(self._section):
+            self._next.start()
+
+    def _make(self, spec: ChartSpec, blank: QFrame) -> None:
+        """One more chart of the section that is shown, in its place."""
+        made = Chart(spec, self, self._cursor)
+        self._sections[self._section].append(made)
+        self._grid.replaceWidget(blank, made)
+        blank.deleteLater()
+        if self._parts:
+            self._give_parts(made)
+        self._draw(made)
+        made.show()
 
     def _make_scatters(self) -> list[ScatterChart]:
         return [
@@ -119,16 +165,24 @@ class ChartBoard(QWidget):
         if not parts or parts == self._parts:
             return
         self._parts = parts
-        lines = tuple(Line(f"rewards/{name}/mean", describe(f"rewards/{name}/mean").label) for name in parts)
         for chart in (one for charts in self._sections.values() for one in charts):
-            if chart.spec.title == REWARD_PARTS.title:
-                chart.set_lines(lines)
+            self._give_parts(chart)
+
+    def _give_parts(self, chart: Chart) -> None:
+        """A curve for each reward, in the chart that has one for each."""
+        if chart.spec.title == REWARD_PARTS.title:
+            names = [f"rewards/{name}/mean" for name in self._parts]
+            chart.set_lines(tuple(Line(name, describe(name).label) for name in names))
 
     def _widgets(self) -> list[QFrame]:
-        return [*(chart for charts in self._sections.values() for chart in charts), *self._scatters]
+        charts = (chart for charts in self._sections.values() for chart in charts)
+        blanks = (blank for missing in self._missing.values() for _, blank in missing)
+        return [*charts, *blanks, *self._scatters]
 
     def _place(self) -> None:
-        shown: list[QFrame] = [*self.charts, *(self._scatters if self._section == "rewards" else [])]
+        blanks = [blank for _, blank in self._missing.get(self._section, [])]
+        scatters = self._scatters if self._section == "rewards" else []
+        shown: list[QFrame] = [*self.charts, *blanks, *scatters]
         for widget in self._widgets():
             self._grid.removeWidget(widget)
             widget.setVisible(widget in shown)
@@ -153,6 +207,10 @@ class ChartBoard(QWidget):
         pairs = [(one.rewards.get(first), one.rewards.get(second)) for one in found] if second else []
         both = [(x, y) for x, y in pairs if x is not None and y is not None]
         parts.show_points(both, first.capitalize(), second.capitalize(), note)
+
+
+def _nothing(chart: Chart) -> None:
+    """Nothing was drawn yet."""
 
 
 def recent_completions(state: RunState, step: int | None) -> tuple[list[Completion], str]:

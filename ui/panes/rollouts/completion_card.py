@@ -15,8 +15,8 @@ from ui.theme import current_theme, mono_font
 from ui.widgets.basics import button, column, label, row, selectable
 from ui.widgets.state_chip import Chip
 
-#: characters shown before "Show all"
-SHORT = 900
+#: characters shown before "Show all", and after it: more takes a screen of text seconds to lay out
+SHORT, LONGEST = 900, 20_000
 
 
 class AdvantageBar(QWidget):
@@ -73,7 +73,7 @@ class CompletionCard(QFrame):
         kinds = () if widest is None else (True, False)
         self._verdicts = {better: self._verdict(better) for better in kinds}
         layout.addLayout(self._head(number, one, widest, {} if brief else one.rewards))
-        self._full = words.literal(one.text)
+        self._whole = one.text
         self._text = selectable(label("", parent=self, wrap=True))
         self._text.setFont(mono_font())
         said = row(spacing=6)
@@ -84,9 +84,8 @@ class CompletionCard(QFrame):
         self._more = button("Show all", "quiet", parent=self)
         self._more.clicked.connect(self._show_all)
         layout.addWidget(self._more, 0, Qt.AlignmentFlag.AlignLeft)
-        long = len(self._full) > SHORT
-        self._more.setVisible(long)
-        self._text.setText((self._full[:SHORT] + "…") if long else (self._full or "(empty)"))
+        self._more.setVisible(len(one.text) > SHORT)
+        self._text.setText(beginning(one.text, SHORT) or "(empty)")
 
     def _head(
         self, number: int, one: Completion, widest: float | None, parts: Mapping[str, float | None]
@@ -140,8 +139,17 @@ class CompletionCard(QFrame):
 
     @Slot()
     def _show_all(self) -> None:
-        self._text.setText(self._full)
+        self._text.setText(beginning(self._whole, LONGEST))
         self._more.hide()
+
+
+def beginning(text: str, most: int) -> str:
+    """So many characters of a text, as it is; how many more there are where those are many."""
+    if len(text) <= most:
+        return words.literal(text)
+    left = len(text) - most
+    note = f"\n({left:,} more characters: the table of completions exports them)" if most >= LONGEST else ""
+    return f"{words.literal(text[:most])}…{note}"
 
 
 def reward_tone(value: float | None) -> tuple[str, str]:

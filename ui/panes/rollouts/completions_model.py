@@ -63,8 +63,14 @@ class CompletionsModel(QAbstractTableModel):
         """(name to sort by, heading) of each column."""
         return self._columns
 
+    def whole(self, row: int) -> CompletionLine | None:
+        """A completion with all of its text; None where it is gone."""
+        line, index = self.line(row), self._desk.index
+        found = [] if line is None or index is None else lines_of(index, [line.id])
+        return found[0] if found else None
+
     def line(self, row: int) -> CompletionLine | None:
-        """A completion whole; None where it is gone."""
+        """A completion as a cell shows it, the text cut; None where it is gone."""
         if not 0 <= row < len(self._ids):
             return None
         page, place = divmod(row, PAGE)
@@ -77,7 +83,7 @@ class CompletionsModel(QAbstractTableModel):
             return self._pages[number]
         index = self._desk.index
         ids = self._ids[number * PAGE : (number + 1) * PAGE]
-        self._pages[number] = [] if index is None else lines_of(index, ids)
+        self._pages[number] = [] if index is None else lines_of(index, ids, CELL)
         while len(self._pages) > KEPT_PAGES:
             self._pages.popitem(last=False)
         return self._pages[number]

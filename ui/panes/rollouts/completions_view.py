@@ -254,7 +254,7 @@ class CompletionsView(QWidget):
 
     @Slot(QModelIndex, QModelIndex)
     def _chosen(self, current: QModelIndex, previous: QModelIndex) -> None:
-        line, rollouts = self.model.line(current.row()), self._desk.rollouts
+        line, rollouts = self.model.whole(current.row()), self._desk.rollouts
         group = group_at(rollouts, line.offset) if line is not None and rollouts is not None else None
         index = self._desk.index
         trace = trace_of(index, line) if line is not None and index is not None else None

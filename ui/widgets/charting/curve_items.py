@@ -68,7 +68,8 @@ class CurveItems:
         dash: Qt.PenStyle = Qt.PenStyle.SolidLine,
     ) -> None:
         self._line, self._color, self._smoothers, self._dash = line, color, smoothers, dash
-        if line.band or line.between[0] or stacked:
+        self._filled, self._edged = False, bool(line.band or line.between[0] or stacked)
+        if self._edged:
             self.low, self.high = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
             soft = translucent(color, STACKED if stacked else SOFT)
             item.addItem(pg.FillBetweenItem(self.low, self.high, brush=soft))
@@ -86,7 +87,9 @@ class CurveItems:
         line = self._line
         found = series.get(line.source)
         if found is None or not len(found):
+            self._forget()
             return
+        self._filled = True
         steps, own = arrays(found)
         smoothing = 0.0 if self._line.points else drawing.smoothing
         places, shown = drawing.reduced(steps, self._smoothers[line.source].of(own, smoothing))
@@ -105,6 +108,17 @@ class CurveItems:
             smooth = (self._smoothers[f"{line.source} {side}"] for side in ("low", "high"))
             shown_edges = [one.of(edge, drawing.smoothing) for one, edge in zip(smooth, edges, strict=True)]
             self._draw_band(steps, shown_edges, drawing)
+
+    def _forget(self) -> None:
+        """What another run had here."""
+        if self._filled:
+            self._filled = False
+            self.untrained.hide()
+            for item in (self.curve, self.raw):
+                item.setData([], [])
+            if self._edged:
+                for item in (self.low, self.high):
+                    item.setData([], [])
 
     def _edges(
         self, series: Mapping[str, Series], steps: Floats, own: Floats
