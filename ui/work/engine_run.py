@@ -36,6 +36,11 @@ class EngineRun(QObject):
         self._thread: EngineThread | None = None
         self._control: Steering | None = None
         self._failure = ""
+        # A timer of its own: `singleShot(0)` is a posted event, and those are worked off before the window has a turn.
+        self._more = QTimer(self)
+        self._more.setSingleShot(True)
+        self._more.timeout.connect(self._take_events)
+        self._over = False  # the thread has ended
 
     @property
     def busy(self) -> bool:
@@ -54,7 +59,7 @@ class EngineRun(QObject):
         self._thread = EngineThread(lambda emit: work(control, emit), self)
         self._thread.told.connect(self._take_events)
         self._thread.failed.connect(self._fail)
-        self._thread.finished.connect(self._end)
+        self._thread.finished.connect(self._thread_ended)
         self.began.emit()
         # What watches the run is built before MLX is imported beside it: the two would take turns for seconds.
         QTimer.singleShot(START_AFTER_MS, self._thread, self._thread.start)
@@ -113,7 +118,9 @@ class EngineRun(QObject):
     def _take_events(self) -> None:
         """As many as a slice of time has room for; the rest after whatever else the window has to do."""
         if not self._took_all():
-            QTimer.singleShot(0, self, self._take_events)
+            self._more.start()
+        elif self._over:
+            self._end()
 
     def _took_all(self) -> bool:
         end = time.monotonic() + SLICE_S
@@ -124,10 +131,12 @@ class EngineRun(QObject):
         return True
 
     @Slot()
+    def _thread_ended(self) -> None:
+        self._over = True
+        self._take_events()
+
     def _end(self) -> None:
-        if not self._took_all():
-            QTimer.singleShot(0, self, self._end)
-            return
+        self._over = False
         state, thread, asked = self.state, self._thread, self.stopping
         self._thread, self._control = None, None
         self.stopping = self.stopping_now = False

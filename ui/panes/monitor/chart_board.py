@@ -145,8 +145,10 @@ class ChartBoard(QWidget):
         """One more chart of the section that is shown, in its place."""
         made = Chart(spec, self, self._cursor)
         self._sections[self._section].append(made)
-        self._grid.replaceWidget(blank, made)
+        columns, place = max(1, self._columns), len(self.charts) - 1
+        self._grid.removeWidget(blank)
         blank.deleteLater()
+        self._grid.addWidget(made, place // columns, place % columns)
         if self._parts:
             self._give_parts(made)
         self._draw(made)

@@ -18,8 +18,9 @@ from ui.widgets.charting.chart_spec import Line
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.curves import Floats, Smoother, band_edges, bucketed
 
-#: thick antialiased pens are slow on long noisy curves
-FEW_POINTS = 500
+#: thick antialiased pens are slow on curves that go up and down so often as to come to this many heights of their chart:
+#: 67 ms for 380 points of noise, where a pen of one pixel takes 0.7 (measured 2026-11-30, Qt's raster engine)
+MOST_HEIGHTS = 40
 #: fewer are drawn as dots: a line of one point cannot be seen
 LEAST_FOR_A_LINE = 3
 #: how strongly raw values show through below a smoothed curve, another run beside it, and areas
@@ -75,7 +76,8 @@ class CurveItems:
             item.addItem(pg.FillBetweenItem(self.low, self.high, brush=soft))
         self.raw = item.plot(skipFiniteCheck=True, pen=pg.mkPen(translucent(color, FAINT), width=1))
         grey = translucent(QColor(current_theme().tokens.secondary), GHOSTLY)
-        self.ghost = item.plot(skipFiniteCheck=True, pen=pg.mkPen(grey, width=1.2))
+        self._ghost_pen = pg.mkPen(grey, width=1.2)
+        self.ghost = item.plot(skipFiniteCheck=True, pen=self._ghost_pen)
         dotted = pg.mkPen(translucent(color, 0.8), width=1, style=Qt.PenStyle.DotLine)
         self.untrained = pg.InfiniteLine(angle=0, pen=dotted)
         self.untrained.hide()
@@ -94,11 +96,10 @@ class CurveItems:
         smoothing = 0.0 if self._line.points else drawing.smoothing
         places, shown = drawing.reduced(steps, self._smoothers[line.source].of(own, smoothing))
         # pyqtgraph's pens count the screen's own pixels
-        width = (1.8 if len(shown) <= FEW_POINTS else 1.0) * drawing.pixel_ratio
+        restless = is_restless(shown)
+        width = 1.0 if restless else 1.8 * drawing.pixel_ratio
         dots = "o" if self._line.points or len(shown) < LEAST_FOR_A_LINE else None
-        dash = (
-            self._dash if len(shown) <= FEW_POINTS else Qt.PenStyle.SolidLine
-        )  # many dashes are slow to draw
+        dash = Qt.PenStyle.SolidLine if restless else self._dash  # many dashes are slow to draw
         self.curve.setData(places, shown, pen=pg.mkPen(self._color, width=width, style=dash), symbol=dots)
         self.raw.setData(*(drawing.reduced(steps, own) if smoothing else ([], [])))
         self.untrained.setVisible(self._line.untrained and bool(steps[0] == 0))
@@ -154,7 +155,9 @@ class CurveItems:
         steps, own = arrays(found)
         smoothing = 0.0 if self._line.points else drawing.smoothing
         smooth = self._smoothers[f"{self._line.source} ghost"].of(own, smoothing)
-        self.ghost.setData(*drawing.reduced(steps, smooth))
+        places, shown = drawing.reduced(steps, smooth)
+        self._ghost_pen.setWidthF(1.0 if is_restless(shown) else 1.2)
+        self.ghost.setData(places, shown, pen=self._ghost_pen)
 
     def _draw_band(self, steps: Floats, edges: list[Floats], drawing: Drawing) -> None:
         # Every n-th point is enough for a soft band, and keeps both edges in step with each other.
@@ -167,6 +170,14 @@ class CurveItems:
 def arrays(found: Series) -> tuple[Floats, Floats]:
     """Steps and values (N,), copied: a view would stop the series' growth."""
     return np.array(found.steps), np.array(found.values)
+
+
+def is_restless(values: Floats) -> bool:
+    """Whether a drawn curve (N,) goes up and down by more than MOST_HEIGHTS of its height."""
+    known = values[np.isfinite(values)]
+    if len(known) <= MOST_HEIGHTS:
+        return False
+    return float(np.abs(np.diff(known)).sum()) > MOST_HEIGHTS * float(np.ptp(known))
 
 
 def translucent(color: QColor, alpha: float) -> QColor:
