@@ -165,7 +165,8 @@ def _merged(adapter: nn.Module) -> nn.Module:
     if base is None or "weight" not in base or base["weight"].dtype != mx.float32:
         return adapter
     merged = cast("Any", adapter).fuse()
-    mx.eval(merged.parameters())
+    # The new layer drew first weights that nobody looks at: MLX's dice would keep every draw of the run until somebody does.
+    mx.eval(merged.parameters(), mx.random.state)
     return merged
 
 
