@@ -24,6 +24,31 @@ LEVEL_WORDS: Mapping[Level, str] = {
 
 
 @dataclass(frozen=True)
+class BenchQuestion:
+    """What is asked of the workbench: the data and the rewards of `config` (values of a run's config) are tried on
+    `count` rows, beside `given` texts and what `run` (a folder) has written; or that run is scored anew (`rescores`).
+
+    `unsaved` are texts of Python files, by the paths in the config, that count in the place of what is on disk.
+    """
+
+    config: Mapping[str, Any]
+    unsaved: Mapping[str, str] = field(default_factory=dict[str, str])
+    run: str = ""
+    count: int = 8
+    given: Sequence[str] = ()
+    rescores: bool = False
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """What a look at the text of a Python file found: how its function is called, or what is wrong, and in which line."""
+
+    sentence: str
+    ok: bool
+    line: int = 0
+
+
+@dataclass(frozen=True)
 class Try:
     """One completion with what the rewards said of it. `reward` None: none applied, or one failed.
 

@@ -49,6 +49,7 @@ FLOORS = {
     "droid_tune.forgetting": 4,
     "droid_tune.playground": 4,
     "droid_tune.train": 4,
+    "droid_tune.workbench": 4,
     "droid_tune.cli": 5,
     "droid_tune.__main__": 5,
 }

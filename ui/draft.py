@@ -49,6 +49,10 @@ class Draft:
         """The user's name for the run; empty where none was given."""
         return str(self._values.get("name", ""))
 
+    def own_values(self, section: str) -> Values:
+        """What the user chose in a section."""
+        return dict(self._section(section))
+
     def defaults(self) -> RunConfig:
         """What the run would be without the user's own values."""
         key = (self.model, self.method, self.preset)

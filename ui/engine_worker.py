@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from droid_tune.config.exporting import ExportRequest
     from droid_tune.estimate.signal import CheckReport
     from droid_tune.runs.folder import RunSummary
+    from droid_tune.trial_report import BenchQuestion, LookedAt, Rescored, RescoredStep, Trial
 
 
 Emit = Callable[[Event], None]
@@ -109,6 +110,20 @@ class EngineDoor(Protocol):
 
     def upload(self, folder: Path, repository: str, public: bool, watch: Watch) -> str:
         """Upload an exported folder to the Hub; its address. Raises `UserError`, `Stopped`."""
+        raise NotImplementedError
+
+    def try_rewards(self, question: BenchQuestion, watch: Watch) -> Trial:
+        """Rewards on a few rows. Raises `UserError`, `Stopped`."""
+        raise NotImplementedError
+
+    def rescore(
+        self, question: BenchQuestion, watch: Watch, on_step: Callable[[RescoredStep], object]
+    ) -> Rescored:
+        """A past run's completions scored anew. Raises `UserError`, `Stopped`."""
+        raise NotImplementedError
+
+    def look_at_reward(self, path: str, text: str, function: str) -> LookedAt:
+        """Whether the text of a Python file can be a reward."""
         raise NotImplementedError
 
     def release(self) -> None:
@@ -217,6 +232,26 @@ class Engine:
         from droid_tune.export.targets.hub_repository import upload
 
         return upload(folder, repository, public=public, watch=watch)
+
+    def try_rewards(self, question: BenchQuestion, watch: Watch) -> Trial:
+        """In a process of its own. Call it in a thread that can wait."""
+        from droid_tune.workbench.bench_child import try_in_child
+
+        return try_in_child(question, watch)
+
+    def rescore(
+        self, question: BenchQuestion, watch: Watch, on_step: Callable[[RescoredStep], object]
+    ) -> Rescored:
+        """In a process of its own. Call it in a thread that can wait."""
+        from droid_tune.workbench.bench_child import rescore_in_child
+
+        return rescore_in_child(question, watch, on_step)
+
+    def look_at_reward(self, path: str, text: str, function: str) -> LookedAt:
+        """The text is loaded in a child, shut in. Call it in a thread that can wait."""
+        from droid_tune.workbench.bench_child import look_at_text
+
+        return look_at_text(path, text, function)
 
     def release(self) -> None:
         """Give the memory of this thread's models back."""

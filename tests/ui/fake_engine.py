@@ -18,6 +18,17 @@ from droid_tune.events import CheckpointSaved, Event, Phase, RunFinished
 from droid_tune.paths import RunPaths, runs_dir
 from droid_tune.runs.folder import RunSummary, list_runs, read_config
 from droid_tune.runs.log import EventLog
+from droid_tune.trial_report import (
+    Agreement,
+    BenchQuestion,
+    LookedAt,
+    Rescored,
+    RescoredCompletion,
+    RescoredStep,
+    Trial,
+    Try,
+    Verdict,
+)
 from tests.ui.recording import started, step_events
 from ui.engine_worker import Resumption
 
@@ -58,6 +69,8 @@ class FakeEngine:
         self.renamed: list[tuple[Path, str]] = []
         self.resumed: list[Resumption] = []
         self.asked: list[tuple[Path, str]] = []  # by the playground
+        self.benched: list[BenchQuestion] = []
+        self.looked: list[tuple[str, str]] = []
 
     def control(self) -> FakeControl:
         return FakeControl()
@@ -102,6 +115,37 @@ class FakeEngine:
         return report_of(
             Measured(groups, 0.1, 1.0, True, 5_000_000, 10_000_000, 6_000_000, 2.0, 120.0), config
         )
+
+    def try_rewards(self, question: BenchQuestion, watch: Watch) -> Trial:
+        """A reward whose text has `1` in it gives that to everything."""
+        self.benched.append(question)
+        if self.failure is not None:
+            raise self.failure
+        text = next(iter(question.unsaved.values()), "")
+        level, said = ("bad", "It cannot tell.") if "1" in text else ("good", "It can tell.")
+        tries = [Try(0, "own answer", "2 + 2?", "4", 1.0, right=True), Try(0, "empty", "2 + 2?", "", None)]
+        return Trial(tries, [], {}, Verdict(level, [said]), Agreement(1, 0, 0))
+
+    def rescore(self, question: BenchQuestion, watch: Watch, on_step: Callable[[Any], object]) -> Rescored:
+        """Three steps, each a completion that was 0 and would be its step; then it waits for a stop where asked to."""
+        self.benched.append(question)
+        steps: list[RescoredStep] = []
+        for step in (1, 2, 3):
+            watch.tell(step, 3, f"step {step}")
+            one = RescoredCompletion(step, 0, 0, False, "2 + 2?", f"it is {step}", 0.0, float(step), True)
+            steps.append(RescoredStep(step, False, [one], 0.0, float(step), 1, 1, 0))
+            on_step(steps[-1])
+        while self.hold_at is not None:
+            watch.pause_point()
+            time.sleep(0.01)
+        return Rescored(Path(question.run).name, steps)
+
+    def look_at_reward(self, path: str, text: str, function: str) -> LookedAt:
+        """A text that ends in a bracket is never closed."""
+        self.looked.append((path, text))
+        if text.rstrip().endswith("("):
+            return LookedAt("Line 2: it was never closed.", False, 2)
+        return LookedAt("`f` is called once for each completion.", True)
 
     def release(self) -> None:
         pass

@@ -48,7 +48,7 @@ class DropZone(QWidget):
             round(middle.x()) - 28, round(middle.y()) - 74, icons.pixmap("drop", tokens.accent, 56)
         )
         self._write(painter, zone.adjusted(0, 20, 0, 20), "Drop to open it", 20, tokens.text, bold=True)
-        said = "A folder with train.jsonl (and valid.jsonl), or one file; a model folder; a config in YAML or JSON."
+        said = "A folder with train.jsonl (and valid.jsonl), or one file; a model folder; a config; a reward in Python."
         self._write(painter, zone.adjusted(0, 76, 0, 76), said, 13, tokens.secondary)
         painter.end()
 

@@ -1,4 +1,4 @@
-"""What Open, a drop, the Finder and the Dock mean: training data, a model, the settings of a run."""
+"""What Open, a drop, the Finder and the Dock mean: training data, a model, the settings of a run, a reward."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Opening(QObject):
             self._open_model(path)
         elif is_config(path):
             self.import_config(path)
+        elif path.suffix == ".py":
+            self._panes.fulfil(PaneRequest("setup", (path,)))
         else:
             self._open_meant([path])
 

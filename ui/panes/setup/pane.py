@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from pathlib import Path
 
 from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QLineEdit, QWidget
@@ -21,7 +23,7 @@ from ui.panes.setup.forecasting import Forecaster
 from ui.panes.setup.method_choice import MethodChoice
 from ui.panes.setup.model_picker import ModelPicker
 from ui.panes.setup.preset_choice import PresetChoice
-from ui.panes.setup.reward_list import RewardList
+from ui.panes.setup.rewards_section import RewardsSection
 from ui.panes.setup.run_in_words import run_in_words
 from ui.panes.setup.settings_form import SettingsForm
 from ui.panes.setup.setup_footer import SetupFooter
@@ -92,16 +94,9 @@ class SetupPane(Pane):
         self._column.addWidget(self._methods)
 
     def _make_rewards(self, parent: QWidget) -> None:
-        words = "Each completion is scored by these; the scores are added up with their weights."
-        self._rewards_section = QWidget(parent)
-        section = column(self._rewards_section, spacing=8)
-        section.addSpacing(8)
-        section.addWidget(label("Rewards", "heading", parent=self._rewards_section))
-        section.addWidget(label(words, "small", parent=self._rewards_section, wrap=True))
-        self._rewards = RewardList(self._rewards_section)
+        self._rewards = RewardsSection(self.session, parent)
         self._rewards.changed.connect(self._change_rewards)
-        section.addWidget(self._rewards)
-        self._column.addWidget(self._rewards_section)
+        self._column.addWidget(self._rewards)
 
     def _make_estimate(self, parent: QWidget) -> None:
         self._heading("Memory and time", parent)
@@ -182,7 +177,7 @@ class SetupPane(Pane):
         """The settings of the method, under its own name."""
         method = self.session.draft.method
         self._methods.show_method(method)
-        self._rewards_section.setVisible(METHOD_CONFIGS[method].samples)
+        self._rewards.setVisible(METHOD_CONFIGS[method].samples)
         self._settings.show_method(method)
         self._show_anew()
 
@@ -299,6 +294,11 @@ class SetupPane(Pane):
         for path, value in values.items():
             self.session.draft.set(path, value)
         self._show_anew()
+
+    def take(self, paths: Sequence[Path]) -> None:
+        """A Python file is a reward to write and try."""
+        for path in paths[:1]:
+            self._rewards.take_file(path)
 
     def point_out(self) -> bool:
         self._validate()

@@ -6,9 +6,9 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QFrame, QMenu, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from droid_tune.config.rewards import REWARD_CONFIGS
+from droid_tune.config.rewards import REWARD_CONFIGS, UserFileReward
 from ui import icons
 from ui.form.editors import TextEditor
 from ui.form.fields import FieldSpec, spec_of, specs_of
@@ -20,9 +20,10 @@ Values = dict[str, Any]
 
 
 class RewardCard(QFrame):
-    """One reward. `changed` tells (place, field, value)."""
+    """One reward. `changed` tells (place, field, value), `try_asked` that it is wanted in the workbench."""
 
     changed = Signal(int, str, object)
+    try_asked = Signal(int)
     removed = Signal(int)
 
     def __init__(self, place: int, values: Values, parent: QWidget) -> None:
@@ -42,6 +43,7 @@ class RewardCard(QFrame):
         words.addWidget(label(title, "strong", parent=self))
         words.addWidget(label(self.kind.summary, "small", parent=self, wrap=True))
         head.addLayout(words, 1)
+        head.addWidget(self._try_button())
         head.addWidget(label("Weight", "small", parent=self))
         self._weight = self._weight_editor()
         head.addWidget(self._weight)
@@ -76,6 +78,19 @@ class RewardCard(QFrame):
         editor.show_value(self._values.get("weight", 1.0))
         editor.edited.connect(self._weigh)
         return editor
+
+    def _try_button(self) -> QPushButton:
+        edits = self.kind is UserFileReward
+        made = button(
+            "Edit and Try…" if edits else "Try…", "quiet", parent=self, help="Open it in the reward workbench"
+        )
+        made.setAccessibleName(f"{'Edit and try' if edits else 'Try'} {self.kind.label}")
+        made.clicked.connect(self._ask_to_try)
+        return made
+
+    @Slot()
+    def _ask_to_try(self) -> None:
+        self.try_asked.emit(self.place)
 
     def _remove_button(self) -> QToolButton:
         made = QToolButton(self)
@@ -126,9 +141,10 @@ class RewardCard(QFrame):
 
 
 class RewardList(QWidget):
-    """All rewards and a button for more; `changed` tells the whole list."""
+    """All rewards and a button for more; `changed` tells the whole list, `try_asked` the place of one to try."""
 
     changed = Signal(list)
+    try_asked = Signal(int)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -149,6 +165,7 @@ class RewardList(QWidget):
         for card in self._cards:
             card.changed.connect(self._change)
             card.removed.connect(self._remove)
+            card.try_asked.connect(self.try_asked)
             self._box.addWidget(card)
 
     def show_faults(self, faults: dict[str, str]) -> None:
@@ -173,10 +190,23 @@ class RewardList(QWidget):
 
     @Slot(QAction)
     def _append(self, action: QAction) -> None:
-        kind = str(action.data())
-        self._rewards.append(
-            fresh_reward(kind, [str(one.get("name") or one["type"]) for one in self._rewards])
-        )
+        names = [str(one.get("name") or one["type"]) for one in self._rewards]
+        self.append(fresh_reward(str(action.data()), names))
+
+    @property
+    def rewards(self) -> list[Values]:
+        """As the config has them."""
+        return [dict(values) for values in self._rewards]
+
+    def append(self, values: Values) -> None:
+        """One more."""
+        self._rewards.append(values)
+        self.show_rewards(self._rewards)
+        self.changed.emit(self._rewards)
+
+    def set_value(self, place: int, name: str, value: object) -> None:
+        """A setting of one of them, as if it were typed."""
+        self._rewards[place] = {**self._rewards[place], name: value}
         self.show_rewards(self._rewards)
         self.changed.emit(self._rewards)
 

@@ -1,0 +1,1 @@
+"""Rewards tried for a window: in a process beside it, so that neither their code nor their weight is felt there."""

@@ -1,0 +1,1 @@
+"""Rewards written and tried where they are chosen."""
