@@ -102,9 +102,10 @@ def _benches() -> list[str]:
 
 
 def test_a_process_that_dies_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        bench_child, "isolated_python", lambda _: ["/bin/sh", "-c", "read question; echo 'no such thing' >&2"]
-    )
+    def dying(module: str) -> list[str]:
+        return ["/bin/sh", "-c", f"read question; echo 'no such thing as {module}' >&2"]
+
+    monkeypatch.setattr(bench_child, "isolated_python", dying)
     with pytest.raises(UserError, match="could not be tried: no such thing"):
         try_in_child(asked([{"type": "accuracy"}]))
 

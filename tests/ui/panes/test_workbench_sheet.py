@@ -22,6 +22,7 @@ from ui.panes.setup.workbench.past_view import CHANGE
 from ui.panes.setup.workbench.reward_text import ChangedElsewhere, RewardText
 from ui.panes.setup.workbench.workbench_sheet import WorkbenchSheet
 from ui.session import Session
+from ui.theme import Theme
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
 
@@ -116,6 +117,18 @@ def test_a_text_is_looked_at_while_it_is_typed_and_tried_as_it_stands(
     assert engine.benched[-1].unsaved == {str(file): sheet.editor.text}
     assert file.read_text() == OURS
     assert sheet.editor._edited.isVisible()
+
+
+def test_another_theme_is_no_change_of_the_text(
+    opened: Open, engine: FakeEngine, file: Path, theme: Theme, qtbot: QtBot
+) -> None:
+    sheet = opened(edits(file), "Edit and Try…")
+    looks = len(engine.looked)
+    theme.apply("dark")
+    theme.apply("light")
+    qtbot.wait(600)
+    assert sheet.rows.chip.text() != "Before your last change"
+    assert len(engine.looked) == looks
 
 
 def test_save_writes_the_file_and_the_draft_keeps_its_place(

@@ -41,6 +41,7 @@ class EditorPanel(QFrame):
         self._file = RewardText(None, "")
         self._function = ""
         self._shown = ""  # what the disk holds, as the field shows it
+        self._seen = ""  # the text that was told of last: colouring it is no change
         self.ready = False
         layout = column(self, spacing=6)
         layout.addLayout(self._bar())
@@ -224,6 +225,9 @@ class EditorPanel(QFrame):
     @Slot()
     def _changed(self) -> None:
         self._edited.setVisible(self.unsaved)
+        if self.text == self._seen:
+            return
+        self._seen = self.text
         self.code.mark_line(0)
         self._look.look_soon()
         self.edited.emit()
