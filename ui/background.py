@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
-from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QObject, QThreadPool, Signal, Slot
 
 from droid_tune.errors import Stopped, UserError
 from ui.frame.first_paint import FIRST_PAINT
@@ -73,6 +73,13 @@ class Task(QObject):
     def _tell(self, signal: Any, value: object) -> None:
         with contextlib.suppress(RuntimeError):  # the owner was deleted while we worked
             signal.emit(value)
+
+
+def still_there() -> QObject:
+    """An owner for the task of something that may go away while it works, and drops the task then."""
+    application = QCoreApplication.instance()
+    assert application is not None
+    return application
 
 
 def sentence_of(error: Exception) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from droid_tune.control import UNWATCHED, Watch, waited_for
 from droid_tune.errors import UserError
+from droid_tune.model_files.from_hub.hub_faults import hub_fault
 from droid_tune.paths import hub_cache_dir, starter_model_dir
 
 #: what is downloaded of a model: nothing that holds code or a pickle
@@ -86,31 +87,8 @@ def snapshot_in(entry: Path, revision: str = "") -> Path | None:
 
 def _from_hub(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
-    except LocalEntryNotFoundError as error:
-        raise UserError(
-            "the model is not on this machine and the Hugging Face Hub cannot be reached",
-            place=name,
-            remedy="check the internet connection, or give a local folder",
-        ) from error
-    except (HfHubHTTPError, HFValidationError) as error:
-        raise UserError(
-            f"the Hugging Face Hub refused it ({type(error).__name__})",
-            place=name,
-            remedy="check the spelling; gated models need `hf auth login` first",
-        ) from error
-
-
-def no_connection(error: BaseException) -> bool:
-    """Whether the Hub could not be reached.
-
-    By the names of the classes: the library changed its HTTP client twice (requests, httpx, httpx2), each with
-    exceptions of its own that derive from one of these.
-    """
-    names = {one.__name__ for one in type(error).__mro__}
-    return bool(
-        names & {"TransportError", "ConnectionError", "OfflineModeIsEnabled", "LocalEntryNotFoundError"}
-    )
+    except Exception as error:
+        raise hub_fault(name, error) from error

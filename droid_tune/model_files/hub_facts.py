@@ -10,12 +10,14 @@ from typing import Any
 
 from droid_tune.errors import UserError
 from droid_tune.model_files.facts import ModelFacts, facts_of, read_model, says_its_size
+from droid_tune.model_files.from_hub.hub_faults import hub_fault
 from droid_tune.model_files.headers import read_headers
-from droid_tune.model_files.hub import is_hub_id, local_model, no_connection
+from droid_tune.model_files.hub import is_hub_id, local_model
 
 #: seconds that the Hub has for an answer
 PATIENCE = 10
 _WEIGHTS = "model*.safetensors"
+UNKNOWN_THEN = ", so whether it fits is not known"
 _FETCHED: dict[tuple[str, str], ModelFacts] = {}
 
 
@@ -55,7 +57,6 @@ def fetch_facts(name: str, revision: str = "") -> ModelFacts:
 
 def _fetched(name: str, revision: str) -> ModelFacts:
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     wanted = revision or None
     try:
@@ -65,14 +66,10 @@ def _fetched(name: str, revision: str) -> ModelFacts:
             raise UserError("it has no config.json, so its memory cannot be estimated", place=name)
         config = Path(hf_hub_download(name, "config.json", revision=wanted, etag_timeout=PATIENCE))
         content: Any = json.loads(config.read_text(encoding="utf-8-sig"))
-    except HFValidationError as error:
-        raise UserError("this is no id of the Hugging Face Hub", place=name) from error
-    except HfHubHTTPError as error:
-        raise _refused(name, error) from error
+    except UserError:
+        raise
     except Exception as error:  # the Hub's client raises what its HTTP library does, by whichever name
-        if not (no_connection(error) or isinstance(error, (OSError, ValueError))):
-            raise
-        raise _unreachable(name) from error
+        raise hub_fault(name, error, UNKNOWN_THEN) from error
     return _from_answer(name, content, sum(n for file, n in sizes.items() if fnmatch(file, _WEIGHTS)))
 
 
@@ -81,18 +78,3 @@ def _from_answer(name: str, config: Any, weight_bytes: int) -> ModelFacts:
         raise UserError("its config.json does not say how large it is", place=name)
     note = f"{name} is not downloaded yet: the estimate follows its config.json and the sizes of its files."
     return facts_of(config, (), (note,), weight_bytes=weight_bytes)
-
-
-def _unreachable(name: str) -> UserError:
-    return UserError(
-        "the model is not on this computer and the Hugging Face Hub cannot be reached, so whether it fits is not known",
-        place=name,
-    )
-
-
-def _refused(name: str, error: Exception) -> UserError:
-    return UserError(
-        f"the Hugging Face Hub refused it ({type(error).__name__}), so whether it fits is not known",
-        place=name,
-        remedy="check the spelling; gated models need `hf auth login` first",
-    )

@@ -20,6 +20,7 @@ from ui.panes.runs.pane import RunsPane
 from ui.panes.runs.run_curves import READ_AGAIN
 from ui.panes.setup.forecasting import Forecaster
 from ui.panes.setup.model_picker import ModelPicker
+from ui.session import Session
 from ui.widgets.notice import NoticeBar
 from ui.work.run_reading import read_run
 
@@ -88,13 +89,13 @@ def test_choosing_a_run_again_reads_its_curve_again(
 
 
 def test_models_that_could_not_be_listed_are_said_and_the_choice_stays(
-    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    session: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from droid_tune.model_files.found import find_models
 
     find = Flaky(find_models)
     monkeypatch.setattr("ui.panes.setup.model_picker.find_models", find)
-    picker = ModelPicker(None)  # pyright: ignore
+    picker = ModelPicker(session, None)  # pyright: ignore
     qtbot.addWidget(picker)
     picker.show_model("/models/mine", [])
     qtbot.waitUntil(lambda: picker._models.rowCount() == 1)

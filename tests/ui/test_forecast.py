@@ -132,7 +132,7 @@ def test_the_setup_pane_asks_the_hub_once_and_follows(
         pane._choose_model("org/large")
         qtbot.waitUntil(lambda: pane._footer.forecast._chip.text() == "Too large", timeout=20_000)
         pane._choose_model("org/missing")
-        qtbot.waitUntil(lambda: "refused it" in pane._panel._fault.text(), timeout=20_000)
+        qtbot.waitUntil(lambda: "has no such model" in pane._panel._fault.text(), timeout=20_000)
     assert pane._footer.forecast._chip.text() == "Unknown"
 
 

@@ -156,10 +156,10 @@ def test_another_method_brings_its_own_settings(window: MainWindow, qtbot: QtBot
     pane = window.pane("setup")
     pane._choose_method("sft")
     assert "method.packing" in pane._settings.groups["method"].paths()
-    assert not pane._rewards_section.isVisible()
+    assert not pane._rewards.isVisible()
     pane._choose_method("grpo")
     assert "method.group_size" in pane._settings.groups["method"].rows
-    assert pane._rewards_section.isVisible()
+    assert pane._rewards.isVisible()
 
 
 @pytest.mark.parametrize("kind", list(REWARD_CONFIGS))

@@ -25,6 +25,7 @@ class Entry:
     icon: str = ""
     dot: str = ""
     trailing: str = ""
+    tone: str = ""  # of the trailing words: a colour of the theme
     tip: str = ""
 
 
@@ -82,6 +83,8 @@ class EntryList(QAbstractListModel):
                 return entry.dot
             case Role.TRAILING:
                 return entry.trailing
+            case Role.TONE:
+                return entry.tone
             case Role.KEY:
                 return entry.key
             case _:

@@ -23,6 +23,7 @@ class Role(IntEnum):
     DOT = Qt.ItemDataRole.UserRole + 3  # the name of a theme colour
     TRAILING = Qt.ItemDataRole.UserRole + 4
     KEY = Qt.ItemDataRole.UserRole + 5
+    TONE = Qt.ItemDataRole.UserRole + 6  # of the trailing words
 
 
 class TwoLineDelegate(QStyledItemDelegate):
@@ -59,7 +60,7 @@ class TwoLineDelegate(QStyledItemDelegate):
         self._texts(painter, index, text, font, small)
         if trailing:
             painter.setFont(small)
-            painter.setPen(QColor(tokens.secondary))
+            painter.setPen(QColor(getattr(tokens, str(index.data(Role.TONE) or "secondary"))))
             where = inner.adjusted(0, 0, -10, 0)
             painter.drawText(where, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, trailing)
         painter.restore()

@@ -17,7 +17,7 @@ from typing import Any
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.splits import SPLIT_NAMES, SPLITS, DataFile, Split, split_of, suffix_of
 from droid_tune.errors import UserError
-from droid_tune.model_files.hub import no_connection
+from droid_tune.model_files.from_hub.hub_faults import no_connection
 
 CONVERTED = "refs/convert/parquet"
 _ADDRESS = re.compile(r"^(?:https?://[^/]+/datasets/|datasets/|hub:)")

@@ -12,7 +12,8 @@ from droid_tune.errors import Stopped, UserError
 from droid_tune.export.base import ExportSource
 from droid_tune.export.targets.fused_folder import FusedFolder
 from droid_tune.export.targets.model_card import model_card
-from droid_tune.model_files.hub import is_hub_id, no_connection
+from droid_tune.model_files.from_hub.hub_faults import no_connection
+from droid_tune.model_files.hub import is_hub_id
 from droid_tune.rewards.endpoint import find_key
 
 HUB_HOST = "huggingface.co"

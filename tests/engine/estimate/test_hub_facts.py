@@ -74,7 +74,10 @@ def test_the_config_in_the_cache_answers_when_the_hub_does_not(monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("org/missing", "refused it (RepositoryNotFoundError)"), ("org/silent", "does not say how large it is")],
+    [
+        ("org/missing", "has no such model, or it is private, so whether it fits is not known"),
+        ("org/silent", "does not say how large it is"),
+    ],
 )
 def test_what_the_hub_does_not_tell_stays_unknown(name: str, said: str) -> None:
     with pytest.raises(UserError) as caught:

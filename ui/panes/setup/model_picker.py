@@ -11,9 +11,12 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit, QListView, QWidget
 from droid_tune import words
 from droid_tune.model_files.found import FoundModel, describe, find_models
 from ui.background import Task
+from ui.panes.setup.models.download_bar import DownloadBar
+from ui.session import Session
 from ui.widgets.basics import button, column, label, row
 from ui.widgets.simple_list import Entry, EntryList
 from ui.widgets.two_lines import TwoLineDelegate
+from ui.work.download_desk import DownloadDesk
 
 ICONS = {"starter": "train", "cache": "model", "folder": "folder", "hub": "drop"}
 MOST_ROWS = 4
@@ -24,9 +27,12 @@ class ModelPicker(QFrame):
 
     chosen = Signal(str)
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.setProperty("role", "card")
+        self._session = session
+        self.desk = DownloadDesk(self)
+        self.desk.arrived.connect(self._arrived)
         self._path = "starter"
         self._found: list[FoundModel] = []
         self._looking: Task | None = None  # the newest
@@ -50,9 +56,16 @@ class ModelPicker(QFrame):
         self._typed.editingFinished.connect(self._use_typed)
         browse = button("Choose Folder…", parent=self, icon="folder")
         browse.clicked.connect(self._browse)
+        search = button("Search…", parent=self, icon="model", help="Models on this computer and on the Hub")
+        search.clicked.connect(self.search)
         bar.addWidget(self._typed, 1)
+        bar.addWidget(search)
         bar.addWidget(browse)
         layout.addLayout(bar)
+        fetching = row()
+        fetching.setContentsMargins(8, 0, 8, 0)
+        fetching.addWidget(DownloadBar(self.desk, self))
+        layout.addLayout(fetching)
         self._fault = label("", "fault", parent=self, wrap=True)
         self._fault.setContentsMargins(8, 0, 8, 0)
         self._fault.hide()
@@ -93,6 +106,7 @@ class ModelPicker(QFrame):
         self._list.scrollTo(self._models.place_of(self._path))
         self._list.viewport().update()
 
+    @Slot(str)
     def _use(self, path: str) -> None:
         model = describe(path) if path != "starter" else None
         fault = model.fault if model is not None else ""
@@ -113,6 +127,26 @@ class ModelPicker(QFrame):
             self._fault.hide()
             self._path = entry.key
             self.chosen.emit(entry.key)
+
+    @Slot()
+    def search(self) -> None:
+        """Look for a model, on this computer and on the Hub."""
+        from ui.panes.setup.models.hub_sheet import HubSheet
+
+        sheet = HubSheet(self._session, self.desk, self.window())
+        sheet.chosen.connect(self._use)
+        sheet.open()
+
+    @Slot(str)
+    def _arrived(self, name: str) -> None:
+        """A model is here now: it stands in the list, and what is known of the chosen one is known better."""
+        self.show_model(self._path, self._session.settings.recent_models)
+        if name == self._path:
+            self.chosen.emit(name)
+
+    def shut(self) -> None:
+        """The window closes."""
+        self.desk.shut()
 
     @Slot()
     def _use_typed(self) -> None:

@@ -77,7 +77,7 @@ class SetupPane(Pane):
 
     def _make_model(self, parent: QWidget) -> None:
         self._column.addWidget(label("Model", "heading", parent=parent))
-        self._picker = ModelPicker(parent)
+        self._picker = ModelPicker(self.session, parent)
         self._picker.chosen.connect(self._choose_model)
         self._column.addWidget(self._picker)
 
@@ -201,10 +201,8 @@ class SetupPane(Pane):
         self._faults = faults_of(self.session.draft)
         self._settings.show_faults(self._faults)
         self._rewards.show_faults(self._faults)
-        if self._faults:
-            self._footer.say_faulty(self._faults_in_words())
-        else:
-            self._footer.say_ready(self._run_in_words())
+        say = self._footer.say_faulty if self._faults else self._footer.say_ready
+        say(self._faults_in_words() if self._faults else self._run_in_words())
 
     def _faults_in_words(self) -> str:
         """The first one, and how many there are."""
@@ -299,6 +297,9 @@ class SetupPane(Pane):
         """A Python file is a reward to write and try."""
         for path in paths[:1]:
             self._rewards.take_file(path)
+
+    def shut(self) -> None:
+        self._picker.shut()
 
     def point_out(self) -> bool:
         self._validate()

@@ -59,11 +59,11 @@ class BenchFoot(QFrame):
         self.try_button.setEnabled(able and not working)
         self.score_button.setEnabled(able and not working and has_run)
 
-    @Slot(int, int, str)
-    def show_progress(self, done: int, total: int, what: str) -> None:
+    @Slot(float, float, str)
+    def show_progress(self, done: float, total: float, what: str) -> None:
         """How far it is, and what is in hand."""
-        self._bar.setRange(0, total)
-        self._bar.setValue(done)
+        self._bar.setRange(0, 1000 if total else 0)
+        self._bar.setValue(round(1000 * done / total) if total else 0)
         self.say(words.capitalised(what.rpartition("/")[2]))
 
     def say(self, text: str) -> None:

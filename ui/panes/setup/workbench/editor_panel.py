@@ -232,6 +232,10 @@ class EditorPanel(QFrame):
         self._look.look_soon()
         self.edited.emit()
 
+    def shut(self) -> None:
+        """The sheet closes: nobody waits for a look any more."""
+        self._look.stop()
+
     @Slot(object)
     def _show_look(self, found: LookedAt) -> None:
         self.ready = found.ok

@@ -8,7 +8,7 @@ from functools import partial
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from droid_tune.trial_report import LookedAt
-from ui.background import Task
+from ui.background import Task, still_there
 from ui.engine_worker import EngineDoor
 
 #: after the last key, before the text is loaded in a child
@@ -32,18 +32,19 @@ class TextLook(QObject):
     @Slot()
     def look_soon(self) -> None:
         """Once nothing was typed for a moment. What was asked before is not told any more."""
-        self._drop()
+        self.stop()
         self._later.start()
 
     @Slot()
     def look(self) -> None:
         """Now."""
-        self._later.stop()
-        self._drop()
+        self.stop()
         work = partial(self._engine.look_at_reward, *self._text())
-        self._looking = Task(work, self, done=self.found.emit, failed=self._say).start()
+        self._looking = Task(work, still_there(), done=self.found.emit, failed=self._say).start()
 
-    def _drop(self) -> None:
+    def stop(self) -> None:
+        """What was asked is not told any more."""
+        self._later.stop()
         if self._looking is not None:
             self._looking.drop()
             self._looking = None

@@ -20,7 +20,7 @@ from ui.panes.setup.workbench.tries_view import TriesView
 from ui.session import Session
 from ui.widgets.basics import column
 from ui.widgets.segmented import Segmented
-from ui.work.bench_thread import BenchThread, BenchWork
+from ui.work.watched_thread import WatchedThread, WatchedWork
 
 Values = dict[str, Any]
 
@@ -41,7 +41,7 @@ class WorkbenchSheet(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._session = session
         self._rewards = [dict(values) for values in rewards]
-        self._thread: BenchThread | None = None
+        self._thread: WatchedThread | None = None
         self._wants_trial = True  # as soon as the text was looked at
         self.resize(min(WIDTH, parent.width() - 40), min(HEIGHT, parent.height() - 40))
         layout = column(self, spacing=0)
@@ -154,29 +154,45 @@ class WorkbenchSheet(QDialog):
         self._begin(partial(engine.rescore, question), self._show_past, self._say_past)
         self._turn_to("past")
 
-    def _begin(self, work: BenchWork, done: Callable[[Any], object], failed: Callable[[str], object]) -> None:
+    def _begin(
+        self, work: WatchedWork, done: Callable[[Any], object], failed: Callable[[str], object]
+    ) -> None:
         self._let_go()
-        thread = self._thread = BenchThread(work, self)
+        thread = self._thread = WatchedThread(work)
         thread.done.connect(done)
         thread.failed.connect(failed)
         thread.stepped.connect(self._add_step)
         thread.progressed.connect(self._foot.show_progress)
         thread.ended.connect(self._say_ended)
-        thread.finished.connect(self._show_buttons)
-        thread.start()
+        thread.finished.connect(self._finished)
+        thread.begin()
         self._show_buttons()
+
+    @property
+    def _stale(self) -> bool:
+        """Whether a signal comes from a thread that nobody waits for any more."""
+        return self.sender() is not self._thread
+
+    @Slot()
+    def _finished(self) -> None:
+        if not self._stale:
+            self._thread = None
+            self._show_buttons()
 
     @Slot(object)
     def _show_trial(self, trial: Trial) -> None:
-        self.rows.show_trial(trial)
+        if not self._stale:
+            self.rows.show_trial(trial)
 
     @Slot(object)
     def _add_step(self, step: RescoredStep) -> None:
-        self.past.add_step(step)
+        if not self._stale:
+            self.past.add_step(step)
 
     @Slot(object)
     def _show_past(self, found: Rescored) -> None:
-        self.past.end(found)
+        if not self._stale:
+            self.past.end(found)
 
     @Slot(str)
     def _say_past(self, sentence: str) -> None:
@@ -192,7 +208,7 @@ class WorkbenchSheet(QDialog):
     @property
     def working(self) -> bool:
         """Whether something is being tried."""
-        return self._thread is not None and self._thread.isRunning()
+        return self._thread is not None
 
     @Slot()
     def _show_buttons(self) -> None:
@@ -214,7 +230,7 @@ class WorkbenchSheet(QDialog):
 
     def reject(self) -> None:
         """The first press ends what is tried; the next closes, after a question where a text is not saved."""
-        if self.working and self._thread is not None:
+        if self._thread is not None:
             self._thread.stop()
             self._foot.say("Stopping…")
         elif self._edits:
@@ -231,6 +247,8 @@ class WorkbenchSheet(QDialog):
         super().closeEvent(event)
 
     def done(self, result: int) -> None:
+        self._wants_trial = False
+        self.editor.shut()
         self._let_go()
         super().done(result)
 

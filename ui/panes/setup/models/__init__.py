@@ -1,0 +1,1 @@
+"""Models looked for, weighed and fetched where one is chosen."""
