@@ -113,7 +113,7 @@ class MainWindow(QMainWindow):
         HelpMenu(self._panes, self)
 
     def _make_questions(self) -> None:
-        self._closing = Closing(self.session, self._banners, self)
+        self._closing = Closing(self.session, self)
         offers = ResumeOffers(self.session, self._banners, self)
         offers.accepted.connect(self._orders.resume)
         consent = ConsentQuestions(self.session, self._banners, self)

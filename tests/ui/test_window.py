@@ -23,7 +23,7 @@ from ui.app import Application, collect_garbage
 from ui.background import Task
 from ui.frame.drops import is_model_folder
 from ui.frame.first_paint import FIRST_PAINT, FirstPaint
-from ui.frame.questions.closing import KEEP_TRAINING, STOP_AND_SAVE
+from ui.frame.questions.closing_sheet import KEEP_TRAINING, STOP_AND_SAVE, ClosingSheet
 from ui.main_window import MainWindow
 from ui.panes.data.split_dialog import SplitDialog
 from ui.panes.table import PANES_BY_KEY, PaneEntry
@@ -373,10 +373,28 @@ def test_closing_while_training_asks_and_keep_training_stays(
     train_to(window, 2, qtbot)
     window.close()
     assert window.isVisible()
-    assert "A run is training." in banners(window)
+    assert banners(window) == []
+    (sheet,) = window.findChildren(ClosingSheet)
+    assert sheet.windowModality() == Qt.WindowModality.WindowModal
+    assert sheet.windowFlags() & Qt.WindowType.Sheet == Qt.WindowType.Sheet
+    window.close()
+    assert len(window.findChildren(ClosingSheet)) == 1
     press(window, KEEP_TRAINING, qtbot)
     assert window.session.training
     assert not window.session.stopping
+
+
+def test_a_question_that_the_end_of_the_run_answers_goes_away(
+    engine: FakeEngine, window: MainWindow, qtbot: QtBot
+) -> None:
+    engine.hold_at = 2
+    train_to(window, 2, qtbot)
+    window.close()
+    assert window.findChildren(ClosingSheet)
+    window.session.stop()
+    qtbot.waitUntil(lambda: not window.session.training)
+    qtbot.waitUntil(lambda: not window.findChildren(ClosingSheet))
+    assert window.isVisible()
 
 
 def test_stop_and_save_closes_when_the_run_is_saved(

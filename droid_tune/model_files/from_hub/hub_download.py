@@ -31,7 +31,7 @@ AGAIN = "download it again: it goes on where it was"
 
 
 @dataclass(frozen=True)
-class WantedFile:
+class MissingFile:
     """A file of a model that is not here yet, as a whole."""
 
     name: str
@@ -39,11 +39,11 @@ class WantedFile:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MissingFiles:
     """What is to be fetched: the revision's commit, its files that are not here, and the bytes of all of them."""
 
     commit: str
-    missing: Sequence[WantedFile]
+    missing: Sequence[MissingFile]
     total_bytes: int
 
     @property
@@ -91,13 +91,13 @@ def forget_parts(name: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _wanted(name: str, revision: str | None) -> Wanted:
+def _wanted(name: str, revision: str | None) -> MissingFiles:
     from huggingface_hub import HfApi, try_to_load_from_cache
 
     told = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=_PATIENCE)
     commit = str(told.sha)
     files = [
-        WantedFile(one.rfilename, one.size or 0)
+        MissingFile(one.rfilename, one.size or 0)
         for one in told.siblings or []
         if any(fnmatch(one.rfilename, pattern) for pattern in HUB_FILES)
     ]
@@ -106,10 +106,10 @@ def _wanted(name: str, revision: str | None) -> Wanted:
         for file in files
         if not isinstance(try_to_load_from_cache(name, file.name, revision=commit), str)
     ]
-    return Wanted(commit, missing, sum(file.size for file in files))
+    return MissingFiles(commit, missing, sum(file.size for file in files))
 
 
-def _fetch(name: str, file: WantedFile, wanted: Wanted, done: int, watch: Watch) -> None:
+def _fetch(name: str, file: MissingFile, wanted: MissingFiles, done: int, watch: Watch) -> None:
     """One file, from where its part ends; whole, checked and linked at the end."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 

@@ -1,1 +1,1 @@
-"""What the window asks and offers inline, above the pane: never a dialog that stops the work."""
+"""What the window asks and offers: inline above the pane, or in a sheet where something would be lost."""

@@ -5,20 +5,18 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QWidget
 
+from ui.frame.questions.closing_sheet import ClosingSheet
 from ui.session import Session
-from ui.widgets.notice import NoticeBar, NoticeStack
-
-STOP_AND_SAVE, KEEP_TRAINING = "Stop and Save", "Keep Training"
 
 
 class Closing(QObject):
-    """Asks once, inline; a window that waits for its run closes with `run_ended`."""
+    """Asks once, in a sheet; a window that waits for its run closes with `run_ended`."""
 
-    def __init__(self, session: Session, banners: NoticeStack, window: QWidget) -> None:
+    def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
-        self._session, self._banners, self._window = session, banners, window
+        self._session, self._window = session, window
         self._waits = False  # to close as soon as the run is saved
-        self._question: NoticeBar | None = None
+        self._question: ClosingSheet | None = None
 
     def may_close(self) -> bool:
         """Whether nothing trains; else the window closes once the run is saved, which is asked where it does not stop."""
@@ -31,7 +29,9 @@ class Closing(QObject):
         return False
 
     def run_ended(self) -> None:
-        """Nothing trains any more: close where that was waited for."""
+        """Nothing trains any more: there is nothing to ask, and the window closes where that was waited for."""
+        if self._question is not None:
+            self._question.reject()
         if self._waits:
             self._window.close()
 
@@ -46,27 +46,20 @@ class Closing(QObject):
         self._session.stop()
 
     def _ask(self) -> None:
+        """Once, however often the window is closed meanwhile."""
         if self._question is not None:
             return
-        asked = self._banners.add(
-            "warning",
-            "A run is training.",
-            "Stop and save: the window closes as soon as the run is saved, and it can go on later.",
-            actions=(STOP_AND_SAVE, KEEP_TRAINING),
-        )
-        self._question = asked
-        asked.chosen.connect(self._answer)
-        asked.closed.connect(self._forget_question)
+        asked = self._question = ClosingSheet(self._window)
+        asked.stop_and_save.connect(self._stop_when_saved)
+        asked.finished.connect(self._forget_question)
+        asked.open()
 
-    @Slot(str)
-    def _answer(self, action: str) -> None:
-        self._forget_question()
-        self._banners.clear()
-        if action == STOP_AND_SAVE:
-            self._waits = True
-            self._stop()
-            if not self._session.training:
-                self._window.close()
+    @Slot()
+    def _stop_when_saved(self) -> None:
+        self._waits = True
+        self._stop()
+        if not self._session.training:
+            self._window.close()
 
     @Slot()
     def _forget_question(self) -> None:

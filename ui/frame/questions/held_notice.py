@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
 
-from ui.frame.questions.closing import STOP_AND_SAVE
+from ui.frame.questions.closing_sheet import STOP_AND_SAVE
 from ui.session import Session
 from ui.widgets.notice import NoticeBar, NoticeStack
 
