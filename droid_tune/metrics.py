@@ -139,6 +139,29 @@ CATALOGUE: dict[str, Metric] = {
         Metric("completions/min_terminated_length", "Shortest finished completion", "tokens"),
         Metric("completions/max_terminated_length", "Longest finished completion", "tokens"),
         Metric("completions/clipped_ratio", "Cut off at the limit", "share", "down"),
+        Metric("episodes/turns", "Turns of an episode", "", help="How often the model speaks."),
+        Metric("episodes/calls", "Calls in an episode", ""),
+        Metric(
+            "episodes/valid_calls", "Calls that were carried out", "share", "up", "Not refused, not failed."
+        ),
+        Metric("episodes/cut_turns", "Cut by the most turns", "share", "down"),
+        Metric(
+            "episodes/cut_tokens", "Cut by tokens", "share", "down", "A turn or an episode grew too long."
+        ),
+        Metric("episodes/cut_time", "Cut by time", "share", "down", "The environment took too long."),
+        Metric("episodes/cut_failed", "Failed episodes", "share", "down", "Left out of what is learnt."),
+        Metric("episodes/seconds", "Time of the environment", "s", "down", "In one episode."),
+        Metric(
+            "episodes/stood_seconds",
+            "Time stood still",
+            "s",
+            "down",
+            "All episodes waited for an answer; a larger `waiting_share` hides more of it.",
+        ),
+        Metric("episodes/read_tokens", "Tokens read", "tokens", help="Prompts and the environment's words."),
+        Metric(
+            "episodes/turn_advantage", "Advantage of turns", "", help="Mean size, in equal states (GiGPO)."
+        ),
         Metric("clip_ratio/region_mean", "Clipped tokens", "share"),
         Metric("clip_ratio/low_mean", "Clipped below", "share"),
         Metric("clip_ratio/high_mean", "Clipped above", "share"),
@@ -292,6 +315,9 @@ CATALOGUE: dict[str, Metric] = {
         Metric("eval/perplexity", "Held-out perplexity", "", "down"),
         Metric("eval/completion_length", "Held-out completion length", "tokens"),
         Metric("eval/clipped_ratio", "Held-out cut off", "share", "down"),
+        Metric("eval/episodes/turns", "Held-out turns", ""),
+        Metric("eval/episodes/calls", "Held-out calls", ""),
+        Metric("eval/episodes/valid_calls", "Held-out calls carried out", "share", "up"),
     )
 }
 

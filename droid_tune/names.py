@@ -68,8 +68,12 @@ FilterOrder = Literal["temperature_first", "temperature_last"]
 FinishReason = Literal["stop", "length"]
 #: for chat templates that can switch thinking on or off; `template` leaves it as the model has it
 Thinking = Literal["template", "on", "off"]
+#: where a template shows earlier turns otherwise once others follow: go on behind what the model wrote, or refuse
+RewrittenHistory = Literal["keep", "refuse"]
 #: why an episode ended before its environment or its model ended it: "" where one of them did
 EpisodeCut = Literal["", "turns", "tokens", "time", "failed"]
+#: to what an episode's rewards are credited: the whole of it, or each turn besides (GiGPO)
+TurnCredit = Literal["episode", "turn"]
 
 Split = Literal["train", "valid", "test"]
 #: of a run's checkpoints: the newest, the one with the best held-out evaluation; else its step is said

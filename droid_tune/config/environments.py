@@ -10,6 +10,7 @@ from pydantic import Field
 
 from droid_tune.config.base import Closed, configs_by_type, setting
 from droid_tune.config.rewards import FailureShare
+from droid_tune.names import RewrittenHistory, TurnCredit
 
 #: what its column of rewards is called beside those of the run
 ENVIRONMENT = "environment"
@@ -45,6 +46,22 @@ class EnvironmentConfig(Closed):
     network: bool = setting(False, "May use the network", advanced=True)
     """Off by default: tools and environments run shut in, without network and without your files."""
     failure_share: FailureShare = 0.5
+    waiting_share: float = setting(0.25, "Share that may wait", advanced=True, ge=0, le=0.9)
+    """Of the episodes in hand so many may wait for their tools while the others are written: 0 for tools that answer
+    at once, more for slow ones. What is sampled depends on this number, never on how soon a tool answers.
+    """
+    rewritten_history: RewrittenHistory = setting("keep", "Rewritten history", advanced=True)
+    """Some templates show earlier turns otherwise once others follow (thoughts are taken out). keep: the model goes
+    on behind what it wrote. refuse: the run ends with a sentence.
+    """
+    credit: TurnCredit = setting("episode", "Credit", advanced=True)
+    """episode: all turns share the episode's advantage. turn: each turn also that of its own return among turns in
+    equal states (GiGPO, arXiv 2505.10978).
+    """
+    turn_weight: float = setting(1.0, "Weight of turns", advanced=True, ge=0, le=100)
+    """With `credit: turn`: how much the turns' advantages count beside the episode's."""
+    turn_discount: float = setting(0.95, "Discount of turns", advanced=True, ge=0, le=1)
+    """With `credit: turn`: how much a later turn's reward counts for the turn before it."""
 
 
 class OwnCodeConfig(EnvironmentConfig):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,7 @@ from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.config.tracking_config import TrackingConfig
-from droid_tune.names import CHECKPOINT, LAST, Backward, Split, Thinking
+from droid_tune.names import CHECKPOINT, LAST, Backward, RowLoss, Split, Thinking
 
 CONFIG_VERSION = 1
 
@@ -279,6 +279,13 @@ class RunConfig(Closed):
             raise ValueError(
                 f"`environment` {environment.type} is acted in by methods that sample groups, and {method.type} does not; "
                 "use grpo or another one of its kind, or leave `environment` out"
+            )
+        turns = environment is not None and environment.credit == "turn"
+        whole = isinstance(method, PolicyMethodConfig) and method.loss_type in (*get_args(RowLoss), "vespo")
+        if turns and whole:
+            raise ValueError(
+                f"`credit` turn weighs single turns, and the loss of {method.type} is of whole completions; use credit: "
+                "episode, or a method such as grpo"
             )
         if isinstance(method, SamplingMethodConfig):
             if not self.rewards and (environment is None or not environment.judges):

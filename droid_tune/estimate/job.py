@@ -108,7 +108,7 @@ def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) ->
         longest_prompt=_between(known.longest_prompt, room),
         longest_completion=config.sampling.max_completion_length,
         usual_prompt=_between(known.median_prompt, room),
-        usual_completion=config.sampling.max_completion_length,
+        usual_completion=usual_completion(config),
         steps=training.iterations,
         rows_per_slice=max(1, rows // slices),
         slices_per_step=training.gradient_accumulation_steps,
@@ -119,6 +119,14 @@ def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) ->
         entropy=has_entropy_bonus(method),
         teacher=asks_teacher(method),
         filters=_filters(config),
+    )
+
+
+def usual_completion(config: RunConfig) -> int:
+    """Tokens of a completion that decide time: all that it may have, or all that the turns of an episode may."""
+    longest, environment = config.sampling.max_completion_length, config.environment
+    return (
+        longest if environment is None else min(longest, environment.max_turns * environment.max_turn_tokens)
     )
 
 

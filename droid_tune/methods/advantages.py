@@ -39,10 +39,14 @@ class Advantages:
     totals: Floats
     informative: Bools
     metrics: dict[str, float]
+    #: of whole completions (N,), where `values` holds more than these
+    whole: NDArray[np.float32] | None = None
 
     @property
     def of_completions(self) -> NDArray[np.float32]:
         """One number for each completion (N,): where tokens have their own (N, T), the first one's."""
+        if self.whole is not None:
+            return self.whole
         return self.values if self.values.ndim == 1 else self.values[:, 0]
 
 

@@ -18,8 +18,17 @@ from droid_tune.rewards.thoughts import after_thinking, opened_thoughts
 
 
 @dataclass(frozen=True)
+class EpisodeMessages:
+    """An episode as messages in OpenAI's form: those of its prompt, then what the model and its environment said."""
+
+    opening: Sequence[Mapping[str, Any]]
+    rest: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class Sample:
-    """One completion as a reward sees it.
+    """One completion as a reward sees it. Of an episode with an environment `completion` is the model's last answer, and
+    `conversation` all of it.
 
     `length` is in tokens; `finish_reason` is stop or length; `prompt_ends` is the end of the rendered prompt (what the
     template adds for the model's turn, a prefilled beginning too), empty where it is not known. `seed` is what a reward
@@ -33,6 +42,7 @@ class Sample:
     finish_reason: str = "stop"
     prompt_ends: str = ""
     seed: int = 0
+    conversation: EpisodeMessages | None = None
 
     @property
     def thoughts_opened(self) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from droid_tune import words
 from droid_tune.errors import MendableError, UserError
 from droid_tune.methods.advantages import weighted_totals
-from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample, number_of
+from droid_tune.rewards.base import EpisodeMessages, Failed, Graded, Outcome, Reward, Sample, number_of
 from droid_tune.rewards.reasoning_gym import without_answer
 
 Array = NDArray[np.float64]
@@ -48,13 +48,15 @@ class RewardFailure:
 class RewardScores:
     """What the rewards said of N completions.
 
-    `parts`: each reward's own numbers (N,), unweighted, NaN where not applicable or failed.
+    `parts`: each reward's own numbers (N,), unweighted, NaN where not applicable or failed; there may be none where an
+    environment judges. `count` is N.
     `details`: what a reward is made of, as `<reward>.<part>`: shown, never added.
     `reasons`: each reward's own words (N) on why, empty where it has none.
     """
 
     parts: Mapping[str, Array]
     weights: Mapping[str, float]
+    count: int
     details: Mapping[str, Array] = field(default_factory=dict[str, Array])
     failures: Sequence[RewardFailure] = ()
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
@@ -67,14 +69,14 @@ class RewardScores:
     @property
     def failed(self) -> NDArray[np.bool_]:
         """(N,) True where any reward failed: such a completion takes no part in its group."""
-        mask = np.zeros(len(next(iter(self.parts.values()))), dtype=bool)
+        mask = np.zeros(self.count, dtype=bool)
         mask[[failure.index for failure in self.failures]] = True
         return mask
 
     @property
     def matrix(self) -> Array:
         """(N, K) the parts side by side, a failed completion's row all NaN: for the advantages."""
-        columns = np.stack(list(self.parts.values()), axis=1)
+        columns = np.stack(list(self.parts.values()), axis=1) if self.parts else np.zeros((self.count, 0))
         columns[self.failed] = np.nan
         return columns
 
@@ -124,20 +126,25 @@ class RewardSet:
         finish_reasons: Sequence[str],
         prompt_ends: Sequence[str] | None = None,
         seed: int = 0,
+        conversations: Sequence[EpisodeMessages] | None = None,
     ) -> RewardScores:
         """Every reward's word on N completions; each argument has one entry per completion.
 
-        `prompt_ends` are the ends of the rendered prompts, see `Sample`; `seed` is what random rewards begin from.
+        `prompt_ends` are the ends of the rendered prompts and `conversations` whole episodes, see `Sample`; `seed` is what
+        random rewards begin from.
         Raises TooManyFailures where a reward failed on more than its share of the completions.
         """
         ends = [""] * len(completions) if prompt_ends is None else prompt_ends
         seeds: list[int] = np.random.SeedSequence(seed).generate_state(len(completions), np.uint64).tolist()
+        talks = [None] * len(completions) if conversations is None else conversations
         samples = [
             Sample(*facts)
-            for facts in zip(prompts, completions, rows, lengths, finish_reasons, ends, seeds, strict=True)
+            for facts in zip(
+                prompts, completions, rows, lengths, finish_reasons, ends, seeds, talks, strict=True
+            )
         ]
         outcomes = {one.name: judged(one, samples) for one in self._rewards}
-        return combined(outcomes, dict(zip(self.names, self.weights, strict=True)))
+        return combined(outcomes, dict(zip(self.names, self.weights, strict=True)), len(samples))
 
     def printed(self) -> dict[str, str]:
         """What each reward's code printed in its last call, where it printed anything."""
@@ -223,8 +230,10 @@ def checked(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def combined(outcomes: Mapping[str, Sequence[Outcome]], weights: Mapping[str, float]) -> RewardScores:
-    """Parts, their weighted sum over what applied, and the failures in order of completion."""
+def combined(
+    outcomes: Mapping[str, Sequence[Outcome]], weights: Mapping[str, float], count: int
+) -> RewardScores:
+    """Parts, their weighted sum over what applied, and the failures in order of completion, of `count` completions."""
     parts = {name: numbers(of) for name, of in outcomes.items()}
     failures = sorted(
         (
@@ -236,7 +245,7 @@ def combined(outcomes: Mapping[str, Sequence[Outcome]], weights: Mapping[str, fl
         key=lambda failure: failure.index,
     )
     reasons = {name: [reason_of(outcome) for outcome in of] for name, of in outcomes.items()}
-    return RewardScores(parts, weights, details_of(outcomes), failures, reasons)
+    return RewardScores(parts, weights, count, details_of(outcomes), failures, reasons)
 
 
 def reason_of(outcome: Outcome) -> str:

@@ -86,10 +86,13 @@ class UserFile(Reward):
 
     def _message(self, sample: Sample) -> dict[str, Any]:
         prompt, completion = sample.prompt, sample.completion
-        chat = self._config.chat_messages
+        chat, talk = self._config.chat_messages, sample.conversation
+        opening: list[Any] = as_messages(sample) if talk is None else list(talk.opening)
+        rest: list[Any] = [{"role": "assistant", "content": completion}] if talk is None else list(talk.rest)
         return {
-            "prompt": as_messages(sample) if chat else prompt,
-            "completion": [{"role": "assistant", "content": completion}] if chat else completion,
+            "prompt": opening if chat else prompt,
+            "completion": rest if chat else completion,
+            "messages": [*opening, *rest],
             "row": dict(sample.row),
             "length": sample.length,
             "finish_reason": sample.finish_reason,

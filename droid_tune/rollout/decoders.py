@@ -17,6 +17,7 @@ from droid_tune.model.caches.group import SlotLayout, group_caches
 from droid_tune.model.caches.prefix import empty_caches
 from droid_tune.model.caches.repeated import keep_rows, merged, repeated
 from droid_tune.model.policy import Policy
+from droid_tune.rollout.slots import Slots
 
 
 class PrefilledPrompt:
@@ -54,63 +55,30 @@ class GroupDecoder:
         self._model = model
         self._lengths = [prompt.length for prompt in prompts]
         self._arrange(np.asarray(row_prompts))
-        self._caches = group_caches([prompt.caches for prompt in prompts], self._slot_prompts, self._layout)
+        self._caches = group_caches([prompt.caches for prompt in prompts], self._slots.prompts, self._layout)
 
     def _arrange(self, row_prompts: np.ndarray) -> None:
-        """Slots of equal size for rows of these prompts; a slot that is not full repeats its last row."""
         self._row_prompts = row_prompts
-        per_slot = slot_size(np.unique(row_prompts, return_counts=True)[1], self._lengths)
-        self._slot_prompts: list[int] = []
-        members: list[np.ndarray] = []
-        for prompt in np.unique(row_prompts):
-            rows = np.flatnonzero(row_prompts == prompt)
-            for start in range(0, len(rows), per_slot):
-                members.append(
-                    np.pad(
-                        rows[start : start + per_slot], (0, max(0, start + per_slot - len(rows))), mode="edge"
-                    )
-                )
-                self._slot_prompts.append(int(prompt))
-        self._members = np.stack(members)  # (S, R): which row sits where
-        self._layout = SlotLayout([self._lengths[prompt] for prompt in self._slot_prompts], per_slot)
-        flat = self._members.reshape(-1)
-        self._in_order = bool(np.array_equal(flat, np.arange(len(row_prompts))))
-        self._inward = mx.array(flat)
-        self._outward = mx.array(
-            np.array([np.flatnonzero(flat == row)[0] for row in range(len(row_prompts))])
-        )
+        self._slots = Slots(row_prompts, self._lengths)
+        self._layout = SlotLayout([self._lengths[prompt] for prompt in self._slots.prompts], self._slots.size)
 
     def step(self, tokens: mx.array) -> mx.array:
         """Logits (n, V) after one further token of each row (n,)."""
-        if not self._in_order:
-            tokens = tokens[self._inward]
+        slots = self._slots
+        if not slots.in_order:
+            tokens = tokens[slots.inward]
         logits = self._model(tokens[:, None], cache=self._caches)[:, -1]
-        return logits if self._in_order else logits[self._outward]
+        return logits if slots.in_order else logits[slots.outward]
 
     def keep(self, places: np.ndarray) -> None:
         """Goes on with the rows at `places` only; prompts without a row are dropped."""
-        before, old_slots = self._outward.tolist(), self._slot_prompts
+        before, old_slots = self._slots.outward.tolist(), self._slots.prompts
         self._arrange(self._row_prompts[places])
-        rows = mx.array(np.array(before)[places][self._members])
-        slots = mx.array([old_slots.index(prompt) for prompt in self._slot_prompts])
+        rows = mx.array(np.array(before)[places][self._slots.members])
+        slots = mx.array([old_slots.index(prompt) for prompt in self._slots.prompts])
         for cache in self._caches:
             cache.keep(self._layout, slots, rows)
         mx.eval([cache.state for cache in self._caches])
-
-
-def slot_size(counts: np.ndarray, lengths: Sequence[int]) -> int:
-    """Rows per slot for prompts with `counts` live rows: as large as possible without running many idle rows.
-
-    An idle row costs about as much as a live one; a further slot costs another reading of its prompt, counted as a
-    row per 512 prompt tokens.
-    """
-    price = 0.05 + max(lengths) / 512
-
-    def cost(size: int) -> float:
-        slots = np.ceil(counts / size)
-        return float((slots * size).sum() + price * slots.sum())
-
-    return min(range(1, int(counts.max()) + 1), key=lambda size: (cost(size), -size))
 
 
 class BatchDecoder:

@@ -26,6 +26,15 @@ def completion_text(policy: Policy, tokens: Sequence[int]) -> str:
     return policy.tokenizer.decode(list(kept))
 
 
+def ends_in_stop_string(policy: Policy, sampling: SamplingConfig, tokens: Sequence[int]) -> bool:
+    """Whether a stop string has just appeared; only the tail that can hold it is decoded."""
+    if not sampling.stop_strings:
+        return False
+    tail = max(len(stop) for stop in sampling.stop_strings) + 8
+    text = policy.tokenizer.decode(list(tokens[-tail:]))
+    return any(stop in text for stop in sampling.stop_strings)
+
+
 def _is_end(policy: Policy, token: int) -> bool:
     if token in policy.stop_tokens:
         return True

@@ -18,7 +18,7 @@ from droid_tune.model.policy import Policy
 from droid_tune.names import FinishReason
 from droid_tune.rollout.choice import Chooser
 from droid_tune.rollout.decoders import Decoder, PrefilledPrompt, make_decoder
-from droid_tune.rollout.decoding import completion_text, ending_tokens
+from droid_tune.rollout.decoding import completion_text, ending_tokens, ends_in_stop_string
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.rollout.samplers import Draw
 
@@ -150,21 +150,13 @@ class _Run:
             row.logprobs.append(logprob)
             if self.filters:
                 row.drawn.append(after)
-            if token in self._stops or self._ends_in_stop_string(row.tokens):
+            if token in self._stops or ends_in_stop_string(self._policy, self._sampling, row.tokens):
                 row.reason = "stop"
             elif last:
                 row.reason = "length"
             self._done += row.reason is not None
         if self._done > before:
             self._watch.tell(self._done, self._total)
-
-    def _ends_in_stop_string(self, tokens: list[int]) -> bool:
-        """Whether a stop string has just appeared; only the tail that can hold it is decoded."""
-        if not self._sampling.stop_strings:
-            return False
-        tail = max(len(stop) for stop in self._sampling.stop_strings) + 8
-        text = self._policy.tokenizer.decode(tokens[-tail:])
-        return any(stop in text for stop in self._sampling.stop_strings)
 
 
 def _collected(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from droid_tune.names import FinishReason
+from droid_tune.rollout.episodes.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,9 @@ class Rollout:
     `sampled_logprobs` are of softmax(logits / temperature) in float32, without filters, as they were while sampling
     (at temperature 0, greedy, of the plain softmax). `drawn_logprobs` are of the distribution that a token was drawn
     from, filters and all: what an importance weight divides by. None where no filter was active: they are the same.
+
+    Where an environment answers between the model's turns, the completion holds both: the mask is 1 on the model's tokens
+    alone, and `trajectories` (N) say how each episode went.
     """
 
     prompt_tokens: list[list[int]]  # P
@@ -27,6 +31,10 @@ class Rollout:
     texts: list[str]  # N
     finish_reasons: list[FinishReason]  # N
     drawn_logprobs: npt.NDArray[np.float32] | None = None  # (N, T), 0 on padding
+    trajectories: list[Trajectory] | None = None  # N
+    #: tokens that the model has read while it was sampled, and seconds in which all of it waited for an environment
+    read_tokens: int = 0
+    stood_seconds: float = 0.0
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:

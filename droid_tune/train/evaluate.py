@@ -12,6 +12,7 @@ from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.train.batch import Batch
+from droid_tune.train.episode_rewards import episode_metrics
 from droid_tune.train.row_reader import PromptRow, readable
 from droid_tune.train.sampler import Sampler
 from droid_tune.train.score import Scorer
@@ -19,6 +20,9 @@ from droid_tune.train.training_session import TrainingSession
 
 #: held-out groups told to whoever watches, per evaluation
 SHOWN_ROWS = 16
+
+#: what is told of held-out episodes
+EVALUATED = ("episodes/turns", "episodes/calls", "episodes/valid_calls")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ def evaluate_rows(
     if told:
         scorer.tell(step, batch.take(np.arange(min(len(rows), SHOWN_ROWS))))
     metrics = _reward_metrics(batch) | _accuracy(session, batch)
+    if batch.rollout.trajectories is not None:
+        told_of = episode_metrics(batch.rollout.trajectories)
+        metrics |= {f"eval/{name}": told_of[name] for name in EVALUATED if name in told_of}
     metrics["eval/completion_length"] = float(batch.rollout.lengths.mean())
     metrics["eval/clipped_ratio"] = float(
         np.mean([reason == "length" for reason in batch.rollout.finish_reasons])

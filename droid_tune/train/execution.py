@@ -17,6 +17,8 @@ from droid_tune.control import UNWATCHED, Control, Watch
 from droid_tune.data.dataset import Dataset, changes, open_configured
 from droid_tune.data.order.batches import PromptBatches
 from droid_tune.data.order.signal_batches import SignalBatches
+from droid_tune.data.rendering.added_turns import require_turns
+from droid_tune.environments.episode import Environment
 from droid_tune.errors import UserError
 from droid_tune.events import Phase
 from droid_tune.machine.budget import budget_of, limit_of
@@ -142,10 +144,19 @@ def rewards_of(config: RunConfig, watch: Watch = UNWATCHED) -> RewardSet:
 
 
 def build_session(
-    config: RunConfig, policy: Policy, dataset: Dataset, rewards: RewardSet, conduct: Conduct
+    config: RunConfig,
+    policy: Policy,
+    dataset: Dataset,
+    rewards: RewardSet,
+    conduct: Conduct,
+    environment: Environment | None = None,
 ) -> TrainingSession:
-    """Everything the learners work with. Raises UserError where no row fits or a reward can never apply."""
-    reader = RowReader(policy.tokenizer, config, policy.context_length, policy.embedding_rows)
+    """Everything the learners work with. Raises UserError where no row fits, a reward can never apply, or the model cannot
+    be shown what its environment answers."""
+    tools = () if environment is None else environment.tools
+    reader = RowReader(policy.tokenizer, config, policy.context_length, policy.embedding_rows, tools)
+    if config.environment is not None and config.environment.max_turns > 1:
+        require_turns(policy.tokenizer, {}, reader.options, tools=bool(tools))
     watch = Watch(partial(_tell_of_looking, conduct), conduct.control.stop_requested)
     train = reader.look_through(dataset, "train", dataset.train, watch)
     valid = reader.look_through(dataset, "valid", dataset.valid, watch)
@@ -165,6 +176,7 @@ def build_session(
             answer_length=longest_answer(train, reader),
         ),
         reader=reader,
+        environment=environment,
         control=conduct.control,
         emit=conduct.emit,
         world=conduct.world,

@@ -24,6 +24,7 @@ from droid_tune.rollout.rollout import Rollout
 from droid_tune.train.batch import Batch
 from droid_tune.train.best_values import BestValues
 from droid_tune.train.drawing import draw
+from droid_tune.train.episode_rewards import episode_metrics, with_turns
 from droid_tune.train.experience import Experience
 from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.sampler import Sampler
@@ -73,10 +74,12 @@ class Explorer:
         rollout = batch.rollout
         with watch("update"):
             policies = self._policies(step, rollout)
-        advantages = self._advantages(batch, policies)
+        advantages = self._credited(batch, self._advantages(batch, policies))
         self.scorer.tell(step + 1, batch, advantages)
         self.tokens.choose(step + 1, rollout, advantages)
         experience = self._prepare(batch, policies, advantages)
+        if rollout.trajectories is not None:
+            metrics |= episode_metrics(rollout.trajectories, rollout.stood_seconds, rollout.read_tokens)
         return experience, metrics | advantages.metrics | rollout_metrics(
             rollout, experience.old_logprobs, experience.sampler_ratio
         )
@@ -124,7 +127,7 @@ class Explorer:
 
     def _teaching(self, batch: Batch) -> NDArray[np.bool_]:
         """Of each group (P,) whether anything can be learnt from it."""
-        return self._advantages(batch).informative
+        return self._credited(batch, self._advantages(batch)).informative
 
     def _advantages(self, batch: Batch, policies: Policies | None = None) -> Advantages:
         """The groups' advantages; DAPO's soft overlong punishment counts as one more reward of what was judged.
@@ -154,6 +157,13 @@ class Explorer:
             eps=method.advantage_eps,
             names=names,
         )
+
+    def _credited(self, batch: Batch, advantages: Advantages) -> Advantages:
+        """With the advantages of single turns, where the environment's settings ask for them."""
+        settings = self.session.config.environment
+        if settings is None or settings.credit == "episode" or batch.rollout.trajectories is None:
+            return advantages
+        return with_turns(batch, advantages, settings, self.method)
 
     def _compared(self, weights: Sequence[float], names: Sequence[str]) -> RewardComparison:
         method = self.method
@@ -209,7 +219,10 @@ class Explorer:
         if self.values is not None:
             unjudged = np.isnan(batch.totals)
             masked = unjudged if masked is None else masked | unjudged
-        return loss_mask(rollout.lengths.tolist(), masked, width=rollout.tokens.shape[1])
+        width = rollout.tokens.shape[1]
+        if rollout.trajectories is not None:
+            return loss_mask([width] * len(rollout), masked, rollout.completion_mask, width)
+        return loss_mask(rollout.lengths.tolist(), masked, width=width)
 
     def _sampler_ratio(self, old: Floats | None, rollout: Rollout, mask: Floats) -> Floats | None:
         """What the probabilities that tokens were drawn with correct the policy term by (N, T); None: nothing.

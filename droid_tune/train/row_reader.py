@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from droid_tune.config import RunConfig
@@ -47,19 +47,25 @@ class RowReader:
     """Renders rows with a tokenizer under a run's settings."""
 
     def __init__(
-        self, tokenizer: Any, config: RunConfig, context_length: int | None, known_tokens: int | None = None
+        self,
+        tokenizer: Any,
+        config: RunConfig,
+        context_length: int | None,
+        known_tokens: int | None = None,
+        tools: Sequence[dict[str, Any]] = (),
     ) -> None:
         self._tokenizer = tokenizer
-        self._options = TemplateOptions(config.data.system_prompt, config.data.thinking)
+        self.options = TemplateOptions(config.data.system_prompt, config.data.thinking, tuple(tools))
         self._method = config.method
-        self.lens = Lens.of(config, tokenizer, context_length, known_tokens)
+        lens = Lens.of(config, tokenizer, context_length, known_tokens)
+        self.lens = replace(lens, options=self.options)
         self.room = room_of(config)
         longest = config.training.max_seq_length
         self.limit = min(longest, context_length or longest)
 
     def prompt(self, number: int, row: Row) -> PromptRow:
         """A row to be completed. Raises UserError when it leaves no room for an answer."""
-        rendered = render_prompt(self._tokenizer, row, self._options)
+        rendered = render_prompt(self._tokenizer, row, self.options)
         self._check(rendered.tokens, number)
         return PromptRow(
             number=number,
@@ -73,7 +79,7 @@ class RowReader:
     def reworded(self, row: PromptRow, text: str) -> list[int] | None:
         """The tokens of a row whose question is put as `text`; None where they leave no room for an answer."""
         try:
-            found = render_prompt(self._tokenizer, reworded(row.fields, text), self._options).tokens
+            found = render_prompt(self._tokenizer, reworded(row.fields, text), self.options).tokens
         except UserError:
             return None
         return found if len(found) + self.room <= self.limit else None
@@ -81,7 +87,7 @@ class RowReader:
     def examples(self, number: int, row: Row) -> list[TrainingExample]:
         """A row to be imitated: its training sequences. Raises UserError when one is too long or nothing is learnt."""
         whole = isinstance(self._method, SFTConfig) and not self._method.answer_only_loss
-        rendered = render_examples(self._tokenizer, row, self._options, answers_only=not whole)
+        rendered = render_examples(self._tokenizer, row, self.options, answers_only=not whole)
         for example in rendered:
             self._check(example.tokens, number)
         examples = [TrainingExample(number, example.tokens, example.answer_mask) for example in rendered]

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.control import Watch
+from droid_tune.environments.episode import Environment
 from droid_tune.rollout.decoding import completion_text
+from droid_tune.rollout.episodes.play import EpisodeLimits, Seeding, play
 from droid_tune.rollout.generate import generate
 from droid_tune.rollout.rollout import Rollout, rows_of_groups
 from droid_tune.train.row_reader import PromptRow
@@ -38,6 +41,10 @@ class Sampler:
         watch = session.watch(self.phase, step, UNITS[self.phase])
         watch.tell(0, len(rows) * self.group_size)
         own = session.world.own_groups(len(rows))
+        if session.environment is not None:
+            rollout = self._played(session.environment, rows, seed, watch)
+            session.pause_point()
+            return rollout
         rollout = generate(
             session.policy,
             [rows[group].tokens for group in own],
@@ -50,6 +57,26 @@ class Sampler:
         )
         session.pause_point()
         return rollout if session.world.alone else _shared(session, rollout, own, rows)
+
+    def _played(
+        self, environment: Environment, rows: Sequence[PromptRow], seed: int, watch: Watch
+    ) -> Rollout:
+        """Episodes of every row; its environment is seeded from the run's seed and the rollout's."""
+        session = self.session
+        settings = session.config.environment
+        assert settings is not None
+        return play(
+            session.policy,
+            environment,
+            [row.fields for row in rows],
+            group_size=self.group_size,
+            sampling=self.sampling,
+            limits=EpisodeLimits.of(settings, session.reader.limit),
+            seeding=Seeding(seed, session.config.training.seed, seed, [row.number for row in rows]),
+            plan=session.plan,
+            options=session.reader.options,
+            watch=watch,
+        )
 
 
 def _shared(session: TrainingSession, own: Rollout, groups: Array, rows: Sequence[PromptRow]) -> Rollout:

@@ -15,6 +15,7 @@ from droid_tune.methods.advantages import Advantages
 from droid_tune.rewards.combine import RewardFailure
 from droid_tune.rollout.rollout import Rollout, rows_of_groups
 from droid_tune.train.batch import Batch, Table
+from droid_tune.train.episode_rewards import failures_of, with_environment
 from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.training_session import TrainingSession
 from droid_tune.words import share, shortened
@@ -39,7 +40,7 @@ class Scorer:
         session, size = self.session, rollout.group_size
         session.phase("reward", step, 0, len(rollout), "completions")
         world = session.world
-        places = rows_of_groups(world.own_groups(len(rows)), size)
+        places, paths = rows_of_groups(world.own_groups(len(rows)), size), rollout.trajectories
         scores = session.rewards.score(
             prompts=[rows[place // size].text for place in places],
             completions=[rollout.texts[place] for place in places],
@@ -48,6 +49,7 @@ class Scorer:
             finish_reasons=[rollout.finish_reasons[place] for place in places],
             prompt_ends=[rows[place // size].prompt_ends for place in places],
             seed=session.seed("reward", step, zlib.crc32(rollout.tokens.tobytes())),
+            conversations=None if paths is None else [paths[place].conversation for place in places],
         )
         failures = [replace(failure, index=int(places[failure.index])) for failure in scores.failures]
         table, shown, reasons = scores.matrix, scores.shown, scores.reasons
@@ -64,10 +66,14 @@ class Scorer:
             table, shown, failures = _merged(told, len(rollout))
             reasons = _merged_reasons(told, len(rollout))
         self._scored += len(rollout)
-        self._tell_failures(step, failures)
-        return Batch(
+        batch = Batch(
             rows, rollout, table, tuple(session.rewards.names), tuple(session.rewards.weights), shown, reasons
         )
+        if paths is not None and session.config.environment is not None:
+            batch = with_environment(batch, session.config.environment)
+            failures += failures_of(paths)
+        self._tell_failures(step, failures)
+        return batch
 
     def _tell_failures(self, step: int, failures: Sequence[RewardFailure]) -> None:
         """One notice for all of them, with how many there were so far: told again, it replaces what it said before."""
@@ -112,6 +118,7 @@ class Scorer:
 
 def _completion(batch: Batch, index: int, total: float, advantage: float) -> Completion:
     rollout = batch.rollout
+    path = rollout.trajectories[index] if rollout.trajectories is not None else None
     return Completion(
         text=rollout.texts[index],
         reward=finite(total),
@@ -124,6 +131,8 @@ def _completion(batch: Batch, index: int, total: float, advantage: float) -> Com
         advantage=float(advantage),
         length=int(rollout.completion_mask[index].sum()),
         finish_reason=rollout.finish_reasons[index],
+        turns=path.told if path is not None else [],
+        cut=path.cut if path is not None else "",
     )
 
 

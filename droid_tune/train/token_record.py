@@ -49,7 +49,7 @@ class TokenRecorder:
         self._waiting = None
         if step % self._every or not self._session.world.leads:
             return
-        spread = np.abs(advantages.values).reshape(-1, rollout.group_size).sum(axis=1)
+        spread = np.abs(advantages.of_completions).reshape(-1, rollout.group_size).sum(axis=1)
         group = int(spread.argmax())
         members = rows_of_groups([group], rollout.group_size)
         fits = np.cumsum(rollout.lengths[members]) <= MOST_TOKENS

@@ -12,6 +12,7 @@ import numpy as np
 from droid_tune.config import RunConfig
 from droid_tune.control import Control, Watch
 from droid_tune.data.order.batches import PromptBatches
+from droid_tune.environments.episode import Environment
 from droid_tune.errors import Stopped
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.events import Event, Phase, PhaseName
@@ -52,6 +53,8 @@ class TrainingSession:
     emit: Callable[[Event], None]
     world: World
     reader: RowReader
+    #: what answers the model's turns; None where a completion is all there is
+    environment: Environment | None = None
     #: rows that could not be rendered when they came, in this session
     skipped: int = 0
     _last_phase: tuple[str, float] = field(default=("", 0.0))

@@ -191,5 +191,5 @@ def switches_of(row: Row, options: TemplateOptions, tell: Told) -> dict[str, Any
                     f"`chat_template_kwargs.{unused[0]}` is not used: it is not a row's to set.",
                 )
             )
-    tools = tools_of(row)
+    tools = tools_of(row) or list(options.tools) or None
     return switches if tools is None else {**switches, "tools": tools}

@@ -25,7 +25,8 @@ _BEHIND = Note("turns_after_answer", "Turns behind the last answer that is learn
 def plain_prompt(tokenizer: Any, row: Row, options: TemplateOptions) -> Prompt:
     """The texts before the answer. Raises `UserError` for tools, which need a template."""
     asked = {key: row[key] for key in row if key not in ("messages", "completion", "answer")}
-    text = _plain(_shown(row, row_turns(asked, options.system_prompt)))
+    shown = {**row, "tools": list(options.tools)} if options.tools else row
+    text = _plain(_shown(shown, row_turns(asked, options.system_prompt)))
     controls, literal, notes = _written(tokenizer, text)
     tokens = encode(tokenizer, text, literal=literal, controls=controls, add_start=True).tokens
     return Prompt(text, tokens, text[-200:], notes)

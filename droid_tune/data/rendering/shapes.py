@@ -21,10 +21,12 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class TemplateOptions:
-    """`system_prompt` stands before every row that has no system text; `thinking` for templates that can switch it."""
+    """`system_prompt` stands before every row that has no system text; `thinking` for templates that can switch it;
+    `tools` are shown with every row that brings none."""
 
     system_prompt: str = ""
     thinking: Thinking = "template"
+    tools: tuple[dict[str, Any], ...] = ()
 
 
 DEFAULT = TemplateOptions()

@@ -132,8 +132,10 @@ def group_caches(
     """One cache per layer for slots that continue the prompts `chosen`; `caches` are prefix caches, by prompt."""
     return [
         GroupCache(
-            mx.concatenate([_padded(caches[prompt][layer].keys, layout.longest) for prompt in chosen]),
-            mx.concatenate([_padded(caches[prompt][layer].values, layout.longest) for prompt in chosen]),
+            mx.concatenate([padded_prompt(caches[prompt][layer].keys, layout.longest) for prompt in chosen]),
+            mx.concatenate(
+                [padded_prompt(caches[prompt][layer].values, layout.longest) for prompt in chosen]
+            ),
             layout,
             caches[0][layer].window,
         )
@@ -141,7 +143,8 @@ def group_caches(
     ]
 
 
-def _padded(array: mx.array, length: int) -> mx.array:
+def padded_prompt(array: mx.array, length: int) -> mx.array:
+    """A prompt's keys or values (1, H, L, D) with zeros behind them up to `length` tokens."""
     return mx.pad(array, [(0, 0), (0, 0), (0, length - array.shape[2]), (0, 0)])
 
 

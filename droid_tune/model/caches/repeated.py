@@ -26,6 +26,14 @@ def repeated(caches: Sequence[Any], rows: int) -> list[Any]:
     return copies
 
 
+def copied(caches: Sequence[Any]) -> list[Any]:
+    """Caches of their own for one row that continues a prompt, whose caches stay as they are."""
+    copies = [copy.copy(cache) for cache in caches]
+    for cache in copies:
+        _replace(cache, mx.array)
+    return copies
+
+
 def keep_rows(caches: Sequence[Any], rows: mx.array) -> None:
     """Go on with some rows of `repeated` caches."""
     for cache in caches:

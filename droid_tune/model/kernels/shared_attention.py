@@ -37,28 +37,32 @@ def attend(queries: mx.array, shared: Shared, scale: float) -> mx.array:
     count, query_heads, steps, _ = queries.shape
     repeats, seen = query_heads // heads, int(shared.prefix_keys.shape[2]) + own
     q = (queries * scale).reshape(slots, rows, heads, repeats * steps, width).transpose(0, 2, 1, 3, 4)
-    joined, prefix = _joined(shared, repeats), (shared.prefix_keys, shared.prefix_values)
+    prefix = shared.prefix_keys, shared.prefix_values
     together = max(1, BLOCK_WEIGHTS // (slots * query_heads * steps * seen))
     parts = [
-        joined(q[:, :, span], *prefix, shared.own_keys[:, :, span], shared.own_values[:, :, span])[0]
+        _joined(shared, repeats, span)(
+            q[:, :, span], *prefix, shared.own_keys[:, :, span], shared.own_values[:, :, span]
+        )[0]
         for span in (slice(start, start + together) for start in range(0, rows, together))
     ]
     out = mx.concatenate(parts, axis=2).reshape(slots, heads, rows, repeats, steps, -1)
     return out.transpose(0, 2, 1, 3, 4, 5).reshape(count, query_heads, steps, -1)
 
 
-def _joined(shared: Shared, repeats: int) -> Callable[..., tuple[mx.array, ...]]:
-    """One softmax over both parts without joining them, as a function of scaled queries (S, H, R, rep * T, D) and of
-    both parts' keys and values; it gives the output and each query's log-normaliser.
+def _joined(shared: Shared, repeats: int, rows: slice) -> Callable[..., tuple[mx.array, ...]]:
+    """One softmax over both parts without joining them, for some of each slot's rows, as a function of scaled queries
+    (S, H, R, rep * T, D) and of both parts' keys and values; it gives the output and each query's log-normaliser.
 
     Its derivative computes the weights once more, so nothing is kept that grows with queries times keys (see
     `lean_attention`).
     """
 
+    prefix_mask, own_mask = _of_rows(shared.prefix_mask, rows), _of_rows(shared.own_mask, rows)
+
     def scores(q: mx.array, prefix_keys: mx.array, own_keys: mx.array) -> tuple[mx.array, mx.array]:
         far = against_keys(q, prefix_keys)
         near = q @ own_keys.swapaxes(-1, -2)
-        return masked(far, shared.prefix_mask), masked(near, shared.own_mask)
+        return masked(far, prefix_mask), masked(near, own_mask)
 
     def masked(part: mx.array, mask: mx.array | None) -> mx.array:
         """`part` (S, H, R, rep * T, keys), -inf where the mask (..., T, keys) hides a key."""
@@ -101,6 +105,12 @@ def _joined(shared: Shared, repeats: int) -> Callable[..., tuple[mx.array, ...]]
     joined = cast("Any", mx.custom_function(forward))
     joined.vjp(backward)
     return joined
+
+
+def _of_rows(mask: mx.array | None, rows: slice) -> mx.array | None:
+    """A mask of some of each slot's rows; one that is the same for all of them stays."""
+    apart = mask is not None and mask.ndim == 6 and mask.shape[2] > 1
+    return mask[:, :, rows] if mask is not None and apart else mask
 
 
 def in_slots(rows: mx.array, slots: int) -> mx.array:

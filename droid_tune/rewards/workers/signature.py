@@ -1,6 +1,6 @@
 """Which of the known ways a user's function wants to be called, read from its parameters.
 
-* each: `(completion, row)`, with any of prompt, length, finish_reason, prompt_ends as well;
+* each: `(completion, row)`, with any of prompt, messages, length, finish_reason, prompt_ends as well;
 * verl: `(data_source, solution_str, ground_truth, extra_info=None)`, its `compute_score`, for one completion too;
 * batch: `(prompts, completions, **columns)`, TRL's form, and `(prompts, completions, answers, types=None)`, mlx-lm-lora's.
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-EACH_KNOWS = ("completion", "row", "prompt", "length", "finish_reason", "prompt_ends")
+EACH_KNOWS = ("completion", "row", "prompt", "messages", "length", "finish_reason", "prompt_ends")
 VERL_KNOWS = ("data_source", "solution_str", "ground_truth", "extra_info")
 BATCH_KNOWS = ("prompts", "completions")
 #: mlx-lm-lora's names -> the columns they may stand for

@@ -1,0 +1,1 @@
+"""Episodes: rows that speak in turns, with an environment that answers between them."""

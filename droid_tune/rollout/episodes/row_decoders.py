@@ -1,0 +1,352 @@
+"""Decoding rows that leave the batch between their turns and come back, with all that they have read kept.
+
+The caller puts the kernels in force (`own_kernels`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import mlx.core as mx
+import numpy as np
+
+from droid_tune.model.caches.ragged import RaggedCache, RaggedLayout, SlotPrompts, slot_prompts, with_room
+from droid_tune.model.caches.repeated import copied, merged
+from droid_tune.model.policy import Policy
+from droid_tune.rollout.decoders import PrefilledPrompt
+from droid_tune.rollout.slots import Slots
+
+
+@dataclass(frozen=True)
+class Joining:
+    """A row that comes (back) into the batch: the prompt it continues, and the tokens that it has not been fed yet."""
+
+    row: int
+    prompt: int
+    tokens: Sequence[int]
+
+
+class RowDecoder(Protocol):
+    """Rows that are decoded together, each as far as it has come."""
+
+    #: whether a row may be fed a token beyond its last, which `leave` takes back
+    looks_ahead: bool
+
+    @property
+    def rows(self) -> Sequence[int]:
+        """The rows of the batch, in order."""
+        ...
+
+    def step(self, tokens: mx.array) -> mx.array:
+        """Logits (n, V) after one further token of each row of the batch (n,)."""
+        ...
+
+    def leave(self, rows: Sequence[int], fed: Sequence[int]) -> None:
+        """Take rows out of the batch and keep what they have read: so many tokens behind their prompts."""
+        ...
+
+    def join(self, rows: Sequence[Joining]) -> mx.array:
+        """Put rows at the batch's end, in an order of its own (`rows`); the logits (n, V) behind their tokens, in it."""
+        ...
+
+    def forget(self, row: int) -> None:
+        """Let go of a row that is not in the batch."""
+        ...
+
+
+class Prompts:
+    """Prompts by number, each run once, and given back when no row continues it any more."""
+
+    def __init__(self, policy: Policy, chunk: int) -> None:
+        self._policy, self._chunk = policy, chunk
+        self._ready: dict[int, PrefilledPrompt] = {}
+        self._users: dict[int, set[int]] = {}
+        self._joined: list[tuple[list[int], list[SlotPrompts]]] = []
+
+    def use(self, prompt: int, tokens: Sequence[int], rows: Sequence[int]) -> bool:
+        """Run a prompt that `rows` will continue; False where it has been run already."""
+        if prompt in self._ready:
+            return False
+        self._ready[prompt] = PrefilledPrompt(self._policy, tokens, self._chunk)
+        self._users[prompt] = set(rows)
+        return True
+
+    def release(self, prompt: int, row: int) -> None:
+        """A row is over."""
+        users = self._users.get(prompt, set())
+        users.discard(row)
+        if not users and prompt in self._ready:
+            del self._ready[prompt], self._users[prompt]
+            self._joined = [one for one in self._joined if prompt not in one[0]]
+
+    def __getitem__(self, prompt: int) -> PrefilledPrompt:
+        return self._ready[prompt]
+
+    def side_by_side(self, chosen: Sequence[int]) -> list[SlotPrompts]:
+        """Each layer's keys and values of some prompts, one for each slot; the last asked for are kept."""
+        if list(chosen) not in [known for known, _ in self._joined]:
+            made = slot_prompts([self._ready[prompt].caches for prompt in chosen])
+            self._joined = [*self._joined[-1:], (list(chosen), made)]
+        return next(made for known, made in self._joined if known == list(chosen))
+
+
+Own = list[tuple[mx.array, mx.array]]  # of each layer keys and values (n, H, t, D)
+
+
+class SharedRows:
+    """Prompts stay shared; each row writes behind its own last token (see model/caches/ragged.py)."""
+
+    looks_ahead = True
+
+    def __init__(self, policy: Policy, prompts: Prompts, chunk: int) -> None:
+        self._model, self._prompts, self._chunk = policy.model, prompts, chunk
+        self._rows: list[int] = []
+        self._prompt_of: dict[int, int] = {}
+        self._kept: dict[int, Own | None] = {}  # of rows outside of the batch
+        self._batch: _Batch | None = None
+
+    @property
+    def rows(self) -> Sequence[int]:
+        return self._rows
+
+    def step(self, tokens: mx.array) -> mx.array:
+        assert self._batch is not None
+        return self._batch.run(self._model, tokens[:, None], 1)[:, -1]
+
+    def leave(self, rows: Sequence[int], fed: Sequence[int]) -> None:
+        batch = self._batch
+        if not rows or batch is None:
+            return
+        own = batch.own()
+        for row, count in zip(rows, fed, strict=True):
+            place = self._rows.index(row)
+            self._kept[row] = (
+                [
+                    (
+                        mx.contiguous(keys[place : place + 1, :, :count]),
+                        mx.contiguous(values[place : place + 1, :, :count]),
+                    )
+                    for keys, values in own
+                ]
+                if count
+                else None
+            )
+        mx.eval([part for row in rows for pair in self._kept[row] or () for part in pair])
+        places = [place for place, row in enumerate(self._rows) if row not in rows]
+        used = batch.used[places]
+        self._rows = [self._rows[place] for place in places]
+        self._batch = self._made([_taken(layer, places) for layer in own], used) if places else None
+
+    def join(self, rows: Sequence[Joining]) -> mx.array:
+        for one in rows:
+            self._prompt_of[one.row] = one.prompt
+        fed = [one for one in rows if one.tokens]
+        logits = {one.row: self._prompts[one.prompt].logits for one in rows if not one.tokens}
+        own, used = self._fed(fed, logits)
+        stay, begun = self._batch, list(self._rows)
+        fresh = [one.row for one in rows if not one.tokens]
+        self._rows = [*begun, *(one.row for one in fed), *fresh]
+        parts = [part for part in (stay.own() if stay else None, own) if part]
+        counts = np.concatenate([stay.used if stay else [], used, np.zeros(len(fresh))]).astype(np.int64)
+        self._batch = self._made(_side_by_side(parts, len(fresh)), counts)
+        return mx.concatenate([logits[row] for row in self._rows[len(begun) :]])
+
+    def _fed(self, rows: Sequence[Joining], logits: dict[int, mx.array]) -> tuple[Own | None, np.ndarray]:
+        """Feed rows their tokens, side by side; their own keys and values, how many tokens those are of, and logits."""
+        if not rows:
+            return None, np.zeros(0, np.int64)
+        # the last tokens run by themselves: only of them logits are wanted
+        kept = [self._kept.pop(one.row, None) for one in rows]
+        used = np.array([0 if own is None else own[0][0].shape[2] for own in kept])
+        longest = int(used.max())
+        own = _stacked(kept, longest) if longest else None
+        batch = self._made(own, used, [one.prompt for one in rows])
+        for before in _pieces([one.tokens[:-1] for one in rows], max(1, self._chunk // len(rows))):
+            batch.run(self._model, mx.array(before.tokens), before.real)
+            mx.eval(batch.state)
+        last = mx.array([[one.tokens[-1]] for one in rows], dtype=mx.int32)
+        found = batch.run(self._model, last, 1)[:, -1]
+        mx.eval(found, batch.state)
+        for place, one in enumerate(rows):
+            logits[one.row] = found[place : place + 1]
+        return batch.own(), batch.used
+
+    def _made(self, own: Own | None, used: np.ndarray, prompts: Sequence[int] | None = None) -> _Batch:
+        chosen = [self._prompt_of[row] for row in self._rows] if prompts is None else prompts
+        return _Batch(self._prompts, np.array(chosen), own, used)
+
+    def forget(self, row: int) -> None:
+        self._kept.pop(row, None)
+        self._prompt_of.pop(row, None)
+
+
+class _Batch:
+    """Rows in their slots: caches of all layers, one layout."""
+
+    def __init__(self, prompts: Prompts, row_prompts: np.ndarray, own: Own | None, used: np.ndarray) -> None:
+        unique, numbered = np.unique(row_prompts, return_inverse=True)
+        lengths = [prompts[int(prompt)].length for prompt in unique]
+        self._slots = Slots(numbered, lengths)
+        self._flat = self._slots.members.reshape(-1)
+        self.used = used.astype(np.int64)
+        self._layout = RaggedLayout(
+            [lengths[prompt] for prompt in self._slots.prompts], self._slots.size, self.used[self._flat]
+        )
+        shared = prompts.side_by_side([int(unique[prompt]) for prompt in self._slots.prompts])
+        placed = [None] * len(shared) if own is None else [self._inward(layer) for layer in own]
+        self._caches = [
+            RaggedCache(layer, self._layout, mine) for layer, mine in zip(shared, placed, strict=True)
+        ]
+
+    def _inward(self, layer: tuple[mx.array, mx.array]) -> tuple[mx.array, mx.array]:
+        if self._slots.in_order:
+            return layer
+        return layer[0][self._slots.inward], layer[1][self._slots.inward]
+
+    def run(self, model: Any, tokens: mx.array, real: np.ndarray | int) -> mx.array:
+        """Logits (n, T, V) after tokens (n, T), of each row's so many `real`."""
+        slots = self._slots
+        self._layout.begin(int(tokens.shape[1]))
+        logits = model(tokens if slots.in_order else tokens[slots.inward], cache=self._caches)
+        counts = np.broadcast_to(real, self.used.shape)
+        self._layout.advance(counts[self._flat])
+        self.used = self.used + counts
+        return logits if slots.in_order else logits[slots.outward]
+
+    def own(self) -> Own:
+        """Each row's own keys and values, in the order of the rows."""
+        found: Own = []
+        for cache in self._caches:
+            if cache.own is not None:
+                keys, values = cache.own
+                if not self._slots.in_order:
+                    keys, values = keys[self._slots.outward], values[self._slots.outward]
+                found.append((keys, values))
+        return found
+
+    @property
+    def state(self) -> list[mx.array]:
+        return [array for cache in self._caches for array in cache.state]
+
+
+class _Piece(NamedTuple):
+    """Tokens (n, T) that rows are fed together, and how many of each row's are real (n,)."""
+
+    tokens: np.ndarray
+    real: np.ndarray
+
+
+def _pieces(rows: Sequence[Sequence[int]], width: int) -> Iterator[_Piece]:
+    """Rows of tokens, padded on the right, in pieces of at most `width` columns."""
+    counts = np.array([len(row) for row in rows])
+    for start in range(0, int(counts.max()), width):
+        parts = [list(row[start : start + width]) for row in rows]
+        longest = max(len(part) for part in parts)
+        padded = [part + [0] * (longest - len(part)) for part in parts]
+        yield _Piece(np.array(padded, np.int32), np.array([len(part) for part in parts]))
+
+
+def _taken(layer: tuple[mx.array, mx.array], places: Sequence[int]) -> tuple[mx.array, mx.array]:
+    chosen = mx.array(np.asarray(places))
+    return layer[0][chosen], layer[1][chosen]
+
+
+def _stacked(kept: Sequence[Own | None], tokens: int) -> Own:
+    """Rows' own parts side by side; zeros where a row has none yet."""
+    like = next(own for own in kept if own is not None)
+    none = [(mx.zeros_like(keys[:, :, :0]), mx.zeros_like(values[:, :, :0])) for keys, values in like]
+    rows = [none if own is None else own for own in kept]
+    return [
+        (
+            mx.concatenate([with_room(own[layer][0], own[layer][0], tokens) for own in rows]),
+            mx.concatenate([with_room(own[layer][1], own[layer][1], tokens) for own in rows]),
+        )
+        for layer in range(len(like))
+    ]
+
+
+def _side_by_side(parts: Sequence[Own], fresh: int) -> Own | None:
+    """Batches one behind the other, with `fresh` rows that have nothing yet at the end; None where there is nothing."""
+    if not parts:
+        return None
+    room = max(part[0][0].shape[2] for part in parts)
+
+    def both(layer: int, which: int) -> mx.array:
+        arrays = [with_room(part[layer][which], part[layer][which], room) for part in parts]
+        if fresh:
+            arrays.append(mx.zeros((fresh, *arrays[0].shape[1:]), dtype=arrays[0].dtype))
+        return mx.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+
+    return [(both(layer, 0), both(layer, 1)) for layer in range(len(parts[0]))]
+
+
+class OwnRows:
+    """Every row with the model's own caches: right for every kind, with the prompt copied for each row.
+
+    While they are decoded the rows' caches are merged where that is proved right for the model, else each row runs by
+    itself. Left out: tokens run ahead, because a state cannot take one back.
+    """
+
+    looks_ahead = False
+
+    def __init__(self, policy: Policy, prompts: Prompts, chunk: int) -> None:
+        self._model, self._prompts, self._chunk = policy.model, prompts, chunk
+        self._merges = policy.architecture.merges_prompts
+        self._rows: list[int] = []
+        self._own: dict[int, list[Any]] = {}
+        self._merged: list[Any] | None = None
+
+    @property
+    def rows(self) -> Sequence[int]:
+        return self._rows
+
+    def step(self, tokens: mx.array) -> mx.array:
+        if not self._merges:
+            found = [
+                self._model(tokens[place : place + 1, None], cache=self._own[row])[:, -1]
+                for place, row in enumerate(self._rows)
+            ]
+            return mx.concatenate(found)
+        if self._merged is None:
+            self._merged = merged([self._own[row] for row in self._rows])
+        return self._model(tokens[:, None], cache=self._merged)[:, -1]
+
+    def leave(self, rows: Sequence[int], fed: Sequence[int]) -> None:
+        if rows:
+            self._apart()
+            self._rows = [row for row in self._rows if row not in rows]
+
+    def join(self, rows: Sequence[Joining]) -> mx.array:
+        self._apart()
+        found: list[mx.array] = []
+        for one in rows:
+            caches = self._own.setdefault(one.row, copied(self._prompts[one.prompt].caches))
+            logits = self._prompts[one.prompt].logits
+            for piece in _pieces([one.tokens[:-1]], self._chunk):
+                self._model(mx.array(piece.tokens), cache=caches)
+                mx.eval([cache.state for cache in caches])
+            if one.tokens:
+                last = mx.array([[one.tokens[-1]]], dtype=mx.int32)
+                logits = self._model(last, cache=caches)[:, -1]
+                mx.eval(logits, [cache.state for cache in caches])
+            found.append(logits)
+            self._rows.append(one.row)
+        return mx.concatenate(found)
+
+    def _apart(self) -> None:
+        """Each row's caches by themselves again."""
+        if self._merged is not None:
+            for place, row in enumerate(self._rows):
+                self._own[row] = [cache.extract(place) for cache in self._merged]
+            self._merged = None
+
+    def forget(self, row: int) -> None:
+        self._own.pop(row, None)
+
+
+def row_decoder(policy: Policy, prompts: Prompts, chunk: int) -> RowDecoder:
+    """The best decoder that the model's caches allow."""
+    kind = SharedRows if policy.architecture.decodes_shared else OwnRows
+    return kind(policy, prompts, chunk)
