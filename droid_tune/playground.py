@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 from mlx_lm import stream_generate
@@ -57,32 +58,37 @@ class Playground:
 
     def reply(
         self,
-        prompt: str | Sequence[dict[str, str]],
+        prompt: str | Sequence[dict[str, Any]],
         sampling: SamplingConfig,
         *,
         with_adapter: bool = True,
         on_text: Callable[[str], None] | None = None,
         watch: Watch = UNWATCHED,
         seed: int = 0,
+        tools: Sequence[dict[str, Any]] = (),
     ) -> Reply:
         """The answer to a prompt or a conversation; `on_text` hears each new piece, `watch` counts tokens and may end it.
+        `tools` are shown as the template has them.
 
         Raises `Stopped` where `watch` ends it, `UserError` where the template refuses the conversation.
         """
         if not with_adapter:
             with adapter_off(self._policy.model, self._policy.adapted):
-                return self._answer(prompt, sampling, on_text, watch, seed)
-        return self._answer(prompt, sampling, on_text, watch, seed)
+                return self._answer(prompt, sampling, on_text, watch, seed, tools)
+        return self._answer(prompt, sampling, on_text, watch, seed, tools)
 
     def _answer(
         self,
-        prompt: str | Sequence[dict[str, str]],
+        prompt: str | Sequence[dict[str, Any]],
         sampling: SamplingConfig,
         on_text: Callable[[str], None] | None,
         watch: Watch,
         seed: int,
+        tools: Sequence[dict[str, Any]],
     ) -> Reply:
-        row = {"prompt": prompt if isinstance(prompt, str) else list(prompt)}
+        row: dict[str, Any] = {"prompt": prompt if isinstance(prompt, str) else list(prompt)}
+        if tools:
+            row["tools"] = list(tools)
         rendered = render_prompt(self._policy.tokenizer, row, self._options)
         require_known(rendered.tokens, self._policy.embedding_rows)
         mx.random.seed(seed)

@@ -48,6 +48,7 @@ FLOORS = {
     "droid_tune.export": 4,
     "droid_tune.forgetting": 4,
     "droid_tune.playground": 4,
+    "droid_tune.playing": 4,
     "droid_tune.train": 4,
     "droid_tune.workbench": 4,
     "droid_tune.cli": 5,

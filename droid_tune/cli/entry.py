@@ -36,6 +36,7 @@ COMMANDS = {
     "methods": "droid_tune.cli.commands.methods_command",
     "estimate": "droid_tune.cli.commands.estimate_command",
     "check": "droid_tune.cli.commands.check_command",
+    "play": "droid_tune.cli.commands.play_command",
     "generate": "droid_tune.cli.commands.generate_command",
     "export": "droid_tune.cli.commands.export_command",
     "test-reward": "droid_tune.cli.commands.reward_command",

@@ -112,11 +112,13 @@ class VerifiersEnvironment(EnvironmentConfig):
     summary: ClassVar[str] = "An installed environment of the `verifiers` library, by its id."
     type: Literal["verifiers"] = "verifiers"
     id: str = setting(title="Environment")
-    """The id that `load_environment` takes."""
+    """The id that `load_environment` takes, or a class of the library's own: verifiers.ReasoningGymEnv."""
     args: dict[str, Any] = setting(title="Arguments", default_factory=dict, advanced=True)
     """What `load_environment` takes besides."""
-    own_rows: bool = setting(True, "Its own rows")
-    """Its data set is what is trained on; off: rows of `data`, with `prompt` or `question` and `answer`."""
+    at_once: int = setting(2, "Child processes", advanced=True, ge=1, le=64)
+    """Each plays eight episodes and more at a time; the library takes seconds to load."""
+    memory_mb: int = setting(4096, "Memory limit", unit="MB", advanced=True, ge=64)
+    """Of each child process."""
 
 
 class ReasoningGymEnvironment(EnvironmentConfig):
@@ -128,11 +130,13 @@ class ReasoningGymEnvironment(EnvironmentConfig):
     max_turns: int = setting(1, "Most turns", ge=1, le=1)
     """A puzzle is answered in one turn."""
     tasks: dict[str, dict[str, Any]] = setting(title="Tasks", default_factory=dict)
-    """Names of tasks, each with its settings, such as chain_sum: {max_terms: 3}."""
+    """Names of tasks, each with its settings, such as chain_sum: {max_terms: 3}; empty takes those of the rows."""
     level: int = setting(0, "Difficulty", ge=0, le=20)
-    """Where each task's curriculum begins."""
+    """The level of each task's curriculum at which the rows begin, where it has one."""
+    levels: int = setting(1, "Levels", ge=1, le=20)
+    """So many levels, the easiest first; with `data.shuffle` off they are met in this order."""
     rows: int = setting(500, "Rows of a task", ge=1, le=1_000_000)
-    """So many are generated from the run's seed."""
+    """So many of each task and level are generated from the run's seed."""
 
 
 AnyEnvironment = Annotated[

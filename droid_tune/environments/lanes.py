@@ -139,6 +139,24 @@ class ReadyAnswer(Generic[Given]):
         return self.value
 
 
+class Then(Generic[Given]):
+    """What is made of an answer once it is there, by whoever asks for it, once."""
+
+    def __init__(self, coming: Coming[Any], make: Callable[[Any], Given]) -> None:
+        self._coming, self._make = coming, make
+        self._made: list[Given] = []
+
+    def ready(self) -> bool:
+        """Whether `result` returns at once."""
+        return self._coming.ready()
+
+    def result(self) -> Given:
+        """Waits for the answer. Raises Stopped when the person stops."""
+        if not self._made:
+            self._made.append(self._make(self._coming.result()))
+        return self._made[0]
+
+
 def failing(error: Exception) -> Coming[Any]:
     """An answer that raises."""
     future: Future[Any] = Future()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from droid_tune.config.environments import OwnCodeConfig
+from droid_tune.config.environments import OwnCodeConfig, VerifiersEnvironment
 from droid_tune.config.run import RunConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.environments.episode import Environment
+from droid_tune.environments.of_reasoning_gym import OfReasoningGym
+from droid_tune.environments.of_verifiers import OfVerifiers
 from droid_tune.environments.own_code import OwnCode
 from droid_tune.environments.showing import Showing
 from droid_tune.errors import UserError
@@ -34,4 +36,6 @@ def open_environment(
                 remedy="write `def get_reward(self)`, or name `rewards` beside it",
             )
         return environment
-    raise UserError(f"The environment `{section.type}` is not built yet", place="environment")
+    if isinstance(section, VerifiersEnvironment):
+        return OfVerifiers(section, showing, watch)
+    return OfReasoningGym(section, config.data.system_prompt, showing, watch)

@@ -1,0 +1,97 @@
+"""`droid-tune play`: episodes of an environment with the starting model, turn by turn, without training."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from droid_tune import words
+from droid_tune.cli.output import amount, print_json, say
+from droid_tune.cli.run_arguments import add_run_arguments, asked_config, positive
+
+if TYPE_CHECKING:
+    from droid_tune.environments.episode import Turn
+    from droid_tune.playing import PlayedOut
+
+HELP = (
+    "play episodes of an environment without training: which calls are made, what they give, what is earned"
+)
+ENDINGS = {
+    "answered": "answered",
+    "environment": "ended by the environment",
+    "turns": "cut: too many turns",
+    "tokens": "cut: too many tokens",
+    "time": "cut: too long",
+    "failed": "failed",
+    "": "could not begin",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run_arguments(parser)
+    parser.add_argument("--rows", type=positive, default=2, metavar="N", help="rows to play (2)")
+    parser.add_argument("--json", action="store_true", help="the episodes as one JSON document")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 0 where every episode was played, 1 where one failed, 130 stopped. Raises UserError as train does."""
+    from droid_tune.cli.driving import stopping_gracefully
+    from droid_tune.cli.preparation import check_model
+    from droid_tune.control import Control, Watch
+    from droid_tune.data.dataset import open_configured
+    from droid_tune.errors import Stopped, UserError
+    from droid_tune.playing import Player
+
+    config = asked_config(arguments)
+    check_model(config)
+    control = Control()
+    played: list[PlayedOut] = []
+    try:
+        with stopping_gracefully(control):
+            watch = Watch(should_stop=control.stop_requested)
+            rows = open_configured(config.data, config.method.type, watch).train[: arguments.rows]
+            if not rows:
+                raise UserError("The data have no rows to play", place=config.data.path)
+            player = Player(config, rows[0], watch)
+            try:
+                player.environment.check_rows(rows)
+                if player.environment.caution:
+                    say(player.environment.caution)
+                for number, row in enumerate(rows):
+                    played.append(player.play(row, number))
+                    if not arguments.json:
+                        print_episode(number, played[-1])
+            finally:
+                player.close()
+    except Stopped:
+        return 130
+    if arguments.json:
+        print_json([one.to_json() for one in played])
+    return 1 if any(one.failed for one in played) else 0
+
+
+def print_episode(number: int, played: PlayedOut) -> None:
+    """Its turns, and how it ended."""
+    print(f"\nEpisode {number + 1}")
+    for turn in (*played.opening, *played.turns()):
+        print_turn(turn)
+    reward = "" if played.reward is None else f", reward {amount(played.reward)}"
+    spoken = words.count(len(played.answers), "turn")
+    print(f"  [{ENDINGS[played.ending]}, {spoken}{reward}]{' ' + played.failed if played.failed else ''}")
+
+
+def print_turn(turn: Turn) -> None:
+    """Who speaks, and what; calls as they were read."""
+    who = f"{turn.role} {turn.name}" if turn.name else turn.role
+    if turn.thinking:
+        print(f"  {who} thinks: {indented(turn.thinking)}")
+    if turn.content or not turn.calls:
+        print(f"  {who}: {indented(turn.content)}")
+    for call in turn.calls:
+        given = ", ".join(f"{name}={value!r}" for name, value in call.arguments.items())
+        print(f"  {who} calls {call.name}({given})")
+
+
+def indented(text: str) -> str:
+    """Further lines below the first one."""
+    return text.strip().replace("\n", "\n    ")
