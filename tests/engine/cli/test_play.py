@@ -12,14 +12,14 @@ from tests.engine.environments.own_files import TOOLS
 from tests.engine.environments.test_class_environment import COUNTER
 
 
-def settings(folder: Path, kind: str, source: str, extra: str = "") -> Path:
+def settings(folder: Path, kind: str, source: str) -> Path:
     (folder / "own.py").write_text(source, encoding="utf-8")
     (folder / "data").mkdir()
     row = {"prompt": "What is 2 + 3?", "answer": "5", "target": 3}
     (folder / "data" / "train.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     file = folder / "run.yaml"
     file.write_text(
-        f"environment: {{type: {kind}, path: {folder / 'own.py'}, tool_prompt: system, max_turns: 2, max_turn_tokens: 24{extra}}}\n"
+        f"environment: {{type: {kind}, path: {folder / 'own.py'}, tool_prompt: system, max_turns: 2, max_turn_tokens: 24}}\n"
         f"data: {{path: {folder / 'data'}}}\n",
         encoding="utf-8",
     )
