@@ -1,6 +1,6 @@
 """A reward of your own for Droid Tune. Copy this file, change it, and choose it under Rewards > Your Python file.
 
-Try it before you train (nothing is trained, it takes a second):
+Try it before you train (nothing is trained, it takes a second), in the window by *Try Rewards…* on Setup, or
 
     droid-tune test-reward my_reward.py --data my_data/
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.model_files import hub_facts
 from droid_tune.model_files.from_hub import hub_download
+from droid_tune.paths import starter_model_dir
 from tests.hub_server import HubState, bytes_of, in_place_of_the_hub
 from ui.main_window import MainWindow
 from ui.panes.setup.models.download_bar import DownloadBar
@@ -97,6 +99,21 @@ def test_typing_searches_and_return_uses(
     qtbot.keyClick(sheet._search, Qt.Key.Key_Return)
     assert window.session.draft.model == "org/tiny"
     assert not sheet.isVisible()
+
+
+def test_a_folder_that_was_used_before_is_on_this_computer_and_an_id_alone_is_not(
+    hub: HubState, window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "my-model"
+    shutil.copytree(starter_model_dir(), folder)
+    window.session.settings.recent_models[:] = [str(folder), "org/tiny"]
+    window.show_pane("setup")
+    press(qtbot, window.pane("setup"), "Search…")
+    sheet = window.findChild(HubSheet)
+    qtbot.waitUntil(lambda: {str(folder), "org/tiny"} <= set(shown(sheet)), timeout=LONG_MS)
+    assert shown(sheet)[str(folder)][0].startswith("On this computer")
+    assert not shown(sheet)["org/tiny"][0].startswith("On this computer")
+    sheet.done(0)
 
 
 def test_words_that_nothing_fits_are_said(sheet: HubSheet, qtbot: QtBot) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
+from droid_tune.trial_report import LookedAt
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
 from ui.engine_worker import Engine
@@ -190,6 +192,29 @@ def test_closing_asks_about_a_text_that_is_not_saved(opened: Open, file: Path, q
     press(qtbot, sheet, "Do Not Save")
     assert not sheet.isVisible()
     assert file.read_text() == OURS
+
+
+def test_a_sheet_that_closes_while_its_text_is_looked_at_begins_nothing_any_more(
+    window: MainWindow, engine: FakeEngine, file: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a thread would be begun by a sheet that is about to be deleted."""
+    may_answer = threading.Event()
+    look = engine.look_at_reward
+
+    def slow(path: str, text: str, function: str) -> LookedAt:
+        assert may_answer.wait(10)
+        return look(path, text, function)
+
+    monkeypatch.setattr(engine, "look_at_reward", slow)
+    window._opening.open_paths([file])
+    sheet = window.findChild(WorkbenchSheet)
+    assert sheet is not None
+    sheet.done(0)
+    may_answer.set()
+    qtbot.waitUntil(lambda: not window.findChildren(WorkbenchSheet))
+    qtbot.waitUntil(lambda: len(engine.looked) > 0)
+    qtbot.wait(50)
+    assert engine.benched == []
 
 
 def drop(sheet: WorkbenchSheet, *files: Path) -> None:

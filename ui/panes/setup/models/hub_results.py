@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -21,8 +22,9 @@ class HubResults(QObject):
 
     found = Signal()
 
-    def __init__(self, parent: QObject) -> None:
+    def __init__(self, recent: Sequence[str], parent: QObject) -> None:
         super().__init__(parent)
+        self._recent = recent  # models used before, by the config's `model.path`
         self.here: list[FoundModel] = []
         self.hub: list[HubModel] = []
         self._all_here: list[FoundModel] = []
@@ -43,7 +45,9 @@ class HubResults(QObject):
 
     def look_here(self) -> None:
         """The models on this computer, anew."""
-        self._looking = Task(find_models, still_there(), done=self._keep_here, failed=self._fail).start()
+        self._looking = Task(
+            partial(find_models, self._recent), still_there(), done=self._keep_here, failed=self._fail
+        ).start()
 
     @Slot(str)
     def ask_soon(self, text: str) -> None:
@@ -78,7 +82,7 @@ class HubResults(QObject):
             self._asking = None
 
     def _keep_here(self, found: list[FoundModel]) -> None:
-        self._all_here = [model for model in found if not model.fault]
+        self._all_here = [model for model in found if not model.fault and model.kind != "hub"]
         self._sort_here()
 
     def _sort_here(self) -> None:

@@ -34,7 +34,7 @@ class HubSheet(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(min(WIDTH, parent.width() - 40), min(HEIGHT, parent.height() - 40))
         self._desk = desk
-        self._results = HubResults(self)
+        self._results = HubResults(session.settings.recent_models, self)
         self._badges = FitBadges(session.draft, self)
         layout = column(self, spacing=0)
         top = QWidget(self)
