@@ -6,7 +6,6 @@ and completions of full length. No weight is changed and no run is made.
 
 from __future__ import annotations
 
-import gc
 import math
 import tempfile
 import time
@@ -36,6 +35,7 @@ from droid_tune.estimate.readiness import DataReadiness, readiness_of
 from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
 from droid_tune.estimate.sizes import OPTIMIZER_COPIES
 from droid_tune.events import REWARD_FAILED, Event, Notice, Phase, RolloutGroup
+from droid_tune.machine import garbage
 from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.rewards.accuracy import Accuracy
@@ -218,7 +218,7 @@ class _Check:
 
     def _full_length(self) -> Observed:
         """The largest step there can be: the longest prompt, every completion as long as allowed."""
-        gc.collect()
+        garbage.collect()
         mx.clear_cache()
         mx.reset_peak_memory()
         observed = self._full_example() if not self.config.samples else self._full_rollout()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import sys
 import traceback
@@ -20,6 +19,7 @@ from droid_tune import __version__
 from droid_tune.machine.keychain import has_keychain, use_kept_token
 from droid_tune.paths import log_dir, private_file, private_folder
 from ui.engine_worker import Engine
+from ui.frame.collector import Collector
 from ui.frame.farewell import Farewell
 from ui.frame.first_paint import FIRST_PAINT, FirstPaint
 from ui.frame.lingering import LINGERING
@@ -110,12 +110,6 @@ def start_log() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
-def collect_garbage() -> None:
-    """From now on; what the start made is left out of every collection."""
-    gc.freeze()
-    gc.enable()
-
-
 def let_the_window_in() -> None:
     """The engine's thread gives way to the window's after a millisecond of Python, not after five."""
     sys.setswitchinterval(SWITCH_S)
@@ -178,7 +172,8 @@ def main(folder: Path | None = None) -> int:
     sys.excepthook = ErrorHook(session)
     window = MainWindow(session)
     first_paint = FirstPaint(window)
-    first_paint.done.connect(collect_garbage)
+    collector = Collector(application)
+    first_paint.done.connect(collector.start)
     first_paint.done.connect(FIRST_PAINT.open)
     first_paint.done.connect(session.refresh_runs)
     first_paint.done.connect(session.go_on_with_queue)
@@ -195,6 +190,7 @@ def main(folder: Path | None = None) -> int:
         window.open_path(path)
     application.opened.connect(window.open_path)
     code = application.exec()
+    collector.stop()
     farewell.close()
     sys.excepthook = sys.__excepthook__
     LINGERING.see_off(PATIENCE_S)

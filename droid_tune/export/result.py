@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import UsageError, UserError
+from droid_tune.machine import garbage
 from droid_tune.model_files.base_digest import change_since
 from droid_tune.paths import RunPaths
 from droid_tune.runs.durable import cause_of, disk_error, require_space
@@ -131,7 +131,7 @@ def _let_go(source: ExportSource) -> None:
     import mlx.core as mx
 
     source.policy.model.clear()
-    gc.collect()
+    garbage.collect()
     mx.clear_cache()
 
 

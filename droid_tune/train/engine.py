@@ -6,7 +6,6 @@ and raise nothing: what goes wrong is an event too, with one plain sentence (and
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import tempfile
@@ -21,6 +20,7 @@ from droid_tune.config import RunConfig, build
 from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import RunFinished
+from droid_tune.machine import garbage
 from droid_tune.machine.device_faults import FRESH, device_fault, told
 from droid_tune.names import LAST
 from droid_tune.runs.best import chosen_step
@@ -177,7 +177,7 @@ def release_memory() -> None:
     """Give the thread's MLX memory and streams back (without this a process may abort at exit)."""
     import mlx.core as mx
 
-    gc.collect()
+    garbage.collect()
     mx.synchronize()
     mx.clear_cache()
     clear_streams = getattr(mx, "clear_streams", None)

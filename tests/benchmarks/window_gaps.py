@@ -230,8 +230,9 @@ def after(seconds: float) -> Callable[[], bool]:
 
 def measure(home: Path) -> dict[str, Gaps]:
     """Open the window, lead it through, and close it."""
-    from ui.app import Application, Preload, collect_garbage, let_the_window_in
+    from ui.app import Application, Preload, let_the_window_in
     from ui.engine_worker import Engine
+    from ui.frame.collector import Collector
     from ui.frame.first_paint import FIRST_PAINT
     from ui.main_window import MainWindow
     from ui.session import Session
@@ -251,10 +252,12 @@ def measure(home: Path) -> dict[str, Gaps]:
     window.resize(1280, 800)
     window.show()
     Preload(window).begin()
-    collect_garbage()
+    collector = Collector(application)
+    collector.start()
     heart = CpuHeartbeat()
     course = Course(window, heart, long_run, application.quit)
     application.exec()
+    collector.stop()
     course.deleteLater()
     window.close()
     return heart.phases

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
@@ -19,7 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, write_run
-from ui.app import Application, collect_garbage
+from ui.app import Application
 from ui.background import Task
 from ui.frame.drops import is_model_folder
 from ui.frame.first_paint import FIRST_PAINT, FirstPaint
@@ -120,16 +119,6 @@ def test_the_first_paint_waits_for_no_library_that_only_curves_and_estimates_nee
         check=False,
     )
     assert done.stdout.strip() == "setup []", done.stderr
-
-
-def test_garbage_is_collected_again_once_the_window_is_painted() -> None:
-    gc.disable()
-    collect_garbage()
-    try:
-        assert gc.isenabled()
-        assert gc.get_freeze_count() > 0
-    finally:
-        gc.unfreeze()
 
 
 def test_work_in_the_background_waits_for_the_first_paint(qtbot: QtBot, qapp: QApplication) -> None:

@@ -5,7 +5,6 @@ One teacher is in memory at a time; with several each step has one of them, in t
 
 from __future__ import annotations
 
-import gc
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from droid_tune.config.run import AdapterConfig
 from droid_tune.config.teaching_methods import TeacherConfig
 from droid_tune.errors import UserError
+from droid_tune.machine import garbage
 from droid_tune.methods.distillation.divergence import Divergence
 from droid_tune.model.adapter_files import load_arrays, read_arrays
 from droid_tune.model.gradients.head import Measure
@@ -86,7 +86,7 @@ class Teachers:
         name = names[step % len(names)]
         if self._teacher is None or name != self._name:
             self._teacher = self._policy = None
-            gc.collect()
+            garbage.collect()
             mx.clear_cache()
             self._teacher, self._name = self._open(name), name
         return self._teacher
