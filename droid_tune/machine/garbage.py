@@ -11,14 +11,18 @@ from collections.abc import Callable
 
 
 class _Collecting:
-    by: Callable[[], object] = gc.collect
+    def __init__(self) -> None:
+        self.by: Callable[[], object] = gc.collect
+
+
+_collecting = _Collecting()
 
 
 def collect() -> None:
     """Free what only refers to itself, such as models that were let go. May be called in any thread."""
-    _Collecting.by()
+    _collecting.by()
 
 
 def collect_by(collector: Callable[[], object]) -> None:
     """From now on `collector` is asked, in the thread that calls `collect`."""
-    _Collecting.by = collector
+    _collecting.by = collector

@@ -448,6 +448,9 @@ def test_a_replayed_run_fills_monitor_and_rollouts(
         session.show_run(folder)
     window.show_pane("monitor")
     monitor = window.pane("monitor")
+    qtbot.waitUntil(
+        lambda: {"Reward", "Reward parts"} <= {chart.spec.title for chart in monitor.board.charts}
+    )
     summaries = {chart.spec.title: chart.summary() for chart in monitor.board.charts}
     assert "at step 60" in summaries["Reward"]
     assert "rising" in summaries["Reward"]
