@@ -94,3 +94,17 @@ def test_without_the_package_its_name_is_told() -> None:
         gym(),
     ):
         pass
+
+
+@needs_gym
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "task",
+    ["chain_sum", "countdown", "mini_sudoku", "graph_color", "propositional_logic", "number_sorting"],
+)
+def test_tasks_as_the_library_ships_them_are_played_offline(task: str) -> None:
+    with gym(tasks={task: {}}, rows=2) as environment:
+        row = environment.own_rows("train", 2)[0]
+        answer = said(environment.open(row, Seeds(0, 0, 0)).result(), f"<answer>{row['answer']}</answer>")
+        assert (answer.ending, answer.failed) == ("answered", "")
+        assert answer.episode_reward == (0.0 if row["answer"] is None else 1.0)

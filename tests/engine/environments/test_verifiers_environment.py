@@ -20,6 +20,13 @@ from tests.engine.environments.own_files import PLAIN, TEMPLATE, call, said
 INSTALLED = importlib.util.find_spec("verifiers") is not None
 needs_verifiers = pytest.mark.skipif(not INSTALLED, reason="the package verifiers is not installed")
 
+#: tasks that the library's own class for Reasoning Gym is made of
+GYMS: list[Any] = [
+    "basic_arithmetic",
+    "leg_counting",
+    "word_sorting",
+    [{"name": "spell_backward", "weight": 1, "config": {}}, {"name": "gcd", "weight": 1, "config": {}}],
+]
 ENVIRONMENTS = '''
 import random
 
@@ -191,3 +198,31 @@ def test_without_the_package_its_name_is_told(load: Load) -> None:
         load(),
     ):
         pass
+
+
+@needs_verifiers
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "args", "package"),
+    [
+        *(
+            ("verifiers.ReasoningGymEnv", {"gym": gym, "num_train_examples": 2}, "reasoning_gym")
+            for gym in GYMS
+        ),
+        ("stardata.envs.constraint_gym", {}, "stardata"),
+    ],
+)
+def test_installed_environments_are_played_offline_as_they_are(
+    name: str, args: dict[str, Any], package: str
+) -> None:
+    pytest.importorskip(package)
+    section = {"type": "verifiers", "id": name, "args": args, "timeout_seconds": 60}
+    environment = open_environment(resolve({"environment": section}), template=PLAIN)
+    assert isinstance(environment, OfVerifiers)
+    try:
+        row = environment.own_rows("train", 1)[0]
+        answer = said(begun(environment, row), "<answer>none</answer>")
+        assert (answer.ending, answer.failed) == ("answered", "")
+        assert answer.episode_reward is not None
+    finally:
+        environment.close()
