@@ -94,7 +94,7 @@ class MainWindow(QMainWindow):
 
     def _make_orders(self) -> None:
         self._opening = Opening(self.session, self._panes, self._banners, self)
-        self._results = RunResults(self.session, self._banners, self)
+        self._results = RunResults(self.session, self._panes, self._banners, self)
         self._orders = RunOrders(self.session, self._panes, self._banners, self)
         self._orders.drafted.connect(self._save)
         ResultTurn(self.session, self._panes, self)
@@ -107,7 +107,7 @@ class MainWindow(QMainWindow):
         """From left to right, as they stand in the menu bar."""
         FileMenu(self.session.settings, self._opening, self._results, self)
         EditMenu(self.session, self._panes, self._find_bar, self)
-        RunMenu(self.session, self._orders, self)
+        RunMenu(self.session, self._orders, self._results, self)
         ViewMenu(PANES, self._panes, self)
         WindowMenu(self)
         HelpMenu(self._panes, self)

@@ -168,6 +168,11 @@ class HeldOutAnswers:
         elif group.step == next(iter(self._last.values())).step:
             self._last[row] = group
 
+    @property
+    def newest(self) -> list[RolloutGroup]:
+        """Those of the last evaluation after the first step, by their rows."""
+        return [self._last[row] for row in sorted(self._last)]
+
     def told(self) -> tuple[Told, ...]:
         """The rows that both have, in their order."""
         return tuple(

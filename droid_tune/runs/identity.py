@@ -106,6 +106,11 @@ def kept_reward(folder: Path, name: str) -> Path:
     return RunPaths(folder).rewards / f"{re.sub('[^A-Za-z0-9_.-]', '_', name)}.py"
 
 
+def kept_data(folder: Path) -> list[Fingerprint]:
+    """The data files that a run began with; none where it did not say (an older version's run)."""
+    return _prints((_known(folder) or {}).get("data"))
+
+
 def changes_since(folder: Path) -> list[str]:
     """A sentence for everything that is not as it was when the run was trained last; none where it did not say.
 
@@ -147,8 +152,8 @@ def _known(folder: Path) -> dict[str, Any] | None:
 
 
 def _setting_changes(known: Mapping[str, Any], config: RunConfig) -> Iterator[str]:
-    before = dict(_flat(_mapping(known.get("settings"))))
-    now = dict(_flat(config.model_dump(mode="json")))
+    before = dict(flat_settings(_mapping(known.get("settings"))))
+    now = dict(flat_settings(config.model_dump(mode="json")))
     for path in dict.fromkeys((*before, *now)):
         if path.split(".")[0] in _FREE or before.get(path) == now.get(path) or not before:
             continue
@@ -283,14 +288,14 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def flat_settings(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """Settings by their dotted path; what stands in a list by its number there."""
     for key, value in tree.items():
         path = f"{above}{key}"
         if isinstance(value, list):
             value = {str(place): one for place, one in enumerate(cast("list[Any]", value))}
         if isinstance(value, dict) and value:
-            yield from _flat(cast("dict[str, Any]", value), f"{path}.")
+            yield from flat_settings(cast("dict[str, Any]", value), f"{path}.")
         else:
             yield path, value
 

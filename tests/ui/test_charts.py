@@ -19,7 +19,8 @@ from ui.main_window import MainWindow
 from ui.panes.monitor.metric_table import MetricTable
 from ui.session import Session
 from ui.widgets.axis_texts import roomy, round_ticks, tick_texts
-from ui.widgets.chart import Chart, ChartSpec, Line, summary_of
+from ui.widgets.chart import Chart, ChartSpec, Line
+from ui.widgets.charting.chart_words import summary_of
 from ui.widgets.curves import band_edges, trend
 
 

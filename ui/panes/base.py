@@ -13,6 +13,9 @@ from PySide6.QtWidgets import QLineEdit, QStackedLayout, QWidget
 from ui.panes.empty import EmptyState
 from ui.session import Session
 
+#: what the Runs pane is asked for by text
+COMPARE = "compare"
+
 
 @dataclass(frozen=True)
 class PaneRequest:

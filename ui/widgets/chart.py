@@ -22,17 +22,15 @@ from droid_tune.runs.series import Series
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, row
 from ui.widgets.charting.chart_spec import ChartSpec, Line
+from ui.widgets.charting.chart_words import summary_of, told_at
 from ui.widgets.charting.curve_items import DASHES, CurveItems, Drawing, translucent
 from ui.widgets.charting.plot_parts import Box, Plot, StepAxis, UnitAxis
 from ui.widgets.charting.run_marks import COLORS, LINED, MOST_LINES, MarkStrip, RunMark
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.charting.step_cursor import StepCursor
-from ui.widgets.curves import Floats, Smoother, trend
+from ui.widgets.curves import Floats, Smoother
 
 pg.setConfigOptions(antialias=True)
-
-#: values beside the cursor
-MOST_TOLD = 4
 
 
 class Chart(QFrame):
@@ -134,7 +132,7 @@ class Chart(QFrame):
         told = [
             said
             for line in self.spec.lines
-            if (said := summary_of(line.label, line.metric, self._series.get(line.source)))
+            if (said := summary_of(line.label, line.metric, self._series.get(line.source), self._across))
         ]
         return " ".join(told) or self.spec.empty + "."
 
@@ -394,24 +392,5 @@ class Chart(QFrame):
         self._strip.update()
 
     def told_at(self, step: float) -> str:
-        """The values of this very step: `step 27 · Reward 0.8`; a curve without a value there is not named."""
-        present = [line for line in self.spec.lines if self._series.get(line.source)]
-        told = [f"step {step:,.0f}"]
-        for line in present:
-            point = self._series[line.source].at(step)
-            if point is not None and point[0] == step and len(told) <= MOST_TOLD:
-                prefix = f"{line.label} " if len(present) > 1 else ""
-                told.append(prefix + words.metric(line.metric, point[1]))
-        return " · ".join(told)
-
-
-def summary_of(name: str, metric: str, found: Series | None) -> str:
-    """One curve in a sentence: where it is, between what, and which way it goes."""
-    if found is None or not len(found):
-        return ""
-    values = np.array(found.values)
-    return (
-        f"{name}: {words.metric(metric, found.last)} at step {found.steps[-1]:.0f}, "
-        f"between {words.metric(metric, float(values.min()))} and {words.metric(metric, float(values.max()))}, "
-        f"{trend(values)}."
-    )
+        """The values at a step in words: `step 27 · Reward 0.8`."""
+        return told_at(self.spec.lines, self._series, step, self._across)

@@ -14,9 +14,9 @@ from pytestqt.qtbot import QtBot
 from ui.main_window import MainWindow
 from ui.panes.data.data_reader import Source
 from ui.panes.data.pane import DataPane
-from ui.panes.data.plain_view import PlainView
 from ui.session import Session
 from ui.widgets.notice import NoticeBar
+from ui.widgets.plain_view import PlainView
 
 Show = Callable[[Path], DataPane]
 

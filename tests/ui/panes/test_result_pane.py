@@ -14,8 +14,8 @@ from droid_tune.events import Evaluation, Event, RunFinished, Step
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, started, write_run
 from ui.main_window import MainWindow
+from ui.one_run.answers_card import AnswersCard
 from ui.panes.result.pane import ResultPane
-from ui.panes.result.then_and_now import ToldCard
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def test_what_was_lost_is_shown_as_well_as_what_was_won(
     assert "Lost" in texts(pane)
 
 
-def visible_cards(pane: ResultPane) -> list[ToldCard]:
-    return [card for card in pane.findChildren(ToldCard) if card.isVisible()]
+def visible_cards(pane: ResultPane) -> list[AnswersCard]:
+    return [card for card in pane.findChildren(AnswersCard) if card.isVisible()]
 
 
 def imitation() -> Iterator[Event]:

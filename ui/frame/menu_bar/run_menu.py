@@ -7,13 +7,14 @@ from PySide6.QtWidgets import QMainWindow
 
 from ui.frame.menus import MenuCommand, add_menu
 from ui.frame.orders.run_orders import RunOrders
+from ui.frame.orders.run_results import RunResults
 from ui.session import Session
 
 
 class RunMenu(QObject):
     """Keeps its actions in step with the session."""
 
-    def __init__(self, session: Session, orders: RunOrders, window: QMainWindow) -> None:
+    def __init__(self, session: Session, orders: RunOrders, results: RunResults, window: QMainWindow) -> None:
         super().__init__(window)
         self._session = session
         _, self._actions = add_menu(
@@ -26,6 +27,8 @@ class RunMenu(QObject):
                 MenuCommand("stop", "Stop and Save", session.stop, "Ctrl+."),
                 None,
                 MenuCommand("resume", "Resume Last Run", orders.resume_last, "Ctrl+Shift+R"),
+                None,
+                MenuCommand("compare", "Compare Runs…", results.compare, "Ctrl+Shift+K"),
             ],
         )
         session.life_changed.connect(self._follow)

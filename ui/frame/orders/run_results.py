@@ -7,7 +7,9 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
 from droid_tune.paths import runs_dir
+from ui.frame.pane_stack import PaneStack
 from ui.frame.platform_manners import reveal
+from ui.panes.base import COMPARE, PaneRequest
 from ui.session import Session
 from ui.widgets.notice import NoticeStack
 
@@ -15,8 +17,9 @@ from ui.widgets.notice import NoticeStack
 class RunResults(QObject):
     """Of the run that is shown; what there is none of is said."""
 
-    def __init__(self, session: Session, banners: NoticeStack, window: QWidget) -> None:
+    def __init__(self, session: Session, panes: PaneStack, banners: NoticeStack, window: QWidget) -> None:
         super().__init__(window)
+        self._panes = panes
         self._session, self._banners, self._window = session, banners, window
 
     @Slot()
@@ -31,6 +34,11 @@ class RunResults(QObject):
         from ui.one_run.export_sheet import ExportSheet  # reads what the first paint does not wait for
 
         ExportSheet(self._session, (shown or able)[0], self._window).open()
+
+    @Slot()
+    def compare(self) -> None:
+        """The runs that are chosen in Runs, beside one another."""
+        self._panes.fulfil(PaneRequest("runs", text=COMPARE))
 
     @Slot()
     def reveal_run(self) -> None:

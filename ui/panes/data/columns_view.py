@@ -14,10 +14,10 @@ from droid_tune.data.formats.table import FORMATS_BY_NAME, need_of, usable_forma
 from droid_tune.data.issues import RowFault
 from droid_tune.data.mapping import Proposal
 from ui.panes.data.data_reader import in_order
-from ui.panes.data.plain_view import Piece, PlainView
 from ui.panes.data.rows.rows_model import cell_text, whole_text
 from ui.panes.data.rows.seen_row import field_pieces
 from ui.widgets.basics import button, clear, column, label, row
+from ui.widgets.plain_view import Piece, PlainView
 from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.tables import scrolling_card
 

@@ -12,16 +12,10 @@ from PySide6.QtWidgets import QWidget
 from droid_tune import words
 from ui.panes.monitor.chart_specs import SECTION_TITLES
 from ui.widgets.basics import button, column, label, row
-from ui.widgets.charting.scale_across import Across
+from ui.widgets.charting.scale_across import ACROSS, SMOOTHINGS, Across
 from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.segmented import Segmented
 
-SMOOTHINGS = (("0", "Raw"), ("0.6", "Smooth"), ("0.9", "Smoother"))
-ACROSS: tuple[tuple[Across, str], ...] = (
-    ("step", "Over steps"),
-    ("tokens", "Over tokens"),
-    ("time", "Over time"),
-)
 NO_GHOST = "Beside no other run"
 
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
 from droid_tune.report.outcome import SHOWN_PROMPTS, telling
 from droid_tune.report.story import Story, Told
-from ui.theme import mono_font
-from ui.widgets.basics import clear, column, frame, label, row, selectable
+from ui.one_run.answers_card import AnswersCard, CardSide
+from ui.widgets.basics import clear, column, label, row
 from ui.widgets.segmented import Segmented
-from ui.widgets.state_chip import Chip
 
 KINDS = (("telling", "Most Telling"), ("won", "Won"), ("lost", "Lost"), ("same", "Unchanged"))
-#: characters of a text on this page; all of it stands in Rollouts
-LONGEST = 1_200
 
 
 class ThenAndNow(QWidget):
@@ -64,7 +61,7 @@ class ThenAndNow(QWidget):
             return
         shown = self.shown()
         for one in shown:
-            self._cards.addWidget(ToldCard(one, self))
+            self._cards.addWidget(told_card(one, self))
         self._said.setText(_sentence(self._story, self.kind.key, len(shown)))
 
 
@@ -94,48 +91,8 @@ def _why_none(story: Story) -> str:
     )
 
 
-class ToldCard(QFrame):
-    """A prompt over its two answers."""
-
-    def __init__(self, one: Told, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setProperty("role", "card")
-        lines = column(self, spacing=8)
-        lines.setContentsMargins(14, 10, 14, 12)
-        head = row(spacing=10)
-        prompt = selectable(label(_text(one.prompt), "strong", parent=self, wrap=True))
-        head.addWidget(prompt, 1)
-        name, tone = (
-            ("Won", "good") if one.change > 0 else ("Lost", "bad") if one.change < 0 else ("", "secondary")
-        )
-        if name:
-            head.addWidget(Chip(self, name, tone, f"{tone}_soft"), 0, Qt.AlignmentFlag.AlignTop)
-        lines.addLayout(head)
-        if one.answer is not None:
-            lines.addWidget(
-                selectable(label(f"Right answer: {_text(one.answer)}", "small", parent=self, wrap=True))
-            )
-        sides = row(spacing=12)
-        sides.addLayout(self._side("Before", one.before, one.before_reward), 1)
-        sides.addLayout(self._side("Now", one.after, one.after_reward), 1)
-        lines.addLayout(sides)
-        self.setAccessibleName(f"{name or 'Unchanged'}: {words.shortened(words.literal(one.prompt), 80)}")
-
-    def _side(self, title: str, text: str, reward: float | None) -> QVBoxLayout:
-        side = column(spacing=4)
-        earned = "no reward" if reward is None else f"reward {words.number(reward)}"
-        side.addWidget(label(f"{title} · {earned}", "caption", parent=self))
-        box = frame("inset", self)
-        inside = column(box, margins=10)
-        said = selectable(label(_text(text) or "(empty)", parent=box, wrap=True))
-        said.setFont(mono_font())
-        said.setAccessibleName(f"{title}: {words.shortened(words.literal(text), 120)}")
-        inside.addWidget(said)
-        side.addWidget(box)
-        side.addStretch(1)
-        return side
-
-
-def _text(text: str) -> str:
-    shown = words.literal(text.strip())
-    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+def told_card(one: Told, parent: QWidget) -> AnswersCard:
+    """A prompt with its answers before and now, and whether that was won or lost."""
+    verdict = ("Won", "good") if one.change > 0 else ("Lost", "bad") if one.change < 0 else ("", "")
+    sides = (CardSide("Before", one.before, one.before_reward), CardSide("Now", one.after, one.after_reward))
+    return AnswersCard(one.prompt, one.answer, sides, parent, verdict)

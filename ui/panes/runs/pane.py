@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QSplitter, QWidget
 
+from droid_tune import words
 from droid_tune.names import LAST
+from ui.compare.compare_window import LEAST, MOST, CompareWindow
 from ui.one_run.further_steps import FurtherSteps
 from ui.one_run.report_window import ReportWindow
 from ui.one_run.run_deeds import RunDeeds
-from ui.panes.base import FillingPane
+from ui.panes.base import COMPARE, FillingPane
 from ui.panes.runs.queue_list import QueueList
 from ui.panes.runs.run_actions import RunActions
 from ui.panes.runs.run_curves import RunCurves
@@ -23,7 +25,7 @@ from ui.panes.runs.run_trash import RunTrash
 from ui.panes.runs.run_writing import RunWriting
 from ui.panes.runs.runs_table import RunsTable
 from ui.session import Session
-from ui.widgets.basics import column, label, row, scrolling
+from ui.widgets.basics import button, column, label, row, scrolling
 from ui.widgets.notice import NoticeStack
 
 if TYPE_CHECKING:
@@ -73,6 +75,11 @@ class RunsPane(FillingPane):
         if self.session.training and live is not None and self.session.live_folder is not None:
             self._show_runs()
 
+    def take_text(self, text: str) -> None:
+        """`COMPARE`: the menu asks for the chosen runs beside one another."""
+        if text == COMPARE:
+            self.compare_chosen()
+
     def put_back(self) -> bool:
         """Undo: what was thrown away last is put back."""
         return self._trash.put_back_last()
@@ -102,6 +109,9 @@ class RunsPane(FillingPane):
         layout.setContentsMargins(0, 2, 6, 0)
         self._title = RunTitle(detail)
         layout.addWidget(self._title)
+        self.compare = button("Compare…", "primary", parent=detail, icon="compare")
+        self.compare.clicked.connect(self.compare_chosen)
+        layout.addWidget(self.compare, 0, Qt.AlignmentFlag.AlignLeft)
         self._further = FurtherSteps(detail)
         self._facts = RunFacts(detail)
         self._facts.checkpoint_chosen.connect(self._show_detail)
@@ -117,7 +127,7 @@ class RunsPane(FillingPane):
         self._curves = RunCurves(self.session, self._names, self._notices, detail)
         sides.addWidget(self._curves, 3)
         layout.addLayout(sides, 1)
-        hint = "Select several runs in the table (⌘-click or Shift-click) to see their curves together."
+        hint = "Select several runs (⌘-click or Shift-click) to see their curves together, two to four to compare all of them."
         layout.addWidget(label(hint, "small", parent=detail, wrap=True))
         return detail
 
@@ -156,6 +166,8 @@ class RunsPane(FillingPane):
         chosen, single = self._list.chosen(), self._list.single()
         self._facts.setVisible(single is not None)
         self._actions.setVisible(single is not None)
+        self.compare.setVisible(len(chosen) > 1)
+        self.compare.setEnabled(LEAST <= len(chosen) <= MOST)
         if single is not None:
             self._show_single(single)
         else:
@@ -186,6 +198,19 @@ class RunsPane(FillingPane):
     def _report_night(self, folders: list[Path]) -> None:
         """The morning report: one page for all runs of the queue that have begun."""
         ReportWindow(self.session, "Report of the night", folders, self).show()
+
+    @Slot()
+    def compare_chosen(self) -> None:
+        """Two to four runs beside one another, in a window of their own."""
+        chosen = self._list.chosen()
+        if not LEAST <= len(chosen) <= MOST:
+            said = f"{words.count(len(chosen), 'run')} {'is' if len(chosen) == 1 else 'are'} chosen."
+            self._notices.add(
+                "info", said, "Choose two to four in the table (⌘-click or Shift-click) to compare them."
+            )
+            return
+        names = [self._names.name_of(run) for run in chosen]
+        CompareWindow([run.folder for run in chosen], names, self).show()
 
     @Slot()
     def _begin_rename(self) -> None:

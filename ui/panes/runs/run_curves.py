@@ -18,6 +18,7 @@ from ui.panes.runs.run_progress import RunNames
 from ui.session import Session
 from ui.widgets.basics import column, label, row
 from ui.widgets.chart import Chart, ChartSpec, Line
+from ui.widgets.charting.run_metrics import COMPARED
 from ui.widgets.notice import NoticeBar, NoticeStack
 from ui.widgets.quiet_combo import QuietCombo
 from ui.work.run_reading import read_run
@@ -25,17 +26,6 @@ from ui.work.run_reading import read_run
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
 
-#: what runs are compared by, best first
-COMPARED = (
-    "reward",
-    "eval/accuracy",
-    "loss",
-    "eval/loss",
-    "kl/k1",
-    "entropy",
-    "completions/mean_length",
-    "grad_norm",
-)
 MOST_COMPARED = 8
 READ_AGAIN = "Read Again"
 

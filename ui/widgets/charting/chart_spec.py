@@ -21,6 +21,7 @@ class Line:
     between: tuple[str, str] = ("", "")
     key: str = ""  # of the series where it is not the metric's name (compared runs)
     tone: str = ""  # a colour of the theme in place of its turn among the curves' colours
+    near: bool = False  # beside the cursor the value nearest to it is told (compared runs)
     untrained: bool = False  # its value before the first step is drawn through as a dotted line
 
     @property

@@ -14,6 +14,13 @@ from droid_tune.runs.state import RunState
 
 Floats = NDArray[np.float64]
 Across = Literal["step", "tokens", "time"]
+#: what a person chooses from: what curves are drawn over, and the share that the past keeps
+ACROSS: tuple[tuple[Across, str], ...] = (
+    ("step", "Over steps"),
+    ("tokens", "Over tokens"),
+    ("time", "Over time"),
+)
+SMOOTHINGS = (("0", "Raw"), ("0.6", "Smooth"), ("0.9", "Smoother"))
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,12 @@ class ScaleAcross:
     def step(self, place: float) -> float:
         """The step at a place."""
         return float(np.interp(place, self.places, self.steps)) if self.steps else place
+
+    def named(self, step: float) -> str:
+        """A step in a sentence; without a run's own steps the places are all there is: `3.5M tokens`, `after 2 h`."""
+        if self.kind == "step" or self.steps:
+            return f"step {step:,.0f}"
+        return f"{self.text(step) or f'{step:,.0f}'} tokens" if self.kind == "tokens" else self.text(step)
 
     def text(self, place: float) -> str:
         """A place as its tick says it: `1,200`, `3.5M`, `2 h 10 min`."""

@@ -16,8 +16,8 @@ from droid_tune.data.splits import BINARY_SUFFIXES
 from ui.background import Task
 from ui.panes.data.issues.issues_model import IssuesModel
 from ui.panes.data.issues.open_in_editor import open_at
-from ui.panes.data.plain_view import Piece, PlainView
 from ui.widgets.basics import button, column, label, row
+from ui.widgets.plain_view import Piece, PlainView
 from ui.widgets.tables import data_table
 
 #: characters of a long line on either side of the place

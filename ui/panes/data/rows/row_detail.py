@@ -12,11 +12,11 @@ from droid_tune.data.formats.base import Row
 from droid_tune.data.templates import TemplateOptions
 from ui.panes.data.data_job import DataJob
 from ui.panes.data.data_reader import in_order
-from ui.panes.data.plain_view import Piece, PlainView
 from ui.panes.data.rows.rows_model import whole_text
 from ui.panes.data.rows.seen_row import SeenRow, field_pieces, text_pieces, token_pieces, work_for
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import column, label, row
+from ui.widgets.plain_view import Piece, PlainView
 from ui.widgets.segmented import Segmented
 
 VIEWS = (("fields", "Fields"), ("prompt", "As the model sees it"), ("tokens", "Tokens"))

@@ -12,7 +12,7 @@ from droid_tune import words
 from droid_tune.data.formats.base import Row
 from droid_tune.data.rendering.shown import seen_row
 from droid_tune.data.templates import TemplateOptions
-from ui.panes.data.plain_view import Piece
+from ui.widgets.plain_view import Piece
 
 #: tokens listed one by one
 MOST_TOKENS = 4000

@@ -28,12 +28,12 @@ from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset
 from ui.panes.data.data_job import DataJob
 from ui.panes.data.files_card import SPLIT_WORDS
-from ui.panes.data.plain_view import Piece, PlainView
 from ui.panes.data.rows.row_detail import Look
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.panes.data.tools.change_form import CHANGES, Ask, Change, Preview, plan_change, write_change
 from ui.widgets.basics import button, clear, column, frame, label, row
 from ui.widgets.notice import NoticeStack
+from ui.widgets.plain_view import Piece, PlainView
 from ui.widgets.quiet_combo import QuietCombo
 
 #: a preview that takes no time is made at once

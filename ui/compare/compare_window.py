@@ -1,0 +1,86 @@
+"""Two to four runs beside one another: curves, settings, data, reward code, and answers to the same prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import QStackedWidget, QWidget
+
+from droid_tune.report.comparing import ComparedRun, compared_data, compared_settings, read_compared
+from ui.background import Task
+from ui.compare.compared_answers import ComparedAnswers
+from ui.compare.compared_code import ComparedCode
+from ui.compare.compared_curves import ComparedCurves
+from ui.compare.difference_table import DifferenceTable
+from ui.widgets.basics import column, label, row
+from ui.widgets.segmented import Segmented
+
+LEAST, MOST = 2, 4
+VIEWS = (
+    ("curves", "Curves"),
+    ("settings", "Settings"),
+    ("data", "Data"),
+    ("code", "Reward Code"),
+    ("answers", "Answers"),
+)
+
+
+class CompareWindow(QWidget):
+    """A window of its own; it reads the runs in the background and forgets itself when it is closed."""
+
+    def __init__(self, folders: Sequence[Path], names: Sequence[str], parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.Window)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Compare: " + ", ".join(names))
+        self.setProperty("role", "page")
+        self.resize(1080, 760)
+        self._folders, self._names = list(folders), list(names)
+        lines = column(self, spacing=12, margins=16)
+        bar = row(spacing=10)
+        self.view = Segmented(VIEWS, self, "Compare")
+        self.view.chosen.connect(self._turn)
+        bar.addWidget(self.view)
+        bar.addStretch(1)
+        lines.addLayout(bar)
+        self._said = label("Reading the runs…", "secondary", parent=self, wrap=True)
+        lines.addWidget(self._said)
+        self.curves = ComparedCurves(self)
+        self.settings = DifferenceTable("Settings in which the runs differ", self)
+        self.data = DifferenceTable("Data of the runs", self)
+        self.code = ComparedCode(self)
+        self.answers = ComparedAnswers(self)
+        self._pages = QStackedWidget(self)
+        for page in (self.curves, self.settings, self.data, self.code, self.answers):
+            self._pages.addWidget(page)
+        lines.addWidget(self._pages, 1)
+        self._sentences = dict.fromkeys((key for key, _ in VIEWS), "")
+        work = partial(read_all, self._folders)
+        Task(work, self, done=self._show_runs, failed=self._said.setText).start()
+
+    def _show_runs(self, runs: list[ComparedRun]) -> None:
+        differing = compared_settings(runs)
+        self.curves.show_runs(runs, self._names)
+        self.settings.show_lines(differing, "Setting", self._names)
+        self.data.show_lines(compared_data(runs), "Data", self._names)
+        self.code.show_runs(runs, self._names)
+        self.answers.show_runs(runs, self._names)
+        if not differing:
+            self._sentences["settings"] = "They have the same settings."
+        if any(not run.files for run in runs):
+            self._sentences["data"] = "Runs of an older version kept no digests of their files."
+        self._turn()
+
+    @Slot()
+    def _turn(self) -> None:
+        key = self.view.key
+        self._pages.setCurrentIndex([name for name, _ in VIEWS].index(key))
+        self._said.setText(self._sentences[key])
+        self._said.setVisible(bool(self._sentences[key]))
+
+
+def read_all(folders: Sequence[Path]) -> list[ComparedRun]:
+    """All of the runs. Raises UserError where one cannot be read."""
+    return [read_compared(folder) for folder in folders]

@@ -1,0 +1,87 @@
+"""The curves of several runs, a chart for each metric, over steps, tokens or time on shared axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QGridLayout, QWidget
+
+from droid_tune.metrics import describe
+from droid_tune.report.comparing import ComparedRun
+from droid_tune.runs.series import Series
+from ui.widgets.basics import column, row, scrolling
+from ui.widgets.chart import Chart, ChartSpec, Line
+from ui.widgets.charting.run_metrics import COMPARED
+from ui.widgets.charting.scale_across import ACROSS, SMOOTHINGS, Across, ScaleAcross
+from ui.widgets.charting.step_cursor import StepCursor
+from ui.widgets.segmented import Segmented
+
+
+class ComparedCurves(QWidget):
+    """One cursor over all charts; what none of the runs tells has no chart."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._runs: Sequence[ComparedRun] = ()
+        self._names: Sequence[str] = ()
+        self._cursor = StepCursor(self)
+        self.charts: dict[str, Chart] = {}
+        lines = column(self, spacing=10)
+        bar = row(spacing=10)
+        self.across = Segmented(ACROSS, self, "Over")
+        self.across.chosen.connect(self._draw_anew)
+        self.smoothing = Segmented(SMOOTHINGS, self, "Smoothing")
+        self.smoothing.chosen.connect(self._draw)
+        bar.addWidget(self.across)
+        bar.addStretch(1)
+        bar.addWidget(self.smoothing)
+        lines.addLayout(bar)
+        board = QWidget(self)
+        self._grid = QGridLayout(board)
+        self._grid.setContentsMargins(0, 0, 6, 0)
+        self._grid.setSpacing(12)
+        lines.addWidget(scrolling(board, self), 1)
+
+    def show_runs(self, runs: Sequence[ComparedRun], names: Sequence[str]) -> None:
+        """Make a chart for every metric that one of them tells."""
+        self._runs, self._names = runs, names
+        told = [name for name in COMPARED if any(len(run.state.series.get(name, ())) for run in runs)]
+        for place, metric in enumerate(told):
+            known = describe(metric)
+            lines = tuple(self._line(metric, run, name) for run, name in zip(runs, names, strict=True))
+            chart = Chart(ChartSpec(known.label, lines, known.help), self, self._cursor)
+            chart.setMinimumHeight(220)
+            self.charts[metric] = chart
+            self._grid.addWidget(chart, place // 2, place % 2)
+        self._draw()
+
+    def _line(self, metric: str, run: ComparedRun, name: str) -> Line:
+        return Line(metric, name, points=metric.startswith("eval/"), key=run.summary.id, near=True)
+
+    @Slot()
+    def _draw_anew(self) -> None:
+        """Over something else the same place means another thing."""
+        self._cursor.forget()
+        self._draw()
+
+    @Slot()
+    def _draw(self) -> None:
+        kind: Across = next(key for key, _ in ACROSS if key == self.across.key)
+        for metric, chart in self.charts.items():
+            found = {
+                run.summary.id: placed(run.state.series[metric], ScaleAcross.of(run.state, kind))
+                for run in self._runs
+                if metric in run.state.series
+            }
+            chart.show_series(found, float(self.smoothing.key), ScaleAcross(kind))
+
+
+def placed(series: Series, across: ScaleAcross) -> Series:
+    """The same values with places across in place of their steps: runs have clocks of their own."""
+    found = Series()
+    places = across.place(np.array(series.steps))
+    found.steps.extend(places.tolist())
+    found.values.extend(series.values)
+    return found
