@@ -16,6 +16,8 @@ from ui.main_window import MainWindow
 from ui.one_run.answers_card import AnswersCard
 from ui.panes.runs.pane import RunsPane
 
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
+
 RATES = {"one": 1e-4, "two": 3e-4, "three": 1e-3}
 
 
@@ -52,23 +54,15 @@ def test_curves_of_all_runs_share_the_axes(pane: RunsPane, qtbot: QtBot) -> None
     assert ends == [40, 60, 60]
     said = chart.told_at(50)
     assert said.startswith("step 50 · ")
-    assert (
-        said.count("Reward") == 0
-    )  # three values, each by the name of its run, but of the run that ended at 40
-    assert len(said.split(" · learning rate")) == 3 or said.count("learning rate") == 2
+    assert len(said.split(" · ")) == 3  # the step, and two values: none of the run that ended at 40
     made.close()
 
 
-@pytest.mark.parametrize(("kind", "end"), [("tokens", "tokens"), ("time", "s")])
-def test_runs_are_drawn_over_their_own_tokens_and_clocks(
-    pane: RunsPane, qtbot: QtBot, kind: str, end: str
-) -> None:
+@pytest.mark.parametrize("kind", ["tokens", "time"])
+def test_runs_are_drawn_over_their_own_tokens_and_clocks(pane: RunsPane, qtbot: QtBot, kind: str) -> None:
     made = opened(pane, {"one", "two"}, qtbot)
-    states = pane._curves._states
-    assert states is not None
-    for charts in (made.curves,):
-        charts.across.choose(kind)
-        charts.across.chosen.emit(kind)
+    made.curves.across.choose(kind)
+    made.curves.across.chosen.emit(kind)
     chart = made.curves.charts["reward"]
     runs = {run.summary.id: run.state for run in made.curves._runs}
     for key, series in chart._series.items():

@@ -13,9 +13,9 @@ from droid_tune.report.comparing import ComparedRun, compared_data, compared_set
 from ui.background import Task
 from ui.compare.compared_answers import ComparedAnswers
 from ui.compare.compared_code import ComparedCode
-from ui.compare.compared_curves import ComparedCurves
+from ui.compare.compared_curves import LETTERS, ComparedCurves
 from ui.compare.difference_table import DifferenceTable
-from ui.widgets.basics import column, label, row
+from ui.widgets.basics import column, label, row, selectable
 from ui.widgets.segmented import Segmented
 
 LEAST, MOST = 2, 4
@@ -37,7 +37,8 @@ class CompareWindow(QWidget):
         self.setWindowTitle("Compare: " + ", ".join(names))
         self.setProperty("role", "page")
         self.resize(1080, 760)
-        self._folders, self._names = list(folders), list(names)
+        self._folders = list(folders)
+        self._names = [f"{letter}: {name}" for letter, name in zip(LETTERS, names, strict=False)]
         lines = column(self, spacing=12, margins=16)
         bar = row(spacing=10)
         self.view = Segmented(VIEWS, self, "Compare")
@@ -45,6 +46,7 @@ class CompareWindow(QWidget):
         bar.addWidget(self.view)
         bar.addStretch(1)
         lines.addLayout(bar)
+        lines.addWidget(selectable(label("\n".join(self._names), "small", parent=self, wrap=True)))
         self._said = label("Reading the runs…", "secondary", parent=self, wrap=True)
         lines.addWidget(self._said)
         self.curves = ComparedCurves(self)
@@ -62,7 +64,7 @@ class CompareWindow(QWidget):
 
     def _show_runs(self, runs: list[ComparedRun]) -> None:
         differing = compared_settings(runs)
-        self.curves.show_runs(runs, self._names)
+        self.curves.show_runs(runs)
         self.settings.show_lines(differing, "Setting", self._names)
         self.data.show_lines(compared_data(runs), "Data", self._names)
         self.code.show_runs(runs, self._names)

@@ -18,6 +18,11 @@ from ui.widgets.charting.scale_across import ACROSS, SMOOTHINGS, Across, ScaleAc
 from ui.widgets.charting.step_cursor import StepCursor
 from ui.widgets.segmented import Segmented
 
+#: what the runs are called where a name has no room
+LETTERS = "ABCD"
+#: charts beside each other
+COLUMNS_BESIDE = 2
+
 
 class ComparedCurves(QWidget):
     """One cursor over all charts; what none of the runs tells has no chart."""
@@ -25,7 +30,6 @@ class ComparedCurves(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._runs: Sequence[ComparedRun] = ()
-        self._names: Sequence[str] = ()
         self._cursor = StepCursor(self)
         self.charts: dict[str, Chart] = {}
         lines = column(self, spacing=10)
@@ -44,17 +48,19 @@ class ComparedCurves(QWidget):
         self._grid.setSpacing(12)
         lines.addWidget(scrolling(board, self), 1)
 
-    def show_runs(self, runs: Sequence[ComparedRun], names: Sequence[str]) -> None:
-        """Make a chart for every metric that one of them tells."""
-        self._runs, self._names = runs, names
+    def show_runs(self, runs: Sequence[ComparedRun]) -> None:
+        """Make a chart for every metric that one of them tells; the runs are called by their letters."""
+        self._runs = runs
         told = [name for name in COMPARED if any(len(run.state.series.get(name, ())) for run in runs)]
         for place, metric in enumerate(told):
             known = describe(metric)
-            lines = tuple(self._line(metric, run, name) for run, name in zip(runs, names, strict=True))
+            lines = tuple(self._line(metric, run, letter) for run, letter in zip(runs, LETTERS, strict=False))
             chart = Chart(ChartSpec(known.label, lines, known.help), self, self._cursor)
             chart.setMinimumHeight(220)
             self.charts[metric] = chart
-            self._grid.addWidget(chart, place // 2, place % 2)
+            self._grid.addWidget(chart, place // COLUMNS_BESIDE, place % COLUMNS_BESIDE)
+        for place in range(COLUMNS_BESIDE):
+            self._grid.setColumnStretch(place, 1)
         self._draw()
 
     def _line(self, metric: str, run: ComparedRun, name: str) -> Line:
