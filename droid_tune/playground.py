@@ -13,25 +13,30 @@ from mlx_lm.sample_utils import make_sampler
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
+from droid_tune.data.formats.base import Row
 from droid_tune.data.lens import require_known
 from droid_tune.data.templates import TemplateOptions, render_prompt
 from droid_tune.export.result import trained_policy
+from droid_tune.model.adapter_files import load_arrays, read_arrays
 from droid_tune.model.adapters import adapter_off
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
 from droid_tune.names import LAST, Thinking
+from droid_tune.rewards.trials.answer_verdicts import AnswerVerdict, GivenAnswer, verdicts_on
 from droid_tune.rollout.decoding import TextStream, completion_text
 from droid_tune.runs.folder import read_config
+from droid_tune.runs.foreign import foreign_reach
 from droid_tune.train.weights import weights_of
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What was said, its length in tokens, and why it ended: stop or length."""
+    """What was said, its length in tokens, why it ended (stop or length), and how its prompt ended as the model saw it."""
 
     text: str
     tokens: int
     finish_reason: str
+    prompt_ends: str = ""
 
 
 class Playground:
@@ -42,6 +47,7 @@ class Playground:
         self._options = options
         #: of a run: after how many updates its weights are; None where that is not known
         self.step = step
+        self._run: Path | None = None
 
     @classmethod
     def of_run(cls, run_dir: Path, checkpoint: str = LAST) -> Playground:
@@ -49,16 +55,34 @@ class Playground:
         config = read_config(run_dir)
         weights = weights_of(run_dir, checkpoint)
         options = TemplateOptions(config.data.system_prompt, config.data.thinking)
-        return cls(trained_policy(run_dir, weights), options, weights.step)
+        made = cls(trained_policy(run_dir, weights), options, weights.step)
+        made._run = run_dir
+        return made
 
     @classmethod
     def of_model(cls, name: str, *, system_prompt: str = "", thinking: Thinking = "template") -> Playground:
         """A model as it is."""
         return cls(load_policy(name), TemplateOptions(system_prompt, thinking))
 
+    def turn_to(self, checkpoint: str) -> None:
+        """Answer with the weights of another checkpoint of the same run; the model stays loaded. Raises UserError."""
+        assert self._run is not None, "a model without a run has no checkpoints"
+        weights = weights_of(self._run, checkpoint)
+        load_arrays(self._policy, read_arrays(weights.file), place=str(weights.file))
+        self.step = weights.step
+
+    def verdicts(self, row: Row, answers: Sequence[Reply], watch: Watch = UNWATCHED) -> list[AnswerVerdict]:
+        """What the run's own rewards say of answers to a row, and whether they are right. Raises UserError, `Stopped`."""
+        assert self._run is not None, "a model without a run has no rewards"
+        given = [GivenAnswer(one.text, one.tokens, one.finish_reason, one.prompt_ends) for one in answers]
+        config = read_config(self._run)
+        if foreign_reach(self._run):  # a stranger's code is not run before the person allowed it
+            config = config.model_copy(update={"rewards": ()})
+        return verdicts_on(config, row, given, watch)
+
     def reply(
         self,
-        prompt: str | Sequence[dict[str, Any]],
+        prompt: str | Sequence[dict[str, Any]] | Row,
         sampling: SamplingConfig,
         *,
         with_adapter: bool = True,
@@ -67,7 +91,7 @@ class Playground:
         seed: int = 0,
         tools: Sequence[dict[str, Any]] = (),
     ) -> Reply:
-        """The answer to a prompt or a conversation; `on_text` hears each new piece, `watch` counts tokens and may end it.
+        """The answer to a prompt, a conversation or a row; `on_text` hears each new piece, `watch` counts tokens and may end it.
         `tools` are shown as the template has them.
 
         Raises `Stopped` where `watch` ends it, `UserError` where the template refuses the conversation.
@@ -79,14 +103,18 @@ class Playground:
 
     def _answer(
         self,
-        prompt: str | Sequence[dict[str, Any]],
+        prompt: str | Sequence[dict[str, Any]] | Row,
         sampling: SamplingConfig,
         on_text: Callable[[str], None] | None,
         watch: Watch,
         seed: int,
         tools: Sequence[dict[str, Any]],
     ) -> Reply:
-        row: dict[str, Any] = {"prompt": prompt if isinstance(prompt, str) else list(prompt)}
+        row: dict[str, Any] = (
+            dict(prompt)
+            if isinstance(prompt, dict)
+            else {"prompt": prompt if isinstance(prompt, str) else list(prompt)}
+        )
         if tools:
             row["tools"] = list(tools)
         rendered = render_prompt(self._policy.tokenizer, row, self._options)
@@ -108,4 +136,4 @@ class Playground:
             if (piece := stream.add(sampled[-1])) and on_text is not None:
                 on_text(piece)
             watch.tell(len(sampled), sampling.max_completion_length)
-        return Reply(completion_text(self._policy, sampled), len(sampled), reason)
+        return Reply(completion_text(self._policy, sampled), len(sampled), reason, rendered.ends)

@@ -6,7 +6,7 @@ is first imported inside the engine's thread. `EngineDoor` is what the window kn
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -62,14 +62,25 @@ class Answerer(Protocol):
 
     def reply(
         self,
-        prompt: str,
+        prompt: Any,
         sampling: SamplingConfig,
         *,
         with_adapter: bool = True,
         on_text: Callable[[str], None] | None = None,
         watch: Watch = UNWATCHED,
+        seed: int = 0,
     ) -> Any:
-        """The whole answer; `on_text` gets it piece by piece. Raises `UserError`, and `Stopped` where `watch` ends it."""
+        """The whole `Reply` to a prompt or a row; `on_text` gets it piece by piece.
+
+        Raises `UserError`, and `Stopped` where `watch` ends it.
+        """
+
+    def turn_to(self, checkpoint: str) -> None:
+        """Answer with the weights of another checkpoint of the same run. Raises `UserError`."""
+
+    def verdicts(self, row: Any, answers: Sequence[Any], watch: Watch = UNWATCHED) -> list[Any]:
+        """An `AnswerVerdict` for each `Reply` to a row. Raises `UserError`, `Stopped`."""
+        raise NotImplementedError
 
 
 class EngineDoor(Protocol):

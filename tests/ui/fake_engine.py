@@ -16,6 +16,7 @@ from droid_tune.errors import UserError
 from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
 from droid_tune.events import CheckpointSaved, Event, Phase, RunFinished
 from droid_tune.paths import RunPaths, runs_dir
+from droid_tune.rewards.trials.answer_verdicts import AnswerVerdict
 from droid_tune.runs.folder import RunSummary, list_runs, read_config
 from droid_tune.runs.log import EventLog
 from droid_tune.trial_report import (
@@ -103,7 +104,7 @@ class FakeEngine:
         self.asked.append((folder, checkpoint))
         if not folder.exists():
             raise UserError(f"There is no run {folder}.")
-        return FakeAnswerer()
+        return FakeAnswerer(checkpoint)
 
     def check(self, config: RunConfig, prompts: int, control: Any, on_progress: Any) -> CheckReport:
         """A group of a right and a wrong answer, and one where all are wrong."""
@@ -180,17 +181,41 @@ class FakeEngine:
 
 
 class FakeAnswerer:
+    """`turned` are the checkpoints that it was asked to turn to; seed 1 is unlucky."""
+
+    def __init__(self, checkpoint: str) -> None:
+        self.turned = [checkpoint]
+
     def reply(
         self,
-        prompt: str,
+        prompt: Any,
         sampling: Any,
         *,
         with_adapter: bool = True,
         on_text: Callable[[str], None] | None = None,
         watch: Watch = UNWATCHED,
+        seed: int = 0,
     ) -> Any:
         words = ("a ", "better answer") if with_adapter else ("an ", "answer")
+        if self.turned[-1] not in ("last", "best"):
+            words = (*words, f" of step {self.turned[-1]}")
+        if seed:
+            words = (*words, f" with seed {seed}")
         for word in words:
             if on_text is not None:
                 on_text(word)
         return SimpleNamespace(text="".join(words))
+
+    def turn_to(self, checkpoint: str) -> None:
+        self.turned.append(checkpoint)
+
+    def verdicts(self, row: Any, answers: Any, watch: Watch = UNWATCHED) -> list[AnswerVerdict]:
+        """Better answers are right, where the row has an answer."""
+        known = row.get("answer") is not None
+        good = ["better" in one.text for one in answers]
+        return [
+            AnswerVerdict(
+                0.2 + 0.8 * one, {"accuracy": float(one), "format": 1.0}, one if known else None, "read: 4"
+            )
+            for one in good
+        ]

@@ -37,6 +37,9 @@ class Talker:
         self.said.append("answered")
         return SimpleNamespace(text="4")
 
+    def verdicts(self, *_: Any) -> list[Any]:
+        return []
+
 
 class TalkingEngine(FakeEngine):
     def __init__(self, talker: Talker) -> None:

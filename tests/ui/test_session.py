@@ -189,14 +189,14 @@ def test_the_playground_answers_as_it_was_and_as_it_is(
     tmp_path: Path, engine: FakeEngine, qtbot: QtBot, owner: QObject
 ) -> None:
     thread = PlaygroundThread(engine, owner)
-    told: list[tuple[str, str]] = []
-    thread.replied.connect(lambda side, text: told.append((side, text)))
+    told: list[tuple[int, int, str]] = []
+    thread.replied.connect(lambda voice, sample, said: told.append((voice, sample, said.text)))
     thread.start()
     with qtbot.waitSignal(thread.answered):
         thread.ask(PlaygroundQuestion(tmp_path, "Hello?", 0.0, 16))
     thread.let_go()
     assert LINGERING.see_off(5)
-    assert told == [("base", "an answer"), ("trained", "a better answer")]
+    assert told == [(0, 0, "an answer"), (1, 0, "a better answer")]
 
 
 def test_the_playground_says_what_is_missing_and_goes_on(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Queue
+from typing import Any
 
 from PySide6.QtCore import QObject, QThread, Signal
 
@@ -24,26 +26,56 @@ from ui.work.taking_turns import taking_turns
 log = logging.getLogger(__name__)
 
 
+#: which weights: a run and a checkpoint of it
+Weights = tuple[Path, str]
+
+
 @dataclass(frozen=True)
 class PlaygroundQuestion:
-    """What the playground asks: a run, a prompt, and how to sample."""
+    """What the playground asks: a run's model before training and at a checkpoint, and `others` beside it.
+
+    `row` is the row of data that the prompt is of, where it is one; each of the `samples` has a seed of its own,
+    counted from `seed`, the same for every model.
+    """
 
     run: Path
     prompt: str
     temperature: float
     max_tokens: int
     checkpoint: str = LAST
+    others: tuple[Weights, ...] = ()
+    row: Mapping[str, Any] | None = None
+    samples: int = 1
+    seed: int = 0
+
+    @property
+    def asked(self) -> Any:
+        """What the model gets."""
+        return self.prompt if self.row is None else dict(self.row)
+
+    @property
+    def judged(self) -> dict[str, Any]:
+        """The row that rewards see."""
+        return {"prompt": self.prompt} if self.row is None else dict(self.row)
 
 
-#: which weights a model has, and the model
-Held = tuple[tuple[Path, str], Answerer]
+@dataclass
+class HeldModel:
+    """The one model in memory, and whose weights it has."""
+
+    weights: Weights
+    answerer: Answerer
 
 
 class PlaygroundThread(QThread):
-    """Keeps the model of one run and answers one question after another: as it was, then as it is."""
+    """Keeps the model of one run and answers one question after another: as it was, as it is, and as others are.
 
-    piece = Signal(str, str)  # side, the next piece of text
-    replied = Signal(str, str)  # side, the whole answer
+    A voice is a column of answers: 0 the model before training, 1 the run's checkpoint, then the others.
+    """
+
+    piece = Signal(int, int, str)  # voice, sample, the next piece of text
+    replied = Signal(int, int, object)  # voice, sample, the whole Reply
+    judged = Signal(int, list)  # voice, an AnswerVerdict for each of its samples
     failed = Signal(str)
     answered = Signal()  # a question is done, well or not
 
@@ -72,7 +104,7 @@ class PlaygroundThread(QThread):
             self.failed.emit(told(error) or f"The playground ended: {type(error).__name__}: {error}")
 
     def _serve(self) -> None:
-        held: Held | None = None
+        held: HeldModel | None = None
         while (question := self._questions.get()) is not None:
             with taking_turns(self._closing.is_set) as taken:
                 if taken:
@@ -82,32 +114,59 @@ class PlaygroundThread(QThread):
         held = None
         self._engine.release()
 
-    def _turn(self, question: PlaygroundQuestion, held: Held | None) -> Held | None:
+    def _turn(self, question: PlaygroundQuestion, held: HeldModel | None) -> HeldModel | None:
         """Answer one question; the model that is held after it."""
-        wanted = (question.run, question.checkpoint)
         try:
-            if held is None or held[0] != wanted:
-                held = None  # lets go of one model before it loads another
-                held = (wanted, self._engine.playground(*wanted))
-            self._answer(held[1], question)
+            own = (question.run, question.checkpoint)
+            for voice, weights in enumerate((own, own, *question.others)):
+                held = self._held(weights, held)
+                self._answer(held.answerer, question, voice)
         except Stopped:
             log.info("the answer was ended: the playground closes")
         except UserError as error:
+            held = None
             self.failed.emit(str(error))
         except Exception as error:
+            held = None
             log.error("the playground failed\n%s", traceback.format_exc())
             self.failed.emit(told(error) or f"The model could not answer: {type(error).__name__}: {error}")
         self.answered.emit()
         return held
 
-    def _answer(self, model: Answerer, question: PlaygroundQuestion) -> None:
+    def _held(self, weights: Weights, held: HeldModel | None) -> HeldModel:
+        """The model with these weights: a run's other checkpoint is put into the same model, another run's is loaded."""
+        if held is not None and held.weights == weights:
+            return held
+        if held is not None and held.weights[0] == weights[0]:
+            held.answerer.turn_to(weights[1])
+            return HeldModel(weights, held.answerer)
+        if held is not None:
+            del held  # lets go of one model before it loads another
+            self._engine.release()
+        return HeldModel(weights, self._engine.playground(*weights))
+
+    def _answer(self, model: Answerer, question: PlaygroundQuestion, voice: int) -> None:
         sampling = SamplingConfig(temperature=question.temperature, max_completion_length=question.max_tokens)
-        for side, trained in (("base", False), ("trained", True)):
-            said = model.reply(
-                question.prompt,
+        watch = Watch(should_stop=self._closing.is_set)
+        said: list[Any] = []
+        for sample in range(question.samples):
+            reply = model.reply(
+                question.asked,
                 sampling,
-                with_adapter=trained,
-                on_text=partial(self.piece.emit, side),
-                watch=Watch(should_stop=self._closing.is_set),
+                with_adapter=voice > 0,
+                on_text=partial(self.piece.emit, voice, sample),
+                watch=watch,
+                seed=question.seed + sample,
             )
-            self.replied.emit(side, said.text)
+            said.append(reply)
+            self.replied.emit(voice, sample, reply)
+        self._judge(model, question, voice, said, watch)
+
+    def _judge(
+        self, model: Answerer, question: PlaygroundQuestion, voice: int, said: list[Any], watch: Watch
+    ) -> None:
+        """A reward that cannot judge takes no answer away."""
+        try:
+            self.judged.emit(voice, model.verdicts(question.judged, said, watch))
+        except UserError as error:
+            self.failed.emit(str(error))

@@ -11,6 +11,7 @@ import pytest
 
 from droid_tune.cli.entry import main
 from droid_tune.config.exporting import ExportRequest
+from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import Control
 from droid_tune.errors import UserError
 from droid_tune.events import Event, RunStarted
@@ -78,6 +79,22 @@ def test_every_use_of_a_run_takes_the_checkpoint_that_is_asked_for(trained: Path
     assert earlier_result(config)[1].step == 2
     with pytest.raises(UserError, match="no checkpoint of step 4; it has those of step 2, 5"):
         weights_of(trained, "4")
+
+
+def test_a_loaded_model_turns_to_another_checkpoint_and_answers_as_one_that_was_loaded_with_it(
+    trained: Path,
+) -> None:
+    turned, fresh = Playground.of_run(trained, "5"), Playground.of_run(trained, "2")
+    turned.turn_to("best")
+    assert turned.step == 2
+    sampling = SamplingConfig(temperature=1.0, max_completion_length=12)
+    row = {"prompt": "Once", "answer": "upon"}
+    for seed in (0, 7):
+        one, other = (made.reply(row, sampling, seed=seed) for made in (turned, fresh))
+        assert one == other
+    assert [said.right for said in turned.verdicts(row, [one])] == [False]
+    with pytest.raises(UserError, match="no checkpoint of step 4"):
+        turned.turn_to("4")
 
 
 def test_a_run_goes_on_from_its_best_and_what_came_after_is_set_aside(run: Path) -> None:

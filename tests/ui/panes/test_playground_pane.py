@@ -75,3 +75,108 @@ def test_the_choices_stand_beside_one_another_in_the_smallest_window(
     for left, right in pairwise(combos):
         assert left.geometry().right() < right.geometry().left()
     assert combos[-1].geometry().right() <= pane.width()
+
+
+def answer_texts(pane: PlaygroundPane) -> list[list[str]]:
+    return [[part._text.text() for part in column.parts] for column in pane._answers]
+
+
+def pick(pane: PlaygroundPane, number: int, qtbot: QtBot) -> None:
+    qtbot.waitUntil(pane._row.isEnabled)
+    pane._row.setCurrentIndex(number)
+    pane._row.activated.emit(number)
+
+
+def test_held_out_rows_tell_right_from_wrong_with_the_rewards_beside(
+    pane: PlaygroundPane, qtbot: QtBot
+) -> None:
+    pick(pane, 2, qtbot)
+    prompt = pane._prompt.toPlainText()
+    assert prompt
+    pane._ask.click()
+    qtbot.waitUntil(pane._ask.isEnabled)
+    assert prompt in texts(pane)
+    assert any(text.startswith("Right answer: ") for text in texts(pane))
+    before, after = pane._answers
+    assert before.parts[0]._right.text() == "Wrong"
+    assert after.parts[0]._right.text() == "Right"
+    assert after.parts[0]._earned.text() == "reward 1 (accuracy 1, format 1)"
+    assert after.parts[0]._earned.toolTip() == "read: 4"
+
+
+def test_a_row_whose_prompt_was_changed_has_no_known_answer(pane: PlaygroundPane, qtbot: QtBot) -> None:
+    pick(pane, 1, qtbot)
+    pane._prompt.setPlainText("Something else?")
+    pane._ask.click()
+    qtbot.waitUntil(pane._ask.isEnabled)
+    assert not any(text.startswith("Right answer") for text in texts(pane))
+    assert pane._answers[1].parts[0]._right.isHidden()
+
+
+def test_several_samples_have_seeds_of_their_own_the_same_for_every_model(
+    pane: PlaygroundPane, qtbot: QtBot
+) -> None:
+    assert not pane._samples.isEnabled()  # greedy: one answer is all there is
+    pane._temperature.setCurrentIndex(2)
+    pane._samples.setCurrentIndex(pane._samples.findData(2))
+    pane._seed.setValue(7)
+    pick(pane, 1, qtbot)
+    pane._ask.click()
+    qtbot.waitUntil(pane._ask.isEnabled)
+    assert answer_texts(pane) == [
+        ["an answer with seed 7", "an answer with seed 8"],
+        ["a better answer with seed 7", "a better answer with seed 8"],
+    ]
+    assert pane._answers[1]._sum.text() == "2 of 2 right"
+    assert pane._answers[0]._sum.text() == "0 of 2 right"
+
+
+def test_other_checkpoints_answer_in_columns_of_their_own_by_the_same_model(
+    window: MainWindow, pane: PlaygroundPane, engine: FakeEngine, data_home: Path, qtbot: QtBot
+) -> None:
+    for step in (20, 40):
+        (data_home / "runs" / "done" / "checkpoints" / f"step-{step:06d}").mkdir(parents=True)
+    pane._more.click()
+    other = pane._others[0]
+    qtbot.waitUntil(lambda: other.checkpoint.findData("20") >= 0)
+    other.checkpoint.setCurrentIndex(other.checkpoint.findData("20"))
+    pane._prompt.setPlainText("Hello?")
+    pane._ask.click()
+    qtbot.waitUntil(pane._ask.isEnabled)
+    assert answer_texts(pane) == [["an answer"], ["a better answer"], ["a better answer of step 20"]]
+    assert engine.asked == [
+        (data_home / "runs" / "done", "last")
+    ]  # one model in memory, another checkpoint put into it
+    assert pane._answers[2].accessibleName().endswith("Checkpoint of step 20")
+
+
+def test_another_run_is_loaded_after_the_first_and_columns_can_go(
+    window: MainWindow, pane: PlaygroundPane, engine: FakeEngine, data_home: Path, qtbot: QtBot
+) -> None:
+    write_run(data_home / "runs" / "other", complete(40), steps=40)
+    with qtbot.waitSignal(window.session.runs_changed):
+        window.session.refresh_runs()
+    for _ in range(2):
+        pane._more.click()
+    assert not pane._more.isEnabled()  # four columns
+    pane._others[1].removed.emit()
+    assert pane._more.isEnabled()
+    chosen = pane._runs.currentData()
+    other = pane._others[0].runs
+    other.setCurrentIndex(1 - other.findData(chosen))
+    pane._prompt.setPlainText("Hello?")
+    pane._ask.click()
+    qtbot.waitUntil(pane._ask.isEnabled)
+    assert [str(folder) for folder, _ in engine.asked] == [chosen, other.currentData()]
+    assert len(pane._answers) == 3
+
+
+def test_the_second_row_of_choices_fits_the_smallest_window_too(
+    pane: PlaygroundPane, window: MainWindow, qtbot: QtBot
+) -> None:
+    window.resize(window.minimumSize())
+    qtbot.waitUntil(lambda: pane.width() < 700)
+    parts = [pane._more, pane._row, pane._samples, pane._seed]
+    for left, right in pairwise(parts):
+        assert left.geometry().right() < right.geometry().left()
+    assert parts[-1].geometry().right() <= pane.width()

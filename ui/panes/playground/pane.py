@@ -1,14 +1,15 @@
-"""Ask the model something: the base model and the trained one, side by side."""
+"""Ask the models something: as it was before training, as it is now, and others beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QPlainTextEdit, QSpinBox, QWidget
 
 from droid_tune import words
 from droid_tune.events import RolloutGroup
@@ -16,13 +17,19 @@ from droid_tune.paths import RunPaths
 from droid_tune.runs.log import read_events
 from ui.background import Task
 from ui.panes.base import FillingPane
+from ui.panes.playground.answer_column import AnswerColumn
+from ui.panes.playground.row_picker import RowPicker
+from ui.panes.playground.voice_picker import LETTERS, VoicePicker, fill_runs, title_of
 from ui.session import Session
-from ui.theme import mono_font
 from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
 from ui.widgets.checkpoint_picker import CheckpointPicker
 from ui.widgets.notice import NoticeStack
 from ui.widgets.quiet_combo import QuietCombo
 from ui.work.playground_thread import PlaygroundQuestion, PlaygroundThread
+
+if TYPE_CHECKING:
+    from droid_tune.rewards.trials.answer_verdicts import AnswerVerdict
+    from droid_tune.runs.folder import RunSummary
 
 TEMPERATURES = (
     (0.0, "Greedy"),
@@ -30,8 +37,9 @@ TEMPERATURES = (
     (1.0, "Temperature 1"),
 )
 LENGTHS = (64, 128, 256, 512, 1024)
-#: so much of each choice is always seen, and four of them fit beside one another in the smallest window
-LETTERS = 10
+SAMPLES = (1, 2, 4, 8)
+#: columns of answers at most, and those that are always there
+MOST_COLUMNS, FIRST_COLUMNS = 4, 2
 
 
 class PromptField(QPlainTextEdit):
@@ -45,32 +53,6 @@ class PromptField(QPlainTextEdit):
             self.asked.emit()
         else:
             super().keyPressEvent(event)
-
-
-class AnswerCard(QFrame):
-    """One side of an exchange; text comes piece by piece."""
-
-    def __init__(self, title: str, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setProperty("role", "card")
-        layout = column(self, spacing=6)
-        layout.setContentsMargins(14, 10, 14, 12)
-        layout.addWidget(label(title, "caption", parent=self))
-        self._text = selectable(label("…", parent=self, wrap=True))
-        self._text.setFont(mono_font())
-        layout.addWidget(self._text)
-        layout.addStretch(1)
-        self._said = ""
-
-    def add(self, piece: str) -> None:
-        """The next piece of text."""
-        self._said += piece
-        self._text.setText(words.literal(self._said))
-
-    def finish(self, said: str) -> None:
-        """The whole answer, in the place of its pieces."""
-        self._said = said
-        self._text.setText(words.literal(said) or "(empty)")
 
 
 class PlaygroundPane(FillingPane):
@@ -87,13 +69,17 @@ class PlaygroundPane(FillingPane):
         )
         self._thread: PlaygroundThread | None = None
         self._reading: Task | None = None  # of the newest run's prompts
-        self._answers: dict[str, AnswerCard] = {}
+        self._answers: list[AnswerColumn] = []
+        self._others: list[VoicePicker] = []
         self._wanted = ""
         page = QWidget(self)
         self.add_content(page)
         layout = column(page, spacing=10)
         layout.setContentsMargins(20, 16, 20, 16)
         layout.addLayout(self._choices(page))
+        self._beside = column(spacing=6)
+        layout.addLayout(self._beside)
+        layout.addLayout(self._ways(page))
         self._notices = NoticeStack(page, most=2)
         layout.addWidget(self._notices)
         talk = QWidget(page)
@@ -163,13 +149,68 @@ class PlaygroundPane(FillingPane):
             bar.addWidget(combo, share)
         return bar
 
+    def _ways(self, page: QWidget) -> QHBoxLayout:
+        """Which row is asked, how often, and by which chance."""
+        bar = row(spacing=10)
+        self._more = button(
+            "Add Column", parent=page, icon="plus", help="Another run or checkpoint beside these"
+        )
+        self._more.clicked.connect(self.add_column)
+        self._row = RowPicker(page)
+        self._row.picked.connect(self.take_text)
+        self._samples = QuietCombo(page)
+        self._samples.setAccessibleName("Answers of each model")
+        self._samples.setProperty("remembered", True)
+        for count in SAMPLES:
+            self._samples.addItem(words.count(count, "answer"), count)
+        self._seed = QSpinBox(page)
+        self._seed.setRange(0, 999_999)
+        self._seed.setPrefix("seed ")
+        self._seed.setAccessibleName("Seed")
+        self._seed.setToolTip("The same seed draws the same answers again; every model gets the same")
+        bar.addWidget(self._more)
+        bar.addWidget(self._row, 1)
+        bar.addWidget(self._samples)
+        bar.addWidget(self._seed)
+        self._temperature.currentIndexChanged.connect(self._show_chance)
+        self._show_chance()
+        return bar
+
+    @Slot()
+    def _show_chance(self) -> None:
+        """A greedy answer is always the same one."""
+        drawn = float(self._temperature.currentData() or 0) > 0
+        self._samples.setEnabled(drawn)
+        self._seed.setEnabled(drawn)
+
+    @Slot()
+    def add_column(self) -> None:
+        """Another run or checkpoint beside these, up to `MOST_COLUMNS`."""
+        made = VoicePicker(self)
+        made.removed.connect(partial(self._drop_column, made))
+        made.offer(self._usable())
+        made.runs.setCurrentIndex(min(len(self._others) + 1, made.runs.count() - 1))
+        self._others.append(made)
+        self._beside.addWidget(made)
+        self._more.setEnabled(len(self._others) + FIRST_COLUMNS < MOST_COLUMNS)
+
+    def _drop_column(self, gone: VoicePicker) -> None:
+        self._others.remove(gone)
+        self._beside.removeWidget(gone)
+        gone.hide()
+        gone.deleteLater()
+        self._more.setEnabled(True)
+
     def _suggestions(self, parent: QWidget) -> QFrame:
         """Before the first question: what to do here, and prompts that the run has seen."""
         box = frame("inset", parent)
         layout = column(box, spacing=8)
         layout.setContentsMargins(18, 14, 18, 16)
         layout.addWidget(label("What did the model learn?", "heading", parent=box))
-        words = "Ask something: the model as it was before training answers on the left, the trained one on the right."
+        words = (
+            "Ask something: the model as it was before training answers on the left, the trained one beside it. "
+            "Held-out rows tell whether an answer is right."
+        )
         layout.addWidget(label(words, "secondary", parent=box, wrap=True))
         self._prompts = column(spacing=6)
         layout.addLayout(self._prompts)
@@ -181,6 +222,8 @@ class PlaygroundPane(FillingPane):
         for run in self.session.runs:
             if str(run.folder) == folder:
                 self._checkpoint.show_run(run)
+        if folder:
+            self._row.show_run(Path(folder))
         if folder and self._hint.isVisibleTo(self):
             if self._reading is not None:
                 self._reading.drop()
@@ -225,16 +268,16 @@ class PlaygroundPane(FillingPane):
 
     @Slot()
     def _show_runs(self) -> None:
-        usable = [run for run in self.session.runs if run.step > 0 and run.state != "running"]
+        usable = self._usable()
         self.show_content(bool(usable))
-        kept = self._wanted or self._runs.currentData()
-        self._runs.clear()
-        for run in usable:
-            self._runs.addItem(f"{words.literal(run.name)} · step {run.step:,}", str(run.folder))
-        place = self._runs.findData(kept)
-        self._runs.setCurrentIndex(max(0, place))
+        fill_runs(self._runs, usable, self._wanted or self._runs.currentData())
+        for other in self._others:
+            other.offer(usable)
         self._wanted = ""
         self._show_prompts()
+
+    def _usable(self) -> list[RunSummary]:
+        return [run for run in self.session.runs if run.step > 0 and run.state != "running"]
 
     @Slot()
     def _life(self) -> None:
@@ -251,45 +294,68 @@ class PlaygroundPane(FillingPane):
         prompt, folder = self._prompt.toPlainText().strip(), self._runs.currentData()
         if not prompt or not folder or not self._ask.isEnabled():
             return
+        question = self._question(Path(folder), prompt)
         self._prompt.clear()
         self._hint.hide()
-        self._add_exchange(prompt)
+        self._add_exchange(question)
         if self._thread is None:
             self._thread = PlaygroundThread(self.session.engine, self)
             self._thread.piece.connect(self._piece)
             self._thread.replied.connect(self._replied)
+            self._thread.judged.connect(self._judged)
             self._thread.failed.connect(self._failed)
             self._thread.answered.connect(self._answered)
             self._thread.start()
         self._ask.setEnabled(False)
-        temperature, length = float(self._temperature.currentData()), int(self._length.currentData())
-        choice = self._checkpoint.choice
-        self._thread.ask(PlaygroundQuestion(Path(folder), prompt, temperature, length, choice))
+        self._thread.ask(question)
 
-    def _add_exchange(self, prompt: str) -> None:
+    def _question(self, folder: Path, prompt: str) -> PlaygroundQuestion:
+        temperature = float(self._temperature.currentData())
+        return PlaygroundQuestion(
+            folder,
+            prompt,
+            temperature,
+            int(self._length.currentData()),
+            self._checkpoint.choice,
+            others=tuple(other.weights for other in self._others if other.weights is not None),
+            row=self._row.row_of(prompt),
+            samples=int(self._samples.currentData()) if temperature else 1,
+            seed=self._seed.value(),
+        )
+
+    def _add_exchange(self, question: PlaygroundQuestion) -> None:
         asked = frame("inset", self)
-        box = column(asked, spacing=0)
+        box = column(asked, spacing=4)
         box.setContentsMargins(14, 10, 14, 10)
-        box.addWidget(selectable(label(words.literal(prompt), parent=asked, wrap=True)))
+        box.addWidget(selectable(label(words.literal(question.prompt), parent=asked, wrap=True)))
+        answer = None if question.row is None else question.row.get("answer")
+        if answer is not None:
+            right = f"Right answer: {words.literal(str(answer))}"
+            box.addWidget(selectable(label(right, "small", parent=asked, wrap=True)))
         self._talk.insertWidget(self._talk.count() - 1, asked)
         sides = row(spacing=12)
         holder = QWidget(self)
         holder.setLayout(sides)
-        self._answers = {
-            "base": AnswerCard("Before training", holder),
-            "trained": AnswerCard("After training", holder),
-        }
-        for answer in self._answers.values():
-            sides.addWidget(answer, 1)
+        names = ["Before training", title_of(self._runs, self._checkpoint)]
+        names += [other.title for other in self._others if other.weights is not None]
+        drawn = question.temperature > 0
+        seeds = [question.seed + place if drawn else None for place in range(question.samples)]
+        self._answers = [AnswerColumn(name, seeds, holder) for name in names]
+        for answers in self._answers:
+            sides.addWidget(answers, 1)
         self._talk.insertWidget(self._talk.count() - 1, holder)
 
-    @Slot(str, str)
-    def _piece(self, side: str, text: str) -> None:
-        self._answers[side].add(text)
+    @Slot(int, int, str)
+    def _piece(self, voice: int, sample: int, text: str) -> None:
+        self._answers[voice].parts[sample].add(text)
 
-    @Slot(str, str)
-    def _replied(self, side: str, text: str) -> None:
-        self._answers[side].finish(text)
+    @Slot(int, int, object)
+    def _replied(self, voice: int, sample: int, reply: Any) -> None:
+        self._answers[voice].parts[sample].finish(reply.text)
+
+    @Slot(int, list)
+    def _judged(self, voice: int, verdicts: list[AnswerVerdict]) -> None:
+        self._answers[voice].judge(verdicts)
 
     @Slot(str)
     def _failed(self, sentence: str) -> None:
