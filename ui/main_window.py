@@ -25,6 +25,7 @@ from ui.frame.power_watch import PowerWatch
 from ui.frame.questions.closing import Closing
 from ui.frame.questions.consent_questions import ConsentQuestions
 from ui.frame.questions.held_notice import HeldNotice
+from ui.frame.questions.queue_notice import QueueNotice
 from ui.frame.questions.resume_offers import ResumeOffers
 from ui.frame.result_turn import ResultTurn
 from ui.frame.runs_watch import RunsWatch
@@ -119,6 +120,7 @@ class MainWindow(QMainWindow):
         consent = ConsentQuestions(self.session, self._banners, self)
         consent.imported.connect(self._to_setup)
         HeldNotice(self.session, self._banners, self)
+        QueueNotice(self.session, self._banners, self)
 
     def _make_drops(self) -> None:
         self.setAcceptDrops(True)

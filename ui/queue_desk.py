@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # the first paint does not wait for it
     from droid_tune.queue.queued_run import QueuedRun
     from droid_tune.queue.run_queue import Direction, QueueMode, RunQueue
 
+#: said when a run was put into the queue; it is true until the queue begins
+ADDED = "Added to the queue."
+
 
 class QueueDesk(QObject):
     """Knows whose turn it is and holds the worker's lock; the session trains. `runs` is the list as it was read last."""

@@ -22,13 +22,13 @@ from droid_tune.runs.steering import Wish, send
 from ui.background import Task
 from ui.draft import Draft
 from ui.engine_worker import EngineDoor, Resumption, Steering
-from ui.queue_desk import QueueDesk
+from ui.queue_desk import ADDED, QueueDesk
 from ui.settings import Settings
 from ui.widgets.charting.step_cursor import StepCursor
 from ui.work.draft_desk import DraftDesk
 from ui.work.engine_run import EngineRun
 from ui.work.resuming import Resuming
-from ui.work.run_reading import foreign_reach_of
+from ui.work.run_reading import foreign_reach_of, state_of
 from ui.work.shown_run import ShownRun
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Session(QObject):
         self.settings.remember_data(config.data.path)
         self.settings.remember_model(config.model.path)
         work = partial(self.engine.train, config, folder)
-        self.engine_run.begin(folder, RunState(), self._control(), work)
+        self.engine_run.begin(folder, state_of(config), self._control(), work)
 
     def resume(self, folder: Path, further_steps: int | None = None, checkpoint: str = LAST) -> None:
         """Go on with a run on disk, to its planned end or `further_steps` on: its curve so far first, then the engine."""
@@ -218,7 +218,7 @@ class Session(QObject):
         then = (
             "They begin when the run ends that trains now." if self.training else "Start the queue in Runs."
         )
-        self.told.emit("info", "Added to the queue.", f"{words.count(waiting, 'run')} waiting. {then}")
+        self.told.emit("info", ADDED, f"{words.count(waiting, 'run')} waiting. {then}")
 
     def start_queue(self) -> None:
         """Let the queue's runs begin, one after the other. Raises UserError where another process works it off."""

@@ -223,7 +223,13 @@ def _unusable(report: Report) -> UserError:
         )
     said, _, remedy = first.message.rstrip(".").partition("; ")
     return UserError(
-        f"None of the {report.rejected} rows can be used; the first: {said}",
+        _none_of(report.rejected, said),
         place=f"{first.file}:{first.place}",
         remedy=remedy,
     )
+
+
+def _none_of(rows: int, said: str) -> str:
+    if rows == 1:
+        return f"Its only row cannot be used: {said}"
+    return f"None of the {rows:,} rows can be used; the first: {said}"

@@ -38,10 +38,12 @@ class Placed:
 
 @dataclass(frozen=True)
 class Raced:
-    """The runs from best to worst, and the updates that were made in all."""
+    """The runs from best to worst, the updates that were made in all, and the winner with those that it left behind by
+    nothing but their order."""
 
     placed: tuple[Placed, ...]
     steps: int
+    equals: tuple[Runner, ...] = ()
 
     @property
     def winner(self) -> Runner:
@@ -54,10 +56,12 @@ def run_race(race: Race, train: RungTrainer) -> Raced:
     running: Sequence[Runner] = race.runners
     counts = race.ladder.climbing(len(running))
     out: list[Placed] = []
+    rungs: list[list[Placed]] = []
     for rung, end in enumerate(race.ends):
         start = race.ends[rung - 1] if rung else 0
         placed = [_climb(runner, rung, (start, end), train) for runner in running]
         ordered = _ordered(placed)
+        rungs.append(ordered)
         if ordered[0].standing is None:
             raise UserError(f"Every run of the race failed; the first: {ordered[0].why}")
         staying = counts[rung + 1] if rung + 1 < len(counts) else 0
@@ -66,7 +70,22 @@ def run_race(race: Race, train: RungTrainer) -> Raced:
         running = [one.runner for one in climbing]
         if not running:
             break
-    return Raced(tuple(out), sum(_saved(one.folder) for one in race.runners))
+    steps = sum(_saved(one.folder) for one in race.runners)
+    return Raced(tuple(out), steps, _equals(out[0].runner, rungs))
+
+
+def _equals(winner: Runner, rungs: Sequence[Sequence[Placed]]) -> tuple[Runner, ...]:
+    """The winner, and those that stood where it stood at the end of the last rung that they both trained."""
+    found = [winner]
+    for place, ordered in enumerate(rungs):
+        standing = next(one.standing for one in ordered if one.runner is winner)
+        further = {one.runner.run for one in rungs[place + 1]} if place + 1 < len(rungs) else set[str]()
+        found += [
+            one.runner
+            for one in ordered
+            if one.standing == standing and one.runner is not winner and one.runner.run not in further
+        ]
+    return tuple(found)
 
 
 def _climb(runner: Runner, rung: int, span: tuple[int, int], train: RungTrainer) -> Placed:

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QSizePolicy, QWidget
 
 from droid_tune import words
 from droid_tune.runs.state import RunState
+from droid_tune.words import literal
 from ui.widgets.basics import column, label, plain_tip
 
 #: with and without the progress bar, so that the toolbar keeps its own
@@ -38,9 +39,11 @@ class Activity(QFrame):
         layout.addWidget(self._words)
         layout.addWidget(self._bar)
 
-    def show_run(self, state: RunState | None, *, stopping: bool) -> None:
-        """Show where the run is; None is no run."""
+    def show_run(self, state: RunState | None, *, stopping: bool, name: str = "") -> None:
+        """Show where the run is; None is no run. `name` where the panes draw another one."""
         words = activity_words(state, stopping=stopping)
+        if name:
+            words = f"{literal(name)}: {words}"
         if self._words.text() != words:
             self._words.setText(words)
             self._words.setToolTip(plain_tip(words))

@@ -83,5 +83,8 @@ class RunToolbar(QToolBar):
         self.show_activity()
 
     def show_activity(self) -> None:
-        """What the run does now; on the window's beat."""
-        self.activity.show_run(self._session.live, stopping=self._session.stopping)
+        """What the run does that trains, on the window's beat; of one that ended only as long as no other is shown."""
+        session = self._session
+        told = session.live if session.training or session.live is session.shown else None
+        other = told is not None and told is not session.shown
+        self.activity.show_run(told, stopping=session.stopping, name=told.name if told and other else "")

@@ -5,6 +5,7 @@ A chart draws at most its width in points (min and max of each bucket), so that 
 
 from __future__ import annotations
 
+import html
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,13 +17,12 @@ from PySide6.QtCore import QPointF, Qt, Slot
 from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QWidget
 
-from droid_tune import words
 from droid_tune.metrics import describe
 from droid_tune.runs.series import Series
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, row
 from ui.widgets.charting.chart_spec import ChartSpec, Line
-from ui.widgets.charting.chart_words import summary_of, told_at
+from ui.widgets.charting.chart_words import newest_of, summary_of, told_at
 from ui.widgets.charting.curve_items import DASHES, CurveItems, Drawing, translucent
 from ui.widgets.charting.plot_parts import Box, Plot, StepAxis, UnitAxis
 from ui.widgets.charting.run_marks import COLORS, LINED, MOST_LINES, MarkStrip, RunMark
@@ -62,6 +62,7 @@ class Chart(QFrame):
         self._title = label(spec.title, "strong", parent=self)
         self._title.setToolTip(spec.help or describe(spec.lines[0].metric).help)
         self._value = label("", "small", parent=self)
+        self._value.setTextFormat(Qt.TextFormat.RichText)
         head.addWidget(self._title)
         head.addStretch(1)
         head.addWidget(self._value)
@@ -87,6 +88,7 @@ class Chart(QFrame):
         """Other curves in the same chart (reward parts appear with the first step)."""
         self.spec = replace(self.spec, lines=lines)
         self._axis.unit = describe(lines[0].metric).unit if lines else ""
+        self._box.within = (0.0, 1.0) if self._axis.unit == "share" else None
         self._rebuild()
 
     def show_title(self, title: str) -> None:
@@ -287,12 +289,6 @@ class Chart(QFrame):
         if wanted != self._buckets and longest > 2 * min(wanted, self._buckets):
             self._draw()
 
-    def _newest(self, present: list[Line]) -> str:
-        if not present:
-            return ""
-        line = present[0]
-        return words.metric(line.metric, self._series[line.source].last)
-
     # --- the step that is looked at -----------------------------------------------------------------------------
 
     def _place_of(self, step: float) -> float:
@@ -368,16 +364,15 @@ class Chart(QFrame):
     def _follow_chosen(self, step: int | None) -> None:
         if step is None:
             self._cursor.hide()
-            self._value.setText(
-                self._newest([one for one in self.spec.lines if self._series.get(one.source)])
-            )
+            colors = [self.color_of(place) for place in range(len(self.spec.lines))]
+            self._value.setText(newest_of(self.spec.lines, self._series, colors))
             return
         self._show_cursor(step)
 
     def _show_cursor(self, step: float) -> None:
         self._cursor.setPos(self._place_of(step))
         self._cursor.show()
-        self._value.setText(self.told_at(step))
+        self._value.setText(html.escape(self.told_at(step)))
 
     @Slot(object)
     def _follow_range(self, ends: tuple[int, int] | None) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
 from droid_tune.events import Event
 from droid_tune.paths import RunPaths
 from droid_tune.runs.completions.asking import groups_of
 from droid_tune.runs.completions.completion_index import CompletionIndex
+from droid_tune.runs.folder import read_config
 from droid_tune.runs.log import replay
 from droid_tune.runs.reward_distribution import series_of
 from droid_tune.runs.series import Series
@@ -37,12 +39,19 @@ def read_resumed(resumption: Resumption) -> tuple[RunState, list[str]]:
     return read_run(resumption.folder), doubts
 
 
+def state_of(config: RunConfig) -> RunState:
+    """A run that has told nothing yet, with its settings: what is drawn of it depends on its method."""
+    return RunState(config=config.model_dump(mode="json"))
+
+
 def read_run(folder: Path) -> RunState:
     """A run as its files tell it."""
     state = RunState().apply_all(_events_of(folder))
     state.mark_interrupted()
     if state.life == "empty":
         state.life = "interrupted"
+        with contextlib.suppress(UserError):
+            state.config = read_config(folder).model_dump(mode="json")
         with contextlib.suppress(OSError):
             state.started_at = RunPaths(folder).config.stat().st_mtime
     return state

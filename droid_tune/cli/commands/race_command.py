@@ -139,9 +139,14 @@ def print_race(race: Race, raced: Raced) -> None:
     )
     grid = len(race.runners) * race.ends[-1]
     say(f"{raced.steps:,} of the grid's {grid:,} steps ({words.share(raced.steps / grid)})")
-    say(
-        f"best: {raced.winner.label} (droid-tune resume {raced.winner.folder.name} --steps N trains it further)"
-    )
+    further = f"(droid-tune resume {raced.winner.folder.name} --steps N trains it further)"
+    if len(raced.equals) > 1:
+        names = " and ".join(one.label for one in raced.equals)
+        say(
+            f"no best: {names} came out equal; more held-out rows or steps would tell. The first is taken {further}"
+        )
+        return
+    say(f"best: {raced.winner.label} {further}")
 
 
 def _row(race: Race, one: Placed) -> tuple[str, ...]:
@@ -166,6 +171,7 @@ def described_race(race: Race, raced: Raced) -> dict[str, Any]:
         "steps": raced.steps,
         "grid_steps": grid,
         "winner": raced.winner.label,
+        "equals": [one.label for one in raced.equals],
         "runs": [
             {
                 "setting": one.runner.label,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from droid_tune.cli import main
+from droid_tune.cli.commands.race_command import described_race, print_race
 from droid_tune.config import RunConfig, resolve
 from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
@@ -161,6 +162,23 @@ def test_what_fails_is_out_and_the_others_go_on(race: Race) -> None:
     raced = run_race(race, Track({"1": -1, "2": 0.2, "3": -1, "4": -1}))
     assert raced.winner.label == "seed 2"
     assert [one.why for one in raced.placed] == ["", "It diverged.", "It diverged.", "It diverged."]
+
+
+def test_a_tie_names_no_best(race: Race, capsys: pytest.CaptureFixture[str]) -> None:
+    raced = run_race(race, Track(dict.fromkeys("1234", 0.5)))
+    assert [one.label for one in raced.equals] == ["seed 1", "seed 3", "seed 4", "seed 2"]
+    print_race(race, raced)
+    said = capsys.readouterr().err
+    assert "no best: seed 1 and seed 3 and seed 4 and seed 2 came out equal" in said
+    assert "\nbest:" not in said
+    assert described_race(race, raced)["equals"] == ["seed 1", "seed 3", "seed 4", "seed 2"]
+
+
+def test_who_is_ahead_anywhere_is_the_best(race: Race, capsys: pytest.CaptureFixture[str]) -> None:
+    raced = run_race(race, Track({"1": 0.1, "2": 0.7, "3": 0.5, "4": 0.6}))
+    assert [one.label for one in raced.equals] == ["seed 2"]
+    print_race(race, raced)
+    assert "\nbest: seed 2 (" in capsys.readouterr().err
 
 
 def test_nothing_but_the_race_ends_its_runs() -> None:

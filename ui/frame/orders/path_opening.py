@@ -14,7 +14,7 @@ from ui.frame.drops import is_model_folder, meant_data
 from ui.frame.pane_stack import PaneStack
 from ui.panes.base import PaneRequest
 from ui.session import Session
-from ui.widgets.notice import NoticeStack
+from ui.widgets.notice import NoticeBar, NoticeStack
 
 
 class Opening(QObject):
@@ -23,6 +23,7 @@ class Opening(QObject):
     def __init__(self, session: Session, panes: PaneStack, banners: NoticeStack, window: QWidget) -> None:
         super().__init__(window)
         self._session, self._panes, self._banners, self._window = session, panes, banners, window
+        self._fault: NoticeBar | None = None
 
     @Slot(list)
     def open_paths(self, paths: list[Path]) -> None:
@@ -65,10 +66,13 @@ class Opening(QObject):
 
     def import_config(self, file: Path) -> None:
         """Take the settings of a config for the next run, and show them; or say why it cannot be."""
+        if self._fault is not None:  # of the config before
+            self._banners.remove(self._fault)
+            self._fault = None
         try:
             self._session.import_config(file)
         except UserError as error:
-            self._banners.add("error", str(error), "The settings stay as they were.")
+            self._fault = self._banners.add("error", str(error), "The settings stay as they were.")
             return
         self._panes.turn_to("setup")
 

@@ -12,7 +12,7 @@ from droid_tune.errors import UserError
 from ui.frame.pane_stack import PaneStack
 from ui.panes.table import PANES_BY_KEY
 from ui.session import Session
-from ui.widgets.notice import NoticeStack
+from ui.widgets.notice import NoticeBar, NoticeStack
 
 
 class RunOrders(QObject):
@@ -23,6 +23,7 @@ class RunOrders(QObject):
     def __init__(self, session: Session, panes: PaneStack, banners: NoticeStack, parent: QObject) -> None:
         super().__init__(parent)
         self._session, self._panes, self._banners = session, panes, banners
+        self._fault: NoticeBar | None = None  # of the last attempt
 
     @Slot()
     def train(self) -> None:
@@ -37,15 +38,22 @@ class RunOrders(QObject):
 
     def _handed_over(self, take: Callable[[RunConfig], None]) -> bool:
         """Whether the draft could be taken; else its fault is said, in the form's own words as long as it is there."""
+        self._take_back()
         try:
             take(self._session.draft.config())
         except UserError as error:
             self._panes.turn_to("setup")
             if not self._panes.pane("setup").point_out():
-                self._banners.add("error", str(error))
+                self._fault = self._banners.add("error", str(error))
             return False
         self.drafted.emit()
         return True
+
+    def _take_back(self) -> None:
+        """What was wrong the last time may be mended since."""
+        if self._fault is not None:
+            self._banners.remove(self._fault)
+            self._fault = None
 
     @Slot()
     def resume_last(self) -> None:
@@ -67,10 +75,11 @@ class RunOrders(QObject):
     @Slot(Path)
     def resume(self, folder: Path) -> None:
         """Go on with this run and watch it, or say why it cannot."""
+        self._take_back()
         try:
             self._session.resume(folder)
         except UserError as error:
-            self._banners.add("error", str(error))
+            self._fault = self._banners.add("error", str(error))
             return
         if not PANES_BY_KEY[self._panes.current_key()].shows_run:
             self._panes.turn_to("monitor")

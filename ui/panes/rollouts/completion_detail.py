@@ -139,7 +139,8 @@ class CompletionDetail(QWidget):
 
     def _show_rewards(self, line: CompletionLine, one: Completion | None) -> None:
         reasons = one.reasons if one is not None else {}
-        told = [("Reward", line.reward, f"advantage {line.advantage:+.2f}")]
+        advantage = "" if line.held_out else f"advantage {line.advantage:+.2f}"
+        told = [("Reward", line.reward, advantage)]
         told += [
             (describe(f"rewards/{name}/mean").label, value, reasons.get(name, ""))
             for name, value in line.parts.items()

@@ -33,6 +33,18 @@ def told_at(lines: Sequence[Line], series: Mapping[str, Series], step: float, ac
     return " · ".join(told)
 
 
+def newest_of(lines: Sequence[Line], series: Mapping[str, Series], colors: Sequence[str]) -> str:
+    """The newest value of each curve as markup, in its colour and in the legend's order; a single one is plain."""
+    told = [
+        (words.metric(line.metric, found.last), color)
+        for line, color in zip(lines, colors, strict=True)
+        if (found := series.get(line.source)) is not None and len(found)
+    ]
+    if len(lines) < 2:
+        return "".join(value for value, _ in told)
+    return " · ".join(f'<span style="color:{color}">{value}</span>' for value, color in told[:MOST_TOLD])
+
+
 def summary_of(name: str, metric: str, found: Series | None, across: ScaleAcross | None = None) -> str:
     """One curve in a sentence: where it is, between what, and which way it goes."""
     if found is None or not len(found):

@@ -47,12 +47,20 @@ class Box(pg.ViewBox):
     """
 
     marked = Signal(float, float)
+    #: what the values can be at all (a share), so that no room is made beyond
+    within: tuple[float, float] | None = None
 
     def childrenBounds(self, *args: Any, **options: Any) -> list[Any]:
         across, up = cast("list[Any]", super().childrenBounds(*args, **options))
         if across is not None and across[0] == across[1]:
             across = [across[0] - 1, across[1] + 1]
-        return [across, list(roomy(*up)) if up is not None else None]
+        return [across, self._room(*up) if up is not None else None]
+
+    def _room(self, low: float, high: float) -> list[float]:
+        least, most = roomy(low, high)
+        if self.within is not None and self.within[0] <= low <= high <= self.within[1]:
+            return [max(least, self.within[0]), min(most, self.within[1])]
+        return [least, most]
 
     def showAxRect(self, ax: QRectF, **_: Any) -> None:
         self.marked.emit(ax.left(), ax.right())

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, Signal, Slot
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from droid_tune import words
@@ -39,9 +40,14 @@ class IssuesView(QWidget):
         self._model = IssuesModel(self)
         self._table = data_table(self._model, "Issues", split)
         self._table.verticalHeader().hide()
-        for place, width in enumerate((140, 64, 64, 90, 420)):
+        for place, width in enumerate((170, 64, 64, 90, 420)):
             self._table.setColumnWidth(place, width)
         self._table.selectionModel().currentRowChanged.connect(self._choose)
+        self._table.clicked.connect(self._press)
+        self._table.doubleClicked.connect(self._press_twice)
+        for key, folded in ((Qt.Key.Key_Right, False), (Qt.Key.Key_Left, True), (Qt.Key.Key_Return, None)):
+            keys = QShortcut(QKeySequence(key), self._table, partial(self._fold_current, folded))
+            keys.setContext(Qt.ShortcutContext.WidgetShortcut)
         split.addWidget(self._table)
         split.addWidget(self._place(split))
         split.setSizes([300, 150])
@@ -71,6 +77,19 @@ class IssuesView(QWidget):
         self._text = PlainView("The raw text around the place", place)
         layout.addWidget(self._text, 1)
         return place
+
+    @Slot(QModelIndex)
+    def _press(self, index: QModelIndex) -> None:
+        if index.column() == 0:
+            self._model.fold(index.row())
+
+    @Slot(QModelIndex)
+    def _press_twice(self, index: QModelIndex) -> None:
+        if index.column() > 0:  # the first press on the sign folded already
+            self._model.fold(index.row())
+
+    def _fold_current(self, folded: bool | None) -> None:
+        self._model.fold(self._table.currentIndex().row(), folded)
 
     @Slot(QModelIndex, QModelIndex)
     def _choose(self, current: QModelIndex, previous: QModelIndex) -> None:
