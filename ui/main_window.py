@@ -133,6 +133,7 @@ class MainWindow(QMainWindow):
         if raw:
             self.restoreGeometry(QByteArray(raw))
         self._panes.turn_back()
+        self._sidebar.setFocus()  # else the first button of the toolbar would wear the ring
 
     # --- what others may ask of the window ----------------------------------------------------------------------
 

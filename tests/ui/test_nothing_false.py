@@ -117,6 +117,10 @@ def test_a_share_that_stays_has_no_room_beyond_what_shares_can_be(qtbot: QtBot, 
     assert 0 <= low < high <= 1
 
 
+def test_a_window_opens_with_the_keyboard_on_its_panes(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.focusWidget() is window._sidebar._list)
+
+
 @pytest.mark.parametrize("look", ["light", "dark"])
 def test_a_primary_button_with_the_keyboard_has_one_ring_that_is_seen(
     theme: Theme, qtbot: QtBot, look: str

@@ -43,6 +43,7 @@ class Sidebar(QFrame):
         self._list.setMouseTracking(True)
         self._list.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.selectionModel().currentChanged.connect(self._changed)
+        self.setFocusProxy(self._list)
         layout.addWidget(self._list, 1)
         self._tint()
         current_theme().changed.connect(self._tint)
