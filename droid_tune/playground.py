@@ -22,11 +22,12 @@ from droid_tune.model.adapters import adapter_off
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
 from droid_tune.names import LAST, Thinking
-from droid_tune.rewards.trials.answer_verdicts import AnswerVerdict, GivenAnswer, verdicts_on
+from droid_tune.rewards.trials.answer_verdicts import GivenAnswer, verdicts_on
 from droid_tune.rollout.decoding import TextStream, completion_text
 from droid_tune.runs.folder import read_config
 from droid_tune.runs.foreign import foreign_reach
 from droid_tune.train.weights import weights_of
+from droid_tune.trial_report import AnswerVerdict
 
 
 @dataclass(frozen=True)

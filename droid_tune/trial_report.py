@@ -215,3 +215,16 @@ class Rescored:
 
 def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
+
+
+@dataclass(frozen=True)
+class AnswerVerdict:
+    """`reward` is the weighted sum, `parts` each reward's own; None where one could not judge.
+
+    `right`: None where the row has no answer to compare with. `why` are the rewards' own words.
+    """
+
+    reward: float | None = None
+    parts: Mapping[str, float | None] = field(default_factory=dict[str, "float | None"])
+    right: bool | None = None
+    why: str = ""

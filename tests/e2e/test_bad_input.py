@@ -72,7 +72,7 @@ def rewrite(file: Path, **changes: Any) -> None:
         ({}, "The folder has no train file; add train.jsonl"),
         ({"valid.jsonl": GOOD}, "The folder has no train file; add train.jsonl"),
         ({"train.jsonl": ""}, "train.jsonl is empty; add rows to it."),
-        ({"train.jsonl": '{"prompt": "x", answer: 3}\n'}, "train.jsonl:1: None of the 1 rows can be used; the first: "),
+        ({"train.jsonl": '{"prompt": "x", answer: 3}\n'}, "train.jsonl:1: Its only row cannot be used: "),
         ({"train.jsonl": '{"prompt": "", "answer": "3"}\n'}, "`prompt` is blank"),
         ({"train.jsonl": '{"prompt": ["a"], "answer": "3"}\n'}, "`prompt` must be text or a list of messages"),
         ({"train.jsonl": '{"answer": "3"}\n'}, "prompt"),

@@ -11,7 +11,6 @@ from droid_tune.events import Event
 from droid_tune.paths import RunPaths
 from droid_tune.runs.completions.asking import groups_of
 from droid_tune.runs.completions.completion_index import CompletionIndex
-from droid_tune.runs.folder import read_config
 from droid_tune.runs.log import replay
 from droid_tune.runs.reward_distribution import series_of
 from droid_tune.runs.series import Series
@@ -50,6 +49,8 @@ def read_run(folder: Path) -> RunState:
     state.mark_interrupted()
     if state.life == "empty":
         state.life = "interrupted"
+        from droid_tune.runs.folder import read_config  # the first paint does without
+
         with contextlib.suppress(UserError):
             state.config = read_config(folder).model_dump(mode="json")
         with contextlib.suppress(OSError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from droid_tune.config import RunConfig
 from droid_tune.control import UNWATCHED, Watch
@@ -13,6 +13,7 @@ from droid_tune.rewards.base import Sample
 from droid_tune.rewards.table import build_rewards
 from droid_tune.rewards.trials.agreement import right_by_accuracy
 from droid_tune.rewards.trials.trial import or_none, why_of
+from droid_tune.trial_report import AnswerVerdict
 
 
 @dataclass(frozen=True)
@@ -23,19 +24,6 @@ class GivenAnswer:
     tokens: int
     finish_reason: str
     prompt_ends: str = ""
-
-
-@dataclass(frozen=True)
-class AnswerVerdict:
-    """`reward` is the weighted sum, `parts` each reward's own; None where one could not judge.
-
-    `right`: None where the row has no answer to compare with. `why` are the rewards' own words.
-    """
-
-    reward: float | None = None
-    parts: Mapping[str, float | None] = field(default_factory=dict[str, "float | None"])
-    right: bool | None = None
-    why: str = ""
 
 
 def verdicts_on(

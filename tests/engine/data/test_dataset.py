@@ -86,7 +86,7 @@ def test_unusable_data_is_one_sentence_with_place_and_remedy(tmp_path: Path):
     path = write(tmp_path / "train.jsonl", {"prompt": "a", "answer": ""}, {"prompt": "b", "answer": "1"}, "{")
     assert len(open_dataset(path)) == 1
     broken = write(tmp_path / "other.jsonl", {"prompt": "a", "answer": ""})
-    with pytest.raises(UserError, match=r"other.jsonl:1: None of the 1 rows.*`answer` is blank; fill it in"):
+    with pytest.raises(UserError, match=r"other.jsonl:1: Its only row.*`answer` is blank; fill it in"):
         open_dataset(broken)
     with pytest.raises(UserError, match="does not exist"):
         open_dataset(tmp_path / "nowhere.jsonl")

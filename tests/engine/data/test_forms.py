@@ -284,7 +284,7 @@ def test_annotators_who_contradict_each_other_are_named(tmp_path: Path):
 
 
 def test_a_wrong_path_is_said_to_be_missing(tmp_path: Path):
-    with pytest.raises(UserError, match="None of the 1 rows"):
+    with pytest.raises(UserError, match="Its only row"):
         read(tmp_path, "grpo", {"messages": [USER], "meta": {"label": True}}, answer="meta.label")
 
 

@@ -14,7 +14,7 @@ from ui.widgets.basics import column, label, line, row, selectable
 from ui.widgets.state_chip import Chip
 
 if TYPE_CHECKING:
-    from droid_tune.rewards.trials.answer_verdicts import AnswerVerdict
+    from droid_tune.trial_report import AnswerVerdict
 
 
 class AnswerPart(QWidget):

@@ -28,8 +28,8 @@ from ui.widgets.quiet_combo import QuietCombo
 from ui.work.playground_thread import PlaygroundQuestion, PlaygroundThread
 
 if TYPE_CHECKING:
-    from droid_tune.rewards.trials.answer_verdicts import AnswerVerdict
     from droid_tune.runs.folder import RunSummary
+    from droid_tune.trial_report import AnswerVerdict
 
 TEMPERATURES = (
     (0.0, "Greedy"),
