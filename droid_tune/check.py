@@ -41,6 +41,7 @@ from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
 from droid_tune.rollout.generate import generate
+from droid_tune.train.acting import acted_in
 from droid_tune.train.distributed import World
 from droid_tune.train.examples import TrainingExample, example_rows
 from droid_tune.train.execution import build_session, learner_for, rewards_of
@@ -83,8 +84,9 @@ def check_signal(
     small = _few(config, prompts)
     with tempfile.TemporaryDirectory() as folder:
         policy = starting_policy(config, Path(folder), Watch(should_stop=control.stop_requested))
-    with rewards_of(config, Watch(should_stop=control.stop_requested)) as rewards:
-        session = build_session(small, policy, dataset, rewards, Conduct(control, emit, World()))
+    stopping = Watch(should_stop=control.stop_requested)
+    with rewards_of(config, stopping) as rewards, acted_in(config, policy, stopping) as environment:
+        session = build_session(small, policy, dataset, rewards, Conduct(control, emit, World()), environment)
         data = readiness_of(dataset, session.reader.lens, room_of(config), policy.context_length)
         return _Check(session, config, told, data, seconds).run(prompts)
 
@@ -363,7 +365,14 @@ def _group(event: RolloutGroup, passed: list[bool | None]) -> Group:
         answer=event.answer,
         completions=tuple(
             Answer(
-                one.text, one.reward, dict(one.rewards), one.length, one.finish_reason == "length", verdict
+                one.text,
+                one.reward,
+                dict(one.rewards),
+                one.length,
+                one.finish_reason == "length",
+                verdict,
+                tuple(one.turns),
+                one.cut,
             )
             for one, verdict in zip(event.completions, passed, strict=True)
         ),

@@ -11,7 +11,9 @@ from droid_tune.config import RunConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.estimate.finding import Finding, Remedy
 from droid_tune.estimate.readiness import DataReadiness
+from droid_tune.events import PlayedTurn
 from droid_tune.metrics import flat
+from droid_tune.names import EpisodeCut
 
 Verdict = Literal["good", "weak", "bad"]
 
@@ -29,6 +31,9 @@ class Answer:
     length: int
     cut: bool
     passed: bool | None = None
+    #: of an episode: all turns behind its prompt, and what cut it short
+    turns: tuple[PlayedTurn, ...] = ()
+    ended: EpisodeCut = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,13 @@ class CheckReport:
 
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON values, for `check --json`."""
-        return asdict(self)
+        return asdict(
+            self,
+            dict_factory=lambda pairs: {
+                name: [turn.model_dump() for turn in value] if name == "turns" else value
+                for name, value in pairs
+            },
+        )
 
 
 def report_of(measured: Measured, config: RunConfig) -> CheckReport:

@@ -37,6 +37,7 @@ from droid_tune.rewards.table import build_rewards
 from droid_tune.runs.best import best_kept, chosen_step
 from droid_tune.runs.durable import cause_of, disk_error, require_space
 from droid_tune.runs.identity import changes_beside_data, identity_of, keep_identity
+from droid_tune.train.acting import acted_in, check_alone
 from droid_tune.train.announcing import announce
 from droid_tune.train.assignment import Assignment, Span
 from droid_tune.train.checkpoint import Checkpoint, CheckpointStore, bytes_of
@@ -77,6 +78,7 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
     """
     config = assignment.config
     check_share(world, config.training.batch_size)
+    check_alone(config, world)
     store = CheckpointStore(journal.paths.checkpoints, config.checkpoint.keep)
     own = _checkpoint(assignment, store, journal) if world.leads else None
     checkpoint = shared_checkpoint(own, world)
@@ -94,9 +96,9 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
     if config.training.check_products:
         check_products(policy)
     limit_memory(budget_of(config.memory, read_host()))
-    with rewards_of(config, stopping) as rewards:
+    with rewards_of(config, stopping) as rewards, acted_in(config, policy, stopping) as environment:
         control.on_stop_now(rewards.end_now)
-        session = build_session(config, policy, dataset, rewards, conduct)
+        session = build_session(config, policy, dataset, rewards, conduct, environment)
         loop = build_loop(session, store, journal, span, data_state)
         if world.leads:
             look_at_space(assignment.folder, loop)
@@ -113,6 +115,8 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
                 keep_digests(policy.path, journal.paths.base_digests)
         remark_on_rows(dataset.report, journal.notice)
         remark_on_rewards(rewards, session.train, journal.notice)
+        if environment is not None and environment.caution:
+            journal.notice("environment_caution", environment.caution)
         if config.method.need == "verdict":
             remark_on_verdicts(session.train, journal.notice)
         remark_on_template(policy, session.train, journal.notice)
@@ -162,6 +166,8 @@ def build_session(
     valid = reader.look_through(dataset, "valid", dataset.valid, watch)
     if not isinstance(config.method, SamplingMethodConfig) or config.method.judged:
         rewards.check_rows(train[: min(len(train), 100)])
+    if environment is not None:
+        environment.check_rows(train[: min(len(train), 100)])
     return TrainingSession(
         config=config,
         policy=policy,

@@ -466,7 +466,8 @@ class _Table:
     def _answer_of(self, row: _Row) -> tuple[Answered, float]:
         assert row.asked is not None
         self._wait(row.asked)
-        return row.asked.result(), row.seconds or time.perf_counter() - row.asked_at
+        answer = row.asked.result()
+        return answer, answer.seconds or row.seconds or time.perf_counter() - row.asked_at
 
     def _wait(self, handle: Handle[Any]) -> None:
         start = time.perf_counter()

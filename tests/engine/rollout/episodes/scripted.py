@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -56,6 +56,13 @@ class Scripted:
     def delay(self) -> int:
         self.seed += 1
         return random.Random(self.seed).randrange(self.late) if self.late else 0
+
+    @property
+    def caution(self) -> str:
+        return ""
+
+    def check_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Every row has what it needs."""
 
     def open(self, row: Mapping[str, Any], seeds: Seeds) -> Late[ScriptedEpisode]:
         return Late(lambda: self._begin(row, seeds), self.delay())
