@@ -30,7 +30,7 @@ from droid_tune.trial_report import (
     Try,
     Verdict,
 )
-from tests.ui.recording import started, step_events
+from tests.ui.recording import episode, started, step_events
 from ui.engine_worker import Resumption
 
 Emit = Callable[[Event], None]
@@ -113,6 +113,15 @@ class FakeEngine:
         on_progress(Phase(phase="rollout", step=0, done=1, total=2, unit="completions"))
         right, wrong = Answer("Four.", 1.0, {}, 2, False, True), Answer("Five.", 0.0, {}, 2, False, False)
         groups = (Group(0, "2 + 2?", "4", (right, wrong)), Group(1, "2 + 3?", "5", (wrong, wrong)))
+        if config.environment is not None:
+            played = [episode(kind) for kind in ("right", "guess", "cut", "failed")]
+            told = [
+                Answer(
+                    one.text, one.reward, {}, one.length, False, bool(one.reward), tuple(one.turns), one.cut
+                )
+                for one in played
+            ]
+            groups = (Group(3, "What do seven pears cost?", "266", tuple(told)),)
         return report_of(
             Measured(groups, 0.1, 1.0, True, 5_000_000, 10_000_000, 6_000_000, 2.0, 120.0), config
         )

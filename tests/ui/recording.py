@@ -19,6 +19,8 @@ from droid_tune.events import (
     Notice,
     Phase,
     PlanChosen,
+    PlayedCall,
+    PlayedTurn,
     RolloutGroup,
     RunFinished,
     RunStarted,
@@ -98,6 +100,63 @@ def completion(answer: str, good: bool, advantage: float, dice: random.Random) -
         advantage=round(advantage, 3),
         length=32 if cut else 10 + dice.randint(0, 8),
         finish_reason="length" if cut else "stop",
+    )
+
+
+def said(text: str = "", *calls: tuple[str, dict[str, object]], reward: float | None = None) -> PlayedTurn:
+    made = [PlayedCall(name=name, arguments=arguments) for name, arguments in calls]
+    return PlayedTurn(role="assistant", text=text, calls=made, tokens=22 if calls else 8, reward=reward)
+
+
+def heard(text: str, name: str = "", *, failed: str = "", seconds: float = 0.012) -> PlayedTurn:
+    return PlayedTurn(role="tool", text=text, name=name, failed=failed, seconds=seconds)
+
+
+def episode(kind: str = "right") -> Completion:
+    """An episode with tools that ends `right`, by a `guess`, `cut` by its turns, or `failed`."""
+    looked = said("I look at the list.", ("price", {"item": "pears"}), reward=0.1)
+    refused = "There is no tool `cost`; there are price, multiply."
+    turns, cut = {
+        "right": (
+            [
+                looked,
+                heard("38", "price"),
+                said("", ("multiply", {"a": 7, "b": 38})),
+                heard("266", "multiply", seconds=0.31),
+                said("<think>266 cents, then.</think>The answer is 266."),
+            ],
+            "",
+        ),
+        "guess": ([said("That is easy. The answer is 300.")], ""),
+        "cut": (
+            [said("", ("cost", {"item": "pears"})), heard(refused, "cost", failed=refused)] * 2,
+            "turns",
+        ),
+        "failed": ([looked, heard("", "price", failed="The tool ended without an answer.")], "failed"),
+    }[kind]
+    good = kind == "right"
+    return Completion(
+        text=turns[-1].text,
+        reward=float(good),
+        rewards={"accuracy": float(good)},
+        advantage=1.4 if good else -0.5,
+        length=sum(turn.tokens for turn in turns),
+        finish_reason="length" if cut else "stop",
+        turns=turns,
+        cut=cut,  # pyright: ignore[reportArgumentType]
+    )
+
+
+def episode_group(step: int = 60, place: int = 0) -> RolloutGroup:
+    """A prompt whose group acted in the bundled shop."""
+    kinds = ("right", "guess", "cut", "failed")
+    return RolloutGroup(
+        step=step,
+        group=place,
+        row=3,
+        prompt="What do seven pears cost?",
+        answer="266",
+        completions=[episode(kind) for kind in kinds],
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from itertools import pairwise
+
 import pytest
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -22,6 +25,7 @@ from ui.panes.setup.check_view import CheckView, figures
 from ui.panes.setup.estimate_panel import EstimatePanel, bar_of, time_words
 from ui.panes.setup.forecasting_methods import by_method
 from ui.widgets.notice import NoticeBar
+from ui.widgets.trajectory import Trajectory
 
 #: said of every window of its own when there is no screen
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
@@ -183,6 +187,26 @@ def test_the_check_shows_rates_answers_and_remedies_to_click(window: MainWindow,
     remedy = next(made for made in view.findChildren(QPushButton) if made.text().startswith("Sample 16"))
     remedy.click()
     assert window.session.draft.value("method.group_size") == 16
+
+
+def test_the_check_of_a_run_with_tools_shows_its_episodes_turn_by_turn(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.session.draft.set_environment("tools", {"path": "shop"})
+    view = check_of(window, qtbot)
+    shown = texts(view)
+    assert len(view.findChildren(Trajectory)) == 4
+    assert 'price(item="pears")' in shown
+    assert "Cut: turns" in shown
+    assert any("not trained" in text for text in shown)
+    assert dict(pairwise(shown))["Calls of tools"] == "5, 3 failed"
+
+
+def test_what_a_check_says_of_episodes_is_json() -> None:
+    config = resolve({"environment": {"type": "tools", "path": "shop"}})
+    told = FakeEngine().check(config, 8, None, lambda _: None).to_json()
+    turns = json.loads(json.dumps(told))["measured"]["groups"][0]["completions"][0]["turns"]
+    assert turns[0]["calls"] == [{"name": "price", "arguments": {"item": "pears"}}]
 
 
 def test_a_check_that_cannot_be_made_is_one_sentence(window: MainWindow, qtbot: QtBot) -> None:

@@ -60,3 +60,14 @@ class StateChip(Chip):
         text, tone, ground = LOOKS.get(life, (life, "secondary", "raised"))
         self.show_chip(text, tone, ground)
         self.setVisible(bool(text))
+
+
+def reward_tone(value: float | None) -> tuple[str, str]:
+    """Names of theme colours for a reward: full marks, something, nothing, not applicable."""
+    if value is None:
+        return "secondary", "raised"
+    if value >= 0.999:
+        return "good", "good_soft"
+    if value <= 1e-9:
+        return "bad", "bad_soft"
+    return "warning", "warning_soft"

@@ -19,11 +19,12 @@ from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
 from ui.panes.rollouts.completions_model import TEXT_PLACE
 from ui.panes.rollouts.difficulty_map import DifficultyMap, color_of, tip_of
-from ui.panes.rollouts.marked_text import marked, parted, read_answer, tinted
+from ui.panes.rollouts.marked_text import marked, read_answer, tinted
 from ui.panes.rollouts.pane import RolloutsPane
 from ui.panes.rollouts.prompts_view import dropped, won
 from ui.session import Session
 from ui.theme import LIGHT
+from ui.widgets.parted_text import parted
 
 STEPS, GROUPS, SIZE = 60, 4, 8
 

@@ -11,10 +11,11 @@ from droid_tune.events import Completion, RolloutGroup
 from droid_tune.runs.completions.preference_pairs import HandChoice, choices_in
 from tests.ui.recording import recorded
 from ui.main_window import MainWindow
-from ui.panes.rollouts.completion_card import CompletionCard, reward_tone
+from ui.panes.rollouts.completion_card import CompletionCard
 from ui.panes.rollouts.pair_choice import PairChoice
 from ui.panes.rollouts.pane import RolloutsPane
 from ui.panes.rollouts.step_view import chosen_groups, prompt_entry, summary_of
+from ui.widgets.state_chip import reward_tone
 
 
 def group(number: int, *rewards: float | None, cut: bool = False, held_out: bool = False) -> RolloutGroup:

@@ -11,12 +11,14 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 from droid_tune import words
 from droid_tune.events import Completion
 from droid_tune.metrics import describe
-from ui.theme import current_theme, mono_font
-from ui.widgets.basics import button, column, label, row, selectable
-from ui.widgets.state_chip import Chip
+from ui.theme import current_theme
+from ui.widgets.basics import button, column, label, row
+from ui.widgets.long_text import long_text
+from ui.widgets.state_chip import Chip, reward_tone
+from ui.widgets.trajectory import Trajectory, cut_chip, episode_in_words
 
-#: characters shown before "Show all", and after it: more takes a screen of text seconds to lay out
-SHORT, LONGEST = 900, 20_000
+#: characters shown before "Show all"
+SHORT = 900
 
 
 class AdvantageBar(QWidget):
@@ -73,19 +75,19 @@ class CompletionCard(QFrame):
         kinds = () if widest is None else (True, False)
         self._verdicts = {better: self._verdict(better) for better in kinds}
         layout.addLayout(self._head(number, one, widest, {} if brief else one.rewards))
-        self._whole = one.text
-        self._text = selectable(label("", parent=self, wrap=True))
-        self._text.setFont(mono_font())
+        if one.turns:
+            layout.addWidget(label(episode_in_words(one.turns), "small", parent=self, wrap=True))
         said = row(spacing=6)
-        said.addWidget(self._text, 1)
+        said.addWidget(self._told(one), 1)
         for part in self._verdicts.values():  # beside what wraps: a head of many rewards has no room to spare
             said.addWidget(part, 0, Qt.AlignmentFlag.AlignTop)
         layout.addLayout(said)
-        self._more = button("Show all", "quiet", parent=self)
-        self._more.clicked.connect(self._show_all)
-        layout.addWidget(self._more, 0, Qt.AlignmentFlag.AlignLeft)
-        self._more.setVisible(len(one.text) > SHORT)
-        self._text.setText(beginning(one.text, SHORT) or "(empty)")
+
+    def _told(self, one: Completion) -> QWidget:
+        """What it wrote: turn by turn where it is an episode."""
+        if one.turns:
+            return Trajectory(one.turns, self)
+        return long_text(one.text, SHORT, "", self)
 
     def _head(
         self, number: int, one: Completion, widest: float | None, parts: Mapping[str, float | None]
@@ -100,7 +102,9 @@ class CompletionCard(QFrame):
             shown = words.metric("reward", value) if value is not None else "n/a"
             head.addWidget(Chip(self, f"{title} {shown}", *reward_tone(value)))
         head.addStretch(1)
-        if one.finish_reason == "length":
+        if one.cut:
+            head.addWidget(cut_chip(one.cut, self))
+        elif one.finish_reason == "length":
             cut = Chip(self, "Cut off", "warning", "warning_soft")
             cut.setToolTip("It reached the longest length allowed before it ended by itself")
             head.addWidget(cut)
@@ -136,28 +140,3 @@ class CompletionCard(QFrame):
     @Slot()
     def _call_worse(self) -> None:
         self.judged.emit(False)
-
-    @Slot()
-    def _show_all(self) -> None:
-        self._text.setText(beginning(self._whole, LONGEST))
-        self._more.hide()
-
-
-def beginning(text: str, most: int) -> str:
-    """So many characters of a text, as it is; how many more there are where those are many."""
-    if len(text) <= most:
-        return words.literal(text)
-    left = len(text) - most
-    note = f"\n({left:,} more characters: the table of completions exports them)" if most >= LONGEST else ""
-    return f"{words.literal(text[:most])}…{note}"
-
-
-def reward_tone(value: float | None) -> tuple[str, str]:
-    """Names of theme colours for a reward: full marks, something, nothing, not applicable."""
-    if value is None:
-        return "secondary", "raised"
-    if value >= 0.999:
-        return "good", "good_soft"
-    if value <= 1e-9:
-        return "bad", "bad_soft"
-    return "warning", "warning_soft"

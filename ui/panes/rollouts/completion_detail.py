@@ -10,12 +10,12 @@ from droid_tune import words
 from droid_tune.events import Completion, RolloutGroup, TokenTrace
 from droid_tune.metrics import describe
 from droid_tune.runs.completions.asking import CompletionLine
-from ui.panes.rollouts.completion_card import reward_tone
 from ui.panes.rollouts.marked_text import marked, tinted
 from ui.theme import current_theme, mono_font
 from ui.widgets.basics import button, clear, column, label, row, selectable
 from ui.widgets.quiet_combo import QuietCombo
-from ui.widgets.state_chip import Chip
+from ui.widgets.state_chip import Chip, reward_tone
+from ui.widgets.trajectory import Trajectory, cut_in_words, episode_in_words
 
 #: characters of a prompt or completion that are laid out; the whole text is copied all the same
 LONGEST = 20_000
@@ -77,6 +77,8 @@ class CompletionDetail(QWidget):
         head.addWidget(self._tint)
         layout.addLayout(head)
         layout.addWidget(self._text)
+        self._turns = column()
+        layout.addLayout(self._turns)
         layout.addStretch(1)
         current_theme().changed.connect(self._draw)
         self._draw()
@@ -116,14 +118,14 @@ class CompletionDetail(QWidget):
             part.setEnabled(line is not None)
         self._visits.setEnabled(line is not None and line.row is not None)
         clear(self._rewards)
+        clear(self._turns)
         if line is None:
             self._where.setText("No completion chosen")
             self._prompt.clear()
             self._text.clear()
             self._tint.hide()
             return
-        cut = " · cut off" if line.cut else ""
-        self._where.setText(f"Step {line.step:,} · {words.count(line.length, 'token')}{cut}")
+        self._where.setText(_place(line, one))
         answer = self._group.answer if self._group is not None else None
         expected = f"\n\nExpected answer: {answer}" if answer is not None else ""
         self._prompt.setText(words.literal(line.prompt[:LONGEST] + expected))
@@ -131,6 +133,11 @@ class CompletionDetail(QWidget):
         reasons = one.reasons if one is not None else {}
         self._text.setTextFormat(Qt.TextFormat.RichText)
         self._tint.setVisible(self._trace is not None)
+        tinting = self._trace is not None and self._tint.currentData()
+        played = one.turns if one is not None and not tinting else []
+        self._text.setVisible(not played)
+        if played:
+            self._turns.addWidget(Trajectory(played, self))
         if self._trace is not None and self._tint.currentData():
             self._text.setText(tinted(self._trace, self._tint.currentData(), line.advantage))
         else:
@@ -160,3 +167,15 @@ class CompletionDetail(QWidget):
     def _ask_visits(self) -> None:
         if self._line is not None and self._line.row is not None:
             self.prompt_wanted.emit(self._line.row)
+
+
+def _place(line: CompletionLine, one: Completion | None) -> str:
+    """The step, how long it is, and what ended it where it did not end by itself."""
+    parts = [f"Step {line.step:,}", words.count(line.length, "token")]
+    if one is not None and one.turns:
+        parts.append(episode_in_words(one.turns))
+    if one is not None and one.cut:
+        parts.append(cut_in_words(one.cut))
+    elif line.cut:
+        parts.append("cut off")
+    return " · ".join(parts)

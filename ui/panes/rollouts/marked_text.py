@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
 
 from droid_tune import words
-from droid_tune.data.rendering.thinking import TAGS, split_thoughts
 from droid_tune.events import TokenTrace
 from ui.theme import Tokens, current_theme
+from ui.widgets.parted_text import parted
 
 #: how the reward `accuracy` says what it read
 _READ = re.compile(r"answer read: (.+?)(?:, expected .*)?\Z", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Parted:
-    """Thoughts (empty where there are none) and what is said after them."""
-
-    thoughts: str
-    said: str
-
-
-def parted(text: str) -> Parted:
-    """Thoughts that never end are all thoughts."""
-    thoughts, said = split_thoughts({"role": "assistant", "content": text})
-    if thoughts is None and text.lstrip().startswith(tuple(TAGS)):
-        return Parted(text.strip(), "")
-    return Parted(thoughts or "", said if thoughts is not None else text)
 
 
 def read_answer(reasons: dict[str, str]) -> str:

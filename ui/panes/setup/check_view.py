@@ -7,18 +7,19 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QDialog, QGridLayout, QProgressBar, QSizePolicy, QWidget
+from PySide6.QtWidgets import QDialog, QGridLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
 from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.estimate.finding import Finding, Remedy
-from droid_tune.estimate.signal import CheckReport, Group
+from droid_tune.estimate.signal import Answer, CheckReport, Group
 from droid_tune.events import Phase
 from droid_tune.metrics import rank
 from ui.session import Session
 from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
 from ui.widgets.notice import NoticeBar
-from ui.widgets.state_chip import Chip
+from ui.widgets.state_chip import Chip, reward_tone
+from ui.widgets.trajectory import Trajectory, calls_of, cut_chip, episode_in_words
 from ui.work.check_thread import CheckThread
 
 PROMPTS = 8
@@ -174,10 +175,25 @@ class CheckView(QDialog):
             box.addWidget(label(f"Answer: {shown(group.answer)}", "small", parent=card, wrap=True))
         best_first = sorted(group.completions, key=lambda one: -rank(one.reward))
         for one in best_first[:SHOWN_ANSWERS]:
+            if one.turns:
+                self._show_episode(one, card, box)
+                continue
             cut = "  (cut off)" if one.cut else ""
             text = f"{words.metric('reward', one.reward)}   {shown(one.text)}{cut}"
             box.addWidget(selectable(label(text, parent=card, wrap=True)))
         self._page.addWidget(card)
+
+    def _show_episode(self, one: Answer, card: QWidget, box: QVBoxLayout) -> None:
+        """What it earned and came to, then turn by turn."""
+        head = row(spacing=6)
+        head.addWidget(Chip(card, f"Reward {words.metric('reward', one.reward)}", *reward_tone(one.reward)))
+        if one.ended:
+            head.addWidget(cut_chip(one.ended, card))
+        head.addWidget(label(episode_in_words(one.turns), "small", parent=card))
+        head.addStretch(1)
+        box.addSpacing(6)
+        box.addLayout(head)
+        box.addWidget(Trajectory(one.turns, card))
 
     def _apply(self, values: dict[str, Any], *_: object) -> None:
         self.applied.emit(values)
@@ -205,6 +221,10 @@ def figures(report: CheckReport) -> list[tuple[str, str]]:
             ("Groups with equal rewards", words.share(report.flat_share)),
             ("Cut off at the limit", words.share(report.cut_share)),
         ]
+    played = [one.turns for group in measured.groups for one in group.completions if one.turns]
+    if played:
+        made, failed = calls_of(turn for turns in played for turn in turns)
+        shown.append(("Calls of tools", f"{made:,}, {failed:,} failed"))
     for name, one in list(report.rewards.items())[:4]:
         title = "Reward in all" if name == "total" else f"Reward {name}"
         shown.append((title, f"{one['mean']:.2f} ± {one['std']:.2f}"))
