@@ -79,9 +79,31 @@ def resources_dir() -> Path:
     return Path(__file__).resolve().parent.parent / "resources"
 
 
+#: what settings call the models and the data that come with the application; none of them is a path
+BUNDLED_MODELS = ("starter", "tools-starter")
+BUNDLED_DATA = ("sample", "tools-sample")
+#: and the file of tools
+BUNDLED_TOOLS = "shop"
+
+
+def bundled_model_dir(name: str) -> Path | None:
+    """The folder of a model that comes with the application; None for every other name."""
+    return resources_dir() / name if name in BUNDLED_MODELS else None
+
+
 def starter_model_dir() -> Path:
-    """The bundled model."""
+    """The bundled model that a newcomer sees first."""
     return resources_dir() / "starter"
+
+
+def tools_starter_dir() -> Path:
+    """The bundled model that can learn to use tools, with its tools and data."""
+    return resources_dir() / "tools-starter"
+
+
+def tools_file(name: str) -> Path:
+    """What `environment.path` means: `shop` is the bundled example's file of tools, `~` the user's folder."""
+    return tools_starter_dir() / "shop.py" if name == BUNDLED_TOOLS else Path(name).expanduser()
 
 
 def sample_data_dir() -> Path:
@@ -90,8 +112,14 @@ def sample_data_dir() -> Path:
 
 
 def data_path(name: str) -> Path:
-    """What `data.path` means: `sample` is the bundled data, `~` the user's folder."""
-    return sample_data_dir() if name == "sample" else Path(name).expanduser()
+    """What `data.path` means: `sample` and `tools-sample` are bundled, `~` is the user's folder."""
+    match name:
+        case "sample":
+            return sample_data_dir()
+        case "tools-sample":
+            return tools_starter_dir() / "data"
+        case _:
+            return Path(name).expanduser()
 
 
 def hub_cache_dir() -> Path:

@@ -11,9 +11,8 @@ from droid_tune.config.load import read_values
 from droid_tune.config.migrate import Imported, import_foreign, is_foreign
 from droid_tune.config.run import SECTIONS
 from droid_tune.errors import UserError
+from droid_tune.paths import BUNDLED_DATA, BUNDLED_MODELS, BUNDLED_TOOLS
 
-#: names of what comes with the application: never a path
-BUNDLED = ("starter", "sample")
 YAML = (".yaml", ".yml")
 #: no config is larger, in bytes
 LARGEST = 400_000
@@ -72,7 +71,7 @@ def _absolute(section: Any, base: Path) -> Any:
         return section
     settings = cast("dict[str, Any]", section)
     path = settings.get("path")
-    if not isinstance(path, str) or path in BUNDLED:
+    if not isinstance(path, str) or path in (*BUNDLED_MODELS, *BUNDLED_DATA, BUNDLED_TOOLS):
         return settings
     found = base / Path(path).expanduser()
     return {**settings, "path": str(found.resolve())} if path and found.exists() else settings

@@ -28,7 +28,7 @@ class ModelConfig(Closed):
     """Which model is trained, and from where it starts."""
 
     path: str = setting("starter", "Model")
-    """`starter`, a folder with config.json and safetensors, or a Hugging Face id
+    """`starter` or `tools-starter`, a folder with config.json and safetensors, or a Hugging Face id
     (mlx-community/Qwen3-0.6B-4bit).
     """
     revision: str = setting("", "Revision", advanced=True)
@@ -87,7 +87,7 @@ class DataConfig(Closed):
     """Where the rows come from and how they are read."""
 
     path: str = setting("sample", "Data")
-    """`sample`, a file, or a folder with train.jsonl (and valid.jsonl)."""
+    """`sample` or `tools-sample`, a file, or a folder with train.jsonl (and valid.jsonl)."""
     files: dict[Split, list[str]] = setting(title="Files", default_factory=dict, advanced=True)
     """Files from several places by their split; read in place of `path`."""
     mapping: dict[str, str] = setting(title="Column mapping", default_factory=dict, advanced=True)

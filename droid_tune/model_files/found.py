@@ -15,7 +15,7 @@ from droid_tune.model_files.facts import read_model
 from droid_tune.model_files.headers import weight_files
 from droid_tune.model_files.hub import cached_snapshot, folder_named, local_model, snapshot_in
 from droid_tune.model_files.model_folder import Stamps, check_config, check_model_folder, stamps_of
-from droid_tune.paths import hub_cache_dir, starter_model_dir
+from droid_tune.paths import BUNDLED_MODELS, bundled_model_dir, hub_cache_dir
 
 Kind = Literal["starter", "cache", "folder", "hub"]
 
@@ -32,22 +32,31 @@ class FoundModel:
 
 
 def find_models(recent: Iterable[str] = ()) -> list[FoundModel]:
-    """The starter first, then what was used before, then the cache by name."""
-    found = [starter()]
+    """The bundled ones first, then what was used before, then the cache by name."""
+    found = [_bundled(name) for name in BUNDLED_MODELS]
     cached = scan_cache(hub_cache_dir())
-    known = {model.path for model in cached} | {"starter"}
+    known = {model.path for model in cached} | set(BUNDLED_MODELS)
     found += [describe(path) for path in recent if path not in known]
     return [model for model in found if not model.fault or model.kind != "folder"] + cached
 
 
-def starter() -> FoundModel:
-    """The bundled model as an entry of the list."""
-    facts = facts_of(starter_model_dir())
-    return FoundModel("starter", "Starter", f"Bundled, learns arithmetic in minutes · {facts}", "starter")
+_BUNDLED_WORDS = {
+    "starter": ("Starter", "learns arithmetic in minutes"),
+    "tools-starter": ("Starter with tools", "learns to use a shop's list and a calculator"),
+}
+
+
+def _bundled(name: str) -> FoundModel:
+    """A bundled model as an entry of the list."""
+    title, learns = _BUNDLED_WORDS[name]
+    facts = facts_of(bundled_model_dir(name) or Path())
+    return FoundModel(name, title, f"Bundled, {learns} · {facts}", "starter")
 
 
 def describe(path: str) -> FoundModel:
-    """What is known of a model given by folder or Hub id, without loading it."""
+    """What is known of a model given by a bundled name, a folder or a Hub id, without loading it."""
+    if path in BUNDLED_MODELS:
+        return _bundled(path)
     try:
         folder = folder_named(path)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What a model's name stands for: the starter, a folder, or an id of the Hugging Face Hub and its place in the cache."""
+"""What a model's name stands for: a bundled one, a folder, or an id of the Hugging Face Hub and its place in the cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from droid_tune.control import UNWATCHED, Watch, waited_for
 from droid_tune.errors import UserError
 from droid_tune.model_files.from_hub.hub_faults import hub_fault
-from droid_tune.paths import hub_cache_dir, starter_model_dir
+from droid_tune.paths import bundled_model_dir, hub_cache_dir
 
 #: what is downloaded of a model: nothing that holds code or a pickle
 HUB_FILES = ["*.json", "model*.safetensors", "tokenizer.model", "*.tiktoken", "*.txt", "*.jinja"]
@@ -28,8 +28,8 @@ def is_hub_id(name: str) -> bool:
 
 def folder_named(name: str) -> Path | None:
     """The folder that a name stands for; None for an id of the Hub. Raises `UserError` where it is neither."""
-    if name == "starter":
-        return starter_model_dir()
+    if (bundled := bundled_model_dir(name)) is not None:
+        return bundled
     # Not Path.expanduser, which raises for `~somebody` who is not there.
     path = Path(os.path.expanduser(name))  # noqa: PTH111
     if name and path.is_dir():
@@ -54,7 +54,7 @@ def local_model(name: str, revision: str = "") -> Path | None:
 
 
 def resolve_model(name: str, revision: str = "", watch: Watch = UNWATCHED) -> Path:
-    """The local folder of `starter`, a path, or a Hub id (downloaded when it is not there yet).
+    """The local folder of a bundled name, a path, or a Hub id (downloaded when it is not there yet).
 
     Raises `UserError`, and `Stopped` in the middle of a download, which goes on where it was the next time.
     """

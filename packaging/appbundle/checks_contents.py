@@ -79,10 +79,11 @@ def icon(bundle: Bundle) -> Iterator[Fault]:
 
 
 def resources(bundle: Bundle) -> Iterator[Fault]:
-    """The starter model, the sample data and the licences are there."""
+    """The starter models, the sample data and the licences are there."""
     folder = bundle.layout.project_resources
     for needed in (
         folder / "starter" / "config.json",
+        folder / "tools-starter" / "config.json",
         folder / "sample-data",
         folder / "icons",
         bundle.layout.third_party,

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from droid_tune.config import resolve
+from droid_tune.config import RunConfig, resolve
 from droid_tune.control import Control
 from droid_tune.events import Event, RunFinished
 from droid_tune.runs.folder import create_run
@@ -19,9 +19,8 @@ from droid_tune.train.engine import run_training
 LIFT = 0.25
 
 
-def train_in_a_thread(folder: Path, seed: int) -> tuple[RunFinished, list[Event]]:
+def train_in_a_thread(folder: Path, config: RunConfig) -> tuple[RunFinished, list[Event]]:
     """As the window does it: a thread of its own for each run."""
-    config = resolve({"training": {"seed": seed}, "evaluation": {"rows": 100}})
     create_run(config, folder)
     record: list[Event] = []
     ends: list[RunFinished] = []
@@ -39,7 +38,8 @@ def train_in_a_thread(folder: Path, seed: int) -> tuple[RunFinished, list[Event]
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_grpo_brings_out_what_the_starter_knows(tmp_path: Path, seed: int) -> None:
-    finished, record = train_in_a_thread(tmp_path / "run", seed)
+    config = resolve({"training": {"seed": seed}, "evaluation": {"rows": 100}})
+    finished, record = train_in_a_thread(tmp_path / "run", config)
     assert finished.outcome == "completed", finished.why
     accuracy = [
         event.metrics["eval/accuracy"]

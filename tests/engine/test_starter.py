@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +106,11 @@ def test_supervised_learning_gets_the_same_problems_worked_out() -> None:
             assert answer["answer"].endswith(f"The answer is {question['answer']}.")
 
 
-def test_the_sample_data_is_what_its_generator_makes(project_root: Path, tmp_path: Path) -> None:
-    spec = spec_from_file_location("make_starter", project_root / "packaging" / "make_starter.py")
-    assert spec is not None
-    assert spec.loader is not None
-    script = module_from_spec(spec)
-    spec.loader.exec_module(script)
-    script.write_sample_data(tmp_path)
+def test_the_sample_data_is_what_its_generator_makes(
+    project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(project_root / "packaging")
+    import_module("make_starter").write_sample_data(tmp_path)
     for name in ("train.jsonl", "valid.jsonl", "worked/train.jsonl", "worked/valid.jsonl"):
         assert (tmp_path / name).read_bytes() == (sample_data_dir() / name).read_bytes()
 

@@ -151,6 +151,11 @@ FAULTS: list[tuple[str, Plant, str]] = [
     ("an executable that is none", lambda bundle: bundle.executable.chmod(0o644), "may not be executed"),
     ("no icon", lambda bundle: bundle.icon.unlink(), "the icon is missing"),
     ("no starter model", without("resources/starter/config.json"), "starter/config.json: it is missing"),
+    (
+        "no example",
+        without("resources/tools-starter/config.json"),
+        "tools-starter/config.json: it is missing",
+    ),
     ("no licences", lambda bundle: bundle.third_party.unlink(), "THIRD_PARTY.txt: it is missing"),
     (
         "an unlisted package",

@@ -63,6 +63,7 @@ def _add_metadata(site_packages: Path, name: str, requires: str, files: tuple[st
 
 def _add_resources(layout: Layout) -> None:
     _write(layout.project_resources / "starter" / "config.json", b"{}")
+    _write(layout.project_resources / "tools-starter" / "config.json", b"{}")
     _write(layout.project_resources / "sample-data" / "train.jsonl", b"{}\n")
     _write(layout.project_resources / "icons" / "app.svg", b"<svg/>")
     parts = [Component(name, "0.1.0", "MIT", ()) for name in ("droid-tune", "mlx")]

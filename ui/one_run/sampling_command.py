@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from droid_tune.paths import starter_model_dir
+from droid_tune.paths import bundled_model_dir
 
 
 def generate_command(model: str, folder: Path) -> str:
     """Sample from the result with mlx-lm's own command."""
-    path = str(starter_model_dir()) if model == "starter" else model
+    path = str(bundled_model_dir(model) or model)
     parts = ["mlx_lm.generate", "--model", path, "--adapter-path", str(folder), "--prompt", "..."]
     return shlex.join(parts)

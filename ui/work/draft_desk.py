@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from droid_tune import words
 from droid_tune.config.config_file import read_config_file, with_absolute_paths
 from droid_tune.config.trust import allow_file, unallowed_reach
+from droid_tune.paths import BUNDLED_DATA
 from ui.draft import Draft
 from ui.settings import Settings
 
@@ -58,9 +59,9 @@ class DraftDesk(QObject):
         self.import_config(file)
 
     def set_data(self, path: str) -> None:
-        """Take a file, a folder, `sample` or a Hub id as the data."""
+        """Take a file, a folder, a bundled name or a Hub id as the data."""
         self.draft.set_data(path)
-        if path != "sample":
+        if path not in BUNDLED_DATA:
             self._settings.remember_data(path)
         self.data_changed.emit(path)
         self.changed.emit()
@@ -88,7 +89,7 @@ def _without_absent_data(values: dict[str, Any], notes: list[str]) -> dict[str, 
     """The values without data that is not on this computer, which is noted."""
     data = values.get("data")
     path = data.get("path") if isinstance(data, dict) else None
-    if not path or path == "sample" or Path(str(path)).exists():
+    if not path or path in BUNDLED_DATA or Path(str(path)).exists():
         return values
     notes.append(f"Its data {path} is not on this computer: the chosen data stays.")
     return {key: value for key, value in values.items() if key != "data"}

@@ -25,7 +25,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_starter_comes_first_and_needs_no_cache(cache: Path) -> None:
-    assert [model.path for model in find_models()] == ["starter"]
+    assert [model.path for model in find_models()] == ["starter", "tools-starter"]
 
 
 def test_complete_models_of_the_cache_are_found_by_their_id(cache: Path) -> None:

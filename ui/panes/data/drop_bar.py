@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QLineEdit, QWidget
 
 from droid_tune import words
 from droid_tune.data.reading.hub_dataset import HUB_PREFIX
+from droid_tune.paths import BUNDLED_DATA
 from ui import icons
 from ui.panes.data.data_reader import Source
 from ui.theme import current_theme
@@ -34,9 +35,9 @@ class DropBar(QWidget):
     def show_source(self, source: Source) -> None:
         """Name the data that is looked at."""
         bundled = source.path == "sample"
-        if bundled:
+        if source.path in BUNDLED_DATA:
             name, place = (
-                "Sample data",
+                "Sample data" if bundled else "Shop questions",
                 "Drop a folder with train.jsonl (and valid.jsonl), or files, anywhere on the window.",
             )
         elif source.files:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSpinBox, QStackedWidge
 from droid_tune import words
 from droid_tune.data.formats.table import need_of
 from droid_tune.data.reading.hub_dataset import HUB_PREFIX
+from droid_tune.paths import BUNDLED_DATA
 from ui.panes.base import Pane
 from ui.panes.data.columns_view import ColumnsView
 from ui.panes.data.data_reader import DataReader, Inspection, Source
@@ -185,8 +186,8 @@ class DataPane(Pane):
     def _beside(self) -> Path:
         """What new folders are named after: the data's own place, or the user's folder."""
         source = self._source()
-        if source.path == "sample":
-            return Path.home() / "sample-data"
+        if source.path in BUNDLED_DATA:
+            return Path.home() / f"{source.path}-data"
         if source.path.startswith(HUB_PREFIX):
             return Path.home() / source.path.rpartition("/")[2].partition(":")[0]
         folder = source.folder

@@ -8,6 +8,12 @@ from PySide6.QtWidgets import QFrame, QWidget
 from droid_tune import words
 from ui.widgets.basics import button, column, label, row
 
+#: data that comes with the application, by its name in the settings
+BUNDLED_WORDS = {
+    "sample": ("Sample data", "Bundled arithmetic in words, for the starter model."),
+    "tools-sample": ("Shop questions", "Bundled questions for the starter with tools."),
+}
+
 
 class DataCard(QFrame):
     """`change_asked` tells that other data is wanted."""
@@ -30,9 +36,7 @@ class DataCard(QFrame):
         bar.addWidget(change)
 
     def show_data(self, path: str) -> None:
-        """A file, a folder, `sample` or a Hub id."""
-        bundled = path == "sample"
-        name = path.rstrip("/").rpartition("/")[2]
-        self._name.setText("Sample data" if bundled else words.literal(name))
-        place = "Bundled arithmetic in words, for the starter model." if bundled else words.literal(path)
-        self._place.setText(place)
+        """A file, a folder, a bundled name or a Hub id."""
+        name, place = BUNDLED_WORDS.get(path, (path.rstrip("/").rpartition("/")[2], path))
+        self._name.setText(words.literal(name))
+        self._place.setText(words.literal(place))

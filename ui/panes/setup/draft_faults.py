@@ -10,7 +10,7 @@ from ui.form.starting_runs import misfit
 def faults_of(draft: Draft) -> dict[str, str]:
     """Sentences by path: those of the values, and of the model and the run that they name on this computer."""
     faults = draft.faults()
-    unusable = describe(draft.model).fault if draft.model != "starter" else ""
+    unusable = describe(draft.model).fault
     if unusable:
         return {"model.path": unusable, **faults}
     if start := str(draft.value("model.start_from")):

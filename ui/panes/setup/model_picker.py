@@ -108,13 +108,13 @@ class ModelPicker(QFrame):
 
     @Slot(str)
     def _use(self, path: str) -> None:
-        model = describe(path) if path != "starter" else None
-        fault = model.fault if model is not None else ""
+        model = describe(path)
+        fault = model.fault
         self._fault.setText(fault)
         self._fault.setVisible(bool(fault))
         if fault or path == self._path:
             return
-        if model is not None and path not in [known.path for known in self._found]:
+        if path not in [known.path for known in self._found]:
             self._found.insert(1, model)
         self._path = path
         self._draw()
