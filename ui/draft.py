@@ -12,6 +12,8 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from droid_tune.config import RunConfig, merge, resolve
+from droid_tune.config.base import Closed
+from droid_tune.config.environments import ENVIRONMENT_CONFIGS
 from droid_tune.config.faults import as_sentence
 from droid_tune.config.load import canonical, field_path
 from droid_tune.config.methods import METHOD_CONFIGS
@@ -30,6 +32,8 @@ class Draft:
         self.preset = "default"
         self._values: Values = {}  # by section, the method's apart
         self._method_values: dict[str, Values] = {}
+        self.environment = ""  # its kind; empty: one prompt, one answer
+        self._environment_values: dict[str, Values] = {}
         self._rewards: list[Values] | None = None  # None: the default ones
         self._default: tuple[tuple[str, str, str], RunConfig] | None = None
 
@@ -68,8 +72,11 @@ class Draft:
         return self._default[1]
 
     def default(self, path: str) -> Any:
-        """What a setting is without the user's own value."""
+        """What a setting is without the user's own value; empty text where it has to be given."""
         section, name = path.split(".")
+        if section == "environment":
+            field = ENVIRONMENT_CONFIGS[self.environment].model_fields[name]
+            return "" if field.is_required() else field.get_default(call_default_factory=True)
         return getattr(getattr(self.defaults(), section), name)
 
     def value(self, path: str) -> Any:
@@ -99,6 +106,12 @@ class Draft:
         """The rewards as the config has them, the method's default ones until the user changes them."""
         if self._rewards is not None:
             return self._rewards
+        if (
+            self.environment
+            and ENVIRONMENT_CONFIGS[self.environment].judges
+            and "rewards" not in self._below()
+        ):
+            return []
         return [reward.model_dump(mode="json") for reward in self.defaults().rewards]
 
     # --- changing -----------------------------------------------------------------------------------------------
@@ -120,6 +133,12 @@ class Draft:
         """Back to the defaults, but for model, data and rewards."""
         for path in self.changes():
             self.reset(path)
+
+    def set_environment(self, kind: str, values: Mapping[str, Any] | None = None) -> None:
+        """Take a kind of environment, or none (`""`); `values` replace what was said of that kind before."""
+        self.environment = kind
+        if values is not None:
+            self._environment_values[kind] = dict(values)
 
     def set_name(self, name: str) -> None:
         """Name the run."""
@@ -150,8 +169,12 @@ class Draft:
             values.items(), key=lambda one: one[0] not in ("method", "model", "data")
         ):
             fresh._lay(section, settings)
-        self.method, self.preset = fresh.method, fresh.preset
+        self._become(fresh)
+
+    def _become(self, fresh: Draft) -> None:
+        self.method, self.preset, self.environment = fresh.method, fresh.preset, fresh.environment
         self._values, self._method_values, self._rewards = fresh._values, fresh._method_values, fresh._rewards
+        self._environment_values = fresh._environment_values
 
     def _lay(self, section: str, settings: Any) -> None:
         """One section of a config over the user's own."""
@@ -163,6 +186,10 @@ class Draft:
                 self.set_name(str(settings))
             case "rewards":
                 self._rewards = [cast(Values, reward) for reward in settings]
+            case "environment":
+                self.set_environment(
+                    str(given.get("type", "")), {name: given[name] for name in given if name != "type"}
+                )
             case "version":
                 pass
             case _:
@@ -210,6 +237,8 @@ class Draft:
             "preset": self.preset,
             "values": self._values,
             "method_values": self._method_values,
+            "environment": self.environment,
+            "environment_values": self._environment_values,
             "rewards": self._rewards,
         }
 
@@ -222,11 +251,10 @@ class Draft:
         if kept.get("preset") in PRESETS:
             draft.preset = str(kept["preset"])
         draft._values = _known_sections(kept.get("values"))
-        for method, values in _items(kept.get("method_values")):
-            if method in METHOD_CONFIGS and isinstance(values, dict):
-                known = METHOD_CONFIGS[method].model_fields
-                own = cast(Values, values)
-                draft._method_values[method] = {name: own[name] for name in own if name in known}
+        if kept.get("environment") in ENVIRONMENT_CONFIGS:
+            draft.environment = str(kept["environment"])
+        draft._method_values = _known_kinds(kept.get("method_values"), METHOD_CONFIGS)
+        draft._environment_values = _known_kinds(kept.get("environment_values"), ENVIRONMENT_CONFIGS)
         rewards = kept.get("rewards")
         if isinstance(rewards, list):
             draft._rewards = [cast(Values, one) for one in cast(list[Any], rewards) if isinstance(one, dict)]
@@ -236,9 +264,7 @@ class Draft:
 
     def restore(self, kept: Mapping[str, Any]) -> None:
         """What `to_values` gave, in the place of all."""
-        found = Draft.from_values(kept)
-        self.method, self.preset = found.method, found.preset
-        self._values, self._method_values, self._rewards = found._values, found._method_values, found._rewards
+        self._become(Draft.from_values(kept))
 
     # --- layers -------------------------------------------------------------------------------------------------
 
@@ -249,6 +275,8 @@ class Draft:
     def _mine(self) -> Values:
         mine = merge({}, self._values)
         mine["method"] = {"type": self.method, **self._section("method")}
+        if self.environment:
+            mine["environment"] = {"type": self.environment, **self._section("environment")}
         if self._rewards is not None:
             mine["rewards"] = self._rewards
         return mine
@@ -256,12 +284,16 @@ class Draft:
     def _section(self, section: str) -> Values:
         if section == "method":
             return self._method_values.get(self.method, {})
+        if section == "environment":
+            return self._environment_values.get(self.environment, {})
         found = self._values.get(section, {})
         return cast(Values, found) if isinstance(found, dict) else {}
 
     def _own(self, section: str) -> Values:
         if section == "method":
             return self._method_values.setdefault(self.method, {})
+        if section == "environment":
+            return self._environment_values.setdefault(self.environment, {})
         return self._values.setdefault(section, {})
 
 
@@ -283,6 +315,15 @@ def _same(value: Any, default: Any) -> bool:
 
 def _items(values: Any) -> list[tuple[str, Any]]:
     return list(cast(Values, values).items()) if isinstance(values, dict) else []
+
+
+def _known_kinds(kept: Any, kinds: Mapping[str, type[Closed]]) -> dict[str, Values]:
+    """Remembered values by kind, without kinds and fields that this version does not know."""
+    return {
+        kind: {name: value for name, value in cast(Values, own).items() if name in kinds[kind].model_fields}
+        for kind, own in _items(kept)
+        if kind in kinds and isinstance(own, dict)
+    }
 
 
 def _known_sections(values: Any) -> Values:

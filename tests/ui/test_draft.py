@@ -124,3 +124,54 @@ def test_new_data_forget_the_old_ones_columns(draft: Draft) -> None:
 )
 def test_the_home_of_a_sentence(message: str, path: str) -> None:
     assert home_of(message) == path
+
+
+def test_an_environment_is_one_of_a_kind_and_each_kind_keeps_its_values(draft: Draft) -> None:
+    assert draft.config().environment is None
+    draft.set_environment("tools")
+    assert draft.faults() == {"environment.path": "Must be given."}
+    draft.set("environment.path", "shop")
+    draft.set("environment.max_turns", 3)
+    draft.set_environment("reasoning_gym")
+    assert draft.value("environment.max_turns") == 1
+    draft.set_environment("tools")
+    found = draft.config().environment
+    assert found is not None
+    assert (found.type, found.max_turns) == ("tools", 3)
+
+
+def test_the_default_of_an_environments_setting_is_not_kept(draft: Draft) -> None:
+    draft.set_environment("tools")
+    draft.set("environment.max_turns", 3)
+    draft.set("environment.max_turns", 6)
+    assert not draft.changed("environment.max_turns")
+
+
+def test_an_environment_that_judges_needs_no_reward(draft: Draft) -> None:
+    assert [one["type"] for one in draft.rewards] == ["accuracy"]
+    draft.set_environment("verifiers", {"id": "wordle"})
+    assert draft.rewards == []
+    assert draft.config().rewards == ()
+    draft.set_environment("tools", {"path": "shop"})
+    assert [one["type"] for one in draft.rewards] == ["accuracy"]
+
+
+def test_an_environment_survives_being_remembered_taken_back_and_imported(draft: Draft) -> None:
+    draft.set_environment("tools", {"path": "shop", "max_turns": 4})
+    kept = json.loads(json.dumps(draft.to_values()))
+    kept["environment_values"]["tools"]["unheard_of"] = 1
+    kept["environment_values"]["gone"] = {"x": 1}
+    again = Draft.from_values(kept)
+    assert again.config().environment == draft.config().environment
+    again.restore(Draft().to_values())
+    assert again.config().environment is None
+    again.take({"environment": {"type": "reasoning_gym", "tasks": {"chain_sum": {}}}})
+    assert again.environment == "reasoning_gym"
+    again.take({"method": "grpo"})
+    assert again.environment == ""
+
+
+def test_a_method_that_cannot_act_says_so_at_the_environment(draft: Draft) -> None:
+    draft.set_environment("tools", {"path": "shop"})
+    draft.method = "sft"
+    assert list(draft.faults()) == ["environment"]

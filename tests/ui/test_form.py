@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
+from droid_tune.config.environments import ReasoningGymEnvironment, VerifiersEnvironment
 from droid_tune.config.methods import DAPOConfig, GRPOConfig
 from droid_tune.config.rewards import REWARD_CONFIGS
 from droid_tune.config.run import SECTIONS, AdapterConfig, DataConfig, OptimizerConfig, RunConfig
@@ -46,6 +47,8 @@ def test_a_field_brings_its_title_help_bounds_and_unit() -> None:
         (SamplingConfig, "stop_strings", "words"),
         (DataConfig, "mapping", "pairs"),
         (DataConfig, "system_prompt", "text"),
+        (ReasoningGymEnvironment, "tasks", "table"),
+        (VerifiersEnvironment, "args", "table"),
     ],
 )
 def test_the_kind_follows_the_annotation(model: Any, name: str, kind: str) -> None:
@@ -75,6 +78,8 @@ def test_every_setting_of_a_run_has_a_title_and_a_help_text() -> None:
         (("a", "b"), "words", "a, b"),
         (("one, two", "\n\n", 'say "x"'), "words", r'"one, two", "\n\n", "say \"x\""'),
         ({"prompt": "query"}, "pairs", "prompt: query"),
+        ({"chain_sum": {"max_terms": 3}, "maze": {}}, "table", "chain_sum: {max_terms: 3}, maze: {}"),
+        ({}, "table", ""),
     ],
 )
 def test_values_stand_as_a_person_writes_them(value: Any, kind: Any, text: str) -> None:
@@ -86,6 +91,22 @@ def test_text_that_is_no_number_stays_for_validation_to_name() -> None:
     assert from_text("1e-5", spec(OptimizerConfig, "learning_rate")) == 1e-5
     assert from_text("", spec(OptimizerConfig, "learning_rate")) is None
     assert from_text("</a>, END", spec(SamplingConfig, "stop_strings")) == ["</a>", "END"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("chain_sum: {max_terms: 3}, maze", {"chain_sum": {"max_terms": 3}, "maze": {}}),
+        ("", {}),
+        ("chain_sum: {max", "chain_sum: {max"),
+        ("}, {", "}, {"),
+        ("!!python/object:os.system x", "!!python/object:os.system x"),
+    ],
+)
+def test_a_table_of_settings_is_read_as_yaml_writes_it_and_stays_text_where_it_is_none(
+    text: str, value: Any
+) -> None:
+    assert from_text(text, spec(ReasoningGymEnvironment, "tasks")) == value
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QCompleter, QLineEdit, QWidget
 
-from ui.form.fields import FieldSpec, as_text, choice_label, from_text
+from ui.form.fields import FieldSpec, Kind, as_text, choice_label, from_text
 from ui.theme import current_theme
 from ui.widgets.basics import restyle, row
 from ui.widgets.quiet_combo import QuietCombo
@@ -17,6 +17,8 @@ from ui.widgets.switch import Switch
 
 FIELD_WIDTH = 190
 NUMBER_WIDTH = 124
+#: how a kind of value is written, while the field is empty
+EXAMPLES: dict[Kind, str] = {"words": "a, b, c", "pairs": "prompt: query", "table": "name: {setting: 3}"}
 
 
 class UnitField(QLineEdit):
@@ -121,14 +123,14 @@ class WordCompleter(QCompleter):
 
 
 class TextEditor(Editor):
-    """Numbers, texts, comma-separated words and `key: name` pairs."""
+    """Numbers, texts, comma-separated words, `key: name` pairs and tables of settings."""
 
     def __init__(self, spec: FieldSpec, parent: QWidget) -> None:
         super().__init__(spec, parent)
         self.field = UnitField(spec.unit, self) if spec.kind == "number" else QLineEdit(self)
         self.field.setAccessibleName(spec.title)
         self.field.setFixedWidth(NUMBER_WIDTH if spec.kind == "number" else FIELD_WIDTH)
-        self.field.setPlaceholderText({"words": "a, b, c", "pairs": "prompt: query"}.get(spec.kind, ""))
+        self.field.setPlaceholderText(EXAMPLES.get(spec.kind, ""))
         self.field.textEdited.connect(self._edited)
         self._offered: tuple[str, ...] = ()
         self.box.addWidget(self.field)

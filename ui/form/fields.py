@@ -6,12 +6,13 @@ import types
 from dataclasses import dataclass
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ui.form.word_lists import join_words, split_words
 
-Kind = Literal["switch", "choice", "number", "text", "words", "pairs", "run"]
+Kind = Literal["switch", "choice", "number", "text", "words", "pairs", "table", "run"]
 
 #: values of choices that read badly with their underscores merely removed
 CHOICE_WORDS = {
@@ -112,6 +113,8 @@ def as_text(value: Any, kind: Kind) -> str:
         return join_words(str(one) for one in value)
     if kind == "pairs":
         return ", ".join(f"{key}: {name}" for key, name in value.items())
+    if kind == "table" and isinstance(value, dict):
+        return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6).strip()[1:-1]
     if isinstance(value, float):
         return _plain_float(value)
     return str(value)
@@ -124,6 +127,8 @@ def from_text(text: str, spec: FieldSpec) -> Any:
         return split_words(text)
     if spec.kind == "pairs":
         return dict(_pair(part) for part in text.split(",") if part.strip())
+    if spec.kind == "table":
+        return _table(text)
     if spec.optional and not text.strip():
         return None
     if spec.kind == "number":
@@ -136,6 +141,17 @@ def _number(text: str, whole: bool) -> Any:
         return int(text) if whole else float(text)
     except ValueError:
         return text
+
+
+def _table(text: str) -> Any:
+    """Settings by name, as YAML writes them on one line; what is none stays text, so that validation can say so."""
+    try:
+        value: Any = yaml.safe_load("{" + text + "}")
+    except yaml.YAMLError:
+        return text
+    if not isinstance(value, dict):
+        return text
+    return {str(key): {} if one is None else one for key, one in cast("dict[Any, Any]", value).items()}
 
 
 def _pair(part: str) -> tuple[str, str]:
@@ -173,7 +189,9 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
         return "choice", tuple(str(value) for value in get_args(annotation))
     if origin is tuple:
         return "words", ()
-    return ("pairs", ()) if origin is dict else ("text", ())
+    if origin is dict:
+        return ("pairs" if get_args(annotation)[1] is str else "table"), ()
+    return "text", ()
 
 
 def _bounds(info: FieldInfo) -> tuple[float | None, float | None]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from droid_tune.config.method_table import card_of
 from droid_tune.config.methods import METHOD_CONFIGS
 from ui.form.form import Fold
 from ui.panes.setup.choice_cards import ChoiceCards
-from ui.panes.setup.help_texts import help_text
+from ui.panes.setup.help_texts import add_help
 from ui.widgets.basics import clear, column
 
 
@@ -48,9 +48,4 @@ class MethodChoice(QWidget):
         if self._help is None:
             return
         clear(self._help)
-        for paragraph in help_text(self._method).strip().split("\n\n"):
-            shown = QLabel(self)
-            shown.setTextFormat(Qt.TextFormat.MarkdownText)  # our own text, never the user's
-            shown.setWordWrap(True)
-            shown.setText(paragraph)
-            self._help.addWidget(shown)
+        add_help(self._method, self._help, self)

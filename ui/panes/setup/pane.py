@@ -11,13 +11,16 @@ from PySide6.QtWidgets import QLineEdit, QWidget
 
 from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.errors import UserError
+from droid_tune.paths import tools_starter_dir
 from ui.form.starting_runs import startable
 from ui.frame.first_paint import FIRST_PAINT
 from ui.panes.base import Pane
 from ui.panes.setup.data_card import DataCard
 from ui.panes.setup.data_readiness import ReadinessAsker
 from ui.panes.setup.draft_faults import faults_of
+from ui.panes.setup.environment_choice import EnvironmentChoice
 from ui.panes.setup.estimate_panel import EstimatePanel
 from ui.panes.setup.forecasting import Forecaster
 from ui.panes.setup.method_choice import MethodChoice
@@ -30,6 +33,8 @@ from ui.panes.setup.setup_footer import SetupFooter
 from ui.session import Session
 from ui.widgets.basics import button, column, label, row, scrolling
 
+#: the settings of the bundled example of tools and turns, in its folder
+EXAMPLE = "run.yaml"
 #: how wide the page's column may grow before lines get too long to read
 PAGE_WIDTH = 860
 #: after typing, before the whole config is validated again
@@ -54,6 +59,7 @@ class SetupPane(Pane):
         self._make_model(middle)
         self._make_data(middle)
         self._make_methods(middle)
+        self._make_environment(middle)
         self._make_rewards(middle)
         self._make_estimate(middle)
         self._make_settings(middle)
@@ -92,6 +98,20 @@ class SetupPane(Pane):
         self._methods = MethodChoice(parent)
         self._methods.chosen.connect(self._choose_method)
         self._column.addWidget(self._methods)
+
+    def _make_environment(self, parent: QWidget) -> None:
+        self._environment_section = QWidget(parent)
+        section = column(self._environment_section, spacing=8)
+        section.addSpacing(8)
+        section.addWidget(label("Tools and turns", "heading", parent=self._environment_section))
+        self._environment = EnvironmentChoice(self._environment_section)
+        self._environment.chosen.connect(self._choose_environment)
+        self._environment.edited.connect(self._edit)
+        self._environment.reset.connect(self._reset)
+        self._environment.grown.connect(self._show_values)
+        self._environment.example_wanted.connect(self._take_example)
+        section.addWidget(self._environment)
+        self._column.addWidget(self._environment_section)
 
     def _make_rewards(self, parent: QWidget) -> None:
         self._rewards = RewardsSection(self.session, parent)
@@ -178,6 +198,8 @@ class SetupPane(Pane):
         method = self.session.draft.method
         self._methods.show_method(method)
         self._rewards.setVisible(METHOD_CONFIGS[method].samples)
+        acts = issubclass(METHOD_CONFIGS[method], PolicyMethodConfig)
+        self._environment_section.setVisible(acts or bool(self.session.draft.environment))
         self._settings.show_method(method)
         self._show_anew()
 
@@ -189,6 +211,7 @@ class SetupPane(Pane):
     @Slot()
     def _show_values(self) -> None:
         self._settings.show_values(self.session.draft)
+        self._environment.show_values(self.session.draft)
         self._reset_all.setEnabled(bool(self.session.draft.changes()))
 
     @Slot()
@@ -201,6 +224,7 @@ class SetupPane(Pane):
         self._faults = faults_of(self.session.draft)
         self._settings.show_faults(self._faults)
         self._rewards.show_faults(self._faults)
+        self._environment.show_faults(self._faults)
         say = self._footer.say_faulty if self._faults else self._footer.say_ready
         say(self._faults_in_words() if self._faults else self._run_in_words())
 
@@ -208,7 +232,8 @@ class SetupPane(Pane):
         """The first one, and how many there are."""
         count = len(self._faults)
         path, said = next(iter(self._faults.items()))
-        first = f"{self._settings.title_of(path)}: {said}" if path else said
+        title = self._environment.title_of(path) or self._settings.title_of(path)
+        first = f"{title}: {said}" if path else said
         return first + (f" {words.count(count, 'setting')} to mend in all." if count > 1 else "")
 
     def _run_in_words(self) -> str:
@@ -237,6 +262,17 @@ class SetupPane(Pane):
         self.session.draft.method = method
         self._rewards.show_rewards(self.session.draft.rewards)
         self._show_method()
+
+    @Slot(str)
+    def _choose_environment(self, kind: str) -> None:
+        self.session.draft.set_environment(kind)
+        self._rewards.show_rewards(self.session.draft.rewards)
+        self._show_method()
+
+    @Slot()
+    def _take_example(self) -> None:
+        """Model, data, tools and settings of the bundled example."""
+        self.session.import_config(tools_starter_dir() / EXAMPLE)
 
     @Slot(str)
     def _choose_preset(self, preset: str) -> None:
@@ -308,4 +344,5 @@ class SetupPane(Pane):
 
     @Slot()
     def _go_to_fault(self) -> None:
-        self._settings.go_to_first(self._faults)
+        if not self._environment.go_to_first(self._faults):
+            self._settings.go_to_first(self._faults)

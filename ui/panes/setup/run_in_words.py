@@ -13,9 +13,12 @@ def run_in_words(config: RunConfig) -> str:
     if isinstance(config.method, SamplingMethodConfig):
         prompts, group = config.training.batch_size, config.method.group_size
         total = config.training.iterations * prompts * group
+        acted = config.environment
+        each = "completion" if acted is None else "episode"
+        turns = "" if acted is None else f"{words.count(acted.max_turns, 'turn')} and "
         return (
-            f"{type(config.method).label}: {steps}, each {words.count(prompts, 'prompt')} × {group} completions "
-            f"of up to {words.count(config.sampling.max_completion_length, 'token')}; "
-            f"{words.count(total, 'completion')} in all."
+            f"{type(config.method).label}: {steps}, each {words.count(prompts, 'prompt')} × {group} {each}s "
+            f"of up to {turns}{words.count(config.sampling.max_completion_length, 'token')}; "
+            f"{words.count(total, each)} in all."
         )
     return f"{type(config.method).label}: {steps} of {words.count(config.training.batch_size, 'row')}."

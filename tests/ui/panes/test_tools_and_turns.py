@@ -1,0 +1,122 @@
+"""Setup's Tools and turns: kinds, their settings, faults as sentences, the bundled example in one press."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from droid_tune.config.environments import ENVIRONMENT_CONFIGS
+from ui.form.fields import specs_of
+from ui.frame.help_window import help_topics
+from ui.main_window import MainWindow
+from ui.panes.setup.environment_choice import EnvironmentChoice
+from ui.panes.setup.pane import SetupPane
+
+
+@pytest.fixture
+def pane(window: MainWindow) -> SetupPane:
+    window.show_pane("setup")
+    found = window.pane("setup")
+    assert isinstance(found, SetupPane)
+    return found
+
+
+def choice(pane: SetupPane) -> EnvironmentChoice:
+    return pane.findChildren(EnvironmentChoice)[0]
+
+
+def press(inside: QWidget, text: str) -> None:
+    next(one for one in inside.findChildren(QPushButton) if one.text() == text).click()
+    QApplication.processEvents()  # what came into the layout is shown by the event loop
+
+
+def shown_texts(widget: QWidget) -> list[str]:
+    return [one.text() for one in widget.findChildren(QLabel) if one.isVisibleTo(widget)]
+
+
+@pytest.mark.parametrize("kind", list(ENVIRONMENT_CONFIGS))
+def test_each_kind_has_its_settings_and_what_it_is_in_words(pane: SetupPane, kind: str) -> None:
+    config = ENVIRONMENT_CONFIGS[kind]
+    press(choice(pane), config.label)
+    assert pane.session.draft.environment == kind
+    assert config.summary in shown_texts(choice(pane))
+    shown = shown_texts(choice(pane))
+    assert {spec.title for spec in specs_of(config, "environment") if not spec.advanced} <= set(shown)
+
+
+def test_what_a_kind_alone_has_stands_first(pane: SetupPane) -> None:
+    press(choice(pane), "Functions as tools")
+    shown = shown_texts(choice(pane))
+    assert shown.index("File") < shown.index("Most turns")
+
+
+def test_none_takes_the_environment_out_again(pane: SetupPane) -> None:
+    press(choice(pane), "Functions as tools")
+    press(choice(pane), "None")
+    assert pane.session.draft.config().environment is None
+    assert "File" not in shown_texts(choice(pane))
+
+
+def test_a_file_that_is_missing_is_said_at_its_field_and_in_the_footer(pane: SetupPane) -> None:
+    press(choice(pane), "Functions as tools")
+    assert "Must be given." in shown_texts(choice(pane))
+    assert pane._footer.summary.text() == "Functions as tools, File: Must be given."
+    assert pane.point_out()
+    assert pane.session.draft.faults()
+
+
+def test_a_chosen_file_is_the_setting(
+    pane: SetupPane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = str(tmp_path / "tools.py")
+    Path(file).write_text("def now() -> str:\n    'The time.'\n    return 'noon'\n")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (file, ""))
+    press(choice(pane), "Functions as tools")
+    press(choice(pane), "File…")
+    assert pane.session.draft.value("environment.path") == file
+
+
+def test_the_file_button_is_there_for_kinds_of_files_alone(pane: SetupPane) -> None:
+    def offered() -> bool:
+        return next(
+            one for one in choice(pane).findChildren(QPushButton) if one.text() == "File…"
+        ).isVisibleTo(choice(pane))
+
+    assert not offered()
+    press(choice(pane), "Environment class")
+    assert offered()
+    press(choice(pane), "verifiers")
+    assert not offered()
+
+
+def test_one_press_takes_the_bundled_example_whole(pane: SetupPane, qtbot: QtBot) -> None:
+    press(choice(pane), "Bundled Example")
+    config = pane.session.draft.config()
+    assert (config.model.path, config.data.path) == ("tools-starter", "tools-sample")
+    assert config.environment is not None
+    assert (config.environment.type, config.method.type) == ("tools", "grpo")
+    assert pane.session.draft.faults() == {}
+    assert "Shop questions" in shown_texts(pane._data)
+    assert "episodes of up to 6 turns" in pane._footer.summary.text()
+
+
+def test_a_method_that_imitates_has_no_such_section_and_says_why_where_one_was_chosen(
+    pane: SetupPane,
+) -> None:
+    pane._choose_method("sft")
+    assert not choice(pane).isVisibleTo(pane)
+    pane._choose_method("grpo")
+    press(choice(pane), "Bundled Example")
+    pane._choose_method("sft")
+    assert choice(pane).isVisibleTo(pane)
+    assert any("sft does not" in text for text in shown_texts(choice(pane)))
+    assert pane._footer.summary.text().startswith("Tools and turns: ")
+
+
+def test_what_tools_and_turns_are_is_told_in_the_section_and_in_the_help(pane: SetupPane) -> None:
+    press(choice(pane), "About tools and turns")
+    assert any("*episode*" in text for text in shown_texts(choice(pane)))
+    assert help_topics()["tools_and_turns"] == "Tools and turns"
