@@ -116,6 +116,10 @@ class EngineDoor(Protocol):
     ) -> Any:
         """Sample `prompts` prompts with the starting model; a `CheckReport`. Raises `UserError`, `Stopped`."""
 
+    def tools(self, config: RunConfig) -> list[str]:
+        """The tools that a run's environment offers, a line each. Raises `UserError` where it cannot be used."""
+        raise NotImplementedError
+
     def export(self, folder: Path, request: ExportRequest, watch: Watch) -> Any:
         """Write a run's result and compare it; an `Exported`. Raises `UserError`, `Stopped`."""
 
@@ -231,6 +235,12 @@ class Engine:
 
         trust(config)  # the form's settings are the person's own
         return check_signal(config, prompts=prompts, control=control, on_progress=on_progress)
+
+    def tools(self, config: RunConfig) -> list[str]:
+        """Starts the environment for a moment; call it in the background."""
+        from droid_tune.environments.offered_tools import tools_offered
+
+        return tools_offered(config)
 
     def export(self, folder: Path, request: ExportRequest, watch: Watch) -> Any:
         """Write a run's result as other programs take it, and compare. Call it in a thread of its own."""

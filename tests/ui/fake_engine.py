@@ -157,6 +157,11 @@ class FakeEngine:
             return LookedAt("Line 2: it was never closed.", False, 2)
         return LookedAt("`f` is called once for each completion.", True)
 
+    def tools(self, config: RunConfig) -> list[str]:
+        if self.failure is not None:
+            raise self.failure
+        return ["price(item): The price of an item in cents.", "multiply(a, b): The product of two numbers."]
+
     def release(self) -> None:
         pass
 

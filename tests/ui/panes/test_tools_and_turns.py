@@ -9,6 +9,8 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton, QW
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config.environments import ENVIRONMENT_CONFIGS
+from droid_tune.errors import UserError
+from tests.ui.fake_engine import FakeEngine
 from ui.form.fields import specs_of
 from ui.frame.help_window import help_topics
 from ui.main_window import MainWindow
@@ -120,3 +122,24 @@ def test_what_tools_and_turns_are_is_told_in_the_section_and_in_the_help(pane: S
     press(choice(pane), "About tools and turns")
     assert any("*episode*" in text for text in shown_texts(choice(pane)))
     assert help_topics()["tools_and_turns"] == "Tools and turns"
+
+
+def test_the_tools_that_were_found_are_listed(pane: SetupPane, qtbot: QtBot) -> None:
+    press(choice(pane), "Bundled Example")
+    told = "price(item): The price of an item in cents.\nmultiply(a, b): The product of two numbers."
+    qtbot.waitUntil(lambda: told in shown_texts(choice(pane)))
+    press(choice(pane), "None")
+    assert told not in shown_texts(choice(pane))
+
+
+def test_what_cannot_be_used_is_one_sentence_until_it_is_mended(
+    pane: SetupPane, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    why = "The environment's file has the function `now` without a docstring; mend it."
+    engine.failure = UserError(why)
+    press(choice(pane), "Bundled Example")
+    qtbot.waitUntil(lambda: any(why in text for text in shown_texts(choice(pane))))
+    engine.failure = None
+    pane._edit("environment.max_turns", 3)
+    qtbot.waitUntil(lambda: any(text.startswith("price(item)") for text in shown_texts(choice(pane))))
+    assert not any(why in text for text in shown_texts(choice(pane)))

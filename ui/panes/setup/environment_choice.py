@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from droid_tune import words
 from droid_tune.config.environments import ENVIRONMENT_CONFIGS, EnvironmentConfig
 from ui.draft import Draft
 from ui.form.fields import FieldSpec, specs_of
@@ -34,6 +35,7 @@ class EnvironmentChoice(QWidget):
         super().__init__(parent)
         self._kind: str | None = None
         self._group: SettingsGroup | None = None
+        self._faulty, self._unusable = "", ""  # by the settings, and by what it is
         lines = column(self, spacing=8)
         lines.addLayout(self._bar())
         self._summary = label("", "small", parent=self, wrap=True)
@@ -90,7 +92,7 @@ class EnvironmentChoice(QWidget):
         self._kinds.choose(kind)
         clear(self._box)
         self._group = None
-        self.show_found("")
+        self.show_tools([])
         config = ENVIRONMENT_CONFIGS.get(kind)
         self._file.setVisible(config is not None and config.brings_file)
         self._summary.setText(WITHOUT if config is None else config.summary)
@@ -102,16 +104,30 @@ class EnvironmentChoice(QWidget):
         self._group.grown.connect(self.grown)
         self._box.addWidget(self._group)
 
-    def show_found(self, sentence: str) -> None:
-        """What was found in it: the tools, as the model is told of them."""
-        self._found.setText(sentence)
-        self._found.setVisible(bool(sentence))
+    @Slot(list)
+    def show_tools(self, tools: list[str]) -> None:
+        """The tools that were found in it, a line each."""
+        self._found.setText(words.literal("\n".join(tools)))
+        self._found.setVisible(bool(tools))
+        self.show_unusable("")
+
+    @Slot(str)
+    def show_unusable(self, sentence: str) -> None:
+        """Why it cannot be used; empty where it can, or where nobody knows yet."""
+        self._unusable = sentence
+        if sentence:
+            self._found.hide()
+        self._show_fault()
+
+    def _show_fault(self) -> None:
+        said = self._faulty or self._unusable
+        self._fault.setText(words.literal(said))
+        self._fault.setVisible(bool(said))
 
     def show_faults(self, faults: Mapping[str, str]) -> None:
         """What is wrong: with a setting next to it, with the choice itself below it."""
-        said = faults.get("environment", "")
-        self._fault.setText(said)
-        self._fault.setVisible(bool(said))
+        self._faulty = faults.get("environment", "")
+        self._show_fault()
         if self._group is None:
             return
         for path in self._group.paths():

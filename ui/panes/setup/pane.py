@@ -30,6 +30,7 @@ from ui.panes.setup.rewards_section import RewardsSection
 from ui.panes.setup.run_in_words import run_in_words
 from ui.panes.setup.settings_form import SettingsForm
 from ui.panes.setup.setup_footer import SetupFooter
+from ui.panes.setup.tools_asker import ToolsAsker
 from ui.session import Session
 from ui.widgets.basics import button, column, label, row, scrolling
 
@@ -172,6 +173,9 @@ class SetupPane(Pane):
         self._forecaster.failed.connect(forecast.show_fault)
         self._forecaster.hampered.connect(self._panel.show_fault)
         self.session.data_changed.connect(self._forecaster.forget_data)
+        self._tools = ToolsAsker(self.session.engine, self)
+        self._tools.told.connect(self._environment.show_tools)
+        self._tools.failed.connect(self._environment.show_unusable)
         self._readiness = ReadinessAsker(self)
         self._readiness.told.connect(forecast.show_data)
         self.session.data_changed.connect(self._readiness.forget_data)
@@ -243,6 +247,7 @@ class SetupPane(Pane):
             return str(error)
         self._forecaster.ask(config)
         self._readiness.ask(config)
+        self._tools.ask(config)
         return run_in_words(config)
 
     # --- slots --------------------------------------------------------------------------------------------------

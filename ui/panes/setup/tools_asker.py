@@ -1,0 +1,75 @@
+"""Asks, off the GUI thread, which tools the chosen environment offers, or what is wrong with it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from droid_tune.config import RunConfig
+from droid_tune.config.environments import OwnCodeConfig
+from ui.background import Task
+from ui.engine_worker import EngineDoor
+
+#: without another question
+ASK_AFTER_MS = 600
+
+
+class ToolsAsker(QObject):
+    """`told` the tools in words, `failed` why there are none; one question at a time, the newest is answered.
+
+    Environments of packages are not looked into: they take seconds to start, and the Signal Check plays with them.
+    """
+
+    told = Signal(list)  # list[str]
+    failed = Signal(str)
+
+    def __init__(self, engine: EngineDoor, parent: QObject) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self._config: RunConfig | None = None
+        self._asked = ""
+        self._task: Task | None = None
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(ASK_AFTER_MS)
+        self._later.timeout.connect(self._look)
+
+    def ask(self, config: RunConfig) -> None:
+        """Told a moment after the last question; what was asked before is not asked again."""
+        if not isinstance(config.environment, OwnCodeConfig):
+            self.forget()
+            return
+        key = _key_of(config, config.environment)
+        if key == self._asked:
+            return
+        self.forget()
+        self._asked, self._config = key, config
+        self._later.start()
+
+    def forget(self) -> None:
+        """Nothing is known any more."""
+        self._later.stop()
+        self._asked = ""
+        if self._task is not None:
+            self._task.drop()
+            self._task = None
+
+    @Slot()
+    def _look(self) -> None:
+        if self._config is not None:
+            self._task = Task(
+                partial(self._engine.tools, self._config),
+                self,
+                done=self.told.emit,
+                failed=self.failed.emit,
+            ).start()
+
+
+def _key_of(config: RunConfig, environment: OwnCodeConfig) -> str:
+    """What the answer depends on; the file's time too, since it is edited beside the window."""
+    try:
+        changed = environment.file.stat().st_mtime_ns
+    except OSError:
+        changed = 0
+    return f"{config.model.path}|{config.model.revision}|{environment.model_dump_json()}|{changed}"
