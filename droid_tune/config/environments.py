@@ -11,6 +11,7 @@ from pydantic import Field
 from droid_tune.config.base import Closed, configs_by_type, setting
 from droid_tune.config.rewards import FailureShare
 from droid_tune.names import RewrittenHistory, TurnCredit
+from droid_tune.paths import tools_file
 
 #: what its column of rewards is called beside those of the run
 ENVIRONMENT = "environment"
@@ -74,8 +75,8 @@ class OwnCodeConfig(EnvironmentConfig):
 
     @property
     def file(self) -> Path:
-        """Where the code is."""
-        return Path(self.path).expanduser()
+        """Where the code is: the user's, or the bundled example's."""
+        return tools_file(self.path)
 
 
 class ToolsEnvironment(OwnCodeConfig):

@@ -12,6 +12,7 @@ from droid_tune.config.reward_modules import modules_beside
 from droid_tune.config.rewards import CodeReward, ModelReward, UserFileReward
 from droid_tune.config.run import RunConfig
 from droid_tune.config.teaching_methods import TeacherConfig
+from droid_tune.paths import BUNDLED_TOOLS
 
 #: environment variables in which keys of judges are known to stand
 KNOWN_KEYS = frozenset(
@@ -57,7 +58,8 @@ def _of_file(brought: UserFileReward | OwnCodeConfig) -> list[str]:
     also = [f"lets that file read {one}" for one in brought.readable]
     if brought.network:
         also.append("lets that file use the network")
-    return [f"runs the Python file {brought.path}", *also]
+    ours = isinstance(brought, OwnCodeConfig) and brought.path == BUNDLED_TOOLS
+    return also if ours else [f"runs the Python file {brought.path}", *also]
 
 
 def _of_environment(config: RunConfig) -> list[str]:

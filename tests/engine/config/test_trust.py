@@ -43,6 +43,12 @@ def test_what_settings_reach_for_is_said_in_clauses() -> None:
     ]
 
 
+def test_the_bundled_tools_are_nobody_else_s_code_but_what_they_are_given_is_asked_about() -> None:
+    assert reaches(resolve({"environment": {"type": "tools", "path": "shop"}})) == []
+    opened = resolve({"environment": {"type": "tools", "path": "shop", "network": True, "readable": ["/b"]}})
+    assert reaches(opened) == ["lets that file read /b", "lets that file use the network"]
+
+
 def test_an_environment_is_asked_about_as_reward_files_are(tmp_path: Path) -> None:
     file = tmp_path / "tools.py"
     file.write_text("x = 1\n")

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from droid_tune import words
-from droid_tune.config.environments import ENVIRONMENT_CONFIGS, EnvironmentConfig
+from droid_tune.config.environments import ENVIRONMENT_CONFIGS, EnvironmentConfig, OwnCodeConfig
 from ui.draft import Draft
 from ui.form.fields import FieldSpec, specs_of
 from ui.form.form import Fold, SettingsGroup
@@ -94,7 +94,7 @@ class EnvironmentChoice(QWidget):
         self._group = None
         self.show_tools([])
         config = ENVIRONMENT_CONFIGS.get(kind)
-        self._file.setVisible(config is not None and config.brings_file)
+        self._file.setVisible(config is not None and issubclass(config, OwnCodeConfig))
         self._summary.setText(WITHOUT if config is None else config.summary)
         if config is None:
             return
