@@ -47,6 +47,7 @@ FLOORS = {
     "droid_tune.check": 4,
     "droid_tune.export": 4,
     "droid_tune.forgetting": 4,
+    "droid_tune.offered_tools": 4,
     "droid_tune.playground": 4,
     "droid_tune.playing": 4,
     "droid_tune.train": 4,

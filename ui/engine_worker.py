@@ -238,7 +238,7 @@ class Engine:
 
     def tools(self, config: RunConfig) -> list[str]:
         """Starts the environment for a moment; call it in the background."""
-        from droid_tune.environments.offered_tools import tools_offered
+        from droid_tune.offered_tools import tools_offered
 
         return tools_offered(config)
 

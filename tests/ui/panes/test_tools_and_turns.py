@@ -102,7 +102,7 @@ def test_one_press_takes_the_bundled_example_whole(pane: SetupPane, qtbot: QtBot
     assert (config.environment.type, config.method.type) == ("tools", "grpo")
     assert pane.session.draft.faults() == {}
     assert "Shop questions" in shown_texts(pane._data)
-    assert "episodes of up to 6 turns" in pane._footer.summary.text()
+    assert "episodes of up to 3 turns" in pane._footer.summary.text()
 
 
 def test_a_method_that_imitates_has_no_such_section_and_says_why_where_one_was_chosen(
@@ -140,6 +140,6 @@ def test_what_cannot_be_used_is_one_sentence_until_it_is_mended(
     press(choice(pane), "Bundled Example")
     qtbot.waitUntil(lambda: any(why in text for text in shown_texts(choice(pane))))
     engine.failure = None
-    pane._edit("environment.max_turns", 3)
+    pane._edit("environment.max_turns", 4)
     qtbot.waitUntil(lambda: any(text.startswith("price(item)") for text in shown_texts(choice(pane))))
     assert not any(why in text for text in shown_texts(choice(pane)))

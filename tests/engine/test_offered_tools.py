@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from droid_tune.config import RunConfig
-from droid_tune.environments.offered_tools import tool_in_words, tools_offered
 from droid_tune.errors import UserError
+from droid_tune.offered_tools import tool_in_words, tools_offered
 
 
 def acting(model: str = "tools-starter", **environment: Any) -> RunConfig:
