@@ -15,6 +15,7 @@ from ui.panes.rollouts.completion_card import CompletionCard
 from ui.panes.rollouts.pair_choice import PairChoice
 from ui.panes.rollouts.pane import RolloutsPane
 from ui.panes.rollouts.step_view import chosen_groups, prompt_entry, summary_of
+from ui.widgets.long_text import LongText
 from ui.widgets.state_chip import reward_tone
 
 
@@ -153,9 +154,10 @@ def test_a_megabyte_is_shown_as_its_beginning_and_says_how_much_more_there_is(qt
     )
     card = CompletionCard(1, one, 1.0, None)  # pyright: ignore
     qtbot.addWidget(card)
-    assert len(card._text.text()) == 901
-    card._more.click()
-    assert card._text.text().endswith(
+    text = card.findChildren(LongText)[0]
+    assert len(text._shown.text()) == 901
+    text._more.click()
+    assert text._shown.text().endswith(
         f"({2**20 - 20_000:,} more characters: the table of completions exports them)"
     )
-    assert len(card._text.text()) < 20_100
+    assert len(text._shown.text()) < 20_100
