@@ -13,7 +13,8 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import Watch
 from droid_tune.environments.episode import Environment
 from droid_tune.rollout.decoding import completion_text
-from droid_tune.rollout.episodes.play import EpisodeLimits, Seeding, play
+from droid_tune.rollout.episodes.episode_row import EpisodeLimits, Seeding
+from droid_tune.rollout.episodes.play import play
 from droid_tune.rollout.generate import generate
 from droid_tune.rollout.rollout import Rollout, rows_of_groups
 from droid_tune.train.row_reader import PromptRow

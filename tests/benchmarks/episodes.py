@@ -23,7 +23,8 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.policy import Policy
 from droid_tune.rollout.episodes import play as sampler
-from droid_tune.rollout.episodes.play import EpisodeLimits, Seeding, play
+from droid_tune.rollout.episodes.episode_row import EpisodeLimits, Seeding
+from droid_tune.rollout.episodes.play import play
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.train.start import starting_policy
 from tests.engine.rollout.episodes import scripted

@@ -11,13 +11,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from droid_tune.config.environments import EnvironmentConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Row
@@ -28,7 +26,6 @@ from droid_tune.environments.episode import (
     Answered,
     Ending,
     Environment,
-    Episode,
     EpisodeError,
     Handle,
     Seeds,
@@ -38,9 +35,10 @@ from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.adapters import adapter_merged
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.policy import Policy
-from droid_tune.names import RewrittenHistory
 from droid_tune.rollout.decoding import completion_text, ending_tokens, ends_in_stop_string
-from droid_tune.rollout.episodes.row_decoders import Joining, Prompts, row_decoder
+from droid_tune.rollout.episodes.episode_row import EpisodeLimits, EpisodeRow, Seeding
+from droid_tune.rollout.episodes.joining import Joining, Prompts
+from droid_tune.rollout.episodes.row_decoders import row_decoder
 from droid_tune.rollout.episodes.trajectory import Recorder, Trajectory
 from droid_tune.rollout.episodes.turn_choice import TurnChooser
 from droid_tune.rollout.rollout import Rollout
@@ -50,72 +48,6 @@ from droid_tune.rollout.samplers import Draw
 _LOOK_S = 0.002
 #: rows come back in portions of this share of the rows in flight: every portion rearranges the batch
 _PORTION = 0.125
-
-
-@dataclass(frozen=True)
-class EpisodeLimits:
-    """What bounds an episode besides its environment and `max_completion_length`, which counts all tokens behind the
-    prompt: tokens of a turn, tokens of prompt and episode together (None: no bound), and how many rows may wait."""
-
-    max_turn_tokens: int
-    longest: int | None = None
-    waiting_share: float = 0.25
-    history: RewrittenHistory = "keep"
-
-    @classmethod
-    def of(cls, config: EnvironmentConfig, longest: int | None) -> EpisodeLimits:
-        return cls(config.max_turn_tokens, longest, config.waiting_share, config.rewritten_history)
-
-
-@dataclass(frozen=True)
-class Seeding:
-    """What a rollout's randomness derives from: the run's seed, the number of the rollout, and the numbers of its rows."""
-
-    tokens: int  # of the draws of tokens
-    run: int = 0
-    rollout: int = 0
-    rows: Sequence[int] = ()
-
-
-@dataclass
-class _Row:
-    """One episode while it goes on."""
-
-    index: int
-    prompt: int
-    seeds: Seeds
-    opening: Handle[Episode] | None = None
-    episode: Episode | None = None
-    recorder: Recorder | None = None
-    adder: TurnAdder | None = None
-    history: list[int] = field(default_factory=list[int])  # the prompt that it shares with its group
-    tokens: list[int] = field(default_factory=list[int])
-    mine: list[int] = field(default_factory=list[int])  # 1 for each token that the model wrote
-    logprobs: list[float] = field(default_factory=list[float])
-    drawn: list[float] = field(default_factory=list[float])
-    fed: int = 0  # tokens behind the prompt that the decoder has read
-    begun: int = 0  # where the turn begins
-    text: str = ""
-    asked: Handle[Answered] | None = None
-    asked_at: float = 0.0
-    seconds: float = 0.0  # that the answer took; 0: it has not come
-    ending: Ending | None = None  # of its own accord: the turn was cut
-    trajectory: Trajectory | None = None
-
-    def read(self, tokens: Sequence[int]) -> None:
-        """Tokens that are not the model's stand behind its own; its next turn begins behind them."""
-        self.tokens += tokens
-        self.mine += [0] * len(tokens)
-        self.logprobs += [0.0] * len(tokens)
-        self.drawn += [0.0] * len(tokens)
-        self.begun = len(self.tokens)
-
-    def write(self, token: int, logprob: float, drawn: float) -> None:
-        """The model has written a token."""
-        self.tokens.append(token)
-        self.mine.append(1)
-        self.logprobs.append(logprob)
-        self.drawn.append(drawn)
 
 
 def play(
@@ -173,7 +105,7 @@ class _Table:
         self._stops = ending_tokens(policy, sampling)
         numbers = list(seeding.rows) or list(range(len(data)))
         self._rows = [
-            _Row(
+            EpisodeRow(
                 place * group_size + member,
                 place,
                 Seeds(seeding.run, seeding.rollout, number, member),
@@ -272,7 +204,7 @@ class _Table:
                 self._ended.add(number)
                 self._ask(row)
 
-    def _is_over(self, row: _Row, token: int) -> bool:
+    def _is_over(self, row: EpisodeRow, token: int) -> bool:
         written = row.tokens[row.begun :]
         if token in self._stops or ends_in_stop_string(self._policy, self._sampling, written):
             return True
@@ -282,7 +214,7 @@ class _Table:
             return True
         return False
 
-    def _ask(self, row: _Row) -> None:
+    def _ask(self, row: EpisodeRow) -> None:
         """Hand a turn to the environment; it joins the queue of those that wait."""
         assert row.recorder is not None
         assert row.episode is not None
@@ -359,7 +291,7 @@ class _Table:
 
     # -- beginnings ----------------------------------------------------------------------------------------
 
-    def _begun(self, row: _Row) -> Joining | None:
+    def _begun(self, row: EpisodeRow) -> Joining | None:
         """A fresh row, ready to write its first turn; None where its episode could not begin."""
         if row.prompt not in self._prompt_tokens:
             self._open_group(row.prompt)
@@ -371,7 +303,7 @@ class _Table:
         self.read += len(shared) if self._prompts.use(row.prompt, shared, members) else 0
         return Joining(row.index, row.prompt, list(row.tokens))
 
-    def _group(self, prompt: int) -> list[_Row]:
+    def _group(self, prompt: int) -> list[EpisodeRow]:
         return self._rows[prompt * self._size : (prompt + 1) * self._size]
 
     def _open_ahead(self, prompt: int) -> None:
@@ -405,7 +337,7 @@ class _Table:
             common or render_prompt(self._policy.tokenizer, self._data[prompt], self._options).tokens
         )
 
-    def _opened(self, row: _Row, data: Row) -> list[int]:
+    def _opened(self, row: EpisodeRow, data: Row) -> list[int]:
         """Wait for an opening; its tokens. Raises EpisodeError, and UserError where the template refuses it."""
         assert row.opening is not None
         self._wait(row.opening)
@@ -428,7 +360,7 @@ class _Table:
 
     # -- answers -------------------------------------------------------------------------------------------
 
-    def _came_back(self, row: _Row) -> Joining | None:
+    def _came_back(self, row: EpisodeRow) -> Joining | None:
         """A row with its environment's answer, ready to write the next turn; None where its episode is over."""
         answer, seconds = self._answer_of(row)
         assert row.recorder is not None
@@ -454,7 +386,7 @@ class _Table:
         row.read(added)
         return Joining(row.index, row.prompt, unread)
 
-    def _added(self, row: _Row, answer: Answered) -> list[int]:
+    def _added(self, row: EpisodeRow, answer: Answered) -> list[int]:
         assert row.recorder is not None
         assert row.adder is not None
         before = row.recorder.messages
@@ -463,7 +395,7 @@ class _Table:
         require_known(found.tokens, self._policy.embedding_rows)
         return found.tokens
 
-    def _answer_of(self, row: _Row) -> tuple[Answered, float]:
+    def _answer_of(self, row: EpisodeRow) -> tuple[Answered, float]:
         assert row.asked is not None
         self._wait(row.asked)
         answer = row.asked.result()
@@ -476,11 +408,11 @@ class _Table:
             time.sleep(_LOOK_S)
         self.stood += time.perf_counter() - start
 
-    def _over(self, row: _Row, ending: Ending, last: Answered | None = None) -> None:
+    def _over(self, row: EpisodeRow, ending: Ending, last: Answered | None = None) -> None:
         assert row.recorder is not None
         self._finish(row, row.recorder.finished(ending, last))
 
-    def _finish(self, row: _Row, trajectory: Trajectory) -> None:
+    def _finish(self, row: EpisodeRow, trajectory: Trajectory) -> None:
         row.trajectory = trajectory
         if row.episode is not None:
             row.episode.close()

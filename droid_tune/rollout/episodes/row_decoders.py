@@ -5,27 +5,17 @@ The caller puts the kernels in force (`own_kernels`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import mlx.core as mx
 import numpy as np
 
-from droid_tune.model.caches.ragged import RaggedCache, RaggedLayout, SlotPrompts, slot_prompts, with_room
-from droid_tune.model.caches.repeated import copied, merged
+from droid_tune.model.caches.ragged import RaggedCache, RaggedLayout, with_room
 from droid_tune.model.policy import Policy
-from droid_tune.rollout.decoders import PrefilledPrompt
+from droid_tune.rollout.episodes.joining import Joining, Prompts, pieces_of
+from droid_tune.rollout.episodes.own_rows import OwnRows
 from droid_tune.rollout.slots import Slots
-
-
-@dataclass(frozen=True)
-class Joining:
-    """A row that comes (back) into the batch: the prompt it continues, and the tokens that it has not been fed yet."""
-
-    row: int
-    prompt: int
-    tokens: Sequence[int]
 
 
 class RowDecoder(Protocol):
@@ -54,42 +44,6 @@ class RowDecoder(Protocol):
     def forget(self, row: int) -> None:
         """Let go of a row that is not in the batch."""
         ...
-
-
-class Prompts:
-    """Prompts by number, each run once, and given back when no row continues it any more."""
-
-    def __init__(self, policy: Policy, chunk: int) -> None:
-        self._policy, self._chunk = policy, chunk
-        self._ready: dict[int, PrefilledPrompt] = {}
-        self._users: dict[int, set[int]] = {}
-        self._joined: list[tuple[list[int], list[SlotPrompts]]] = []
-
-    def use(self, prompt: int, tokens: Sequence[int], rows: Sequence[int]) -> bool:
-        """Run a prompt that `rows` will continue; False where it has been run already."""
-        if prompt in self._ready:
-            return False
-        self._ready[prompt] = PrefilledPrompt(self._policy, tokens, self._chunk)
-        self._users[prompt] = set(rows)
-        return True
-
-    def release(self, prompt: int, row: int) -> None:
-        """A row is over."""
-        users = self._users.get(prompt, set())
-        users.discard(row)
-        if not users and prompt in self._ready:
-            del self._ready[prompt], self._users[prompt]
-            self._joined = [one for one in self._joined if prompt not in one[0]]
-
-    def __getitem__(self, prompt: int) -> PrefilledPrompt:
-        return self._ready[prompt]
-
-    def side_by_side(self, chosen: Sequence[int]) -> list[SlotPrompts]:
-        """Each layer's keys and values of some prompts, one for each slot; the last asked for are kept."""
-        if list(chosen) not in [known for known, _ in self._joined]:
-            made = slot_prompts([self._ready[prompt].caches for prompt in chosen])
-            self._joined = [*self._joined[-1:], (list(chosen), made)]
-        return next(made for known, made in self._joined if known == list(chosen))
 
 
 Own = list[tuple[mx.array, mx.array]]  # of each layer keys and values (n, H, t, D)
@@ -163,7 +117,7 @@ class SharedRows:
         longest = int(used.max())
         own = _stacked(kept, longest) if longest else None
         batch = self._made(own, used, [one.prompt for one in rows])
-        for before in _pieces([one.tokens[:-1] for one in rows], max(1, self._chunk // len(rows))):
+        for before in pieces_of([one.tokens[:-1] for one in rows], max(1, self._chunk // len(rows))):
             batch.run(self._model, mx.array(before.tokens), before.real)
             mx.eval(batch.state)
         last = mx.array([[one.tokens[-1]] for one in rows], dtype=mx.int32)
@@ -231,23 +185,6 @@ class _Batch:
         return [array for cache in self._caches for array in cache.state]
 
 
-class _Piece(NamedTuple):
-    """Tokens (n, T) that rows are fed together, and how many of each row's are real (n,)."""
-
-    tokens: np.ndarray
-    real: np.ndarray
-
-
-def _pieces(rows: Sequence[Sequence[int]], width: int) -> Iterator[_Piece]:
-    """Rows of tokens, padded on the right, in pieces of at most `width` columns."""
-    counts = np.array([len(row) for row in rows])
-    for start in range(0, int(counts.max()), width):
-        parts = [list(row[start : start + width]) for row in rows]
-        longest = max(len(part) for part in parts)
-        padded = [part + [0] * (longest - len(part)) for part in parts]
-        yield _Piece(np.array(padded, np.int32), np.array([len(part) for part in parts]))
-
-
 def _taken(layer: tuple[mx.array, mx.array], places: Sequence[int]) -> tuple[mx.array, mx.array]:
     chosen = mx.array(np.asarray(places))
     return layer[0][chosen], layer[1][chosen]
@@ -280,70 +217,6 @@ def _side_by_side(parts: Sequence[Own], fresh: int) -> Own | None:
         return mx.concatenate(arrays) if len(arrays) > 1 else arrays[0]
 
     return [(both(layer, 0), both(layer, 1)) for layer in range(len(parts[0]))]
-
-
-class OwnRows:
-    """Every row with the model's own caches: right for every kind, with the prompt copied for each row.
-
-    While they are decoded the rows' caches are merged where that is proved right for the model, else each row runs by
-    itself. Left out: tokens run ahead, because a state cannot take one back.
-    """
-
-    looks_ahead = False
-
-    def __init__(self, policy: Policy, prompts: Prompts, chunk: int) -> None:
-        self._model, self._prompts, self._chunk = policy.model, prompts, chunk
-        self._merges = policy.architecture.merges_prompts
-        self._rows: list[int] = []
-        self._own: dict[int, list[Any]] = {}
-        self._merged: list[Any] | None = None
-
-    @property
-    def rows(self) -> Sequence[int]:
-        return self._rows
-
-    def step(self, tokens: mx.array) -> mx.array:
-        if not self._merges:
-            found = [
-                self._model(tokens[place : place + 1, None], cache=self._own[row])[:, -1]
-                for place, row in enumerate(self._rows)
-            ]
-            return mx.concatenate(found)
-        if self._merged is None:
-            self._merged = merged([self._own[row] for row in self._rows])
-        return self._model(tokens[:, None], cache=self._merged)[:, -1]
-
-    def leave(self, rows: Sequence[int], fed: Sequence[int]) -> None:
-        if rows:
-            self._apart()
-            self._rows = [row for row in self._rows if row not in rows]
-
-    def join(self, rows: Sequence[Joining]) -> mx.array:
-        self._apart()
-        found: list[mx.array] = []
-        for one in rows:
-            caches = self._own.setdefault(one.row, copied(self._prompts[one.prompt].caches))
-            logits = self._prompts[one.prompt].logits
-            for piece in _pieces([one.tokens[:-1]], self._chunk):
-                self._model(mx.array(piece.tokens), cache=caches)
-                mx.eval([cache.state for cache in caches])
-            if one.tokens:
-                last = mx.array([[one.tokens[-1]]], dtype=mx.int32)
-                logits = self._model(last, cache=caches)[:, -1]
-                mx.eval(logits, [cache.state for cache in caches])
-            found.append(logits)
-            self._rows.append(one.row)
-        return mx.concatenate(found)
-
-    def _apart(self) -> None:
-        """Each row's caches by themselves again."""
-        if self._merged is not None:
-            for place, row in enumerate(self._rows):
-                self._own[row] = [cache.extract(place) for cache in self._merged]
-            self._merged = None
-
-    def forget(self, row: int) -> None:
-        self._own.pop(row, None)
 
 
 def row_decoder(policy: Policy, prompts: Prompts, chunk: int) -> RowDecoder:

@@ -17,7 +17,8 @@ from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.scoring import score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.policy import Policy
-from droid_tune.rollout.episodes.play import EpisodeLimits, Seeding, play
+from droid_tune.rollout.episodes.episode_row import EpisodeLimits, Seeding
+from droid_tune.rollout.episodes.play import play
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.train.start import starting_policy
 from tests.engine.rollout.episodes.scripted import Scripted

@@ -10,7 +10,9 @@ import pytest
 
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.policy import Policy
-from droid_tune.rollout.episodes.row_decoders import Joining, OwnRows, Prompts, SharedRows, row_decoder
+from droid_tune.rollout.episodes.joining import Joining, Prompts
+from droid_tune.rollout.episodes.own_rows import OwnRows
+from droid_tune.rollout.episodes.row_decoders import SharedRows, row_decoder
 from tests.engine.model.tiny import CONFIGS, tiny_policy
 
 PROMPTS = [[5, 9, 13], [7, 2, 11, 3, 8, 4, 21, 30, 12]]
