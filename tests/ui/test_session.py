@@ -278,7 +278,7 @@ def test_a_run_that_changed_is_asked_about_before_it_goes_on(
     qtbot.waitUntil(lambda: not session.training)
     engine.hold_at = None
     (folder,) = engine.folders
-    keep_identity(folder, Identity({"training": {"iterations": 9}}, (), "", {}, ()))
+    keep_identity(folder, Identity({"training": {"iterations": 9}}, (), "", {}, {}, {}, ()))
     (folder / "checkpoints" / "step-000002").mkdir(parents=True)
 
     def asked() -> ChangesSheet:
