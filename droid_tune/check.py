@@ -20,7 +20,7 @@ import numpy as np
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
-from droid_tune.config.preference_methods import PreferenceConfig
+from droid_tune.config.preference_methods import PreferenceConfig, RewardModelConfig
 from droid_tune.config.rewards import AccuracyReward
 from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.control import Control, Watch
@@ -38,6 +38,8 @@ from droid_tune.events import REWARD_FAILED, Event, Notice, Phase, RolloutGroup
 from droid_tune.machine import garbage
 from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
+from droid_tune.model.gradients.values import value_gradients
+from droid_tune.model.value_head import reward_head
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
 from droid_tune.rollout.generate import generate
@@ -302,7 +304,8 @@ class _Check:
         )
         method = self.config.method
         learns_prompt = isinstance(method, PreferenceConfig) and method.learns_prompt
-        rows = judged_rows_of([longest] * count, learns_prompt=learns_prompt).rows
+        numbers = isinstance(method, RewardModelConfig)
+        rows = judged_rows_of([longest] * count, learns_prompt=learns_prompt, at_end=numbers).rows
         return rows, max(longest.answers, key=lambda one: len(one.tokens))
 
     def _backward(self, rows: ScoringRows, *, with_entropy: bool) -> None:
@@ -314,6 +317,10 @@ class _Check:
             session.phase("update", 0, 0, 0, "longest rows")
             return -(logprobs * mask[mx.array(part)][:, : logprobs.shape[1]]).mean(), {}
 
+        if isinstance(self.config.method, RewardModelConfig):
+            head = reward_head(session.policy)
+            mx.eval(value_gradients(session.policy, rows, loss, head, plan=self._plan)[1:3])
+            return
         _, gradients, _ = loss_and_gradients(
             session.policy,
             rows,

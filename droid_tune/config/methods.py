@@ -24,6 +24,7 @@ from droid_tune.config.preference_methods import (
     DPOConfig,
     KTOConfig,
     ORPOConfig,
+    RewardModelConfig,
     SimPOConfig,
     TPOConfig,
 )
@@ -148,7 +149,8 @@ AnyMethod = Annotated[
     | KTOConfig
     | CPOConfig
     | TPOConfig
-    | BCOConfig,
+    | BCOConfig
+    | RewardModelConfig,
     Field(discriminator="type"),
 ]
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = configs_by_type(AnyMethod)

@@ -39,15 +39,20 @@ class PreferenceConfig(MethodConfig):
     #: whether the prompts of chosen answers are learnt as well
     learns_prompt: ClassVar[bool] = False
 
-    beta: PairBeta = 0.1
-    """How strongly the model is held to what it was before: more stays closer."""
     too_long: TooLong = setting("cut_end", "Too long rows", advanced=True)
     """Prompt and answer beyond the longest sequence: their end is cut off, as TRL does, or the row is left out."""
     packing: bool = setting(False, "Pack short rows", advanced=True)
     """Several answers share one sequence, which saves padding; they do not see each other."""
 
 
-class DPOConfig(PreferenceConfig):
+class ImplicitRewardConfig(PreferenceConfig):
+    """Methods in which an answer's likelihood is its reward."""
+
+    beta: PairBeta = 0.1
+    """How strongly the model is held to what it was before: more stays closer."""
+
+
+class DPOConfig(ImplicitRewardConfig):
     """Direct Preference Optimization (arXiv 2305.18290), with the losses of its descendants."""
 
     aliases: ClassVar[dict[str, str]] = {"dpo_cpo_loss_type": "loss_type"}
@@ -109,7 +114,7 @@ class DPOConfig(PreferenceConfig):
         return self
 
 
-class ContrastConfig(PreferenceConfig):
+class ContrastConfig(ImplicitRewardConfig):
     """Pairs compared without a reference model: one loss, of which CPO and SimPO are settings."""
 
     beta: PairBeta = 0.1
@@ -156,7 +161,7 @@ class CPOConfig(ContrastConfig):
     type: Literal["cpo"] = "cpo"
 
 
-class ORPOConfig(PreferenceConfig):
+class ORPOConfig(ImplicitRewardConfig):
     """Odds Ratio Preference Optimization (arXiv 2403.07691)."""
 
     label: ClassVar[str] = "ORPO"
@@ -169,7 +174,7 @@ class ORPOConfig(PreferenceConfig):
     """Weight of the odds ratio beside the likelihood (the paper's lambda)."""
 
 
-class TPOConfig(PreferenceConfig):
+class TPOConfig(ImplicitRewardConfig):
     """Triple Preference Optimization (arXiv 2405.16681): a pair and a gold answer (`reference`)."""
 
     label: ClassVar[str] = "TPO"
@@ -191,7 +196,7 @@ class TPOConfig(PreferenceConfig):
     """The share of pairs that may be the wrong way round; acts in sigmoid and tpo-l."""
 
 
-class VerdictConfig(PreferenceConfig):
+class VerdictConfig(ImplicitRewardConfig):
     """Learning from single answers that are said to be good or bad."""
 
     need: ClassVar[Need] = "verdict"
@@ -225,3 +230,18 @@ class BCOConfig(VerdictConfig):
     )
     card: ClassVar[str] = "kto"
     type: Literal["bco"] = "bco"
+
+
+class RewardModelConfig(PreferenceConfig):
+    """A reward model (Bradley-Terry, arXiv 2203.02155): a number for each answer, higher for the chosen one."""
+
+    aliases: ClassVar[dict[str, str]] = {"center_rewards_coefficient": "centering"}
+    label: ClassVar[str] = "Reward model"
+    summary: ClassVar[str] = (
+        "Learns from pairs to give each answer a number, the better one a higher one: a judge of your own for RL runs."
+    )
+    type: Literal["reward"] = "reward"
+    centering: float = setting(0.0, "Pull rewards to 0", advanced=True, ge=0, le=10)
+    """How strongly a pair's two rewards are pulled to a sum of 0, so that rewards have a fixed origin (0.01 is usual)."""
+    margin_field: str = setting("margin", "Column with margins", advanced=True)
+    """The data's column that says how much better the chosen answer is; rows without it ask for no margin."""

@@ -128,7 +128,7 @@ def _update(facts: ModelFacts, sizes: Sizes, job: StepJob, plan: MemoryPlan, spe
     # The prompt's own backward pass runs its forward again unless it is held.
     if shared and not (plan.layer_wise or plan.hold_prompt):
         body += _body(facts, prompt) * prompts / passes
-    head = rows * completion * 2 * facts.hidden * facts.vocabulary
+    head = 0 if job.numbers else rows * completion * 2 * facts.hidden * facts.vocabulary
     heads = 2.0 + (1.0 if job.entropy else 0.0) + (2.0 if sizes.full else 0.0)
     work = passes * body + heads * head + job.score_passes * (body + head)
     batches = prompts * ceil(job.group_size / plan.train_rows) if shared else ceil(rows / plan.train_rows)
@@ -151,7 +151,7 @@ def _scored(facts: ModelFacts, sizes: Sizes, job: StepJob, rows: int) -> float:
     share = 1 + SCORED_ONLY * job.score_passes
     share += WITH_ENTROPY if job.entropy else 0.0
     share += TRAINED_HEAD if sizes.full else 0.0
-    return SCORED * share * rows * job.usual_completion * facts.vocabulary
+    return 0.0 if job.numbers else SCORED * share * rows * job.usual_completion * facts.vocabulary
 
 
 def _applied(facts: ModelFacts, sizes: Sizes, plan: MemoryPlan, batches: float, scored: int) -> float:

@@ -8,7 +8,13 @@ from typing import Any
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
-from droid_tune.config.preference_methods import BCOConfig, DPOConfig, KTOConfig, PreferenceConfig
+from droid_tune.config.preference_methods import (
+    BCOConfig,
+    DPOConfig,
+    KTOConfig,
+    PreferenceConfig,
+    RewardModelConfig,
+)
 from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.config.teaching_methods import TaughtConfig
 from droid_tune.model_files.facts import ModelFacts
@@ -74,6 +80,8 @@ class StepJob:
     #: rows that are compared, so that they should run in one micro-batch; and whether entropies are reported of them
     together: int = 1
     reports_entropy: bool = False
+    #: one number is read behind each row, and no vocabulary looked at
+    numbers: bool = False
 
     @property
     def rows(self) -> int:
@@ -170,8 +178,14 @@ def _preference_job(
         score_passes=_looks(config, method, known) * rows.slices_per_step,
         evaluation_rows=rows.evaluation_rows * answers,
         together=answers,
-        reports_entropy=True,
+        reports_entropy=not reads_numbers(method),
+        numbers=reads_numbers(method),
     )
+
+
+def reads_numbers(method: PreferenceConfig) -> bool:
+    """Whether an answer is read as one number, behind its end."""
+    return isinstance(method, RewardModelConfig)
 
 
 def _looks(config: RunConfig, method: PreferenceConfig, known: DataLengths) -> float:

@@ -166,11 +166,12 @@ def _passes(
     """A micro-batch of `rows` x `tokens` after `prefix` shared ones: activations and head at their worst moment."""
     one = _layer(sizes, rows, tokens, prefix + tokens, factors)
     worst = _transient(sizes, rows, tokens, prefix + tokens, factors)
-    scored = rows * job.longest_completion
+    scored = rows if job.numbers else rows * job.longest_completion
     states = 3 * 4 * scored * sizes.hidden
     if job.teacher:
         states += job.rows_per_slice * job.longest_completion * sizes.hidden * sizes.item
-    head = int(_head_copies(sizes, job, factors) * 4 * min(plan.head_tokens, scored) * sizes.vocabulary)
+    vocabulary = 0 if job.numbers else sizes.vocabulary
+    head = int(_head_copies(sizes, job, factors) * 4 * min(plan.head_tokens, scored) * vocabulary)
     if sizes.full:
         head += int(factors.trained_head_gradients * sizes.trained)
     layers = sizes.layers if prefix else sizes.trained_layers

@@ -157,6 +157,7 @@ def new_folder(out: Path) -> Generator[Path]:
 def trained_policy(run_dir: Path, weights: RunWeights | None = None) -> Policy:
     """The run's model with what it learnt so far, ready to answer. Raises UserError where it learnt nothing yet."""
     from droid_tune.model.adapter_files import load_arrays, read_arrays
+    from droid_tune.model.value_head import apart_arrays, load_apart
     from droid_tune.train.start import starting_policy
     from droid_tune.train.weights import newest_weights
 
@@ -164,4 +165,6 @@ def trained_policy(run_dir: Path, weights: RunWeights | None = None) -> Policy:
     found = weights or newest_weights(run_dir)
     policy = starting_policy(config, run_dir)
     load_arrays(policy, read_arrays(found.file), place=str(found.file))
+    if apart_arrays(policy):
+        load_apart(policy, read_arrays(found.head), place=str(found.head))
     return policy

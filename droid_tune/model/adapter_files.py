@@ -13,8 +13,9 @@ from mlx.utils import tree_unflatten
 from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import is_adapter, layer_count
-from droid_tune.model.arrays import layers_of, write_arrays
+from droid_tune.model.arrays import HEAD, layers_of, write_arrays
 from droid_tune.model.policy import Policy
+from droid_tune.model.value_head import HEAD_WEIGHTS, apart_arrays
 from droid_tune.model_files.headers import read_header
 from droid_tune.model_files.model_folder import read_json
 
@@ -60,7 +61,16 @@ def save_adapter(policy: Policy, folder: Path, arrays: Mapping[str, mx.array] | 
     write_arrays(fresh, arrays or policy.trainable())
     fresh.replace(weights)
     settings.write_text(json.dumps(adapter_settings(policy), indent=2) + "\n", encoding="utf-8")
-    return [weights, settings]
+    return [weights, settings, *_save_head(policy, folder)]
+
+
+def _save_head(policy: Policy, folder: Path) -> list[Path]:
+    """A reward model's head in a file of its own, so that mlx-lm reads the adapter as any other."""
+    if HEAD not in policy.model:
+        return []
+    file = folder / HEAD_WEIGHTS
+    write_arrays(file, {name: one for name, one in apart_arrays(policy).items() if name.startswith(HEAD)})
+    return [file]
 
 
 def adapter_config_in(folder: Path) -> AdapterConfig:

@@ -15,6 +15,9 @@ from mlx.utils import tree_flatten
 #: modules that turn token ids into vectors
 EMBEDDING = (nn.Embedding, nn.QuantizedEmbedding)
 Indices = npt.NDArray[np.int64]
+#: what hangs in a model and is trained beside the adapter: a head of rewards, a critic (model/value_head.py, model/critic.py)
+HEAD, CRITIC = "score", "critic"
+APART = (f"{HEAD}.", f"{CRITIC}.")
 
 
 def flat_arrays(tree: Any) -> dict[str, mx.array]:

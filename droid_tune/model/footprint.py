@@ -14,6 +14,7 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from droid_tune.config import RunConfig
 from droid_tune.estimate.sizes import Sizes, sizes_of
+from droid_tune.model.arrays import APART
 from droid_tune.model.policy import Policy
 from droid_tune.model_files.facts import ModelFacts, facts_of
 from droid_tune.model_files.headers import Tensor
@@ -62,7 +63,7 @@ def facts_of_policy(policy: Policy) -> ModelFacts:
     tensors = [
         Tensor(_plain(name), DTYPES.get(array.dtype, "F32"), tuple(array.shape))
         for name, array in cast("list[tuple[str, mx.array]]", tree_flatten(policy.model.parameters()))
-        if name.rsplit(".", 1)[-1] not in ADAPTER_ARRAYS
+        if name.rsplit(".", 1)[-1] not in ADAPTER_ARRAYS and not name.startswith(APART)
     ]
     return facts_of(policy.config, tuple(tensors))
 

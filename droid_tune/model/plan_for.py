@@ -13,7 +13,7 @@ from droid_tune import words
 from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.config.run import RunConfig
 from droid_tune.config.sampling_method import SamplingMethodConfig
-from droid_tune.estimate.job import StepJob, asks_teacher, has_entropy_bonus
+from droid_tune.estimate.job import StepJob, asks_teacher, has_entropy_bonus, reads_numbers
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.planning import choose, smallest
 from droid_tune.estimate.sizes import Sizes
@@ -53,8 +53,13 @@ def job_for(config: RunConfig, prompt_length: int | None = None, answer_length: 
         prompt, answer = prompt_length or 0, answer_length or training.max_seq_length
         shared = 1 if method.learns_prompt else method.answers
         job = step_job(training.batch_size * method.answers // shared, shared, prompt, answer)
-        return replace(job, reinforcement=False, together=method.answers, reports_entropy=True)
+        return replace(job, reinforcement=False, together=method.answers, **_read_out(method))
     return replace(step_job(training.batch_size, 1, 0, training.max_seq_length), reinforcement=False)
+
+
+def _read_out(method: PreferenceConfig) -> dict[str, bool]:
+    numbers = reads_numbers(method)
+    return {"numbers": numbers, "reports_entropy": not numbers}
 
 
 def step_job(prompts: int, group_size: int, prompt_length: int, completion_length: int) -> StepJob:

@@ -10,7 +10,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from droid_tune.config.run import AdapterConfig
-from droid_tune.model.arrays import embedding_rows, flat_arrays
+from droid_tune.model.arrays import APART, embedding_rows, flat_arrays
 from droid_tune.model.checks.probe import Architecture
 
 
@@ -33,7 +33,11 @@ class Policy:
     notes: tuple[str, ...] = ()
 
     def trainable(self) -> dict[str, mx.array]:
-        """The trainable arrays by name, in a fixed order."""
+        """The trainable arrays by name, in a fixed order; without heads and critics."""
+        return {name: array for name, array in self.learnt().items() if not name.startswith(APART)}
+
+    def learnt(self) -> dict[str, mx.array]:
+        """All that the optimizer moves: the trainable arrays, and what is trained beside them."""
         return flat_arrays(self.model.trainable_parameters())
 
     @property
@@ -43,8 +47,9 @@ class Policy:
 
     @property
     def weight_bytes(self) -> int:
-        """Size of all weights, adapter included."""
-        return sum(array.nbytes for array in flat_arrays(self.model.parameters()).values())
+        """Size of all weights, adapter included; without heads and critics."""
+        arrays = flat_arrays(self.model.parameters())
+        return sum(array.nbytes for name, array in arrays.items() if not name.startswith(APART))
 
     @property
     def embedding_rows(self) -> int | None:

@@ -37,7 +37,7 @@ def announce(session: TrainingSession, journal: Journal, span: Span, estimated: 
             model={
                 "architecture": policy.config.get("model_type", ""),
                 "weight_bytes": policy.weight_bytes,
-                "trainable_parameters": int(sum(np.prod(a.shape) for a in policy.trainable().values())),
+                "trainable_parameters": int(sum(np.prod(a.shape) for a in policy.learnt().values())),
                 "path": str(policy.path),
             },
             data={"train": len(session.train), "valid": len(session.valid), "leaked": leaked},

@@ -9,6 +9,7 @@ from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.events import CheckpointSaved
 from droid_tune.model.adapter_files import load_arrays
 from droid_tune.model.reference import ReferencePolicy
+from droid_tune.model.value_head import apart_arrays, load_apart
 from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.journal import Journal
 from droid_tune.train.learner import Learner, State, Tensors
@@ -48,6 +49,7 @@ class BoundaryKeeper:
             boundary.state,
             {
                 "adapters": self.session.policy.trainable(),
+                "heads": apart_arrays(self.session.policy),
                 "optimizer": optimizer_tensors(self.optimizer),
                 "reference": self.reference.arrays or {},
                 "rollout": boundary.tensors,
@@ -67,6 +69,7 @@ class BoundaryKeeper:
         """Weights, optimizer, reference, learner and portions as they were when the checkpoint was taken."""
         state = checkpoint.state
         load_arrays(self.session.policy, checkpoint.tensors("adapters"), place=checkpoint.place)
+        load_apart(self.session.policy, checkpoint.tensors("heads"), place=checkpoint.place)
         restore_optimizer(self.optimizer, checkpoint.tensors("optimizer"))
         if self.reference.arrays is not None:
             self.reference.restore(checkpoint.tensors("reference"))

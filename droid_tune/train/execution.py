@@ -228,7 +228,7 @@ def build_loop(
         session=session,
         learner=learner_for(session),
         optimizer=build_optimizer(
-            config.optimizer, session.policy.trainable(), factors=bool(session.policy.adapted)
+            config.optimizer, session.policy.learnt(), factors=bool(session.policy.adapted)
         ),
         reference=reference_for(session),
         store=store,
@@ -242,7 +242,7 @@ def build_loop(
 
 def look_at_space(folder: Path, loop: Loop) -> None:
     """Raises UserError before the first step where the disk cannot take a checkpoint and the result."""
-    trainable = loop.session.policy.trainable()
+    trainable = loop.session.policy.learnt()
     files = {
         "adapters": trainable,
         "optimizer": optimizer_tensors(loop.optimizer),

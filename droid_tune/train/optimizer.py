@@ -76,8 +76,8 @@ def _optimizer(config: OptimizerConfig, *, factors: bool) -> optim.Optimizer:
 
 
 def _is_hidden_matrix(name: str, weight: mx.array) -> bool:
-    """Muon is for hidden matrices: not for embeddings, the head, biases and norms (Jordan et al., 2024)."""
-    return weight.ndim >= 2 and "embed" not in name and "lm_head" not in name
+    """Muon is for hidden matrices: not for embeddings, heads, biases and norms (Jordan et al., 2024)."""
+    return weight.ndim >= 2 and all(word not in name for word in ("embed", "lm_head", "score"))
 
 
 def set_learning_rate(optimizer: Updater, rate: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
-from droid_tune.config.preference_methods import PreferenceConfig
+from droid_tune.config.preference_methods import PreferenceConfig, RewardModelConfig
 from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.answers import answer_text
@@ -110,11 +111,24 @@ class RowReader:
         for one in answers.values():
             self._check(one.tokens, number)
         if method.answers > 1:
-            return [JudgedUnit((number, 0), tuple(answers.values()))]
+            return [JudgedUnit((number, 0), tuple(answers.values()), margin=self._margin(number, row))]
         return [
             JudgedUnit((number, place), (one,), is_good(name))
             for place, (name, one) in enumerate(answers.items())
         ]
+
+    def _margin(self, number: int, row: Row) -> float:
+        """How much better the chosen answer is said to be. Raises UserError for what is no number."""
+        name = self._method.margin_field if isinstance(self._method, RewardModelConfig) else ""
+        said = row.get(name) if name else None
+        if said is None or said == "":
+            return 0.0
+        if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
+            raise UserError(
+                f"Row {number + 1} has `{name}` {said!r}, which is not a number",
+                remedy="correct it, or name another column in `margin_field`",
+            )
+        return float(said)
 
     def _check(self, rendered: Sequence[int], number: int) -> None:
         require_known(rendered, self.lens.known)

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from droid_tune.config import RunConfig
+from droid_tune.config.preference_methods import RewardModelConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import UserError
 from droid_tune.model.adapter_files import (
@@ -20,6 +21,7 @@ from droid_tune.model.adapters import base_of, is_adapter
 from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
+from droid_tune.model.value_head import add_reward_head, head_file, load_apart
 from droid_tune.runs.durable import disk_error, linked
 from droid_tune.runs.folder import find_run
 from droid_tune.train.diagnosis.remarks import Notify
@@ -33,6 +35,17 @@ STARTED_FROM = "start"
 
 
 def starting_policy(config: RunConfig, run_dir: Path, watch: Watch = UNWATCHED) -> Policy:
+    """The model with the adapter that the run begins with; of a reward model its head too, see `_policy_at_start`."""
+    policy = _policy_at_start(config, run_dir, watch)
+    if isinstance(config.method, RewardModelConfig):
+        add_reward_head(policy, seed=config.training.seed)
+        earlier = head_file(run_dir / STARTED_FROM)
+        if earlier.is_file():
+            load_apart(policy, read_arrays(earlier), place=str(earlier))
+    return policy
+
+
+def _policy_at_start(config: RunConfig, run_dir: Path, watch: Watch) -> Policy:
     """The model with the adapter that the run begins with.
 
     `start_from` with continue: the earlier adapter is trained further on the model that it was trained on, which
@@ -157,6 +170,8 @@ def _copy_start(config: RunConfig, folder: Path) -> None:
     earlier, weights = earlier_result(config)
     shutil.copyfile(weights.file, folder / WEIGHTS)
     shutil.copyfile(earlier / SETTINGS, folder / SETTINGS)
+    if weights.head.is_file():
+        shutil.copyfile(weights.head, head_file(folder))
     if (base := _own_base(earlier)) is not None:
         shutil.copytree(base, folder / FUSED_BASE, copy_function=linked)
 

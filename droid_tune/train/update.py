@@ -46,7 +46,7 @@ class Updater:
         set_learning_rate(self.optimizer, rate)
         self.optimizer.update(model, gradients)
         del gradients
-        moved = {**self.session.policy.trainable(), **optimizer_tensors(self.optimizer)}
+        moved = {**self.session.policy.learnt(), **optimizer_tensors(self.optimizer)}
         mx.eval([array for _, array in sorted(moved.items())])  # by name: each weight beside its moments
         self.reference.after_step(step)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from droid_tune.errors import UserError
 from droid_tune.events import RunFinished
+from droid_tune.model.value_head import head_file
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
 from droid_tune.runs.best import chosen_step
@@ -22,6 +23,11 @@ class RunWeights:
     file: Path
     step: int | None
     is_result: bool
+
+    @property
+    def head(self) -> Path:
+        """The file with the head of a reward model, where it is one."""
+        return head_file(self.file.parent) if self.is_result else self.file.with_name("heads.safetensors")
 
 
 def weights_of(run_dir: Path, choice: str = LAST) -> RunWeights:

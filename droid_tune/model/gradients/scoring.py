@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import mlx.core as mx
 import numpy as np
 
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.model.arrays import Indices
 from droid_tune.model.gradients.bodies import Bodies, Pullable
 from droid_tune.model.gradients.head import Measure, score_tokens
 from droid_tune.model.gradients.head_loss import HeadLoss, Loss
 from droid_tune.model.gradients.passes import PromptPass, WholeRows, head_for, whole_rows
 from droid_tune.model.gradients.scoring_rows import FloatArray, MicroBatch, ScoringRows
+from droid_tune.model.gradients.trainables import Trainables
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
@@ -54,13 +56,8 @@ def score(
     logprobs = np.zeros(rows.tokens.shape, np.float32)
     entropies = np.zeros(rows.tokens.shape, np.float32) if with_entropy else None
     collisions = np.zeros(rows.tokens.shape, np.float32) if with_collisions else None
-    with (
-        as_reference(policy) if reference else _unchanged(),
-        _mode(policy, train=False),
-        _kernels(policy, training=False),
-    ):
-        for row_index, flat, hidden, targets in _hidden_states(policy, rows, plan):
-            watch.pause_point()
+    with reading(policy, reference=reference):
+        for row_index, flat, hidden, targets in hidden_states(policy, rows, plan, watch):
             found = score_tokens(
                 head_for(policy.model, policy.architecture),
                 hidden,
@@ -70,11 +67,11 @@ def score(
                 with_entropy=with_entropy,
                 with_collisions=with_collisions,
             )
-            _place(logprobs, row_index, flat, found.logprobs)
+            place(logprobs, row_index, flat, found.logprobs)
             if entropies is not None and found.entropies is not None:
-                _place(entropies, row_index, flat, found.entropies)
+                place(entropies, row_index, flat, found.entropies)
             if collisions is not None and found.collisions is not None:
-                _place(collisions, row_index, flat, found.collisions)
+                place(collisions, row_index, flat, found.collisions)
     return Scores(logprobs, entropies, collisions)
 
 
@@ -86,15 +83,16 @@ class KnownStates:
     slots: np.ndarray
 
 
-def states_of(policy: Policy, rows: ScoringRows, plan: MemoryPlan, *, reference: bool) -> KnownStates:
-    """The states behind `rows` under the policy or its reference; no gradient, and no logits yet."""
+def states_of(
+    policy: Policy, rows: ScoringRows, plan: MemoryPlan, *, reference: bool, watch: Watch = UNWATCHED
+) -> KnownStates:
+    """The states behind `rows` under the policy or its reference; no gradient, and no logits yet.
+
+    `watch` is asked between micro-batches, and ends it with `Stopped`.
+    """
     slots, parts, count = np.full(rows.tokens.shape, -1), [], 0
-    with (
-        as_reference(policy) if reference else _unchanged(),
-        _mode(policy, train=False),
-        _kernels(policy, training=False),
-    ):
-        for row_index, flat, hidden, _ in _hidden_states(policy, rows, plan):
+    with reading(policy, reference=reference):
+        for row_index, flat, hidden, _ in hidden_states(policy, rows, plan, watch):
             row, column = np.divmod(flat, rows.length)
             slots[row_index[row], column] = np.arange(count, count + len(flat))
             parts.append(hidden)
@@ -124,6 +122,32 @@ def loss_and_gradients(
     head = HeadLoss(
         policy, rows.length, loss, temperature, plan.head_tokens, with_entropy, entropy_gradient, measure
     )
+    gradients = gradients_through(policy, rows, head, plan, dropout_seed)
+    return head.total, gradients, head.reports
+
+
+class ReadOut(Protocol):
+    """What makes a loss of hidden states: with each micro-batch it adds to what it reports, and gives the derivative."""
+
+    @property
+    def trainables(self) -> Trainables: ...
+
+    def gradient(
+        self,
+        hidden: mx.array,
+        targets: mx.array,
+        row_index: Indices,
+        flat: Indices,
+        gradients: list[mx.array],
+    ) -> mx.array:
+        """d loss / d hidden (M, D), see `HeadLoss`."""
+        ...
+
+
+def gradients_through(
+    policy: Policy, rows: ScoringRows, head: ReadOut, plan: MemoryPlan, dropout_seed: int
+) -> dict[str, Any]:
+    """The gradient, over the trainable parameters, of what `head` makes of the states behind `rows`."""
     work = _Work(policy, rows, plan, dropout_seed, head)
     with _mode(policy, train=True), _kernels(policy, training=True):
         if two_stage(policy, rows, plan):
@@ -132,7 +156,7 @@ def loss_and_gradients(
         else:
             for batch in whole_rows(rows, plan.train_rows, pack=plan.pack_rows):
                 work.whole(batch)
-    return head.total, head.trainables.tree(work.gradients), head.reports
+    return head.trainables.tree(work.gradients)
 
 
 def two_stage(policy: Policy, rows: ScoringRows, plan: MemoryPlan) -> bool:
@@ -145,7 +169,7 @@ class _Work:
     """One call of `loss_and_gradients`: what is summed over its micro-batches."""
 
     def __init__(
-        self, policy: Policy, rows: ScoringRows, plan: MemoryPlan, dropout_seed: int, head: HeadLoss
+        self, policy: Policy, rows: ScoringRows, plan: MemoryPlan, dropout_seed: int, head: ReadOut
     ) -> None:
         self._rows, self._head, self._trainables = rows, head, head.trainables
         self._bodies = Bodies(policy, head.trainables, plan, dropout_seed)
@@ -199,12 +223,24 @@ class _Work:
         return rest
 
 
-def _hidden_states(
-    policy: Policy, rows: ScoringRows, plan: MemoryPlan
+@contextmanager
+def reading(policy: Policy, *, reference: bool = False) -> Generator[None]:
+    """Inside, the policy (or its reference) computes without a gradient, in our kernels."""
+    with (
+        as_reference(policy) if reference else _unchanged(),
+        _mode(policy, train=False),
+        _kernels(policy, training=False),
+    ):
+        yield
+
+
+def hidden_states(
+    policy: Policy, rows: ScoringRows, plan: MemoryPlan, watch: Watch = UNWATCHED
 ) -> Iterator[tuple[np.ndarray, np.ndarray, mx.array, np.ndarray]]:
-    """Micro-batch by micro-batch: row indices, flat positions in (n, T), states (M, D), target tokens (M,)."""
+    """Micro-batch by micro-batch: row indices, flat positions in (n, T), states (M, D), target tokens (M,); `reading`."""
     if not two_stage(policy, rows, plan):
         for batch in whole_rows(rows, plan.score_rows, pack=plan.pack_rows):
+            watch.pause_point()
             hidden = batch.hidden(policy.model, policy.architecture)
             mx.eval(hidden)
             yield batch.row_index, batch.scored, hidden, batch.targets
@@ -214,13 +250,15 @@ def _hidden_states(
         leaves = stage()
         mx.eval(leaves)
         for micro in batches:
+            watch.pause_point()
             hidden = stage.completions(leaves, mx.array(micro.tokens))
             picked = hidden.reshape(-1, hidden.shape[-1])[mx.array(micro.scored)]
             mx.eval(picked)
             yield micro.row_index, micro.spread(rows.length), picked, micro.tokens.reshape(-1)[micro.scored]
 
 
-def _place(target: FloatArray, row_index: np.ndarray, flat: np.ndarray, values: mx.array) -> None:
+def place(target: FloatArray, row_index: np.ndarray, flat: np.ndarray, values: mx.array) -> None:
+    """Put values (M,) of scored tokens where they belong in `target` (N, T)."""
     row, column = np.divmod(flat, target.shape[1])
     target[row_index[row], column] = np.asarray(values)
 

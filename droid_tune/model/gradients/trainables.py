@@ -10,18 +10,19 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_unflatten
 
-from droid_tune.model.arrays import flat_arrays, layers_of
+from droid_tune.model.arrays import APART, flat_arrays, layers_of
 
 Result = TypeVar("Result")
 
 
 class Trainables:
-    """Names and arrays of what a model trains, in one fixed order."""
+    """Names and arrays of what a model trains, in one fixed order; without what is trained beside its adapter."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self.layers_prefix = layers_prefix(model)
-        arrays = flat_arrays(model.trainable_parameters())
+        everything = flat_arrays(model.trainable_parameters())
+        arrays = {name: array for name, array in everything.items() if not name.startswith(APART)}
         self.names: list[str] = list(arrays)
         self.arrays: list[mx.array] = list(arrays.values())
 

@@ -9,12 +9,14 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
-from droid_tune.config.preference_methods import PreferenceConfig
+from droid_tune.config.preference_methods import ImplicitRewardConfig, PreferenceConfig
 from droid_tune.methods.losses.pairs.bco_loss import RunningMean
 from droid_tune.methods.losses.pairs.dpo_loss import on_policy_weights
 from droid_tune.methods.losses.pairs.kto_loss import kto_divergence, mismatched
 from droid_tune.methods.losses.pairs.pair_sides import answer_sums, shared_length
 from droid_tune.model.gradients.scoring import Scores
+from droid_tune.model.gradients.values import values_of
+from droid_tune.model.value_head import reward_head
 from droid_tune.train.examples import TrainingExample
 from droid_tune.train.pairs.judged_rows import JudgedRows, JudgedUnit, judged_rows_of
 from droid_tune.train.pairs.pair_recipes import Floats, Known, PairRecipe
@@ -56,7 +58,7 @@ class Beforehand:
 
     def fixed(self, judged: JudgedRows, references: ReferenceScores) -> dict[str, Floats]:
         """What does not change while the policy learns."""
-        arrays: dict[str, Floats] = {"good": judged.good}
+        arrays: dict[str, Floats] = {"good": judged.good, "margins": judged.margins}
         if self.method.compares:
             arrays["reference"] = references.of(judged.units, self._score_reference)
         if self.method.learns_prompt:
@@ -64,7 +66,13 @@ class Beforehand:
         return arrays
 
     def scores(self, judged: JudgedRows, own: Units, *, with_entropy: bool = False) -> list[Floats]:
-        """Log-probabilities, and entropies where asked, of the own units' rows (n x S, T) under the policy."""
+        """Log-probabilities, and entropies where asked, of the own units' rows (n x S, T) under the policy; of a reward
+        model its numbers."""
+        if self.recipe.numbers:
+            session = self.session
+            rows = judged.rows.take(judged.row_numbers(own))
+            head = reward_head(session.policy)
+            return [values_of(session.policy, rows, head, session.plan, session.stopping)]
         found = self._score(judged, own, with_entropy=with_entropy)
         return [found.logprobs] if found.entropies is None else [found.logprobs, found.entropies]
 
@@ -128,6 +136,7 @@ class Beforehand:
 
     def _rewards(self, judged: JudgedRows, own: Units, reference: Floats) -> Floats:
         """BCO's rewards of all answers of the batch (n,)."""
+        assert isinstance(self.method, ImplicitRewardConfig)
         policy = self._sums_under(judged, own, reference=False)[:, 0]
         rewards = np.float32(self.method.beta) * (policy - reference[own, 0])
         return self.session.world.merge(rewards, own, len(judged.units))

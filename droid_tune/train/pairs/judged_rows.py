@@ -26,6 +26,8 @@ class JudgedUnit:
     key: tuple[int, int]
     answers: tuple[TrainingExample, ...]
     good: bool = True
+    #: by how much the first answer is said to be better
+    margin: float = 0.0
 
     @cached_property
     def shared(self) -> int:
@@ -50,6 +52,7 @@ class JudgedUnit:
 class JudgedRows:
     """Units as rows: S answers each, one after the other. `answer_mask` (N, T) is 1 on the answers' tokens; with
     `learns_prompt` the first answer's row is scored from its second token on, and `read_mask` is 1 on what is not answer.
+    With `at_end` each row has one more token, the only one that is scored: the state before it has read the whole answer.
     """
 
     units: Sequence[JudgedUnit]
@@ -67,6 +70,11 @@ class JudgedRows:
         """1 for units whose answer is good (n,)."""
         return np.array([unit.good for unit in self.units], np.float32)
 
+    @property
+    def margins(self) -> FloatArray:
+        """By how much each unit's first answer should be better (n,)."""
+        return np.array([unit.margin for unit in self.units], np.float32)
+
     def tokens_of(self, answer: int) -> float:
         """Scored tokens of all units' answers of one place."""
         return float(self.rows.completion_mask[answer :: self.answers].sum())
@@ -81,16 +89,21 @@ class JudgedRows:
         return ScoringRows(rows.prompts, rows.prompt_index, rows.tokens, rows.completion_mask)
 
 
-def judged_rows_of(units: Sequence[JudgedUnit], *, learns_prompt: bool = False) -> JudgedRows:
+def judged_rows_of(
+    units: Sequence[JudgedUnit], *, learns_prompt: bool = False, at_end: bool = False
+) -> JudgedRows:
     """Units as rows to score."""
     answers, starts = [one for unit in units for one in unit.answers], _starts(units, learns_prompt)
     width = max(len(one.tokens) - start for one, start in zip(answers, starts, strict=True))
-    shape = (len(answers), width)
+    shape = (len(answers), width + at_end)
     tokens, mask, read = np.zeros(shape, np.int32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for row, (one, start) in enumerate(zip(answers, starts, strict=True)):
         rest = len(one.tokens) - start
         tokens[row, :rest] = one.tokens[start:]
-        mask[row, :rest] = one.learn[start:]
+        if at_end:
+            mask[row, rest] = 1.0
+        else:
+            mask[row, :rest] = one.learn[start:]
         if learns_prompt and row % len(units[0].answers) == 0:
             read[row, : one.start - start] = 1.0
     prompts, index = _prompts(units, starts)

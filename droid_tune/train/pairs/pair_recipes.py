@@ -17,6 +17,7 @@ from droid_tune.config.preference_methods import (
     KTOConfig,
     ORPOConfig,
     PreferenceConfig,
+    RewardModelConfig,
     TPOConfig,
 )
 from droid_tune.methods.losses.pairs.bco_loss import bco_loss
@@ -33,6 +34,7 @@ from droid_tune.methods.losses.pairs.pair_metrics import (
     finish_verdict_metrics,
 )
 from droid_tune.methods.losses.pairs.pair_sides import PairSide
+from droid_tune.methods.losses.pairs.reward_loss import reward_loss
 from droid_tune.methods.losses.pairs.tpo_loss import TPOSpec, tpo_loss
 from droid_tune.methods.losses.spec import settings_of
 
@@ -66,6 +68,7 @@ class PairRecipe:
 
     `sorts`: the loss is of a whole batch and cannot be cut; `weighs`: pairs are weighed by how likely they are;
     `divergence`, `threshold`: KTO's and BCO's number of a batch is needed; `ld_alpha`: LD-DPO's.
+    `numbers`: an answer is read as one number, behind its end, not as the log-probabilities of its tokens.
     """
 
     loss: UnitLoss
@@ -76,6 +79,7 @@ class PairRecipe:
     divergence: bool = False
     threshold: bool = False
     ld_alpha: float | None = None
+    numbers: bool = False
 
 
 def recipe_of(method: PreferenceConfig) -> PairRecipe:
@@ -93,6 +97,8 @@ def recipe_of(method: PreferenceConfig) -> PairRecipe:
             return _kto(method)
         case BCOConfig():
             return _bco(method)
+        case RewardModelConfig():
+            return _reward(method)
         case _:
             raise TypeError(type(method).__name__)
 
@@ -158,6 +164,15 @@ def _bco(method: BCOConfig) -> PairRecipe:
         return bco_loss(method.beta, batch, sides[0], good, known.numbers["delta"])
 
     return PairRecipe(loss, _finish_verdicts, threshold=True)
+
+
+def _reward(method: RewardModelConfig) -> PairRecipe:
+    def loss(batch: PairBatch, sides: Sequence[PairSide], known: Known) -> tuple[mx.array, Sums]:
+        margins = known.array("margins")
+        assert margins is not None
+        return reward_loss(batch, sides[0].sums, sides[1].sums, margins, method.centering)
+
+    return PairRecipe(loss, finish_pair_metrics, numbers=True)
 
 
 def _finish_verdicts(parts: Sequence[Totals], _: float) -> dict[str, float]:

@@ -35,7 +35,7 @@ def evaluate_preferences(
         places = range(first, min(first + size, count))
         units = [unit for one in readable(session.valid, places, session.reader.judged) for unit in one]
         if units:
-            judged = judged_rows_of(units, learns_prompt=before.method.learns_prompt)
+            judged = judged_rows_of(units, learns_prompt=before.method.learns_prompt, at_end=recipe.numbers)
             found.append(_of_batch(recipe, before, judged))
             sizes.append(len(units))
     if not found:
@@ -47,7 +47,7 @@ def evaluate_preferences(
 def _of_batch(recipe: PairRecipe, before: Beforehand, judged: JudgedRows) -> dict[str, float]:
     """The metrics of one batch as training reports them, its loss, and which answers are the likelier ones."""
     everyone = np.arange(len(judged.units))
-    logprobs, entropies = before.scores(judged, everyone, with_entropy=True)
+    logprobs, *entropies = before.scores(judged, everyone, with_entropy=True)
     arrays = before.fixed(judged, before.held_out)
     numbers: dict[str, float] = {}
     if recipe.divergence:
@@ -62,7 +62,7 @@ def _of_batch(recipe: PairRecipe, before: Beforehand, judged: JudgedRows) -> dic
         everyone,
         Known(numbers, arrays),
         mx.array(logprobs),
-        mx.array(entropies),
+        mx.array(entropies[0]) if entropies else None,
     )
     parts: list[Totals] = [sums]
     told = recipe.finish(parts, tokens) | {"loss": float(np.array(value))}
@@ -70,8 +70,8 @@ def _of_batch(recipe: PairRecipe, before: Beforehand, judged: JudgedRows) -> dic
 
 
 def likelier(judged: JudgedRows, logprobs: Floats) -> dict[str, float]:
-    """How often the chosen answer is the likelier one per token: what a model prefers, whatever its reference; {} where
-    no answers are compared."""
+    """How often the chosen answer is the likelier one per token: what a model prefers, whatever its reference; of a reward
+    model, the one with the higher number. {} where no answers are compared."""
     if judged.answers < 2:
         return {}
     mask = judged.answer_mask

@@ -18,11 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from droid_tune.config.preference_methods import PreferenceConfig
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.methods.losses.pairs.bco_loss import RunningMean
 from droid_tune.methods.losses.pairs.pair_batch import PairBatch
 from droid_tune.methods.losses.pairs.pair_metrics import Sums, Totals, added
+from droid_tune.model.arrays import HEAD
 from droid_tune.model.caches.packing import require_packing
+from droid_tune.model.gradients.head_loss import Loss
 from droid_tune.model.gradients.scoring import loss_and_gradients
+from droid_tune.model.gradients.scoring_rows import ScoringRows
+from droid_tune.model.gradients.values import value_gradients
+from droid_tune.model.value_head import reward_head
 from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.drawing import draw
 from droid_tune.train.evaluate import Evaluated
@@ -40,7 +46,7 @@ Units = NDArray[np.int64]
 
 
 class PreferenceLearner:
-    """DPO and its relatives, KTO and BCO: told apart by their recipe."""
+    """DPO and its relatives, KTO and BCO, reward models: told apart by their recipe."""
 
     mid_rollout = False
 
@@ -85,7 +91,7 @@ class PreferenceLearner:
     ) -> dict[str, float]:
         """Add the loss and gradient of batch `number`, of whose units this rank has its own; the batch's metrics."""
         session = self.session
-        judged = judged_rows_of(units, learns_prompt=self.method.learns_prompt)
+        judged = judged_rows_of(units, learns_prompt=self.method.learns_prompt, at_end=self.recipe.numbers)
         own = session.world.own_groups(len(units))
         known = self.before.known(step, judged, own)
         imitated = self.recipe.imitated
@@ -119,18 +125,31 @@ class PreferenceLearner:
             told = None if entropies is None else entropies[mx.array(order)]
             return unit_loss(self.recipe, batch, judged, chosen, known, logprobs[mx.array(order)], told)
 
-        value, gradients, sums = loss_and_gradients(
-            session.policy,
+        plan = plan_for_rows(session, self.first_plan, rows)
+        value, gradients, sums = self._gradients(rows, loss, plan, seed, with_entropy=True)
+        accumulator.add(value, gradients)
+        return list(sums)
+
+    def _gradients(
+        self, rows: ScoringRows, loss: Loss, plan: MemoryPlan, seed: int, *, with_entropy: bool = False
+    ) -> tuple[float, dict[str, Any], list[dict[str, Any]]]:
+        """The loss of log-probabilities, or of a reward model's numbers, with its gradient."""
+        policy = self.session.policy
+        if self.recipe.numbers:
+            value, gradients, of_head, sums = value_gradients(
+                policy, rows, loss, reward_head(policy), plan=plan, dropout_seed=seed
+            )
+            return value, gradients | {HEAD: {"weight": of_head}}, sums
+        return loss_and_gradients(
+            policy,
             rows,
             loss,
             temperature=1.0,
-            plan=plan_for_rows(session, self.first_plan, rows),
-            with_entropy=True,
+            plan=plan,
+            with_entropy=with_entropy,
             entropy_gradient=False,
             dropout_seed=seed,
         )
-        accumulator.add(value, gradients)
-        return list(sums)
 
     def _in_two_passes(
         self,
@@ -148,7 +167,7 @@ class PreferenceLearner:
         chosen = np.arange(len(judged.units)) if everyone else own
         if everyone:
             scored = [session.world.merge(one, numbers, len(judged.rows)) for one in scored]
-        entropies = mx.array(scored[1])
+        entropies = mx.array(scored[1]) if len(scored) > 1 else None
 
         def of_scores(logprobs: mx.array) -> tuple[mx.array, Sums]:
             return unit_loss(self.recipe, batch, judged, chosen, known, logprobs, entropies)
@@ -162,14 +181,7 @@ class PreferenceLearner:
             session.pause_point()
             return (logprobs * weights[mx.array(index)]).sum(), {}
 
-        _, gradients, _ = loss_and_gradients(
-            session.policy,
-            judged.separated().take(numbers),
-            weighted,
-            temperature=1.0,
-            plan=session.plan,
-            dropout_seed=seed,
-        )
+        _, gradients, _ = self._gradients(judged.separated().take(numbers), weighted, session.plan, seed)
         told = session.world.leads or not everyone
         accumulator.add(float(np.array(value)) if told else 0.0, gradients)
         return [sums] if told else []

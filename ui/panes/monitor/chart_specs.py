@@ -164,9 +164,31 @@ PREFERENCE: Sections = {
 }
 
 
+#: a reward model gives numbers, not likelihoods
+REWARD_MODEL: Sections = {
+    "learning": (
+        *PREFERENCE["learning"][:2],
+        ChartSpec(
+            "Rewards",
+            (
+                Line("rewards/mean", "All", between=("rewards/min", "rewards/max")),
+                Line("rewards/chosen", "Chosen"),
+                Line("rewards/rejected", "Rejected"),
+            ),
+            "Only differences are learnt: where the mean lies means nothing unless rewards are pulled to 0.",
+        ),
+        PREFERENCE["learning"][4],
+        *_OPTIMIZER,
+    ),
+    "machine": PREFERENCE["machine"],
+}
+
+
 def sections_of(method: str) -> Sections:
     """The charts of a method."""
     config = METHOD_CONFIGS.get(method)
+    if method == "reward":
+        return REWARD_MODEL
     if config is not None and config.way == "preference":
         return PREFERENCE
     return SUPERVISED if method == "sft" else REINFORCEMENT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import mlx.core as mx
 
@@ -12,6 +12,8 @@ from droid_tune.methods.losses.terms import only
 
 Sums = dict[str, mx.array]
 Totals = Mapping[str, mx.array | float]
+#: what is no sum: the least and the greatest of all parts
+_EXTREMES: dict[str, Callable[[Iterable[float]], float]] = {"rewards/min": min, "rewards/max": max}
 #: what each sum is divided by: a count among the sums
 _PER_PAIR, _PER_TOKEN, _PER_LIKELIHOOD = "pairs", "scored_tokens", "likelihood_tokens"
 _COUNTED = {"entropy": _PER_TOKEN, "nll_loss": _PER_LIKELIHOOD}
@@ -74,14 +76,17 @@ def verdict_sums(rewards: mx.array, logprobs: mx.array, desirable: mx.array) -> 
 def added(parts: Sequence[Totals]) -> dict[str, float]:
     """The sums of several micro-batches as one; a part may lack some."""
     names = dict.fromkeys(name for part in parts for name in part)
-    return {name: math.fsum(float(part[name]) for part in parts if name in part) for name in names}
+    return {
+        name: _EXTREMES.get(name, math.fsum)([float(part[name]) for part in parts if name in part])
+        for name in names
+    }
 
 
 def finish_pair_metrics(parts: Sequence[Totals], likelihood_tokens: float = 0.0) -> dict[str, float]:
     """TRL's metrics of a batch of pairs from the sums of its micro-batches."""
     sums = added(parts) | {_PER_LIKELIHOOD: likelihood_tokens}
     return {
-        name: value / max(sums.get(_COUNTED.get(name, _PER_PAIR), 0.0), 1.0)
+        name: value if name in _EXTREMES else value / max(sums.get(_COUNTED.get(name, _PER_PAIR), 0.0), 1.0)
         for name, value in sums.items()
         if name not in _COUNTS
     }
