@@ -38,8 +38,8 @@ from droid_tune.events import REWARD_FAILED, Event, Notice, Phase, RolloutGroup
 from droid_tune.machine import garbage
 from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
-from droid_tune.model.gradients.values import value_gradients
-from droid_tune.model.value_head import reward_head
+from droid_tune.model.gradients.value_gradients import value_gradients
+from droid_tune.model.heads.value_head import reward_head
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
 from droid_tune.rollout.generate import generate
@@ -87,7 +87,7 @@ def check_signal(
     with tempfile.TemporaryDirectory() as folder:
         policy = starting_policy(config, Path(folder), Watch(should_stop=control.stop_requested))
     stopping = Watch(should_stop=control.stop_requested)
-    with rewards_of(config, stopping) as rewards, acted_in(config, policy, stopping) as environment:
+    with rewards_of(config, stopping, policy) as rewards, acted_in(config, policy, stopping) as environment:
         session = build_session(small, policy, dataset, rewards, Conduct(control, emit, World()), environment)
         data = readiness_of(dataset, session.reader.lens, room_of(config), policy.context_length)
         return _Check(session, config, told, data, seconds).run(prompts)

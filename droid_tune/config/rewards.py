@@ -233,6 +233,21 @@ class ModelReward(RewardConfig):
     failure_share: FailureShare = 0.5
 
 
+class RewardModelReward(RewardConfig):
+    """The number that a trained reward model gives the completion."""
+
+    aliases: ClassVar[dict[str, str]] = {"run": "path", "reward_model_path": "path"}
+    label: ClassVar[str] = "Reward model"
+    summary: ClassVar[str] = (
+        "A reward model of yours (method `reward`), or a classifier's folder with one label: its number, without bounds."
+    )
+    type: Literal["reward_model"] = "reward_model"
+    path: str = setting(title="Reward model", holds="run")
+    """A run of the method `reward`, or a folder or Hub id of a ...ForSequenceClassification model with one label. On the
+    run's own base it shares its weights.
+    """
+
+
 AnyReward = Annotated[
     AccuracyReward
     | FormatReward
@@ -244,7 +259,8 @@ AnyReward = Annotated[
     | MathHeuristicReward
     | CodeReward
     | UserFileReward
-    | ModelReward,
+    | ModelReward
+    | RewardModelReward,
     Field(discriminator="type"),
 ]
 REWARD_CONFIGS: dict[str, type[RewardConfig]] = configs_by_type(AnyReward)

@@ -96,6 +96,7 @@ def peak_of(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors = FAC
         "optimizer": sizes.optimizer,
         "reference": sizes.reference,
         "teacher": sizes.teacher,
+        "reward models": sizes.judges,
         "framework": factors.framework,
     }
     stages = {"update": update_parts(sizes, job, plan, factors)}

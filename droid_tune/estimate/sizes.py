@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from droid_tune.config import RunConfig
+from droid_tune.config.rewards import RewardConfig, RewardModelReward
 from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.config.teaching_methods import TeacherConfig
 from droid_tune.errors import UserError
 from droid_tune.estimate.trained import Trained, trained_part
 from droid_tune.model_files.facts import ModelFacts
 from droid_tune.model_files.hub_facts import facts_at_hand
-from droid_tune.runs.folder import find_run, read_config
+from droid_tune.runs.folder import find_run, fused_base, read_config
 
 #: arrays of the trained size that an optimizer keeps (Adafactor keeps a row and a column of each matrix)
 OPTIMIZER_COPIES = {"adamw": 2.0, "adam": 2.0, "adafactor": 0.05, "lion": 1.0, "muon": 1.2}
@@ -54,6 +56,7 @@ class Sizes:
     #: as the model's own caches were measured, where it is loaded; 0: from the widths
     cache_per_token: int = 0
     teacher: int = 0  # bytes of the largest model that grades the student
+    judges: int = 0  # bytes of the reward models that are no part of the base
     state_per_row: int = 0
 
     @property
@@ -91,7 +94,24 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         fused_attention=backend == "metal",
         keeps_attention=facts.keeps_attention,
         teacher=_teacher(config),
+        judges=sum(map(partial(_judge, config), config.rewards)) if config.samples else 0,
     )
+
+
+def _judge(config: RunConfig, reward: RewardConfig) -> int:
+    """A reward model's own weights: of a run on the same base its adapter alone."""
+    if not isinstance(reward, RewardModelReward):
+        return 0
+    try:
+        run = find_run(reward.path)
+        judge = read_config(run)
+    except UserError:
+        return facts_at_hand(reward.path).weight_bytes
+    own = sum(file.stat().st_size for file in run.glob("adapters.safetensors"))
+    same = judge.model.path == config.model.path and fused_base(run) is None
+    if same and "full" not in (judge.adapter.type, config.adapter.type):
+        return own
+    return facts_at_hand(str(fused_base(run) or judge.model.path)).weight_bytes + own
 
 
 def _teacher(config: RunConfig) -> int:

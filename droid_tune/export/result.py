@@ -157,7 +157,7 @@ def new_folder(out: Path) -> Generator[Path]:
 def trained_policy(run_dir: Path, weights: RunWeights | None = None) -> Policy:
     """The run's model with what it learnt so far, ready to answer. Raises UserError where it learnt nothing yet."""
     from droid_tune.model.adapter_files import load_arrays, read_arrays
-    from droid_tune.model.value_head import apart_arrays, load_apart
+    from droid_tune.model.heads.value_head import apart_arrays, load_apart
     from droid_tune.train.start import starting_policy
     from droid_tune.train.weights import newest_weights
 

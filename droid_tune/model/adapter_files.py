@@ -14,8 +14,8 @@ from droid_tune.config.run import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import is_adapter, layer_count
 from droid_tune.model.arrays import HEAD, layers_of, write_arrays
+from droid_tune.model.heads.value_head import HEAD_WEIGHTS, apart_arrays
 from droid_tune.model.policy import Policy
-from droid_tune.model.value_head import HEAD_WEIGHTS, apart_arrays
 from droid_tune.model_files.headers import read_header
 from droid_tune.model_files.model_folder import read_json
 

@@ -5,7 +5,7 @@ The layers are mlx-lm's, so that what is saved is what `mlx_lm.generate --adapte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -21,6 +21,8 @@ from droid_tune.model.arrays import EMBEDDING, layers_of
 
 LINEAR = (nn.Linear, nn.QuantizedLinear)
 SWITCH = (SwitchLinear, QuantizedSwitchLinear)
+#: what an adapter adds to a layer
+ADAPTER_PARTS = ("lora_a", "lora_b", "m")
 #: DoRA in mlx-lm reads the input size as `columns * (32 // bits)`, which is right for these only
 DORA_BITS = (2, 4, 8)
 
@@ -168,6 +170,53 @@ def _merged(adapter: nn.Module) -> nn.Module:
     # The new layer drew first weights that nobody looks at: MLX's dice would keep every draw of the run until somebody does.
     mx.eval(merged.parameters(), mx.random.state)
     return merged
+
+
+def adapter_beside(
+    model: nn.Module,
+    adapted: Sequence[str],
+    config: AdapterConfig,
+    arrays: Mapping[str, mx.array],
+    *,
+    place: str,
+) -> dict[str, nn.Module]:
+    """Another adapter's layers around the same base, by name, with their `arrays`; the model keeps the adapter that it has.
+
+    Raises UserError where the arrays are not those of such an adapter.
+    """
+    with adapter_off(model, adapted):
+        settings: dict[str, Any] = {"rank": config.rank, "scale": config.scale, "dropout": 0.0}
+        settings["keys"] = set(chosen_modules(model, config))
+        linear_to_lora_layers(model, layer_count(model, config), settings, use_dora=config.type == "dora")
+        made = {name: module for name, module in model.named_modules() if is_adapter(module)}
+        for name, module in made.items():
+            owner, key = _place(model, name)
+            owner[key] = base_of(module)
+    known = {
+        f"{name}.{part}": (module, part)
+        for name, module in made.items()
+        for part in ADAPTER_PARTS
+        if part in module
+    }
+    fits_in = known.keys() == arrays.keys() and all(
+        module[part].shape == arrays[name].shape for name, (module, part) in known.items()
+    )
+    if not fits_in:
+        raise UserError("the adapter does not fit the model", place=place, remedy="name its own base model")
+    for name, (module, part) in known.items():
+        module[part] = arrays[name]
+    return made
+
+
+@contextmanager
+def adapters_exchanged(
+    model: nn.Module, adapted: Sequence[str], others: Mapping[str, nn.Module]
+) -> Generator[None]:
+    """Inside, the `others` (layers by name) stand where the model's own adapters stood, and the base elsewhere."""
+    names = list(dict.fromkeys([*adapted, *others]))
+    place = iter(names)
+    with _standing_in(model, names, lambda module: others.get(next(place)) or base_of(module)):
+        yield
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from mlx.utils import tree_flatten
 #: modules that turn token ids into vectors
 EMBEDDING = (nn.Embedding, nn.QuantizedEmbedding)
 Indices = npt.NDArray[np.int64]
-#: what hangs in a model and is trained beside the adapter: a head of rewards, a critic (model/value_head.py, model/critic.py)
+#: what hangs in a model and is trained beside the adapter: a head of rewards, a critic (model/heads)
 HEAD, CRITIC = "score", "critic"
 APART = (f"{HEAD}.", f"{CRITIC}.")
 

@@ -75,7 +75,7 @@ def odd_values(path: Path) -> Generator[None]:
         yield
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
         log.info("the model in %s cannot be loaded", path, exc_info=True)
-        raise _not_loaded(error, path) from error
+        raise model_not_loaded(error, path) from error
 
 
 def _notes(model: nn.Module, filled: dict[str, Any]) -> Iterator[str]:
@@ -136,14 +136,14 @@ def _model(plain: Path, path: Path, filled: dict[str, Any]) -> nn.Module:
         return load_model(plain, lazy=True, trust_remote_code=False, model_config=filled)[0]
     except TypeError as error:
         if not (absent := re.findall(r"'(\w+)'", str(error).partition("missing")[2])):
-            raise _not_loaded(error, path) from error
+            raise model_not_loaded(error, path) from error
         raise UserError(
             f"config.json has no `{'`, `'.join(absent)}`, which mlx-lm needs for this architecture",
             place=str(path / "config.json"),
             remedy="choose a version of the model made for MLX, for example from mlx-community",
         ) from error
     except (ValueError, KeyError) as error:
-        raise _not_loaded(error, path) from error
+        raise model_not_loaded(error, path) from error
 
 
 def read_weights(model: nn.Module, watch: Watch) -> None:
@@ -160,7 +160,8 @@ def read_weights(model: nn.Module, watch: Watch) -> None:
         start, done = end, done + size
 
 
-def _not_loaded(error: Exception, path: Path) -> UserError:
+def model_not_loaded(error: Exception, path: Path) -> UserError:
+    """The sentence for what mlx-lm says of a folder that it cannot load."""
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return UserError(
         f"the model cannot be loaded: {first}",

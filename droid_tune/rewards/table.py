@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from droid_tune.config.rewards import RewardConfig
 from droid_tune.control import UNWATCHED, Watch
@@ -21,8 +21,12 @@ from droid_tune.rewards.length import length_reward
 from droid_tune.rewards.math_heuristic import math_heuristic_reward
 from droid_tune.rewards.partial_format import partial_format_reward
 from droid_tune.rewards.repetition import repetition_reward
+from droid_tune.rewards.reward_model import ByRewardModel
 from droid_tune.rewards.similarity import similarity_reward
 from droid_tune.rewards.user_file import UserFile
+
+if TYPE_CHECKING:
+    from droid_tune.model.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Surroundings:
     watch: Watch = UNWATCHED  # who may end what a reward waits for
     #: texts of Python files, by their paths as the configs have them, that stand in an editor and count in their place
     unsaved: Mapping[str, str] = field(default_factory=dict[str, str])
+    policy: Policy | None = None  # what is trained, whose base a reward model may share
 
 
 #: config type -> maker; each takes its own config class and the surroundings
@@ -48,6 +53,7 @@ MAKERS: dict[str, Callable[[Any, Surroundings], Reward]] = {
     "math_heuristic": lambda config, _: math_heuristic_reward(),
     "code": lambda config, around: Code(config, around.watch),
     "model": lambda config, around: model_reward(config, around.watch),
+    "reward_model": lambda config, around: ByRewardModel(config, around.policy, around.watch),
     "user_file": lambda config, around: UserFile(
         config, around.folder, around.watch, around.unsaved.get(config.path)
     ),
@@ -62,14 +68,16 @@ def build_rewards(
     tolerant: bool = False,
     watch: Watch = UNWATCHED,
     unsaved: Mapping[str, str] | None = None,
+    policy: Policy | None = None,
 ) -> RewardSet:
     """The rewards of a run, ready to score. Relative paths start from `folder` (the working folder).
 
     `tolerant` shows every failure instead of stopping at too many: for a trial. `watch` may end a call with Stopped.
-    `unsaved` are texts of Python files that count in the place of what is on disk.
+    `unsaved` are texts of Python files that count in the place of what is on disk; `policy` is the one that is trained: a
+    reward model on the same base is not loaded twice.
     Raises UserError naming the reward where one cannot be made (a file that does not load, code not allowed to run).
     """
-    surroundings = Surroundings(max_completion_length, folder or Path.cwd(), watch, unsaved or {})
+    surroundings = Surroundings(max_completion_length, folder or Path.cwd(), watch, unsaved or {}, policy)
     made: list[WeighedReward] = []
     try:
         for config in map(forgiving, configs) if tolerant else configs:

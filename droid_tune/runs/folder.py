@@ -29,6 +29,10 @@ from droid_tune.runs.status import State, Status, read_status
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: runs whose settings are kept in memory, so that a list of thousands is read again in no time
 _MOST_KNOWN = 20_000
+#: the fused model of a run that starts so: a folder of its own in the run's
+FUSED_BASE = "base"
+#: what a run goes on from: the earlier run's result, copied
+STARTED_FROM = "start"
 
 
 @dataclass(frozen=True)
@@ -224,6 +228,12 @@ def list_runs(folder: Path | None = None) -> list[RunSummary]:
 def _unreadable(folder: Path, why: str) -> RunSummary:
     changed = folder.stat().st_mtime
     return RunSummary(folder.name, folder.name, folder, "failed", 0, 0, "", "", "", changed, changed, why)
+
+
+def fused_base(run: Path) -> Path | None:
+    """The model that a run was trained on, where that is one of its own: an earlier run's, fused."""
+    places = (run / FUSED_BASE, run / STARTED_FROM / FUSED_BASE)
+    return next((place for place in places if place.is_dir()), None)
 
 
 def find_run(name: str) -> Path:

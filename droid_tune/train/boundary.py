@@ -8,8 +8,8 @@ from typing import Any
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.events import CheckpointSaved
 from droid_tune.model.adapter_files import load_arrays
+from droid_tune.model.heads.value_head import apart_arrays, load_apart
 from droid_tune.model.reference import ReferencePolicy
-from droid_tune.model.value_head import apart_arrays, load_apart
 from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.journal import Journal
 from droid_tune.train.learner import Learner, State, Tensors

@@ -96,7 +96,7 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
     if config.training.check_products:
         check_products(policy)
     limit_memory(budget_of(config.memory, read_host()))
-    with rewards_of(config, stopping) as rewards, acted_in(config, policy, stopping) as environment:
+    with rewards_of(config, stopping, policy) as rewards, acted_in(config, policy, stopping) as environment:
         control.on_stop_now(rewards.end_now)
         session = build_session(config, policy, dataset, rewards, conduct, environment)
         loop = build_loop(session, store, journal, span, data_state)
@@ -137,13 +137,14 @@ def _span(assignment: Assignment, checkpoint: SavedState | None) -> Span:
     return assignment.span(checkpoint.step, int(checkpoint.state["total_steps"]))
 
 
-def rewards_of(config: RunConfig, watch: Watch = UNWATCHED) -> RewardSet:
+def rewards_of(config: RunConfig, watch: Watch = UNWATCHED, policy: Policy | None = None) -> RewardSet:
     """The run's rewards, to be closed; none where the model learns from given answers. `watch` may end their calls with
-    Stopped."""
+    Stopped; a reward model on `policy`'s base shares it."""
     return build_rewards(
         config.rewards if config.samples else (),
         max_completion_length=config.sampling.max_completion_length,
         watch=watch,
+        policy=policy,
     )
 
 

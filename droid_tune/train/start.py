@@ -19,19 +19,14 @@ from droid_tune.model.adapter_files import (
 )
 from droid_tune.model.adapters import base_of, is_adapter
 from droid_tune.model.fusing import fuse_adapter, save_model
+from droid_tune.model.heads.value_head import add_reward_head, head_file, load_apart
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
-from droid_tune.model.value_head import add_reward_head, head_file, load_apart
 from droid_tune.runs.durable import disk_error, linked
-from droid_tune.runs.folder import find_run
+from droid_tune.runs.folder import FUSED_BASE, STARTED_FROM, find_run, fused_base
 from droid_tune.train.diagnosis.remarks import Notify
 from droid_tune.train.foreign_start import named_where_unfit, no_start, peft_start, write_as_mlx
 from droid_tune.train.weights import RunWeights, weights_of
-
-#: the fused model of a run that starts so: a folder of its own in the run's
-FUSED_BASE = "base"
-#: what a run goes on from: the earlier run's result, copied
-STARTED_FROM = "start"
 
 
 def starting_policy(config: RunConfig, run_dir: Path, watch: Watch = UNWATCHED) -> Policy:
@@ -135,13 +130,7 @@ def _continued(config: RunConfig, earlier: Path, watch: Watch) -> Policy:
 
 def _base_of(config: RunConfig, earlier: Path) -> str | Path:
     """The model under an earlier run's adapter: the configured one, or the fused one of a run that began so."""
-    return _own_base(earlier) or config.model.path
-
-
-def _own_base(earlier: Path) -> Path | None:
-    """The fused model that an earlier run was trained on, where it was."""
-    places = (earlier / FUSED_BASE, earlier / STARTED_FROM / FUSED_BASE)
-    return next((place for place in places if place.is_dir()), None)
+    return fused_base(earlier) or config.model.path
 
 
 def _kept_start(config: RunConfig, run_dir: Path) -> Path:
@@ -172,7 +161,7 @@ def _copy_start(config: RunConfig, folder: Path) -> None:
     shutil.copyfile(earlier / SETTINGS, folder / SETTINGS)
     if weights.head.is_file():
         shutil.copyfile(weights.head, head_file(folder))
-    if (base := _own_base(earlier)) is not None:
+    if (base := fused_base(earlier)) is not None:
         shutil.copytree(base, folder / FUSED_BASE, copy_function=linked)
 
 

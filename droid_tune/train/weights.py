@@ -7,7 +7,7 @@ from pathlib import Path
 
 from droid_tune.errors import UserError
 from droid_tune.events import RunFinished
-from droid_tune.model.value_head import head_file
+from droid_tune.model.heads.value_head import head_file
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
 from droid_tune.runs.best import chosen_step

@@ -64,6 +64,14 @@ def render_judged(
     return found
 
 
+def render_answer(tokenizer: Any, row: Row, answer: str, options: TemplateOptions) -> Example:
+    """An answer behind a row's prompt, as a judged answer of the row would be. Raises UserError where the template refuses."""
+    kept = (*SIDES, "answer", "completion", "messages", "label")
+    return _rendered(
+        tokenizer, {**{key: row[key] for key in row if key not in kept}, "answer": answer}, options
+    )
+
+
 def _rendered(tokenizer: Any, row: Row, options: TemplateOptions) -> Example:
     make = examples_of if has_chat_template(tokenizer) else plain_examples
     found = make(tokenizer, row, options, answers_only=True)

@@ -15,8 +15,8 @@ from droid_tune.methods.losses.pairs.dpo_loss import on_policy_weights
 from droid_tune.methods.losses.pairs.kto_loss import kto_divergence, mismatched
 from droid_tune.methods.losses.pairs.pair_sides import answer_sums, shared_length
 from droid_tune.model.gradients.scoring import Scores
-from droid_tune.model.gradients.values import values_of
-from droid_tune.model.value_head import reward_head
+from droid_tune.model.gradients.value_gradients import values_of
+from droid_tune.model.heads.value_head import reward_head
 from droid_tune.train.examples import TrainingExample
 from droid_tune.train.pairs.judged_rows import JudgedRows, JudgedUnit, judged_rows_of
 from droid_tune.train.pairs.pair_recipes import Floats, Known, PairRecipe

@@ -27,8 +27,8 @@ from droid_tune.model.caches.packing import require_packing
 from droid_tune.model.gradients.head_loss import Loss
 from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
-from droid_tune.model.gradients.values import value_gradients
-from droid_tune.model.value_head import reward_head
+from droid_tune.model.gradients.value_gradients import value_gradients
+from droid_tune.model.heads.value_head import reward_head
 from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.drawing import draw
 from droid_tune.train.evaluate import Evaluated

@@ -18,8 +18,8 @@ from droid_tune.methods.losses.pairs.pair_batch import PairBatch
 from droid_tune.methods.losses.pairs.pair_metrics import finish_pair_metrics
 from droid_tune.methods.losses.pairs.reward_loss import reward_loss
 from droid_tune.model.adapter_files import read_arrays
+from droid_tune.model.heads.value_head import HEAD_WEIGHTS, add_reward_head, reward_head
 from droid_tune.model.policy import Policy
-from droid_tune.model.value_head import HEAD_WEIGHTS, add_reward_head, reward_head
 from droid_tune.train.pairs.judged_rows import JudgedUnit
 from droid_tune.train.pairs.preference_learner import PreferenceLearner
 from tests.engine.train.conftest import digest, resume, train

@@ -19,8 +19,8 @@ from droid_tune.model.gradients.head_loss import Loss
 from droid_tune.model.gradients.scoring import gradients_through, hidden_states, place, reading
 from droid_tune.model.gradients.scoring_rows import FloatArray, ScoringRows
 from droid_tune.model.gradients.trainables import Trainables
+from droid_tune.model.heads.value_head import read_numbers
 from droid_tune.model.policy import Policy
-from droid_tune.model.value_head import read_numbers
 
 
 def values_of(

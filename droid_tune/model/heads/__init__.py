@@ -1,0 +1,1 @@
+"""Heads that read numbers of hidden states: reward models, classifiers, critics."""
