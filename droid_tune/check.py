@@ -26,14 +26,14 @@ from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.control import Control, Watch
 from droid_tune.data.dataset import open_configured
 from droid_tune.data.lens import room_of
-from droid_tune.errors import UserError
+from droid_tune.errors import AbsentTeacherError, UserError
 from droid_tune.estimate.calibration import write_calibration
 from droid_tune.estimate.check_pace import LARGEST, SAMPLING, Pace, Shortened
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate, calibration_for
 from droid_tune.estimate.readiness import DataReadiness, readiness_of
 from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
-from droid_tune.estimate.sizes import OPTIMIZER_COPIES
+from droid_tune.estimate.sizes import OPTIMIZER_COPIES, trained_copies
 from droid_tune.events import REWARD_FAILED, Event, Notice, Phase, RolloutGroup
 from droid_tune.machine import garbage
 from droid_tune.model.gradients.scoring import loss_and_gradients
@@ -47,12 +47,15 @@ from droid_tune.train.acting import acted_in
 from droid_tune.train.distributed import World
 from droid_tune.train.examples import TrainingExample, example_rows
 from droid_tune.train.execution import build_session, learner_for, rewards_of
+from droid_tune.train.learner import Learner
 from droid_tune.train.optimizer import gradient_norm
 from droid_tune.train.pace import fitted, measured_pace
 from droid_tune.train.pairs.judged_rows import judged_rows_of
 from droid_tune.train.row_reader import readable
 from droid_tune.train.run_record import Observed, lengths_of, ratios
 from droid_tune.train.start import starting_policy
+from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.teaching.lesson_learner import LessonLearner
 from droid_tune.train.training_session import Conduct, TrainingSession
 
 Progress = Callable[[Phase], None]
@@ -130,6 +133,7 @@ class _Check:
         self.session, self.config, self.told, self.data = session, config, told, data
         self._seconds = seconds
         self._pace: Pace | None = None  # None where nothing is sampled
+        self._untaught = ""  # why the teacher could not be asked
         self._plan = session.plan  # of the sampled steps; then of the run, whose steps may be larger
 
     def run(self, prompts: int) -> CheckReport:
@@ -156,7 +160,7 @@ class _Check:
                 event.text for event in self.told if isinstance(event, Notice) and event.code == REWARD_FAILED
             ),
             data=self.data,
-            shortened=tuple(shortened.sentences()),
+            shortened=(*shortened.sentences(), *self._unasked()),
         )
         return report_of(measured, self.config)
 
@@ -188,11 +192,34 @@ class _Check:
             if found and time.perf_counter() > end:
                 break
             self.session.pause_point()
-            gathered = learner.gather(number)
-            norm = float(np.asarray(gradient_norm(gathered.gradients)))
-            found.append(_Pass(gathered.loss, norm, gathered.seconds))
-            del gathered
+            found.append(self._one_pass(learner, number))
         return found
+
+    def _one_pass(self, learner: Learner, number: int) -> _Pass:
+        """A rollout with its gradient; of a teacher that is not there what can be had without it."""
+        if not self._untaught:
+            try:
+                gathered = learner.gather(number)
+            except AbsentTeacherError as error:
+                self._untaught = str(error)
+            else:
+                norm = float(np.asarray(gradient_norm(gathered.gradients)))
+                return _Pass(gathered.loss, norm, gathered.seconds)
+        assert isinstance(learner, LessonLearner)
+        watch = Stopwatch()
+        lessons = learner.experience or learner.explore(number, watch)[0]
+        learner.experience = None
+        with watch("update"):
+            self._backward(lessons.scored(lessons.taught), with_entropy=True)
+        return _Pass(0.0, 0.0, watch.seconds)
+
+    def _unasked(self) -> list[str]:
+        if not self._untaught:
+            return []
+        return [
+            "What the teacher would say was not looked at, only what the student answers and what a step takes: "
+            f"{self._untaught}"
+        ]
 
     def _groups(self) -> list[Group]:
         """The sampled groups with rewards, and which completions give the row's answer."""
@@ -227,7 +254,8 @@ class _Check:
         mx.reset_peak_memory()
         observed = self._full_example() if not self.config.samples else self._full_rollout()
         policy = self.session.policy
-        kept = OPTIMIZER_COPIES[self.config.optimizer.name] * policy.trainable_bytes
+        own = trained_copies(self.config) * policy.trainable_bytes
+        kept = OPTIMIZER_COPIES[self.config.optimizer.name] * own
         return replace(observed, peak_bytes=int(mx.get_peak_memory() + kept))
 
     def _full_rollout(self) -> Observed:

@@ -34,6 +34,10 @@ class UsageError(UserError):
     """The command or the config asks for something that does not exist: exit code 2 on the command line."""
 
 
+class AbsentTeacherError(UserError):
+    """A teacher that is named but cannot be had now: its model is not here, or its server does not answer."""
+
+
 class MendableError(UserError):
     """Something beside the run that its user can put right while the run waits, which then tries again.
 

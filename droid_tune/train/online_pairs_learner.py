@@ -158,6 +158,11 @@ class OnlinePairs(LessonLearner):
         return np.where(gap == 0, 0.5, first.astype(float)), metrics
 
     def _judged(self, batch: Batch) -> Floats:
+        """The judge's word on every pair. One rank asks, so that all hear the same."""
+        world = self.session.world
+        return np.array(world.from_lead(self._asked(batch) if world.leads else None), np.float64)
+
+    def _asked(self, batch: Batch) -> list[float]:
         assert self.judge is not None
         texts, found = batch.rollout.texts, []
         asked = [row for row in batch.rows for _ in range(self.method.group_size // 2)]
@@ -167,7 +172,7 @@ class OnlinePairs(LessonLearner):
                 found.append(self.judge.prefers_first(row.text, texts[2 * place], texts[2 * place + 1]))
             except EndpointError as error:
                 raise UserError(f"The judge {error}", place="method.judge_url") from error
-        return np.array(found)
+        return found
 
     def _teaching(self, preference: Floats) -> NDArray[np.bool_]:
         """Of each pair whether it is learnt from."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import mlx.core as mx
 import numpy as np
@@ -17,6 +20,7 @@ from droid_tune.methods.losses.pairs.pair_sides import answer_sums, shared_lengt
 from droid_tune.model.gradients.scoring import Scores
 from droid_tune.model.gradients.value_gradients import values_of
 from droid_tune.model.heads.value_head import reward_head
+from droid_tune.model_files.base_digest import digests_of
 from droid_tune.train.examples import TrainingExample
 from droid_tune.train.pairs.judged_rows import JudgedRows, JudgedUnit, judged_rows_of
 from droid_tune.train.pairs.pair_recipes import Floats, Known, PairRecipe
@@ -91,6 +95,14 @@ class Beforehand:
             for place in range(size)
         ]
         return np.array(mx.stack(columns, axis=1))
+
+    @cached_property
+    def base(self) -> str:
+        """The digest of the model that the reference is; empty where nothing is compared with it."""
+        if not self.method.compares:
+            return ""
+        found = digests_of(self.session.policy.path)
+        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
     # -- passes without a gradient -----------------------------------------------------------------
 

@@ -203,18 +203,23 @@ class PreferenceLearner:
         return evaluate_preferences(self.session, self.recipe, self.before, step)
 
     def state(self) -> State:
-        """What a checkpoint keeps: the data cursor, and the mean reward so far."""
-        return {"batches": self.session.batches.state(), "rewards": asdict(self.before.rewards)}
+        """What a checkpoint keeps: the data cursor, the mean reward so far, and whose scores the reference's are."""
+        return {
+            "batches": self.session.batches.state(),
+            "rewards": asdict(self.before.rewards),
+            "reference_base": self.before.base,
+        }
 
     def tensors(self) -> Tensors:
         """The reference's scores of all answers that came so far."""
         return self.before.references.tensors()
 
     def restore(self, state: State, tensors: Tensors) -> None:
-        """Takes back `state`, and the reference's scores."""
+        """Takes back `state`, and the reference's scores, unless they are of another base."""
         self.session.batches.restore(state["batches"])
         self.before.rewards = RunningMean(**state["rewards"])
-        self.before.references.restore(tensors)
+        same = state.get("reference_base", self.before.base) == self.before.base  # older runs do not say
+        self.before.references.restore(tensors if same else {})
 
 
 def mean_of(metrics: Sequence[dict[str, float]]) -> dict[str, float]:

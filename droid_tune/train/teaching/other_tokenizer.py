@@ -67,7 +67,7 @@ class OtherTokenizer:
 
     def _logits(self, prompt: list[int], answer: list[int]) -> mx.array:
         one = ScoringRows.of_groups([prompt], 1, [answer], np.ones((1, len(answer))))
-        known = states_of(self.policy, one, self.session.plan, reference=False)
+        known = states_of(self.policy, one, self.session.plan, reference=False, watch=self.session.stopping)
         temperature = self.session.config.sampling.temperature or 1.0
         return (
             head_for(self.policy.model, self.policy.architecture)(known.states).astype(mx.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from droid_tune.config.teaching_methods import TeacherConfig
-from droid_tune.errors import UserError
+from droid_tune.errors import AbsentTeacherError, UserError
 from droid_tune.methods.distillation.teacher_reports import TeacherReports
 from droid_tune.model.gradients.head import Measure
 from droid_tune.model.gradients.scoring_rows import ScoringRows
@@ -106,7 +106,7 @@ class ReportingTeacher:
                 len(prompt) :
             ]
         except EndpointError as error:
-            raise UserError(
+            raise AbsentTeacherError(
                 f"The teacher {error}",
                 place="method.teachers",
                 remedy="the server must report `prompt_logprobs`, as vLLM does",

@@ -221,7 +221,7 @@ class SelfTeaching(LessonLearner):
             return None, scored(self.session, mine.heard, reference=reference).logprobs
         top_k = method.distillation_topk if method.distillation_mode == "topk_logits" else None
         divergence = Divergence(method.distillation_alpha, top_k, "student", method.distillation_add_tail)
-        known = states_of(policy, mine.heard, plan, reference=reference)
+        known = states_of(policy, mine.heard, plan, reference=reference, watch=self.session.stopping)
         mx.eval(known.states)
         head = teacher_head(policy, reference=reference)
         return TeacherMeasure(divergence, known.states, known.slots, head, temperature), None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from droid_tune.config.run import AdapterConfig
 from droid_tune.config.teaching_methods import TeacherConfig
-from droid_tune.errors import UserError
+from droid_tune.errors import AbsentTeacherError, UserError
 from droid_tune.machine import garbage
 from droid_tune.methods.distillation.divergence import Divergence
 from droid_tune.model.adapter_files import load_arrays, read_arrays
@@ -61,7 +61,7 @@ class ModelTeacher:
         """By the teacher's hidden states, kept, and its head."""
         method, temperature = self.method, self.session.config.sampling.temperature
         top_k = method.distillation_topk if method.distillation_mode == "topk_logits" else None
-        known = states_of(self.policy, rows, self.session.plan, reference=False)
+        known = states_of(self.policy, rows, self.session.plan, reference=False, watch=self.session.stopping)
         mx.eval(known.states)
         head = head_for(self.policy.model, self.policy.architecture)
         divergence = Divergence(method.distillation_alpha, top_k, "beta", method.distillation_add_tail)
@@ -100,7 +100,7 @@ class Teachers:
         session, method = self._session, self._method
         if name.startswith(("http://", "https://")):
             return ReportingTeacher.of(name, session, method)
-        policy = self._policy = loaded_teacher(name)
+        policy = self._policy = _at_hand(name)
         if same_tokens(policy.tokenizer, session.policy.tokenizer):
             return ModelTeacher(session, method, policy)
         if method.objective != "divergence":
@@ -110,6 +110,19 @@ class Teachers:
                 remedy="set `objective` to divergence, or take a teacher of the same family",
             )
         return OtherTokenizer(session, method, policy)
+
+
+def _at_hand(name: str) -> Policy:
+    """The teacher's model. Raises AbsentTeacherError where it is not there."""
+    try:
+        return loaded_teacher(name)
+    except UserError as error:
+        raise AbsentTeacherError(
+            f"The teacher cannot be loaded: {error.message}",
+            value=error.value,
+            place=error.place or name,
+            remedy=error.remedy,
+        ) from error
 
 
 def loaded_teacher(name: str) -> Policy:

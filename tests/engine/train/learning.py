@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,20 @@ def moved(policy: Policy, gradients: Any, rate: float) -> None:
     mx.eval(policy.model.parameters())
 
 
+@contextmanager
+def in_double_precision(policy: Policy) -> Generator[None]:
+    """Inside, the model's weights and all that is computed of them are float64: against it a difference is the engine's own
+    rounding, not that of the plain pass."""
+    model, own = policy.model, flat(policy.model.parameters())
+    with mx.stream(mx.cpu):  # Metal has none
+        wide = [(name, array.astype(mx.float64)) for name, array in own.items()]
+        model.update(tree_unflatten(wide))
+        try:
+            yield
+        finally:
+            model.update(tree_unflatten(list(own.items())))
+
+
 def row_logprobs(policy: Policy, experience: Experience, row: int) -> tuple[mx.array, mx.array]:
     """Log-probabilities and entropies (n,) of a row's own tokens, by one forward pass over prompt and completion."""
     rows = experience
@@ -120,3 +135,24 @@ def assert_same(found: Any, expected: Any, tolerance: float = 1e-3) -> None:
     assert largest > 0
     for name, array in other.items():
         np.testing.assert_allclose(one[name], array, rtol=0, atol=tolerance * largest, err_msg=name)
+
+
+def assert_exact(found: Any, plainly: Callable[[], Any], policy: Policy) -> None:
+    """`found` is the plain gradient to 1e-5 of its largest number, judged against float64.
+
+    Where two nearly equal distributions are compared, float32 logits do not know their difference to five digits: there it
+    must be about as near as the same plain pass comes in float32 (a third as near at the least), and to 2e-4 in any case.
+    """
+    rounded = flat(plainly())
+    with in_double_precision(policy):
+        exact = {name: np.array(array) for name, array in flat(plainly()).items()}
+    largest = max(np.abs(array).max() for array in exact.values())
+    own, plain = (_error(one, exact) / largest for one in (flat(found), rounded))
+    assert own <= min(max(1e-5, 3 * plain), 2e-4), (own, plain)
+
+
+def _error(found: Arrays, exact: dict[str, np.ndarray]) -> float:
+    assert found.keys() == exact.keys()
+    return max(
+        float(np.abs(np.array(array).astype(np.float64) - exact[name]).max()) for name, array in found.items()
+    )

@@ -149,3 +149,15 @@ def test_a_check_that_would_take_too_long_samples_less_and_says_so(monkeypatch: 
     assert any("1 of 4 prompts" in finding.text for finding in report.findings)
     assert report.measured.peak_bytes >= report.measured.estimated_peak_bytes
     assert max(tokens) > 0
+
+
+def test_without_its_teacher_a_student_is_checked_all_the_same(tmp_path: Path) -> None:
+    """A folder that is not there yet: what the student answers, memory and pace need no teacher."""
+    method = {"type": "distillation", "group_size": 2, "teachers": [str(tmp_path / "nowhere")]}
+    report = check_signal(tiny(method=method), prompts=4)
+    assert len(report.measured.groups) == 4
+    assert report.measured.seconds_per_step > 0
+    assert report.measured.finite
+    (said,) = report.measured.shortened
+    assert "What the teacher would say was not looked at" in said
+    assert "nowhere" in said

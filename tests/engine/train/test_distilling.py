@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +19,7 @@ from mlx.utils import tree_unflatten
 from droid_tune.errors import UserError
 from droid_tune.methods.distillation.reward_to_go import reward_to_go
 from droid_tune.model.loading import load_policy
+from droid_tune.model.policy import Policy
 from droid_tune.rewards.endpoint import EndpointError
 from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.execution import learner_for
@@ -28,7 +30,7 @@ from droid_tune.train.teaching.lessons import Lessons
 from droid_tune.train.teaching.other_tokenizer import OtherTokenizer, byte_ends
 from droid_tune.train.teaching.reporting_teacher import reported
 from tests.engine.train.conftest import digest, resume, tiny, train
-from tests.engine.train.learning import assert_same, session_of
+from tests.engine.train.learning import assert_exact, assert_same, in_double_precision, session_of
 from tests.engine.train.stopping import stopped_after
 from tests.engine.train.test_self_teaching import divergence, log_probabilities
 
@@ -48,6 +50,14 @@ def learnt(learner: Distilling, lessons: Lessons) -> tuple[float, Any]:
     return found.loss, found.gradients
 
 
+@contextmanager
+def as_wide_as(policy: Policy) -> Generator[None]:
+    """The teacher computes in the student's width."""
+    wide = any(array.dtype == mx.float64 for array in policy.trainable().values())
+    with in_double_precision(STARTER) if wide else nullcontext():
+        yield
+
+
 def by_hand(learner: Distilling, lessons: Lessons, token_loss: Any) -> tuple[float, Any]:
     """The sum of `token_loss(row, student, teacher, ids)` over rows, by MLX alone."""
     policy = learner.session.policy
@@ -64,9 +74,10 @@ def by_hand(learner: Distilling, lessons: Lessons, token_loss: Any) -> tuple[flo
             found = found + token_loss(row, student, teacher, mx.array(tokens))
         return found
 
-    value, gradients = mx.value_and_grad(total)(own)
+    with as_wide_as(policy):
+        value, gradients = mx.value_and_grad(total)(own)
+        mx.eval(value, gradients)
     policy.model.update(tree_unflatten(list(own.items())))
-    mx.eval(value, gradients)
     return float(value.item()), tree_unflatten(list(gradients.items()))
 
 
@@ -78,13 +89,12 @@ def chosen(logprobs: mx.array, ids: mx.array) -> mx.array:
 def test_the_gradient_is_that_of_a_plain_pass(tmp_path: Path, alpha: float) -> None:
     learner, lessons = distilling(tmp_path, distillation_alpha=alpha)
     value, gradients = learnt(learner, lessons)
-    plain, expected = by_hand(
-        learner,
-        lessons,
-        lambda _, student, teacher, ids: divergence(student, teacher, ids, learner.method).sum(),
-    )
-    assert value == pytest.approx(plain, abs=1e-4)
-    assert_same(gradients, expected, tolerance=1e-4)
+
+    def loss(_: int, student: mx.array, teacher: mx.array, ids: mx.array) -> mx.array:
+        return divergence(student, teacher, ids, learner.method).sum()
+
+    assert value == pytest.approx(by_hand(learner, lessons, loss)[0], abs=1e-4)
+    assert_exact(gradients, lambda: by_hand(learner, lessons, loss)[1], learner.session.policy)
 
 
 def test_early_tokens_weigh_more(tmp_path: Path) -> None:
@@ -97,7 +107,7 @@ def test_early_tokens_weigh_more(tmp_path: Path) -> None:
         return -(weights * gap * chosen(student, ids)).sum()
 
     _, gradients = learnt(learner, lessons)
-    assert_same(gradients, by_hand(learner, lessons, loss)[1], tolerance=1e-3)
+    assert_exact(gradients, lambda: by_hand(learner, lessons, loss)[1], learner.session.policy)
 
 
 def test_minillm_follows_what_lies_ahead(tmp_path: Path) -> None:
@@ -113,7 +123,7 @@ def test_minillm_follows_what_lies_ahead(tmp_path: Path) -> None:
         return policy + divergence(student, teacher, ids, learner.method).sum()
 
     _, gradients = learnt(learner, lessons)
-    assert_same(gradients, by_hand(learner, lessons, loss)[1], tolerance=1e-3)
+    assert_exact(gradients, lambda: by_hand(learner, lessons, loss)[1], learner.session.policy)
 
 
 @pytest.mark.slow

@@ -325,3 +325,17 @@ def test_without_room_for_a_pair_the_plan_is_asked_for_one(tmp_path: Path) -> No
     """The engine's own plan keeps the two sides together as long as they fit."""
     learner = learner_on(tmp_path, PAIRS, {"type": "dpo"})
     assert replace(learner.session.plan).train_rows >= 2
+
+
+def test_scores_of_another_base_are_not_used(tmp_path: Path) -> None:
+    """A model folder whose weights changed between stop and resume."""
+    learner = learner_on(tmp_path, PAIRS, {"type": "dpo"})
+    learner.gather(0)
+    state, kept = learner.state(), learner.tensors()
+    learner.restore(state, kept)
+    assert learner.tensors().keys() == kept.keys()
+    learner.restore(state | {"reference_base": "another"}, kept)
+    assert learner.tensors() == {}
+    older = {name: value for name, value in state.items() if name != "reference_base"}
+    learner.restore(older, kept)
+    assert learner.tensors().keys() == kept.keys()
