@@ -51,7 +51,7 @@ MergeStrategy = Literal["observed", "bayesian"]
 #: which weights a self-teacher has: those before training, their moving average, or those of now
 TeacherKind = Literal["initial", "ema", "live"]
 #: what a completion's reward is compared with
-Baseline = Literal["group", "leave_one_out", "batch", "success_rate", "value"]
+Baseline = Literal["group", "leave_one_out", "batch", "success_rate", "value", "critic"]
 #: how the prompts of a rollout are chosen
 PromptSelection = Literal["shuffled", "signal"]
 #: whose spread divides a group's rewards
@@ -92,7 +92,13 @@ WeightType = Literal["keep", "none", "bf16", "f16", "q8_0", "q4_0", "mlx-4bit", 
 Need = Literal["prompt", "demonstration", "preference", "verdict"]
 #: how a method learns: which learner of the loop takes it
 Way = Literal[
-    "policy_gradient", "supervised", "preference", "self_distillation", "distillation", "online_preference"
+    "policy_gradient",
+    "actor_critic",
+    "supervised",
+    "preference",
+    "self_distillation",
+    "distillation",
+    "online_preference",
 ]
 #: what becomes of a pair that is longer than a sequence may be
 TooLong = Literal["cut_end", "leave_out"]

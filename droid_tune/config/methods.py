@@ -18,6 +18,7 @@ from droid_tune.config.policy_method import (
     Resample,
     Scale,
 )
+from droid_tune.config.ppo_method import PPOConfig
 from droid_tune.config.preference_methods import (
     BCOConfig,
     CPOConfig,
@@ -135,6 +136,7 @@ AnyMethod = Annotated[
     | MaxRLConfig
     | GMPOConfig
     | A2POConfig
+    | PPOConfig
     | SelfDistillationConfig
     | SDFTConfig
     | SDPOConfig

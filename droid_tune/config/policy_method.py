@@ -67,7 +67,7 @@ class PolicyMethodConfig(SamplingMethodConfig):
     """Add the weighted rewards and then normalise (usual), or normalise each reward first (GDPO)."""
     baseline: Compare = "group"
     """What a completion's reward is compared with: its group's mean, the others of its group (RLOO), the whole batch
-    (REINFORCE++), or its group's success rate (MaxRL). `value` is A*-PO's.
+    (REINFORCE++), or its group's success rate (MaxRL). `value` is A*-PO's, `critic` PPO's.
     """
     reward_clip_range: tuple[float, float] | None = setting(None, "Reward bounds", advanced=True)
     """Rewards outside are held at the nearer bound; empty is off. Not for the group's mean."""
@@ -195,6 +195,8 @@ class PolicyMethodConfig(SamplingMethodConfig):
             )
         if (self.loss_type == "a2po") != (self.baseline == "value"):
             raise ValueError("the loss a2po and the baseline value belong together; choose the method a2po")
+        if self.baseline == "critic" and getattr(self, "type", "") != "ppo":
+            raise ValueError("the baseline critic needs a critic; choose the method ppo")
         if self.loss_type in get_args(RowLoss) and self.sampler_correction.startswith("token"):
             raise ValueError(
                 f"`sampler_correction` {self.sampler_correction} weighs tokens, and the loss {self.loss_type} has none; use "
@@ -202,14 +204,14 @@ class PolicyMethodConfig(SamplingMethodConfig):
             )
         if self.kl_in_reward and not self.baseline_takes_kl:
             raise ValueError(
-                f"`kl_in_reward` does not go with the baseline {self.baseline}; it goes with leave_one_out and batch"
+                f"`kl_in_reward` does not go with the baseline {self.baseline}; it goes with leave_one_out, batch and critic"
             )
         return self
 
     @property
     def baseline_takes_kl(self) -> bool:
         """Whether a penalty on the reward survives the comparison."""
-        return self.baseline in ("leave_one_out", "batch")
+        return self.baseline in ("leave_one_out", "batch", "critic")
 
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> Self:

@@ -8,6 +8,7 @@ from droid_tune.config.base import MethodConfig, setting
 
 GroupSize = Annotated[int, setting(title="Completions per prompt", ge=2, le=64)]
 SmallGroup = Annotated[int, setting(title="Completions per prompt", ge=1, le=64)]
+Passes = Annotated[int, setting(title="Passes over a rollout", ge=1, le=16)]
 MaskTruncated = Annotated[bool, setting(title="Leave out cut-off completions", advanced=True)]
 
 
@@ -22,7 +23,7 @@ class SamplingMethodConfig(MethodConfig):
     """The group: how many answers are sampled for each prompt and compared with each other. More gives a
     steadier signal and takes longer.
     """
-    num_iterations: int = setting(1, "Passes over a rollout", ge=1, le=16)
+    num_iterations: Passes = 1
     """How often one batch of completions is used for training (mu in the paper)."""
     steps_per_generation: int = setting(1, "Slices per rollout", advanced=True, ge=1, le=64)
     """Cut a rollout into this many slices, each trained on in turn. With more slices than are accumulated, one

@@ -131,6 +131,8 @@ def _update(facts: ModelFacts, sizes: Sizes, job: StepJob, plan: MemoryPlan, spe
     head = 0 if job.numbers else rows * completion * 2 * facts.hidden * facts.vocabulary
     heads = 2.0 + (1.0 if job.entropy else 0.0) + (2.0 if sizes.full else 0.0)
     work = passes * body + heads * head + job.score_passes * (body + head)
+    if job.critic:  # it learns of every slice and reads every rollout, without the head
+        work += (passes + job.rollouts_per_step * job.rows / max(rows, 1)) * body
     batches = prompts * ceil(job.group_size / plan.train_rows) if shared else ceil(rows / plan.train_rows)
     calls = (batches + (prompts if shared else 0)) * facts.layers * (passes + job.score_passes)
     numbers = _scored(facts, sizes, job, rows) + ACTIVATED * (

@@ -8,6 +8,7 @@ from typing import Any
 from droid_tune.config import RunConfig
 from droid_tune.config.methods import SFTConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.ppo_method import PPOConfig
 from droid_tune.config.preference_methods import (
     BCOConfig,
     DPOConfig,
@@ -82,6 +83,8 @@ class StepJob:
     reports_entropy: bool = False
     #: one number is read behind each row, and no vocabulary looked at
     numbers: bool = False
+    #: a critic learns beside the policy, from the same rows
+    critic: bool = False
 
     @property
     def rows(self) -> int:
@@ -127,6 +130,7 @@ def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) ->
         entropy=has_entropy_bonus(method),
         teacher=asks_teacher(method),
         filters=_filters(config),
+        critic=isinstance(method, PPOConfig),
     )
 
 

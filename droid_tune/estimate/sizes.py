@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from droid_tune.config import RunConfig
+from droid_tune.config.ppo_method import PPOConfig
 from droid_tune.config.rewards import RewardConfig, RewardModelReward
 from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.config.teaching_methods import TeacherConfig
@@ -68,11 +69,12 @@ class Sizes:
 def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
     """Sizes of a run's model, from headers alone."""
     trained = trained_part(config.adapter, facts)
+    copies = trained_copies(config)
     return Sizes(
         weights=facts.weight_bytes,
-        adapters=trained.added_bytes,
-        trained=trained.bytes,
-        optimizer=_optimizer(config.optimizer.name, trained),
+        adapters=trained.added_bytes if copies == 1 else trained.added_bytes + trained.bytes,
+        trained=copies * trained.bytes,
+        optimizer=copies * _optimizer(config.optimizer.name, trained),
         reference=_reference(config, trained),
         item=facts.compute_bytes,
         layers=facts.layers,
@@ -112,6 +114,11 @@ def _judge(config: RunConfig, reward: RewardConfig) -> int:
     if same and "full" not in (judge.adapter.type, config.adapter.type):
         return own
     return facts_at_hand(str(fused_base(run) or judge.model.path)).weight_bytes + own
+
+
+def trained_copies(config: RunConfig) -> int:
+    """How often what is trained is there: PPO's critic has as much as the policy."""
+    return 2 if isinstance(config.method, PPOConfig) else 1
 
 
 def _teacher(config: RunConfig) -> int:

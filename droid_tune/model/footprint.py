@@ -13,7 +13,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.models.cache import make_prompt_cache
 
 from droid_tune.config import RunConfig
-from droid_tune.estimate.sizes import Sizes, sizes_of
+from droid_tune.estimate.sizes import Sizes, sizes_of, trained_copies
 from droid_tune.model.arrays import APART
 from droid_tune.model.policy import Policy
 from droid_tune.model_files.facts import ModelFacts, facts_of
@@ -40,13 +40,14 @@ def footprint(policy: Policy, config: RunConfig | None = None) -> Sizes:
     mx.eval(logits)
     per_token, per_row = _cache_bytes(caches)
     counted = sizes_of(settings, facts_of_policy(policy), device_name())
-    trained = policy.trainable_bytes
+    own, copies = policy.trainable_bytes, trained_copies(settings)
+    trained = copies * own
     share = trained / counted.trained if counted.trained else 0.0
-    added = 0 if counted.full else trained
+    added = 0 if counted.full else own
     return replace(
         counted,
         weights=policy.weight_bytes - added,
-        adapters=added,
+        adapters=added + (copies - 1) * own,
         trained=trained,
         optimizer=round(share * counted.optimizer),
         reference=round(share * counted.reference),

@@ -18,12 +18,12 @@ class Accumulator:
         self.gradients: Tree = {}
 
     def add(self, loss: float, gradients: Tree) -> None:
-        """Adds a slice; evaluated at once, so that only one sum of gradients is held."""
+        """Adds a slice; evaluated at once, so that only one sum of gradients is held. Slices may be of different parts
+        of the model (its adapter, a critic)."""
         self.loss += loss
-        if not self.gradients:
-            self.gradients = gradients
-            return
-        self.gradients = cast(Tree, tree_map(mx.add, self.gradients, gradients))
+        for name, part in gradients.items():
+            known = self.gradients.get(name)
+            self.gradients[name] = part if known is None else cast(Tree, tree_map(mx.add, known, part))
         mx.eval(self.gradients)
 
 

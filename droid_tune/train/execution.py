@@ -58,6 +58,7 @@ from droid_tune.train.optimizer import build_optimizer, optimizer_tensors
 from droid_tune.train.pairs.preference_learner import PreferenceLearner
 from droid_tune.train.policy_gradient import PolicyGradient
 from droid_tune.train.portions import take_smaller
+from droid_tune.train.ppo_learner import PPO
 from droid_tune.train.row_reader import Chosen, RowReader
 from droid_tune.train.run_record import RunRecord, estimate_of
 from droid_tune.train.shared_checkpoint import SavedState, shared_checkpoint
@@ -278,6 +279,7 @@ def reference_for(session: TrainingSession) -> ReferencePolicy:
 #: how a method learns, by its `way` in the table of methods
 LEARNERS: dict[Way, Callable[[TrainingSession], Learner]] = {
     "policy_gradient": PolicyGradient,
+    "actor_critic": PPO,
     "supervised": Supervised,
     "preference": PreferenceLearner,
     "self_distillation": SelfTeaching,

@@ -32,6 +32,9 @@ class Experience(ScoringRows):
     old_logprobs: Array | None = None
     reference_logprobs: Array | None = None
     sampler_ratio: Array | None = None
+    #: what a critic foretold at rollout, and what it should have foretold (N, T)
+    values: Array | None = None
+    returns: Array | None = None
     rollout_tokens: float = 1.0
 
     def take(self, rows: Any) -> Experience:

@@ -44,6 +44,8 @@ class Policies:
     rows: ScoringRows
     old: Floats | None
     reference: Floats | None
+    #: what a critic foretells at each token
+    values: Floats | None = None
 
     @property
     def penalty(self) -> Penalty | None:
@@ -134,17 +136,8 @@ class Explorer:
 
         `policies` tell the KL penalty that some methods take off the reward.
         """
-        method, table = self.method, batch.table
-        weights, names = list(batch.weights), list(batch.names)
-        if method.overlong_cache is not None:
-            limit = self.session.config.sampling.max_completion_length
-            punished = [
-                [soft_overlong_reward(int(length), limit, method.overlong_cache)]
-                for length in batch.rollout.lengths
-            ]
-            unjudged = np.isnan(table).all(axis=1, keepdims=True)
-            table = np.concatenate([table, np.where(unjudged, np.nan, punished)], axis=1)
-            weights, names = [*weights, 1.0], [*names, "overlong"]
+        method = self.method
+        table, weights, names = self.judged_table(batch)
         if method.baseline != "group":
             values = None if self.values is None else self.values.of(batch.rows, method.group_size)
             return self._compared(weights, names).advantages(table, policies and policies.penalty, values)
@@ -164,6 +157,21 @@ class Explorer:
         if settings is None or settings.credit == "episode" or batch.rollout.trajectories is None:
             return advantages
         return with_turns(batch, advantages, settings, self.method)
+
+    def judged_table(self, batch: Batch) -> tuple[NDArray[Any], list[float], list[str]]:
+        """The rewards (N, K), their weights and names, with DAPO's soft overlong punishment where it is asked for."""
+        method, table = self.method, batch.table
+        weights, names = list(batch.weights), list(batch.names)
+        if method.overlong_cache is not None:
+            limit = self.session.config.sampling.max_completion_length
+            punished = [
+                [soft_overlong_reward(int(length), limit, method.overlong_cache)]
+                for length in batch.rollout.lengths
+            ]
+            unjudged = np.isnan(table).all(axis=1, keepdims=True)
+            table = np.concatenate([table, np.where(unjudged, np.nan, punished)], axis=1)
+            weights, names = [*weights, 1.0], [*names, "overlong"]
+        return table, weights, names
 
     def _compared(self, weights: Sequence[float], names: Sequence[str]) -> RewardComparison:
         method = self.method

@@ -27,6 +27,7 @@ WATCHED = (
     "rewards/margins",
     "logps/chosen",
     "logps/rejected",
+    "critic/explained_variance",
 )
 
 State = dict[str, Any]

@@ -282,6 +282,20 @@ def both_less_likely(history: History, facts: Facts, told: bool) -> Said | None:
     )
 
 
+def misleading_critic(history: History, facts: Facts, told: bool) -> Said | None:
+    """A critic that is worse than a constant for long: its advantages are noise."""
+    explained, before = (
+        history.mean("critic/explained_variance", _WINDOW, skip=skip) for skip in (0, _WINDOW)
+    )
+    if explained is None or before is None or max(explained, before) > (0.05 if told else -0.05):
+        return None
+    return Said(
+        f"The critic foretells less than a constant would (explained variance {explained:.2f} over {_WINDOW} steps): it "
+        "blurs what the rewards say.",
+        "Set `lam` to 1, which goes by the rewards alone, raise the learning rate, or use GRPO, which needs no critic.",
+    )
+
+
 SYMPTOMS = (
     Symptom("sft_learning_rate", "warning", sft_rate, lasting=True),
     Symptom("epsilon_tiny", "warning", tiny_epsilon, lasting=True),
@@ -297,4 +311,5 @@ SYMPTOMS = (
     Symptom("sequences_all_clipped", "warning", wholly_clipped),
     Symptom("entropy_filter_idle", "warning", idle_entropy_filter),
     Symptom("both_answers_less_likely", "warning", both_less_likely),
+    Symptom("critic_misleads", "warning", misleading_critic),
 )

@@ -34,3 +34,11 @@ def test_tokens_of_a_group_are_told_with_their_change_and_change_no_number(
     monkeypatch.setattr(TokenRecorder, "tell", lambda _: None)
     train(config, tmp_path / "silent")
     assert digest(tmp_path / "told") == digest(tmp_path / "silent")
+
+
+def test_advantages_of_tokens_choose_a_group_too(tmp_path: Path) -> None:
+    """REINFORCE++ and PPO have one for each token: the group is found all the same."""
+    config = tiny(method={"type": "reinforce_pp", "group_size": 4}, training={"iterations": 2})
+    end, record = train(config, tmp_path / "run")
+    assert end.outcome == "completed", end.why
+    assert any(isinstance(event, TokenDetails) for event in record)

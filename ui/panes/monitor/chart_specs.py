@@ -184,11 +184,26 @@ REWARD_MODEL: Sections = {
 }
 
 
+ACTOR_CRITIC: Sections = {
+    **REINFORCEMENT,
+    "policy": (
+        ChartSpec(
+            "Critic",
+            (Line("critic/explained_variance", "Explained"), Line("critic/loss", "Loss")),
+            "How much of the returns the critic foretells: 1 all, 0 no more than their mean, below 0 it misleads.",
+        ),
+        *REINFORCEMENT["policy"],
+    ),
+}
+
+
 def sections_of(method: str) -> Sections:
     """The charts of a method."""
     config = METHOD_CONFIGS.get(method)
     if method == "reward":
         return REWARD_MODEL
+    if config is not None and config.way == "actor_critic":
+        return ACTOR_CRITIC
     if config is not None and config.way == "preference":
         return PREFERENCE
     return SUPERVISED if method == "sft" else REINFORCEMENT
