@@ -108,7 +108,8 @@ def _judge(config: RunConfig, reward: RewardConfig) -> int:
         run = find_run(reward.path)
         judge = read_config(run)
     except UserError:
-        return facts_at_hand(reward.path).weight_bytes
+        facts = facts_at_hand(reward.path)
+        return facts.weight_bytes if facts.known else 0
     own = sum(file.stat().st_size for file in run.glob("adapters.safetensors"))
     same = judge.model.path == config.model.path and fused_base(run) is None
     if same and "full" not in (judge.adapter.type, config.adapter.type):

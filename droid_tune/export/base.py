@@ -30,6 +30,9 @@ class ExportSource:
 class Target:
     """One way to take a result along. Subclasses write it, say what it needs and open it again."""
 
+    #: whether what is written answers prompts, so that its answers are compared with the run's; else `write` looks itself
+    answers = True
+
     def refuse(self, source: ExportSource, request: ExportRequest) -> None:
         """Raise UserError, before anything is written, where this target cannot hold the result."""
 

@@ -58,10 +58,10 @@ def export_run(run_dir: Path, request: ExportRequest, watch: Watch = UNWATCHED) 
     target cannot hold it, where the folder is not empty or cannot be written, and where the comparison fails; `Stopped`
     where `watch` ends it. Nothing half-written stays.
     """
-    from droid_tune.export.table import TARGET_WRITERS
+    from droid_tune.export.table import writer_for
 
     _check_request(run_dir, request)
-    target = TARGET_WRITERS[request.target]
+    target = writer_for(read_config(run_dir), request.target)
     watch.tell(0, 4, "loading the run's model")
     source = _source(run_dir, request)
     target.refuse(source, request)
@@ -108,10 +108,10 @@ def _written(
 
     lossless = target.is_lossless(source, request)
     watch.tell(1, 4, "asking the run's model")
-    checking = Checking.of(source, request.check, watch) if request.check else None
+    checking = Checking.of(source, request.check, watch) if request.check and target.answers else None
     watch.tell(2, 4, "writing")
-    notes = target.write(source, request, folder, watch)
     use, step, base = target.how_to_use(source, request.out), source.weights.step, source.policy.path
+    notes = target.write(source, request, folder, watch)
     compared = None
     if checking is not None:
         _let_go(source)

@@ -271,3 +271,10 @@ def test_a_margin_that_grows_while_both_answers_become_less_likely() -> None:
         pairs_seen(-1.0, -30.0, -22.0),
     ):
         assert fed([*started, *[harmless] * 10], Facts(reinforcement=False, pairs=True)) == []
+
+
+def test_a_critic_that_is_worse_than_a_constant_for_long_is_told() -> None:
+    notices = fed(repeated(25, **{"critic/explained_variance": -0.4}))
+    assert codes(notices) == [("critic_misleads", 20)]
+    assert "explained variance -0.40 over 10 steps" in notices[0].text
+    assert fed(repeated(25, **{"critic/explained_variance": 0.1})) == []

@@ -40,6 +40,19 @@ GRPO = [
     "num_iterations=2",
 ]
 SFT = ["--method", "sft", *BATCH, "--set", "rows=4"]
+SAMPLED = [*BATCH, "--set", "group_size=2", "--set", "max_completion_length=12", "--set", "rows=0"]
+#: a learner of each kind besides: what they learn is shared out by the prompts too
+OTHERS = {
+    "ppo": [*SAMPLED, "--set", "num_iterations=2"],
+    "reward": [*BATCH, "--set", "rows=4"],
+    "dpo": [*BATCH, "--set", "rows=4"],
+    "kto": [*BATCH, "--set", "rows=4"],
+    "online_dpo": [*SAMPLED, "--set", "skip_ties=false"],
+    "xpo": [*SAMPLED, "--set", "skip_ties=false"],
+    "self_distillation": SAMPLED,
+    "sdpo": [*SAMPLED, "--set", "success_reward_threshold=0.1"],
+    "distillation": SAMPLED,
+}
 
 
 def train(
@@ -86,6 +99,17 @@ def test_two_ranks_end_with_the_losses_and_weights_of_one_process(
     assert [event["type"] for event in two if event["type"] != "phase"] == [
         event["type"] for event in one if event["type"] != "phase"
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", OTHERS)
+def test_every_kind_of_learner_is_shared_out(project_root: Path, tmp_path: Path, method: str) -> None:
+    arguments = ["--method", method, *OTHERS[method]]
+    one = train(project_root, tmp_path / "one", arguments, ranks=1)
+    two = train(project_root, tmp_path / "two", arguments, ranks=2)
+    assert len(losses(one)) == 2
+    assert losses(two) == pytest.approx(losses(one), abs=1e-5)
+    assert largest_difference(tmp_path / "one", tmp_path / "two") < 1e-5
 
 
 def test_two_ranks_stop_together_and_resume(project_root: Path, tmp_path: Path) -> None:
