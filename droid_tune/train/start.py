@@ -19,7 +19,7 @@ from droid_tune.model.adapter_files import (
 )
 from droid_tune.model.adapters import base_of, is_adapter
 from droid_tune.model.fusing import fuse_adapter, save_model
-from droid_tune.model.heads.value_head import add_reward_head, head_file, load_apart
+from droid_tune.model.heads.value_head import add_reward_head, apart_arrays, head_file, load_apart
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
 from droid_tune.runs.durable import disk_error, linked
@@ -35,8 +35,9 @@ def starting_policy(config: RunConfig, run_dir: Path, watch: Watch = UNWATCHED) 
     if isinstance(config.method, RewardModelConfig):
         add_reward_head(policy, seed=config.training.seed)
         earlier = head_file(run_dir / STARTED_FROM)
-        if earlier.is_file():
-            load_apart(policy, read_arrays(earlier), place=str(earlier))
+        arrays = read_arrays(earlier) if earlier.is_file() else {}
+        if arrays.keys() == apart_arrays(policy).keys():  # PPO's checkpoints hold a critic there
+            load_apart(policy, arrays, place=str(earlier))
     return policy
 
 

@@ -187,5 +187,6 @@ def test_all_reinforcement_methods_have_the_same_settings() -> None:
     }
     own = {name: found - {"type", *PolicyMethodConfig.model_fields} for name, found in fields.items()}
     assert {name: found for name, found in own.items() if found} == {
-        "a2po": {"beta1", "value_samples", "filter_all_incorrect"}
+        "a2po": {"beta1", "value_samples", "filter_all_incorrect"},
+        "ppo": {"gamma", "lam", "value_clip", "value_weight", "whiten_rewards", "missing_eos_penalty"},
     }
