@@ -15,6 +15,7 @@ from droid_tune.config.environments import (
 )
 from droid_tune.config.methods import METHOD_CONFIGS, AnyMethod, GRPOConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.ppo_method import PPOConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.config.sampling_method import SamplingMethodConfig
@@ -281,6 +282,10 @@ class RunConfig(Closed):
                 "use grpo or another one of its kind, or leave `environment` out"
             )
         turns = environment is not None and environment.credit == "turn"
+        if turns and isinstance(method, PPOConfig):
+            raise ValueError(
+                "`credit` turn has no effect with ppo, whose critic weighs every token; use credit: episode"
+            )
         whole = isinstance(method, PolicyMethodConfig) and method.loss_type in (*get_args(RowLoss), "vespo")
         if turns and whole:
             raise ValueError(

@@ -4,7 +4,8 @@ Schulman et al. 2016 (GAE, arXiv 1506.02438) and 2017 (PPO, arXiv 1707.06347), a
 reward comes with a completion's last token and nothing after it is worth anything; TRL 1.16 pays it one token later, behind the
 end, where its critic reads one more state.
 
-Host arrays, float64. Shapes: N completions, T positions; masks are 1 on a completion's tokens, which stand at its beginning.
+Host arrays, float64. Shapes: N completions, T positions; masks are 1 on the tokens that the model wrote (not on padding, nor on
+what an environment said in between).
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ LEAST_VARIANCE = 1e-8
 def token_rewards(totals: Floats, penalty: Floats | None, mask: Floats) -> Floats:
     """(N, T): at each token the penalty (N, T) taken off, and the completion's reward (N,) with its last one."""
     rewards = np.zeros(mask.shape) if penalty is None else -np.where(mask > 0, penalty, 0.0)
-    lengths = (mask > 0).sum(axis=1)
-    there = np.flatnonzero(lengths > 0)
-    rewards[there, lengths[there] - 1] += totals[there]
+    there = np.flatnonzero((mask > 0).any(axis=1))
+    last = mask.shape[1] - 1 - np.argmax(mask[:, ::-1] > 0, axis=1)
+    rewards[there, last[there]] += totals[there]
     return rewards
 
 
@@ -33,15 +34,18 @@ def advantages_and_returns(
 ) -> tuple[Floats, Floats]:
     """Generalised advantages (N, T), and the returns that the critic should have foretold: advantage + value.
 
-    A_t = d_t + gamma lam A_(t+1), where d_t = r_t + gamma V_(t+1) - V_t; behind the last token both are 0.
+    A_t = d_t + gamma lam A_(t+1), where d_t = r_t + gamma V_(t+1) - V_t and t + 1 is the model's next token; behind the
+    last one both are 0.
     """
     advantages = np.zeros(mask.shape)
     worth = np.where(mask > 0, values, 0.0)
     ahead, next_value = np.zeros(len(mask)), np.zeros(len(mask))
     for at in reversed(range(mask.shape[1])):
+        own = mask[:, at] > 0
         surprise = rewards[:, at] + gamma * next_value - worth[:, at]
-        ahead = np.where(mask[:, at] > 0, surprise + gamma * lam * ahead, 0.0)
-        advantages[:, at], next_value = ahead, worth[:, at]
+        ahead = np.where(own, surprise + gamma * lam * ahead, ahead)
+        next_value = np.where(own, worth[:, at], next_value)
+        advantages[:, at] = np.where(own, ahead, 0.0)
     return advantages, advantages + worth
 
 

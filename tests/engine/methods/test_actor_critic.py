@@ -38,6 +38,17 @@ def test_generalised_advantages_of_four_tokens() -> None:
     assert returns[0] == pytest.approx([0.278325, 0.4185, 0.63, 1.0, 0.0])
 
 
+def test_what_an_environment_says_in_between_is_stepped_over() -> None:
+    """The four tokens of above with two of a tool's between the second and the third."""
+    mask = np.array([[1, 1, 0, 0, 1, 1, 0]], float)
+    rewards = token_rewards(np.array([1.0]), None, mask)
+    assert rewards.tolist() == [[0, 0, 0, 0, 0, 1, 0]]
+    values = np.array([[0.1, 0.2, 5.0, 5.0, 0.3, 0.4, 5.0]])
+    found, returns = advantages_and_returns(rewards, values, mask, gamma=0.9, lam=0.5)
+    assert found[0] == pytest.approx([0.178325, 0.2185, 0.0, 0.0, 0.33, 0.6, 0.0])
+    assert returns[0] == pytest.approx([0.278325, 0.4185, 0.0, 0.0, 0.63, 1.0, 0.0])
+
+
 def test_with_lambda_one_and_no_discount_the_return_is_what_is_still_to_come() -> None:
     rewards = np.array([[-0.1, -0.2, 0.0, 1.1, 0.0]])
     _, returns = advantages_and_returns(rewards, np.full((1, 5), 3.0), MASK[:1], gamma=1.0, lam=1.0)

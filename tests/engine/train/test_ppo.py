@@ -179,6 +179,12 @@ def test_settings_that_cannot_act_are_refused(method: dict[str, Any], said: str)
         tiny(method=method)
 
 
+def test_single_turns_are_the_critics_to_weigh() -> None:
+    environment = {"type": "tools", "path": "tools.py", "credit": "turn"}
+    with pytest.raises(UserError, match="`credit` turn has no effect with ppo"):
+        tiny(method={"type": "ppo"}, environment=environment)
+
+
 def test_without_a_penalty_no_reference_is_asked(tmp_path: Path) -> None:
     learner, experience = ppo(tmp_path, method={**METHOD, "beta": 0.0})
     assert experience.reference_logprobs is None
