@@ -143,7 +143,8 @@ class CriticExplorer(Explorer):
             totals,
             np.ones(len(batch.rows), np.bool_),
             told | _critic_metrics(policies.values, returns, mask),
-            returns,
+            whole=(shown.sum(axis=1) / np.maximum(mask.sum(axis=1), 1.0)).astype(np.float32),
+            returns=returns,
         )
 
     def _prepare(self, batch: Batch, policies: Policies, advantages: Advantages) -> Experience:
