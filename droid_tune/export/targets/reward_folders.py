@@ -5,7 +5,6 @@ What is written gives numbers, not answers: it is opened again and must give hel
 
 from __future__ import annotations
 
-import gc
 import shlex
 import shutil
 from contextlib import suppress
@@ -23,6 +22,7 @@ from droid_tune.errors import UserError
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.export.base import ExportSource, Target
 from droid_tune.export.repacking import bytes_at, unpack
+from droid_tune.machine import garbage
 from droid_tune.model.adapter_files import SETTINGS, WEIGHTS, save_adapter
 from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.heads.classifier import CLASSIFIER
@@ -53,7 +53,7 @@ class RewardTarget(Target):
         )
         notes = self.written(source, request, folder)
         source.policy.model.clear()  # there may be room for one only
-        gc.collect()
+        garbage.collect()
         mx.clear_cache()
         if not asked:
             return notes
