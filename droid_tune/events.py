@@ -99,8 +99,12 @@ class PlayedCall(BaseModel):
 
 
 class PlayedTurn(BaseModel):
-    """One turn of an episode, behind its prompt. `tokens` of it are the model's, or were read where the environment spoke;
-    `seconds` is how long it took to answer. `failed`: why a call of the turn before failed. `shortened`: `text` is cut."""
+    """One turn of an episode, behind its prompt.
+
+    `text` is what is said beside the `calls` that were read; a call that cannot be read stays in it. `tokens` of the turn
+    are the model's, or were read where the environment spoke; `seconds` is how long it took to answer. `failed`: why a
+    call of the turn before failed. `shortened`: `text` is cut.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from droid_tune.data.formats.messages import Message
+from droid_tune.data.rendering.thinking import block
 from droid_tune.environments.episode import Answered, Ending, Turn
 from droid_tune.events import PlayedCall, PlayedTurn
 from droid_tune.names import EpisodeCut
@@ -66,6 +67,13 @@ def _bounded(text: str, most: int) -> str:
     return text if len(whole) <= most else whole[: max(0, most)].decode(errors="ignore")
 
 
+def beside_calls(text: str, said: Turn) -> str:
+    """What a turn says beside the calls that were read from it, thoughts included; the text itself where none was."""
+    if not said.calls:
+        return text
+    return (block(said.thinking) if said.thinking else "") + said.content
+
+
 class Recorder:
     """Gathers a trajectory turn by turn."""
 
@@ -96,7 +104,7 @@ class Recorder:
         self._played.append(
             PlayedTurn(
                 role="assistant",
-                text=text,
+                text=beside_calls(text, answer.said),
                 calls=[PlayedCall(name=one.name, arguments=dict(one.arguments)) for one in answer.said.calls],
                 reward=answer.reward,
                 tokens=end - start,
