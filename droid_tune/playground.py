@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import mlx.core as mx
 from mlx_lm import stream_generate
@@ -16,6 +16,7 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Row
 from droid_tune.data.lens import require_known
 from droid_tune.data.templates import TemplateOptions, render_prompt
+from droid_tune.events import PlayedTurn
 from droid_tune.export.result import trained_policy
 from droid_tune.model.adapter_files import load_arrays, read_arrays
 from droid_tune.model.adapters import adapter_off
@@ -32,12 +33,16 @@ from droid_tune.trial_report import AnswerVerdict
 
 @dataclass(frozen=True)
 class Reply:
-    """What was said, its length in tokens, why it ended (stop or length), and how its prompt ended as the model saw it."""
+    """What was said, its length in tokens, why it ended (stop or length), and how its prompt ended as the model saw it.
+
+    Where tools were used, `turns` are all behind the prompt.
+    """
 
     text: str
     tokens: int
     finish_reason: str
     prompt_ends: str = ""
+    turns: tuple[PlayedTurn, ...] = ()
 
 
 class Playground:
@@ -51,7 +56,7 @@ class Playground:
         self._run: Path | None = None
 
     @classmethod
-    def of_run(cls, run_dir: Path, checkpoint: str = LAST) -> Playground:
+    def of_run(cls, run_dir: Path, checkpoint: str = LAST) -> Self:
         """What the run has learnt (at its last checkpoint, its `best` or that of a step), asked as in the run itself."""
         config = read_config(run_dir)
         weights = weights_of(run_dir, checkpoint)

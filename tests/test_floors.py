@@ -44,6 +44,7 @@ FLOORS = {
     "droid_tune.model": 3,
     "droid_tune.rewards": 3,
     "droid_tune.rollout": 3,
+    "droid_tune.acting_playground": 4,
     "droid_tune.check": 4,
     "droid_tune.export": 4,
     "droid_tune.forgetting": 4,

@@ -222,9 +222,9 @@ class Engine:
 
     def playground(self, folder: Path, checkpoint: str) -> Answerer:
         """What a run has learnt, to ask. Call it in the thread that asks."""
-        from droid_tune.playground import Playground
+        from droid_tune.acting_playground import ActingPlayground
 
-        return Playground.of_run(folder, checkpoint)
+        return ActingPlayground.of_run(folder, checkpoint)
 
     def check(
         self, config: RunConfig, prompts: int, control: Any, on_progress: Callable[[Phase], None]

@@ -12,8 +12,10 @@ from droid_tune import words
 from ui.theme import mono_font
 from ui.widgets.basics import column, label, line, row, selectable
 from ui.widgets.state_chip import Chip
+from ui.widgets.trajectory import Trajectory, episode_in_words
 
 if TYPE_CHECKING:
+    from droid_tune.events import PlayedTurn
     from droid_tune.trial_report import AnswerVerdict
 
 
@@ -26,6 +28,8 @@ class AnswerPart(QWidget):
         self._text = selectable(label("…", parent=self, wrap=True))
         self._text.setFont(mono_font())
         lines.addWidget(self._text)
+        self._turns = column(spacing=6)
+        lines.addLayout(self._turns)
         foot = row(spacing=8)
         self._right = Chip(self)
         self._right.hide()
@@ -41,10 +45,14 @@ class AnswerPart(QWidget):
         self._said += piece
         self._text.setText(words.literal(self._said))
 
-    def finish(self, said: str) -> None:
-        """The whole answer, in the place of its pieces."""
+    def finish(self, said: str, turns: Sequence[PlayedTurn] = ()) -> None:
+        """The whole answer in the place of its pieces, turn by turn where tools were used."""
         self._said = said
         self._text.setText(words.literal(said) or "(empty)")
+        self._text.setVisible(not turns)
+        if turns:
+            self._turns.addWidget(label(episode_in_words(turns), "small", parent=self, wrap=True))
+            self._turns.addWidget(Trajectory(turns, self))
 
     def judge(self, verdict: AnswerVerdict) -> None:
         """What the rewards say of it."""
