@@ -22,7 +22,7 @@ from droid_tune.config import resolve
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.policy import Policy
-from droid_tune.rollout.episodes import play as sampler
+from droid_tune.rollout.episodes import row_answers, tally
 from droid_tune.rollout.episodes.episode_row import EpisodeLimits, Seeding
 from droid_tune.rollout.episodes.play import play
 from droid_tune.rollout.rollout import Rollout
@@ -53,7 +53,7 @@ def main() -> None:
     asked = _arguments()
     policy = starting_policy(resolve({"model": {"path": asked.model}}), Path())
     _end_at_random(policy)
-    for module in (sampler, scripted):
+    for module in (tally, row_answers, scripted):
         module.time = CLOCK  # type: ignore[assignment]
     if asked.warm:
         _played(policy, asked, 0.0)

@@ -6,16 +6,16 @@ The caller puts the kernels in force (`own_kernels`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import mlx.core as mx
 import numpy as np
 
-from droid_tune.model.caches.ragged import RaggedCache, RaggedLayout, with_room
+from droid_tune.model.caches.ragged import with_room
 from droid_tune.model.policy import Policy
 from droid_tune.rollout.episodes.joining import Joining, Prompts, pieces_of
 from droid_tune.rollout.episodes.own_rows import OwnRows
-from droid_tune.rollout.slots import Slots
+from droid_tune.rollout.episodes.slotted_batch import Own, SlottedBatch
 
 
 class RowDecoder(Protocol):
@@ -46,9 +46,6 @@ class RowDecoder(Protocol):
         ...
 
 
-Own = list[tuple[mx.array, mx.array]]  # of each layer keys and values (n, H, t, D)
-
-
 class SharedRows:
     """Prompts stay shared; each row writes behind its own last token (see model/caches/ragged.py)."""
 
@@ -59,7 +56,7 @@ class SharedRows:
         self._rows: list[int] = []
         self._prompt_of: dict[int, int] = {}
         self._kept: dict[int, Own | None] = {}  # of rows outside of the batch
-        self._batch: _Batch | None = None
+        self._batch: SlottedBatch | None = None
 
     @property
     def rows(self) -> Sequence[int]:
@@ -127,62 +124,13 @@ class SharedRows:
             logits[one.row] = found[place : place + 1]
         return batch.own(), batch.used
 
-    def _made(self, own: Own | None, used: np.ndarray, prompts: Sequence[int] | None = None) -> _Batch:
+    def _made(self, own: Own | None, used: np.ndarray, prompts: Sequence[int] | None = None) -> SlottedBatch:
         chosen = [self._prompt_of[row] for row in self._rows] if prompts is None else prompts
-        return _Batch(self._prompts, np.array(chosen), own, used)
+        return SlottedBatch(self._prompts, np.array(chosen), own, used)
 
     def forget(self, row: int) -> None:
         self._kept.pop(row, None)
         self._prompt_of.pop(row, None)
-
-
-class _Batch:
-    """Rows in their slots: caches of all layers, one layout."""
-
-    def __init__(self, prompts: Prompts, row_prompts: np.ndarray, own: Own | None, used: np.ndarray) -> None:
-        unique, numbered = np.unique(row_prompts, return_inverse=True)
-        lengths = [prompts[int(prompt)].length for prompt in unique]
-        self._slots = Slots(numbered, lengths)
-        self._flat = self._slots.members.reshape(-1)
-        self.used = used.astype(np.int64)
-        self._layout = RaggedLayout(
-            [lengths[prompt] for prompt in self._slots.prompts], self._slots.size, self.used[self._flat]
-        )
-        shared = prompts.side_by_side([int(unique[prompt]) for prompt in self._slots.prompts])
-        placed = [None] * len(shared) if own is None else [self._inward(layer) for layer in own]
-        self._caches = [
-            RaggedCache(layer, self._layout, mine) for layer, mine in zip(shared, placed, strict=True)
-        ]
-
-    def _inward(self, layer: tuple[mx.array, mx.array]) -> tuple[mx.array, mx.array]:
-        if self._slots.in_order:
-            return layer
-        return layer[0][self._slots.inward], layer[1][self._slots.inward]
-
-    def run(self, model: Any, tokens: mx.array, real: np.ndarray | int) -> mx.array:
-        """Logits (n, T, V) after tokens (n, T), of each row's so many `real`."""
-        slots = self._slots
-        self._layout.begin(int(tokens.shape[1]))
-        logits = model(tokens if slots.in_order else tokens[slots.inward], cache=self._caches)
-        counts = np.broadcast_to(real, self.used.shape)
-        self._layout.advance(counts[self._flat])
-        self.used = self.used + counts
-        return logits if slots.in_order else logits[slots.outward]
-
-    def own(self) -> Own:
-        """Each row's own keys and values, in the order of the rows."""
-        found: Own = []
-        for cache in self._caches:
-            if cache.own is not None:
-                keys, values = cache.own
-                if not self._slots.in_order:
-                    keys, values = keys[self._slots.outward], values[self._slots.outward]
-                found.append((keys, values))
-        return found
-
-    @property
-    def state(self) -> list[mx.array]:
-        return [array for cache in self._caches for array in cache.state]
 
 
 def _taken(layer: tuple[mx.array, mx.array], places: Sequence[int]) -> tuple[mx.array, mx.array]:
