@@ -24,8 +24,8 @@ from ui.panes.monitor.run_header import spread_words
 from ui.panes.setup.check_view import CheckView, figures
 from ui.panes.setup.estimate_panel import EstimatePanel, bar_of, time_words
 from ui.panes.setup.forecasting_methods import by_method
+from ui.widgets.episode_view import EpisodeView
 from ui.widgets.notice import NoticeBar
-from ui.widgets.trajectory import Trajectory
 
 #: said of every window of its own when there is no screen
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
@@ -195,7 +195,7 @@ def test_the_check_of_a_run_with_tools_shows_its_episodes_turn_by_turn(
     window.session.draft.set_environment("tools", {"path": "shop"})
     view = check_of(window, qtbot)
     shown = texts(view)
-    assert len(view.findChildren(Trajectory)) == 4
+    assert len(view.findChildren(EpisodeView)) == 4
     assert 'price(item="pears")' in shown
     assert "Cut: turns" in shown
     assert any("not trained" in text for text in shown)

@@ -58,18 +58,18 @@ class Prompts:
         return next(made for known, made in self._joined if known == list(chosen))
 
 
-class Piece(NamedTuple):
+class Stretch(NamedTuple):
     """Tokens (n, T) that rows are fed together, and how many of each row's are real (n,)."""
 
     tokens: np.ndarray
     real: np.ndarray
 
 
-def pieces_of(rows: Sequence[Sequence[int]], width: int) -> Iterator[Piece]:
-    """Rows of tokens, padded on the right, in pieces of at most `width` columns."""
+def stretches_of(rows: Sequence[Sequence[int]], width: int) -> Iterator[Stretch]:
+    """Rows of tokens, padded on the right, in stretches of at most `width` columns."""
     counts = np.array([len(row) for row in rows])
     for start in range(0, int(counts.max()), width):
         parts = [list(row[start : start + width]) for row in rows]
         longest = max(len(part) for part in parts)
         padded = [part + [0] * (longest - len(part)) for part in parts]
-        yield Piece(np.array(padded, np.int32), np.array([len(part) for part in parts]))
+        yield Stretch(np.array(padded, np.int32), np.array([len(part) for part in parts]))

@@ -9,7 +9,7 @@ import mlx.core as mx
 
 from droid_tune.model.caches.repeated import copied, merged
 from droid_tune.model.policy import Policy
-from droid_tune.rollout.episodes.joining import Joining, Prompts, pieces_of
+from droid_tune.rollout.episodes.joining import Joining, Prompts, stretches_of
 
 
 class OwnRows:
@@ -54,8 +54,8 @@ class OwnRows:
         for one in rows:
             caches = self._own.setdefault(one.row, copied(self._prompts[one.prompt].caches))
             logits = self._prompts[one.prompt].logits
-            for piece in pieces_of([one.tokens[:-1]], self._chunk):
-                self._model(mx.array(piece.tokens), cache=caches)
+            for stretch in stretches_of([one.tokens[:-1]], self._chunk):
+                self._model(mx.array(stretch.tokens), cache=caches)
                 mx.eval([cache.state for cache in caches])
             if one.tokens:
                 last = mx.array([[one.tokens[-1]]], dtype=mx.int32)

@@ -13,7 +13,7 @@ import numpy as np
 
 from droid_tune.model.caches.ragged import with_room
 from droid_tune.model.policy import Policy
-from droid_tune.rollout.episodes.joining import Joining, Prompts, pieces_of
+from droid_tune.rollout.episodes.joining import Joining, Prompts, stretches_of
 from droid_tune.rollout.episodes.own_rows import OwnRows
 from droid_tune.rollout.episodes.slotted_batch import Own, SlottedBatch
 
@@ -114,7 +114,7 @@ class SharedRows:
         longest = int(used.max())
         own = _stacked(kept, longest) if longest else None
         batch = self._made(own, used, [one.prompt for one in rows])
-        for before in pieces_of([one.tokens[:-1] for one in rows], max(1, self._chunk // len(rows))):
+        for before in stretches_of([one.tokens[:-1] for one in rows], max(1, self._chunk // len(rows))):
             batch.run(self._model, mx.array(before.tokens), before.real)
             mx.eval(batch.state)
         last = mx.array([[one.tokens[-1]] for one in rows], dtype=mx.int32)

@@ -13,7 +13,7 @@ from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
 from ui.panes.playground.pane import PlaygroundPane, first_prompts
-from ui.widgets.trajectory import Trajectory
+from ui.widgets.episode_view import EpisodeView
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_both_answers_stand_side_by_side(pane: PlaygroundPane, qtbot: QtBot) -> 
 def test_an_answer_that_used_tools_is_shown_turn_by_turn(pane: PlaygroundPane, qtbot: QtBot) -> None:
     pane._prompt.setPlainText("What do seven pears cost?")
     pane._ask.click()
-    qtbot.waitUntil(lambda: len(pane.findChildren(Trajectory)) == 2)
+    qtbot.waitUntil(lambda: len(pane.findChildren(EpisodeView)) == 2)
     qtbot.waitUntil(pane._ask.isEnabled)
     assert 'price(item="pears")' in texts(pane)
     assert "That is easy. The answer is 300." in texts(pane)

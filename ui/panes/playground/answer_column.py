@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QFrame, QWidget
 from droid_tune import words
 from ui.theme import mono_font
 from ui.widgets.basics import column, label, line, row, selectable
+from ui.widgets.episode_view import EpisodeView, episode_in_words
 from ui.widgets.state_chip import Chip
-from ui.widgets.trajectory import Trajectory, episode_in_words
 
 if TYPE_CHECKING:
     from droid_tune.events import PlayedTurn
@@ -52,7 +52,7 @@ class AnswerPart(QWidget):
         self._text.setVisible(not turns)
         if turns:
             self._turns.addWidget(label(episode_in_words(turns), "small", parent=self, wrap=True))
-            self._turns.addWidget(Trajectory(turns, self))
+            self._turns.addWidget(EpisodeView(turns, self))
 
     def judge(self, verdict: AnswerVerdict) -> None:
         """What the rewards say of it."""

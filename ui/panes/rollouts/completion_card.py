@@ -13,9 +13,9 @@ from droid_tune.events import Completion
 from droid_tune.metrics import describe
 from ui.theme import current_theme
 from ui.widgets.basics import button, column, label, row
+from ui.widgets.episode_view import EpisodeView, cut_chip, episode_in_words
 from ui.widgets.long_text import long_text
 from ui.widgets.state_chip import Chip, reward_tone
-from ui.widgets.trajectory import Trajectory, cut_chip, episode_in_words
 
 #: characters shown before "Show all"
 SHORT = 900
@@ -86,7 +86,7 @@ class CompletionCard(QFrame):
     def _told(self, one: Completion) -> QWidget:
         """What it wrote: turn by turn where it is an episode."""
         if one.turns:
-            return Trajectory(one.turns, self)
+            return EpisodeView(one.turns, self)
         return long_text(one.text, SHORT, "", self)
 
     def _head(

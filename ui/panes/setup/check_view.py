@@ -17,9 +17,9 @@ from droid_tune.events import Phase
 from droid_tune.metrics import rank
 from ui.session import Session
 from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
+from ui.widgets.episode_view import EpisodeView, calls_of, cut_chip, episode_in_words
 from ui.widgets.notice import NoticeBar
 from ui.widgets.state_chip import Chip, reward_tone
-from ui.widgets.trajectory import Trajectory, calls_of, cut_chip, episode_in_words
 from ui.work.check_thread import CheckThread
 
 PROMPTS = 8
@@ -193,7 +193,7 @@ class CheckView(QDialog):
         head.addStretch(1)
         box.addSpacing(6)
         box.addLayout(head)
-        box.addWidget(Trajectory(one.turns, card))
+        box.addWidget(EpisodeView(one.turns, card))
 
     def _apply(self, values: dict[str, Any], *_: object) -> None:
         self.applied.emit(values)

@@ -10,20 +10,20 @@ from droid_tune.events import PlayedCall, PlayedTurn
 from droid_tune.names import EpisodeCut
 from tests.ui.recording import episode, heard, said
 from ui.panes.rollouts.completion_card import CompletionCard
-from ui.widgets.trajectory import (
+from ui.widgets.episode_view import (
     CUTS,
     MANY,
+    EpisodeView,
     HeardTurn,
     SaidTurn,
-    Trajectory,
     call_in_words,
     episode_in_words,
     spoken,
 )
 
 
-def drawn(qtbot: QtBot, *turns: PlayedTurn) -> Trajectory:
-    made = Trajectory(turns, None)  # pyright: ignore[reportArgumentType]
+def drawn(qtbot: QtBot, *turns: PlayedTurn) -> EpisodeView:
+    made = EpisodeView(turns, None)  # pyright: ignore[reportArgumentType]
     qtbot.addWidget(made)
     return made
 
@@ -119,9 +119,9 @@ def test_a_card_says_what_cut_an_episode(qtbot: QtBot, cut: EpisodeCut) -> None:
 def test_a_card_of_an_episode_has_its_turns_and_one_of_an_answer_has_its_text(qtbot: QtBot) -> None:
     card = CompletionCard(1, episode("right"), 1.0, None)  # pyright: ignore[reportArgumentType]
     qtbot.addWidget(card)
-    assert card.findChildren(Trajectory)
+    assert card.findChildren(EpisodeView)
     assert any("2 calls" in text for text in texts(card))
     plain = CompletionCard(1, episode("guess").model_copy(update={"turns": []}), 1.0, None)  # pyright: ignore[reportArgumentType]
     qtbot.addWidget(plain)
-    assert not plain.findChildren(Trajectory)
+    assert not plain.findChildren(EpisodeView)
     assert "That is easy. The answer is 300." in texts(plain)

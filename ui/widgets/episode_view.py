@@ -28,7 +28,7 @@ CUTS: dict[EpisodeCut, tuple[str, str]] = {
 }
 
 
-class Trajectory(QWidget):
+class EpisodeView(QWidget):
     """The turns behind a prompt, from top to bottom; the environment's are set in and say that they are not trained on."""
 
     def __init__(self, turns: Sequence[PlayedTurn], parent: QWidget) -> None:
