@@ -1,6 +1,6 @@
 """A model brought from the Hugging Face Hub into its cache: with progress, and to be paused at any byte.
 
-huggingface_hub from 2.4 on lets go of a file that is half here, so the files are written here, beside where they will
+huggingface_hub from 1.18 on lets go of a file that is half here, so the files are written here, beside where they will
 stand, and handed to the library whole: it links them as if it had fetched them itself.
 """
 
