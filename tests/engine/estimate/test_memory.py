@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from droid_tune.config import resolve
-from droid_tune.estimate.job import StepJob
+from droid_tune.estimate.forecast import facts_for
+from droid_tune.estimate.job import StepJob, job_of
 from droid_tune.estimate.memory import peak_of
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.planning import choose, smallest
@@ -196,6 +197,17 @@ def test_a_small_model_reads_prompts_again_rather_than_pass_by_pass_and_a_large_
     )
     assert (small.path, small.train_rows) == ("whole rows", 32)
     assert (wide.path, wide.train_rows) == ("two-stage", 2)
+
+
+def test_the_starter_s_plan_is_the_same_for_lengths_that_are_guessed_and_measured() -> None:
+    """The window counts its prompts roughly first (36 tokens), the run exactly (23): both take all rows at once."""
+    config = resolve({})
+    job = job_of(config, facts_for(config), None)
+    for longest in (23, 36):
+        chosen = choose(
+            sizes_of(config, facts_for(config), "cpu"), replace(job, longest_prompt=longest), 10**10
+        )
+        assert chosen.plan.path == "whole rows"
 
 
 def test_busy_passes_are_kept_though_prompts_are_short() -> None:
