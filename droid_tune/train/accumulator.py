@@ -19,12 +19,22 @@ class Accumulator:
 
     def add(self, loss: float, gradients: Tree) -> None:
         """Adds a slice; evaluated at once, so that only one sum of gradients is held. Slices may be of different parts
-        of the model (its adapter, a critic)."""
+        of the model (its adapter, a critic).
+
+        No name holds the old sum meanwhile: its memory becomes the new one's.
+        """
         self.loss += loss
-        for name, part in gradients.items():
-            known = self.gradients.get(name)
-            self.gradients[name] = part if known is None else cast(Tree, tree_map(mx.add, known, part))
+        self.gradients = {
+            name: _sum(self.gradients.get(name), gradients.get(name)) for name in self.gradients | gradients
+        }
         mx.eval(self.gradients)
+
+
+def _sum(known: Tree | None, part: Tree | None) -> Tree:
+    """Of two trees of one part of the model, of which one may not be there."""
+    if known is None or part is None:
+        return known or part or {}
+    return cast(Tree, tree_map(mx.add, known, part))
 
 
 def divided(gradients: Tree, by: float) -> Tree:

@@ -199,5 +199,5 @@ def test_offline_the_models_on_this_computer_are_offered_and_it_is_said(
     qtbot.waitUntil(lambda: "cannot be reached" in sheet._said.text(), timeout=LONG_MS)
     qtbot.waitUntil(lambda: shown(sheet).get("starter", ("", ""))[1] == "Fits", timeout=LONG_MS)
     assert "cannot be reached" in sheet._said.text()
-    assert list(shown(sheet)) == ["starter"]
+    assert list(shown(sheet)) == ["starter", "tools-starter"]
     sheet.done(0)
