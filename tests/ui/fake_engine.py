@@ -70,6 +70,7 @@ class FakeEngine:
         self.renamed: list[tuple[Path, str]] = []
         self.resumed: list[Resumption] = []
         self.asked: list[tuple[Path, str]] = []  # by the playground
+        self.answerers: list[FakeAnswerer] = []
         self.benched: list[BenchQuestion] = []
         self.looked: list[tuple[str, str]] = []
 
@@ -104,7 +105,8 @@ class FakeEngine:
         self.asked.append((folder, checkpoint))
         if not folder.exists():
             raise UserError(f"There is no run {folder}.")
-        return FakeAnswerer(checkpoint)
+        self.answerers.append(FakeAnswerer(checkpoint))
+        return self.answerers[-1]
 
     def check(self, config: RunConfig, prompts: int, control: Any, on_progress: Any) -> CheckReport:
         """A group of a right and a wrong answer, and one where all are wrong."""

@@ -65,5 +65,7 @@ def test_the_playground_asks_the_checkpoint_that_is_chosen(
         qtbot.waitUntil(pane._ask.isEnabled)
         pane._prompt.setPlainText("2 + 2?")
         pane._ask.click()
-        qtbot.waitUntil(lambda choice=choice: (run, choice) in engine.asked)
+        qtbot.waitUntil(
+            lambda choice=choice: bool(engine.answerers) and engine.answerers[-1].turned[-1] == choice
+        )
     qtbot.waitUntil(pane._ask.isEnabled)
