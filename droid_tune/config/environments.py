@@ -47,7 +47,7 @@ class EnvironmentConfig(Closed):
     network: bool = setting(False, "May use the network", advanced=True)
     """Off by default: tools and environments run shut in, without network and without your files."""
     failure_share: FailureShare = 0.5
-    waiting_share: float = setting(0.25, "Share that may wait", advanced=True, ge=0, le=0.9)
+    waiting_share: float = setting(0.5, "Share that may wait", advanced=True, ge=0, le=0.9)
     """Of the episodes in hand so many may wait for their tools while the others are written: 0 for tools that answer
     at once, more for slow ones. What is sampled depends on this number, never on how soon a tool answers.
     """

@@ -19,7 +19,7 @@ class EpisodeLimits:
 
     max_turn_tokens: int
     longest: int | None = None
-    waiting_share: float = 0.25
+    waiting_share: float = 0.5
     history: RewrittenHistory = "keep"
 
     @classmethod
