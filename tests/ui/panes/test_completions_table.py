@@ -96,6 +96,17 @@ def test_the_charts_turn_the_table_to_a_step_or_a_range(pane: RolloutsPane, qtbo
     assert pane.by_step._step.text() == "Step 7"
 
 
+def test_rows_that_were_asked_for_too_early_are_read_later(pane: RolloutsPane) -> None:
+    """What is wanted may be found before the desk hears that the table was read; a page of then must not stay empty."""
+    desk, model = pane.completions.model._desk, pane.completions.model
+    read, index = desk.read_bytes, desk._index
+    desk.read_bytes, desk._index = -1, None
+    model.show(list(model.ids))
+    assert model.line(0) is None
+    desk.read_bytes, desk._index = read, index
+    assert model.line(0) is not None
+
+
 def test_j_and_k_step_through_and_the_detail_shows_it(pane: RolloutsPane, qtbot: QtBot) -> None:
     view = pane.completions
     view.table.selectRow(0)

@@ -65,10 +65,10 @@ class CompletionDesk(QObject):
         self._reading = Task(work, self, done=self._grew, failed=self._failed).start()
 
     def ask(self, wanted: Wanted) -> None:
-        """Which completions are wanted; `found` tells their ids."""
+        """Which completions are wanted; `found` tells their ids. Nothing is until the table was read once: `grown` tells."""
         if self._asking is not None:
             self._asking.drop()
-        if self.rollouts is not None:
+        if self.rollouts is not None and self.read_bytes >= 0:
             done = partial(self.found.emit, wanted)
             self._asking = Task(
                 partial(ids_of, self.rollouts, wanted), self, done=done, failed=self._failed

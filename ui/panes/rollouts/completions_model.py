@@ -82,8 +82,10 @@ class CompletionsModel(QAbstractTableModel):
             self._pages.move_to_end(number)
             return self._pages[number]
         index = self._desk.index
+        if index is None:
+            return []  # for now: ids may come before the desk has heard that the table is there
         ids = self._ids[number * PAGE : (number + 1) * PAGE]
-        self._pages[number] = [] if index is None else lines_of(index, ids, CELL)
+        self._pages[number] = lines_of(index, ids, CELL)
         while len(self._pages) > KEPT_PAGES:
             self._pages.popitem(last=False)
         return self._pages[number]
