@@ -29,6 +29,11 @@ class Slopes:
     measure: mx.array | None = None
 
 
+def spread(values: mx.array, flat: mx.array, rows: int, length: int) -> mx.array:
+    """Numbers (M,) of scored tokens at their flat positions in (rows, length), 0 elsewhere; differentiable."""
+    return mx.zeros(rows * length).at[flat].add(values).reshape(rows, length)
+
+
 class HeadLoss:
     """Evaluates `loss` micro-batch by micro-batch; `total` and `reports` add up."""
 
@@ -93,22 +98,18 @@ class HeadLoss:
 
     def _differentiate(self, found: TokenScores, row_index: Indices, flat: mx.array) -> Slopes:
         """The derivative of the loss by each scored token's log-probability, entropy and measure (M,)."""
-        rows, length = len(row_index), self._length
-
-        def spread(values: mx.array) -> mx.array:
-            return mx.zeros(rows * length).at[flat].add(values).reshape(rows, length)
-
-        entropies = None if found.entropies is None else spread(found.entropies)
+        where = flat, len(row_index), self._length
+        entropies = None if found.entropies is None else spread(found.entropies, *where)
 
         def of_tokens(values: dict[str, mx.array]) -> tuple[mx.array, dict[str, mx.array]]:
             further = [values["measure"]] if "measure" in values else []
             return self._loss(row_index, values["logprob"], values.get("entropy", entropies), *further)
 
-        inputs = {"logprob": spread(found.logprobs)}
+        inputs = {"logprob": spread(found.logprobs, *where)}
         if entropies is not None and self._entropy_gradient:
             inputs["entropy"] = entropies
         if found.measures is not None:
-            inputs["measure"] = spread(found.measures)
+            inputs["measure"] = spread(found.measures, *where)
         (value, report), gradients = mx.value_and_grad(of_tokens)(inputs)
         mx.eval(value, report, gradients)
         self.total += number(value)

@@ -15,7 +15,7 @@ import numpy as np
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.arrays import Indices, number
-from droid_tune.model.gradients.head_loss import Loss
+from droid_tune.model.gradients.head_loss import Loss, spread
 from droid_tune.model.gradients.scoring import gradients_through, hidden_states, place, reading
 from droid_tune.model.gradients.scoring_rows import FloatArray, ScoringRows
 from droid_tune.model.gradients.trainables import Trainables
@@ -56,8 +56,7 @@ class ValueLoss:
         rows, places = len(row_index), mx.array(flat)
 
         def of_values(values: mx.array) -> tuple[mx.array, dict[str, mx.array]]:
-            spread = mx.zeros(rows * self._length).at[places].add(values).reshape(rows, self._length)
-            return self._loss(row_index, spread, None)
+            return self._loss(row_index, spread(values, places, rows, self._length), None)
 
         (value, report), slopes = mx.value_and_grad(of_values)(read_numbers(self._head, hidden))
         self.head_gradient = self.head_gradient + slopes[None] @ hidden.astype(mx.float32)

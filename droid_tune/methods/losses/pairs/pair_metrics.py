@@ -27,18 +27,24 @@ def pair_sums(
     sides: tuple[PairSide, PairSide],
 ) -> Sums:
     """Of n pairs: implicit rewards and log-probabilities (n,) of both sides, and the entropies of all tokens."""
-    chosen, rejected = rewards
     sums: Sums = {
-        "pairs": mx.array(float(chosen.shape[0])),
-        "rewards/chosen": chosen.sum(),
-        "rewards/rejected": rejected.sum(),
-        "rewards/accuracies": (chosen > rejected).astype(mx.float32).sum(),
-        "rewards/margins": (chosen - rejected).sum(),
+        **reward_sums(*rewards),
         "logps/chosen": logprobs[0].sum(),
         "logps/rejected": logprobs[1].sum(),
         **entropy_sums(*sides),
     }
     return {name: mx.stop_gradient(value) for name, value in sums.items()}
+
+
+def reward_sums(chosen: mx.array, rejected: mx.array) -> Sums:
+    """Of n pairs: how many there are, and the rewards (n,) of both sides, compared."""
+    return {
+        "pairs": mx.array(float(chosen.shape[0])),
+        "rewards/chosen": chosen.sum(),
+        "rewards/rejected": rejected.sum(),
+        "rewards/accuracies": (chosen > rejected).astype(mx.float32).sum(),
+        "rewards/margins": (chosen - rejected).sum(),
+    }
 
 
 def entropy_sums(*sides: PairSide) -> Sums:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import mlx.core as mx
 
 from droid_tune.methods.losses.pairs.pair_batch import PairBatch
-from droid_tune.methods.losses.pairs.pair_metrics import Sums
+from droid_tune.methods.losses.pairs.pair_metrics import Sums, reward_sums
 from droid_tune.methods.losses.pairs.pair_sides import log_sigmoid
 
 
@@ -21,11 +21,7 @@ def reward_loss(
         each = each + centering * mx.square(chosen + rejected)
     both = mx.concatenate([chosen, rejected])
     sums: Sums = {
-        "pairs": mx.array(float(chosen.shape[0])),
-        "rewards/chosen": chosen.sum(),
-        "rewards/rejected": rejected.sum(),
-        "rewards/accuracies": (chosen > rejected).astype(mx.float32).sum(),
-        "rewards/margins": (chosen - rejected).sum(),
+        **reward_sums(chosen, rejected),
         "rewards/mean": both.sum() / 2,
         "rewards/min": both.min(),
         "rewards/max": both.max(),
