@@ -18,15 +18,15 @@ from droid_tune.runs.series import Series
 from ui.background import Task
 from ui.one_run.further_steps import FurtherSteps
 from ui.one_run.run_deeds import RunDeeds
+from ui.one_run.run_title import RunTitle
 from ui.panes.base import FillingPane
 from ui.panes.result.result_actions import ResultActions
 from ui.panes.result.result_card import ResultCard
 from ui.panes.result.then_and_now import ThenAndNow
 from ui.session import Session
-from ui.widgets.basics import column, label, row, scrolling
+from ui.widgets.basics import column, scrolling
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.notice import NoticeStack
-from ui.widgets.state_chip import StateChip
 
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
@@ -52,15 +52,8 @@ class ResultPane(FillingPane):
         page = QWidget(self)
         self.add_content(scrolling(page, self))
         layout = column(page, spacing=12, margins=20)
-        head = row(spacing=10)
-        self._title = label("", "title", parent=page)
-        self._chip = StateChip(page)
-        head.addWidget(self._title)
-        head.addWidget(self._chip)
-        head.addStretch(1)
-        layout.addLayout(head)
-        self._why = label("", "small", parent=page, wrap=True)
-        layout.addWidget(self._why)
+        self._title = RunTitle(page)
+        layout.addWidget(self._title)
         self._notices = NoticeStack(page, most=2)
         self._further = FurtherSteps(page)
         self._deeds = RunDeeds(self, self._notices, self._further, self.run)
@@ -91,10 +84,7 @@ class ResultPane(FillingPane):
         if not state.ended or folder is None:
             self._stand = None
             return
-        self._title.setText(words.literal(state.name) or "Run")
-        self._chip.show_life(state.life)
-        self._why.setText(state.why)
-        self._why.setVisible(bool(state.why))
+        self._title.show_named(state.name or "Run", state.life, state.why)
         self._actions.show_run(self.run(), busy=self.session.training)
         self._read(folder)
 

@@ -14,13 +14,13 @@ from ui.compare.compare_window import LEAST, MOST, CompareWindow
 from ui.one_run.further_steps import FurtherSteps
 from ui.one_run.report_window import ReportWindow
 from ui.one_run.run_deeds import RunDeeds
+from ui.one_run.run_title import RunTitle
 from ui.panes.base import COMPARE, FillingPane
 from ui.panes.runs.queue_list import QueueList
 from ui.panes.runs.run_actions import RunActions
 from ui.panes.runs.run_curves import RunCurves
 from ui.panes.runs.run_facts import RunFacts
 from ui.panes.runs.run_progress import RunNames, progress_of
-from ui.panes.runs.run_title import RunTitle
 from ui.panes.runs.run_trash import RunTrash
 from ui.panes.runs.run_writing import RunWriting
 from ui.panes.runs.runs_table import RunsTable

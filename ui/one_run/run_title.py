@@ -32,11 +32,14 @@ class RunTitle(QWidget):
 
     def show_run(self, run: RunSummary, state: str) -> None:
         """Of one run, in this state."""
-        self._title.setText(words.literal(run.name))
+        self.show_named(run.name, state, run.why if state in ("failed", "stopped", "interrupted") else "")
+
+    def show_named(self, name: str, state: str, why: str) -> None:
+        """Of a run by its name, in this state, with the reason of its end where there is one to tell."""
+        self._title.setText(words.literal(name))
         self._chip.show_life(state)
-        self._chip.show()
-        self._why.setText(run.why if state in ("failed", "stopped", "interrupted") else "")
-        self._why.setVisible(bool(self._why.text()))
+        self._why.setText(why)
+        self._why.setVisible(bool(why))
 
     def show_count(self, count: int) -> None:
         """Of none or several runs."""
