@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from droid_tune.config.environments import OwnCodeConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Row
-from droid_tune.environments.episode import Answered, Environment, Episode, EpisodeError, Seeds
+from droid_tune.environments.episode import Environment, Episode, EpisodeError, Seeds
 from droid_tune.errors import UserError
 from droid_tune.names import LAST
 from droid_tune.playground import Playground, Reply
@@ -20,8 +20,7 @@ from droid_tune.rollout.episodes.trajectory import Recorder
 from droid_tune.runs.folder import read_config
 from droid_tune.runs.foreign import foreign_reach
 from droid_tune.train.acting import acted_in
-
-Conversation = Sequence[dict[str, Any]]
+from droid_tune.turn_by_turn import Conversation, turn_by_turn
 
 
 class ActingPlayground(Playground):
@@ -89,23 +88,18 @@ class ActingPlayground(Playground):
     ) -> Reply:
         """Turn by turn until the episode is over."""
         assert self._environment is not None
-        recorder, written = Recorder(episode.opening), 0
-        while True:
-            left = sampling.max_completion_length - written
-            within = sampling.model_copy(update={"max_completion_length": min(self._most, left)})
-            one = answer(recorder.messages, within, self._environment.tools)
-            recorder.wrote(written, written + one.tokens)
-            written += one.tokens
-            heard = _heard(episode, one, over=written >= sampling.max_completion_length)
-            recorder.answered(one.text, heard, 0.0)
+        tools, recorder, written = self._environment.tools, Recorder(episode.opening), 0
+
+        def say(asked: Conversation, within: SamplingConfig, _: int) -> Reply:
+            return answer(asked, within, tools)
+
+        for said, heard in turn_by_turn(episode, sampling, self._most, say):
+            recorder.wrote(written, written + said.tokens)
+            written += said.tokens
+            recorder.answered(said.text, heard, 0.0)
             if heard.ending is not None:
                 path = recorder.finished(heard.ending)
                 reason = "length" if path.cut else "stop"
-                return Reply(path.answer, written, reason, one.prompt_ends, path.turns)
+                return Reply(path.answer, written, reason, said.prompt_ends, path.turns)
             recorder.follows(heard, 0, 0.0)
-
-
-def _heard(episode: Episode, one: Reply, *, over: bool) -> Answered:
-    """What the environment makes of a turn; one that reached its length ends the episode."""
-    whole = one.finish_reason == "stop" and not over
-    return (episode.step(one.text) if whole else episode.cut(one.text, "tokens")).result()
+        raise AssertionError("an episode has an ending")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from droid_tune.config.run import RunConfig
+from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.data.templates import TemplateOptions, render_prompt
@@ -19,8 +20,9 @@ from droid_tune.environments.table import open_environment
 from droid_tune.errors import UserError
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
-from droid_tune.playground import Playground
+from droid_tune.playground import Playground, Reply
 from droid_tune.rewards.thoughts import opened_thoughts
+from droid_tune.turn_by_turn import Conversation, turn_by_turn
 
 
 @dataclass
@@ -100,21 +102,14 @@ class Player:
     def _played(self, episode: Episode, number: int) -> PlayedOut:
         section = self._config.environment
         assert section is not None
-        played = PlayedOut(episode.opening)
-        left = self._config.sampling.max_completion_length
-        while not played.ending:
-            most = min(section.max_turn_tokens, left)
-            reply = self._playground.reply(
-                [one.message() for one in (*episode.opening, *played.turns())],
-                self._config.sampling.model_copy(update={"max_completion_length": most}),
-                watch=self._watch,
-                seed=Seeds(self._config.training.seed, 0, number).turn(len(played.answers)),
-                tools=self.environment.tools,
+        seeds, played = Seeds(self._config.training.seed, 0, number), PlayedOut(episode.opening)
+
+        def say(asked: Conversation, within: SamplingConfig, turn: int) -> Reply:
+            return self._playground.reply(
+                asked, within, watch=self._watch, seed=seeds.turn(turn), tools=self.environment.tools
             )
-            left -= reply.tokens
-            whole = reply.finish_reason == "stop" and left > 0
-            handle = episode.step(reply.text) if whole else episode.cut(reply.text, "tokens")
-            answer = handle.result()
+
+        for _, answer in turn_by_turn(episode, self._config.sampling, section.max_turn_tokens, say):
             played.answers.append(answer)
             played.ending, played.failed = answer.ending or "", answer.failed
             played.reward = answer.episode_reward
