@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
+from pytestqt import qtbot as qtbot_module
 from pytestqt.qtbot import QtBot
+from pytestqt.wait_signal import SignalBlocker
 
 from droid_tune.machine.power import PowerReading
 from tests.ui.fake_engine import FakeEngine
@@ -28,6 +30,27 @@ def theme(qapp: QApplication) -> Theme:
 def plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """However the computer is that runs the tests, no run of theirs is held for its battery or its heat."""
     monkeypatch.setattr(power_watch, "read_power", PowerReading)
+
+
+@pytest.fixture(autouse=True)
+def blockers_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Who waits for a signal lives as long as its test. A signal that another thread gives twice still has its second
+    call on the way when the first was heard, and PySide 6.9 makes that call on an object that is gone: the worker dies.
+    """
+    kept: list[SignalBlocker] = []
+
+    class KeptBlocker(SignalBlocker):
+        def connect(self, signal: object) -> None:
+            kept.append(self)
+            super().connect(signal)
+
+        def _quit_loop_by_signal(self, *args: object) -> None:
+            if not self.signal_triggered:
+                super()._quit_loop_by_signal(*args)
+
+    monkeypatch.setattr(qtbot_module, "SignalBlocker", KeptBlocker)
+    yield
+    kept.clear()
 
 
 @pytest.fixture
