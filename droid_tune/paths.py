@@ -149,6 +149,10 @@ def private_file(file: Path) -> None:
     file.chmod(0o600)
 
 
+#: the head of a reward model, beside the adapter's file
+REWARD_HEAD = "reward_head.safetensors"
+
+
 class RunPaths:
     """The files of one run folder (DESIGN.md section 5)."""
 
@@ -170,6 +174,7 @@ class RunPaths:
         self.base_digests = folder / "base.json"
         self.adapter_weights = folder / "adapters.safetensors"
         self.adapter_config = folder / "adapter_config.json"
+        self.reward_head = folder / REWARD_HEAD
 
     def checkpoint_folders(self) -> dict[int, Path]:
         """The folders of finished checkpoints by their step, not yet looked into; a person's copy of one is none."""

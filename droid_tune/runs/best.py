@@ -9,7 +9,7 @@ from pathlib import Path
 
 from droid_tune import words
 from droid_tune.errors import UserError
-from droid_tune.events import Evaluation, Event, RunStarted
+from droid_tune.events import Evaluation, Event, RunFinished, RunStarted
 from droid_tune.metrics import CATALOGUE, describe
 from droid_tune.names import BEST, CHECKPOINT, LAST
 from droid_tune.paths import RunPaths
@@ -94,3 +94,12 @@ def chosen_step(run_dir: Path, choice: str) -> int | None:
             remedy="say one of these, best or last",
         )
     return int(choice)
+
+
+def completed_step(run_dir: Path) -> int | None:
+    """The step at which the run was last completed, by its own log; None where it never was."""
+    step: int | None = None
+    for event in read_events(RunPaths(run_dir).events):
+        if isinstance(event, RunFinished) and event.outcome == "completed":
+            step = event.step
+    return step

@@ -1,8 +1,8 @@
 """What a run began with, kept in its folder, so that a resume can say what has changed since.
 
 The settings, the digests of the model's files, of its chat template and its tokenizer's settings, of the reward files (with
-their text) and what they import beside them, and of the data. Imports no MLX: the command line and the window ask before
-anything is loaded.
+their text) and what they import beside them, of the models that judge and teach, and of the data. Imports no MLX: the command
+line and the window ask before anything is loaded.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,12 +27,11 @@ from droid_tune.errors import UserError, abbreviated
 from droid_tune.model_files.hub import local_model
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths, private_folder
+from droid_tune.runs.companions import companions_of, judging_companions, model_parts
 from droid_tune.runs.durable import write_text
 from droid_tune.runs.folder import read_config
 from droid_tune.runs.verification import doubts_about_checkpoints
 
-#: files of a model folder that decide what it computes
-_MODEL_FILES = ("*.safetensors", "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model")
 _TEMPLATES = ("chat_template.jinja", "chat_template.json")
 #: settings that decide no number: of lists, of when to save
 _FREE = ("name", "checkpoint")
@@ -43,7 +42,7 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 @dataclass(frozen=True)
 class Identity:
     """What decides a run's numbers. `rewards` holds the text of each reward file by the reward's name, `modules` the digests of
-    what these import beside them, by name and path."""
+    what these import beside them, by name and path, `companions` the files of other models by what a sentence calls these."""
 
     settings: Mapping[str, Any]
     model: tuple[Fingerprint, ...]
@@ -52,19 +51,25 @@ class Identity:
     rewards: Mapping[str, str]
     modules: Mapping[str, Mapping[str, str]]
     data: tuple[Fingerprint, ...]
+    companions: Mapping[str, tuple[Fingerprint, ...]] = field(
+        default_factory=dict[str, tuple[Fingerprint, ...]]
+    )
 
 
-def identity_of(config: RunConfig, dataset: Dataset, watch: Watch = UNWATCHED) -> Identity:
-    """Read what a run of `config` begins with now. Raises Stopped between two files."""
+def identity_of(
+    config: RunConfig, dataset: Dataset, run: Path | None = None, watch: Watch = UNWATCHED
+) -> Identity:
+    """Read what a run of `config`, in the folder `run`, begins with now. Raises Stopped between two files."""
     folder = local_model(config.model.path, config.model.revision)
     return Identity(
         settings=config.model_dump(mode="json"),
-        model=tuple(_printed(file, watch) for file in _model_files(folder)),
+        model=_printed(model_parts(folder), watch),
         template=_template(folder),
         tokenizer=_tokenizer_settings(folder),
         rewards=dict(_reward_texts(config)),
         modules=dict(_reward_modules(config)),
         data=dataset.fingerprints,
+        companions=_companion_prints(config, run, watch),
     )
 
 
@@ -84,6 +89,9 @@ def keep_identity(folder: Path, identity: Identity) -> None:
         "rewards": {name: _digest(text) for name, text in identity.rewards.items()},
         "modules": identity.modules,
         "data": [one.to_json() for one in identity.data],
+        "companions": {
+            name: [one.to_json() for one in prints] for name, prints in identity.companions.items()
+        },
     }
     write_text(paths.identity, json.dumps(values, indent=1))
 
@@ -98,6 +106,12 @@ def keep_rewards_anew(folder: Path, config: RunConfig) -> None:
         write_text(kept_reward(folder, name), text)
     known["rewards"] = {name: _digest(text) for name, text in texts.items()}
     known["modules"] = dict(_reward_modules(config))
+    reopened = judging_companions(config)
+    prints = _companion_prints(config, folder, UNWATCHED).items()
+    known["companions"] = {
+        **_mapping(known.get("companions")),
+        **{name: [one.to_json() for one in found] for name, found in prints if name in reopened},
+    }
     write_text(RunPaths(folder).identity, json.dumps(known, indent=1))
 
 
@@ -139,7 +153,8 @@ def changes_beside_data(folder: Path, config: RunConfig) -> list[str]:
     before, now = _mapping(known.get("tokenizer")), _tokenizer_settings(model)
     changed = [name for name in sorted({*before, *now}) if before and before.get(name) != now.get(name)]
     found += [f"The tokenizer's `{name}` changed since the run began." for name in changed]
-    return [*found, *_reward_changes(known, config, folder), *_module_changes(known, config)]
+    found += [*_reward_changes(known, config, folder), *_module_changes(known, config)]
+    return [*found, *_companion_changes(known, config, folder)]
 
 
 def _known(folder: Path) -> dict[str, Any] | None:
@@ -171,9 +186,24 @@ def _model_changes(known: Mapping[str, Any], folder: Path | None) -> Iterator[st
         if change_of(one) is not None:
             what = "weights" if file.suffix == ".safetensors" else f"`{file.name}`"
             yield f"The model's {what} changed since the run began: {file}."
-    added = {str(file) for file in _model_files(folder)} - {one.path for one in prints}
+    yield from _added_files("The model", prints, model_parts(folder))
+
+
+def _added_files(what: str, prints: list[Fingerprint], now: Iterable[Path]) -> Iterator[str]:
+    added = {str(file) for file in now} - {one.path for one in prints}
     if prints and added:
-        yield f"The model has other files than when the run began: {', '.join(sorted(added))}."
+        yield f"{what} has other files than when the run began: {', '.join(sorted(added))}."
+
+
+def _companion_changes(known: Mapping[str, Any], config: RunConfig, folder: Path) -> Iterator[str]:
+    """Of those that the settings still name; others are told as a setting that changed."""
+    before = _mapping(known.get("companions"))
+    for name, files in companions_of(config, folder).items():
+        prints = _prints(before.get(name))
+        changed = [one.path for one in prints if change_of(one) is not None]
+        yield from (f"{name} changed since the run began: {path}." for path in changed)
+        if not changed:
+            yield from _added_files(name, prints, files)
 
 
 def _reward_changes(known: Mapping[str, Any], config: RunConfig, folder: Path) -> Iterator[str]:
@@ -215,11 +245,17 @@ def _prints(value: Any) -> list[Fingerprint]:
     return found
 
 
-def _model_files(folder: Path | None) -> list[Path]:
-    return [] if folder is None else sorted({one for pattern in _MODEL_FILES for one in folder.glob(pattern)})
+def _companion_prints(
+    config: RunConfig, run: Path | None, watch: Watch
+) -> dict[str, tuple[Fingerprint, ...]]:
+    return {name: _printed(files, watch) for name, files in companions_of(config, run).items()}
 
 
-def _printed(file: Path, watch: Watch) -> Fingerprint:
+def _printed(files: Iterable[Path], watch: Watch) -> tuple[Fingerprint, ...]:
+    return tuple(_print_of(file, watch) for file in files)
+
+
+def _print_of(file: Path, watch: Watch) -> Fingerprint:
     """The file's fingerprint; its content is not read where the Hub's cache tells the digest."""
     watch.pause_point()
     named = file.resolve().name

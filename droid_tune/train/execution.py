@@ -103,7 +103,7 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
         loop = build_loop(session, store, journal, span, data_state)
         if world.leads:
             look_at_space(assignment.folder, loop)
-            keep_identity(assignment.folder, identity_of(config, dataset, stopping))
+            keep_identity(assignment.folder, identity_of(config, dataset, assignment.folder, stopping))
         if checkpoint is not None:
             loop.restore(checkpoint)
             loop.know_best(best_kept(assignment.folder, span.start))

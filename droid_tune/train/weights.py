@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from droid_tune.errors import UserError
-from droid_tune.events import RunFinished
 from droid_tune.model.heads.value_head import head_file
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
-from droid_tune.runs.best import chosen_step
-from droid_tune.runs.log import read_events
+from droid_tune.runs.best import chosen_step, completed_step
 from droid_tune.train.checkpoint import CheckpointStore
 
 
@@ -60,12 +58,3 @@ def newest_weights(run_dir: Path) -> RunWeights:
         f"The run {run_dir.name} has neither a result nor a good checkpoint{why}",
         remedy="train it further first",
     )
-
-
-def completed_step(run_dir: Path) -> int | None:
-    """The step at which the run was last completed, by its own log; None where it never was."""
-    step: int | None = None
-    for event in read_events(RunPaths(run_dir).events):
-        if isinstance(event, RunFinished) and event.outcome == "completed":
-            step = event.step
-    return step

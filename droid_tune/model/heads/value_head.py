@@ -19,9 +19,9 @@ from droid_tune.errors import UserError
 from droid_tune.model.arrays import APART, HEAD, flat_arrays
 from droid_tune.model.checks.probe import body_of
 from droid_tune.model.policy import Policy
+from droid_tune.paths import REWARD_HEAD
 
-#: beside the adapter's file
-HEAD_WEIGHTS = "reward_head.safetensors"
+HEAD_WEIGHTS = REWARD_HEAD
 
 
 def add_reward_head(policy: Policy, *, seed: int) -> None:

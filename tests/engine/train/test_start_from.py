@@ -21,9 +21,10 @@ from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import ReferencePolicy
 from droid_tune.playground import Playground
+from droid_tune.runs.best import completed_step
 from droid_tune.train.engine import resume_training
 from droid_tune.train.start import remark_on_start, starting_policy
-from droid_tune.train.weights import completed_step, newest_weights
+from droid_tune.train.weights import newest_weights
 from tests.engine.train.conftest import TINY, digest, resume, tiny, train
 
 SFT: dict[str, Any] = {
