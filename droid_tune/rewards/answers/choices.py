@@ -37,7 +37,7 @@ _SEVERAL = re.compile(r"\(?[A-J]\)?(?:\s*(?:,|&|and|;)\s*\(?[A-J]\)?)+|(?=[A-J]{
 _STATES = re.compile(
     r"(?:\b(?:answers?|choices?|options?|letter)(?:\s+(?:choice|option|letter))?[*_`\s]*"
     r"(?:(?:is|are|was|=|:|would\s+be|must\s+be|should\s+be|has\s+to\s+be|→|[-–—]\s)[*_`\s:]*)+"
-    r"|\b(?:choose|pick|select|go\s+with|opt\s+for)\s+|答案(?:是|为|：|:))"
+    r"|\b(?:choose|pick|select|go\s+with|opt\s+for|think|believe|guess)\s+(?:it(?:'s|\s+is)\s+)?|答案(?:是|为|：|:))"
     r"(?:(?:definitely|clearly|therefore|thus|simply|indeed|most\s+likely)\s+)?",
     re.IGNORECASE,
 )

@@ -15,6 +15,9 @@ _NAMED = re.compile(r"\$?\s*([a-zA-Zθαβ](?:_\{?\w+\}?|\([a-z]\))?)\s*=\s*([^=
 _SUM = re.compile(r"[^a-zA-Z=]*\d[^a-zA-Z=]*=\s*([^=]+)")
 _ABOUT = re.compile(r"\\approx(?![a-zA-Z])|≈")
 _CHOICE = re.compile(r"\(?[A-J]\)[.:]?\s+(\S.*)|[A-J][.:]\s+(\S.*)", re.DOTALL)
+#: a telephone number, a range, a date that is none: the hyphens take nothing away
+_JOINED = re.compile(r"\d+(?:-\d+)+")
+_JOINED_THRICE = re.compile(r"\d+(?:-\d+){2,}")
 _UNIT_AT_END = re.compile(r"(?<=[\d)}πa-z])\s+([a-zA-Z°][a-zA-Z°/ .]*(?:\^\{?[23]\}?)?)$")
 
 
@@ -71,6 +74,8 @@ def _verdict(answer: str, reference: str) -> bool | None:
     left, right = _quantities(answer, reference)
     if left is not None and right is not None:
         return same_quantity(left, right)
+    if _JOINED.fullmatch(reference.strip()) or _JOINED_THRICE.fullmatch(answer.strip()):
+        return False
     pair = without_units(answer, reference)
     if pair is None:
         return False

@@ -21,6 +21,7 @@ from droid_tune.rewards.answers.marks import (
     wordy_headings,
 )
 from droid_tune.rewards.answers.numbers import as_quantity, last_number
+from droid_tune.rewards.answers.open_values import without_open_values
 from droid_tune.rewards.answers.texts import truth, truth_said
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.values import last_value, leading_value
@@ -31,11 +32,14 @@ def answers_of(spoken: str, extraction: Extraction, reference: str, *, cut_off: 
 
     `spoken` is what follows the thoughts. `auto` takes the last mark (####, a box, tags), then a statement ("The answer is
     5"), then the last value where the reference is one, else the last line or the whole text. Of a text that was `cut_off`
-    only a mark in a line that was finished counts: the rest might have gone on.
+    only a mark in a line that was finished counts: the rest might have gone on. A number that is denied or left open ("not
+    42", "41 or 42") is no answer where a number is wanted.
     """
     if extraction != "auto":
         found = _PLACES[extraction](spoken, cut_off)
         return [] if found is None else [found]
+    if _is_value(reference):
+        spoken = without_open_values(spoken)
     marked = _marked(spoken, reference, cut_off)
     if marked:
         return marked

@@ -18,6 +18,8 @@ _CHANGES = re.compile(
     r"\s+(dozens?|hundreds?|squared|cubed|factorial|hal(?:f|ves)|thirds?|quarters?|and\s+a\s+half)\b",
     re.IGNORECASE,
 )
+_TIMES = re.compile(r"x|\\times|\\cdot")
+_TEN_RAISED = re.compile(r"\$?10(?:\^|\*\*)")
 _EDGES = " \"'`*_“”"
 
 
@@ -70,6 +72,10 @@ def _trimmed(text: str) -> str:
 def _goes_on_left(words: list[str], first: int) -> bool:
     """Whether the word before belongs to the expression: it is an operator or ends in one, or opens its bracket."""
     word, before = words[first], words[first - 1]
+    if _TEN_RAISED.match(word) and _TIMES.fullmatch(before):
+        return True
+    if _TIMES.fullmatch(word) and re.search(r"\d$", before):
+        return True
     if _OPERATOR.fullmatch(before) or _OPERATOR_AT_END.search(before) or _OPERATOR_AT_START.match(word):
         return True
     if _OPERATOR.fullmatch(word):

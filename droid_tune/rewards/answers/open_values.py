@@ -1,0 +1,55 @@
+"""Numbers that a text names without giving them: the denied ("it is not 42") and those it leaves open ("41 or 42")."""
+
+from __future__ import annotations
+
+import re
+
+from droid_tune.rewards.answers.numbers import as_quantity, same_quantity
+
+_VALUE = r"[-+]?[$€£¥₹]?\d(?:[\d.,]*\d)?(?:/\d+)?%?"
+_MARKED = rf"(?:[*_$]|\\f?boxed\{{|\\[(\[])*{_VALUE}(?:[*_$}}]|\\[)\]])*"
+_IT_IS = r"(?:that[ ]+)?(?:it|this|that|(?:the|my|our)[ ]+(?:final[ ]+)?(?:answer|result))(?:'s|’s|[ ]+(?:is|was|equals))"
+_DENIED = re.compile(
+    rf"""
+    (?: \b(?:not|never|nor|neither|cannot|nothing) | n['’]t | ≠ | != | \\neq?(?![a-zA-Z]) )
+    (?: [ \t]* (?: be|equals?|to|exactly|simply|just|actually|really|like|think|believe|suppose|say | {_IT_IS} ) \b )*
+    [ \t]* (?P<value> {_MARKED} )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_NAMED = rf"{_MARKED}(?:[ ]?(?:°|[a-z]+\b(?<!\bor)))?"
+_LEFT_OPEN = re.compile(
+    rf"""
+    (?<![\w.]) (?P<one> {_NAMED} ) [ \t]* ,? [ \t]* \bor[ \t]+ (?:(?:maybe|perhaps|possibly|even|else|is[ ]it)[ \t]+)*
+    (?P<other> {_NAMED} )
+    | \bbetween[ \t]+ (?P<least> {_MARKED} ) [ \t]+ and [ \t]+ (?P<most> {_MARKED} )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_MARKS = re.compile(r"\\f?boxed\{|\\[()\[\]]|[*_}]|(?<=\d)\$|^\$(?=.*\$$)")
+
+
+def without_open_values(text: str) -> str:
+    """The text with blanks for the numbers that it denies or leaves open; what is left stands where it stood.
+
+    `150 minutes or 2.5 hours` is one value said twice, and stays.
+    """
+    text = _DENIED.sub(lambda found: _blanked(found, "value"), text)
+    return _LEFT_OPEN.sub(_unless_the_same, text)
+
+
+def _blanked(found: re.Match[str], name: str) -> str:
+    start, end = found.start(name) - found.start(), found.end(name) - found.start()
+    whole = found.group()
+    return whole[:start] + " " * (end - start) + whole[end:]
+
+
+def _unless_the_same(found: re.Match[str]) -> str:
+    if found["one"] is not None and _same(found["one"], found["other"]):
+        return found.group()
+    return " " * len(found.group())
+
+
+def _same(one: str, other: str) -> bool:
+    left, right = (as_quantity(_MARKS.sub("", text)) for text in (one, other))
+    return left is not None and right is not None and same_quantity(left, right)
