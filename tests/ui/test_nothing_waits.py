@@ -46,7 +46,7 @@ class SlowEngine(FakeEngine):
         self.released: list[str] = []
 
     def check(self, config: RunConfig, prompts: int, control: object, on_progress: object) -> CheckReport:
-        assert self.heard.wait(10)
+        assert self.heard.wait(120)
         raise Stopped
 
     def release(self) -> None:
@@ -78,7 +78,7 @@ def test_closing_the_check_takes_no_time_and_gives_its_memory_back(
     assert engine.released == []
     engine.heard.set()
     qtbot.waitUntil(lambda: len(engine.released) == 1)
-    assert LINGERING.see_off(5)
+    assert LINGERING.see_off(120)
 
 
 def test_the_window_closes_while_the_playground_answers(
@@ -89,7 +89,7 @@ def test_the_window_closes_while_the_playground_answers(
     thread.ask(PlaygroundQuestion(tmp_path, "Hello?", 0.0, 16))
     thread.let_go()
     assert thread.parent() is None  # the window may go
-    assert LINGERING.see_off(5)
+    assert LINGERING.see_off(120)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Talker:
 
     def reply(self, prompt: str, sampling: SamplingConfig, *, watch: Watch = UNWATCHED, **_: Any) -> Any:
         self.asked.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(120)
         watch.pause_point()
         self.said.append("answered")
         return SimpleNamespace(text="4")
@@ -56,15 +56,15 @@ def test_a_run_waits_until_the_playground_has_let_go(owner: QObject, qtbot: QtBo
     playground = PlaygroundThread(TalkingEngine(talker), owner)
     playground.ask(QUESTION)
     playground.start()
-    assert talker.asked.wait(10)
+    assert talker.asked.wait(120)
     run = EngineThread(lambda emit: said.append("trained"), owner)
     run.start()
     playground.let_go()
     assert not run.wait(300)
     talker.go_on.set()
-    assert run.wait(10_000)
+    assert run.wait(120_000)
     assert said == ["trained"], "the answer was ended, then the run began"
-    assert playground.wait(10_000)
+    assert playground.wait(120_000)
 
 
 def test_a_question_waits_for_the_end_of_a_run(owner: QObject, qtbot: QtBot) -> None:
@@ -73,12 +73,12 @@ def test_a_question_waits_for_the_end_of_a_run(owner: QObject, qtbot: QtBot) -> 
 
     def work(_: Any) -> None:
         training.set()
-        assert end.wait(10)
+        assert end.wait(120)
         said.append("trained")
 
     run = EngineThread(work, owner)
     run.start()
-    assert training.wait(10)
+    assert training.wait(120)
     talker = Talker(said)
     talker.go_on.set()
     playground = PlaygroundThread(TalkingEngine(talker), owner)
@@ -86,10 +86,10 @@ def test_a_question_waits_for_the_end_of_a_run(owner: QObject, qtbot: QtBot) -> 
     playground.start()
     assert not talker.asked.wait(0.3)
     end.set()
-    assert run.wait(10_000)
+    assert run.wait(120_000)
     qtbot.waitUntil(lambda: said == ["trained", "answered", "answered"], timeout=10_000)
     playground.let_go()
-    assert playground.wait(10_000)
+    assert playground.wait(120_000)
 
 
 def test_events_that_come_faster_than_they_are_taken_leave_the_window_turns_of_its_own(

@@ -153,7 +153,7 @@ def test_a_fault_of_the_disk_names_the_file_and_no_number(
 def test_dropped_work_calls_nobody_back(qtbot: QtBot, owner: QObject) -> None:
     told: list[object] = []
     dropped = Task(lambda: 7, owner, done=told.append, failed=told.append).start()
-    assert QThreadPool.globalInstance().waitForDone(5000)
+    assert QThreadPool.globalInstance().waitForDone(120_000)
     dropped.drop()  # it has ended, but nobody was told yet
     qtbot.waitUntil(lambda: owner.children() == [])
     assert told == []
@@ -166,7 +166,7 @@ def test_the_run_asked_for_last_is_the_one_shown(
     session.train(short)
     session.show_run(folder)
     session.show_live()
-    assert QThreadPool.globalInstance().waitForDone(5000)
+    assert QThreadPool.globalInstance().waitForDone(120_000)
     qtbot.waitUntil(lambda: not session.training)
     assert session.shown is session.live
 
@@ -179,7 +179,7 @@ def test_a_run_whose_resume_was_given_up_says_nothing_of_its_files(
     session.told.connect(lambda level, text, remedy: told.append(text))
     session.resume(tmp_path)
     session.stop()
-    assert QThreadPool.globalInstance().waitForDone(5000)
+    assert QThreadPool.globalInstance().waitForDone(120_000)
     qtbot.wait(20)
     assert not session.training
     assert told == []
@@ -195,7 +195,7 @@ def test_the_playground_answers_as_it_was_and_as_it_is(
     with qtbot.waitSignal(thread.answered):
         thread.ask(PlaygroundQuestion(tmp_path, "Hello?", 0.0, 16))
     thread.let_go()
-    assert LINGERING.see_off(5)
+    assert LINGERING.see_off(120)
     assert told == [(0, 0, "an answer"), (1, 0, "a better answer")]
 
 
@@ -209,7 +209,7 @@ def test_the_playground_says_what_is_missing_and_goes_on(
     with qtbot.waitSignal(thread.replied):
         thread.ask(PlaygroundQuestion(tmp_path, "Hello?", 0.0, 16))
     thread.let_go()
-    assert LINGERING.see_off(5)
+    assert LINGERING.see_off(120)
 
 
 # --- settings -------------------------------------------------------------------------------------------------------

@@ -202,7 +202,7 @@ def test_a_sheet_that_closes_while_its_text_is_looked_at_begins_nothing_any_more
     look = engine.look_at_reward
 
     def slow(path: str, text: str, function: str) -> LookedAt:
-        assert may_answer.wait(10)
+        assert may_answer.wait(120)
         return look(path, text, function)
 
     monkeypatch.setattr(engine, "look_at_reward", slow)
