@@ -76,7 +76,7 @@ def likelihoods(
 
 def _rendered(policy: Policy, config: RunConfig) -> tuple[list[GeneralRow], list[TrainingExample]]:
     """The set as the model's own template shows it; what the template refuses is left out."""
-    options = TemplateOptions("", config.data.thinking)
+    options = replace(TemplateOptions.of(config.data), system_prompt="")
     rows: list[GeneralRow] = []
     examples: list[TrainingExample] = []
     for number, row in enumerate(general_rows()):

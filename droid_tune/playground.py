@@ -60,7 +60,7 @@ class Playground:
         """What the run has learnt (at its last checkpoint, its `best` or that of a step), asked as in the run itself."""
         config = read_config(run_dir)
         weights = weights_of(run_dir, checkpoint)
-        options = TemplateOptions(config.data.system_prompt, config.data.thinking)
+        options = TemplateOptions.of(config.data)
         made = cls(trained_policy(run_dir, weights), options, weights.step)
         made._run = run_dir
         return made

@@ -6,7 +6,7 @@ Each turn is sampled behind the conversation as the template renders it, with th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from droid_tune.config.run import RunConfig
@@ -72,7 +72,7 @@ class Player:
         if config.environment is None:
             raise UserError("The settings name no environment", remedy="add a section `environment`")
         self._config, self._watch = config, watch
-        self._options = TemplateOptions("", config.data.thinking)
+        self._options = replace(TemplateOptions.of(config.data), system_prompt="")
         policy = load_policy(config.model.path)
         self._playground = Playground(policy, self._options)
         self.environment: Environment = open_environment(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from droid_tune.config.base import Closed, setting, unknown_key
 from droid_tune.config.environments import (
@@ -97,8 +98,20 @@ class DataConfig(Closed):
     """Put before every row that has no system text of its own; empty is none."""
     thinking: Thinking = setting("template", "Thinking", advanced=True)
     """For templates that can switch thinking on or off; `template` leaves it as the model has it."""
+    template_date: str = setting("", "Date in the prompt", advanced=True)
+    """The day that a template with a date tells (2026-11-30); empty is the day on which the run was made."""
     shuffle: bool = setting(True, "Shuffle", advanced=True)
     """A new order every epoch, from the seed."""
+
+    @field_validator("template_date")
+    @classmethod
+    def _is_a_day(cls, value: str) -> str:
+        if value:
+            try:
+                date.fromisoformat(value)
+            except ValueError:
+                raise ValueError(f"`{value}` is no date such as 2026-11-30") from None
+        return value
 
 
 class TrainingConfig(Closed):

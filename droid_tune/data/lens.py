@@ -80,7 +80,7 @@ class Lens:
         longest, method = config.training.max_seq_length, config.method
         return cls(
             tokenizer,
-            TemplateOptions(config.data.system_prompt, config.data.thinking),
+            TemplateOptions.of(config.data),
             imitated=not config.samples,
             answers_only=method.answer_only_loss if isinstance(method, SFTConfig) else True,
             judged=method.answers if isinstance(method, PreferenceConfig) else 0,

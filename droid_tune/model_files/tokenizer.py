@@ -59,6 +59,19 @@ def load_fast_tokenizer(folder: Path) -> Tokenizer | None:
         return None
 
 
+def may_tell_the_date(folder: Path | None) -> bool:
+    """Whether the folder's chat template asks which day it is; for all that is known of a folder that is not here, it does."""
+    if folder is None:
+        return True
+    for name in ("chat_template.jinja", "chat_template.json", "tokenizer_config.json"):
+        try:
+            if "strftime_now" in (folder / name).read_text(encoding="utf-8-sig"):
+                return True
+        except (OSError, ValueError):
+            continue
+    return False
+
+
 def declares_chat_template(folder: Path) -> bool:
     """Whether the folder's files hold a chat template."""
     if (folder / "chat_template.jinja").is_file():

@@ -18,6 +18,8 @@ import yaml
 from droid_tune.config import RunConfig, build, dump_yaml
 from droid_tune.config.trust import trust
 from droid_tune.errors import UserError
+from droid_tune.model_files.hub import local_model
+from droid_tune.model_files.tokenizer import may_tell_the_date
 from droid_tune.paths import RunPaths, private_folder, runs_dir
 from droid_tune.runs.best import MEASURES, Best
 from droid_tune.runs.durable import disk_error, write_text
@@ -77,7 +79,7 @@ class RunSummary:
 
 def create_run(config: RunConfig, folder: Path | None = None) -> Path:
     """Make a new run's folder with its resolved config; `folder` where the user names one. Raises UserError."""
-    target = folder or fresh_folder(config)
+    config, target = dated(config), folder or fresh_folder(config)
     try:
         if folder is None and target.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
@@ -90,6 +92,15 @@ def create_run(config: RunConfig, folder: Path | None = None) -> Path:
     with suppress(UserError):  # it would be asked again
         trust(config)
     return target
+
+
+def dated(config: RunConfig) -> RunConfig:
+    """With today's date where the model's template tells one: a run that goes on tomorrow shall show its model the same text."""
+    model = config.model
+    if config.data.template_date or not may_tell_the_date(local_model(model.path, model.revision)):
+        return config
+    data = config.data.model_copy(update={"template_date": time.strftime("%Y-%m-%d")})
+    return config.model_copy(update={"data": data})
 
 
 def fresh_folder(config: RunConfig) -> Path:

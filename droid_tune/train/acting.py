@@ -23,7 +23,7 @@ def acted_in(config: RunConfig, policy: Policy, watch: Watch = UNWATCHED) -> Gen
     if config.environment is None:
         yield None
         return
-    options = TemplateOptions(config.data.system_prompt, config.data.thinking)
+    options = TemplateOptions.of(config.data)
     opened = opens_thought(render_prompt(policy.tokenizer, {"prompt": "?"}, options).text)
     environment = open_environment(
         config,

@@ -56,7 +56,7 @@ class RowReader:
         tools: Sequence[dict[str, Any]] = (),
     ) -> None:
         self._tokenizer = tokenizer
-        self.options = TemplateOptions(config.data.system_prompt, config.data.thinking, tuple(tools))
+        self.options = TemplateOptions.of(config.data, tools)
         self._method = config.method
         lens = Lens.of(config, tokenizer, context_length, known_tokens)
         self.lens = replace(lens, options=self.options)

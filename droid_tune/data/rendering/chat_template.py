@@ -43,6 +43,7 @@ RESERVED = frozenset(
         "truncation",
         "max_length",
         "tokenizer_kwargs",
+        "strftime_now",
     )
 )
 
@@ -117,10 +118,11 @@ class ChatTemplate:
     def _rendered_here(
         self, turns: list[Message], answer_next: bool, switches: Mapping[str, Any]
     ) -> str | UserError:
+        told = {key: value for key, value in switches.items() if key != "strftime_now"}  # of Jinja's alone
         try:
             return str(
                 self.tokenizer.apply_chat_template(
-                    turns, tokenize=False, add_generation_prompt=answer_next, **switches
+                    turns, tokenize=False, add_generation_prompt=answer_next, **told
                 )
             )
         except Exception as error:

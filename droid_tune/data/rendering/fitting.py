@@ -174,11 +174,13 @@ def without_nulls(value: Any) -> Any:
 
 
 def switches_of(row: Row, options: TemplateOptions, tell: Told) -> dict[str, Any]:
-    """What the template is told besides the turns: the thinking switch, then the row's own settings."""
+    """What the template is told besides the turns: the thinking switch, the day, then the row's own settings."""
     switches: dict[str, Any] = {}
     if options.thinking != "template":
         # Templates call it by either name; one that they do not know changes nothing.
         switches = {"enable_thinking": options.thinking == "on", "thinking": options.thinking == "on"}
+    if options.date:
+        switches["strftime_now"] = options.date
     own = row.get("chat_template_kwargs")
     if own:
         given = cast("dict[str, Any]", without_nulls(_json(own, "chat_template_kwargs", one=True)))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from droid_tune.data.formats.messages import Message
 from droid_tune.names import Thinking
+
+if TYPE_CHECKING:
+    from droid_tune.config.run import DataConfig
 
 
 class Tokenizer(Protocol):
@@ -22,11 +25,17 @@ class Tokenizer(Protocol):
 @dataclass(frozen=True)
 class TemplateOptions:
     """`system_prompt` stands before every row that has no system text; `thinking` for templates that can switch it;
-    `tools` are shown with every row that brings none."""
+    `tools` are shown with every row that brings none; `date` is the day that a template with a date tells, empty today."""
 
     system_prompt: str = ""
     thinking: Thinking = "template"
     tools: tuple[dict[str, Any], ...] = ()
+    date: str = ""
+
+    @staticmethod
+    def of(data: DataConfig, tools: Sequence[dict[str, Any]] = ()) -> TemplateOptions:
+        """What a run's settings say."""
+        return TemplateOptions(data.system_prompt, data.thinking, tuple(tools), data.template_date)
 
 
 DEFAULT = TemplateOptions()

@@ -98,6 +98,12 @@ def _now(form: str) -> str:
     return datetime.now().strftime(form)
 
 
+def _on_its_day(switches: Message) -> Message:
+    """A day, where one is told, becomes the function that templates ask for it."""
+    day = switches.get("strftime_now")
+    return switches if day is None else {**switches, "strftime_now": datetime.fromisoformat(day).strftime}
+
+
 def environment() -> ImmutableSandboxedEnvironment:
     """What every chat template runs in."""
     made = ImmutableSandboxedEnvironment(
@@ -130,11 +136,12 @@ class Renderer:
         if "source" in request:
             self._sources[request["template"]] = request["source"]
         turns = [_with_thoughts(turn) for turn in request["turns"]]
+        switches = _on_its_day(request["switches"])
         return [
             self._text(
                 request["template"],
                 turns[:count],
-                {"add_generation_prompt": answer_next, **request["switches"]},
+                {"add_generation_prompt": answer_next, **switches},
             )
             for count, answer_next in request["asked"]
         ]

@@ -104,7 +104,7 @@ def open_reward_model(name: str, sharing: Policy | None = None, watch: Watch = U
         config = read_config(run)
         require_reward_run(run, config)
         base = fused_base(run) or resolve_model(config.model.path, config.model.revision, watch)
-        options = TemplateOptions(config.data.system_prompt, config.data.thinking)
+        options = TemplateOptions.of(config.data)
         longest = config.training.max_seq_length
         return _of_adapter(run, base, sharing, watch, options, longest)
     folder = Path(name).expanduser()

@@ -64,7 +64,7 @@ class PastRows:
         return self._ends[key]
 
     def _rendered_end(self, row: Row) -> str:
-        options = TemplateOptions(self.config.data.system_prompt, self.config.data.thinking)
+        options = TemplateOptions.of(self.config.data)
         try:
             return render_prompt(self._tokenizer, row, options).ends
         except UserError:
