@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication, QScrollArea, QWidget
+from PySide6.QtWidgets import QApplication, QMenu, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.events import Notice
@@ -21,6 +21,8 @@ from ui.session import Session
 from ui.widgets.axis_texts import roomy, round_ticks, tick_texts
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.charting.chart_words import summary_of
+from ui.widgets.charting.scale_across import ScaleAcross
+from ui.widgets.charting.values_sheet import ValuesModel, ValuesSheet
 from ui.widgets.curves import band_edges, trend
 
 
@@ -268,3 +270,54 @@ def test_a_notice_that_is_told_again_keeps_its_place(
         pane.refresh()
     assert [bar.text for bar in pane._notices.bars] == ["5 of 32 failed.", "Step 2: Slow."]
     assert [bar.isVisible() for bar in pane._notices.bars] == [False, True]  # the earlier one is folded away
+
+
+# --- the values of a chart, by the keyboard ---------------------------------------------------------------------------
+
+
+@pytest.mark.qt_log_ignore("propagateSizeHints")
+def test_return_on_a_chart_opens_its_values_as_a_table(window: QWidget, qtbot: QtBot) -> None:
+    chart = shown(ChartSpec("Reward", (Line("reward", "Reward"), Line("eval/accuracy", "Held-out"))), window)
+    held_out = Series()
+    held_out.append(2, 0.5)
+    chart.show_series({"reward": series([0.25, float("nan"), 0.75]), "eval/accuracy": held_out}, 0)
+    plot = chart._plot
+    assert plot.focusPolicy() & Qt.FocusPolicy.TabFocus
+    assert plot.accessibleName() == "Plot: Reward"
+    assert "Return opens the values as a table" in plot.accessibleDescription()
+    assert "Reward: 0.75 at step 3" in plot.accessibleDescription()
+    qtbot.keyClick(plot, Qt.Key.Key_Return)
+    sheet = chart.findChild(ValuesSheet)
+    assert sheet is not None
+    assert sheet.isVisible()
+    model = sheet.model
+    lines = [[model.index(y, x).data() for x in range(model.columnCount())] for y in range(model.rowCount())]
+    assert lines == [["1", "0.25", ""], ["2", "", "50%"], ["3", "0.75", ""]]
+    assert model.index(1, 2).data(Qt.ItemDataRole.AccessibleTextRole) == "Held-out: 50%"
+    assert sheet.table.hasFocus() or sheet.focusWidget() is sheet.table
+    sheet.copy()
+    assert QApplication.clipboard().text() == "Step\tReward\tHeld-out\n1\t0.25\t\n2\t\t0.5\n3\t0.75\t\n"
+    qtbot.keyClick(sheet, Qt.Key.Key_Escape)
+    assert not sheet.isVisible()
+
+
+@pytest.mark.qt_log_ignore("propagateSizeHints", r"raise\(\)", "grabbing the keyboard")
+def test_the_menu_of_a_chart_has_its_values(window: QWidget, qtbot: QtBot) -> None:
+    chart = shown(ChartSpec("Reward", (Line("reward", "Reward"),)), window)
+    chart.show_series({"reward": series([0.25])}, 0)
+    chart._plot.menu_wanted.emit(QPoint(5, 5))
+    menu = chart.findChild(QMenu)
+    assert menu is not None
+    values = next(action for action in menu.actions() if action.text() == "Values as a Table")
+    values.trigger()
+    menu.close()
+    sheet = chart.findChild(ValuesSheet)
+    assert sheet is not None
+    sheet.close()
+
+
+def test_a_table_of_compared_runs_counts_what_the_curves_are_drawn_over(window: QWidget) -> None:
+    across = ScaleAcross("tokens")
+    model = ValuesModel((Line("reward", "Reward"),), {"reward": series([0.5])}, across, window)
+    assert model.headerData(0, Qt.Orientation.Horizontal) == "Tokens"
+    assert ScaleAcross("time").told(90.0) == "1 min 30 s"

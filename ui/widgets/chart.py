@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, Qt, Slot
+from PySide6.QtCore import QPoint, QPointF, Qt, Slot
 from PySide6.QtGui import QColor, QShowEvent
-from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QMenu, QSizePolicy, QWidget
 
 from droid_tune.metrics import describe
 from droid_tune.runs.series import Series
@@ -28,9 +28,13 @@ from ui.widgets.charting.plot_parts import Box, Plot, StepAxis, UnitAxis
 from ui.widgets.charting.run_marks import COLORS, LINED, MOST_LINES, MarkStrip, RunMark
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.charting.step_cursor import StepCursor
+from ui.widgets.charting.values_sheet import ValuesSheet
 from ui.widgets.curves import Floats, Smoother
 
 pg.setConfigOptions(antialias=True)
+
+#: what VoiceOver adds to the values of a plot
+PLOT_KEYS = "Left and right go from step to step, Return opens the values as a table."
 
 
 class Chart(QFrame):
@@ -95,6 +99,7 @@ class Chart(QFrame):
         """Another title over the same curves."""
         self._title.setText(title)
         self.spec = replace(self.spec, title=title)
+        self._tell_accessibility()
 
     def show_marks(self, marks: tuple[RunMark, ...]) -> None:
         """Signs below the plot, and lines through it for what changed the run."""
@@ -138,6 +143,19 @@ class Chart(QFrame):
         ]
         return " ".join(told) or self.spec.empty + "."
 
+    @Slot()
+    def open_values(self) -> None:
+        """Its values as a table, in a sheet."""
+        ValuesSheet(self.spec.title, self.spec.lines, self._series, self._across, self).open()
+
+    @Slot(QPoint)
+    def _open_menu(self, where: QPoint) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction("Values as a Table", self.open_values)
+        menu.addAction("Show Everything", self._show_all)
+        menu.popup(where)
+
     # --- making -------------------------------------------------------------------------------------------------
 
     def _make_plot(self) -> Plot:
@@ -149,6 +167,8 @@ class Chart(QFrame):
         plot.left.connect(self._unpoint)
         plot.shows_all.connect(self._show_all)
         plot.stepped.connect(self._step_by)
+        plot.told.connect(self.open_values)
+        plot.menu_wanted.connect(self._open_menu)
         self._box.marked.connect(self._mark_range)
         self._box.sigXRangeChanged.connect(self._range_moved)
         plot.setFrameShape(QFrame.Shape.NoFrame)
@@ -168,7 +188,6 @@ class Chart(QFrame):
         cast(Any, plot.scene()).sigMouseMoved.connect(self._hover)
         cast(Any, plot.scene()).sigMouseClicked.connect(self._click)
         plot.setToolTip("Click for the completions of a step, drag for a range, double-click for everything")
-        plot.setAccessibleName(f"Plot: {self.spec.title}")
         return plot
 
     def _rebuild(self) -> None:
@@ -261,9 +280,16 @@ class Chart(QFrame):
                 curve.draw(self._series, drawing)
                 curve.draw_ghost(self._ghost, replace(drawing, across=self._ghost_across))
         self._follow_chosen(self._steps.step)
-        self.setAccessibleName(f"Chart: {self.spec.title}")
-        self.setAccessibleDescription(self.summary())
+        self._tell_accessibility()
         self._strip.update()
+
+    def _tell_accessibility(self) -> None:
+        """The plot has the keyboard, so it is the one that is read out when it gets it."""
+        said = self.summary()
+        for part, name in ((self, f"Chart: {self.spec.title}"), (self._plot, f"Plot: {self.spec.title}")):
+            part.setAccessibleName(name)
+        self.setAccessibleDescription(said)
+        self._plot.setAccessibleDescription(f"{said} {PLOT_KEYS}")
 
     def _draw_mark_lines(self) -> None:
         for old in self._mark_lines:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pyqtgraph as pg
-from PySide6.QtCore import QCoreApplication, QEvent, QRectF, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QRectF, Qt, Signal
+from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QScrollArea
 
 from ui.widgets.axis_texts import roomy, round_ticks, tick_texts
@@ -73,6 +73,8 @@ class Plot(pg.PlotWidget):
     left = Signal()
     shows_all = Signal()
     stepped = Signal(int)  # by the arrow keys
+    told = Signal()  # Return or Space: its values in words are wanted
+    menu_wanted = Signal(QPoint)  # where on the screen
 
     def resizeEvent(self, ev: QResizeEvent | None) -> None:
         super().resizeEvent(ev)
@@ -99,7 +101,12 @@ class Plot(pg.PlotWidget):
 
     def keyPressEvent(self, ev: QKeyEvent) -> None:
         direction = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(ev.key()))
-        if direction is None:
-            super().keyPressEvent(ev)
-        else:
+        if direction is not None:
             self.stepped.emit(direction)
+        elif ev.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.told.emit()
+        else:
+            super().keyPressEvent(ev)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        self.menu_wanted.emit(event.globalPos())

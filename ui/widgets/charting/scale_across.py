@@ -49,9 +49,18 @@ class ScaleAcross:
 
     def named(self, step: float) -> str:
         """A step in a sentence; without a run's own steps the places are all there is: `3.5M tokens`, `after 2 h`."""
-        if self.kind == "step" or self.steps:
-            return f"step {step:,.0f}"
-        return f"{self.text(step) or f'{step:,.0f}'} tokens" if self.kind == "tokens" else self.text(step)
+        if self.counted == "Step":
+            return f"step {self.told(step)}"
+        return f"{self.told(step)} tokens" if self.kind == "tokens" else self.told(step)
+
+    @property
+    def counted(self) -> str:
+        """What `told` tells: the heading of a table of values."""
+        return "Step" if self.kind == "step" or self.steps else self.kind.capitalize()
+
+    def told(self, step: float) -> str:
+        """A step by its number; without a run's own steps the place, as its tick says it."""
+        return f"{step:,.0f}" if self.counted == "Step" else self.text(step) or f"{step:,.0f}"
 
     def text(self, place: float) -> str:
         """A place as its tick says it: `1,200`, `3.5M`, `2 h 10 min`."""
