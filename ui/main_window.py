@@ -194,7 +194,7 @@ class MainWindow(QMainWindow):
         self._sidebar.choose(key)
         entry = PANES_BY_KEY[key]
         self._toolbar.show_pane(entry.title, shows_run=entry.shows_run, composes=key == "setup")
-        self._find_bar.hide()
+        self._find_bar.leave()
 
     @Slot()
     def _to_setup(self) -> None:

@@ -14,13 +14,13 @@ from pytestqt.qtbot import QtBot
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
 from ui.form.draft_history import DraftHistory
-from ui.frame.find_bar import found_in
 from ui.frame.help_window import HelpWindow, help_matches, help_topics
 from ui.frame.orders import run_results
 from ui.frame.restoring import kept_looks
 from ui.main_window import MainWindow
 from ui.session import Session
 from ui.settings import Settings
+from ui.widgets.finder import found_in
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", r"raise\(\)")
 
@@ -115,7 +115,7 @@ def test_find_goes_from_place_to_place(window: MainWindow, qtbot: QtBot) -> None
     action(window, "Edit", "Find…").trigger()
     bar = window._find_bar
     qtbot.keyClicks(bar.field, "data")
-    places = found_in(window.pane("settings"), "data")
+    places = [place.widget for place in found_in(window.pane("settings"), "data")]
     assert len(places) > 1
     assert bar.said.text() == f"1 of {len(places)} places"
     qtbot.keyClick(bar.field, Qt.Key.Key_Return)

@@ -1,16 +1,14 @@
-"""Find in what a pane shows: every text that can be seen or scrolled to, one after the other."""
+"""Find in what a pane shows, one place after the other."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QAbstractButton, QFrame, QLabel, QLineEdit, QScrollArea, QWidget
+from PySide6.QtWidgets import QFrame, QLineEdit, QWidget
 
-from droid_tune import words
-from ui.widgets.basics import button, label, restyle, row
-
-#: how long what was found is marked
-MARKED_MS = 1500
+from ui.panes.base import Pane
+from ui.widgets.basics import button, label, row
+from ui.widgets.finder import Finder
 
 
 class FindBar(QFrame):
@@ -18,72 +16,97 @@ class FindBar(QFrame):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setProperty("role", "card")
+        self.setProperty("role", "findbar")
         layout = row(self, spacing=8)
-        layout.setContentsMargins(12, 6, 8, 6)
+        layout.setContentsMargins(20, 6, 20, 6)
         self.field = QLineEdit(self)
         self.field.setPlaceholderText("Find in this pane")
         self.field.setAccessibleName("Find in this pane")
         self.field.setClearButtonEnabled(True)
-        self.field.textEdited.connect(self._begin)
+        self.field.textChanged.connect(self._begin)
         self.said = label("", "small", parent=self)
+        back = button("", parent=self, icon="up", help="The place before")
+        on = button("", parent=self, icon="down", help="The next place")
+        back.clicked.connect(self._back)
+        on.clicked.connect(self._on)
         done = button("Done", parent=self)
         done.clicked.connect(self.close_bar)
         layout.addWidget(self.field, 1)
-        layout.addWidget(self.said)
-        layout.addWidget(done)
-        self._pane: QWidget | None = None
-        self._place = -1
-        self._marked: QWidget | None = None
+        for part in (self.said, back, on, done):
+            layout.addWidget(part)
+        self._pane: Pane | None = None
+        self._finder: Finder | None = None
         self.hide()
 
-    def open_for(self, pane: QWidget) -> None:
-        """Look in this pane from now on."""
-        self._pane, self._place = pane, -1
+    def open_for(self, pane: Pane) -> None:
+        """Look in this pane from now on, for what was looked for last."""
+        self._look_in(pane)
         self.show()
         self.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.field.selectAll()
 
+    def _look_in(self, pane: Pane) -> None:
+        self._leave()
+        self._pane, self._finder = pane, pane.finder()
+        self._finder.said.connect(self._say)
+        pane.turned_over.connect(self._again)
+        self._begin()
+
     @Slot()
     def close_bar(self) -> None:
         """Put it away; the keyboard goes back to the pane."""
-        self._unmark()
-        self.hide()
-        if self._pane is not None:
-            self._pane.setFocus(Qt.FocusReason.OtherFocusReason)
+        pane = self._pane
+        self.leave()
+        if pane is not None:
+            pane.setFocus(Qt.FocusReason.OtherFocusReason)
 
-    @Slot()
-    def _begin(self) -> None:
-        self._place = -1
-        self.go(1)
+    def leave(self) -> None:
+        """Put it away: another pane is looked at."""
+        self._leave()
+        self.hide()
+
+    def _leave(self) -> None:
+        if self._finder is not None:
+            self._finder.said.disconnect(self._say)
+            self._finder.end()
+            self._finder.deleteLater()
+            self._finder = None
+        if self._pane is not None:
+            self._pane.turned_over.disconnect(self._again)
+            self._pane = None
 
     def go(self, forward: int) -> None:
         """To the next place (1) or the one before (-1), around the end."""
-        wanted = self.field.text().strip().lower()
-        found = found_in(self._pane, wanted) if self._pane is not None and wanted else []
-        self._unmark()
-        if not found:
-            self.said.setText("Not found" if wanted else "")
-            return
-        self._place = (self._place + forward) % len(found)
-        self.said.setText(f"{self._place + 1} of {words.count(len(found), 'place')}")
-        self._show(found[self._place])
-
-    def _show(self, found: QWidget) -> None:
-        above = found.parentWidget()
-        while above is not None:
-            if isinstance(above, QScrollArea):
-                above.ensureWidgetVisible(found)
-            above = above.parentWidget()
-        restyle(found, "found", True)
-        self._marked = found
-        QTimer.singleShot(MARKED_MS, self, self._unmark)
+        if self._finder is not None:
+            self._finder.go(forward)
 
     @Slot()
-    def _unmark(self) -> None:
-        if self._marked is not None:
-            restyle(self._marked, "found", False)
-            self._marked = None
+    def _again(self) -> None:
+        """The pane shows something else."""
+        pane = self._pane
+        if pane is None:
+            return
+        if pane.find_here():  # it has a field of its own there
+            self.leave()
+        else:
+            self._look_in(pane)
+
+    @Slot()
+    def _begin(self) -> None:
+        if self._finder is not None:
+            self._finder.look_for(self.field.text())
+
+    @Slot()
+    def _on(self) -> None:
+        self.go(1)
+
+    @Slot()
+    def _back(self) -> None:
+        self.go(-1)
+
+    @Slot(str)
+    def _say(self, sentence: str) -> None:
+        self.said.setText(sentence)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
@@ -92,13 +115,3 @@ class FindBar(QFrame):
             self.close_bar()
         else:
             super().keyPressEvent(event)
-
-
-def found_in(pane: QWidget, wanted: str) -> list[QWidget]:
-    """The labels and buttons of a pane that say `wanted` (in small letters), from top to bottom."""
-    said: list[QWidget] = [
-        *(one for one in pane.findChildren(QLabel) if wanted in one.text().lower()),
-        *(one for one in pane.findChildren(QAbstractButton) if wanted in one.text().lower()),
-    ]
-    seen = [one for one in said if one.isVisibleTo(pane)]
-    return sorted(seen, key=lambda one: (one.mapTo(pane, one.rect().topLeft()).y(), one.x()))

@@ -12,6 +12,8 @@ from PySide6.QtWidgets import QLineEdit, QStackedLayout, QWidget
 
 from ui.panes.empty import EmptyState
 from ui.session import Session
+from ui.widgets.finder import Finder, SeenFinder
+from ui.widgets.search_field import SearchField
 
 #: what the Runs pane is asked for by text
 COMPARE = "compare"
@@ -33,6 +35,7 @@ class Pane(QWidget):
     """
 
     asked = Signal(object)  # PaneRequest
+    turned_over = Signal()  # it shows something else now: Find begins anew
 
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
@@ -58,6 +61,18 @@ class Pane(QWidget):
             if field.isVisible() and "search" in field.accessibleName().lower():
                 field.setFocus(Qt.FocusReason.ShortcutFocusReason)
                 field.selectAll()
+                return True
+        return False
+
+    def finder(self) -> Finder:
+        """What Find looks in where the pane has no search field of its own: all that it shows."""
+        return SeenFinder(self)
+
+    def find_next(self, forward: int) -> bool:
+        """Go on in the pane's own search field by its lines; False where nothing is typed in one."""
+        for field in self.findChildren(SearchField):
+            if field.isVisible() and field.text():
+                field.stepped.emit(forward)
                 return True
         return False
 

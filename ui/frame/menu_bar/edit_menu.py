@@ -38,6 +38,8 @@ class EditMenu(QObject):
             MenuCommand("selectAll", "Select All", partial(self._edit, "selectAll"), standard.SelectAll),
             None,
             MenuCommand("find", "Find…", self._find, standard.Find),
+            MenuCommand("find_next", "Find Next", partial(self._find_on, 1), standard.FindNext),
+            MenuCommand("find_back", "Find Previous", partial(self._find_on, -1), standard.FindPrevious),
         ]
 
     def _edit(self, name: str) -> None:
@@ -77,3 +79,11 @@ class EditMenu(QObject):
         current = self._panes.current_pane()
         if current is not None and not current.find_here():
             self._find_bar.open_for(current)
+
+    def _find_on(self, forward: int) -> None:
+        """To the next place of what is looked for; where nothing is, Find asks what it should be."""
+        current = self._panes.current_pane()
+        if self._find_bar.isVisible():
+            self._find_bar.go(forward)
+        elif current is not None and not current.find_next(forward):
+            self._find()

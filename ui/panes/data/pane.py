@@ -27,6 +27,7 @@ from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.panes.data.tools.tools_view import ToolsView
 from ui.session import Session
 from ui.widgets.basics import button, column, label, row
+from ui.widgets.finder import Finder
 from ui.widgets.notice import NoticeStack
 from ui.widgets.segmented import Segmented
 
@@ -84,6 +85,14 @@ class DataPane(Pane):
             view.shut()
         self._desk.close()
 
+    def finder(self) -> Finder:
+        """All rows of the split where rows are shown, else what is seen."""
+        return (
+            self._rows.finder()
+            if self._view.key == "rows" and self._rows.rows is not None
+            else super().finder()
+        )
+
     def show_view(self, key: str) -> None:
         """As if the user had chosen it."""
         self._view.choose(key)
@@ -138,6 +147,7 @@ class DataPane(Pane):
         self._pages = QStackedWidget(self)
         self._rows = RowsView(self._desk, self._pages)
         self._rows.thinking_chosen.connect(self._set_thinking)
+        self._rows.row_chosen.connect(self._show_number)
         self._issues = IssuesView(self._pages)
         self._issues.told.connect(self._tell)
         self._statistics = StatisticsView(self._desk, self._pages)
@@ -274,6 +284,7 @@ class DataPane(Pane):
         if key == "statistics":
             self._statistics.measure()
         self._say_count()
+        self.turned_over.emit()
 
     def _say_count(self) -> None:
         found = self._found
@@ -301,6 +312,13 @@ class DataPane(Pane):
     @Slot(int)
     def _go_to(self, number: int) -> None:
         self._rows.go_to(number)
+
+    @Slot(int)
+    def _show_number(self, number: int) -> None:
+        """The row that is chosen in the table, by whatever means."""
+        self._go.blockSignals(True)
+        self._go.setValue(number)
+        self._go.blockSignals(False)
 
     def _answer_proposal(self, mapping: dict[str, str], action: str) -> None:
         if action == USE_PROPOSAL:

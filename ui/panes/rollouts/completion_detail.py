@@ -10,7 +10,7 @@ from droid_tune import words
 from droid_tune.events import Completion, RolloutGroup, TokenTrace
 from droid_tune.metrics import describe
 from droid_tune.runs.completions.asking import CompletionLine
-from ui.panes.rollouts.marked_text import marked, tinted
+from ui.panes.rollouts.marked_text import marked, tinted, with_sought
 from ui.theme import current_theme, mono_font
 from ui.widgets.basics import button, clear, column, label, row, selectable
 from ui.widgets.episode_view import EpisodeView, cut_in_words, episode_in_words
@@ -39,6 +39,7 @@ class CompletionDetail(QWidget):
         self._line: CompletionLine | None = None
         self._group: RolloutGroup | None = None
         self._trace: TokenTrace | None = None
+        self._sought = ""
         layout = column(self, spacing=10)
         layout.setContentsMargins(0, 0, 6, 0)
         bar = row(spacing=6)
@@ -55,6 +56,7 @@ class CompletionDetail(QWidget):
         layout.addWidget(self._where)
         layout.addLayout(bar)
         self._prompt = self._text_label()
+        self._prompt.setTextFormat(Qt.TextFormat.RichText)
         self._rewards = QGridLayout()
         self._rewards.setHorizontalSpacing(10)
         self._rewards.setColumnStretch(1, 1)
@@ -84,12 +86,17 @@ class CompletionDetail(QWidget):
         self._draw()
 
     def show_completion(
-        self, line: CompletionLine | None, group: RolloutGroup | None, trace: TokenTrace | None = None
+        self,
+        line: CompletionLine | None,
+        group: RolloutGroup | None,
+        trace: TokenTrace | None = None,
+        sought: str = "",
     ) -> None:
-        """The line of the table, its group as the file tells it, and its tokens where they were recorded."""
-        if line == self._line and group == self._group and trace == self._trace:
+        """The line of the table, its group as the file tells it, its tokens where they were recorded, and the text that was
+        looked for, which stands out."""
+        if (line, group, trace, sought) == (self._line, self._group, self._trace, self._sought):
             return
-        self._line, self._group, self._trace = line, group, trace
+        self._line, self._group, self._trace, self._sought = line, group, trace, sought
         self._draw()
 
     @property
@@ -128,7 +135,9 @@ class CompletionDetail(QWidget):
         self._where.setText(_place(line, one))
         answer = self._group.answer if self._group is not None else None
         expected = f"\n\nExpected answer: {answer}" if answer is not None else ""
-        self._prompt.setText(words.literal(line.prompt[:LONGEST] + expected))
+        tokens = current_theme().tokens
+        prompt = with_sought(line.prompt[:LONGEST], self._sought, tokens)
+        self._prompt.setText(prompt + with_sought(expected, "", tokens))
         self._show_rewards(line, one)
         reasons = one.reasons if one is not None else {}
         self._text.setTextFormat(Qt.TextFormat.RichText)
@@ -141,7 +150,7 @@ class CompletionDetail(QWidget):
         if self._trace is not None and self._tint.currentData():
             self._text.setText(tinted(self._trace, self._tint.currentData(), line.advantage))
         else:
-            self._text.setText(marked(line.text[:LONGEST], reasons, current_theme().tokens))
+            self._text.setText(marked(line.text[:LONGEST], reasons, current_theme().tokens, self._sought))
         self._text.setAccessibleName(f"Completion, reward {words.metric('reward', line.reward)}")
 
     def _show_rewards(self, line: CompletionLine, one: Completion | None) -> None:

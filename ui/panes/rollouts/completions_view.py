@@ -30,6 +30,7 @@ from ui.panes.rollouts.completions_model import NUMBER_WIDTH, TEXT_PLACE, TEXT_W
 from ui.widgets.basics import button, column, label, row, scrolling
 from ui.widgets.charting.step_cursor import StepCursor
 from ui.widgets.quiet_combo import QuietCombo
+from ui.widgets.search_field import SearchField
 from ui.widgets.segmented import Segmented
 
 KINDS = (("all", "All"), ("right", "Right"), ("wrong", "Wrong"), ("cut", "Cut off"), ("held_out", "Held-out"))
@@ -56,6 +57,7 @@ class CompletionsView(QWidget):
         self._soon.setInterval(PATIENCE_MS)
         self._soon.timeout.connect(self.ask)
         self._search.textChanged.connect(self._ask_soon)
+        self._search.left.connect(self.table.setFocus)
         for field in (self._least, self._most):
             field.textChanged.connect(self._ask_soon)
         self._kind.chosen.connect(self._ask_soon)
@@ -70,10 +72,9 @@ class CompletionsView(QWidget):
     def _filters(self) -> QVBoxLayout:
         box = column(spacing=8)
         first, second = row(spacing=8), row(spacing=8)
-        self._search = QLineEdit(self)
-        self._search.setPlaceholderText("Search completions and prompts")
-        self._search.setAccessibleName("Search completions and prompts")
-        self._search.setClearButtonEnabled(True)
+        said = "Search completions and prompts"
+        self._search = SearchField(said, said, self)
+        self._search.stepped.connect(self.step_around)
         self._kind = Segmented(KINDS, self, "Show")
         self._bound = QuietCombo(self)
         self._bound.setAccessibleName("Bounded by")
@@ -210,7 +211,6 @@ class CompletionsView(QWidget):
             return
         kept = self.model.line(self.table.currentIndex().row())
         self.model.show(ids)
-        self._count.setText(words.count(len(ids), "completion"))
         self._export.setEnabled(bool(ids))
         place = ids.index(kept.id) if kept is not None and kept.id in ids else 0
         if ids:
@@ -218,6 +218,14 @@ class CompletionsView(QWidget):
             self.table.scrollTo(self.model.index(place, 0))
         else:
             self.detail.show_completion(None, None)
+        self._say_count()
+
+    def _say_count(self) -> None:
+        """How many were found; while a text is looked for, also which of them is shown."""
+        place, said = self.table.currentIndex().row(), words.count(self.model.rowCount(), "completion")
+        self._count.setText(
+            f"{place + 1:,} of {said}" if place >= 0 and self._search.text().strip() else said
+        )
 
     @Slot(int)
     def _sort_by(self, section: int) -> None:
@@ -252,13 +260,20 @@ class CompletionsView(QWidget):
         if 0 <= row < self.model.rowCount():
             self.table.selectRow(row)
 
+    @Slot(int)
+    def step_around(self, by: int) -> None:
+        """The next completion of those found, or the one before, around the end."""
+        if count := self.model.rowCount():
+            self.table.selectRow((self.table.currentIndex().row() + by) % count)
+
     @Slot(QModelIndex, QModelIndex)
     def _chosen(self, current: QModelIndex, previous: QModelIndex) -> None:
         line, rollouts = self.model.whole(current.row()), self._desk.rollouts
         group = group_at(rollouts, line.offset) if line is not None and rollouts is not None else None
         index = self._desk.index
         trace = trace_of(index, line) if line is not None and index is not None else None
-        self.detail.show_completion(line, group, trace)
+        self.detail.show_completion(line, group, trace, self._search.text().strip())
+        self._say_count()
 
     def selected_ids(self) -> list[int]:
         """The marked completions, or all that were found where only one is."""

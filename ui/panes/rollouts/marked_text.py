@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from itertools import pairwise
 
 from droid_tune import words
 from droid_tune.events import TokenTrace
@@ -11,6 +12,7 @@ from ui.theme import Tokens, current_theme
 from ui.widgets.parted_text import parted
 
 #: how the reward `accuracy` says what it read
+Styled = tuple[int, int, str]
 _READ = re.compile(r"answer read: (.+?)(?:, expected .*)?\Z", re.DOTALL)
 
 
@@ -23,22 +25,48 @@ def read_answer(reasons: dict[str, str]) -> str:
     return ""
 
 
-def marked(text: str, reasons: dict[str, str], tokens: Tokens) -> str:
-    """Rich text of a completion: thoughts in grey, the last place where the read answer stands in colour."""
+def marked(text: str, reasons: dict[str, str], tokens: Tokens, sought: str = "") -> str:
+    """Rich text of a completion: thoughts in grey, the last place where the read answer stands in colour, and every place of
+    what was looked for."""
     whole = parted(text)
     answer = read_answer(reasons)
     place = whole.said.rfind(answer) if answer else -1
-    said = _escaped(whole.said)
-    if place >= 0:
-        before, after = whole.said[:place], whole.said[place + len(answer) :]
-        colors = f"background-color:{tokens.accent_soft}; color:{tokens.accent}; font-weight:600"
-        said = f'{_escaped(before)}<span style="{colors}">{_escaped(answer)}</span>{_escaped(after)}'
+    read = [(place, place + len(answer), _read_style(tokens))] if place >= 0 else []
+    said = _styled(whole.said, [*read, *_places(whole.said, sought, tokens)])
     if not whole.thoughts:
         return said or "(empty)"
     head = f'<span style="color:{tokens.tertiary}">Thoughts</span><br>'
-    thoughts = f'<span style="color:{tokens.secondary}">{_escaped(whole.thoughts)}</span>'
+    shown = _styled(whole.thoughts, _places(whole.thoughts, sought, tokens))
+    thoughts = f'<span style="color:{tokens.secondary}">{shown}</span>'
     tail = f'<br><br><span style="color:{tokens.tertiary}">Answer</span><br>{said}' if said else ""
     return f"{head}{thoughts}{tail}"
+
+
+def with_sought(text: str, sought: str, tokens: Tokens) -> str:
+    """Rich text in which every place of what was looked for stands out."""
+    return _styled(text, _places(text, sought, tokens))
+
+
+def _read_style(tokens: Tokens) -> str:
+    return f"background-color:{tokens.accent_soft}; color:{tokens.accent}; font-weight:600"
+
+
+def _places(text: str, sought: str, tokens: Tokens) -> list[Styled]:
+    if not sought:
+        return []
+    found = re.finditer(re.escape(sought), text, re.IGNORECASE)
+    return [(*one.span(), f"background-color:{tokens.warning_soft}") for one in found]
+
+
+def _styled(text: str, styled: list[Styled]) -> str:
+    """The text with (start, end, style) of parts, which may lie over each other: the later one's colours are above."""
+    cuts = sorted({0, len(text), *(end for start, stop, _ in styled for end in (start, stop))})
+    pieces: list[str] = []
+    for start, end in pairwise(cuts):
+        style = "; ".join(one for first, last, one in styled if first <= start and end <= last)
+        shown = _escaped(text[start:end])
+        pieces.append(f'<span style="{style}">{shown}</span>' if style else shown)
+    return "".join(pieces)
 
 
 def tinted(trace: TokenTrace, kind: str, advantage: float) -> str:

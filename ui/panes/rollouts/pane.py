@@ -85,6 +85,7 @@ class RolloutsPane(FillingPane):
             self.completions.ask()
         elif key == "prompts":
             self.prompts.refresh()
+        self.turned_over.emit()
 
     @Slot()
     def _another_run(self) -> None:

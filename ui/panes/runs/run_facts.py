@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFormLayout, QWidget
 
 from droid_tune import words
 from droid_tune.metrics import describe
-from ui.panes.runs.run_progress import method_label
+from ui.panes.runs.run_progress import method_label, telling
 from ui.widgets.basics import label, selectable
 from ui.widgets.checkpoint_picker import CheckpointPicker
 
@@ -52,10 +52,9 @@ def _facts_of(run: RunSummary, step: int, difference: str) -> dict[str, str]:
     newest = (
         f"{describe(name).label} {words.metric(name, value)}" for name, value in (run.metrics or {}).items()
     )
-    only_its_time = difference in ("", words.when(run.created))
     return {
         "Method": method_label(run),
-        "Differs in": NOTHING if only_its_time else words.literal(difference),
+        "Differs in": words.literal(telling(run, difference)) or NOTHING,
         "Model": words.literal(run.model),
         "Data": words.literal(run.data),
         "Progress": f"step {step:,} of {run.total_steps:,}",

@@ -37,6 +37,11 @@ def method_label(run: RunSummary) -> str:
     return METHOD_CONFIGS[run.method].label if run.method in METHOD_CONFIGS else run.method
 
 
+def telling(run: RunSummary, difference: str) -> str:
+    """What tells a run from its namesakes, where it is more than when it began, which stands beside it."""
+    return "" if difference == words.when(run.created) else difference
+
+
 class RunNames(QObject):
     """What tells runs of the same name apart: `differences` by id, of those that were read last."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from droid_tune import words
 from droid_tune.metrics import CATALOGUE, describe
-from ui.panes.runs.run_progress import method_label
+from ui.panes.runs.run_progress import method_label, telling
 
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
@@ -139,7 +139,7 @@ COLUMNS = (
     RunColumn(
         "differs",
         "Differs in",
-        lambda one: words.literal(one.difference) or NOTHING,
+        lambda one: words.literal(telling(one.run, one.difference)) or NOTHING,
         lambda one: _folded(one.difference),
         150,
     ),

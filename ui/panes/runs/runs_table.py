@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QKeyEvent
-from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QMenu, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QMenu, QTableView, QWidget
 
 from droid_tune import words
 from ui.panes.runs.run_progress import RunNames, progress_of
@@ -15,6 +15,7 @@ from ui.panes.runs.runs_columns import COLUMNS, PLACES, RunLine
 from ui.panes.runs.runs_model import RunsModel
 from ui.session import Session
 from ui.widgets.basics import column, label, row
+from ui.widgets.search_field import SearchField
 from ui.widgets.tables import dress_table
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ class RunsTable(QWidget):
         self.model.written_in.connect(self.written_in)
         lines = column(self, spacing=8)
         bar = row(spacing=8)
-        self.search = QLineEdit(self)
-        self.search.setPlaceholderText("Search runs: name, method, model, data, tag, note")
-        self.search.setAccessibleName("Search runs")
-        self.search.setClearButtonEnabled(True)
+        self.search = SearchField("Search runs: name, method, model, data, tag, note", "Search runs", self)
         self.search.setProperty("remembered", True)
         self.search.textChanged.connect(self._look_for)
         self._count = label("", "small", parent=self)
@@ -47,6 +45,8 @@ class RunsTable(QWidget):
         bar.addWidget(self._count)
         lines.addLayout(bar)
         self.view = _RunsView(self)
+        self.search.stepped.connect(self.step_around)
+        self.search.left.connect(self.view.setFocus)
         self._dress()
         lines.addWidget(self.view, 1)
 
@@ -93,6 +93,13 @@ class RunsTable(QWidget):
         shown, all_of_them = len(self.model.lines), self.model.count
         said = words.count(all_of_them, "run")
         self._count.setText(said if shown == all_of_them else f"{shown:,} of {said}")
+
+    @Slot(int)
+    def step_around(self, by: int) -> None:
+        """The next run of those listed, or the one before, around the end."""
+        if count := len(self.model.lines):
+            place = (self.view.currentIndex().row() + by) % count
+            self.choose({self.model.lines[place].run.id})
 
     # --- what is chosen -----------------------------------------------------------------------------------------
 

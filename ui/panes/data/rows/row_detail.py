@@ -72,6 +72,10 @@ class RowDetail(QWidget):
             self._thinking.choose(look.thinking)
             self._draw()
 
+    def mark(self, text: str) -> None:
+        """Let this text stand out, in this row and those that are chosen from now on."""
+        self._text.mark(text)
+
     def _bar(self) -> QHBoxLayout:
         bar = row(spacing=10)
         self._view = Segmented(VIEWS, self, "Row")

@@ -12,6 +12,7 @@ from droid_tune.data.dataset import Rows
 from droid_tune.data.formats.base import Row
 from ui.background import Task
 from ui.panes.data.rows.row_detail import Look, RowDetail
+from ui.panes.data.rows.rows_finder import RowsFinder
 from ui.panes.data.rows.rows_model import RowsModel
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import column
@@ -25,6 +26,8 @@ class RowsView(QWidget):
     """`thinking_chosen` passes the detail's switch on."""
 
     thinking_chosen = Signal(str)
+    changed = Signal()  # other rows
+    row_chosen = Signal(int)  # its number from 1
 
     def __init__(self, desk: TokenizerDesk, parent: QWidget) -> None:
         super().__init__(parent)
@@ -51,6 +54,7 @@ class RowsView(QWidget):
         self._detail.show_row("", None)
         if rows is not None and len(rows):
             self._table.selectRow(0)
+        self.changed.emit()
 
     def show_look(self, look: Look) -> None:
         """How the chosen row is rendered."""
@@ -63,6 +67,26 @@ class RowsView(QWidget):
             self._table.selectRow(place)
             self._table.scrollTo(self._model.index(place, 0))
 
+    @property
+    def rows(self) -> Rows | None:
+        """The rows that are shown."""
+        return self._model.rows
+
+    @property
+    def current(self) -> int:
+        """The place of the chosen row, -1 for none."""
+        return self._table.currentIndex().row()
+
+    def mark(self, text: str) -> None:
+        """Let this text stand out in the chosen row; an empty one takes the marks away."""
+        self._detail.mark(text)
+
+    def finder(self) -> RowsFinder:
+        """Finds in all rows of the split, whichever is shown."""
+        made = RowsFinder(self, self)
+        self.changed.connect(made.look_again)
+        return made
+
     def shut(self) -> None:
         """The window closes: read no more."""
         self._model.close()
@@ -72,6 +96,7 @@ class RowsView(QWidget):
         rows = self._model.rows
         if rows is None or not current.isValid():
             return
+        self.row_chosen.emit(current.row() + 1)
         self._drop_reading()
         self._reading = Task(
             partial(_read, rows, current.row()), self, done=self._show_row, failed=self._say_unread
