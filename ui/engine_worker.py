@@ -141,8 +141,8 @@ class EngineDoor(Protocol):
         """Whether the text of a Python file can be a reward."""
         raise NotImplementedError
 
-    def release(self) -> None:
-        """Give back the memory of this thread's models."""
+    def release(self, *, going_on: bool = False) -> None:
+        """Give back the memory of this thread's models; a thread that is not `going_on` uses MLX no more."""
 
 
 class Engine:
@@ -274,8 +274,8 @@ class Engine:
 
         return look_at_text(path, text, function)
 
-    def release(self) -> None:
+    def release(self, *, going_on: bool = False) -> None:
         """Give the memory of this thread's models back."""
         from droid_tune.train.engine import release_memory
 
-        release_memory()
+        release_memory(going_on=going_on)

@@ -173,8 +173,11 @@ def _after_the_device(journal: Journal, *, smaller: bool) -> str:
     return f"{kept}: {FRESH} the run{portions}."
 
 
-def release_memory() -> None:
-    """Give the thread's MLX memory and streams back (without this a process may abort at exit)."""
+def release_memory(*, going_on: bool = False) -> None:
+    """Give the thread's MLX memory and streams back (without this a process may abort at exit).
+
+    A thread that is `going_on` keeps its streams: it could not use MLX again, another model neither.
+    """
     import mlx.core as mx
 
     garbage.collect()
@@ -182,5 +185,9 @@ def release_memory() -> None:
     mx.clear_cache()
     clear_streams = getattr(mx, "clear_streams", None)
     # The main thread keeps its streams: it could not use MLX again, and they end with the process anyway.
-    if clear_streams is not None and threading.current_thread() is not threading.main_thread():
+    if (
+        clear_streams is not None
+        and not going_on
+        and threading.current_thread() is not threading.main_thread()
+    ):
         clear_streams()

@@ -164,7 +164,7 @@ class FakeEngine:
             raise self.failure
         return ["price(item): The price of an item in cents.", "multiply(a, b): The product of two numbers."]
 
-    def release(self) -> None:
+    def release(self, *, going_on: bool = False) -> None:
         pass
 
     def _go(self, folder: Path, steps: int, start: int, control: FakeControl, emit: Emit) -> RunFinished:

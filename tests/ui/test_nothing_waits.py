@@ -49,7 +49,7 @@ class SlowEngine(FakeEngine):
         assert self.heard.wait(120)
         raise Stopped
 
-    def release(self) -> None:
+    def release(self, *, going_on: bool = False) -> None:
         self.released.append(threading.current_thread().name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.events import Step
 from droid_tune.runs.state import RunState
 from tests.ui.fake_engine import FakeControl, FakeEngine
+from ui.engine_worker import Engine
 from ui.work.engine_run import EngineRun
 from ui.work.engine_thread import EngineThread
 from ui.work.playground_thread import PlaygroundQuestion, PlaygroundThread
@@ -90,6 +92,44 @@ def test_a_question_waits_for_the_end_of_a_run(owner: QObject, qtbot: QtBot) -> 
     qtbot.waitUntil(lambda: said == ["trained", "answered", "answered"], timeout=10_000)
     playground.let_go()
     assert playground.wait(120_000)
+
+
+class ComputingEngine(Engine):
+    """Its models only add, with MLX, in the thread that asks; memory is given back as it really is."""
+
+    def playground(self, folder: Path, checkpoint: str = "last") -> Any:
+        import mlx.core as mx
+
+        mx.eval(mx.ones(3) + 1)
+        return ComputingAnswerer(folder.name)
+
+
+class ComputingAnswerer:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def reply(self, *_: Any, **__: Any) -> Any:
+        return SimpleNamespace(text=f"answer of {self.name}", turns=())
+
+    def verdicts(self, *_: Any) -> list[Any]:
+        return []
+
+
+def test_models_of_several_runs_answer_one_after_the_other_in_one_thread(
+    owner: QObject, qtbot: QtBot
+) -> None:
+    """Giving the memory of one back took the thread's streams away, and every other run's answer failed."""
+    said: list[str] = []
+    failed: list[str] = []
+    playground = PlaygroundThread(ComputingEngine(), owner)
+    playground.replied.connect(lambda voice, sample, reply: said.append(reply.text))
+    playground.failed.connect(failed.append)
+    playground.ask(replace(QUESTION, others=((Path("other"), "last"), (Path("third"), "best"))))
+    playground.start()
+    qtbot.waitUntil(lambda: len(said) == 4 or bool(failed), timeout=30_000)
+    assert (said, failed) == (["answer of run", "answer of run", "answer of other", "answer of third"], [])
+    playground.let_go()
+    assert playground.wait(30_000)
 
 
 def test_events_that_come_faster_than_they_are_taken_leave_the_window_turns_of_its_own(

@@ -142,7 +142,7 @@ class PlaygroundThread(QThread):
             return HeldModel(weights, held.answerer)
         if held is not None:
             del held  # lets go of one model before it loads another
-            self._engine.release()
+            self._engine.release(going_on=True)
         return HeldModel(weights, self._engine.playground(*weights))
 
     def _answer(self, model: Answerer, question: PlaygroundQuestion, voice: int) -> None:

@@ -52,7 +52,7 @@ class ExportingEngine(FakeEngine):
         self.uploads.append((folder, repository, public))
         return f"https://hub/{repository}"
 
-    def release(self) -> None:
+    def release(self, *, going_on: bool = False) -> None:
         pass
 
 
