@@ -349,7 +349,7 @@ def describe(name: str) -> Metric:
     if name.startswith(("rewards/", "eval/rewards/")):
         parts = name.split("/")
         reward, statistic = parts[-2], parts[-1]
-        held_out = "held-out " if name.startswith("eval/") else ""
+        held_out = "held-out reward: " if name.startswith("eval/") else ""
         label = f"{held_out}{reward}" if statistic == "mean" else f"{held_out}{reward} (spread)"
         return Metric(name, label.capitalize(), "", "up" if statistic == "mean" else "neither")
     return Metric(name, name.replace("_", " ").replace("/", " "))

@@ -115,6 +115,8 @@ def compared_settings(runs: Sequence[ComparedRun]) -> list[ComparedLine]:
 def _value(value: Any) -> str:
     if value is None or value == [] or value == {}:
         return NOTHING
+    if isinstance(value, bool):  # as a config says it
+        return str(value).lower()
     if isinstance(value, float):
         return words.number(value)
     return words.shortened(words.literal(str(value)), LONGEST_VALUE, "…")

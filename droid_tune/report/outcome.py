@@ -30,7 +30,7 @@ def outcome_parts(story: Story) -> tuple[str, str, str]:
     if after is None:
         again = "" if before is None else " again since it began"
         return f"It was not evaluated on held-out rows{again}.", "", ""
-    sure = f" ({bounds_words(after)} with 95 % confidence)" if after.bounds else ""
+    sure = f" ({bounds_words(after)} with 95% confidence)" if after.bounds else ""
     came = f"from {value_words(story, before)} to " if before is not None else "to "
     behind = f"{sure}, over {words.count(after.rows, 'row')}, after step {after.step:,}. {certainty(before, after)}"
     return f"{describe(story.measure).label} came {came}", value_words(story, after), behind.rstrip()

@@ -52,7 +52,17 @@ def page_body(
 
 
 def _overview(stories: Sequence[Story]) -> Html:
-    headings = ("Run", "State", "Steps", "Measure", "Before", "After", "95 %", "General answers", "Time")
+    headings = (
+        "Run",
+        "State",
+        "Steps",
+        "Measure",
+        "Before",
+        "After",
+        "95% bounds",
+        "General answers",
+        "Time",
+    )
     rows = [_overview_row(story) for story in stories]
     return table(headings, rows, right=(2, 4, 5, 7, 8)) if rows else tag("p", "There is no run to tell of.")
 

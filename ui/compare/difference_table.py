@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 
 from droid_tune.report.comparing import ComparedLine
 from ui.theme import current_theme
+from ui.widgets.basics import plain_tip
 from ui.widgets.tables import dress_table
 
 
@@ -42,7 +43,7 @@ class DifferenceTable(QTableView):
     def _cell(self, text: str) -> QStandardItem:
         made = QStandardItem(text)
         made.setEditable(False)
-        made.setToolTip(text)
+        made.setToolTip(plain_tip(text))
         return made
 
     def _tint(self) -> None:

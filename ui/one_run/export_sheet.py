@@ -35,7 +35,7 @@ from ui.widgets.switch import Switch
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
 
-WIDTH, HEIGHT = 560, 520
+WIDTH, HEIGHT = 560, 430
 
 
 class ExportSheet(QDialog):

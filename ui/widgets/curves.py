@@ -123,9 +123,13 @@ def band_edges(
     return low, high
 
 
+#: values without which nothing is said of where they go
+LEAST_FOR_TREND = 4
+
+
 def trend(values: Floats) -> str:
     """Whether the last quarter lies above or below the first, measured by the whole range."""
-    if len(values) < 4:
+    if len(values) < LEAST_FOR_TREND:
         return "too few values for a trend"
     quarter = max(1, len(values) // 4)
     change = float(values[-quarter:].mean() - values[:quarter].mean())

@@ -1,10 +1,15 @@
-"""A combo box for pages that scroll."""
+"""A combo box for pages that scroll, and for places with little room."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QHelpEvent, QWheelEvent
+from PySide6.QtWidgets import QComboBox, QToolTip, QWidget
+
+from ui.widgets.basics import plain_tip
+
+#: pixels of the arrow and the margins
+ARROW = 28
 
 
 class QuietCombo(QComboBox):
@@ -13,6 +18,15 @@ class QuietCombo(QComboBox):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def event(self, event: QEvent) -> bool:
+        """Where the mouse rests, a choice that has no room is told whole, unless something else is to be told."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent) and not self.toolTip():
+            room = self.width() - self.iconSize().width() - ARROW
+            cut = self.fontMetrics().horizontalAdvance(self.currentText()) > room
+            QToolTip.showText(event.globalPos(), plain_tip(self.currentText()) if cut else "", self)
+            return True
+        return super().event(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():

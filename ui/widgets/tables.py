@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QAbstractItemModel, Qt
-from PySide6.QtWidgets import QAbstractItemView, QFrame, QHeaderView, QScrollArea, QTableView, QWidget
+from typing import cast
+
+from PySide6.QtCore import QAbstractItemModel, QEvent, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHeaderView,
+    QScrollArea,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QToolTip,
+    QWidget,
+)
+
+from ui.widgets.basics import plain_tip
+
+Index = QModelIndex | QPersistentModelIndex
 
 ROW_HEIGHT = 28
 
@@ -21,6 +38,7 @@ def data_table(model: QAbstractItemModel, name: str, parent: QWidget) -> QTableV
 def dress_table(table: QTableView, name: str) -> None:
     """Let a table look as all of them do."""
     table.setAccessibleName(name)
+    table.setItemDelegate(TellingDelegate(table))
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setTabKeyNavigation(False)
     table.setWordWrap(False)
@@ -33,6 +51,22 @@ def dress_table(table: QTableView, name: str) -> None:
     table.horizontalHeader().setHighlightSections(False)
     table.verticalHeader().setHighlightSections(False)
     table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+
+
+class TellingDelegate(QStyledItemDelegate):
+    """A cell whose text has no room is told whole when the mouse rests on it, where its model tells nothing else."""
+
+    def helpEvent(
+        self, event: QHelpEvent, view: QAbstractItemView, option: QStyleOptionViewItem, index: Index
+    ) -> bool:
+        own = index.data(Qt.ItemDataRole.ToolTipRole)
+        text = index.data(Qt.ItemDataRole.DisplayRole)
+        room = view.visualRect(cast("QModelIndex", index)).width()
+        if event.type() != QEvent.Type.ToolTip or own or not text:
+            return super().helpEvent(event, view, option, index)
+        cut = self.sizeHint(option, index).width() > room
+        QToolTip.showText(event.globalPos(), plain_tip(str(text)) if cut else "", view)
+        return True
 
 
 def scrolling_card(content: QWidget, parent: QWidget) -> QScrollArea:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QWidget
 
 from droid_tune.data.formats.base import Layout, Row, RowFormat
 from droid_tune.data.formats.columns import names_in
@@ -22,6 +22,8 @@ from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.tables import scrolling_card
 
 OWN_NAME = ""
+#: of a choice that are seen at least
+LETTERS = 12
 
 
 class ColumnsView(QWidget):
@@ -77,7 +79,7 @@ class ColumnsView(QWidget):
         layout.setContentsMargins(14, 12, 14, 12)
         head = row(spacing=10)
         head.addWidget(label("Read the rows as", parent=inside))
-        self._formats = QuietCombo(inside)
+        self._formats = _narrow(QuietCombo(inside))
         self._formats.setAccessibleName("Format of the rows")
         self._formats.activated.connect(self._other_format)
         head.addWidget(self._formats, 1)
@@ -109,7 +111,7 @@ class ColumnsView(QWidget):
         self._combos = {}
         columns = list(dict.fromkeys(name for one in self._rows[:200] for name in names_in(one)))
         for place, one in enumerate(self._format.fields if self._format is not None else ()):
-            combo = QuietCombo(self)
+            combo = _narrow(QuietCombo(self))
             combo.setAccessibleName(f"Column for {one.name}")
             combo.addItem(
                 f"{one.name} (its own name)" if one.required else f"{one.name}, where there is one", OWN_NAME
@@ -138,6 +140,13 @@ class ColumnsView(QWidget):
     @Slot()
     def _tell(self) -> None:
         self.confirmed.emit(self.mapping())
+
+
+def _narrow(combo: QuietCombo) -> QuietCombo:
+    """As wide as there is room for, not as its longest choice, which would leave the card."""
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(LETTERS)
+    return combo
 
 
 def reading_of(

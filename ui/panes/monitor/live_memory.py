@@ -63,7 +63,7 @@ def memory_of(state: RunState, peak: float) -> tuple[tuple[Part, ...], tuple[Bar
         Part("Peak of the run, further", max(0.0, peak - active), "accent", 0.5),
         Part("Kept for reuse", max(0.0, min(cache, total - peak)), "tertiary", 0.4),
     )
-    marks = [BarMark("Foretold", foretold, "good")] if foretold else []
+    marks = [BarMark("Estimated before", foretold, "good")] if foretold else []
     if state.memory.budget_bytes <= total:
         marks.append(BarMark("Budget", float(state.memory.budget_bytes), "bad"))
     return parts, tuple(marks), total

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTab
 from droid_tune import words
 from droid_tune.metrics import describe
 from droid_tune.runs.series import Series
-from ui.widgets.curves import trend
+from ui.widgets.curves import LEAST_FOR_TREND, trend
 
 HEADINGS = ("Metric", "Newest", "First", "Lowest", "Highest", "Trend", "Values")
 
@@ -30,8 +30,9 @@ class MetricTable(QTableWidget):
         self.horizontalHeader().setDefaultAlignment(
             Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         )
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.horizontalHeader().setStretchLastSection(True)
+        self.setWordWrap(False)
         self.setMinimumHeight(420)
 
     def show_series(self, series: Mapping[str, Series]) -> None:
@@ -54,6 +55,6 @@ def _cells(name: str, found: Series) -> tuple[str, ...]:
     return (
         describe(name).label,
         *(words.metric(name, value) for value in numbers),
-        trend(values),
+        trend(values) if len(values) >= LEAST_FOR_TREND else "–",
         f"{len(found):,}",
     )

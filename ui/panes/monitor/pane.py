@@ -109,6 +109,7 @@ class MonitorPane(FillingPane):
         charts = self._bar.view.key == "charts"
         self.board.setVisible(charts)
         self._table.setVisible(not charts)
+        self._bar.show_choices(of_charts=charts)
         self.refresh()
 
     @Slot(object)

@@ -68,7 +68,7 @@ class SteerSheet(QDialog):
             title, help = TITLES[name]  # noqa: A001
             field = QLineEdit(_text(current(self._config, name)), self)
             field.setAccessibleName(title)
-            field.setMaximumWidth(120)
+            field.setFixedWidth(96)
             fields[name] = field
             for place, part in enumerate(
                 (label(title, parent=self), field, label(help, "small", parent=self))

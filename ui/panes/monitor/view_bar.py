@@ -94,6 +94,11 @@ class ViewBar(QWidget):
             self._ghosts.addItem(words.shortened(name, 40), folder)
         self._ghosts.setCurrentIndex(max(0, self._ghosts.findData(kept)))
 
+    def show_choices(self, *, of_charts: bool) -> None:
+        """What only charts have is put away where the table is seen, which has every metric."""
+        for part in (self._sections, self.smoothing, self._across, self._ghosts):
+            part.setVisible(of_charts)
+
     def show_range(self, ends: tuple[int, int] | None) -> None:
         """Which steps are shown, with a way back to all of them."""
         self._range.setVisible(ends is not None)

@@ -37,7 +37,7 @@ class BoundsBar(QWidget):
             for name, one in (("Before", self._before), ("After", self._after))
             if one is not None and one.bounds
         ]
-        self.setAccessibleName("Held-out rows before and after, at 95 % confidence")
+        self.setAccessibleName("Held-out rows before and after, at 95% confidence")
         self.setAccessibleDescription("; ".join(said))
         self.update()
 

@@ -32,6 +32,7 @@ from ui.widgets.charting.step_cursor import StepCursor
 from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.search_field import SearchField
 from ui.widgets.segmented import Segmented
+from ui.widgets.tables import TellingDelegate
 
 KINDS = (("all", "All"), ("right", "Right"), ("wrong", "Wrong"), ("cut", "Cut off"), ("held_out", "Held-out"))
 #: milliseconds without a key after which a search begins
@@ -114,6 +115,7 @@ class CompletionsView(QWidget):
         self.table = QTableView(split)
         self.table.setModel(self.model)
         self.table.setAccessibleName("Completions of the run")
+        self.table.setItemDelegate(TellingDelegate(self.table))
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setShowGrid(False)
         self.table.setWordWrap(False)

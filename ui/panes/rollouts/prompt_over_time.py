@@ -79,6 +79,9 @@ class PromptOverTime(QWidget):
         sides.addWidget(self._then, 1)
         sides.addWidget(self._now, 1)
         layout.addLayout(sides, 1)
+        layout.addStretch(0)
+        self._then.hide()  # until a prompt is chosen there is nothing to choose from
+        self._now.hide()
 
     def show_history(self, history: PromptHistory, rollouts: Path) -> None:
         """All visits of a prompt, by the run's file."""
@@ -90,6 +93,7 @@ class PromptOverTime(QWidget):
             f"Row {history.row + 1:,} · {words.count(len(history.visits), 'visit')} · {' → '.join(shares)} right"
         )
         self._prompt.setText("" if group is None else words.literal(group.prompt[:4000]))
+        self._then.show()
         self._then.show_visits(rollouts, history.visits, 0)
         self._now.setVisible(len(history.visits) > 1)
         self._now.show_visits(rollouts, history.visits, len(history.visits) - 1)

@@ -229,7 +229,7 @@ def figures(report: CheckReport) -> list[tuple[str, str]]:
         title = "Reward in all" if name == "total" else f"Reward {name}"
         shown.append((title, f"{one['mean']:.2f} ± {one['std']:.2f}"))
     shown.append(("Peak memory", words.size(measured.peak_bytes)))
-    shown.append(("Foretold", words.size(measured.estimated_peak_bytes)))
+    shown.append(("Estimated before", words.size(measured.estimated_peak_bytes)))
     return shown
 
 

@@ -21,6 +21,8 @@ from ui.widgets.tables import data_table
 _ROOT = QModelIndex()
 Index = QModelIndex | QPersistentModelIndex
 Floats = NDArray[np.float64]
+#: pixels: of a column, and of the sheet
+LEAST_COLUMN, LEAST_WIDTH, MOST_WIDTH = 90, 420, 900
 
 
 class ValuesModel(QAbstractTableModel):
@@ -95,20 +97,23 @@ class ValuesSheet(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
         self.setModal(True)
-        self.resize(520, 480)
         layout = column(self, spacing=12, margins=20)
         self.model = ValuesModel(lines, series, across, self)
-        head = row(spacing=8)
-        head.addWidget(label(title, "heading", parent=self))
-        head.addStretch(1)
-        head.addWidget(label(words.count(self.model.rowCount(), "line"), "small", parent=self))
-        layout.addLayout(head)
+        top = row(spacing=8)
+        top.addWidget(label(title, "heading", parent=self))
+        top.addStretch(1)
+        top.addWidget(label(words.count(self.model.rowCount(), "line"), "small", parent=self))
+        layout.addLayout(top)
         self.table = data_table(self.model, f"Values of {title}", self)
         self.table.verticalHeader().hide()
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.table.horizontalHeader().setDefaultAlignment(
-            Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        )
+        head = self.table.horizontalHeader()
+        head.setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        wanted = sum(max(LEAST_COLUMN, head.sectionSizeHint(n)) for n in range(head.count()))
+        for place in range(head.count()):
+            head.resizeSection(place, max(LEAST_COLUMN, head.sectionSizeHint(place)))
+        head.setStretchLastSection(False)
+        head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.resize(min(MOST_WIDTH, max(LEAST_WIDTH, wanted + 80)), 480)
         layout.addWidget(self.table, 1)
         layout.addLayout(self._buttons())
         QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self, self.copy)
