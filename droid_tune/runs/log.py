@@ -22,7 +22,8 @@ class LineFile:
     """A file that grows by lines; those that a full disk does not take wait in memory, and none is written twice."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab", buffering=0)
+        self._file = path.open("a+b", buffering=0)
+        self.last_seq = last_seq(path)  # of those that were there when it was opened
         self.waiting = bytearray()
 
     def write(self, line: str) -> None:
@@ -41,6 +42,18 @@ class LineFile:
         self.flush()
         os.fsync(self._file.fileno())
 
+    def lines_after(self, seq: int) -> Iterator[bytes]:
+        """The whole lines of later events, those that wait last; what the medium does not give any more is left out."""
+        begun = b""
+        with suppress(OSError), os.fdopen(os.dup(self._file.fileno()), "rb") as lines:
+            lines.seek(0)
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    begun = line  # its other half waits
+                elif _seq_of(line) > seq:
+                    yield line
+        yield from (line for line in (begun + self.waiting).splitlines(keepends=True) if _seq_of(line) > seq)
+
     def close(self) -> None:
         """Close the file; what still waits is lost."""
         self._file.close()
@@ -54,17 +67,28 @@ class EventLog:
 
     def __init__(self, events: Path, rollouts: Path, run_id: str) -> None:
         self.run_id = run_id
-        self._seq = 0
         for file in (events, rollouts):
             private_file(file)
             mend_tail(file)
-            self._seq = max(self._seq, last_seq(file))
         self._events = LineFile(events)
         try:
             self._rollouts = LineFile(rollouts)
         except OSError:
             self._events.close()
             raise
+        self._seq = max(file.last_seq for file in self._files)
+
+    @property
+    def _files(self) -> tuple[LineFile, LineFile]:
+        return self._events, self._rollouts
+
+    def take_over(self, before: EventLog) -> None:
+        """Go on where `before` stood, a log of the same run in another folder, which may hold more: an older copy of the
+        folder was put back. Raises nothing, see `write`."""
+        for file, earlier in zip(self._files, before._files, strict=True):
+            for line in earlier.lines_after(file.last_seq):
+                file.write(line.decode())
+        self._seq = max(self._seq, before._seq)
 
     def write(self, event: E) -> E:
         """The event as it was written: with its number, time and run. Transient ones are only stamped.
@@ -81,11 +105,11 @@ class EventLog:
     @property
     def behind(self) -> bool:
         """Whether events wait for the disk to take them."""
-        return bool(self._events.waiting or self._rollouts.waiting)
+        return any(file.waiting for file in self._files)
 
     def sync(self) -> None:
         """Everything written so far is on the disk when this returns. Raises OSError."""
-        for file in (self._events, self._rollouts):
+        for file in self._files:
             file.sync()
 
     def close(self) -> None:
@@ -148,7 +172,12 @@ def mend_tail(file: Path) -> None:
 
 def last_seq(file: Path) -> int:
     """The number of the last event in a file, 0 where there is none."""
-    last = 0
-    for event in read_events(file):
-        last = max(last, event.seq)
-    return last
+    return max((event.seq for event in read_events(file)), default=0)
+
+
+def _seq_of(line: bytes) -> int:
+    """The number of a line's event, 0 of one that cannot be read."""
+    try:
+        return parse_event(line).seq
+    except ValidationError:
+        return 0

@@ -120,11 +120,13 @@ class Journal:
             )
         if self.lock is not None:
             self.lock.take_again()
-        before = self._opened
+        before, earlier = self._opened, self._log
         try:
             self.__enter__()
         except OSError as error:
             raise disk_error(error, self.paths.folder) from error
+        if self._log is not None and earlier is not None:
+            self._log.take_over(earlier)
         _close(before)
 
     def emit(self, event: Event) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
-from droid_tune.events import ROLLOUTS, TRANSIENT, Event, Paused, RunFinished, RunStarted, Step
+from droid_tune.events import ROLLOUTS, TRANSIENT, Event, Paused, RolloutGroup, RunFinished, RunStarted, Step
 from droid_tune.paths import RunPaths
 from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.folder import (
@@ -31,7 +31,7 @@ from droid_tune.runs.folder import (
     summarise,
 )
 from droid_tune.runs.lock import RunLock, is_locked
-from droid_tune.runs.log import read_events
+from droid_tune.runs.log import EventLog, LineFile, read_events, replay
 from droid_tune.runs.soft_lock import SoftLock
 from droid_tune.runs.status import write_status
 from droid_tune.train.journal import Journal
@@ -209,6 +209,12 @@ def moving(
     return training(folder, control, emit), record
 
 
+def delete(folder: Path) -> None:
+    """Also while an engine in another process makes and replaces files in it."""
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def test_a_folder_that_moves_is_followed_and_never_split(training: Training, tmp_path: Path) -> None:
     old, new = tmp_path / "old" / "run", tmp_path / "new" / "run"
     new.parent.mkdir()
@@ -227,7 +233,7 @@ def test_a_folder_that_is_deleted_ends_the_run_in_a_sentence_and_is_not_made_aga
     training: Training, tmp_path: Path
 ) -> None:
     folder = tmp_path / "old" / "run"
-    finished, _ = moving(training, folder, lambda: shutil.rmtree(folder))
+    finished, _ = moving(training, folder, lambda: delete(folder))
     assert finished.outcome == "failed"
     assert f"The run's folder {folder} is gone; put it back where it was" in finished.why
     assert list(folder.parent.iterdir()) == []
@@ -237,8 +243,8 @@ def test_a_folder_that_comes_back_is_taken_up_again(training: Training, tmp_path
     folder = tmp_path / "old" / "run"
 
     def pull_the_disk() -> None:
-        shutil.copytree(folder, folder.parent / "copy")
-        shutil.rmtree(folder)
+        shutil.copytree(folder, folder.parent / "copy", ignore=shutil.ignore_patterns(".*"))
+        delete(folder)
 
     finished, record = moving(training, folder, pull_the_disk, attended=True)
     assert finished.outcome == "completed", finished.why
@@ -251,6 +257,54 @@ def test_a_folder_that_comes_back_is_taken_up_again(training: Training, tmp_path
         3,
     ]
     assert summarise(folder).state == "completed"
+
+
+def test_a_folder_that_comes_back_as_it_was_earlier_gets_what_was_told_since(tmp_path: Path) -> None:
+    folder, told = create_run(tiny(), tmp_path / "run"), list[Event]()
+    with Journal(folder, told.append) as journal:
+        journal.emit(RunStarted(config={}, total_steps=3))
+        journal.emit(rollout_of(1))
+        shutil.copytree(folder, tmp_path / "copy")
+        journal.emit(Step(step=1, metrics={}))
+        journal.emit(rollout_of(2))
+        shutil.rmtree(folder)
+        journal.emit(Step(step=2, metrics={}))
+        (tmp_path / "copy").rename(folder)
+        journal.follow()
+        journal.emit(Step(step=3, metrics={}))
+    assert [event.seq for event in told] == [1, 2, 3, 4, 5, 6]
+    kept = [event.seq for event in replay(folder / "events.jsonl", folder / "rollouts.jsonl")]
+    assert kept == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_line_that_the_lost_disk_took_in_part_is_whole_on_the_one_that_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, back = (
+        EventLog(tmp_path / name, tmp_path / f"{name}-rollouts", "run") for name in ("lost", "back")
+    )
+    lost.write(Step(step=1, metrics={}))
+    flush, room = LineFile.flush, [40]
+
+    def takes_a_part(self: LineFile) -> None:
+        part, self.waiting = self.waiting[room[0] :], self.waiting[: room.pop()]
+        flush(self)
+        self.waiting = part
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LineFile, "flush", takes_a_part)
+        lost.write(Step(step=2, metrics={}))
+    assert not (tmp_path / "lost").read_bytes().endswith(b"\n")
+    back.take_over(lost)
+    back.write(Step(step=3, metrics={}))
+    lost.close()
+    back.close()
+    assert [event.seq for event in read_events(tmp_path / "back")] == [1, 2, 3]
+
+
+def rollout_of(step: int) -> RolloutGroup:
+    return RolloutGroup(step=step, group=0, row=0, prompt="How many?", answer="7", completions=[])
 
 
 def test_a_disk_without_locks_has_one_that_works_there(
