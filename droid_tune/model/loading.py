@@ -21,6 +21,7 @@ from droid_tune.config.run import AdapterConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.errors import UserError
+from droid_tune.machine import garbage
 from droid_tune.model.adapters import apply_adapter
 from droid_tune.model.arrays import embedding_rows
 from droid_tune.model.checks.probe import inspect
@@ -56,6 +57,7 @@ def load_policy(
     with odd_values(path):
         filled = missing_keys(config)
     tokenizer = load_model_tokenizer(path, needs_chat_template=needs_chat_template)
+    garbage.libraries_are_read()
     with odd_values(path):
         with plain_path(path) as plain:
             model = _model(plain, path, filled)

@@ -72,15 +72,47 @@ def test_left_to_itself_python_ends_it_in_the_other_thread() -> None:
 
 
 def test_a_thread_that_asks_gets_everything_collected_in_the_window_s_thread(
-    qtbot: QtBot, collector: Collector
+    qtbot: QtBot, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends: list[bool] = []
-    Part(ends)
-    gc.freeze()  # as after a long look at all: left out since
+    part = Part(ends)
+    with monkeypatch.context() as patched:
+        patched.setattr("ui.frame.collector.LONG_S", 0.0)
+        patched.setattr("ui.frame.collector.PER_OLDER", 0)
+        collector.look()  # a long one at all: what is there now is left out since
+    assert gc.get_freeze_count() > 0
+    del part
     thread = in_a_thread(garbage.collect)
     qtbot.waitUntil(lambda: ends == [True])
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_a_thread_that_asks_does_not_keep_the_window_with_libraries(collector: Collector) -> None:
+    libraries = [[number] for number in range(1000)]
+    garbage.libraries_are_read()
+    passed_over: list[int] = []
+
+    def note(_phase: str, _about: object) -> None:
+        passed_over.append(gc.get_freeze_count())
+
+    gc.callbacks.append(note)
+    try:
+        garbage.collect()
+    finally:
+        gc.callbacks.remove(note)
+    assert min(passed_over) >= len(libraries)
+
+
+def test_a_model_that_was_read_is_not_passed_over_with_the_libraries_of_the_next(
+    collector: Collector,
+) -> None:
+    garbage.libraries_are_read()
+    ends: list[bool] = []
+    Part(ends)
+    garbage.libraries_are_read()
+    garbage.collect()
+    assert ends == [True]
 
 
 def test_the_window_s_own_thread_collects_at_once(collector: Collector) -> None:

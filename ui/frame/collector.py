@@ -1,8 +1,9 @@
 """Python's garbage is collected in the window's thread alone, by a timer.
 
 Left to itself Python collects in whatever thread allocates: the engine's would destroy widgets, which ends a process
-without a word. A look at everything also takes 0.1 s once the engine's libraries are read; what survives such a look is
-therefore left out of the next ones until somebody asks for all of it (tests/benchmarks/window_gaps.py).
+without a word. A look at everything also takes 0.15 s once the engine's libraries are read (tests/benchmarks/window_gaps.py,
+2026-11-30), hence libraries are left out of every look; what a look that took long all the same left over is left out of
+the next ones until somebody asks for all of it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from droid_tune.machine import garbage
 
-EVERY_MS = 1000
+EVERY_MS = 200
 #: objects made and not freed since the last look, from which on a look is worth it
 YOUNG = 5_000
 #: looks at the youngest for one at the middle ones, and of those for one at all
 PER_OLDER = 10
-#: a look at all that takes longer is not repeated over the same objects
+#: a look at all that takes longer (of this thread's CPU) is not repeated over the same objects
 LONG_S = 0.03
 #: a thread that asks does not wait longer for a window that is busy
 PATIENCE_S = 2.0
@@ -38,13 +39,14 @@ class Collector(QObject):
         self._timer.setTimerType(Qt.TimerType.CoarseTimer)
         self._timer.timeout.connect(self.look)
         self._asked.connect(self._answer, Qt.ConnectionType.QueuedConnection)
+        self._left_out = False  # more than the libraries
 
     @Slot()
     def start(self) -> None:
-        """From now on; what was made before is left out of every look but one that is asked for."""
+        """From now on; what was made before is left out of every look."""
         gc.disable()
         gc.freeze()
-        garbage.collect_by(self.collect_all)
+        garbage.collect_by(self.collect_all, gc.freeze)
         self._timer.start()
 
     def stop(self) -> None:
@@ -57,7 +59,7 @@ class Collector(QObject):
         """Collect as far as it is due."""
         young, middle, old = gc.get_count()
         if old >= PER_OLDER:
-            _look_at_all()
+            self._look_at_all()
         elif middle >= PER_OLDER:
             gc.collect(1)
         elif young >= YOUNG:
@@ -66,7 +68,7 @@ class Collector(QObject):
     def collect_all(self) -> None:
         """Everything, in the window's thread; another thread waits for it, though not for ever."""
         if threading.current_thread() is threading.main_thread():
-            _collect_whole()
+            self._collect_whole()
             return
         done = threading.Event()
         self._asked.emit(done)
@@ -74,22 +76,24 @@ class Collector(QObject):
 
     @Slot(object)
     def _answer(self, done: threading.Event) -> None:
-        _collect_whole()
+        self._collect_whole()
         done.set()
 
+    def _look_at_all(self) -> None:
+        began = time.thread_time()
+        gc.collect()
+        if time.thread_time() - began > LONG_S:
+            gc.freeze()
+            self._left_out = True
 
-def _look_at_all() -> None:
-    began = time.perf_counter()
-    gc.collect()
-    if time.perf_counter() - began > LONG_S:
+    def _collect_whole(self) -> None:
+        """What was left out of the last looks as well."""
+        if not self._left_out:
+            gc.collect()
+            return
+        gc.unfreeze()  # the libraries too: Python does not tell them apart
+        gc.collect()
         gc.freeze()
-
-
-def _collect_whole() -> None:
-    """What was left out of the last looks as well."""
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
 
 
 def _nothing() -> None:
