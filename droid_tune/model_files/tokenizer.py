@@ -54,9 +54,13 @@ def load_fast_tokenizer(folder: Path) -> Tokenizer | None:
         return None
     try:
         with tokenizer_faults(folder):
-            return Tokenizer.from_file(str(file))
+            made = Tokenizer.from_file(str(file))
     except UserError:
         return None
+    # What transformers does for every text: the file may cut and fill texts as whoever saved it had last done.
+    made.no_truncation()
+    made.no_padding()
+    return made
 
 
 def may_tell_the_date(folder: Path | None) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from droid_tune.data.templates import render_prompt
 from droid_tune.errors import UserError
 from droid_tune.model.loading import load_model_tokenizer
 from droid_tune.model_files.tokenizer import load_fast_tokenizer, load_tokenizer
@@ -24,6 +26,30 @@ def test_the_three_give_the_same_ids(folder: Path) -> None:
     ids = fast.encode(text, add_special_tokens=False).ids
     assert load_tokenizer(folder).encode(text, add_special_tokens=False) == ids
     assert load_model_tokenizer(folder).encode(text, add_special_tokens=False) == ids
+
+
+def test_what_a_tokenizer_cuts_or_fills_by_itself_is_neither(folder: Path) -> None:
+    """A file may hold the length to which whoever saved it had cut or filled texts: rows of 900 tokens seemed to have 8."""
+    file, text = folder / "tokenizer.json", "Once upon a time there was a little dog. " * 30
+    whole = load_tokenizer(folder).encode(text)
+    settings = json.loads(file.read_text())
+    settings["truncation"] = {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
+    settings["padding"] = {
+        "strategy": {"Fixed": 1000},
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "<unk>",
+    }
+    file.write_text(json.dumps(settings))
+    fast = load_fast_tokenizer(folder)
+    assert fast is not None
+    assert fast.encode(text).ids == whole
+    assert load_tokenizer(folder).encode(text) == whole
+    assert load_model_tokenizer(folder).encode(text) == whole
+    prompt = render_prompt(load_model_tokenizer(folder), {"prompt": text})
+    assert len(prompt.tokens) >= len(whole)
 
 
 @pytest.mark.parametrize("content", ["", "{", "{}", '{"model": {"type": "Nothing"}}', "[]"])
