@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import selectors
 import signal
@@ -17,7 +18,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.machine.isolated import harmless_environment, python_of_ours
@@ -30,6 +31,7 @@ _KEEP = "from droid_tune.rewards.workers.keeper import keep; keep(*json.loads(sy
 _LONGEST_REPLY_BYTES = 64 * 1024 * 1024
 _WATCH_INTERVAL_S = 0.1
 _START_SECONDS = 60.0
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class ChildError(Exception):
@@ -150,7 +152,7 @@ class Child:
             os.truncate(self._prints, 0)
         try:
             line = self._converse(request, allowance)
-            reply: Message = json.loads(line)
+            reply: Message = _without_halves(json.loads(line)) if b"\\ud" in line else json.loads(line)
             if reply.get("id") != number:
                 raise ChildEndedError("answered a question that was not asked")
         except (ChildError, ValueError) as error:
@@ -196,6 +198,18 @@ class Child:
     def _weigh(self, process: subprocess.Popen[bytes]) -> None:
         if resident_bytes(process.pid) > self._memory_mb * 1024 * 1024:
             raise ChildTooBigError(f"took more than {self._memory_mb} MB of memory")
+
+
+def _without_halves(value: Any) -> Any:
+    """A reply in which half of a surrogate pair, which no encoding can hold, is a replacement character."""
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_halves(one) for one in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+        return {_without_halves(key): _without_halves(one) for key, one in items}
+    return value
 
 
 def _send(pipe: int, request: bytes, process: subprocess.Popen[bytes]) -> bytes:

@@ -136,9 +136,7 @@ class TurnAdder:
         self, turns: list[Message], asked: Sequence[Asked], switches: dict[str, Any]
     ) -> tuple[Guard, list[str | UserError]]:
         fit = fitted(turns, self._template, lambda _: None)
-        guard = Guard.over(
-            self._template.control_pattern, self._template.controls, fit, switches.get("tools")
-        )
+        guard = Guard.over(self._template, fit, switches.get("tools"))
         hidden = {key: guard.hide(one) if key == "tools" else one for key, one in switches.items()}
         return guard, self._template.render_all(guard.hide(fit), asked, hidden)
 
@@ -185,7 +183,7 @@ class TurnAdder:
         if not start:
             text, start = _ANCHOR + text, len(_ANCHOR)
             literal = [(first + start, last + start) for first, last in literal]
-        found = encode(self._tokenizer, text, [start], literal=literal, controls=self._template.ids)
+        found = encode(self._tokenizer, text, [start], literal=literal, controls=self._template.mark_ids)
         return [token for token, (first, _) in zip(found.tokens, found.spans, strict=True) if first >= start]
 
 

@@ -188,10 +188,29 @@ class ChatTemplate:
         return _any_of(self.controls)
 
     @cached_property
+    def marks(self) -> list[str]:
+        """The control tokens, and the other tokens of the tokenizer's own that the template writes, such as the marks
+        around a tool's answer: inside what a tool said they are text too."""
+        known = set(self.controls)
+        return [text for text in self._added if text in known or text in self.source]
+
+    @cached_property
+    def mark_pattern(self) -> re.Pattern[str]:
+        return _any_of(self.marks)
+
+    @cached_property
+    def mark_ids(self) -> dict[str, int]:
+        """Token ids of the marks."""
+        return self._ids_of(self.marks)
+
+    @cached_property
     def ids(self) -> dict[str, int]:
         """Token ids of the control tokens."""
+        return self._ids_of(self.controls)
+
+    def _ids_of(self, texts: Sequence[str]) -> dict[str, int]:
         added = getattr(self.tokenizer, "added_tokens_decoder", None) or {}
-        wanted = set(self.controls)
+        wanted = set(texts)
         return {str(token): int(number) for number, token in added.items() if str(token) in wanted}
 
 

@@ -28,7 +28,7 @@ class Conversation:
         self.notes: dict[str, Note] = {}
         switches = switches_of(row, options, self.tell)
         fit = fitted(turns.turns, template, self.tell)
-        self.guard = Guard.over(template.control_pattern, template.controls, fit, switches.get("tools"))
+        self.guard = Guard.over(template, fit, switches.get("tools"))
         self.turns: list[Message] = self.guard.hide(fit)
         self.switches: dict[str, Any] = {**switches, **self._hidden_tools(switches)}
         self.read, self.begun = turns.read, self.guard.hide(turns.begun)

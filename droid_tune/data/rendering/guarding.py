@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, cast
 
+from droid_tune.data.rendering.chat_template import ChatTemplate
+
 #: Characters that nobody writes: each stands for a control token on its way through the template.
 _PLANES = (0x100000, 0xF0000)
 _PRIVATE = {plane: re.compile(f"[{chr(plane)}-{chr(plane + 0xFFFD)}]") for plane in _PLANES}
@@ -15,31 +17,35 @@ _NOT_TEXT = ("role", "type", "id", "tool_call_id")
 
 @dataclass(frozen=True)
 class Guard:
-    """Stands in for the control tokens of one row's text."""
+    """Stands in for the control tokens of one row's text, and for all marks of the template in what a tool said."""
 
-    pattern: re.Pattern[str]
-    controls: list[str]
+    template: ChatTemplate
     plane: int
 
     @staticmethod
-    def over(pattern: re.Pattern[str], controls: list[str], *values: Any) -> Guard:
+    def over(template: ChatTemplate, *values: Any) -> Guard:
         """A guard whose characters none of the values holds."""
         found = [plane for plane in _PLANES if not any(_holds(_PRIVATE[plane], value) for value in values)]
-        return Guard(pattern, controls, found[0] if found else _PLANES[0])
+        return Guard(template, found[0] if found else _PLANES[0])
 
-    def hide(self, value: Any) -> Any:
-        """Text, turns or tools with a private character in the place of each control token."""
+    def hide(self, value: Any, *, told: bool = False) -> Any:
+        """Text, turns or tools with a private character in the place of each control token; `told` by a tool: of each
+        mark."""
         if isinstance(value, str):
-            return self.pattern.sub(self._hidden, value)
+            pattern = self.template.mark_pattern if told else self.template.control_pattern
+            return pattern.sub(self._hidden, value)
         if isinstance(value, list):
-            return [self.hide(item) for item in cast("list[Any]", value)]
+            return [self.hide(item, told=told) for item in cast("list[Any]", value)]
         if isinstance(value, dict):
-            items = cast("dict[str, Any]", value).items()
-            return {key: item if key in _NOT_TEXT else self.hide(item) for key, item in items}
+            items = cast("dict[str, Any]", value)
+            told = told or items.get("role") == "tool"
+            return {
+                key: item if key in _NOT_TEXT else self.hide(item, told=told) for key, item in items.items()
+            }
         return value
 
     def _hidden(self, found: re.Match[str]) -> str:
-        return chr(self.plane + self.controls.index(found.group()))
+        return chr(self.plane + self.template.marks.index(found.group()))
 
     def show(self, text: str, marks: list[int]) -> tuple[str, list[int], list[tuple[int, int]]]:
         """`(the text as it stands, the marks moved along, where control tokens are only text)`."""
@@ -49,9 +55,9 @@ class Guard:
         length = done = 0
         for found in _PRIVATE[self.plane].finditer(text):
             number = ord(found.group()) - self.plane
-            if number >= len(self.controls):
+            if number >= len(self.template.marks):
                 continue
-            control = self.controls[number]
+            control = self.template.marks[number]
             pieces += [text[done : found.start()], control]
             length += found.start() - done
             literal.append((length, length + len(control)))

@@ -66,7 +66,7 @@ def _example(
     text, marks, literal = conversation.guard.show(sequence.text, marks)
     if literal:
         conversation.tell(written_control(text, literal))
-    found = encode(tokenizer, text, marks, literal=literal, controls=conversation.template.ids)
+    found = encode(tokenizer, text, marks, literal=literal, controls=conversation.template.mark_ids)
     spans = list(zip(marks[::2], marks[1::2], strict=True))
     learnt = [any(start <= at < end for start, end in spans) for at, _ in found.spans]
     return Example(text, found.tokens, learnt if answers_only else [True] * len(learnt))
@@ -99,6 +99,6 @@ def prompt_of(tokenizer: Tokenizer, row: Row, options: TemplateOptions) -> Promp
     text, _, literal = conversation.guard.show(hidden, [])
     if literal:
         conversation.tell(written_control(text, literal))
-    tokens = encode(tokenizer, text, literal=literal, controls=conversation.template.ids).tokens
+    tokens = encode(tokenizer, text, literal=literal, controls=conversation.template.mark_ids).tokens
     ends = conversation.guard.show(behind, [])[0]
     return Prompt(text, tokens, ends, tuple(conversation.notes.values()))

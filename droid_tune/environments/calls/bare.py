@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Any
 
-from droid_tune.environments.calls.base import (
-    CallFormat,
-    Found,
+from droid_tune.environments.calls.base import CallFormat, Found, SaidAndCalled, Tools, blocks, call_of
+from droid_tune.environments.calls.values import (
     MalformedCall,
-    SaidAndCalled,
-    Tools,
-    blocks,
-    call_of,
     json_at,
+    once_each,
+    python_value,
+    require_plain,
 )
 from droid_tune.environments.episode import ToolCall
 
@@ -23,7 +20,6 @@ _PYTHON_TAG = "<|python_tag|>"
 _BETWEEN = re.compile(r"\s*[;,]?\s*")
 _LOOKS_LIKE_CALL = re.compile(r"\{\s*\"(?:name|type|function|parameters|arguments)\"")
 _LOOKS_PYTHONIC = re.compile(r"\[\s*[A-Za-z_][\w.]*\(")
-_JSON_NAMES = {"true": True, "false": False, "null": None}
 
 
 def _llama_json(text: str, _: Tools) -> SaidAndCalled:
@@ -33,6 +29,8 @@ def _llama_json(text: str, _: Tools) -> SaidAndCalled:
     said = said.removeprefix(_PYTHON_TAG).strip()
     if not tagged and not _LOOKS_LIKE_CALL.match(said):
         return SaidAndCalled(text.strip())
+    if not said:
+        return SaidAndCalled("", ("is empty",))
     found: list[Found] = []
     at = 0
     try:
@@ -86,20 +84,10 @@ def _python_call(node: ast.expr) -> ToolCall:
         raise MalformedCall("is no call in Python")
     if node.args or any(one.arg is None for one in node.keywords):
         raise MalformedCall("gives arguments without their names")
-    try:
-        arguments: dict[str, Any] = {
-            str(one.arg): ast.literal_eval(_JSONNames().visit(one.value)) for one in node.keywords
-        }
-    except (ValueError, TypeError, MemoryError, RecursionError):
-        raise MalformedCall("has arguments that are no plain values") from None
-    return ToolCall(ast.unparse(node.func), arguments)
-
-
-class _JSONNames(ast.NodeTransformer):
-    """Templates write lists and objects as JSON, with `true` where Python has `True`."""
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.Constant(_JSON_NAMES[node.id]) if node.id in _JSON_NAMES else node
+    name = ast.unparse(node.func)
+    arguments = once_each([(str(one.arg), python_value(one.value)) for one in node.keywords])
+    require_plain(name)
+    return ToolCall(name, arguments)
 
 
 LLAMA_JSON = CallFormat("llama_json", '{"name": "NAME", "parameters": {"KEY": VALUE}}', _llama_json)

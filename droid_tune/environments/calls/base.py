@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
+from droid_tune.environments.calls.values import MalformedCall, require_plain
 from droid_tune.environments.episode import ToolCall
 
 Tools = Sequence[Mapping[str, Any]]
 #: a call, or one sentence about what was meant to be one
 Found = ToolCall | str
-
-
-class MalformedCall(Exception):  # noqa: N818 - it says what was read
-    """What was meant to be a call cannot be read as one; the message is a clause after "the call"."""
+#: what stands between a pair of marks, and the tools -> its calls
+ReadBody = Callable[[str, Tools], ToolCall | list[ToolCall]]
 
 
 @dataclass(frozen=True)
@@ -47,41 +45,20 @@ def call_of(value: object, arguments_key: str = "arguments") -> ToolCall:
         raise MalformedCall(f"has no `{arguments_key}`")
     if not isinstance(arguments, dict):
         raise MalformedCall(f"has `{arguments_key}` that are no JSON object")
+    require_plain([name, arguments])
     return ToolCall(name, cast("dict[str, Any]", arguments))
 
 
-def json_of(text: str) -> Any:
-    """Strict JSON: one value, nothing behind it, no NaN. Raises MalformedCall."""
-    value, end = json_at(text.strip(), 0)
-    if text.strip()[end:].strip():
-        raise MalformedCall("has text behind its JSON")
-    return value
-
-
-def json_at(text: str, start: int) -> tuple[Any, int]:
-    """The JSON value that begins at `start`, and where it ends. Raises MalformedCall."""
-    try:
-        return _DECODER.raw_decode(text, start)
-    except (ValueError, RecursionError) as error:
-        why = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise MalformedCall(f"is no JSON ({why[:80]})") from None
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
-
-
-def each(texts: Sequence[str], read: Callable[[str], ToolCall]) -> list[Found]:
+def each(texts: Sequence[str], tools: Tools, read: ReadBody) -> list[Found]:
     """`read` of each text; a sentence for those that it refuses."""
     found: list[Found] = []
     for text in texts:
         try:
-            found.append(read(text))
+            got = read(text, tools)
         except MalformedCall as error:
             found.append(str(error))
+        else:
+            found += got if isinstance(got, list) else [got]
     return found
 
 
@@ -97,3 +74,38 @@ def blocks(text: str, start: str, end: str) -> tuple[str, list[str], bool]:
             return "".join(outside), inside, True
         rest = behind
     return "".join([*outside, rest]), inside, False
+
+
+def tagged(name: str, start: str, end: str, form: str, read: ReadBody) -> CallFormat:
+    """A format whose calls stand between two marks; `read` gives what stands between one pair."""
+
+    def read_all(text: str, tools: Tools) -> SaidAndCalled:
+        outside, inside, left_open = blocks(text, start, end)
+        found = each(inside[:-1] if left_open else inside, tools, read)
+        return SaidAndCalled(outside.strip(), (*found, *([f"is not closed by {end}"] if left_open else ())))
+
+    return CallFormat(name, form, read_all)
+
+
+def in_sections(
+    name: str, section: tuple[str, str], one: tuple[str, str], form: str, read: ReadBody
+) -> CallFormat:
+    """A format whose calls stand between two marks each, all of them between two marks of a section."""
+
+    def read_all(text: str, tools: Tools) -> SaidAndCalled:
+        said, bodies, open_section = blocks(text, *section)
+        if one[0] in said:
+            return SaidAndCalled("", (f"stands outside of {section[0]}",))
+        found: list[Found] = []
+        for place, body in enumerate(bodies):
+            between, inside, open_call = blocks(body, *one)
+            found += each(inside[:-1] if open_call else inside, tools, read)
+            cut = open_section and place == len(bodies) - 1
+            # the closing mark of the section is the turn's end for some templates, which is not part of the text
+            if open_call or (cut and not inside):
+                found.append(f"is not closed by {one[1]}")
+            elif between.strip() or not inside:
+                found.append(f"has text outside of {one[0]}" if between.strip() else "is empty")
+        return SaidAndCalled(said.strip(), tuple(found))
+
+    return CallFormat(name, form, read_all)

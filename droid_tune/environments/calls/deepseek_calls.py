@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import re
 
-from droid_tune.environments.calls.base import (
-    CallFormat,
-    MalformedCall,
-    SaidAndCalled,
-    Tools,
-    blocks,
-    call_of,
-    each,
-    json_of,
-)
+from droid_tune.environments.calls.base import Tools, call_of, in_sections
+from droid_tune.environments.calls.values import MalformedCall, json_of
 from droid_tune.environments.episode import ToolCall
 
 _ALL = ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>")
@@ -22,22 +14,7 @@ _BETWEEN = "<｜tool▁sep｜>"
 _FENCED = re.compile(r"\s*([^\s`]+)\s*```json\s*(.*?)\s*```\s*", re.DOTALL)
 
 
-def _deepseek(text: str, _: Tools) -> SaidAndCalled:
-    said, sections, open_section = blocks(text, *_ALL)
-    if not sections:
-        return SaidAndCalled(text.strip())
-    inside, open_call = blocks(sections[0], *_ONE)[1:]
-    whole = inside[:-1] if open_call else inside
-    found = each(whole, _call)
-    # the closing mark of the section is the turn's end for some templates, which is not part of the text
-    if open_call or (open_section and not inside):
-        found.append(f"is not closed by {_ONE[1]}")
-    elif not inside:
-        found.append("is empty")
-    return SaidAndCalled(said.strip(), tuple(found))
-
-
-def _call(body: str) -> ToolCall:
+def _call(body: str, _: Tools) -> ToolCall:
     before, mark, behind = body.partition(_BETWEEN)
     if not mark:
         raise MalformedCall(f"has no {_BETWEEN}")
@@ -46,14 +23,18 @@ def _call(body: str) -> ToolCall:
     return call_of({"name": name, "arguments": json_of(arguments)})
 
 
-DEEPSEEK = CallFormat(
+DEEPSEEK = in_sections(
     "deepseek",
+    _ALL,
+    _ONE,
     '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>NAME\n```json\n{"KEY": VALUE}\n```'
     "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
-    _deepseek,
+    _call,
 )
-DEEPSEEK_V31 = CallFormat(
+DEEPSEEK_V31 = in_sections(
     "deepseek_v31",
+    _ALL,
+    _ONE,
     '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>NAME<｜tool▁sep｜>{"KEY": VALUE}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
-    _deepseek,
+    _call,
 )

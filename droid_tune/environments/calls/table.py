@@ -8,17 +8,10 @@ from collections.abc import Callable
 from droid_tune.environments.calls.bare import LLAMA_JSON, PYTHONIC, PYTHONIC_TAGGED
 from droid_tune.environments.calls.base import CallFormat
 from droid_tune.environments.calls.deepseek_calls import DEEPSEEK, DEEPSEEK_V31
+from droid_tune.environments.calls.gemma_calls import GEMMA, GEMMA4
 from droid_tune.environments.calls.mistral_calls import MISTRAL, MISTRAL_ARGS
-from droid_tune.environments.calls.tagged import (
-    GEMMA,
-    GEMMA4,
-    GLM,
-    HERMES,
-    KIMI,
-    LONGCAT,
-    MINIMAX,
-    QWEN3_CODER,
-)
+from droid_tune.environments.calls.pair_calls import GLM, LONGCAT, MINIMAX, QWEN3_CODER
+from droid_tune.environments.calls.tagged import HERMES, KIMI
 
 _TAG = re.compile(r"\{[%{].*?[%}]\}", re.DOTALL)
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")

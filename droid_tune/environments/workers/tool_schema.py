@@ -11,7 +11,7 @@ import json
 import re
 import types
 from collections.abc import Callable
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 Schema = dict[str, Any]
 
@@ -44,7 +44,7 @@ def tool_schema(function: Callable[..., Any]) -> Schema:
     for parameter, schema in properties.items():
         if parameter not in told:
             raise NoTool(f"does not say in its docstring, under `Args:`, what `{parameter}` is")
-        schema |= _with_choices(told[parameter], parameter)
+        schema |= _with_choices(told[parameter], parameter, schema.get("type"))
     parameters: Schema = {"type": "object", "properties": properties}
     if required:
         parameters["required"] = required
@@ -55,15 +55,25 @@ def tool_schema(function: Callable[..., Any]) -> Schema:
     return {"type": "function", "function": whole}
 
 
-def _with_choices(words: str, parameter: str) -> Schema:
+def _with_choices(words: str, parameter: str, kind: object) -> Schema:
     found = _CHOICES.search(words)
     if found is None:
         return {"description": words}
     try:
-        choices: list[Any] = [str(one).strip() for one in json.loads(found[1])]
-    except (ValueError, TypeError):
-        raise NoTool(f"has choices for `{parameter}` that are no list in JSON") from None
-    return {"enum": choices, "description": words[: found.start()].strip()}
+        choices: list[Any] = json.loads(found[1])
+        fits = kind is None or {_SCALARS[type(one)] for one in choices} <= _allowed(kind)
+    except (ValueError, TypeError, KeyError):
+        raise NoTool(f"has choices for `{parameter}` that are no list of plain values in JSON") from None
+    if not fits:
+        raise NoTool(f"has choices for `{parameter}` that do not fit its type hint")
+    told = [one.strip() if isinstance(one, str) else one for one in choices]
+    return {"enum": told, "description": words[: found.start()].strip()}
+
+
+def _allowed(kind: object) -> set[str]:
+    """The types of JSON that values of a schema's type may have; a whole number is a number."""
+    names = {str(one) for one in cast("list[object]", kind)} if isinstance(kind, list) else {str(kind)}
+    return names | {"integer"} if "number" in names else names
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[dict[str, Schema], list[str]]:

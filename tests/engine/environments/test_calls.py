@@ -11,18 +11,11 @@ import pytest
 from droid_tune.environments.calls.bare import LLAMA_JSON, PYTHONIC, PYTHONIC_TAGGED
 from droid_tune.environments.calls.base import CallFormat, SaidAndCalled
 from droid_tune.environments.calls.deepseek_calls import DEEPSEEK, DEEPSEEK_V31
+from droid_tune.environments.calls.gemma_calls import GEMMA, GEMMA4
 from droid_tune.environments.calls.mistral_calls import MISTRAL, MISTRAL_ARGS
+from droid_tune.environments.calls.pair_calls import GLM, LONGCAT, MINIMAX, QWEN3_CODER
 from droid_tune.environments.calls.table import format_of, shows_tools
-from droid_tune.environments.calls.tagged import (
-    GEMMA,
-    GEMMA4,
-    GLM,
-    HERMES,
-    KIMI,
-    LONGCAT,
-    MINIMAX,
-    QWEN3_CODER,
-)
+from droid_tune.environments.calls.tagged import HERMES, KIMI
 from droid_tune.environments.episode import ToolCall
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
@@ -260,14 +253,109 @@ def test_a_call_that_is_cut_anywhere_is_never_read_as_another_one(one: CallForma
         (MISTRAL, "[TOOL_CALLS]", "is empty"),
         (DEEPSEEK, "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>add<｜tool▁call▁end｜>", "has no <｜tool▁sep｜>"),
         (DEEPSEEK, "<｜tool▁calls▁begin｜><｜tool▁calls▁end｜>", "is empty"),
-        (GEMMA, "<start_function_call>add 1<end_function_call>", "cannot be read (No function provided.)"),
-        (KIMI, "<|tool_calls_section_begin|>add<|tool_calls_section_end|>", "cannot be read"),
+        (GEMMA, "<start_function_call>add 1<end_function_call>", "is no call:NAME{KEY:VALUE}"),
+        (KIMI, "<|tool_calls_section_begin|>add<|tool_calls_section_end|>", "has text outside of <|tool_call_begin|>"),
+        (LLAMA_JSON, "<|python_tag|>", "is empty"),
+        (DEEPSEEK, "<｜tool▁call▁begin｜>add<｜tool▁call▁end｜>", "stands outside of <｜tool▁calls▁begin｜>"),
+        (GLM, "<tool_call>add\n<arg_key>a</arg_key>\n<arg_value>1</tool_call>", "has text that is no <arg_key>KEY"),
+        (GLM, "<tool_call>add and so on</tool_call>", "has text that is no <arg_key>KEY"),
+        (MINIMAX, "<minimax:tool_call></minimax:tool_call>", "is no <invoke"),
+        (GEMMA4, "<|tool_call>call:add{a:17} and<tool_call|>", "has text behind its braces"),
+        (GEMMA4, "<|tool_call>call:add{a:017}<tool_call|>", "has the value '017'"),
+        (GEMMA, "<start_function_call>call:add{note:<escape>x}<end_function_call>", "not closed by <escape>"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_call_is_said(one: CallFormat, text: str, fault: str) -> None:
     said = faults(one, text)
     assert len(said) == 1
     assert fault in said[0]
+
+
+#: arguments that Python's readers take, and no JSON holds, as each family of formats writes them
+_TWICE, _HUGE, _HALF = "twice", "too large", "half of a character"
+NO_JSON: list[tuple[CallFormat, str, str]] = [
+    *((HERMES, '<tool_call>{"name": "add", "arguments": ' + told + "}</tool_call>", why) for told, why in (
+        ('{"a": 1, "a": 2}', _TWICE), ('{"deep": {"x": 1, "x": 1}}', _TWICE), ('{"a": 1e999}', _HUGE),
+        ('{"note": "\\ud800"}', _HALF), ('{"deep": {"\\udc00": 1}}', _HALF))),
+    (HERMES, '<tool_call>{"name": "add", "name": "sub", "arguments": {}}</tool_call>', _TWICE),
+    (HERMES, '<tool_call>{"name": "\\ud800", "arguments": {}}</tool_call>', _HALF),
+    (LLAMA_JSON, '{"name": "add", "parameters": {"a": 1, "a": 2}}', _TWICE),
+    (MISTRAL_ARGS, '[TOOL_CALLS]add[ARGS]{"a": 1, "a": 2}', _TWICE),
+    (KIMI, "<|tool_calls_section_begin|><|tool_call_begin|>add<|tool_call_argument_begin|>{'a': 1}<|tool_call_end|>"
+           "<|tool_calls_section_end|>", "is no JSON"),
+    (QWEN3_CODER, "<tool_call><function=add><parameter=a>1</parameter><parameter=a>2</parameter></function></tool_call>",
+     _TWICE),
+    (QWEN3_CODER, '<tool_call><function=add><parameter=deep>{"x": 1, "x": 2}</parameter></function></tool_call>', _TWICE),
+    (QWEN3_CODER, "<tool_call><function=add><parameter=a>1e999</parameter></function></tool_call>", _HUGE),
+    (GLM, "<tool_call>add<arg_key>a</arg_key><arg_value>1</arg_value><arg_key>a</arg_key><arg_value>2</arg_value>"
+          "</tool_call>", _TWICE),
+    (MINIMAX, '<minimax:tool_call><invoke name="add"><parameter name="a">1</parameter><parameter name="a">2</parameter>'
+              "</invoke></minimax:tool_call>", _TWICE),
+    (GEMMA, "<start_function_call>call:add{a:1,a:2}<end_function_call>", _TWICE),
+    *((PYTHONIC, f"[add(a={told})]", why) for told, why in (
+        ("1, a=2", _TWICE), ('{"x": 1, "x": 2}', _TWICE), ("1e999", _HUGE), ('"\\ud800"', _HALF),
+        ("{1, 2}", "no plain values"), ('b"x"', "no plain values"), ("1 + 2j", "no plain values"),
+        ("...", "no plain values"), ("(1, 2)", "no plain values"), ("[{1}]", "no plain values"),
+        ("{1: 2}", "a key that is no text"))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "text", "fault"), NO_JSON)
+def test_what_no_json_holds_is_refused_and_never_guessed(one: CallFormat, text: str, fault: str) -> None:
+    said = faults(one, text)
+    assert len(said) == 1
+    assert fault in said[0]
+    assert [found for found in read(one, text).found if not isinstance(found, str)] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("a", "17", 17),
+        ("a", '"17"', "17"),  # text, which does not fit and is refused by the schema
+        ("a", "1_7", "1_7"),
+        ("a", "017", "017"),
+        ("a", "NaN", "NaN"),
+        ("note", "17", "17"),
+        ("note", "true", "true"),
+        ("note", ' "x" ', ' "x" '),
+        ("more", "(1, 2)", "(1, 2)"),
+        ("more", "['x', 1]", ["x", 1]),
+        ("deep", "{'x': {1}}", "{'x': {1}}"),
+        ("deep", "{'x': true}", {"x": True}),
+        ("sure", "True", True),
+    ],
+)
+def test_values_without_quotes_have_the_schemas_type_and_nothing_is_made_to_fit(
+    key: str, value: str, wanted: Any
+) -> None:
+    for one, text in (
+        (GLM, f"<tool_call>add<arg_key>{key}</arg_key><arg_value>{value}</arg_value></tool_call>"),
+        (
+            QWEN3_CODER,
+            f"<tool_call><function=add><parameter={key}>\n{value}\n</parameter></function></tool_call>",
+        ),
+        (
+            MINIMAX,
+            f'<minimax:tool_call><invoke name="add"><parameter name="{key}">{value}</parameter></invoke>'
+            "</minimax:tool_call>",
+        ),
+    ):
+        assert read(one, text).found == (ToolCall("add", {key: wanted}),)
+
+
+def test_a_text_that_may_be_null_is_null_where_null_is_written() -> None:
+    tool = json.loads(json.dumps(TOOL))
+    tool["function"]["parameters"]["properties"]["note"]["nullable"] = True
+    text = "<tool_call>add<arg_key>note</arg_key><arg_value>null</arg_value></tool_call>"
+    assert GLM.read(text, [tool]).found == (ToolCall("add", {"note": None}),)
+
+
+def test_gemmas_values_are_read_at_any_depth() -> None:
+    text = "<start_function_call>call:add{deep:{x:{y:[1,<escape>},{<escape>]},<escape>k<escape>:null},more:[]}<end_function_call>"
+    assert read(GEMMA, text).found == (
+        ToolCall("add", {"deep": {"x": {"y": [1, "},{"]}, "k": None}, "more": []}),
+    )
 
 
 def test_good_calls_beside_a_malformed_one_are_made() -> None:

@@ -123,6 +123,41 @@ def of_a_class(game: Game) -> str:
     return str(game)
 
 
+def of_three(size: int, word: str) -> str:
+    """Chooses.
+
+    Args:
+        size: How big. (choices: [1, 2, 3])
+        word: What. (choices: ["tea ", "milk"])
+    """
+    return f"{word} {size}"
+
+
+def of_texts(size: int) -> int:
+    """Chooses.
+
+    Args:
+        size: How big. (choices: ["1", "2"])
+    """
+    return size
+
+
+def of_lists(size: int) -> int:
+    """Chooses.
+
+    Args:
+        size: How big. (choices: [[1], 2])
+    """
+    return size
+
+
+def test_choices_have_the_type_of_their_hint() -> None:
+    told = [tool_schema(of_three)]
+    assert fault_of(ToolCall("of_three", {"size": 2, "word": "tea"}), told) == ""
+    assert "one of 1, 2, 3" in fault_of(ToolCall("of_three", {"size": 4, "word": "tea"}), told)
+    assert "must be integer" in fault_of(ToolCall("of_three", {"size": "2", "word": "tea"}), told)
+
+
 def any_number(*numbers: int) -> int:
     """Adds.
 
@@ -139,6 +174,8 @@ def any_number(*numbers: int) -> int:
         (undocumented, "has no docstring; the model reads there what it does"),
         (half_documented, "does not say in its docstring, under `Args:`, what `b` is"),
         (of_a_class, "has the type `Game` for `game`, which JSON has no form for"),
+        (of_texts, "has choices for `size` that do not fit its type hint"),
+        (of_lists, "has choices for `size` that are no list of plain values in JSON"),
         (any_number, "has the parameter `numbers`, which cannot be given by name"),
     ],
 )

@@ -107,7 +107,7 @@ def written(
     except UserError:
         return None
     whole, marks, literal = talk.guard.show(prompt + text, [len(prompt)])
-    found = encode(given_tokenizer, whole, marks, literal=literal, controls=template.ids)
+    found = encode(given_tokenizer, whole, marks, literal=literal, controls=template.mark_ids)
     tokens = [token for token, (start, _) in zip(found.tokens, found.spans, strict=True) if start >= marks[0]]
     return tokens, template.control_pattern.fullmatch(decoded(given_tokenizer, tokens[-1:])) is not None
 
@@ -145,6 +145,52 @@ def test_control_tokens_in_what_a_tool_says_are_text():
     end = given_tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert found.text.count("<|im_end|>") == 2
     assert found.tokens.count(end) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_mark_of_the_template_comes_out_of_what_a_tool_said(name: str):
+    """Neither its control tokens nor the others that it writes: a tool cannot end its turn or begin a call."""
+    given_tokenizer = tokenizer(name)
+    row: dict[str, Any] = {"prompt": [{"role": "user", "content": "One?"}], "tools": [TOOL]}
+    try:
+        require_turns(given_tokenizer, row, DEFAULT, tools=True)
+    except UserError:
+        return
+    template, adder = ChatTemplate.of(given_tokenizer), TurnAdder(given_tokenizer, row, DEFAULT)
+    every = " ".join([*template.marks[:40], *(one for one in template.marks if one in template.source)])
+    ids = set(template.mark_ids.values())
+
+    def marks(said: str, tool: str = "look") -> list[int]:
+        turns = [*row["prompt"], answer(True, True, ""), {"role": "tool", "name": tool, "content": said}]
+        found = adder.added(turns, 2, ended=True)
+        assert said == "fine" or same(decoded(given_tokenizer, found.tokens), found.text)
+        return [token for token in found.tokens if token in ids]
+
+    assert marks(every) == marks("fine") == marks("fine", every)
+
+
+def test_thoughts_taken_out_of_earlier_turns_leave_every_sampled_token_where_it_was():
+    """Qwen3 keeps thoughts between calls and takes them out once a user speaks: what is added is the same both ways."""
+    given_tokenizer = tokenizer("qwen3")
+    row: dict[str, Any] = {"prompt": [{"role": "user", "content": "One?"}], "tools": [TOOL]}
+    thought = "<think>\nI look.\n</think>\n\n"
+    turns = [*row["prompt"]]
+    adder, notes = TurnAdder(given_tokenizer, row, DEFAULT), list[Any]()
+    for said, told in (
+        (answer(True, True, thought), {"role": "tool", "name": "look", "content": "1"}),
+        (answer(True, True, thought), {"role": "tool", "name": "look", "content": "2"}),
+        ({"role": "assistant", "content": thought + "2"}, {"role": "user", "content": "Sure?"}),
+        (answer(True, True, thought), {"role": "tool", "name": "look", "content": "3"}),
+    ):
+        turns += [said, told]
+        found = adder.added(turns, len(turns) - 1, ended=True)
+        role = "user\n<tool_response>\n" if told["role"] == "tool" else "user\n"
+        assert found.text.startswith(f"\n<|im_start|>{role}{told['content']}")
+        assert found.text.endswith("<|im_start|>assistant\n")
+        assert "<think>" not in found.text
+        notes.append(found.note)
+    assert notes[2] == REWRITTEN
+    assert notes[:2] == [None, None]
 
 
 def test_a_template_that_leaves_tools_out_is_refused():
