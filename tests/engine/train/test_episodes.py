@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import mlx.core as mx
 import numpy as np
@@ -18,7 +19,7 @@ from droid_tune.rewards.combine import TooManyFailures
 from droid_tune.train.experience import Experience
 from droid_tune.train.policy_gradient import PolicyGradient
 from tests.engine.rollout.episodes.scripted import Scripted
-from tests.engine.train.learning import by_hand, flat, learner_of, moved
+from tests.engine.train.learning import assert_exact, by_hand, flat, learner_of, moved
 
 ENVIRONMENT: dict[str, Any] = {
     "type": "class",
@@ -63,8 +64,13 @@ def whole_logprobs(learner: PolicyGradient, row: int) -> tuple[mx.array, np.ndar
     return chosen[mx.array(own)], own
 
 
-def assert_gradients(learner: PolicyGradient, gathered: Any, weight: Any) -> None:
-    """The update's gradient is that of the plain sum over the model's tokens, to 1e-5 of its largest number."""
+def assert_gradients(
+    learner: PolicyGradient, gathered: Any, weight: Any, level: Literal["ratio", "log"] = "ratio"
+) -> None:
+    """The update's gradient is that of the plain sum over the model's tokens, to 1e-5 of its largest number.
+
+    `level`: what an advantage is multiplied by, a ratio that is 1 or the log-probability itself.
+    """
     experience, policy = experience_of(learner), learner.session.policy
     total = float(experience.mask.sum())
 
@@ -73,7 +79,8 @@ def assert_gradients(learner: PolicyGradient, gathered: Any, weight: Any) -> Non
         advantages = experience.advantages[row]
         told = advantages[own] if advantages.ndim else np.full(len(own), advantages)
         ratio = mx.exp(logprobs - mx.stop_gradient(logprobs))
-        return -(ratio * mx.array(told.astype(np.float32))).sum() * weight(len(own), total)
+        pulled = ratio if level == "ratio" else logprobs
+        return -(pulled * mx.array(told.astype(np.float32))).sum() * weight(len(own), total)
 
     value, gradients = by_hand(policy, experience, range(len(experience)), loss)
     assert gathered.loss == pytest.approx(value, abs=1e-5)
@@ -83,6 +90,47 @@ def assert_gradients(learner: PolicyGradient, gathered: Any, weight: Any) -> Non
         np.testing.assert_allclose(
             array, gradients[name], rtol=0, atol=1e-5 * max(largest, 1.0), err_msg=name
         )
+
+
+def plainly(learner: PolicyGradient, weight: Any) -> Callable[[], Any]:
+    """The gradient of -sum(weight x A x log-probability), computed anew in the precision of the model's weights."""
+
+    def gradient() -> Any:
+        experience, total = experience_of(learner), float(experience_of(learner).mask.sum())
+
+        def loss(row: int, *_: mx.array) -> mx.array:
+            logprobs, own = whole_logprobs(learner, row)
+            return -logprobs.sum() * float(experience.advantages[row]) * weight(len(own), total)
+
+        return by_hand(learner.session.policy, experience, range(len(experience)), loss)[1]
+
+    return gradient
+
+
+@pytest.mark.parametrize(
+    ("method", "weight"),
+    [
+        ({"type": "grpo", "loss_type": "cispo", "epsilon_high": 5.0}, lambda n, total: 1 / total),
+        # a cap below the ratio of 1 scales every token
+        ({"type": "grpo", "loss_type": "cispo", "epsilon_high": 0.5}, lambda n, total: 0.5 / total),
+        ({"type": "grpo", "loss_type": "reinforce"}, lambda n, total: 1 / total),
+        ({"type": "grpo", "loss_type": "vespo"}, lambda n, total: 1 / total),
+        ({"type": "grpo", "loss_type": "sapo"}, lambda n, total: 1 / (8 * n)),
+        ({"type": "grpo", "loss_type": "luspo"}, lambda n, total: 1 / 8),
+        ({"type": "gmpo"}, lambda n, total: 1 / (8 * n)),
+        ({"type": "maxrl"}, lambda n, total: 1 / total),
+        ({"type": "rloo"}, lambda n, total: 1 / 8),
+    ],
+)
+@pytest.mark.slow
+def test_every_loss_has_the_gradient_of_a_pass_in_double_precision(
+    tmp_path: Path, method: dict[str, Any], weight: Any
+) -> None:
+    """All of them pull alike where the policy is the sampler's; how a row or a token weighs tells them apart."""
+    given = {"beta": 0.0, "mask_truncated_completions": False}
+    learner = acting(tmp_path, method={**given, **method})
+    gathered = learner.gather(0)
+    assert_exact(gathered.gradients, plainly(learner, weight), learner.session.policy)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +153,12 @@ def test_the_update_is_that_of_whole_forward_passes_over_the_conversations(
     assert_gradients(learner, gathered, weight)
 
 
+def test_a_loss_of_log_probabilities_is_told_and_learnt_as_one_over_the_conversations(tmp_path: Path) -> None:
+    method = {"type": "grpo", "beta": 0.0, "loss_type": "cispo", "epsilon_high": 5.0}
+    learner = acting(tmp_path, method={**method, "mask_truncated_completions": False})
+    assert_gradients(learner, learner.gather(0), lambda n, total: 1 / total, "log")
+
+
 @pytest.mark.parametrize("plan", [MemoryPlan(train_rows=2), MemoryPlan(share_prompts=False, pack_rows=True)])
 def test_portions_and_packing_change_no_number(tmp_path: Path, plan: MemoryPlan) -> None:
     learner = acting(tmp_path, method={"type": "grpo", "beta": 0.0})
@@ -122,7 +176,7 @@ OTHERS = [
             {"type": "gmpo"},
             {"type": "maxrl"},
             *(
-                {"type": "grpo", "loss_type": loss}
+                {"type": "grpo", "loss_type": loss} | ({"epsilon_high": 5.0} if loss == "cispo" else {})
                 for loss in ("cispo", "sapo", "vespo", "luspo", "reinforce")
             ),
         )
