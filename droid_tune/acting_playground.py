@@ -1,46 +1,48 @@
-"""The playground of a run that has tools: what is asked is an episode, and its tools run between the model's turns."""
+"""The playground of a run that has an environment: what is asked is an episode, answered between the model's turns."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from droid_tune.config.environments import OwnCodeConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Row
-from droid_tune.environments.episode import Environment, Episode, EpisodeError, Seeds
 from droid_tune.errors import UserError
+from droid_tune.model.adapters import adapter_off
 from droid_tune.names import LAST
-from droid_tune.playground import Playground, Reply
-from droid_tune.rollout.episodes.trajectory import Recorder
+from droid_tune.playground import Conversation, Playground, Reply
+from droid_tune.playing import Stage
+from droid_tune.rollout.decoding import TextStream
+from droid_tune.rollout.episodes.episode_row import Seeding
 from droid_tune.runs.folder import read_config
 from droid_tune.runs.foreign import foreign_reach
 from droid_tune.train.acting import acted_in
-from droid_tune.turn_by_turn import Conversation, turn_by_turn
 
 
 class ActingPlayground(Playground):
-    """Answers as a `Playground`; with the tools of the run's own file where it has one and the person allowed it.
+    """Answers as a `Playground`; in the run's own environment where it has one and the person allowed it.
 
-    Environments of packages bring prompts of their own: there the model answers without them.
+    An environment that knows only its own prompts (a puzzle's) is met by rows of data; what else is asked is answered
+    without it.
     """
 
-    _environment: Environment | None = None
-    _most: int = 0
+    _stage: Stage | None = None
 
     @classmethod
     def of_run(cls, run_dir: Path, checkpoint: str = LAST) -> Self:
-        """What the run has learnt, with its tools; they end with the playground. Raises UserError."""
+        """What the run has learnt, with its environment, which ends with the playground. Raises UserError."""
         made = super().of_run(run_dir, checkpoint)
         config = read_config(run_dir)
-        if isinstance(config.environment, OwnCodeConfig) and not foreign_reach(run_dir):
+        if config.environment is not None and not foreign_reach(run_dir):
             opened = ExitStack()
-            made._environment = opened.enter_context(acted_in(config, made._policy))
-            made._most = config.environment.max_turn_tokens
+            environment = opened.enter_context(acted_in(config, made._policy))
+            assert environment is not None
+            made._stage = Stage(made._policy, environment, config)
             weakref.finalize(made, opened.close)
         return made
 
@@ -53,53 +55,37 @@ class ActingPlayground(Playground):
         on_text: Callable[[str], None] | None = None,
         watch: Watch = UNWATCHED,
         seed: int = 0,
-        tools: Conversation = (),
     ) -> Reply:
         """The last answer of an episode with all its turns; `sampling` bounds them together. As `Playground.reply` else."""
-
-        def answer(asked: str | Conversation | Row, within: SamplingConfig, told: Conversation) -> Reply:
-            return super(ActingPlayground, self).reply(
-                asked,
-                within,
-                with_adapter=with_adapter,
-                on_text=on_text,
-                watch=watch,
-                seed=seed,
-                tools=told,
+        if self._stage is None:
+            return super().reply(
+                prompt, sampling, with_adapter=with_adapter, on_text=on_text, watch=watch, seed=seed
             )
+        free = not isinstance(prompt, Mapping)
+        row: dict[str, Any] = {"prompt": prompt} if free else dict(prompt)
+        own = nullcontext() if with_adapter else adapter_off(self._policy.model, self._policy.adapted)
+        tokens = _Tokens(TextStream(self._policy), on_text)
+        with own:
+            played = self._stage.play(row, sampling, Seeding(seed, seed), watch, tokens.heard)
+        path = played.path
+        if path.ending is not None:
+            reason = "length" if path.cut else "stop"
+            return Reply(path.answer, tokens.count, reason, played.prompt_ends, path.turns)
+        if free and not isinstance(self._stage.config.environment, OwnCodeConfig):
+            return super().reply(
+                prompt, sampling, with_adapter=with_adapter, on_text=on_text, watch=watch, seed=seed
+            )
+        raise UserError(played.failed.removesuffix("."), place="environment")
 
-        if self._environment is None or tools:
-            return answer(prompt, sampling, tools)
-        row = dict(prompt) if isinstance(prompt, Mapping) else {"prompt": prompt}
-        try:
-            episode = self._environment.open(row, Seeds(seed, 0, 0)).result()
-        except EpisodeError as error:
-            raise UserError(f"The episode {error}", place="environment") from None
-        try:
-            return self._played(episode, sampling, answer)
-        finally:
-            episode.close()
 
-    def _played(
-        self,
-        episode: Episode,
-        sampling: SamplingConfig,
-        answer: Callable[[Conversation, SamplingConfig, Conversation], Reply],
-    ) -> Reply:
-        """Turn by turn until the episode is over."""
-        assert self._environment is not None
-        tools, recorder, written = self._environment.tools, Recorder(episode.opening), 0
+class _Tokens:
+    """Counts tokens as they are written, and tells their text."""
 
-        def say(asked: Conversation, within: SamplingConfig, _: int) -> Reply:
-            return answer(asked, within, tools)
+    def __init__(self, stream: TextStream, on_text: Callable[[str], None] | None) -> None:
+        self._stream, self._on_text, self.count = stream, on_text, 0
 
-        for said, heard in turn_by_turn(episode, sampling, self._most, say):
-            recorder.wrote(written, written + said.tokens)
-            written += said.tokens
-            recorder.answered(said.text, heard, 0.0)
-            if heard.ending is not None:
-                path = recorder.finished(heard.ending)
-                reason = "length" if path.cut else "stop"
-                return Reply(path.answer, written, reason, said.prompt_ends, path.turns)
-            recorder.follows(heard, 0, 0.0)
-        raise AssertionError("an episode has an ending")
+    def heard(self, _: int, token: int) -> None:
+        """A token of the one episode."""
+        self.count += 1
+        if (piece := self._stream.add(token)) and self._on_text is not None:
+            self._on_text(piece)

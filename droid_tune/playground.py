@@ -30,6 +30,9 @@ from droid_tune.runs.foreign import foreign_reach
 from droid_tune.train.weights import weights_of
 from droid_tune.trial_report import AnswerVerdict
 
+#: messages, the last of them to be answered
+Conversation = Sequence[dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -88,41 +91,36 @@ class Playground:
 
     def reply(
         self,
-        prompt: str | Sequence[dict[str, Any]] | Row,
+        prompt: str | Conversation | Row,
         sampling: SamplingConfig,
         *,
         with_adapter: bool = True,
         on_text: Callable[[str], None] | None = None,
         watch: Watch = UNWATCHED,
         seed: int = 0,
-        tools: Sequence[dict[str, Any]] = (),
     ) -> Reply:
         """The answer to a prompt, a conversation or a row; `on_text` hears each new piece, `watch` counts tokens and may end it.
-        `tools` are shown as the template has them.
 
         Raises `Stopped` where `watch` ends it, `UserError` where the template refuses the conversation.
         """
         if not with_adapter:
             with adapter_off(self._policy.model, self._policy.adapted):
-                return self._answer(prompt, sampling, on_text, watch, seed, tools)
-        return self._answer(prompt, sampling, on_text, watch, seed, tools)
+                return self._answer(prompt, sampling, on_text, watch, seed)
+        return self._answer(prompt, sampling, on_text, watch, seed)
 
     def _answer(
         self,
-        prompt: str | Sequence[dict[str, Any]] | Row,
+        prompt: str | Conversation | Row,
         sampling: SamplingConfig,
         on_text: Callable[[str], None] | None,
         watch: Watch,
         seed: int,
-        tools: Sequence[dict[str, Any]],
     ) -> Reply:
         row: dict[str, Any] = (
             dict(prompt)
             if isinstance(prompt, dict)
             else {"prompt": prompt if isinstance(prompt, str) else list(prompt)}
         )
-        if tools:
-            row["tools"] = list(tools)
         rendered = render_prompt(self._policy.tokenizer, row, self._options)
         require_known(rendered.tokens, self._policy.embedding_rows)
         mx.random.seed(seed)

@@ -1,51 +1,112 @@
 """Episodes played without training, one after the other, to see what a model does in an environment and what it gets.
 
-Each turn is sampled behind the conversation as the template renders it, with the run's own settings.
+They are those of a run: the sampler, the settings and the tokens are its own, and what is shown is what it would learn from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from droid_tune.config.run import RunConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
-from droid_tune.data.rendering.chat_template import ChatTemplate
+from droid_tune.data.formats.messages import Message
 from droid_tune.data.templates import TemplateOptions, render_prompt
-from droid_tune.environments.episode import Answered, Environment, Episode, EpisodeError, Seeds, Turn
-from droid_tune.environments.openings import prompt_turns
-from droid_tune.environments.table import open_environment
+from droid_tune.environments.episode import Environment
 from droid_tune.errors import UserError
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
-from droid_tune.playground import Playground, Reply
-from droid_tune.rewards.thoughts import opened_thoughts
-from droid_tune.turn_by_turn import Conversation, turn_by_turn
+from droid_tune.rollout.episodes.episode_row import EpisodeLimits, Seeding
+from droid_tune.rollout.episodes.play import play
+from droid_tune.rollout.episodes.trajectory import Trajectory
+from droid_tune.train.acting import acted_in
 
 
-@dataclass
+@dataclass(frozen=True)
+class Stage:
+    """A model before its environment, and the settings of the run that they are of."""
+
+    policy: Policy
+    environment: Environment
+    config: RunConfig
+
+    def play(
+        self,
+        row: Mapping[str, Any],
+        sampling: SamplingConfig,
+        seeding: Seeding,
+        watch: Watch = UNWATCHED,
+        on_token: Callable[[int, int], None] | None = None,
+    ) -> PlayedOut:
+        """One episode of a row; `on_token` hears of each token that is written. Raises UserError and Stopped."""
+        config, section = self.config, self.config.environment
+        assert section is not None
+        options = TemplateOptions.of(config.data)
+        rollout = play(
+            self.policy,
+            self.environment,
+            [dict(row)],
+            group_size=1,
+            sampling=sampling,
+            limits=EpisodeLimits.of(section, self.longest),
+            seeding=seeding,
+            plan=MemoryPlan(),
+            options=options,
+            watch=watch,
+            on_token=on_token,
+        )
+        assert rollout.trajectories is not None
+        path = rollout.trajectories[0]
+        if path.ending is None:
+            return PlayedOut(path)
+        shown = {"prompt": list(path.messages[: path.opening]), "tools": list(self.environment.tools)}
+        return PlayedOut(path, render_prompt(self.policy.tokenizer, shown, options).ends)
+
+    @property
+    def longest(self) -> int:
+        """Tokens that prompt and episode may have together, as in the run."""
+        longest = self.config.training.max_seq_length
+        return min(longest, self.policy.context_length or longest)
+
+
+@dataclass(frozen=True)
 class PlayedOut:
-    """An episode that is over. `ending` is empty where it could not begin, `failed` says why then."""
+    """An episode that is over."""
 
-    opening: Sequence[Turn]
-    answers: list[Answered] = field(default_factory=list[Answered])
-    ending: str = ""
-    failed: str = ""
-    reward: float | None = None
+    path: Trajectory
+    #: how its prompt ended, as the model saw it
+    prompt_ends: str = ""
 
-    def turns(self) -> Iterator[Turn]:
+    @property
+    def opening(self) -> Sequence[Message]:
+        """The prompt's turns."""
+        return self.path.messages[: self.path.opening]
+
+    @property
+    def turns(self) -> Sequence[Message]:
         """All of them behind the opening, in order."""
-        for answer in self.answers:
-            yield answer.said
-            yield from answer.turns
+        return self.path.messages[self.path.opening :]
+
+    @property
+    def ending(self) -> str:
+        """Empty where it could not begin; `failed` says why then."""
+        return self.path.ending or ""
+
+    @property
+    def failed(self) -> str:
+        """What went wrong, a sentence; empty where nothing did."""
+        why = self.path.failed
+        return why[:1].upper() + why[1:].removesuffix(".") + "." if why else ""
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
         return {
-            "opening": [one.message() for one in self.opening],
-            "turns": [one.message() for one in self.turns()],
+            "opening": list(self.opening),
+            "turns": list(self.turns),
             "calls": [
                 {
                     "name": one.name,
@@ -54,67 +115,34 @@ class PlayedOut:
                     "result": one.result,
                     "seconds": round(one.seconds, 4),
                 }
-                for answer in self.answers
-                for one in answer.calls
+                for one in self.path.records
             ],
             "ending": self.ending,
             "failed": self.failed,
-            "reward": self.reward,
-            "turn_rewards": [answer.reward for answer in self.answers],
+            "reward": self.path.reward,
+            "turn_rewards": list(self.path.turn_rewards),
         }
 
 
 class Player:
-    """A model before its environment. Belongs to the thread that makes it; `close` ends the environment."""
+    """A run's model as it is before training. Belongs to the thread that makes it; `close` ends the environment."""
 
-    def __init__(self, config: RunConfig, sample: Mapping[str, Any], watch: Watch = UNWATCHED) -> None:
+    def __init__(self, config: RunConfig, watch: Watch = UNWATCHED) -> None:
         """Raises UserError where the environment or its tools cannot be used with this model."""
-        if config.environment is None:
-            raise UserError("The settings name no environment", remedy="add a section `environment`")
-        self._config, self._watch = config, watch
-        self._options = replace(TemplateOptions.of(config.data), system_prompt="")
+        self._config, self._watch, self._opened = config, watch, ExitStack()
         policy = load_policy(config.model.path)
-        self._playground = Playground(policy, self._options)
-        self.environment: Environment = open_environment(
-            config,
-            template=ChatTemplate.of(policy.tokenizer).source,
-            opened_thought=self._opened(policy, sample),
-            watch=watch,
-        )
-
-    def _opened(self, policy: Policy, sample: Mapping[str, Any]) -> str:
-        """The mark of a thought that the template leaves open behind a prompt."""
-        turns = prompt_turns(sample, self._config.data.system_prompt)
-        row = {"prompt": [one.message() for one in turns]}
-        return opened_thoughts(render_prompt(policy.tokenizer, row, self._options).ends)
+        environment = self._opened.enter_context(acted_in(config, policy, watch))
+        if environment is None:
+            raise UserError("The settings name no environment", remedy="add a section `environment`")
+        self.environment = environment
+        self._stage = Stage(policy, environment, config)
 
     def play(self, row: Mapping[str, Any], number: int) -> PlayedOut:
-        """One episode of a row. Raises Stopped."""
-        try:
-            episode = self.environment.open(row, Seeds(self._config.training.seed, 0, number)).result()
-        except EpisodeError as error:
-            return PlayedOut((), failed=f"The episode {error}.")
-        try:
-            return self._played(episode, number)
-        finally:
-            episode.close()
-
-    def _played(self, episode: Episode, number: int) -> PlayedOut:
-        section = self._config.environment
-        assert section is not None
-        seeds, played = Seeds(self._config.training.seed, 0, number), PlayedOut(episode.opening)
-
-        def say(asked: Conversation, within: SamplingConfig, turn: int) -> Reply:
-            return self._playground.reply(
-                asked, within, watch=self._watch, seed=seeds.turn(turn), tools=self.environment.tools
-            )
-
-        for _, answer in turn_by_turn(episode, self._config.sampling, section.max_turn_tokens, say):
-            played.answers.append(answer)
-            played.ending, played.failed = answer.ending or "", answer.failed
-            played.reward = answer.episode_reward
-        return played
+        """One episode of a row. Raises Stopped, and UserError where the template cannot show its turns."""
+        seed = self._config.training.seed
+        seeding = Seeding(seed + number, seed, 0, [number])
+        return self._stage.play(row, self._config.sampling, seeding, self._watch)
 
     def close(self) -> None:
         """End the environment's children."""
-        self.environment.close()
+        self._opened.close()

@@ -52,7 +52,6 @@ FLOORS = {
     "droid_tune.playground": 4,
     "droid_tune.playing": 4,
     "droid_tune.train": 4,
-    "droid_tune.turn_by_turn": 4,
     "droid_tune.workbench": 4,
     "droid_tune.cli": 5,
     "droid_tune.__main__": 5,

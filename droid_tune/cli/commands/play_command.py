@@ -10,7 +10,7 @@ from droid_tune.cli.output import amount, print_json, say
 from droid_tune.cli.run_arguments import add_run_arguments, asked_config, positive
 
 if TYPE_CHECKING:
-    from droid_tune.environments.episode import Turn
+    from droid_tune.data.formats.messages import Message
     from droid_tune.playing import PlayedOut
 
 HELP = (
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             rows = open_configured(config.data, config.method.type, watch).train[: arguments.rows]
             if not rows:
                 raise UserError("The data have no rows to play", place=config.data.path)
-            player = Player(config, rows[0], watch)
+            player = Player(config, watch)
             try:
                 player.environment.check_rows(rows)
                 if player.environment.caution:
@@ -73,23 +73,25 @@ def run(arguments: argparse.Namespace) -> int:
 def print_episode(number: int, played: PlayedOut) -> None:
     """Its turns, and how it ended."""
     print(f"\nEpisode {number + 1}")
-    for turn in (*played.opening, *played.turns()):
+    for turn in (*played.opening, *played.turns):
         print_turn(turn)
-    reward = "" if played.reward is None else f", reward {amount(played.reward)}"
-    spoken = words.count(len(played.answers), "turn")
+    path = played.path
+    reward = "" if path.reward is None else f", reward {amount(path.reward)}"
+    spoken = words.count(len(path.spans), "turn")
     print(f"  [{ENDINGS[played.ending]}, {spoken}{reward}]{' ' + played.failed if played.failed else ''}")
 
 
-def print_turn(turn: Turn) -> None:
+def print_turn(turn: Message) -> None:
     """Who speaks, and what; calls as they were read."""
-    who = f"{turn.role} {turn.name}" if turn.name else turn.role
-    if turn.thinking:
-        print(f"  {who} thinks: {indented(turn.thinking)}")
-    if turn.content or not turn.calls:
-        print(f"  {who}: {indented(turn.content)}")
-    for call in turn.calls:
-        given = ", ".join(f"{name}={value!r}" for name, value in call.arguments.items())
-        print(f"  {who} calls {call.name}({given})")
+    who = f"{turn['role']} {turn['name']}" if turn.get("name") else turn["role"]
+    if turn.get("reasoning_content"):
+        print(f"  {who} thinks: {indented(turn['reasoning_content'])}")
+    calls = [one["function"] for one in turn.get("tool_calls") or ()]
+    if turn["content"] or not calls:
+        print(f"  {who}: {indented(turn['content'])}")
+    for call in calls:
+        given = ", ".join(f"{name}={value!r}" for name, value in call["arguments"].items())
+        print(f"  {who} calls {call['name']}({given})")
 
 
 def indented(text: str) -> str:

@@ -64,7 +64,7 @@ class GroupOpenings:
             row.history = common
             row.read(tokens[len(common) :])
             if not self._has_room(row, len(tokens)):
-                why = f"the episode's prompt has {len(tokens):,} tokens, which leaves no room for it"
+                why = f"the episode's prompt has {len(tokens):,} tokens, which {self._no_room()}"
                 self._tally.finish(row, Trajectory(cut="failed", failed=why))
         self._prompt_tokens[prompt] = common or self._rendered(self._game.data[prompt])
 
@@ -82,6 +82,16 @@ class GroupOpenings:
         """Whether an episode fits behind its opening of so many tokens."""
         most, longest = self._game.sampling.max_completion_length, self._game.limits.longest
         return len(row.tokens) < most and (longest is None or opening + most <= longest)
+
+    def _no_room(self) -> str:
+        """What is wrong with a prompt that is too long, and where to make room."""
+        most, longest = self._game.sampling.max_completion_length, self._game.limits.longest
+        if longest is None:
+            return "leaves no room for it"
+        return (
+            f"leaves no room for {most:,} tokens of the episode: both together may have {longest:,} "
+            "(`training.max_seq_length`, or the model's own length where that is less)"
+        )
 
     def _opening_of(self, row: EpisodeRow, data: Row) -> list[int]:
         """Wait for an opening; its tokens. Raises EpisodeError, and UserError where the template refuses it."""

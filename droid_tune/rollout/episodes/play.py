@@ -44,14 +44,16 @@ def play(
     options: TemplateOptions = DEFAULT,
     watch: Watch = UNWATCHED,
     on_end: Callable[[int, Trajectory], None] | None = None,
+    on_token: Callable[[int, int], None] | None = None,
 ) -> Rollout:
-    """Play `group_size` episodes of each row, greedily at temperature 0; `on_end` hears of each as it ends.
+    """Play `group_size` episodes of each row, greedily at temperature 0; `on_end` hears of each as it ends, `on_token` of
+    each token that the model writes in one of them.
 
     The rollout's `trajectories` say how each went; its `completion_mask` is 1 on what the model wrote, 0 on what the
     environment added. Raises UserError where the template cannot show the episodes, and Stopped where `watch` ends it.
     """
     game = Game(policy, environment, rows, group_size, sampling, limits, seeding, plan, options)
-    table = _Table(game, watch, on_end)
+    table = _Table(game, watch, on_end, on_token)
     policy.model.eval()
     merged = adapter_merged(policy.model, policy.adapted if plan.merge else ())
     try:
@@ -65,7 +67,13 @@ def play(
 class _Table:
     """All episodes of one rollout: the batch that is written, and the rows outside of it."""
 
-    def __init__(self, game: Game, watch: Watch, on_end: Callable[[int, Trajectory], None] | None) -> None:
+    def __init__(
+        self,
+        game: Game,
+        watch: Watch,
+        on_end: Callable[[int, Trajectory], None] | None,
+        on_token: Callable[[int, int], None] | None,
+    ) -> None:
         self._watch, self._longest = watch, game.sampling.max_completion_length
         self._rows, self._group_size = game.episode_rows(), game.group_size
         prompts = Prompts(game.policy, game.plan.prefill_tokens)
@@ -74,7 +82,7 @@ class _Table:
         self._tally = Tally(len(self._rows), prompts, decoder, watch, on_end)
         self._groups = GroupOpenings(game, self._rows, prompts, self._tally)
         self._answers = RowAnswers(game, self._tally)
-        self._writer = TurnWriter(game, self._rows, decoder, self._turn_over)
+        self._writer = TurnWriter(game, self._rows, decoder, self._turn_over, on_token)
 
     def play(self) -> None:
         """Until every episode is over."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from droid_tune.data.formats.messages import Message
 from droid_tune.data.rendering.thinking import block
-from droid_tune.environments.episode import Answered, Ending, Turn
+from droid_tune.environments.episode import Answered, CallRecord, Ending, Turn
 from droid_tune.events import PlayedCall, PlayedTurn
 from droid_tune.names import EpisodeCut
 from droid_tune.rewards.base import EpisodeMessages
@@ -40,8 +41,15 @@ class Trajectory:
     cut: EpisodeCut = ""
     failed: str = ""
     seconds: float = 0.0
-    #: calls by what became of them
-    calls: Mapping[str, int] = field(default_factory=dict[str, int])
+    #: all tries to call a tool, in order
+    records: tuple[CallRecord, ...] = ()
+    #: how it ended; None where it could not begin
+    ending: Ending | None = None
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """How many calls by what became of them."""
+        return Counter(one.state for one in self.records)
 
     @property
     def conversation(self) -> EpisodeMessages:
@@ -85,7 +93,7 @@ class Recorder:
         self._rewards: list[float | None] = []
         self._states: list[str] = []
         self._next_state = "\n".join(turn.content for turn in opening)
-        self._calls: dict[str, int] = {}
+        self._records: list[CallRecord] = []
         self._seconds, self._answer, self._last = 0.0, "", Answered(Turn("assistant", ""))
 
     def wrote(self, start: int, end: int) -> None:
@@ -110,8 +118,7 @@ class Recorder:
                 tokens=end - start,
             )
         )
-        for call in answer.calls:
-            self._calls[call.state] = self._calls.get(call.state, 0) + 1
+        self._records += answer.calls
 
     def follows(self, answer: Answered, tokens: int, seconds: float) -> None:
         """The environment's turns are read by the model: `tokens` of them in all."""
@@ -149,5 +156,6 @@ class Recorder:
             cut=_CUTS.get(ending, ""),
             failed=failed or last.failed if broken else "",
             seconds=self._seconds,
-            calls=dict(self._calls),
+            records=tuple(self._records),
+            ending=ending,
         )

@@ -17,7 +17,8 @@ from droid_tune.rollout.samplers import Draw
 
 
 class TurnWriter:
-    """The rows that are being written, and the draw of their next tokens; `turn_over` hears of a row that ends its turn."""
+    """The rows that are being written, and the draw of their next tokens; `turn_over` hears of a row that ends its turn,
+    `on_token` of each token of a row."""
 
     def __init__(
         self,
@@ -25,7 +26,9 @@ class TurnWriter:
         rows: Sequence[EpisodeRow],
         decoder: RowDecoder,
         turn_over: Callable[[EpisodeRow], None],
+        on_token: Callable[[int, int], None] | None = None,
     ) -> None:
+        self._on_token = on_token
         self._game, self._rows, self._decoder, self._turn_over = game, rows, decoder, turn_over
         self._stops = game.stops
         self._chooser: TurnChooser | None = None
@@ -93,6 +96,8 @@ class TurnWriter:
                 continue
             row = self._rows[number]
             row.write(token, logprob, after)
+            if self._on_token is not None:
+                self._on_token(number, token)
             row.fed = len(row.tokens) - (0 if self._decoder.looks_ahead else 1)
             if self._is_over(row, token):
                 self._past.add(number)

@@ -20,7 +20,8 @@ def settings(folder: Path, kind: str, source: str) -> Path:
     file = folder / "run.yaml"
     file.write_text(
         f"environment: {{type: {kind}, path: {folder / 'own.py'}, tool_prompt: system, max_turns: 2, max_turn_tokens: 24}}\n"
-        f"data: {{path: {folder / 'data'}}}\n",
+        f"data: {{path: {folder / 'data'}}}\nmodel: {{path: tools-starter}}\n"
+        "training: {max_seq_length: 512}\nsampling: {max_completion_length: 48}\n",
         encoding="utf-8",
     )
     return file
@@ -45,11 +46,22 @@ def test_episodes_are_one_document_for_programs(tmp_path: Path, capsys: pytest.C
     assert episode["ending"] in ("answered", "tokens", "turns")
 
 
+def test_a_prompt_without_room_is_said_with_where_to_make_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = settings(tmp_path, "tools", TOOLS)
+    assert main(["play", "--config", str(file), "--trust", "--set", "training.max_seq_length=200"]) == 1
+    out = capsys.readouterr().out
+    assert "tokens of the episode: both together may have 200 (`training.max_seq" in out
+    assert "[could not begin, 0 turns]" in out
+
+
 def test_a_model_whose_template_shows_no_tools_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = settings(tmp_path, "tools", TOOLS)
     arguments = ["play", "--config", str(file), "--trust", "--set", "environment.tool_prompt=template"]
+    arguments += ["--set", "model.path=starter"]
     assert main(arguments) != 0
     assert (
         "The model's chat template shows no tools; choose a model that knows tools" in capsys.readouterr().err
