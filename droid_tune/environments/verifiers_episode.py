@@ -69,7 +69,7 @@ class VerifiersEpisode:
         over = not good and self._spoken >= self._owner.config.max_turns
 
         def heard(event: Message, took: float) -> Answered:
-            return self._heard(event, read, good, records, took)
+            return self._heard(event, read, good, refused, took)
 
         return self._sent(self._message(read, text, good), over=over, then=heard)
 
@@ -121,21 +121,21 @@ class VerifiersEpisode:
         event: Message,
         read: ReadTurn,
         good: Sequence[ToolCall],
-        refused: Sequence[CallRecord],
+        refused: Sequence[CallRecord | None],
         took: float,
     ) -> Answered:
-        """The library's next request as turns, or the end."""
+        """The library's next request as turns, or the end. `refused` has a place for each call, None for a good one."""
         if "messages" not in event:
-            records = (*(CallRecord(one.name, one.arguments, "done", "") for one in good), *refused)
-            return self._over(event, read.turn, records, took, None)
+            done = [CallRecord(one.name, one.arguments, "done", "") for one in good]
+            return self._over(event, read.turn, _in_order(refused, done), took, None)
         before, now = self._messages, list(event["messages"])
         if not _extends(before, now):
             why = "The environment rewrites what was said before, so that its tokens cannot be kept."
             return Answered(read.turn, ending="failed", failed=why, seconds=took)
         self._messages = now
-        turns, records = self._turns(now[len(before) :], good)
-        records = [*records, *refused]
-        turns = [*turns, *result_turns(refused, in_words=self._owner.shown.in_words)] if refused else turns
+        done, others = self._turns(now[len(before) :], good)
+        records = _in_order(refused, done)
+        turns = [*result_turns(records, in_words=self._owner.shown.in_words), *others] if records else others
         self._seconds += took
         most = self._owner.config.episode_seconds
         if most and self._seconds > most:
@@ -144,20 +144,19 @@ class VerifiersEpisode:
 
     def _turns(
         self, added: Sequence[Message], good: Sequence[ToolCall]
-    ) -> tuple[list[Turn], list[CallRecord]]:
+    ) -> tuple[list[CallRecord], list[Turn]]:
         """What the library added: results of calls, in order, and turns of its own."""
-        turns: list[Turn] = []
         records: list[CallRecord] = []
+        others: list[Turn] = []
         waiting = list(good)
         for one in turns_in(added):
             if one["role"] == "tool" and waiting:
                 call = waiting.pop(0)
                 result = shortened(one["content"], self._owner.config.result_characters)
                 records.append(CallRecord(call.name, call.arguments, "done", result))
-                turns += result_turns(records[-1:], in_words=self._owner.shown.in_words)
             else:
-                turns.append(turn_of(one))
-        return turns, records
+                others.append(turn_of(one))
+        return records, others
 
     def _over(
         self, event: Message, said: Turn, calls: Sequence[CallRecord], took: float, ending: Ending | None
@@ -185,6 +184,13 @@ class VerifiersEpisode:
             return "answered"
         # it asked for one turn more than it may have
         return "turns" if stop in ("max_turns_reached", "prompt_too_long") else "environment"
+
+
+def _in_order(refused: Sequence[CallRecord | None], done: Sequence[CallRecord]) -> list[CallRecord]:
+    """The records of a turn's calls as these were written: results are told apart by their order alone."""
+    left = list(done)
+    placed = [one or (left.pop(0) if left else None) for one in refused]
+    return [*(one for one in placed if one is not None), *left]
 
 
 def turns_in(messages: Sequence[Message]) -> list[Message]:

@@ -143,6 +143,13 @@ def test_tools_are_called_by_the_library_and_bad_calls_are_answered_here(load: L
         )
         assert said(episode, call("sub", a=1)).turns[0].content == "error: no tool `sub`; tools: add, fail"
         assert "broken" in said(episode, call("fail")).turns[0].content
+        mixed = said(episode, call("sub", a=1) + call("add", a=2, b=3) + call("add", a="2", b=3))
+        assert [one.content[:10] for one in mixed.turns] == [
+            "error: no ",
+            "5",
+            "error: `a`",
+        ]  # as they were called
+        assert [one.state for one in mixed.calls] == ["unknown", "done", "refused"]
         last = said(episode, "It is 4.")
         assert (last.ending, last.episode_reward) == ("answered", 1.0)
 
