@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import re
 
-from droid_tune.environments.calls.base import CallFormat, Found, SaidAndCalled, Tools, blocks, call_of
-from droid_tune.environments.calls.values import (
+from droid_tune.environments.calls.argument_values import (
     MalformedCall,
     json_at,
     once_each,
     python_value,
     require_plain,
 )
+from droid_tune.environments.calls.base import CallFormat, Found, SaidAndCalled, Tools, blocks, call_of
 from droid_tune.environments.episode import ToolCall
 
 _PYTHON_TAG = "<|python_tag|>"

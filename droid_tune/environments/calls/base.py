@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from droid_tune.environments.calls.values import MalformedCall, require_plain
+from droid_tune.environments.calls.argument_values import MalformedCall, require_plain
 from droid_tune.environments.episode import ToolCall
 
 Tools = Sequence[Mapping[str, Any]]

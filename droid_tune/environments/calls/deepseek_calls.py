@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from droid_tune.environments.calls.argument_values import MalformedCall, json_of
 from droid_tune.environments.calls.base import Tools, call_of, in_sections
-from droid_tune.environments.calls.values import MalformedCall, json_of
 from droid_tune.environments.episode import ToolCall
 
 _ALL = ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>")

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from droid_tune.environments.calls.argument_values import MalformedCall, as_typed, once_each, require_plain
 from droid_tune.environments.calls.base import ReadBody, Tools, tagged
-from droid_tune.environments.calls.values import MalformedCall, as_typed, once_each, require_plain
 from droid_tune.environments.episode import ToolCall
 
 _HEAD = re.compile(r"\s*call:([\w.-]+)\s*(?=\{)")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from droid_tune.environments.calls.argument_values import MalformedCall, json_at, json_of
 from droid_tune.environments.calls.base import CallFormat, Found, SaidAndCalled, Tools, call_of
-from droid_tune.environments.calls.values import MalformedCall, json_at, json_of
 
 _MARK = "[TOOL_CALLS]"
 #: newer models write an id between the name and its arguments

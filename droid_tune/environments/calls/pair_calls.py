@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 
-from droid_tune.environments.calls.base import ReadBody, Tools, tagged
-from droid_tune.environments.calls.values import (
+from droid_tune.environments.calls.argument_values import (
     MalformedCall,
     as_typed,
     once_each,
     parameter_schemas,
     require_plain,
 )
+from droid_tune.environments.calls.base import ReadBody, Tools, tagged
 from droid_tune.environments.episode import ToolCall
 
 
