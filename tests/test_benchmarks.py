@@ -13,7 +13,7 @@ from tests.test_floors import ROOT, read_imports
 FOLDER = ROOT / "tests" / "benchmarks"
 
 
-@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.py")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(FOLDER.rglob("*.py")), ids=lambda file: file.stem)
 def test_a_benchmark_imports_what_is_there(file: Path) -> None:
     for found in read_imports(file.stem, file):
         if found.imported.partition(".")[0] in ("droid_tune", "ui", "tests"):

@@ -65,7 +65,14 @@ def seconds_of(
             )
         )
         evaluation = rollout_factor * _rollout(
-            facts, sizes, speed, plan, job.evaluation_rows, 1, job.usual_prompt, job.usual_completion
+            facts,
+            sizes,
+            speed,
+            plan.evaluating,
+            job.evaluation_rows,
+            1,
+            job.usual_prompt,
+            job.usual_completion,
         )
     else:
         forward = _forward(facts, job.usual_prompt + job.usual_completion, job.usual_completion)

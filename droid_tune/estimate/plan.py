@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from droid_tune import words
 
@@ -28,6 +28,8 @@ class MemoryPlan:
     #: while completions are sampled, put the adapters into copies of their weights: three products a layer become one
     merge: bool = False
     prefill_tokens: int = 512
+    #: held-out rows that are answered together; 0: as many as are decoded in a rollout
+    evaluate_rows: int = 0
     estimated_bytes: int = 0
     note: str = ""
 
@@ -35,6 +37,11 @@ class MemoryPlan:
     def score_rows(self) -> int:
         """Rows scored together: without a backward pass only one layer's activations exist at a time."""
         return self.train_rows * (2 if self.layer_wise else 4)
+
+    @property
+    def evaluating(self) -> MemoryPlan:
+        """The plan by which held-out rows are answered."""
+        return replace(self, decode_rows=max(self.decode_rows, self.evaluate_rows))
 
     @property
     def path(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Policy:
         arrays = flat_arrays(self.model.parameters())
         return sum(array.nbytes for name, array in arrays.items() if not name.startswith(APART))
 
-    @property
+    @cached_property
     def embedding_rows(self) -> int | None:
         """How many tokens the model has an embedding for; None where it has none of the known kinds."""
         return embedding_rows(self.model)

@@ -5,8 +5,8 @@ The caller puts the kernels in force (`own_kernels`): shared prompts need an att
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -16,24 +16,69 @@ from mlx_lm.models.cache import make_prompt_cache
 from droid_tune.model.caches.group import SlotLayout, group_caches
 from droid_tune.model.caches.prefix import empty_caches
 from droid_tune.model.caches.repeated import keep_rows, merged, repeated
+from droid_tune.model.checks.probe import body_of
+from droid_tune.model.gradients.passes import head_for
 from droid_tune.model.policy import Policy
 from droid_tune.rollout.slots import Slots
 
 
-class PrefilledPrompt:
-    """A prompt that has run once: its caches and the logits (1, V) of its next token."""
+class PrefilledPrompt(NamedTuple):
+    """A prompt that has run: its tokens, its caches (by layer), and the logits (1, V) of its next token."""
 
-    def __init__(self, policy: Policy, tokens: Sequence[int], chunk: int) -> None:
-        model = policy.model
-        self.length = len(tokens)
-        shared = policy.architecture.decodes_shared
-        self.caches: list[Any] = empty_caches(model) if shared else make_prompt_cache(model)
-        ids = mx.array([list(tokens)], dtype=mx.int32)
-        for start in range(0, self.length - 1, chunk):
-            model(ids[:, start : min(start + chunk, self.length - 1)], cache=self.caches)
-            mx.eval([cache.state for cache in self.caches])
-        self.logits: mx.array = model(ids[:, -1:], cache=self.caches)[:, -1]
-        mx.eval(self.logits, [cache.state for cache in self.caches])
+    length: int
+    caches: list[Any]
+    logits: mx.array
+
+
+def prefilled(policy: Policy, prompts: Sequence[Sequence[int]], chunk: int) -> list[PrefilledPrompt]:
+    """Run each prompt, `chunk` tokens at a time: one pass for as many short ones as that holds, where caches allow it."""
+    if not (policy.architecture.decodes_shared and policy.architecture.splits_head):
+        return [_alone(policy, prompt, chunk) for prompt in prompts]
+    ready: dict[int, PrefilledPrompt] = {}
+    for places in _portions([len(prompt) for prompt in prompts], chunk):
+        chosen = [prompts[place] for place in places]
+        made = _together(policy, chosen) if len(chosen) > 1 else [_alone(policy, chosen[0], chunk)]
+        ready.update(zip(places, made, strict=True))
+    return [ready[place] for place in range(len(prompts))]
+
+
+def _portions(lengths: Sequence[int], chunk: int) -> Iterator[list[int]]:
+    """Places of the prompts that run together: of like lengths, with padding no more than `chunk` tokens."""
+    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    while order:
+        count = max(1, chunk // lengths[order[0]])
+        yield order[:count]
+        order = order[count:]
+
+
+def _alone(policy: Policy, tokens: Sequence[int], chunk: int) -> PrefilledPrompt:
+    model, length = policy.model, len(tokens)
+    shared = policy.architecture.decodes_shared
+    caches: list[Any] = empty_caches(model) if shared else make_prompt_cache(model)
+    ids = mx.array([list(tokens)], dtype=mx.int32)
+    for start in range(0, length - 1, chunk):
+        model(ids[:, start : min(start + chunk, length - 1)], cache=caches)
+        mx.eval([cache.state for cache in caches])
+    logits = model(ids[:, -1:], cache=caches)[:, -1]
+    mx.eval(logits, [cache.state for cache in caches])
+    return PrefilledPrompt(length, caches, logits)
+
+
+def _together(policy: Policy, prompts: Sequence[Sequence[int]]) -> list[PrefilledPrompt]:
+    """Prompts in one pass, padded behind their ends: what comes later is not seen there."""
+    lengths = [len(prompt) for prompt in prompts]
+    ids = np.zeros((len(prompts), max(lengths)), np.int32)
+    for row, prompt in zip(ids, prompts, strict=True):
+        row[: len(prompt)] = prompt
+    caches = empty_caches(policy.model)
+    hidden = body_of(policy.model, policy.architecture)(mx.array(ids), cache=caches)
+    last = hidden[mx.arange(len(prompts)), mx.array(lengths) - 1]
+    logits = head_for(policy.model, policy.architecture)(last)
+    mx.eval(logits, [cache.state for cache in caches])
+    return [
+        PrefilledPrompt(length, [cache.of_row(row, length) for cache in caches], logits[row : row + 1])
+        for row, length in enumerate(lengths)
+    ]
 
 
 class Decoder(Protocol):

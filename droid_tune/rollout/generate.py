@@ -17,7 +17,7 @@ from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.policy import Policy
 from droid_tune.names import FinishReason
 from droid_tune.rollout.choice import Chooser
-from droid_tune.rollout.decoders import Decoder, PrefilledPrompt, make_decoder
+from droid_tune.rollout.decoders import Decoder, make_decoder, prefilled
 from droid_tune.rollout.decoding import completion_text, ending_tokens, ends_in_stop_string
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.rollout.samplers import Draw
@@ -130,9 +130,7 @@ class _Run:
     def _begin(self, rows: list[_Row]) -> tuple[Decoder, mx.array]:
         """Prefill each prompt of the wave once; the decoder and every row's first logits (n, V)."""
         unique = sorted({row.prompt for row in rows})
-        ready = [
-            PrefilledPrompt(self._policy, self._prompts[index], self._plan.prefill_tokens) for index in unique
-        ]
+        ready = prefilled(self._policy, [self._prompts[index] for index in unique], self._plan.prefill_tokens)
         row_prompts = [unique.index(row.prompt) for row in rows]
         logits = mx.concatenate([ready[index].logits for index in row_prompts])
         return make_decoder(self._policy, ready, row_prompts), logits

@@ -13,7 +13,7 @@ from droid_tune.rewards.base import Sample, number_of
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.train.batch import Batch
 from droid_tune.train.episode_rewards import episode_metrics
-from droid_tune.train.row_reader import PromptRow, readable
+from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.sampler import Sampler
 from droid_tune.train.score import Scorer
 from droid_tune.train.training_session import TrainingSession
@@ -40,7 +40,7 @@ def evaluate_by_reward(session: TrainingSession, scorer: Scorer, step: int) -> E
     if not count:
         return None
     start = time.perf_counter()
-    rows = readable(session.valid, range(count), session.reader.prompt)
+    rows = session.held_out_prompts(count)
     if not rows:
         return None
     metrics = evaluate_rows(session, scorer, step, rows, told=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import Watch
 from droid_tune.environments.episode import Environment
+from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.rollout.decoding import completion_text
 from droid_tune.rollout.episodes.episode_row import EpisodeLimits, Seeding
 from droid_tune.rollout.episodes.play import play
@@ -52,12 +53,17 @@ class Sampler:
             group_size=self.group_size,
             sampling=self.sampling,
             seed=seed,
-            plan=session.plan,
+            plan=self._plan,
             groups=own.tolist(),
             watch=watch,
         )
         session.pause_point()
         return rollout if session.world.alone else _shared(session, rollout, own, rows)
+
+    @property
+    def _plan(self) -> MemoryPlan:
+        plan = self.session.plan
+        return plan.evaluating if self.phase == "evaluate" else plan
 
     def _played(
         self, environment: Environment, rows: Sequence[PromptRow], seed: int, watch: Watch
@@ -74,7 +80,7 @@ class Sampler:
             sampling=self.sampling,
             limits=EpisodeLimits.of(settings, session.reader.limit),
             seeding=Seeding(seed, session.config.training.seed, seed, [row.number for row in rows]),
-            plan=session.plan,
+            plan=self._plan,
             options=session.reader.options,
             watch=watch,
         )

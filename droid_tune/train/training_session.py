@@ -19,10 +19,12 @@ from droid_tune.events import Event, Phase, PhaseName
 from droid_tune.model.policy import Policy
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.train.distributed import World
-from droid_tune.train.row_reader import Chosen, RowReader
+from droid_tune.train.row_reader import Chosen, PromptRow, RowReader, readable
 
 #: least seconds between two progress events of one phase
 PROGRESS_INTERVAL_S = 0.1
+#: tokens of held-out prompts that are kept between evaluations (36 bytes each)
+MOST_KEPT_TOKENS = 500_000
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,23 @@ class TrainingSession:
     environment: Environment | None = None
     #: rows that could not be rendered when they came, in this session
     skipped: int = 0
+    _held_out: tuple[int, list[PromptRow]] = (0, [])
     _last_phase: tuple[str, float] = field(default=("", 0.0))
 
     def seed(self, purpose: str, *numbers: int) -> int:
         """A seed (63 bits) that depends on the run's seed, the purpose and the numbers alone."""
         words = (self.config.training.seed, zlib.crc32(purpose.encode()), *numbers)
         return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+
+    def held_out_prompts(self, count: int) -> list[PromptRow]:
+        """The first `count` held-out rows as prompts, without those that cannot be read: each evaluation asks for the same,
+        so they are kept while they are no more than `MOST_KEPT_TOKENS`."""
+        known, rows = self._held_out
+        if known != count:
+            rows = readable(self.valid, range(count), self.reader.prompt)
+            small = sum(len(row.tokens) for row in rows) <= MOST_KEPT_TOKENS
+            self._held_out = (count, rows) if small else (0, [])
+        return rows
 
     def pause_point(self) -> None:
         """Where the work may be interrupted by a stop or a pause: anywhere, unless several ranks must agree."""

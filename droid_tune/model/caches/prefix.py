@@ -78,6 +78,13 @@ class PrefixCache:
         """Keys and values (1, heads, tokens, width), None before the first call: mlx-lm's interface."""
         return self.keys, self.values
 
+    def of_row(self, row: int, length: int) -> PrefixCache:
+        """The cache of one of several prompts that ran together, padded behind their ends."""
+        assert self.keys is not None
+        assert self.values is not None
+        span = slice(row, row + 1)
+        return PrefixCache(self.window, self.keys[span, :, :length], self.values[span, :, :length])
+
     def size(self) -> int:
         """Tokens held."""
         return self.offset

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from fractions import Fraction
+from functools import lru_cache
 
 _WORDS = re.compile(
     r"\\(?:text(?:bf|it|rm|tt|sf|sc|normal)?|math(?:rm|bf|it|sf|tt|normal)|[mh]box|operatorname\*?|emph|bm|boldsymbol)"
@@ -60,6 +61,7 @@ _DOTTED = re.compile(
 _ELLIPSIS = re.compile(r"(?<![\d.])(\d{1,30})\.(\d{2,60})\s*(?:\.\.\.|…|\\[lc]?dots(?:[bcmo]|(?![a-zA-Z])))")
 
 
+@lru_cache(maxsize=512)  # a verdict asks for the same few texts again and again: half of its time
 def untypeset(text: str) -> str:
     """The text without its typesetting; repeating decimals as `\\frac{p}{q}`."""
     text = _VULGAR.sub(_vulgar, _RAISED.sub(_power, _THIN_SPACES.sub("", text)))

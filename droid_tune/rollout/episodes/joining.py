@@ -10,7 +10,7 @@ import numpy as np
 
 from droid_tune.model.caches.ragged import SlotPrompts, slot_prompts
 from droid_tune.model.policy import Policy
-from droid_tune.rollout.decoders import PrefilledPrompt
+from droid_tune.rollout.decoders import PrefilledPrompt, prefilled
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Prompts:
         """Run a prompt that `rows` will continue; False where it has been run already."""
         if prompt in self._ready:
             return False
-        self._ready[prompt] = PrefilledPrompt(self._policy, tokens, self._chunk)
+        (self._ready[prompt],) = prefilled(self._policy, [tokens], self._chunk)
         self._users[prompt] = set(rows)
         return True
 

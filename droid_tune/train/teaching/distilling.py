@@ -31,7 +31,6 @@ from droid_tune.train.evaluate import Evaluated, evaluate_rows
 from droid_tune.train.examples import example_rows
 from droid_tune.train.explore import cut_off, rollout_metrics
 from droid_tune.train.learner import Gathered
-from droid_tune.train.row_reader import readable
 from droid_tune.train.scoring_pass import logprobs_of_all
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.teaching.lesson_learner import LessonLearner
@@ -208,7 +207,7 @@ class Distilling(LessonLearner):
         policy = self.teachers.policy_at(step)
         if policy is None or policy.tokenizer.get_vocab() != session.policy.tokenizer.get_vocab():
             return found
-        rows = readable(session.valid, range(found.rows), session.reader.prompt)
+        rows = session.held_out_prompts(found.rows)
         teacher = evaluate_rows(replace(session, policy=policy), self.scorer, 0, rows)
         names = [name for name in ("eval/accuracy", "eval/reward") if name in teacher]
         told = {name.replace("eval/", "eval/teacher_", 1): teacher[name] for name in names}

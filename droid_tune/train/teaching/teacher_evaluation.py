@@ -8,7 +8,7 @@ from dataclasses import replace
 from droid_tune.config.teaching_methods import ShownConfig
 from droid_tune.model.reference import as_reference
 from droid_tune.train.evaluate import Evaluated, evaluate_rows
-from droid_tune.train.row_reader import PromptRow, readable
+from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.score import Scorer
 from droid_tune.train.teaching.richer_prompts import solution_in_view
 from droid_tune.train.training_session import TrainingSession
@@ -33,6 +33,6 @@ def with_teacher(
 
 def _with_solutions(session: TrainingSession, method: ShownConfig, count: int) -> list[PromptRow]:
     """Held-out rows as the teacher reads them; without those that hold nothing for it."""
-    rows = readable(session.valid, range(count), session.reader.prompt)
+    rows = session.held_out_prompts(count)
     richer = [(row, solution_in_view(row, session.reader, method)) for row in rows]
     return [replace(row, tokens=one.tokens) for row, one in richer if one.teaches]

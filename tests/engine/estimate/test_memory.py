@@ -13,7 +13,7 @@ from droid_tune.estimate.forecast import facts_for
 from droid_tune.estimate.job import StepJob, job_of
 from droid_tune.estimate.memory import peak_of
 from droid_tune.estimate.plan import MemoryPlan
-from droid_tune.estimate.planning import choose, smallest
+from droid_tune.estimate.planning import MOST_EVALUATED, choose, smallest
 from droid_tune.estimate.sizes import Sizes, sizes_of
 from droid_tune.estimate.trained import trained_part
 from droid_tune.model_files.facts import facts_of
@@ -250,3 +250,23 @@ def tuple_of(tensors: dict[str, tuple[str, tuple[int, ...]]]) -> tuple[object, .
     from droid_tune.model_files.headers import Tensor
 
     return tuple(Tensor(name, dtype, shape) for name, (dtype, shape) in tensors.items())
+
+
+@pytest.mark.parametrize("prompt", [16, 100, 2_000])
+def test_held_out_rows_are_answered_together_as_far_as_the_peak_stays_where_it_is(prompt: int) -> None:
+    job = replace(JOB, longest_prompt=prompt)
+    chosen = choose(sizes(), job, 10**12)
+    rows = chosen.plan.evaluating.decode_rows
+
+    def rollout(rows: int) -> int:
+        alone = replace(job, prompts=rows, group_size=1)
+        return peak_of(sizes(), alone, replace(chosen.plan, decode_rows=rows)).stages["rollout"]
+
+    assert rows >= chosen.plan.decode_rows
+    assert rows == chosen.plan.decode_rows or rollout(rows) <= chosen.peak.bytes
+    assert rows == MOST_EVALUATED or rollout(2 * rows) > chosen.peak.bytes
+
+
+def test_rows_that_a_user_set_are_those_of_evaluations_too() -> None:
+    chosen = choose(sizes(), replace(JOB, longest_prompt=16), 10**12, decode_rows=4)
+    assert chosen.plan.evaluating.decode_rows == 4

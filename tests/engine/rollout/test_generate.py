@@ -15,6 +15,8 @@ from droid_tune.control import Watch
 from droid_tune.errors import Stopped
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
+from droid_tune.model.kernels.own_kernels import own_kernels
+from droid_tune.rollout.decoders import make_decoder, prefilled
 from droid_tune.rollout.generate import generate
 from droid_tune.rollout.rollout import Rollout
 from tests.engine.model.tiny import CONFIGS, one_row_logprobs, tiny_policy
@@ -53,6 +55,37 @@ def test_sampled_logprobs_are_those_of_one_row_forward_passes(architecture: str)
         alone = np.asarray(one_row_logprobs(policy, PROMPTS[row // 4], completion, TEMPERATURE))
         np.testing.assert_allclose(rollout.sampled_logprobs[row, :length], alone, atol=1e-4)
         np.testing.assert_allclose(scored[row, :length], alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_prompts_that_run_together_are_those_that_run_alone(architecture: str):
+    policy = tiny_policy(architecture)
+    prompts = [*PROMPTS, [40, 3, 2, 1], [6, 9, 13]]
+    with own_kernels():
+        together = prefilled(policy, prompts, 18)  # 9 + 4 padded, then the three shortest
+        alone = [prefilled(policy, [prompt], 18)[0] for prompt in prompts]
+        for one, other in zip(together, alone, strict=True):
+            assert one.length == other.length
+            np.testing.assert_allclose(one.logits, other.logits, atol=1e-4)
+        steps = [
+            make_decoder(policy, ready, range(len(prompts))).step(mx.arange(5) + 7)
+            for ready in (together, alone)
+        ]
+        np.testing.assert_allclose(steps[0], steps[1], atol=1e-4)
+
+
+def test_short_prompts_take_one_pass_and_long_ones_theirs(monkeypatch: pytest.MonkeyPatch):
+    policy = tiny_policy("llama")
+    kind, shapes = type(policy.model.model), []
+    run = kind.__call__
+
+    def counted(body: Any, tokens: mx.array, *arguments: Any, **named: Any) -> mx.array:
+        shapes.append(tokens.shape)
+        return run(body, tokens, *arguments, **named)
+
+    monkeypatch.setattr(kind, "__call__", counted)
+    prefilled(policy, [[1] * 3, [2] * 20, [3] * 4, [4] * 2], 12)
+    assert shapes == [(1, 12), (1, 7), (1, 1), (3, 4)]
 
 
 @pytest.mark.parametrize("kind", ["lora", "dora"])

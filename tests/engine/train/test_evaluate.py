@@ -56,3 +56,24 @@ def test_the_seed_changes_no_evaluation_and_an_evaluation_changes_no_state(tmp_p
 
 def test_without_held_out_rows_there_is_no_evaluation(tmp_path: Path) -> None:
     assert learner_of(tmp_path, evaluation={"rows": 0}).evaluate(0) is None
+
+
+def test_held_out_prompts_are_read_once_and_kept_where_they_are_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = learner_of(tmp_path, **EVALUATED).session
+    read = type(session.reader).prompt
+    places: list[int] = []
+
+    def counted(reader: Any, number: int, row: Any) -> Any:
+        places.append(number)
+        return read(reader, number, row)
+
+    monkeypatch.setattr(type(session.reader), "prompt", counted)
+    first = session.held_out_prompts(3)
+    assert session.held_out_prompts(3) == first
+    assert places == [0, 1, 2]
+    assert session.held_out_prompts(4)[:3] == first
+    monkeypatch.setattr("droid_tune.train.training_session.MOST_KEPT_TOKENS", 1)
+    assert session.held_out_prompts(2) == session.held_out_prompts(2) == first[:2]
+    assert places == [0, 1, 2, 0, 1, 2, 3, 0, 1, 0, 1]
