@@ -35,8 +35,10 @@ def at_temperature(logits: mx.array, temperature: float) -> mx.array:
 
 
 def token_logprobs(logits: mx.array, targets: mx.array, temperature: float) -> mx.array:
-    """Log softmax(logits / temperature) of `targets` (M,) under `logits` (M, V), in nats."""
+    """Log softmax(logits / temperature) of `targets` (M,) under `logits` (M, V), in nats; M may be 0."""
     scaled = at_temperature(logits, temperature)
+    if not len(targets):  # MLX reduces nothing that is empty
+        return mx.zeros((0,))
     chosen = mx.take_along_axis(scaled, targets[:, None], axis=-1)[:, 0]
     return chosen - mx.logsumexp(scaled, axis=-1)
 

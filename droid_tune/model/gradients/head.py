@@ -69,8 +69,11 @@ def score_tokens(
 ) -> TokenScores:
     """Scores of `targets` (M,) given `hidden` (M, D), `chunk` tokens at a time.
 
-    `with_gradients` adds the derivatives; that of the entropy, as dear as the other, only with `entropy_gradients`.
+    `with_gradients` adds the derivatives; that of the entropy, as dear as the other, only with `entropy_gradients`. M may be
+    0: a slice may have nothing to teach.
     """
+    if not len(targets):
+        return _no_scores(hidden, with_entropy, with_gradients, entropy_gradients, with_collisions, measuring)
     pieces: list[list[mx.array | None]] = []
     for start in range(0, hidden.shape[0], chunk):
         span = slice(start, start + chunk)
@@ -91,6 +94,27 @@ def score_tokens(
         pieces.append(piece)
     columns = [_joined(column) for column in zip(*pieces, strict=True)]
     return TokenScores(columns[0] if columns[0] is not None else mx.zeros((0,)), *columns[1:])
+
+
+def _no_scores(
+    hidden: mx.array,
+    with_entropy: bool,
+    with_gradients: bool,
+    entropy_gradients: bool,
+    with_collisions: bool,
+    measuring: Measuring | None,
+) -> TokenScores:
+    """What is asked for, of no token."""
+    none, no_slope = mx.zeros((0,)), mx.zeros((0, hidden.shape[-1]))
+    return TokenScores(
+        none,
+        entropies=none if with_entropy else None,
+        logprob_gradients=no_slope if with_gradients else None,
+        entropy_gradients=no_slope if with_entropy and with_gradients and entropy_gradients else None,
+        collisions=none if with_collisions else None,
+        measures=none if measuring is not None else None,
+        measure_gradients=no_slope if measuring is not None and with_gradients else None,
+    )
 
 
 def _scored(

@@ -175,10 +175,14 @@ def anchored_down(spec: DPOSpec, pairs: ComparedPairs) -> mx.array:
 
 @pair_loss("discopop")
 def discovered(spec: DPOSpec, pairs: ComparedPairs) -> mx.array:
-    """Logistic and exponential loss, mixed by the margin itself (DiscoPOP, arXiv 2406.08414)."""
+    """Logistic and exponential loss, mixed by the margin itself (DiscoPOP, arXiv 2406.08414).
+
+    The exponential's share is multiplied in before e is raised: alone e^-value may be more than float32 holds, where its share
+    is 0.
+    """
     value = spec.beta * pairs.margin
-    share = mx.sigmoid(value / spec.discopop_tau)
-    return (1.0 - share) * -log_sigmoid(value) + share * mx.exp(-value)
+    share = value / spec.discopop_tau
+    return mx.sigmoid(-share) * -log_sigmoid(value) + mx.exp(log_sigmoid(share) - value)
 
 
 def in_order(values: mx.array) -> mx.array:
