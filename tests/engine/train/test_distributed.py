@@ -6,7 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -51,8 +55,9 @@ OTHERS = {
     "xpo": [*SAMPLED, "--set", "skip_ties=false"],
     "self_distillation": SAMPLED,
     "sdpo": [*SAMPLED, "--set", "success_reward_threshold=0.1"],
-    "distillation": SAMPLED,
 }
+#: of a teacher that is no longer what the student is: of one that is, the gradient is rounding, and Adam makes steps of that
+TEACHER = ["--method", "sft", *BATCH, "--set", "rows=0", "--set", "learning_rate=1e-2"]
 
 
 def train(
@@ -104,12 +109,64 @@ def test_two_ranks_end_with_the_losses_and_weights_of_one_process(
 @pytest.mark.slow
 @pytest.mark.parametrize("method", OTHERS)
 def test_every_kind_of_learner_is_shared_out(project_root: Path, tmp_path: Path, method: str) -> None:
-    arguments = ["--method", method, *OTHERS[method]]
-    one = train(project_root, tmp_path / "one", arguments, ranks=1)
-    two = train(project_root, tmp_path / "two", arguments, ranks=2)
+    assert_shared_out(project_root, tmp_path, ["--method", method, *OTHERS[method]])
+
+
+def assert_shared_out(root: Path, folder: Path, arguments: list[str]) -> list[float]:
+    """Two ranks learn what one process learns; the losses."""
+    one = train(root, folder / "one", arguments, ranks=1)
+    two = train(root, folder / "two", arguments, ranks=2)
     assert len(losses(one)) == 2
     assert losses(two) == pytest.approx(losses(one), abs=1e-5)
-    assert largest_difference(tmp_path / "one", tmp_path / "two") < 1e-5
+    assert largest_difference(folder / "one", folder / "two") < 1e-5
+    return losses(one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["distillation", "gkd"])
+def test_a_teacher_is_shared_out(project_root: Path, tmp_path: Path, method: str) -> None:
+    train(project_root, tmp_path / "teacher", TEACHER, ranks=1)
+    arguments = ["--method", method, *SAMPLED, "--set", f"teachers={tmp_path / 'teacher'}"]
+    assert min(assert_shared_out(project_root, tmp_path, arguments)) > 1e-3
+
+
+class Judge(BaseHTTPRequestHandler):
+    """A judge of pairs that takes the answer whose letters come later in the alphabet, and counts what it is asked."""
+
+    asked = 0
+
+    def do_POST(self) -> None:
+        Judge.asked += 1
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        text = asked["messages"][-1]["content"]
+        first, second = text.partition("Answer A:\n")[2].split("\n\nAnswer B:\n")
+        letter = "A" if first > second.partition("\n\nThe better answer is")[0] else "B"
+        body = json.dumps({"choices": [{"message": {"content": letter}}]}).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.fixture
+def judge() -> Iterator[str]:
+    Judge.asked = 0
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Judge)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["online_dpo", "nash_md"])
+def test_a_judge_of_pairs_is_asked_once_for_all_ranks(
+    project_root: Path, tmp_path: Path, judge: str, method: str
+) -> None:
+    arguments = ["--method", method, *SAMPLED, "--set", f"judge_url={judge}", "--trust"]
+    assert_shared_out(project_root, tmp_path, arguments)
+    assert Judge.asked == 2 * 2 * 4 * 2  # two runs of two steps with four pairs, in both orders
 
 
 def test_two_ranks_stop_together_and_resume(project_root: Path, tmp_path: Path) -> None:
