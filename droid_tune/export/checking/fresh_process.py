@@ -32,9 +32,16 @@ def sit_in_fresh_process(
 def run_program(command: Sequence[str], watch: Watch = UNWATCHED) -> str:
     """What a program prints. Raises UserError with its last words where it fails, `Stopped` where `watch` ends it."""
     with tempfile.TemporaryFile() as printed:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT, env=_environment()
-        )
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                env=_environment(),
+            )
+        except OSError as error:
+            raise UserError(f"{command[0]} cannot be started: {error.strerror}") from error
         try:
             _wait(process, watch)
         finally:

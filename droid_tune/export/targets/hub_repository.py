@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from droid_tune.config.exporting import ExportRequest
-from droid_tune.control import UNWATCHED, Watch
+from droid_tune.control import UNWATCHED, Watch, waited_for
 from droid_tune.errors import Stopped, UserError
 from droid_tune.export.base import ExportSource
 from droid_tune.export.targets.fused_folder import FusedFolder
 from droid_tune.export.targets.model_card import model_card
-from droid_tune.model_files.from_hub.hub_faults import no_connection
+from droid_tune.model_files.from_hub.hub_faults import TOO_OFTEN, UNKNOWN_PERSON, no_connection, status_of
 from droid_tune.model_files.hub import is_hub_id
 from droid_tune.rewards.endpoint import find_key
 
+log = logging.getLogger(__name__)
+
 HUB_HOST = "huggingface.co"
+_KEPT = "the folder is kept"
 
 
 class HubRepository(FusedFolder):
@@ -64,7 +69,8 @@ def upload(
 
     The token is that of HF_TOKEN or the keychain (account `huggingface.co`), else the one that `hf auth login` keeps.
     Large files go first, one by one, and one commit makes all of them seen: an upload that was ended goes on where it
-    stood, and nobody sees half a model. `api` stands for `huggingface_hub.HfApi`. Raises UserError, and `Stopped`.
+    stood, and nobody sees half a model. Stop is heard at once; a file that is on its way may still arrive, unseen.
+    `api` stands for `huggingface_hub.HfApi`. Raises UserError, and `Stopped`.
     """
     if not is_hub_id(repository):
         raise UserError(
@@ -75,15 +81,17 @@ def upload(
     hub: Any = api or HfApi(token=find_key("HF_TOKEN", HUB_HOST) or None)
     files = files_to_upload(folder)
     try:
-        address = hub.create_repo(repository, private=not public, exist_ok=True)
+        create = partial(hub.create_repo, repository, private=not public, exist_ok=True)
+        address = waited_for(create, watch)
         operations: list[CommitOperationAdd] = []
         for number, file in enumerate(files):
             watch.tell(number, len(files), f"uploading {file.name}")
             one = CommitOperationAdd(path_in_repo=file.name, path_or_fileobj=str(folder / file.name))
-            hub.preupload_lfs_files(repository, [one])
+            waited_for(partial(hub.preupload_lfs_files, repository, [one]), watch)
             operations.append(one)
         watch.tell(len(files), len(files))
-        hub.create_commit(repository, operations, commit_message="Upload a model trained with Droid Tune")
+        message = "Upload a model trained with Droid Tune"
+        waited_for(partial(hub.create_commit, repository, operations, commit_message=message), watch)
     except Stopped:
         raise
     except Exception as error:  # the library's client raises classes of its own, by version
@@ -91,27 +99,26 @@ def upload(
     return str(address)
 
 
-def _refused(error: Exception, repository: str) -> Exception:
-    """The sentence for what the Hub said; what is no word of the Hub's stays what it is."""
+def _refused(error: Exception, repository: str) -> UserError:
+    """The sentence for what the Hub, or the disk, said; what is neither is logged."""
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
+    status = status_of(error)
     if no_connection(error):
-        return UserError(
-            "the Hugging Face Hub cannot be reached",
-            place=repository,
-            remedy="the folder is kept; upload it later",
-        )
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, LocalTokenNotFoundError) or status in (401, 403):
-        return UserError(
-            "the Hugging Face Hub refused the token",
-            place=repository,
-            remedy="`hf auth login` with a token that may write; the folder is kept",
-        )
-    if isinstance(error, HfHubHTTPError):
-        return UserError(
-            f"the Hugging Face Hub refused the upload ({status or type(error).__name__})",
-            place=repository,
-            remedy="the folder is kept; upload it again",
-        )
-    return error
+        said, remedy = "the Hugging Face Hub cannot be reached", f"{_KEPT}; upload it later"
+    elif isinstance(error, LocalTokenNotFoundError) or status in UNKNOWN_PERSON:
+        said = "the Hugging Face Hub refused the token"
+        remedy = f"`hf auth login` with a token that may write; {_KEPT}"
+    elif status == TOO_OFTEN:
+        said, remedy = "the Hugging Face Hub was asked too often", f"{_KEPT}; upload it again in some minutes"
+    elif status or isinstance(error, HfHubHTTPError):
+        said = f"the Hugging Face Hub refused the upload ({status or type(error).__name__})"
+        remedy = f"{_KEPT}; upload it again"
+    elif isinstance(error, OSError):
+        said = f"the upload failed: {error.strerror or error}"
+        remedy = "look whether the folder is whole and the disk has room, then upload it again"
+    else:
+        log.info("the upload to %s failed", repository, exc_info=error)
+        said = f"the Hugging Face Hub answered what cannot be read ({type(error).__name__}: {error})"
+        remedy = f"{_KEPT}; upload it again"
+    return UserError(said, place=repository, remedy=remedy)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from droid_tune.errors import UserError
 
 #: what the Hub answers with where it wants to know who asks, and where it is asked too often
-_UNKNOWN_PERSON, _TOO_OFTEN = (401, 403), 429
+UNKNOWN_PERSON, TOO_OFTEN = (401, 403), 429
+
+
+#: how the library's part for large files (hf_xet 1.8) tells a refusal, which it raises as Python's own ConnectionError
+_XET_STATUS = re.compile(r"HTTP status (?:client|server) error \((\d{3})")
 
 
 def no_connection(error: BaseException) -> bool:
@@ -14,10 +21,26 @@ def no_connection(error: BaseException) -> bool:
     By the names of the classes: the library changed its HTTP client twice (requests, httpx, httpx2), each with
     exceptions of its own that derive from one of these.
     """
-    names = {one.__name__ for one in type(error).__mro__}
-    return bool(
-        names & {"TransportError", "ConnectionError", "OfflineModeIsEnabled", "LocalEntryNotFoundError"}
-    )
+    names = {one.__name__ for link in _chain(error) for one in type(link).__mro__}
+    told = {"TransportError", "ConnectionError", "OfflineModeIsEnabled", "LocalEntryNotFoundError"}
+    return bool(names & told) and not status_of(error)
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status with which the Hub refused; 0 where it did not answer at all."""
+    for link in _chain(error):
+        if status := getattr(getattr(link, "response", None), "status_code", 0):
+            return int(status)
+        if found := _XET_STATUS.search(str(link)):
+            return int(found[1])
+    return 0
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what led to it: the library raises a plain RuntimeError from what happened to a large file."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def hub_fault(name: str, error: Exception, then: str = "") -> UserError:
@@ -57,16 +80,16 @@ def _words(name: str, error: Exception) -> tuple[str, str]:
             "the Hugging Face Hub has no such model, or it is private",
             "check the spelling; a private one needs your access token in Settings",
         )
-    if isinstance(error, HfHubHTTPError):
-        return _by_status(getattr(error.response, "status_code", 0), type(error).__name__)
+    if (status := status_of(error)) or isinstance(error, HfHubHTTPError):
+        return _by_status(status, type(error).__name__)
     if isinstance(error, (OSError, ValueError)):  # an answer that is no JSON, a cache that cannot be written
         return f"what the Hugging Face Hub says of it cannot be read ({error})", "try again later"
     raise error
 
 
 def _by_status(status: int, kind: str) -> tuple[str, str]:
-    if status in _UNKNOWN_PERSON:
+    if status in UNKNOWN_PERSON:
         return "the Hugging Face Hub does not let you see it", "check your access token in Settings"
-    if status == _TOO_OFTEN:
+    if status == TOO_OFTEN:
         return "the Hugging Face Hub was asked too often", "wait a minute and try again"
     return f"the Hugging Face Hub answered with an error ({status or kind})", "try again later"

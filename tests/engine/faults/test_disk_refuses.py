@@ -186,7 +186,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 @codes
-@pytest.mark.parametrize("target", ["adapter", "peft", "fused", "gguf", "lmstudio"])
+@pytest.mark.parametrize("target", ["adapter", "peft", "fused", "gguf", "lmstudio", "hub", "ollama"])
 def test_an_export_is_whole_or_not_there(trained: Path, tmp_path: Path, target: str, code: int) -> None:
     out = tmp_path / "out"
 

@@ -20,7 +20,7 @@ from droid_tune.runs.lock import is_locked
 from droid_tune.runs.log import read_events
 from tests.engine.train.conftest import TINY, digest
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 
 VALUES: dict[str, Any] = {
     **TINY,
@@ -54,7 +54,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> str:
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """The exit code, and where it is none that was hoped for what was said."""
     with process:
-        _, said = process.communicate(timeout=240)
+        _, said = process.communicate(timeout=900)
     return process.returncode, said if process.returncode not in (0, 130) else ""
 
 
@@ -100,7 +100,7 @@ def test_an_engine_whose_window_is_killed_saves_and_ends_by_itself(
 ) -> None:
     folder = tmp_path / "run"
     assert in_process(folder, VALUES, *point, "kill", apart=True).startswith("exit -9")
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while is_locked(folder / "lock") and time.monotonic() < end:
         time.sleep(0.05)
     assert summarise(folder).state in ("stopped", "completed")

@@ -133,7 +133,7 @@ def in_process(project_root: Path) -> Callable[..., str]:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=900,  # a busy machine is slow
             check=False,
         )
         return done.stdout.strip() or f"exit {done.returncode}: {done.stderr[-800:]}"
