@@ -92,7 +92,8 @@ class OwnCode:
             raise
         if "error" in reply:
             self.close()
-            raise UserError(f"The environment's file {reply['error']}", place=reply["place"], remedy=_REMEDY)
+            told = f"could not be run: {reply['error']}" if reply.get("raised") else reply["error"]
+            raise UserError(f"The environment's file {told}", place=reply["place"], remedy=_REMEDY)
         return reply
 
     def check_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -24,6 +24,7 @@ from droid_tune.train.assignment import Span
 from droid_tune.train.boundary import Boundary, BoundaryKeeper
 from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.diagnosis.diagnose import Diagnosis
+from droid_tune.train.diagnosis.standing_still import StandingStill
 from droid_tune.train.evaluate import Evaluated
 from droid_tune.train.helm import Helm
 from droid_tune.train.journal import Journal
@@ -72,6 +73,7 @@ class Loop:
         )
         self.helm = Helm(self.session, self.learner, self.journal.paths)
         self._mender = Mender(self.session, self._take_back, self._save_boundary, self._keep_rewards)
+        self._standing_still = StandingStill(self.session.config)
         self._minder = None if self.guard is None else MemoryMinder(self.session, self.guard)
 
     def run(self) -> None:
@@ -151,6 +153,7 @@ class Loop:
         if self.record is not None:
             self.record.add(metrics, gathered.seconds)
         notices = self.diagnosis.observe_step(self.step, metrics) if self.diagnosis else []
+        notices += self._standing_still.observe(self.step, metrics, gathered.seconds)
         self._boundary, self._between = self._at_boundary(), False
         self._tell(metrics, gathered.seconds, why, notices)
         return reading

@@ -43,7 +43,7 @@ def handle(request: Message) -> Message:
     except Refused as error:
         return {"error": str(error), "place": f"{Held.path}:{error.line}" if error.line else Held.path}
     except BaseException as error:
-        return {"error": described(error), "place": place_of(error, Held.path)}
+        return {"error": described(error), "place": place_of(error, Held.path), "raised": True}
     finally:
         sys.stdout.flush()
 

@@ -43,7 +43,7 @@ def schema_for(function: Function) -> Schema:
     try:
         return tool_schema(function)
     except NoTool as error:
-        raise Refused(f"the tool `{function.__name__}` {error}", line_of(function)) from None
+        raise Refused(f"has the tool `{function.__name__}`, which {error}", line_of(function)) from None
 
 
 def refuse_doubles(source: str, path: str, name: str, kind: str) -> None:

@@ -10,7 +10,8 @@ from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.events import Notice
 from droid_tune.train.diagnosis.history import History
-from droid_tune.train.diagnosis.symptoms import SYMPTOMS, Facts, Said
+from droid_tune.train.diagnosis.symptom_facts import Facts, Said
+from droid_tune.train.diagnosis.symptoms import SYMPTOMS
 
 Metrics = Mapping[str, float | None]
 State = dict[str, Any]

@@ -28,6 +28,9 @@ WATCHED = (
     "logps/chosen",
     "logps/rejected",
     "critic/explained_variance",
+    "episodes/valid_calls",
+    "episodes/cut_turns",
+    "episodes/cut_tokens",
 )
 
 State = dict[str, Any]

@@ -6,15 +6,10 @@ trembles about the threshold does not nag.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
-
 from droid_tune import words
-from droid_tune.config import RunConfig
-from droid_tune.config.policy_method import PolicyMethodConfig
-from droid_tune.config.presets import recommended_values
+from droid_tune.train.diagnosis.episode_symptoms import cut_episodes, refused_calls
 from droid_tune.train.diagnosis.history import History
+from droid_tune.train.diagnosis.symptom_facts import Facts, Said, Symptom
 
 KL_THRESHOLD = 0.5
 _FEW, _WINDOW = 5, 10
@@ -23,65 +18,6 @@ _LEARNT = 0.9
 _TINY_CLIP = 1e-3
 #: the share of its log-probability by which an answer is called less likely
 _LESS_LIKELY = 0.1
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the config says that a symptom's words depend on."""
-
-    reinforcement: bool = True
-    pairs: bool = False  # whether answers are compared
-    method: str = "grpo"
-    learning_rate: float = 1e-5
-    rate_is_recommended: bool = False
-    sequence_level: bool = False
-    clip_acts: bool = False  # whether a rollout is still used after the weights have changed
-    epsilon: float = 0.2
-    max_completion_length: int = 256
-    max_grad_norm: float = 1.0
-    masks_cut_off: bool = False  # whether completions that were cut off are left out
-    entropy_share: float = 1.0  # of the tokens, those that are trained on
-
-    @classmethod
-    def of(cls, config: RunConfig) -> Facts:
-        """What the symptoms need to know of a config."""
-        method = config.method
-        recommended = recommended_values(config.model.path, method.type).get("optimizer", {})
-        common: dict[str, Any] = {
-            "method": method.type,
-            "learning_rate": config.learning_rate,
-            "rate_is_recommended": recommended.get("learning_rate") == config.learning_rate,
-            "max_grad_norm": config.training.max_grad_norm,
-        }
-        if not isinstance(method, PolicyMethodConfig):
-            return cls(reinforcement=False, pairs=type(method).need == "preference", **common)
-        return cls(
-            sequence_level=method.importance_sampling_level == "sequence",
-            clip_acts=method.outlives_update(config.training.gradient_accumulation_steps),
-            epsilon=method.epsilon,
-            max_completion_length=config.sampling.max_completion_length,
-            masks_cut_off=method.mask_truncated_completions,
-            entropy_share=method.top_entropy_quantile,
-            **common,
-        )
-
-
-@dataclass(frozen=True)
-class Said:
-    """What is seen and what to do about it."""
-
-    text: str
-    remedy: str
-
-
-@dataclass(frozen=True)
-class Symptom:
-    """A code, how grave it is, and the look that finds it. One that is `lasting` is said once in a run."""
-
-    code: str
-    level: Literal["info", "warning"]
-    look: Callable[[History, Facts, bool], Said | None]
-    lasting: bool = False
 
 
 def no_signal(history: History, facts: Facts, told: bool) -> Said | None:
@@ -117,8 +53,8 @@ def learnt(history: History, facts: Facts, told: bool) -> Said | None:
 def cut_off(history: History, facts: Facts, told: bool) -> Said | None:
     """Completions at the length limit: from half of them, until fewer than 30 %."""
     share = history.mean("completions/clipped_ratio", _FEW)
-    if share is None or share < (0.3 if told else 0.5):
-        return None
+    if share is None or share < (0.3 if told else 0.5) or history.last("episodes/cut_turns", 1):
+        return None  # what cuts episodes is said by what cut them
     if facts.masks_cut_off and share == 1.0:
         return Said(
             f"Every completion was cut off at {facts.max_completion_length} tokens in the last {_FEW} steps, and cut-off "
@@ -304,6 +240,8 @@ SYMPTOMS = (
     Symptom("no_learning_signal", "warning", no_signal),
     Symptom("task_learnt", "info", learnt),
     Symptom("completions_cut_off", "warning", cut_off),
+    Symptom("episodes_cut", "warning", cut_episodes),
+    Symptom("calls_refused", "warning", refused_calls),
     Symptom("kl_without_reward", "warning", drifting),
     Symptom("entropy_collapse", "warning", collapsed),
     Symptom("gradient_explosion", "warning", exploding),

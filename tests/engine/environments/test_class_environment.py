@@ -231,7 +231,7 @@ def test_a_reward_that_is_no_number_fails_the_episode(tmp_path: Path, value: str
          "has the class `A`, whose `__init__` wants `url`; give it a default"),
         ("class A:\n    def reset(self):\n        pass\n", {}, "without a public method that could be a tool"),
         ("class A:\n    def reset(self):\n        pass\n    def go(self, x) -> str:\n        'Goes.'\n", {},
-         "the tool `go` has no type hint for `x`"),
+         "file has the tool `go`, which has no type hint for `x`"),
         ("class A:\n    def reset(self):\n        pass\n    def go(self) -> str:\n        'Goes.'\n"
          "    def go(self) -> str:\n        'Goes.'\n", {}, "has two tools called `go` (lines 4 and 6)"),
         (GUESS, {}, "has several reward functions (reward_func, shaped); say which one in `reward`"),

@@ -185,14 +185,14 @@ def test_closing_in_the_middle_of_a_call_ends_it(tmp_path: Path) -> None:
     ("source", "settings", "message"),
     [
         ('def add(a, b):\n    """Adds.\n\n    Args:\n        a: A.\n        b: B.\n    """\n', {},
-         "environment.py:1: The environment's file the tool `add` has no type hint for `a`; mend it"),
+         "environment.py:1: The environment's file has the tool `add`, which has no type hint for `a`; mend it"),
         (TOOLS + document("add", "pass"), {}, "has two tools called `add` (lines 5 and 29); rename one of them"),
         (TOOLS, {"functions": ["add", "add"]}, "offers two tools called `add`; name it once in `functions`"),
         (TOOLS, {"functions": ["sub"]}, "has no function `sub`; it has add, wait, _hidden"),
         ("x = 1\n", {}, "has no public function that could be a tool"),
-        ("def add(:\n", {}, "environment.py:1: The environment's file SyntaxError"),
+        ("def add(:\n", {}, "environment.py:1: The environment's file could not be run: SyntaxError"),
         ("import nothing_of_this_name\n", {}, "No module named 'nothing_of_this_name'"),
-        ("raise SystemExit\n", {}, "it called exit(None)"),
+        ("raise SystemExit\n", {}, "The environment's file could not be run: it called exit(None)"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_refused_in_a_sentence(

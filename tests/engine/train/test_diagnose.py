@@ -12,7 +12,8 @@ from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.events import Evaluation, Notice, Step
 from droid_tune.runs.log import read_events
 from droid_tune.train.diagnosis.diagnose import Diagnosis
-from droid_tune.train.diagnosis.symptoms import Facts
+from droid_tune.train.diagnosis.standing_still import StandingStill
+from droid_tune.train.diagnosis.symptom_facts import Facts
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -69,6 +70,52 @@ def test_completions_cut_off_at_the_limit() -> None:
     assert notice.code == "completions_cut_off"
     assert notice.text == "75% of the completions were cut off at 32 tokens, before their answer."
     assert not fed(repeated(8, **{"completions/clipped_ratio": 0.4}))
+
+
+def test_calls_that_come_to_nothing() -> None:
+    (notice,) = fed(
+        [*repeated(8, **{"episodes/valid_calls": 0.3}), *repeated(3, **{"episodes/valid_calls": 0.6})]
+    )
+    assert (notice.code, notice.step) == ("calls_refused", 5)
+    assert notice.text.startswith("70% of the tries to call a tool came to nothing in the last 5 steps")
+    assert not fed(repeated(8, **{"episodes/valid_calls": 0.6}))
+    assert not fed(repeated(8, reward=0.5))  # nobody called
+
+
+def test_episodes_that_are_cut_are_told_by_what_cuts_them() -> None:
+    cut = {"episodes/cut_turns": 0.6, "episodes/cut_tokens": 0.2, "completions/clipped_ratio": 0.8}
+    (notice,) = fed(repeated(6, **cut), Facts(max_turns=3))
+    assert notice.code == "episodes_cut"
+    assert "60% of the episodes" in notice.text
+    assert "the last of its 3 turns" in notice.text
+    assert "max_turns" in notice.remedy
+    cut |= {"episodes/cut_turns": 0.1, "episodes/cut_tokens": 0.7}
+    (notice,) = fed(repeated(6, **cut), Facts(max_turn_tokens=24, max_completion_length=96))
+    assert "a turn may have 24 tokens, the whole episode 96" in notice.text
+    assert not fed(repeated(6, **{"episodes/cut_turns": 0.2, "episodes/cut_tokens": 0.2}))
+
+
+def test_a_model_that_stands_still_for_its_tools_is_told_of_once_and_again_after_it_cleared() -> None:
+    config = resolve({"environment": {"type": "tools", "path": "x.py", "waiting_share": 0.5, "at_once": 4}})
+    watch = StandingStill(config)
+
+    def told(stood: float, times: int = 5, rollout: float = 10.0) -> list[Notice]:
+        seen = {"episodes/stood_seconds": stood}
+        return [one for step in range(times) for one in watch.observe(step, seen, {"rollout": rollout})]
+
+    (notice,) = told(4.0)
+    assert notice.text.startswith(
+        "40% of the time of sampling was spent waiting for the environment in the last 5 rollouts"
+    )
+    assert "(4 s in each)" in notice.text
+    assert "`environment.at_once`, now 4" in notice.remedy
+    assert "`environment.waiting_share`, now 0.5" in notice.remedy
+    assert not told(4.0)  # said already
+    assert not told(0.5)
+    assert len(told(4.0)) == 1
+    assert not told(0.0, 5)
+    assert not told(0.3, 5, 0.5)  # a large share of nearly nothing
+    assert not StandingStill(resolve({})).observe(1, {"reward": 1.0}, {"rollout": 1.0})
 
 
 def test_kl_that_rises_while_the_reward_stays_flat() -> None:
