@@ -12,10 +12,11 @@ import math
 import os
 import platform
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from droid_tune.config.environments import EnvironmentConfig
 from droid_tune.model_files.facts import ModelFacts
 from droid_tune.paths import cache_dir
 
@@ -24,6 +25,9 @@ VERSION = 1
 NEWEST = 0.6
 #: factors outside this are a mistake of measurement, not of the formulas
 LEAST, MOST = 1e-3, 1e3
+
+#: so many environments' times are kept with a model
+MOST_ENVIRONMENTS = 16
 
 Source = Literal["measured", "run"]
 
@@ -44,6 +48,13 @@ class Calibration:
     observed_peak_bytes: int = 0
     predicted_seconds: float = 0.0
     observed_seconds: float = 0.0
+    #: seconds of a rollout in which the model stood still for its environment, by what was acted in
+    standing: dict[str, float] = field(default_factory=dict[str, float])
+
+    def with_standing(self, environment: str, seconds: float) -> Calibration:
+        """The same with what an environment took; the newest are kept."""
+        kept = {key: value for key, value in self.standing.items() if key != environment}
+        return replace(self, standing=dict([*kept.items(), (environment, seconds)][-MOST_ENVIRONMENTS:]))
 
     @property
     def rollout_factor(self) -> float:
@@ -85,6 +96,13 @@ def _mixed(old: float, new: float) -> float:
     return math.exp((1 - NEWEST) * math.log(old) + NEWEST * math.log(new))
 
 
+def environment_key(section: EnvironmentConfig) -> str:
+    """What is acted in, for `Calibration.standing`."""
+    values = section.model_dump(mode="json")
+    named = {key: values[key] for key in ("type", "path", "name", "id", "args", "tasks") if values.get(key)}
+    return json.dumps({**named, "waiting_share": section.waiting_share}, sort_keys=True)
+
+
 def calibration_file(facts: ModelFacts, chip: str) -> Path:
     """Where the calibration of a model on this machine is kept."""
     key = f"{facts.fingerprint}|{chip}|{platform.machine()}|{os.cpu_count()}"
@@ -100,7 +118,8 @@ def read_calibration(file: Path) -> Calibration | None:
             return None
         found = Calibration(**values)
         numbers = (found.rollout, found.update, found.memory, found.completion_share)
-        return found if all(math.isfinite(n) and 0 <= n < MOST for n in numbers) else None
+        sound = all(math.isfinite(n) and 0 <= n < MOST for n in numbers)
+        return found if sound and all(0 <= n < math.inf for n in found.standing.values()) else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

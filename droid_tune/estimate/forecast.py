@@ -8,7 +8,12 @@ from typing import Any, Literal
 
 from droid_tune import words
 from droid_tune.config import RunConfig
-from droid_tune.estimate.calibration import Calibration, calibration_file, read_calibration
+from droid_tune.estimate.calibration import (
+    Calibration,
+    calibration_file,
+    environment_key,
+    read_calibration,
+)
 from droid_tune.estimate.duration import Seconds, seconds_of
 from droid_tune.estimate.job import DataLengths, StepJob, job_of
 from droid_tune.estimate.memory import Peak
@@ -168,6 +173,7 @@ def forecast(
         rollout_factor=calibration.rollout_factor if calibration else 1.0,
         update_factor=calibration.update_factor if calibration else 1.0,
     )
+    seconds, standing = _with_standing(seconds, config, job, calibration)
     return Estimate(
         host=host,
         budget_bytes=budget,
@@ -177,11 +183,29 @@ def forecast(
         job=job,
         duration=_duration(seconds, job, calibration),
         verdict=verdict_of(peak_bytes, budget, host) if facts.known else "unknown",
-        notes=_notes(choice, facts, lengths, host, peak_bytes, calibration)
+        notes=(*_notes(choice, facts, lengths, host, peak_bytes, calibration), *standing)
         if facts.known
         else facts.notes[:1],
         calibration=calibration,
     )
+
+
+def _with_standing(
+    seconds: Seconds, config: RunConfig, job: StepJob, calibration: Calibration | None
+) -> tuple[Seconds, tuple[str, ...]]:
+    """The seconds with those in which the model stands still for its environment, and a sentence about these."""
+    if config.environment is None:
+        return seconds, ()
+    known = calibration.standing.get(environment_key(config.environment)) if calibration else None
+    if known is None:
+        return seconds, (
+            "How long the environment takes to answer is not known before a first run in it: that time comes on top.",
+        )
+    added = replace(seconds, rollout=seconds.rollout + job.rollouts_per_step * known)
+    waiting = (
+        f"{words.duration(known)} of each rollout are waited for the environment, as in the last run in it."
+    )
+    return added, (waiting,) if known >= 1 else ()
 
 
 def _as_seen(job: StepJob, calibration: Calibration | None) -> StepJob:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from droid_tune.config import RunConfig
-from droid_tune.estimate.calibration import write_calibration
+from droid_tune.estimate.calibration import environment_key, write_calibration
 from droid_tune.estimate.duration import seconds_of
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate, calibration_for, facts_for
@@ -91,13 +91,18 @@ class RunRecord:
     update: list[float] = field(default_factory=list[float])
     steps: list[float] = field(default_factory=list[float])
     lengths: list[float] = field(default_factory=list[float])
+    stood: list[float] = field(default_factory=list[float])  # for an environment, of each rollout
     peak_bytes: float = 0.0
 
     def add(self, metrics: Mapping[str, float | None], seconds: Mapping[str, float]) -> None:
-        """One step's event."""
-        for name, kept in (("rollout", self.rollout), ("update", self.update)):
-            if name in seconds:
-                kept.append(seconds[name])
+        """One step's event. Time in which the model stood still for its environment says nothing of the machine."""
+        stood = metrics.get("episodes/stood_seconds")
+        if stood is not None:
+            self.stood.append(stood)
+        if "rollout" in seconds:
+            self.rollout.append(max(0.0, seconds["rollout"] - (stood or 0.0)))
+        if "update" in seconds:
+            self.update.append(seconds["update"])
         self.steps.append(metrics.get("step_time") or 0.0)
         self.lengths.append(metrics.get("completions/mean_length") or 0.0)
         self.peak_bytes = max(self.peak_bytes, metrics.get("memory/peak_bytes") or 0.0)
@@ -115,6 +120,11 @@ class RunRecord:
             predicted_seconds=estimated.duration.per_step,
             observed_seconds=statistics.median(self.steps),
         )
+        if config.environment is not None and self.stood:
+            rounds = max(1.0, estimated.job.rollouts_per_step)
+            now = now.with_standing(
+                environment_key(config.environment), statistics.median(self.stood) / rounds
+            )
         found = self._ratios(config, estimated)
         longest = estimated.job.longest_completion
         share = statistics.median(self.lengths) / longest if estimated.job.reinforcement else 0.0

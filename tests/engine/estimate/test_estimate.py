@@ -10,14 +10,21 @@ from pathlib import Path
 import pytest
 
 from droid_tune.config import RunConfig, resolve
-from droid_tune.estimate.calibration import Calibration, calibration_file, read_calibration, write_calibration
+from droid_tune.estimate.calibration import (
+    Calibration,
+    calibration_file,
+    environment_key,
+    read_calibration,
+    write_calibration,
+)
 from droid_tune.estimate.estimate import estimate
-from droid_tune.estimate.forecast import Suggestion, verdict_of
+from droid_tune.estimate.forecast import Suggestion, calibration_for, verdict_of
 from droid_tune.estimate.job import DataLengths, job_of
 from droid_tune.estimate.lengths import measure_data
 from droid_tune.machine.host import Host
 from droid_tune.model_files.facts import facts_of, read_model
 from droid_tune.paths import starter_model_dir
+from droid_tune.train.run_record import RunRecord
 from tests.engine.estimate.conftest import CONFIG
 
 GB = 10**9
@@ -138,6 +145,45 @@ def test_the_last_runs_error_is_told(mac: Host) -> None:
     known = replace(NOTHING, predicted_peak_bytes=8_000_000, observed_peak_bytes=7_000_000)
     notes = estimate(run(), host=mac, calibration=known).notes
     assert "The last run with this model took 7.0 MB; 8.0 MB were estimated." in notes
+
+
+def test_the_time_of_an_environment_is_said_to_be_unknown_and_added_once_it_is_known(mac: Host) -> None:
+    acting = {"type": "tools", "path": "shop"}
+    config = run(environment=acting)
+    unknown = estimate(config, host=mac, calibration=NOTHING)
+    assert any("is not known before a first run in it" in note for note in unknown.notes)
+    assert config.environment is not None
+    known = NOTHING.with_standing(environment_key(config.environment), 30.0)
+    found = estimate(config, host=mac, calibration=known)
+    added = found.duration.rollout - unknown.duration.rollout
+    assert added == pytest.approx(30.0 * found.job.rollouts_per_step)
+    assert any(note.startswith("30 s of each rollout are waited") for note in found.notes)
+    other = estimate(run(environment={**acting, "path": "other.py"}), host=mac, calibration=known)
+    assert other.duration.rollout == pytest.approx(unknown.duration.rollout)
+
+
+def test_a_run_in_an_environment_teaches_the_machines_pace_without_the_waiting(
+    mac: Host, data_home: Path
+) -> None:
+    config = run(environment={"type": "tools", "path": "shop"})
+    taught: list[float] = []
+    for stood in (0.0, 5.0):
+        record = RunRecord(estimate(config, host=mac, calibration=NOTHING))
+        for _ in range(3):
+            metrics = {
+                "episodes/stood_seconds": stood,
+                "completions/mean_length": 20.0,
+                "memory/peak_bytes": 1e8,
+            }
+            record.add(metrics, {"rollout": 2.0 + stood, "update": 1.0})
+        file, _ = calibration_for(config)
+        file.unlink(missing_ok=True)
+        record.keep(config)
+        known = read_calibration(file)
+        assert known is not None
+        assert list(known.standing.values()) == [stood]
+        taught.append(known.rollout)
+    assert taught[0] == pytest.approx(taught[1])
 
 
 def test_a_calibration_comes_back_as_it_was_written(tmp_path: Path) -> None:
