@@ -7,14 +7,19 @@ from droid_tune.config.run import RunConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.environments.episode import Message
+from droid_tune.environments.of_verifiers import OfVerifiers
 from droid_tune.environments.own_code import OwnCode
 from droid_tune.environments.table import open_environment
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import load_tokenizer
 
+NO_TOOLS = "It was found and can be used. It offers no tools: the model answers in words."
+
 
 def tools_offered(config: RunConfig, watch: Watch = UNWATCHED) -> list[str]:
-    """`price(item): The price of an item in cents.`, a line for each tool; the environment is started and ended for it.
+    """`price(item): The price of an item in cents.`, a line for each tool, or a sentence that there are none.
+
+    The environment is started and ended for it, which takes seconds for one of a package.
 
     Raises UserError for what cannot be used, a model whose template knows no tools included where the model is here.
     """
@@ -22,8 +27,9 @@ def tools_offered(config: RunConfig, watch: Watch = UNWATCHED) -> list[str]:
     template = "" if folder is None else ChatTemplate.of(load_tokenizer(folder)).source
     environment = open_environment(config if template else _in_words(config), template=template, watch=watch)
     try:
-        tools = environment.all_tools if isinstance(environment, OwnCode) else environment.tools
-        return [tool_in_words(tool) for tool in tools]
+        own = isinstance(environment, OwnCode | OfVerifiers)
+        tools = environment.all_tools if own else environment.tools
+        return [tool_in_words(tool) for tool in tools] or [NO_TOOLS]
     finally:
         environment.close()
 

@@ -340,9 +340,12 @@ class Session(QObject):
         """The draft as it was at another time."""
         self._desk.restore(values)
 
-    def import_config(self, file: Path) -> None:
-        """The settings of a config become the draft. Raises UserError; nothing is changed then."""
-        self._desk.import_config(file)
+    def import_config(self, file: Path, said: str = "") -> None:
+        """The settings of a config become the draft, which is told in the words `said`, or as an import of the file.
+
+        Raises UserError; nothing is changed then.
+        """
+        self._desk.import_config(file, said)
 
     def allow_import(self, file: Path) -> None:
         """The person allowed what a config reaches for: import it. Raises UserError."""

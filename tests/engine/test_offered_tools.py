@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from droid_tune.config import RunConfig
+from droid_tune.config import RunConfig, resolve
 from droid_tune.errors import UserError
-from droid_tune.offered_tools import tool_in_words, tools_offered
+from droid_tune.offered_tools import NO_TOOLS, tool_in_words, tools_offered
 
 
 def acting(model: str = "tools-starter", **environment: Any) -> RunConfig:
@@ -43,3 +44,17 @@ def test_a_file_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_tool_without_parameters_and_words_is_its_name() -> None:
     assert tool_in_words({"function": {"name": "now"}}) == "now()"
+
+
+def test_a_package_that_is_missing_is_named_and_one_without_tools_is_said_to_have_none() -> None:
+    puzzles = resolve(
+        {
+            "model": {"path": "tools-starter"},
+            "environment": {"type": "reasoning_gym", "tasks": {"chain_sum": {}}},
+        }
+    )
+    if importlib.util.find_spec("reasoning_gym") is None:
+        with pytest.raises(UserError, match="`reasoning-gym` is not installed"):
+            tools_offered(puzzles)
+    else:
+        assert tools_offered(puzzles) == [NO_TOOLS]

@@ -35,8 +35,10 @@ class DraftDesk(QObject):
         self.draft.restore(values)
         self._tell_from(before)
 
-    def import_config(self, file: Path) -> None:
+    def import_config(self, file: Path, said: str = "") -> None:
         """The settings of a config, ours or another trainer's, become the draft; what has no counterpart is told.
+
+        `said` is what a person did, without its full stop; by default that the file was imported.
 
         The chosen data stays where the config names none that is here. Raises UserError; nothing is changed then.
         """
@@ -49,7 +51,7 @@ class DraftDesk(QObject):
         before = self.draft.data
         self.draft.take(values)
         self._tell_from(before)
-        said = f"The settings of {words.literal(file.name)} were imported"
+        said = said or f"The settings of {words.literal(file.name)} were imported"
         said += f"; {words.count(len(notes), 'thing')} to know." if notes else "."
         self.told.emit("warning" if notes else "good", said, "\n".join(map(words.literal, notes)))
 

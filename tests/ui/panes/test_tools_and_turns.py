@@ -132,6 +132,21 @@ def test_the_tools_that_were_found_are_listed(pane: SetupPane, qtbot: QtBot) -> 
     assert told not in shown_texts(choice(pane))
 
 
+def test_an_environment_of_a_package_is_looked_into_too(pane: SetupPane, qtbot: QtBot) -> None:
+    press(choice(pane), "verifiers")
+    pane._edit("environment.id", "tiny-env")
+    qtbot.waitUntil(lambda: any(text.startswith("price(item)") for text in shown_texts(choice(pane))))
+
+
+def test_what_was_chosen_is_told_by_what_it_is_not_by_its_file(pane: SetupPane) -> None:
+    told: list[str] = []
+    pane.session.told.connect(lambda _level, said, _notes: told.append(said))
+    press(choice(pane), "Bundled Example")
+    assert told == [
+        "The bundled example of tools and turns was chosen: its model, its questions and its tools."
+    ]
+
+
 def test_what_cannot_be_used_is_one_sentence_until_it_is_mended(
     pane: SetupPane, engine: FakeEngine, qtbot: QtBot
 ) -> None:

@@ -277,7 +277,10 @@ class SetupPane(Pane):
     @Slot()
     def _take_example(self) -> None:
         """Model, data, tools and settings of the bundled example."""
-        self.session.import_config(tools_starter_dir() / EXAMPLE)
+        self.session.import_config(
+            tools_starter_dir() / EXAMPLE,
+            "The bundled example of tools and turns was chosen: its model, its questions and its tools",
+        )
 
     @Slot(str)
     def _choose_preset(self, preset: str) -> None:

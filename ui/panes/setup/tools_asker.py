@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from droid_tune.config import RunConfig
-from droid_tune.config.environments import OwnCodeConfig
+from droid_tune.config.environments import EnvironmentConfig, OwnCodeConfig
 from ui.background import Task
 from ui.engine_worker import EngineDoor
 
@@ -16,10 +17,7 @@ ASK_AFTER_MS = 600
 
 
 class ToolsAsker(QObject):
-    """`told` the tools in words, `failed` why there are none; one question at a time, the newest is answered.
-
-    Environments of packages are not looked into: they take seconds to start, and the Signal Check plays with them.
-    """
+    """`told` the tools in words, `failed` why there are none; one question at a time, the newest is answered."""
 
     told = Signal(list)  # list[str]
     failed = Signal(str)
@@ -37,7 +35,7 @@ class ToolsAsker(QObject):
 
     def ask(self, config: RunConfig) -> None:
         """Told a moment after the last question; what was asked before is not asked again."""
-        if not isinstance(config.environment, OwnCodeConfig):
+        if config.environment is None:
             self.forget()
             return
         key = _key_of(config, config.environment)
@@ -66,10 +64,10 @@ class ToolsAsker(QObject):
             ).start()
 
 
-def _key_of(config: RunConfig, environment: OwnCodeConfig) -> str:
-    """What the answer depends on; the file's time too, since it is edited beside the window."""
-    try:
-        changed = environment.file.stat().st_mtime_ns
-    except OSError:
-        changed = 0
+def _key_of(config: RunConfig, environment: EnvironmentConfig) -> str:
+    """What the answer depends on; a file's time too, since it is edited beside the window."""
+    changed = 0
+    if isinstance(environment, OwnCodeConfig):
+        with contextlib.suppress(OSError):
+            changed = environment.file.stat().st_mtime_ns
     return f"{config.model.path}|{config.model.revision}|{environment.model_dump_json()}|{changed}"
