@@ -2,7 +2,8 @@
 
 The shape of the formulas follows the engine's passes (model/gradients, rollout/decoders.py): what a
 layer keeps for its backward pass, what it needs besides while it runs, the head in chunks, keys and values. The
-factors were fitted to measured peaks of random Llama models (tests/benchmarks/estimate_accuracy.py).
+factors were fitted to measured peaks of random Llama models under GRPO and SFT, and tried on reward models and PPO
+(tests/benchmarks/estimate_accuracy.py).
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def update_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors 
     shared = plan.share_prompts and sizes.shares_prompts and job.group_size > 1
     gradients = int(factors.gradients * sizes.trained)
     if not shared:
-        rows = min(plan.train_rows, job.rows_per_slice)
+        rows = _whole_units(min(plan.train_rows, job.rows_per_slice), job.together)
         tokens = job.longest_prompt + job.longest_completion
         return {"gradients": gradients, **_passes(sizes, job, plan, rows, tokens, 0, factors)}
     rows = min(plan.train_rows, job.group_size)
@@ -159,6 +160,11 @@ def update_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors 
     if back > sum(body.values()):
         body = {"activations": back, "head": 0}
     return {"gradients": gradients, "prompt_kv": leaves + inputs, **body}
+
+
+def _whole_units(rows: int, together: int) -> int:
+    """Rows of which those that are compared are not parted, as the passes cut them, unless fewer are asked for."""
+    return rows - rows % together if rows > together else rows
 
 
 def _passes(

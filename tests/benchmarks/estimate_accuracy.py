@@ -1,6 +1,6 @@
 """How near the estimate comes: predicted peak memory and time against what MLX reports, over a grid of runs.
 
-usage: estimate_accuracy.py [--cases N] [--seed S] [--json FILE] [--only WORD]
+usage: estimate_accuracy.py [--cases N] [--seed S] [--methods grpo,sft,reward,ppo] [--json FILE] [--only WORD]
 
 Each case runs two whole steps (rollout, reference, update, optimizer) in a process of its own, with the plan that the
 engine itself makes; the prediction of memory comes from the model folder's headers alone, uncorrected by any
@@ -41,15 +41,22 @@ from droid_tune.config.run import OptimizerConfig  # noqa: E402
 from droid_tune.estimate.calibration import Calibration  # noqa: E402
 from droid_tune.estimate.estimate import estimate  # noqa: E402
 from droid_tune.estimate.job import DataLengths  # noqa: E402
+from droid_tune.model.arrays import HEAD  # noqa: E402
 from droid_tune.model.gradients.scoring import loss_and_gradients, score  # noqa: E402
 from droid_tune.model.gradients.scoring_rows import ScoringRows  # noqa: E402
+from droid_tune.model.gradients.value_gradients import value_gradients, values_of  # noqa: E402
+from droid_tune.model.heads.critic import add_critic, as_critic, critic_head, critic_tree  # noqa: E402
+from droid_tune.model.heads.value_head import add_reward_head, reward_head  # noqa: E402
 from droid_tune.model.loading import make_policy  # noqa: E402
 from droid_tune.model.plan_for import plan_for  # noqa: E402
 from droid_tune.model.reference import ReferencePolicy  # noqa: E402
 from droid_tune.rollout.generate import generate  # noqa: E402
+from droid_tune.train.accumulator import Accumulator  # noqa: E402
 from droid_tune.train.optimizer import build_optimizer, clip_to_norm, gradient_norm  # noqa: E402
 from droid_tune.train.run_record import Observed, ratios  # noqa: E402
 
+#: methods that sample; the others read rows that are there
+SAMPLING = ("grpo", "ppo")
 LEAST, MOST, NEVER_UNDER = -0.10, 0.20, -0.15
 SHAPES = {
     "tiny": {
@@ -95,9 +102,14 @@ class Case:
     budget_mb: int | None = None
 
     @property
+    def rows_of_a_prompt(self) -> int:
+        """Completions, or the two answers that a reward model compares."""
+        return self.group if self.method in SAMPLING else 2 if self.method == "reward" else 1
+
+    @property
     def name(self) -> str:
         kind = f"{self.method} b{self.batch}" + (
-            "" if self.method == "sft" else f" g{self.group} beta{self.beta:g}"
+            f" g{self.group} beta{self.beta:g}" if self.method in SAMPLING else ""
         )
         model = Path(self.model).name
         if self.model in SHAPES:
@@ -135,7 +147,7 @@ class Tokens:
         return ""
 
 
-def grid(count: int, seed: int) -> list[Case]:
+def grid(count: int, seed: int, methods: list[str]) -> list[Case]:
     """`count` random cases of bounded work, then the real models."""
     draw = random.Random(seed)
     cases: list[Case] = []
@@ -150,7 +162,7 @@ def grid(count: int, seed: int) -> list[Case]:
             weights=weights,
             adapter=adapter,
             rank=draw.choice([4, 8, 16, 32]) if adapter != "full" else 0,
-            method=draw.choice(["grpo", "grpo", "sft"]),
+            method=draw.choice(methods),
             beta=draw.choice([0.0, 0.0, 0.04]),
             group=draw.choice([2, 4, 8, 16]),
             batch=draw.choice([1, 2, 4]),
@@ -160,7 +172,7 @@ def grid(count: int, seed: int) -> list[Case]:
         )
         if work(case) < 1.5e11:
             cases.append(case)
-    return cases + real()
+    return cases + [case for case in real() if case.method in methods]
 
 
 def work(case: Case) -> float:
@@ -170,7 +182,7 @@ def work(case: Case) -> float:
         shape["num_hidden_layers"] * 12 * shape["hidden_size"] ** 2
         + 3 * case.vocabulary * shape["hidden_size"]
     )
-    tokens = case.batch * (case.prompt + case.completion * (1 if case.method == "sft" else case.group))
+    tokens = case.batch * (case.prompt + case.completion * case.rows_of_a_prompt)
     slow = {"f32": 1.0, "bf16": 60.0, "4bit": 8.0, "8bit": 12.0}[case.weights]
     return 6.0 * numbers * tokens * slow
 
@@ -191,6 +203,8 @@ def real() -> list[Case]:
         for folder in folders
         for adapter, method, group, batch, prompt in (
             ("lora", "grpo", 8, 4, 64),
+            ("lora", "ppo", 4, 4, 64),
+            ("lora", "reward", 1, 4, 64),
             ("full", "grpo", 4, 2, 128),
             ("dora", "sft", 1, 8, 64),
             ("full", "sft", 1, 4, 128),
@@ -201,6 +215,8 @@ def real() -> list[Case]:
         Case(str(smol), group=2, prompt=32, completion=8),
         Case(str(smol), group=4, prompt=64, completion=8, backward="layerwise"),
         Case(str(smol), method="sft", group=1, prompt=32, completion=16),
+        Case(str(smol), method="reward", group=1, prompt=32, completion=16),
+        Case(str(smol), method="ppo", group=2, prompt=32, completion=8),
     ]
     return [case for case in cases if Path(case.model).is_dir()]
 
@@ -232,7 +248,7 @@ def make_model(case: Case, folder: Path) -> Path:
 
 def config_of(case: Case, path: Path) -> RunConfig:
     method: dict[str, Any] = {"type": case.method}
-    if case.method != "sft":
+    if case.method in SAMPLING:
         method |= {"group_size": case.group, "beta": case.beta}
     return RunConfig.model_validate(
         {
@@ -255,8 +271,8 @@ def measure(case: Case, folder: str, answer: Any) -> None:
     lengths = DataLengths(case.prompt, case.prompt, case.completion, case.completion)
     found = estimate(config, lengths, calibration=Calibration(), suggesting=False)
     mx.random.seed(0)
-    mx.reset_peak_memory()
     step = Step(case, config, path)
+    mx.reset_peak_memory()  # as a run counts: loading looks at the logits of a few tokens, which a reward model never makes
     seen = (0.0, 0.0)
     for number in range(2):
         seen = step.run(number)
@@ -285,9 +301,14 @@ class Step:
         settings = json.loads((path / "config.json").read_text())
         self.policy = make_policy(model, Tokens(), settings, path, config.adapter)
         self.policy.stop_tokens = frozenset({1 << 30})  # every completion runs to full length
-        self.plan = plan_for(config, self.policy, prompt_length=case.prompt)
-        self.optimizer = build_optimizer(OptimizerConfig(learning_rate=1e-6), self.policy.trainable())
-        reference = ReferencePolicy(self.policy, needed=case.beta > 0 and case.method != "sft")
+        if case.method == "reward":
+            add_reward_head(self.policy, seed=0)
+        if case.method == "ppo":
+            add_critic(self.policy)
+        answer = case.completion if case.method == "reward" else None
+        self.plan = plan_for(config, self.policy, prompt_length=case.prompt, answer_length=answer)
+        self.optimizer = build_optimizer(OptimizerConfig(learning_rate=1e-6), self.policy.learnt())
+        reference = ReferencePolicy(self.policy, needed=case.beta > 0 and case.method in SAMPLING)
         self.reference = reference
         vocabulary = int(settings["vocab_size"])
         draw = np.random.default_rng(0)
@@ -301,7 +322,7 @@ class Step:
         completion = max(2, self.case.completion // 2)
         prompt = self.prompts[0][: max(1, self.case.prompt // 2)]
         seconds = self.run(2, [prompt], completion)
-        rows = 1 if self.case.method == "sft" else self.case.group
+        rows = self.case.rows_of_a_prompt
         return Observed(1, rows, len(prompt), completion, *seconds)
 
     def run(
@@ -312,11 +333,7 @@ class Step:
         prompts, completion = prompts or self.prompts, completion or case.completion
         gc.collect()
         start = time.perf_counter()
-        if case.method == "sft":
-            tokens = self.draw.integers(3, 500, (len(prompts), completion)).astype(np.int32)
-            rows = ScoringRows(prompts, np.arange(len(prompts)), tokens, np.ones(tokens.shape, np.float32))
-            start = time.perf_counter()
-        else:
+        if case.method in SAMPLING:
             rollout = generate(
                 policy,
                 prompts,
@@ -326,29 +343,57 @@ class Step:
                 plan=plan,
             )
             rows = ScoringRows.of_groups(prompts, case.group, rollout.tokens, rollout.completion_mask)
+        else:
+            rows = self.given_rows(prompts, completion)
+            start = time.perf_counter()
         sampled = time.perf_counter()
-        if case.beta and case.method != "sft":
+        if case.beta and case.method in SAMPLING:
             score(policy, rows, temperature=1.0, plan=plan, reference=True)
-        mask = mx.array(rows.completion_mask)
-
-        def loss(part: Any, logprobs: mx.array, _: Any) -> tuple[mx.array, dict[str, mx.array]]:
-            return -(logprobs * mask[mx.array(part)][:, : logprobs.shape[1]]).sum() / len(rows), {}
-
-        _, gradients, _ = loss_and_gradients(
-            policy,
-            rows,
-            loss,
-            temperature=1.0,
-            plan=plan,
-            with_entropy=case.method != "sft",
-            entropy_gradient=False,
-        )
+        gradients = self.gradients(rows)
         norm = gradient_norm(gradients)
         mx.eval(norm)
         # As in the loop, the gradients stay until the update is done.
         self.optimizer.update(policy.model, clip_to_norm(gradients, norm, 1.0))
         mx.eval(policy.model.trainable_parameters(), self.optimizer.state)
         return sampled - start, time.perf_counter() - sampled
+
+    def given_rows(self, prompts: list[list[int]], completion: int) -> ScoringRows:
+        """Answers of the data: of a reward model two to a prompt, each with the token more behind which it is read."""
+        judged = self.case.method == "reward"
+        index = np.repeat(np.arange(len(prompts)), self.case.rows_of_a_prompt)
+        tokens = self.draw.integers(3, 500, (len(index), completion + judged)).astype(np.int32)
+        mask = np.ones(tokens.shape, np.float32)
+        if judged:
+            mask[:, :-1] = 0.0
+        return ScoringRows(prompts, index, tokens, mask, together=self.case.rows_of_a_prompt)
+
+    def gradients(self, rows: ScoringRows) -> dict[str, Any]:
+        """Of the policy, and of what reads numbers beside it, summed as a run sums them."""
+        policy, plan, method = self.policy, self.plan, self.case.method
+        mask = mx.array(rows.completion_mask)
+
+        def loss(part: Any, values: mx.array, _: Any) -> tuple[mx.array, dict[str, mx.array]]:
+            return -(values * mask[mx.array(part)][:, : values.shape[1]]).sum() / len(rows), {}
+
+        if method == "reward":
+            _, found, of_head, _ = value_gradients(policy, rows, loss, reward_head(policy), plan=plan)
+            return found | {HEAD: {"weight": of_head}}
+        if method == "ppo":
+            with as_critic(policy):
+                values_of(policy, rows, critic_head(policy), plan)
+        told = method != "sft"
+        _, found, _ = loss_and_gradients(
+            policy, rows, loss, temperature=1.0, plan=plan, with_entropy=told, entropy_gradient=False
+        )
+        if method != "ppo":
+            return found
+        summed = Accumulator()
+        summed.add(0.0, found)
+        del found
+        with as_critic(policy):
+            _, found, of_head, _ = value_gradients(policy, rows, loss, critic_head(policy), plan=plan)
+        summed.add(0.0, critic_tree(found, of_head))
+        return summed.gradients
 
 
 def made_and_measured(case: Case) -> Outcome | None:
@@ -392,11 +437,14 @@ def main() -> int:
     )
     parser.add_argument("--cases", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--methods", default="grpo,grpo,sft", help="drawn from, so that a word twice comes twice as often"
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     outcomes: list[Outcome] = []
-    for case in grid(arguments.cases, arguments.seed):
+    for case in grid(arguments.cases, arguments.seed, arguments.methods.split(",")):
         if arguments.only not in case.name:
             continue
         outcome = made_and_measured(case)

@@ -152,6 +152,14 @@ def test_reading_a_long_prompt_on_metal_makes_no_attention_weights() -> None:
     assert rollout[True] < rollout[False]
 
 
+def test_of_rows_that_are_compared_only_whole_pairs_run_at_a_time() -> None:
+    """Measured: three rows at a time take what two take, and were foretold a third more."""
+    pairs = replace(JOB, reinforcement=False, group_size=2, rows_per_slice=8, together=2)
+    plans = {rows: MemoryPlan(train_rows=rows, head_tokens=64, share_prompts=False) for rows in (1, 2, 3, 4)}
+    found = {rows: peak(pairs, plan) for rows, plan in plans.items()}
+    assert found[1] < found[2] == found[3] < found[4]
+
+
 def test_supervised_training_has_no_rollout() -> None:
     found = peak_of(sizes(), replace(JOB, reinforcement=False), MemoryPlan())
     assert set(found.stages) == {"update", "apply"}
