@@ -64,7 +64,14 @@ class Stage:
         if path.ending is None:
             return PlayedOut(path)
         shown = {"prompt": list(path.messages[: path.opening]), "tools": list(self.environment.tools)}
-        return PlayedOut(path, render_prompt(self.policy.tokenizer, shown, options).ends)
+        prompt, mine = rollout.prompt_tokens[0], rollout.completion_mask[0] > 0
+        count = path.spans[-1][1]  # nothing follows the last turn of the model's
+        return PlayedOut(
+            path,
+            [*prompt, *rollout.tokens[0, :count].tolist()],
+            [*([False] * len(prompt)), *mine[:count].tolist()],
+            render_prompt(self.policy.tokenizer, shown, options).ends,
+        )
 
     @property
     def longest(self) -> int:
@@ -78,6 +85,9 @@ class PlayedOut:
     """An episode that is over."""
 
     path: Trajectory
+    #: all tokens as the model has read and written them, its prompt's first; of each whether a run learns from it
+    tokens: Sequence[int] = ()
+    learnt: Sequence[bool] = ()
     #: how its prompt ended, as the model saw it
     prompt_ends: str = ""
 
@@ -121,6 +131,8 @@ class PlayedOut:
             "failed": self.failed,
             "reward": self.path.reward,
             "turn_rewards": list(self.path.turn_rewards),
+            "tokens": list(self.tokens),
+            "learnt": list(self.learnt),
         }
 
 
@@ -134,7 +146,7 @@ class Player:
         environment = self._opened.enter_context(acted_in(config, policy, watch))
         if environment is None:
             raise UserError("The settings name no environment", remedy="add a section `environment`")
-        self.environment = environment
+        self.environment, self.tokenizer = environment, policy.tokenizer
         self._stage = Stage(policy, environment, config)
 
     def play(self, row: Mapping[str, Any], number: int) -> PlayedOut:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from droid_tune import words
+from droid_tune.cli.commands.show_command import marked
 from droid_tune.cli.output import amount, print_json, say
 from droid_tune.cli.run_arguments import add_run_arguments, asked_config, positive
 
@@ -30,6 +31,11 @@ ENDINGS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
     parser.add_argument("--rows", type=positive, default=2, metavar="N", help="rows to play (2)")
+    parser.add_argument(
+        "--tokens",
+        action="store_true",
+        help="each episode as the model sees it, with its template; what a run learns from stands between [[ and ]]",
+    )
     parser.add_argument("--json", action="store_true", help="the episodes as one JSON document")
 
 
@@ -60,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
                 for number, row in enumerate(rows):
                     played.append(player.play(row, number))
                     if not arguments.json:
-                        print_episode(number, played[-1])
+                        print_episode(number, played[-1], player.tokenizer if arguments.tokens else None)
             finally:
                 player.close()
     except Stopped:
@@ -70,11 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if any(one.failed for one in played) else 0
 
 
-def print_episode(number: int, played: PlayedOut) -> None:
-    """Its turns, and how it ended."""
+def print_episode(number: int, played: PlayedOut, tokenizer: Any = None) -> None:
+    """Its turns, or with a tokenizer all that the model saw, and how it ended."""
     print(f"\nEpisode {number + 1}")
-    for turn in (*played.opening, *played.turns):
-        print_turn(turn)
+    if tokenizer is not None:
+        counted = words.count(len(played.tokens), "token")
+        print(f"--- {counted}, {sum(played.learnt):,} of them learnt")
+        print(marked(played.tokens, played.learnt, tokenizer))
+    else:
+        for turn in (*played.opening, *played.turns):
+            print_turn(turn)
     path = played.path
     reward = "" if path.reward is None else f", reward {amount(path.reward)}"
     spoken = words.count(len(path.spans), "turn")

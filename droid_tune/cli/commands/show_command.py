@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +131,7 @@ def _print(row: int, shown: ShownRow, tokenizer: Any, *, as_json: bool) -> None:
         print(f"    note: {note}")
 
 
-def marked(tokens: list[int], learnt: list[bool], tokenizer: Any) -> str:
+def marked(tokens: Sequence[int], learnt: Sequence[bool], tokenizer: Any) -> str:
     """The text of the tokens, what is learnt between `[[` and `]]`."""
     edges = [0, *(k for k in range(1, len(tokens)) if learnt[k] != learnt[k - 1]), len(tokens)]
     pieces = [(str(tokenizer.decode(tokens[a:b])), learnt[a]) for a, b in pairwise(edges) if a < b]

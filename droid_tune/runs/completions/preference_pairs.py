@@ -83,9 +83,10 @@ def pairs_of(
     choices: Mapping[GroupKey, HandChoice] | None = None,
     least_margin: float = 0.0,
 ) -> PairsMade:
-    """A pair of each group that gives one; a person's choice goes before the rewards."""
+    """A pair of each group that gives one; a person's choice goes before the rewards. Raises UserError for episodes."""
     made = PairsMade()
     for group in groups:
+        require_one_turn(group)
         choice = (choices or {}).get((group.step, group.group))
         if choice is not None:
             made.by_hand += 1
@@ -95,6 +96,19 @@ def pairs_of(
         if places is not None:
             made.pairs.append(_pair(asked(group), group, *places))
     return made
+
+
+def require_one_turn(group: RolloutGroup) -> None:
+    """Refuse episodes of several turns as data to learn from: their last answer alone would teach to do without the tools.
+
+    Raises UserError.
+    """
+    if any(len(one.turns) > 1 for one in group.completions):
+        raise UserError(
+            "The completions of this run are episodes of several turns, and their last answer alone would teach the model to "
+            "answer without its tools",
+            remedy="take them out whole with `droid-tune rollouts RUN --out FILE`, which has every turn",
+        )
 
 
 def _best_and_worst(group: RolloutGroup, least_margin: float, made: PairsMade) -> tuple[int, int] | None:

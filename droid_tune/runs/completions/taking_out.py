@@ -14,6 +14,7 @@ from droid_tune.data.validate import validate
 from droid_tune.errors import UserError
 from droid_tune.runs.completions.asking import CompletionLine, Wanted, find, group_at, lines_of
 from droid_tune.runs.completions.completion_index import CompletionIndex
+from droid_tune.runs.completions.preference_pairs import require_one_turn
 
 #: completions read at a time
 PAGE = 200
@@ -27,7 +28,8 @@ def export(index: CompletionIndex, ids: Sequence[int], out: Path, watch: Watch =
 def record_of(index: CompletionIndex, line: CompletionLine) -> dict[str, Any]:
     """A completion with everything that is known of it, for programs."""
     group = group_at(index.rollouts, line.offset)
-    reasons = group.completions[line.member].reasons if group is not None else {}
+    told = None if group is None else group.completions[line.member]
+    turns = [] if told is None else [turn.model_dump(mode="json") for turn in told.turns]
     return {
         "step": line.step,
         "group": line.group,
@@ -38,11 +40,12 @@ def record_of(index: CompletionIndex, line: CompletionLine) -> dict[str, Any]:
         "completion": line.text,
         "reward": line.reward,
         "rewards": dict(line.parts),
-        "reasons": reasons,
+        "reasons": {} if told is None else told.reasons,
         "advantage": line.advantage,
         "length": line.length,
         "finish_reason": "length" if line.cut else "stop",
         "right": bool(line.right),
+        **({"turns": turns} if turns else {}),
     }
 
 
@@ -52,12 +55,15 @@ def save_winners(
     """Write the newest right completion of each prompt as SFT data in a new folder; returns our validator's report on it.
 
     Prompts are those of the run's data where it is given, so that turns stay turns. Raises UserError where nothing was
-    right, or the folder is not empty.
+    right, the completions are episodes of several turns, or the folder is not empty.
     """
     wanted = Wanted(bounds={"right": (1, 1), "cut": (0, 0)}, sort="step", descending=True)
     ids = find(index, wanted)
     if not ids:
         raise UserError("No completion of this run is right", remedy="train further, or lower what counts")
+    for line in _pages(index, ids, watch):
+        if (group := group_at(index.rollouts, line.offset)) is not None:
+            require_one_turn(group)
     folder = new_folder(out)
     write_rows(folder / "train.jsonl", _winners(_pages(index, ids, watch), dataset))
     return validate(folder, "sft")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from droid_tune.cli.entry import main
+from droid_tune.paths import tools_starter_dir
 from tests.engine.environments.own_files import TOOLS
 from tests.engine.environments.test_class_environment import COUNTER
 
@@ -43,7 +45,23 @@ def test_episodes_are_one_document_for_programs(tmp_path: Path, capsys: pytest.C
     [episode] = json.loads(capsys.readouterr().out)
     assert [one["role"] for one in episode["opening"]] == ["system", "user"]
     assert episode["turns"][0]["role"] == "assistant"
+    assert len(episode["tokens"]) == len(episode["learnt"])
+    assert episode["learnt"][0] is False
+    assert any(episode["learnt"])
     assert episode["ending"] in ("answered", "tokens", "turns")
+
+
+def test_an_episode_is_shown_as_the_model_sees_it_with_what_is_learnt_marked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = tools_starter_dir() / "run.yaml"
+    assert main(["play", "--config", str(config), "--rows", "3", "--tokens", "--set", "training.seed=1"]) == 0
+    out = capsys.readouterr().out
+    assert "<tools>" in out or '"name": "price"' in out  # the tools stand in the template
+    calls = re.findall(r"\[\[(.*?)\]\]", out, re.DOTALL)
+    assert any("<tool_call>" in one for one in calls)  # what the model wrote is learnt
+    assert not any("tool_response" in one for one in calls)  # what it was told is not
+    assert "of them learnt" in out
 
 
 def test_a_prompt_without_room_is_said_with_where_to_make_some(

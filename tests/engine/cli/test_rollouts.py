@@ -9,6 +9,7 @@ import pytest
 
 from droid_tune.cli.entry import main
 from droid_tune.config import dump_yaml, resolve
+from droid_tune.events import PlayedTurn, RolloutGroup
 from droid_tune.paths import HOME_VARIABLE
 from tests.engine.runs.test_completions import RUN, written
 
@@ -61,3 +62,34 @@ def test_prompts_winners_and_data_without_the_hopeless(
     assert row["completion"] == "say 2 0 0"
     assert main(["rollouts", str(run_folder), "--drop", "hopeless", "--to", str(tmp_path / "left")]) == 0
     assert "Leaves out 1 train row that this run found hopeless." in capsys.readouterr().err
+
+
+def test_episodes_are_taken_out_with_their_turns_and_never_as_rows_without_them(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last answer alone would teach to answer without the tools."""
+    turns = [
+        PlayedTurn(role="assistant", text="The price first."),
+        PlayedTurn(role="tool", text="38", name="price"),
+        PlayedTurn(role="assistant", text="It is 38."),
+    ]
+    played = [
+        group.model_copy(
+            update={"completions": [one.model_copy(update={"turns": turns}) for one in group.completions]}
+        )
+        for group in RUN
+        if isinstance(group, RolloutGroup)
+    ]
+    (run_folder / "rollouts.jsonl").unlink()
+    written(run_folder / "rollouts.jsonl", played)
+    for given in (
+        ["rollouts", str(run_folder), "--winners", "--to", str(tmp_path / "sft")],
+        ["pairs", str(run_folder), "--out", str(tmp_path / "pairs")],
+    ):
+        assert main(given) != 0
+        assert "episodes of several turns" in capsys.readouterr().err
+    assert not (tmp_path / "sft").exists()
+    assert not (tmp_path / "pairs").exists()
+    assert main(["rollouts", str(run_folder), "--out", str(tmp_path / "all.jsonl")]) == 0
+    first = json.loads((tmp_path / "all.jsonl").read_text().splitlines()[0])
+    assert [turn["role"] for turn in first["turns"]] == ["assistant", "tool", "assistant"]
