@@ -69,6 +69,11 @@ class MethodConfig(Closed):
     #: the method under which a window lists it, where it has no card of its own
     card: ClassVar[str] = ""
 
+    @property
+    def rows_needed(self) -> int:
+        """Rows that a batch must have with these settings: `least_batch` or fewer."""
+        return self.least_batch
+
 
 def configs_by_type(union: Any) -> dict[str, Any]:
     """The members of an `Annotated` discriminated union by the word that is their `type`, in order."""

@@ -220,6 +220,11 @@ class KTOConfig(VerdictConfig):
     undesirable_weight: float = setting(1.0, "Weight of bad answers", gt=0, le=100)
     """Bad answers count this much."""
 
+    @property
+    def rows_needed(self) -> int:
+        """Only its own loss estimates a divergence, from answers that stand behind other rows' prompts."""
+        return self.least_batch if self.loss_type == "kto" else 1
+
 
 class BCOConfig(VerdictConfig):
     """Binary Classifier Optimization (arXiv 2404.04656)."""

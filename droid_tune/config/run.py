@@ -283,10 +283,10 @@ class RunConfig(Closed):
                 "update the application"
             )
         method = self.method
-        if self.training.batch_size < type(method).least_batch:
+        if self.training.batch_size < method.rows_needed:
             raise ValueError(
                 f"`batch_size` {self.training.batch_size} is too small for {method.type}, which sets each prompt beside "
-                f"another row's answer; use {type(method).least_batch} or more"
+                f"another row's answer; use {method.rows_needed} or more"
             )
         environment = self.environment
         if environment is not None and not isinstance(method, PolicyMethodConfig):

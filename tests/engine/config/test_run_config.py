@@ -67,6 +67,17 @@ def test_training_every_weight_takes_a_tenth_of_an_adapters_learning_rate() -> N
     assert build(given).learning_rate == 1e-4
 
 
+def test_a_batch_of_one_serves_every_loss_that_compares_no_rows() -> None:
+    one = {"training": {"batch_size": 1}}
+    assert (
+        build({"method": {"type": "kto", "loss_type": "apo_zero_unpaired"}, **one}).training.batch_size == 1
+    )
+    with pytest.raises(
+        UserError, match="`batch_size` 1 is too small for kto, which sets each prompt beside another"
+    ):
+        build({"method": {"type": "kto"}, **one})
+
+
 @pytest.mark.parametrize(
     ("name", "value", "meaning"),
     [
