@@ -350,6 +350,7 @@ def describe(name: str) -> Metric:
         parts = name.split("/")
         reward, statistic = parts[-2], parts[-1]
         held_out = "held-out reward: " if name.startswith("eval/") else ""
-        label = f"{held_out}{reward}" if statistic == "mean" else f"{held_out}{reward} (spread)"
+        spoken = reward.replace("_", " ")
+        label = f"{held_out}{spoken}" if statistic == "mean" else f"{held_out}{spoken} (spread)"
         return Metric(name, label.capitalize(), "", "up" if statistic == "mean" else "neither")
     return Metric(name, name.replace("_", " ").replace("/", " "))

@@ -97,7 +97,7 @@ class PlainLines:
         match event:
             case Step(step=step):
                 values = (f"{heading(name)} {shown(event, name)}" for name in columns([event]))
-                self._print(f"step {step}/{self._state.total_steps}", *values)
+                self._print(f"step {step}/{self._state.end_step}", *values)
             case Evaluation():
                 self._print(evaluation_sentence(event))
             case Notice():
@@ -154,7 +154,7 @@ def headline(state: RunState) -> str:
     of = f" {phase.done}/{phase.total}" if phase is not None and phase.total > 1 else ""
     pace, left = state.seconds_per_step, state.seconds_left
     parts = [
-        f"step {state.step} of {state.total_steps}" if state.total_steps else "starting",
+        f"step {state.step} of {state.end_step}" if state.total_steps else "starting",
         f"{state.doing}{of}",
         f"{words.pace(pace)} a step" if pace is not None else "",
         f"{words.duration(left)} left" if left is not None else "",
@@ -170,7 +170,7 @@ def bar(state: RunState) -> RenderableType:
 
     # In a grid, because a bar alone does not end its line and the redrawing would lose count of them.
     grid = Table.grid()
-    grid.add_row(ProgressBar(total=max(1, state.total_steps), completed=state.step, width=60))
+    grid.add_row(ProgressBar(total=max(1, state.end_step), completed=state.step, width=60))
     return grid
 
 

@@ -7,11 +7,13 @@ said here for both.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from droid_tune.errors import UserError
@@ -35,14 +37,24 @@ def tokenizer_faults(folder: Path) -> Generator[None]:
         ) from error
 
 
+def import_whole(name: str) -> ModuleType:
+    """A module that puts another one in its own place when it is read, as transformers does. `from NAME import ...` in a
+    second thread meanwhile gets the one that was replaced, which has no names (CPython 3.11); this gets the one that stays."""
+    return importlib.import_module(name)
+
+
+def import_transformers() -> Any:
+    """The library, whole and without its advice on frameworks that it does not find, which is for programmers."""
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    return import_whole("transformers")
+
+
 def load_tokenizer(folder: Path) -> Any:
     """A Hugging Face tokenizer from files alone: no code of the model's runs, nothing is fetched. Raises `UserError`."""
-    # The library's advice on frameworks that it does not find is for programmers.
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     with tokenizer_faults(folder):
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        return import_transformers().AutoTokenizer.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True
+        )
 
 
 def load_fast_tokenizer(folder: Path) -> Tokenizer | None:

@@ -164,9 +164,14 @@ class RunState:
     @property
     def fraction(self) -> float:
         """How many of the run's steps are done, 0 to 1."""
-        if not self.total_steps:
-            return 0.0
-        return min(1.0, self.step / self.total_steps)
+        return min(1.0, self.step / self.end_step) if self.end_step else 0.0
+
+    @property
+    def end_step(self) -> int:
+        """The step that the run goes to: while it trains an earlier stop that was wished for, else the planned end."""
+        stop = _mapping(self.config.get("training")).get("stop_at")
+        told = int(stop) if isinstance(stop, int | float) else 0
+        return told if self.running and self.step < told < self.total_steps else self.total_steps
 
     @property
     def seconds_per_step(self) -> float | None:
@@ -179,7 +184,7 @@ class RunState:
         pace = self.seconds_per_step
         if pace is None or not self.running or not self.total_steps:
             return None
-        return pace * max(0, self.total_steps - self.step)
+        return pace * max(0, self.end_step - self.step)
 
     @property
     def seconds_left_range(self) -> tuple[float, float] | None:
@@ -187,7 +192,7 @@ class RunState:
         if self.seconds_left is None or len(self._step_times) < 4:
             return None
         quick, _, slow = statistics.quantiles(self._step_times, n=4)
-        steps = max(0, self.total_steps - self.step)
+        steps = max(0, self.end_step - self.step)
         return quick * steps, slow * steps
 
     @property

@@ -321,3 +321,22 @@ def test_a_table_of_compared_runs_counts_what_the_curves_are_drawn_over(window: 
     model = ValuesModel((Line("reward", "Reward"),), {"reward": series([0.5])}, across, window)
     assert model.headerData(0, Qt.Orientation.Horizontal) == "Tokens"
     assert ScaleAcross("time").told(90.0) == "1 min 30 s"
+
+
+def test_a_stack_is_shown_whole_as_it_grows(window: QWidget) -> None:
+    """Areas have no line that would widen the view: it stayed at the first step until a mark was drawn."""
+    lines = (Line("groups/all_right", "All right"), Line("groups/mixed", "Mixed"))
+    chart = shown(ChartSpec("Groups", lines, stacked=True), window)
+    told = {"groups/all_right": series([0.25]), "groups/mixed": series([0.25])}
+    chart.show_series(told, 0)
+    QApplication.processEvents()
+    for step in range(2, 12):
+        told["groups/all_right"].append(step, 0.25)
+        told["groups/mixed"].append(step, 0.75)
+        chart.show_series(told, 0)
+    QApplication.processEvents()
+    chart._box.updateAutoRange()
+    across, up = chart._box.viewRange()
+    assert across[0] <= 1
+    assert across[1] >= 11
+    assert up[1] >= 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QMenu, QSplitter
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QMenu, QSplitter
 from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
@@ -105,6 +105,31 @@ def test_undo_in_the_menu_takes_back_dropped_data(window: MainWindow, tmp_path: 
     assert window.session.draft.data == "sample"
     action(window, "Edit", "Redo").trigger()
     assert window.session.draft.data == str(tmp_path)
+
+
+# --- windows of their own ---------------------------------------------------------------------------------------------
+
+
+def test_close_means_the_window_in_front(window: MainWindow, qtbot: QtBot) -> None:
+    """On a Mac the one menu bar serves all windows: Cmd-W over the help closed the application."""
+    for _ in range(2):
+        action(window, "Help", "Search the Help…").trigger()
+        beside = next(one for one in window.findChildren(HelpWindow) if one.isVisible())
+        beside.activateWindow()
+        qtbot.waitUntil(lambda beside=beside: QApplication.activeWindow() is beside)
+        action(window, "File", "Close Window").trigger()
+        assert not beside.isVisible()
+        assert window.isVisible()
+
+
+def test_the_key_of_close_closes_a_window_without_a_menu_bar(window: MainWindow, qtbot: QtBot) -> None:
+    beside = HelpWindow(window)
+    beside.show()
+    beside.activateWindow()
+    qtbot.waitUntil(beside.isActiveWindow)
+    qtbot.keyClick(beside, Qt.Key.Key_W, Qt.KeyboardModifier.ControlModifier)
+    assert not beside.isVisible()
+    assert window.isVisible()
 
 
 # --- find -----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.events import Notice
 from ui.panes.monitor.notice_box import NoticeBox
+from ui.widgets import notice as notice_module
 from ui.widgets.basics import column
 from ui.widgets.notice import NoticeStack
 
@@ -53,3 +54,18 @@ def test_what_was_waved_away_stays_away_while_the_run_goes_on(qtbot: QtBot) -> N
     box.show_notices(told)
     assert first not in box.bars
     assert len(box.bars) == 2
+
+
+def test_a_word_that_all_went_well_goes_by_itself_and_a_question_stays(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice_module, "GOOD_MS", 1)
+    page = QWidget()
+    qtbot.addWidget(page)
+    stack = NoticeStack(page)
+    stack.add("warning", "Three rows were left out.")
+    stack.add("good", "120 rows written.", actions=("Use It",))
+    stack.add("good", "The settings were imported.")
+    qtbot.waitUntil(
+        lambda: [bar.text for bar in stack.bars()] == ["120 rows written.", "Three rows were left out."]
+    )

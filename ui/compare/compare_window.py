@@ -15,7 +15,7 @@ from ui.compare.compared_answers import ComparedAnswers
 from ui.compare.compared_code import ComparedCode
 from ui.compare.compared_curves import LETTERS, ComparedCurves
 from ui.compare.difference_table import DifferenceTable
-from ui.widgets.basics import column, label, row, selectable
+from ui.widgets.basics import closes_by_key, column, label, row, selectable
 from ui.widgets.segmented import Segmented
 
 LEAST, MOST = 2, 4
@@ -36,6 +36,7 @@ class CompareWindow(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Compare: " + ", ".join(names))
         self.setProperty("role", "page")
+        closes_by_key(self)
         self.resize(1080, 760)
         self._folders = list(folders)
         self._names = [f"{letter}: {name}" for letter, name in zip(LETTERS, names, strict=False)]

@@ -72,7 +72,7 @@ def activity_words(state: RunState | None, *, stopping: bool) -> str:
         return f"{ended} at step {state.step:,} of {state.total_steps:,}"
     if not state.total_steps:
         return "Starting…"
-    parts = [f"Step {state.step:,} of {state.total_steps:,}"]
+    parts = [f"Step {state.step:,} of {state.end_step:,}"]
     doing = "paused" if state.life == "paused" else state.doing
     if doing:
         parts.append(words.capitalised(doing))

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, 
 
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.paths import resources_dir
-from ui.widgets.basics import column, row
+from ui.widgets.basics import closes_by_key, column, row
 
 
 def help_topics() -> dict[str, str]:
@@ -43,6 +43,7 @@ class HelpWindow(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Droid Tune Help")
         self.setModal(False)
+        closes_by_key(self)
         self.resize(820, 560)
         sides = row(self, spacing=12)
         sides.setContentsMargins(14, 14, 14, 14)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QMainWindow, QMenu
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QWidget
 
 Key = QKeySequence | QKeySequence.StandardKey | str | None
 
@@ -20,6 +20,11 @@ class MenuCommand:
     slot: Callable[[], object]
     key: Key = None
     role: QAction.MenuRole = QAction.MenuRole.NoRole
+
+
+def front_of(window: QMainWindow) -> QWidget:
+    """The window that a menu's command means: the one in front, which may be a window of its own beside this one."""
+    return QApplication.activeWindow() or window
 
 
 def add_menu(

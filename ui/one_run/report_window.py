@@ -20,7 +20,7 @@ from droid_tune.machine.own_process import own_command, own_environment
 from ui.background import Task
 from ui.session import Session
 from ui.theme import current_theme
-from ui.widgets.basics import button, column, label, row
+from ui.widgets.basics import button, closes_by_key, column, label, row
 
 if TYPE_CHECKING:
     from droid_tune.report.markup import Html
@@ -41,6 +41,7 @@ class ReportWindow(QWidget):
 
     def __init__(self, session: Session, title: str, folders: Sequence[Path], parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Window)
+        closes_by_key(self)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
         self.setProperty("role", "page")

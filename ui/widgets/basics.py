@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 
 from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtGui import Qt as RichQt
 from PySide6.QtWidgets import (
     QFrame,
@@ -90,6 +91,11 @@ def button(text: str, role: str = "", *, parent: QWidget, icon: str = "", help: 
     if not text:
         made.setAccessibleName(help)
     return made
+
+
+def closes_by_key(window: QWidget) -> None:
+    """Let the standard key of Close (Cmd-W) close a window of its own, which has no menu bar that would."""
+    QShortcut(QKeySequence.StandardKey.Close, window, window.close)
 
 
 def column(parent: QWidget | None = None, *, spacing: int = 8, margins: int = 0) -> QVBoxLayout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QToolButton, QWidget
 
 from ui import icons
@@ -105,6 +105,10 @@ class NoticeBar(QFrame):
         self.deleteLater()
 
 
+#: how long a word that all went well stands where nothing is asked
+GOOD_MS = 10_000
+
+
 def _words(text: str, role: str, parent: QWidget) -> QLabel:
     """As tall as the text is at the width it gets."""
     made = selectable(label(text, role, parent=parent, wrap=True))
@@ -130,6 +134,8 @@ class NoticeStack(QWidget):
                 self._remove(old)
         bar = NoticeBar(level, text, remedy, actions=actions, parent=self)
         bar.closed.connect(self._hide_when_empty)
+        if level == "good" and not actions:
+            QTimer.singleShot(GOOD_MS, bar, bar.dismiss)
         self._layout.insertWidget(0, bar)
         for surplus in self.bars()[self._most :]:
             self._remove(surplus)

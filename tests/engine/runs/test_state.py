@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from droid_tune.events import CheckpointSaved, Evaluation, Notice, Phase, RunFinished, Step
+from droid_tune.events import CheckpointSaved, Evaluation, Notice, Phase, RunFinished, Steered, Step
 from droid_tune.runs.state import RunState
 from tests.ui.recording import complete, recorded, rollout_group, started
 from ui.frame.activity import activity_words
@@ -175,3 +175,14 @@ def test_failing_rewards_are_one_notice_that_keeps_its_place() -> None:
     other = Notice(level="warning", code="slow", text="Slow.", step=2)
     state = RunState().apply_all([started(9), failed(1), other, failed(3), failed(4)])
     assert [told.text for told in state.notices] == ["4 of 32", "Slow."]
+
+
+def test_a_stop_that_was_wished_for_is_the_end_that_the_run_goes_to() -> None:
+    events = [started(2_000), *(step(n, step_time=2) for n in range(1, 11))]
+    state = RunState().apply_all(events)
+    assert (state.end_step, state.seconds_left) == (2_000, 3_980)
+    state.apply(Steered(step=10, settings={"stop_at": 50}, before={"stop_at": 0}))
+    assert (state.end_step, state.seconds_left, state.fraction) == (50, 80, 0.2)
+    assert activity_words(state, stopping=False).startswith("Step 10 of 50")
+    state.apply(RunFinished(outcome="stopped", step=50))
+    assert state.end_step == 2_000, "what the run can still go on to"

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow
 
-from ui.frame.menus import MenuCommand, add_menu
+from ui.frame.menus import MenuCommand, add_menu, front_of
 from ui.frame.orders.path_opening import Opening
 from ui.frame.orders.run_results import RunResults
 from ui.settings import Settings
@@ -22,7 +22,7 @@ class FileMenu(QObject):
         self, settings: Settings, opening: Opening, results: RunResults, window: QMainWindow
     ) -> None:
         super().__init__(window)
-        self._settings, self._opening = settings, opening
+        self._settings, self._opening, self._window = settings, opening, window
         standard, role = QKeySequence.StandardKey, QAction.MenuRole
         menu, made = add_menu(
             window,
@@ -37,13 +37,17 @@ class FileMenu(QObject):
                 MenuCommand("reveal", "Reveal Run in Finder", results.reveal_run, "Ctrl+Shift+F"),
                 MenuCommand("runs", "Show Runs Folder", results.show_runs_folder),
                 None,
-                MenuCommand("close", "Close Window", window.close, standard.Close),
+                MenuCommand("close", "Close Window", self._close, standard.Close),
                 MenuCommand("quit", "Quit Droid Tune", window.close, standard.Quit, role.QuitRole),
             ],
         )
         self._recent = menu.addMenu("Open Recent")
         menu.insertMenu(made["sample"], self._recent)
         self._recent.aboutToShow.connect(self._fill_recent)
+
+    @Slot()
+    def _close(self) -> None:
+        front_of(self._window).close()
 
     @Slot()
     def _fill_recent(self) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow
 
-from ui.frame.menus import MenuCommand, add_menu
+from ui.frame.menus import MenuCommand, add_menu, front_of
 from ui.frame.pane_stack import PaneStack
 from ui.panes.table import PaneEntry
 
@@ -46,12 +46,17 @@ class WindowMenu(QObject):
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         self._window = window
-        minimize = MenuCommand("minimise", "Minimize", window.showMinimized, "Ctrl+M")
+        minimize = MenuCommand("minimise", "Minimize", self._minimize, "Ctrl+M")
         add_menu(window, "Window", [minimize, MenuCommand("zoom", "Zoom", self._zoom)])
 
     @Slot()
+    def _minimize(self) -> None:
+        front_of(self._window).showMinimized()
+
+    @Slot()
     def _zoom(self) -> None:
-        if self._window.isMaximized():
-            self._window.showNormal()
+        front = front_of(self._window)
+        if front.isMaximized():
+            front.showNormal()
         else:
-            self._window.showMaximized()
+            front.showMaximized()

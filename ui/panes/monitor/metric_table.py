@@ -12,6 +12,7 @@ from droid_tune import words
 from droid_tune.metrics import describe
 from droid_tune.runs.series import Series
 from ui.widgets.curves import LEAST_FOR_TREND, trend
+from ui.widgets.tables import TellingDelegate
 
 HEADINGS = ("Metric", "Newest", "First", "Lowest", "Highest", "Trend", "Values")
 
@@ -31,7 +32,8 @@ class MetricTable(QTableWidget):
             Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         )
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.horizontalHeader().setStretchLastSection(True)
+        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.setItemDelegate(TellingDelegate(self))
         self.setWordWrap(False)
         self.setMinimumHeight(420)
 

@@ -35,8 +35,7 @@ class RunHeader(QFrame):
         self._phase.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         top.addWidget(self._name)
         top.addWidget(self._chip)
-        top.addStretch(1)
-        top.addWidget(self._phase)
+        top.addWidget(self._phase, 1)  # all that is left: a longer phase would be cut until the next layout
         layout.addLayout(top)
         self._bar = QProgressBar(self)
         self._bar.setRange(0, 1000)
@@ -83,7 +82,7 @@ class RunHeader(QFrame):
             name=describe(held_out).label,
         )
         figures["step"].show_value(
-            f"{state.step:,}", f"of {state.total_steps:,}" if state.total_steps else "", name="Step"
+            f"{state.step:,}", f"of {state.end_step:,}" if state.end_step else "", name="Step"
         )
         name, time = time_words(state)
         pace = state.seconds_per_step

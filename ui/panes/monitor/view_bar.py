@@ -96,7 +96,7 @@ class ViewBar(QWidget):
 
     def show_choices(self, *, of_charts: bool) -> None:
         """What only charts have is put away where the table is seen, which has every metric."""
-        for part in (self._sections, self.smoothing, self._across, self._ghosts):
+        for part in (self._sections, self.smoothing, self._across, self._ghosts, self._pointed):
             part.setVisible(of_charts)
 
     def show_range(self, ends: tuple[int, int] | None) -> None:

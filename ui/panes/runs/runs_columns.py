@@ -102,7 +102,7 @@ COLUMNS = (
         "Time",
         lambda one: words.duration(one.run.seconds) if one.run.seconds else NOTHING,
         lambda one: one.run.seconds or 0.0,
-        76,
+        96,
         right=True,
     ),
     RunColumn(

@@ -69,11 +69,13 @@ class CurveItems:
         dash: Qt.PenStyle = Qt.PenStyle.SolidLine,
     ) -> None:
         self._line, self._color, self._smoothers, self._dash = line, color, smoothers, dash
+        self._view = item.getViewBox()
         self._filled, self._edged = False, bool(line.band or line.between[0] or stacked)
         if self._edged:
             self.low, self.high = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
             soft = translucent(color, STACKED if stacked else SOFT)
-            item.addItem(pg.FillBetweenItem(self.low, self.high, brush=soft))
+            self.area = pg.FillBetweenItem(self.low, self.high, brush=soft)
+            item.addItem(self.area)
         self.raw = item.plot(skipFiniteCheck=True, pen=pg.mkPen(translucent(color, FAINT), width=1))
         grey = translucent(QColor(current_theme().tokens.secondary), GHOSTLY)
         self._ghost_pen = pg.mkPen(grey, width=1.2)
@@ -165,6 +167,7 @@ class CurveItems:
         places = drawing.across.place(steps[::stride])
         for item, edge in zip((self.low, self.high), edges, strict=True):
             item.setData(places, edge[::stride])
+        self._view.itemBoundsChanged(self.area)  # its edges are in no view that would look
 
 
 def arrays(found: Series) -> tuple[Floats, Floats]:
