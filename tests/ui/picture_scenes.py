@@ -6,10 +6,11 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QScrollArea, QWidget
 
 from droid_tune.config import resolve
 from tests.ui.recording import episode_group
@@ -95,15 +96,11 @@ def reward_charts(window: MainWindow) -> QWidget:
 
 
 def issues(window: MainWindow) -> QWidget:
-    folder = Path(window.session.draft.data)
-    folder = Path.home() / "pictures of issues" if not folder.is_dir() else folder
-    return _issues_in(window, _bad_data())
+    with TemporaryDirectory() as made:
+        return _issues_in(window, _bad_data(Path(made) / "my data"))
 
 
-def _bad_data() -> Path:
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp()) / "my data"
+def _bad_data(folder: Path) -> Path:
     folder.mkdir()
     good = [{"prompt": f"What is {n} plus 1?", "answer": str(n + 1)} for n in range(60)]
     bad: list[Any] = [{"prompt": "", "answer": "2"}] * 40 + [{"prompt": 7, "answer": "1"}] * 3
@@ -125,7 +122,11 @@ def _issues_in(window: MainWindow, folder: Path) -> QWidget:
 
 def _view_of_data(key: str) -> Scene:
     def made(window: MainWindow) -> QWidget:
-        cast("DataPane", pane_of(window, "data")).show_view(key)
+        pane = cast("DataPane", pane_of(window, "data"))
+        until(lambda: pane._found is not None)
+        pane.show_view(key)
+        if key == "statistics":
+            until(pane._statistics._progress.isHidden)
         return window
 
     return made
@@ -142,14 +143,11 @@ def find_in_rows(window: MainWindow) -> QWidget:
 
 def setup_with_tools(window: MainWindow) -> QWidget:
     pane = cast("SetupPane", pane_of(window, "setup"))
-    window.session.draft.take(_tools_config())
-    window.session.draft_changed.emit()
-    pane.refresh()
+    pane._take_example()
+    pane._environment.setFocus()
+    area = pane.findChildren(QScrollArea)[0]
+    area.ensureWidgetVisible(pane._environment, 0, 400)
     return window
-
-
-def _tools_config() -> Any:
-    return resolve({"model": {"path": "tools-starter"}, "data": {"path": "tools-sample"}})
 
 
 def playground(window: MainWindow) -> QWidget:
