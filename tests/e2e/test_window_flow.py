@@ -1,4 +1,4 @@
-"""An evening with the real window on a real screen, by keys: train, crash, go on, be asked before closing, stop, quit."""
+"""The real window on a real screen: the loop of a new user by mouse and keys; train, crash, go on, be asked, stop, quit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.whole_loop import SECOND_STEPS
 from ui.settings import Settings, save_settings
 
 DISPLAY = ":93"
@@ -31,7 +32,7 @@ def screen() -> Generator[None]:
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")
-    with running(["Xvfb", DISPLAY, "-screen", "0", "1280x860x24"]):
+    with running(["Xvfb", DISPLAY, "-screen", "0", "1600x1000x24"]):
         time.sleep(1)
         with running(["openbox"]):
             yield
@@ -117,3 +118,26 @@ def assert_one_curve(events: list[dict[str, Any]]) -> bool:
     twice = [versions for versions in found.values() if len(versions) > 1]
     assert all(first == second for first, second in twice)
     return bool(twice)
+
+
+@pytest.mark.usefixtures("screen")
+def test_a_new_user_goes_the_whole_loop_by_mouse_and_keys(data_home: Path, tmp_path: Path) -> None:
+    """A dropped folder, a reward of one's own, charts, completions, steering, results compared, asked and exported."""
+    environment = {"DISPLAY": DISPLAY, "QT_QPA_PLATFORM": "xcb", "HOME": str(tmp_path)}
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.e2e.whole_loop", str(tmp_path)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert [json.loads(line)["done"] for line in told.stdout.splitlines() if line.startswith("{")] == [
+        "before",
+        "during",
+        "after",
+    ]
+    first, second = sorted((data_home / "runs").iterdir())
+    assert "steer" in (first / "events.jsonl").read_text()
+    assert json.loads((second / "status.json").read_text())["total_steps"] == SECOND_STEPS
+    assert list((tmp_path / "exported").glob("*.safetensors"))
