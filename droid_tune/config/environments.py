@@ -153,3 +153,18 @@ def judges_by_itself(values: Mapping[str, Any]) -> bool:
     kind = given.get("type") if isinstance(given, Mapping) else getattr(given, "type", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     config = ENVIRONMENT_CONFIGS.get(str(kind))
     return config is not None and config.judges
+
+
+#: kinds that people know from elsewhere -> why there is none of that name
+_NOT_OFFERED = {
+    "openenv": "OpenEnv (0.10) ships its environments as containers and Hub repositories, and none on PyPI runs offline as "
+    "it is; write a class whose `reset` and tools go to one that is installed, and use type: class"
+}
+
+
+def refuse_not_offered(values: Mapping[str, Any]) -> None:
+    """Raises ValueError for a kind of environment that is known and not offered, with what to do instead."""
+    given: Any = values.get("environment")
+    kind = str(given.get("type")) if isinstance(given, Mapping) else ""  # pyright: ignore[reportUnknownMemberType]
+    if kind in _NOT_OFFERED:
+        raise ValueError(f"`environment` {kind} is not offered: {_NOT_OFFERED[kind]}")

@@ -13,6 +13,7 @@ from droid_tune.config.environments import (
     ENVIRONMENT_CONFIGS,
     AnyEnvironment,
     judges_by_itself,
+    refuse_not_offered,
 )
 from droid_tune.config.methods import METHOD_CONFIGS, AnyMethod, GRPOConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
@@ -270,9 +271,12 @@ class RunConfig(Closed):
     @classmethod
     def _environments_that_judge(cls, values: Any) -> Any:
         """Where the environment judges by itself, rewards beside it are those that are asked for, and no others."""
-        if not isinstance(values, dict) or "rewards" in values:
-            return values  # pyright: ignore[reportUnknownVariableType]
+        if not isinstance(values, dict):
+            return values
         given: dict[str, Any] = dict(values)  # pyright: ignore[reportUnknownArgumentType]
+        refuse_not_offered(given)
+        if "rewards" in given:
+            return given
         return {**given, "rewards": ()} if judges_by_itself(given) else given
 
     @model_validator(mode="after")

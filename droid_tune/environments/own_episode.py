@@ -71,7 +71,8 @@ class OwnEpisode:
     ) -> Coming[Answered] | ReadyAnswer[Answered]:
         """End it after a turn whose calls are not made."""
         said = self._owner.shown.read(text).turn
-        self._turns.append(said)
+        if text:  # else it is cut between two turns, and who judges it sees no turn that the model never began
+            self._turns.append(said)
         return self._ended(said, ending)
 
     def close(self) -> None:

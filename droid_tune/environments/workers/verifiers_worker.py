@@ -72,7 +72,7 @@ def set_up(request: Message) -> Message:
         return {"missing": "verifiers"}
     verifiers: Any = importlib.import_module("verifiers")
     if not hasattr(verifiers, "load_environment") or not hasattr(verifiers, "SingleTurnEnv"):
-        return {"error": f"needs verifiers before 0.3, and {verifiers.__version__} is installed"}
+        return {"error": f"it needs verifiers before 0.3, and {verifiers.__version__} is installed"}
     name: str = request["environment"]
     own = name.removeprefix("verifiers.")
     if own != name:

@@ -147,6 +147,10 @@ def test_a_fault_is_one_sentence_with_place_and_value() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
+        (
+            {"environment": {"type": "openenv", "id": "echo"}},
+            "`environment` openenv is not offered: OpenEnv (0.10) ships its environments as containers",
+        ),
         ({"method": {"loss_type": "cispo"}}, "`epsilon_high` must be set for the loss cispo"),
         (
             {"method": {"type": "gspo", "reference_mode": "ema"}},
