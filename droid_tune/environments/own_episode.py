@@ -71,7 +71,9 @@ class OwnEpisode:
     ) -> Coming[Answered] | ReadyAnswer[Answered]:
         """End it after a turn whose calls are not made."""
         said = self._owner.shown.read(text).turn
-        if text:  # else it is cut between two turns, and who judges it sees no turn that the model never began
+        if (
+            text
+        ):  # else it is cut between two turns, and who judges it sees no turn that the model never began
             self._turns.append(said)
         return self._ended(said, ending)
 
