@@ -87,7 +87,7 @@ def candidates(
     shared = sizes.shares_prompts and job.group_size > 1 and backward != "plain"
     tokens = job.longest_completion + (0 if shared else job.longest_prompt)
     most = job.group_size if shared else job.rows_per_slice
-    wanted = (BUSY_TOKENS if shared else BUSY_WHOLE_TOKENS)[backend]
+    wanted = BUSY_TOKENS[backend] if shared else _busy_whole_tokens(sizes, backend)
     busy = min(most, max(job.together, -(-wanted // max(1, tokens))))
     decoded = max(job.rows if job.reinforcement else 1, 1)
     for layer_wise in _ways(sizes, backward):
@@ -103,7 +103,20 @@ def candidates(
                         layer_wise=layer_wise,
                         share_prompts=backward != "plain",
                         prefill_tokens=PREFILL_TOKENS,
+                        busy_tokens=_busy_whole_tokens(sizes, backend),
                     )
+
+
+def _busy_whole_tokens(sizes: Sizes, backend: str) -> int:
+    """Tokens of whole rows from which a pass's own cost is an eighth of what it computes, or the device is busy."""
+    tokens = 8 * PASS_SECONDS[backend] * OPERATIONS[backend] * sizes.layers / _operations(sizes)
+    return max(BUSY_WHOLE_TOKENS[backend], int(tokens))
+
+
+def _operations(sizes: Sizes) -> float:
+    """Operations of a training pass over one token, roughly: forth and back through the matrices of all layers."""
+    numbers = sizes.hidden * (2 * sizes.query_width + 2 * sizes.key_width + 3 * sizes.intermediate)
+    return 6 * numbers * sizes.layers
 
 
 def _passes_cost_more(sizes: Sizes, job: StepJob, backend: str) -> bool:
@@ -117,8 +130,8 @@ def _passes_cost_more(sizes: Sizes, job: StepJob, backend: str) -> bool:
     batches = -(-job.group_size * job.longest_completion // BUSY_TOKENS[backend])
     passes = job.rows_per_slice // job.group_size * (1 + batches) - 1
     tokens = job.rows_per_slice * (job.longest_prompt + job.longest_completion)
-    numbers = sizes.hidden * (2 * sizes.query_width + 2 * sizes.key_width + 3 * sizes.intermediate)
-    return 2 * passes * PASS_SECONDS[backend] > 6 * tokens * numbers / OPERATIONS[backend]
+    computed = tokens * _operations(sizes) / sizes.layers / OPERATIONS[backend]
+    return 2 * passes * PASS_SECONDS[backend] > computed
 
 
 def smallest(sizes: Sizes, job: StepJob, backend: str = "cpu") -> Choice:

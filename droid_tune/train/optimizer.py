@@ -11,6 +11,7 @@ import mlx.optimizers as optim
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 from droid_tune.config.run import OptimizerConfig
+from droid_tune.train.fused_adam import FusedAdam
 from droid_tune.train.masters import MasterWeights, needs_masters
 from droid_tune.train.muon import MatrixMuon
 
@@ -52,9 +53,9 @@ def _optimizer(config: OptimizerConfig, *, factors: bool) -> optim.Optimizer:
     betas = [config.beta1, config.beta2]
     match config.name:
         case "adamw":
-            return optim.AdamW(rate, betas=betas, weight_decay=config.weight_decay, bias_correction=True)
+            return FusedAdam(rate, betas, config.weight_decay)
         case "adam":
-            return optim.Adam(rate, betas=betas, bias_correction=True)
+            return FusedAdam(rate, betas)
         case "adafactor":
             return optim.Adafactor(
                 rate,
@@ -69,7 +70,7 @@ def _optimizer(config: OptimizerConfig, *, factors: bool) -> optim.Optimizer:
             return optim.MultiOptimizer(
                 [
                     MatrixMuon(rate, config.beta1, config.weight_decay, aspect=not factors),
-                    optim.AdamW(rate, betas=betas, weight_decay=config.weight_decay, bias_correction=True),
+                    FusedAdam(rate, betas, config.weight_decay),
                 ],
                 [_is_hidden_matrix],
             )

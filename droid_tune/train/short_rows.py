@@ -23,5 +23,6 @@ def plan_for_rows(session: TrainingSession, first_plan: MemoryPlan, rows: Scorin
     if settings.memory.rows_per_micro_batch or plan != first_plan:
         return plan
     longest = int(read_lengths(rows)[0].max())
-    together = min(BUSY_WHOLE_TOKENS[device_name()], plan.train_rows * settings.training.max_seq_length)
+    busy = plan.busy_tokens or BUSY_WHOLE_TOKENS[device_name()]
+    together = min(busy, plan.train_rows * settings.training.max_seq_length)
     return replace(plan, train_rows=max(plan.train_rows, together // longest))

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from droid_tune import words
+from droid_tune.data.rendering.rendered_texts import RenderedTexts
 from droid_tune.data.rendering.template_worker import MOST_BYTES, MOST_CHARACTERS
 from droid_tune.errors import UserError
 from droid_tune.machine.isolated import harmless_environment, isolated_python
@@ -101,6 +102,7 @@ class TemplateChildren:
         self._free: list[TemplateChild] = []
         self._lock = threading.Lock()
         self._beyond: dict[str, TemplateLimitError] = {}
+        self._texts = RenderedTexts()
 
     def render(self, source: str, request: Mapping[str, Any]) -> list[dict[str, str]]:
         """Every text that is `asked` of `turns` (`template_worker.Renderer.render`).
@@ -109,7 +111,10 @@ class TemplateChildren:
         """
         if (before := self._beyond.get(source)) is not None:
             raise TemplateLimitError(before.message, remedy=before.remedy)
+        told = json.dumps(request, default=_placeholder)
         with self._lock:
+            if (known := self._texts.find(source, told)) is not None:
+                return known
             child = self._free.pop() if self._free else None
         child = child or TemplateChild(self._seconds)
         try:
@@ -123,6 +128,7 @@ class TemplateChildren:
             raise
         with self._lock:
             self._free.append(child)
+            self._texts.keep(source, told, reply["texts"])
         return reply["texts"]
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import resource
 import statistics
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,15 +48,6 @@ def rows_of(folder: str, name: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in lines if line]
 
 
-def spent() -> float:
-    """Seconds of processor time of this process and of its children, those that live included."""
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    living = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
-    return (
-        time.process_time() + ended.ru_utime + ended.ru_stime + sum(one.user + one.system for one in living)
-    )
-
-
 @dataclass
 class Recorder:
     """Seconds and completions of each step, from mark to mark."""
@@ -65,15 +57,27 @@ class Recorder:
     wall: list[float] = field(default_factory=list[float])
     lengths: list[float] = field(default_factory=list[float])
     accuracy: float | None = None
+    _children: list[psutil.Process] = field(default_factory=list[psutil.Process])
     _since: tuple[float, float] = (0.0, 0.0)
 
     def begin(self) -> None:
-        """A step begins here."""
-        self._since = spent(), time.perf_counter()
+        """A step begins here; looking for children, which takes milliseconds, is no part of it."""
+        self._children = psutil.Process().children(recursive=True)
+        self._since = self._spent(), time.perf_counter()
+
+    def _spent(self) -> float:
+        """Seconds of processor time of this process and of its children, those that live included."""
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        found = time.process_time() + ended.ru_utime + ended.ru_stime
+        for child in self._children:
+            with suppress(psutil.Error):
+                times = child.cpu_times()
+                found += times.user + times.system
+        return found
 
     def end(self) -> None:
         """The step that began last is over."""
-        self.cpu.append(spent() - self._since[0])
+        self.cpu.append(self._spent() - self._since[0])
         self.wall.append(time.perf_counter() - self._since[1])
 
     def summary(self, **further: Any) -> dict[str, Any]:

@@ -89,6 +89,15 @@ def held_out_rows(data: Path) -> Path:
     return folder
 
 
+def accuracy_rows(task: str, ours: str, root: Path) -> Path:
+    """A folder with a task's rows, 500 of them held out, written on first use."""
+    folder = cache() / f"task-{task}"
+    if not (folder / "valid.jsonl").is_file():
+        writing = [ours, "-m", "tests.benchmarks.to_accuracy.accuracy_rows", task, str(folder)]
+        subprocess.run(writing, check=True, cwd=root)
+    return folder
+
+
 def stories() -> Path:
     """A folder of prompts whose completions are never over soon."""
     folder = cache() / "stories"

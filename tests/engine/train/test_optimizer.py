@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -8,6 +11,7 @@ import mlx.optimizers as optim
 import pytest
 
 from droid_tune.config.run import OptimizerConfig
+from droid_tune.train.fused_adam import FusedAdam
 from droid_tune.train.muon import orthogonal
 from droid_tune.train.optimizer import (
     build_optimizer,
@@ -216,3 +220,42 @@ def test_muon_makes_each_expert_of_a_stack_orthogonal_by_itself() -> None:
     for one in alone:  # Newton and Schulz's quintic ends with singular values between 0.7 and 1.2
         values = mx.linalg.svd(one, compute_uv=False, stream=mx.cpu)
         assert 0.6 < float(values.min()) <= float(values.max()) < 1.3
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_adam_in_few_kernels_moves_as_mlx_s_own_does_and_keeps_the_same_state(decay: float) -> None:
+    keys = iter(mx.random.split(mx.random.key(3), 20))
+    shapes = {"small": (3,), "wide": (5, 130), "one": (1, 1)}
+    ours = FusedAdam(0.01, [0.9, 0.99], decay)
+    theirs = optim.AdamW(0.01, betas=[0.9, 0.99], weight_decay=decay, bias_correction=True)
+    mine = plain = {name: mx.random.normal(shape, key=next(keys)) for name, shape in shapes.items()}
+    for step in range(4):
+        gradients = {name: mx.random.normal(shape, key=next(keys)) for name, shape in shapes.items()}
+        for one in (ours, theirs):
+            set_learning_rate(one, 0.01 / (step + 1))
+        mine, plain = ours.apply_gradients(gradients, mine), theirs.apply_gradients(gradients, plain)
+    for name in shapes:
+        assert mx.allclose(mine[name], plain[name], rtol=1e-5, atol=1e-6), name
+    ours_state, their_state = optimizer_tensors(ours), optimizer_tensors(theirs)
+    assert ours_state.keys() == their_state.keys()
+    for name, array in their_state.items():
+        assert mx.allclose(ours_state[name], array, rtol=1e-5, atol=1e-7), name
+
+
+def test_an_update_takes_three_kernels_for_each_weight(tmp_path: Path) -> None:
+    """On every device: its operations beside views are launches."""
+    weights = {str(place): mx.ones((4, place + 1)) for place in range(8)}
+    mx.eval(weights)
+
+    def operations(optimizer: Any) -> int:
+        moved = optimizer.apply_gradients(weights, weights)
+        mx.eval(moved, optimizer.state)
+        moved = optimizer.apply_gradients(weights, weights)
+        mx.export_to_dot(str(tmp_path / "graph"), *moved.values(), *optimizer_tensors(optimizer).values())
+        found = re.findall(r'label ="(\w+)", shape=rectangle', (tmp_path / "graph").read_text())
+        return sum(name not in ("Broadcast", "AsType") for name in found)
+
+    ours = operations(FusedAdam(0.01, [0.9, 0.99], 0.1))
+    theirs = operations(optim.AdamW(0.01, betas=[0.9, 0.99], weight_decay=0.1, bias_correction=True))
+    assert ours <= 3 * 8 + 8
+    assert theirs >= 3 * ours
