@@ -127,7 +127,7 @@ def rollout_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors
     read = prompts * _whole(prompt, PROMPT_BLOCK) * sizes.key_values
     reading = {
         "kv_cache": read,
-        "activations": _forward(sizes, 1, chunk, prompt, factors),
+        "activations": _forward(sizes, max(1, plan.joined_tokens // max(1, prompt)), chunk, prompt, factors),
     }
     draws = factors.draw_filtered if job.filters else factors.draw
     logits = int(draws * 4 * rows * sizes.vocabulary)

@@ -28,6 +28,8 @@ class MemoryPlan:
     #: while completions are sampled, put the adapters into copies of their weights: three products a layer become one
     merge: bool = False
     prefill_tokens: int = 512
+    #: tokens of short prompts that are read in one pass, padding included; 0: each prompt by itself
+    joined_tokens: int = 0
     #: tokens of whole rows, with their padding, that keep the device busy; 0: not known
     busy_tokens: int = 0
     #: held-out rows that are answered together; 0: as many as are decoded in a rollout

@@ -61,11 +61,9 @@ def choose(
     for plan in candidates(sizes, job, backend, backward, decode_rows, train_rows):
         peak = peak_of(sizes, job, plan)
         if peak.bytes <= AIM * budget_bytes:
-            wide = (
-                plan
-                if decode_rows
-                else replace(plan, evaluate_rows=_answered_together(sizes, job, plan, peak))
-            )
+            wide = replace(plan, joined_tokens=_read_together(sizes, job, plan, peak))
+            if not decode_rows:
+                wide = replace(wide, evaluate_rows=_answered_together(sizes, job, wide, peak))
             return _chosen(_merged(sizes, job, wide, peak), peak, fits=True)
         if smallest is None or peak.bytes < smallest.peak.bytes:
             smallest = _chosen(plan, peak, fits=peak.bytes <= budget_bytes)
@@ -151,6 +149,16 @@ def _merged(sizes: Sizes, job: StepJob, plan: MemoryPlan, peak: Peak) -> MemoryP
     merged = replace(plan, merge=True)
     costs_nothing = peak_of(sizes, job, merged).bytes <= peak.bytes
     return merged if sizes.mergeable and job.reinforcement and costs_nothing else plan
+
+
+def _read_together(sizes: Sizes, job: StepJob, plan: MemoryPlan, peak: Peak) -> int:
+    """Tokens of short prompts in one pass: as many as leave the peak where it is."""
+    tokens = plan.prefill_tokens
+    while job.reinforcement and tokens >= 2 * job.longest_prompt:
+        if peak_of(sizes, job, replace(plan, joined_tokens=tokens)).stages["rollout"] <= peak.bytes:
+            return tokens
+        tokens //= 2
+    return 0
 
 
 def _answered_together(sizes: Sizes, job: StepJob, plan: MemoryPlan, peak: Peak) -> int:

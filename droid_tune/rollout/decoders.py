@@ -30,23 +30,25 @@ class PrefilledPrompt(NamedTuple):
     logits: mx.array
 
 
-def prefilled(policy: Policy, prompts: Sequence[Sequence[int]], chunk: int) -> list[PrefilledPrompt]:
-    """Run each prompt, `chunk` tokens at a time: one pass for as many short ones as that holds, where caches allow it."""
-    if not (policy.architecture.decodes_shared and policy.architecture.splits_head):
+def prefilled(
+    policy: Policy, prompts: Sequence[Sequence[int]], chunk: int, joined: int = 0
+) -> list[PrefilledPrompt]:
+    """Run each prompt, `chunk` tokens at a time; short ones together, up to `joined` tokens, where caches allow it."""
+    if not joined or not (policy.architecture.decodes_shared and policy.architecture.splits_head):
         return [_alone(policy, prompt, chunk) for prompt in prompts]
     ready: dict[int, PrefilledPrompt] = {}
-    for places in _portions([len(prompt) for prompt in prompts], chunk):
+    for places in _portions([len(prompt) for prompt in prompts], joined):
         chosen = [prompts[place] for place in places]
         made = _together(policy, chosen) if len(chosen) > 1 else [_alone(policy, chosen[0], chunk)]
         ready.update(zip(places, made, strict=True))
     return [ready[place] for place in range(len(prompts))]
 
 
-def _portions(lengths: Sequence[int], chunk: int) -> Iterator[list[int]]:
-    """Places of the prompts that run together: of like lengths, with padding no more than `chunk` tokens."""
+def _portions(lengths: Sequence[int], joined: int) -> Iterator[list[int]]:
+    """Places of the prompts that run together: of like lengths, with padding no more than `joined` tokens."""
     order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
     while order:
-        count = max(1, chunk // lengths[order[0]])
+        count = max(1, joined // lengths[order[0]])
         yield order[:count]
         order = order[count:]
 

@@ -130,7 +130,9 @@ class _Run:
     def _begin(self, rows: list[_Row]) -> tuple[Decoder, mx.array]:
         """Prefill each prompt of the wave once; the decoder and every row's first logits (n, V)."""
         unique = sorted({row.prompt for row in rows})
-        ready = prefilled(self._policy, [self._prompts[index] for index in unique], self._plan.prefill_tokens)
+        plan = self._plan
+        prompts = [self._prompts[index] for index in unique]
+        ready = prefilled(self._policy, prompts, plan.prefill_tokens, plan.joined_tokens)
         row_prompts = [unique.index(row.prompt) for row in rows]
         logits = mx.concatenate([ready[index].logits for index in row_prompts])
         return make_decoder(self._policy, ready, row_prompts), logits

@@ -91,7 +91,7 @@ def smaller(plan: MemoryPlan, *, layer_wise: bool) -> MemoryPlan | None:
     Half the rows where there are several, then one layer at a time, then half the head's chunk.
     """
     decode = max(1, plan.decode_rows // 2)
-    plan = replace(plan, evaluate_rows=plan.evaluate_rows // 2)
+    plan = replace(plan, evaluate_rows=plan.evaluate_rows // 2, joined_tokens=plan.joined_tokens // 2)
     if plan.train_rows > 1:
         return replace(plan, train_rows=plan.train_rows // 2, decode_rows=decode)
     if layer_wise and not plan.layer_wise:

@@ -278,3 +278,13 @@ def test_held_out_rows_are_answered_together_as_far_as_the_peak_stays_where_it_i
 def test_rows_that_a_user_set_are_those_of_evaluations_too() -> None:
     chosen = choose(sizes(), replace(JOB, longest_prompt=16), 10**12, decode_rows=4)
     assert chosen.plan.evaluating.decode_rows == 4
+
+
+@pytest.mark.parametrize("prompt", [16, 100, 300])
+def test_prompts_are_read_together_only_where_the_peak_stays_where_it_is(prompt: int) -> None:
+    job = replace(JOB, longest_prompt=prompt)
+    wide, tight = choose(sizes(), job, 10**12), smallest(sizes(), job)
+    alone = replace(wide.plan, joined_tokens=0)
+    assert peak_of(sizes(), job, wide.plan).bytes == peak_of(sizes(), job, alone).bytes == wide.peak.bytes
+    assert (wide.plan.joined_tokens >= 2 * prompt) == (prompt < 300)
+    assert tight.plan.joined_tokens == 0

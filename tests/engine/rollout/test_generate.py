@@ -33,7 +33,7 @@ def sampled(policy: Any, *, plan: MemoryPlan | None = None, seed: int = 3, **sam
         group_size=4,
         sampling=SamplingConfig(**settings),
         seed=seed,
-        plan=plan or MemoryPlan(),
+        plan=plan or MemoryPlan(joined_tokens=18),
     )
 
 
@@ -62,7 +62,7 @@ def test_prompts_that_run_together_are_those_that_run_alone(architecture: str):
     policy = tiny_policy(architecture)
     prompts = [*PROMPTS, [40, 3, 2, 1], [6, 9, 13]]
     with own_kernels():
-        together = prefilled(policy, prompts, 18)  # 9 + 4 padded, then the three shortest
+        together = prefilled(policy, prompts, 18, 18)  # 9 + 4 padded, then the three shortest
         alone = [prefilled(policy, [prompt], 18)[0] for prompt in prompts]
         for one, other in zip(together, alone, strict=True):
             assert one.length == other.length
@@ -84,7 +84,7 @@ def test_short_prompts_take_one_pass_and_long_ones_theirs(monkeypatch: pytest.Mo
         return run(body, tokens, *arguments, **named)
 
     monkeypatch.setattr(kind, "__call__", counted)
-    prefilled(policy, [[1] * 3, [2] * 20, [3] * 4, [4] * 2], 12)
+    prefilled(policy, [[1] * 3, [2] * 20, [3] * 4, [4] * 2], 12, 12)
     assert shapes == [(1, 12), (1, 7), (1, 1), (3, 4)]
 
 
