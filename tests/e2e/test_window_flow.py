@@ -24,7 +24,7 @@ PROGRAMS = ("Xvfb", "openbox", "xdotool")
 #: the starter's settings save so often
 SAVED_AT = 20
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def running(command: list[str], **more: str) -> Generator[subprocess.Popen[bytes
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=600)
 
 
 def application() -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
@@ -61,7 +61,18 @@ def press(keys: str, *, last: bool = False) -> None:
     subprocess.run([*find, "windowactivate", "key", keys], check=not last, env=environment)
 
 
-def eventually(what: Callable[[], bool], seconds: int = 300) -> None:
+def press_until(keys: str, what: Callable[[], bool]) -> None:
+    """A window that is not ready yet loses keys; one that has begun takes no further notice of them."""
+    for _ in range(100):
+        press(keys)
+        for _ in range(20):
+            if what():
+                return
+            time.sleep(0.5)
+    pytest.fail(f"{keys} did nothing")
+
+
+def eventually(what: Callable[[], bool], seconds: int = 2000) -> None:
     for _ in range(2 * seconds):
         if what():
             return
@@ -84,14 +95,13 @@ def steps(home: Path) -> list[int]:
 def test_a_crash_loses_nothing_that_was_saved_and_closing_asks(data_home: Path, apart: bool) -> None:
     save_settings(Settings(separate_process=apart))
     with application() as window:
-        press("ctrl+r")
+        press_until("ctrl+r", lambda: bool(told(data_home)))
         eventually(lambda: SAVED_AT + 2 in steps(data_home))
         window.send_signal(signal.SIGKILL)
         window.wait()
-    before = max(steps(data_home))
+    before, heard = max(steps(data_home)), len(told(data_home))
     with application() as window:
-        time.sleep(5)
-        press("ctrl+shift+r")
+        press_until("ctrl+shift+r", lambda: len(told(data_home)) > heard)
         eventually(lambda: steps(data_home)[-1] > before)
         press("ctrl+q")  # a run is training: the window asks and stays
         seen = steps(data_home)[-1]
@@ -100,7 +110,7 @@ def test_a_crash_loses_nothing_that_was_saved_and_closing_asks(data_home: Path, 
         press("ctrl+period")
         eventually(lambda: told(data_home)[-1]["type"] == "run_finished")
         press("ctrl+q", last=True)
-        assert window.wait(timeout=60) == 0
+        assert window.wait(timeout=600) == 0
     assert told(data_home)[-1]["outcome"] == "stopped"
     # An engine apart hears that its window is gone, and saves what it has.
     assert assert_one_curve(told(data_home)) != apart

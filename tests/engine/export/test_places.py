@@ -13,6 +13,7 @@ from droid_tune.config.exporting import ExportRequest, usual_place
 from droid_tune.control import Watch
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.errors import Stopped, UserError
+from droid_tune.export.checking.fresh_process import run_program
 from droid_tune.export.result import export_run
 from droid_tune.export.targets import hub_repository, ollama_model
 from droid_tune.export.targets.hub_repository import files_to_upload, upload
@@ -82,6 +83,13 @@ def test_without_ollama_the_folder_is_kept_with_the_command(
     exported = export_run(learnt_run, ExportRequest("ollama", tmp_path / "out", check=0))
     assert f"ollama create sft-starter -f {tmp_path}/out/Modelfile" in exported.notes[-1]
     assert (tmp_path / "out" / "sft-starter.gguf").is_file()
+
+
+def test_a_program_that_cannot_be_started_is_a_sentence(tmp_path: Path) -> None:
+    broken = tmp_path / "ollama"
+    broken.write_text("")
+    with pytest.raises(UserError, match=f"^{broken} cannot be started: Permission denied"):
+        run_program([str(broken), "create"])
 
 
 # --- LM Studio ------------------------------------------------------------------------------------------------------
