@@ -84,7 +84,7 @@ def test_a_thread_that_asks_gets_everything_collected_in_the_window_s_thread(
     del part
     thread = in_a_thread(garbage.collect)
     qtbot.waitUntil(lambda: ends == [True])
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -125,7 +125,7 @@ def test_the_window_s_own_thread_collects_at_once(collector: Collector) -> None:
 def test_a_thread_is_not_kept_by_a_window_that_ends(collector: Collector) -> None:
     collector.stop()
     thread = in_a_thread(garbage.collect)
-    thread.join(1)
+    thread.join(60)
     assert not thread.is_alive()
 
 

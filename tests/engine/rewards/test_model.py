@@ -248,16 +248,16 @@ def test_a_stop_does_not_wait_for_a_judge_that_hangs(server: Server) -> None:
 
     def hang(_: str) -> tuple[int, Any]:
         asked.set()
-        leave.wait(30)
+        leave.wait(250)
         return 200, "Score: 1"
 
     server.answer = hang
-    judge = RemoteJudge(endpoint(server, timeout_s=60.0), 2, Watch(should_stop=asked.is_set))
+    judge = RemoteJudge(endpoint(server, timeout_s=500.0), 2, Watch(should_stop=asked.is_set))
     begun = time.monotonic()
     with pytest.raises(Stopped):
         judge.replies(["one", "two", "three"])
     leave.set()
-    assert time.monotonic() - begun < 30  # not the judge's time
+    assert time.monotonic() - begun < 200  # not the judge's time
     assert "three" not in server.questions
 
 

@@ -12,7 +12,9 @@ import psutil
 import pytest
 
 from droid_tune.config.rewards import UserFileReward
+from droid_tune.control import Allowance
 from droid_tune.errors import UserError
+from droid_tune.rewards import user_file
 from droid_tune.rewards.base import Failed, Outcome, Sample
 from droid_tune.rewards.combine import TooManyFailures
 from droid_tune.rewards.table import build_rewards
@@ -220,7 +222,16 @@ def test_a_batch_of_the_wrong_length_or_type_fails_every_completion(
     assert all(isinstance(outcome, Failed) and outcome.message.startswith(message) for outcome in outcomes)
 
 
-def test_a_hang_is_killed_and_the_next_completion_is_scored(make: Make) -> None:
+def allow(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
+    """So much time for each request, in order, whatever the settings say: only what hangs is ended, however slow the machine."""
+    given = iter(seconds)
+    monkeypatch.setattr(user_file, "Allowance", lambda _: Allowance(next(given)))  # pyright: ignore[reportUnknownLambdaType]
+
+
+def test_a_hang_is_killed_and_the_next_completion_is_scored(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allow(monkeypatch, 600, 0.3, 600)
     reward = make(
         "import time\ndef f(completion, row):\n    while completion == 'hang':\n        pass\n    return 1\n",
         timeout_seconds=0.3,

@@ -40,6 +40,7 @@ def pane(session: Session, window: MainWindow, tmp_path: Path, qtbot: QtBot) -> 
     made.show_view("completions")
     everything = len([e for e in complete(STEPS) if isinstance(e, RolloutGroup) and not e.held_out]) * SIZE
     qtbot.waitUntil(lambda: made.completions.model.rowCount() == everything, timeout=10_000)
+    qtbot.waitUntil(lambda: made.completions.detail.one is not None)
     return made
 
 
@@ -117,10 +118,9 @@ def test_j_and_k_step_through_and_the_detail_shows_it(pane: RolloutsPane, qtbot:
     assert view.table.currentIndex().row() == 1
     line = view.model.line(1)
     assert line is not None
+    qtbot.waitUntil(lambda: view.detail.one is not None and view.detail.one.text == line.text)
     view.detail.copy()
     assert QGuiApplication.clipboard().text() == line.text
-    assert view.detail.one is not None
-    assert view.detail.one.text == line.text
 
 
 def test_the_detail_says_why(pane: RolloutsPane) -> None:

@@ -30,7 +30,7 @@ def show(pane: ResultPane, folder: Path, qtbot: QtBot) -> None:
     with qtbot.waitSignal(pane.session.runs_changed):
         pane.session.refresh_runs()
     pane.session.show_run(folder)
-    qtbot.waitUntil(pane._card.isVisible)
+    qtbot.waitUntil(lambda: pane.is_drawn)
 
 
 def texts(pane: ResultPane) -> list[str]:
@@ -62,7 +62,7 @@ def test_what_was_lost_is_shown_as_well_as_what_was_won(
     shown = answers.shown()
     assert len(shown) == 10
     assert shown[0].change < 0 < shown[1].change  # lost and won in turn
-    assert len(visible_cards(pane)) == 10
+    qtbot.waitUntil(lambda: len(visible_cards(pane)) == 10)
     answers.kind.choose("lost")
     answers.kind.chosen.emit("lost")
     qtbot.waitUntil(lambda: len(visible_cards(pane)) == 1)

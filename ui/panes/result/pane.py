@@ -27,6 +27,7 @@ from ui.session import Session
 from ui.widgets.basics import column, scrolling
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.notice import NoticeStack
+from ui.widgets.one_by_one import OneByOne
 
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
@@ -49,6 +50,7 @@ class ResultPane(FillingPane):
         )
         self._stand: Stand | None = None
         self._reading: Task | None = None
+        self._drawing = OneByOne(self)
         page = QWidget(self)
         self.add_content(scrolling(page, self))
         layout = column(page, spacing=12, margins=20)
@@ -77,6 +79,12 @@ class ResultPane(FillingPane):
         folder = self.session.shown_folder
         return next((run for run in self.session.runs if run.folder == folder), None)
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether all of a result stands there."""
+        parts = (self._drawing, self._answers.drawing)
+        return self._card.isVisible() and all(part.is_done for part in parts)
+
     def refresh(self) -> None:
         """Draw the shown run; read its files where they are other than those read last."""
         state, folder = self.session.shown, self.session.shown_folder
@@ -95,6 +103,7 @@ class ResultPane(FillingPane):
         if self._stand is None or self._stand[0] != folder:
             self._notices.clear()
             self._further.hide()
+            self._drawing.begin(())
             for part in (self._card, self._chart, self._answers):
                 part.hide()
         self._stand = stand
@@ -106,18 +115,25 @@ class ResultPane(FillingPane):
 
     def _show_story(self, story: Story) -> None:
         self._reading = None
+        parts = (self._show_card, self._show_curve, self._show_answers)
+        self._drawing.begin([partial(part, story) for part in parts])
+
+    def _show_card(self, story: Story) -> None:
         self._card.show_story(story)
-        self._answers.show_story(story)
         self._card.show()
-        self._answers.show()
-        series = _curve(story)
+
+    def _show_curve(self, story: Story) -> None:
         self._chart.setVisible(len(story.evaluations) > 1)
         if len(story.evaluations) > 1:
             known = describe(story.measure)
             line = Line(story.measure, known.label, points=True, untrained=True)
             self._chart.show_title(known.label)
             self._chart.set_lines((line,))
-            self._chart.show_series(series, 0.0)
+            self._chart.show_series(_curve(story), 0.0)
+
+    def _show_answers(self, story: Story) -> None:
+        self._answers.show_story(story)
+        self._answers.show()
 
     def _say_unread(self, sentence: str) -> None:
         self._reading = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
@@ -12,6 +13,7 @@ from droid_tune.report.outcome import SHOWN_PROMPTS, telling
 from droid_tune.report.story import Story, Told
 from ui.one_run.answers_card import AnswersCard, CardSide
 from ui.widgets.basics import clear, column, label, row
+from ui.widgets.one_by_one import OneByOne
 from ui.widgets.segmented import Segmented
 
 KINDS = (("telling", "Most Telling"), ("won", "Won"), ("lost", "Lost"), ("same", "Unchanged"))
@@ -35,6 +37,7 @@ class ThenAndNow(QWidget):
         lines.addWidget(self._said)
         self._cards = column(spacing=10)
         lines.addLayout(self._cards)
+        self.drawing = OneByOne(self)
 
     def show_story(self, story: Story) -> None:
         """Of another run, or of the same one after it went on."""
@@ -60,9 +63,11 @@ class ThenAndNow(QWidget):
         if self._story is None:
             return
         shown = self.shown()
-        for one in shown:
-            self._cards.addWidget(told_card(one, self))
         self._said.setText(_sentence(self._story, self.kind.key, len(shown)))
+        self.drawing.begin([partial(self._add, one) for one in shown])
+
+    def _add(self, one: Told) -> None:
+        self._cards.addWidget(told_card(one, self))
 
 
 def _sentence(story: Story, kind: str, shown: int) -> str:

@@ -63,12 +63,6 @@ class CompletionsModel(QAbstractTableModel):
         """(name to sort by, heading) of each column."""
         return self._columns
 
-    def whole(self, row: int) -> CompletionLine | None:
-        """A completion with all of its text; None where it is gone."""
-        line, index = self.line(row), self._desk.index
-        found = [] if line is None or index is None else lines_of(index, [line.id])
-        return found[0] if found else None
-
     def line(self, row: int) -> CompletionLine | None:
         """A completion as a cell shows it, the text cut; None where it is gone."""
         if not 0 <= row < len(self._ids):

@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 )
 
 from droid_tune import words
-from droid_tune.runs.completions.asking import Wanted, group_at, trace_of
+from droid_tune.events import RolloutGroup, TokenTrace
+from droid_tune.runs.completions.asking import CompletionLine, Wanted, group_at, lines_of, trace_of
 from droid_tune.runs.completions.completion_index import CompletionIndex
 from droid_tune.runs.completions.taking_out import export
 from ui.background import Task
@@ -37,6 +38,8 @@ from ui.widgets.tables import TellingDelegate
 KINDS = (("all", "All"), ("right", "Right"), ("wrong", "Wrong"), ("cut", "Cut off"), ("held_out", "Held-out"))
 #: milliseconds without a key after which a search begins
 PATIENCE_MS = 200
+#: a completion whole, its group, and its tokens where they were recorded
+Chosen = tuple[CompletionLine | None, RolloutGroup | None, TokenTrace | None]
 
 
 class CompletionsView(QWidget):
@@ -50,6 +53,7 @@ class CompletionsView(QWidget):
         super().__init__(parent)
         self._desk, self._cursor = desk, cursor
         self._sort, self._descending = "", False
+        self._looking: Task | None = None
         layout = column(self, spacing=10)
         layout.addLayout(self._filters())
         layout.addWidget(self._body(), 1)
@@ -270,12 +274,23 @@ class CompletionsView(QWidget):
 
     @Slot(QModelIndex, QModelIndex)
     def _chosen(self, current: QModelIndex, previous: QModelIndex) -> None:
-        line, rollouts = self.model.whole(current.row()), self._desk.rollouts
-        group = group_at(rollouts, line.offset) if line is not None and rollouts is not None else None
-        index = self._desk.index
-        trace = trace_of(index, line) if line is not None and index is not None else None
-        self.detail.show_completion(line, group, trace, self._search.text().strip())
+        """The newest choice is shown, once its group, which may have megabytes, was read."""
+        if self._looking is not None:
+            self._looking.drop()
+            self._looking = None
         self._say_count()
+        line = self.model.line(current.row())
+        if line is None or self._desk.rollouts is None:
+            self.detail.show_completion(None, None)
+            return
+        work = partial(looked_up, self._desk.rollouts, line.id)
+        done = partial(self._looked_up, self._search.text().strip())
+        failed = partial(self.told.emit, "error")
+        self._looking = Task(work, self, done=done, failed=failed).start()
+
+    def _looked_up(self, sought: str, found: Chosen) -> None:
+        self._looking = None
+        self.detail.show_completion(*found, sought)
 
     def selected_ids(self) -> list[int]:
         """The marked completions, or all that were found where only one is."""
@@ -300,6 +315,15 @@ class CompletionsView(QWidget):
 
     def _exported(self, out: Path, count: int) -> None:
         self.told.emit("info", f"{words.count(count, 'completion')} written to {out}.")
+
+
+def looked_up(rollouts: Path, number: int) -> Chosen:
+    """All that is known of one completion by its id; None for what is gone."""
+    with CompletionIndex(rollouts) as index:
+        line = next(iter(lines_of(index, [number])), None)
+        if line is None:
+            return None, None, None
+        return line, group_at(rollouts, line.offset), trace_of(index, line)
 
 
 def exported(rollouts: Path, ids: list[int], out: Path) -> int:
