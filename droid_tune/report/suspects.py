@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from droid_tune.events import Completion, RolloutGroup
 from droid_tune.word_split import repeated_share, words
+from droid_tune.words import count
 
 #: a reward in the upper tenth of what the run ever gave is high
 HIGH = 0.9
@@ -113,5 +114,5 @@ def reasons_of(one: Completion, usual: float) -> tuple[str, ...]:
     if repeated > REPEATED:
         found.append(f"{repeated:.0%} of its {NGRAM}-word sequences repeat")
     if usual >= WORKED_TOKENS and one.length < BARE * usual:
-        found.append(f"an answer without working: {one.length} tokens, at the start {usual:.0f}")
+        found.append(f"an answer without working: {count(one.length, 'token')}, at the start {usual:.0f}")
     return tuple(found)

@@ -12,19 +12,26 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHeaderView, QScrollArea, QScrollBar, QWidget
 from pytestqt.qtbot import QtBot
 
+from droid_tune.config import resolve
 from droid_tune.events import Evaluation
 from droid_tune.machine.power import PowerReading
 from droid_tune.paths import runs_dir, settings_file
+from droid_tune.runs.series import Series
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
+from ui.frame.help_window import HelpWindow
 from ui.frame.power_watch import PowerWatch
 from ui.frame.spoken import Spoken
 from ui.main_window import MainWindow
+from ui.panes.monitor.steer_sheet import SteerSheet
 from ui.panes.settings.pane import SettingsPane
 from ui.panes.setup.check_view import CheckView
 from ui.panes.table import PANES_BY_KEY
 from ui.session import Session
 from ui.theme import DARK, LIGHT, Tokens, current_theme, strengthened
+from ui.widgets.charting.chart_spec import Line
+from ui.widgets.charting.scale_across import ScaleAcross
+from ui.widgets.charting.values_sheet import ValuesSheet
 
 LOW = PowerReading(0.1, plugged_in=False)
 FINE = PowerReading(0.9, plugged_in=True)
@@ -233,6 +240,20 @@ def test_whatever_takes_the_keyboard_has_a_name(
         window.session.refresh_runs()
     window.show_pane(key)
     assert nameless(window.pane(key)) == []
+
+
+@pytest.mark.qt_log_ignore("propagateSizeHints")
+def test_whatever_takes_the_keyboard_in_a_sheet_has_a_name(window: MainWindow) -> None:
+    series = Series()
+    series.append(1, 0.5)
+    lines = (Line("reward", "Reward"),)
+    sheets = [
+        SteerSheet(resolve({}), window),
+        ValuesSheet("Reward", lines, {"reward": series}, ScaleAcross(), window),
+    ]
+    for sheet in (*sheets, HelpWindow(window), window._find_bar):  # pyright: ignore[reportPrivateUsage]
+        assert nameless(sheet) == []
+        sheet.close()
 
 
 # --- the close button -----------------------------------------------------------------------------------------------

@@ -175,7 +175,9 @@ def test_thousands_of_runs_are_listed_sorted_and_searched_at_once(pane: RunsPane
     pane.session.runs_changed.emit()
     pane._list.view.sortByColumn(PLACES["best"], Qt.SortOrder.AscendingOrder)
     pane._list.search.setText("run 4999")
-    assert time.thread_time() - spent < 1.5  # measured 2026-11-30: 0.25 s
+    assert (
+        time.thread_time() - spent < 6
+    )  # 0.32 to 0.39 s of CPU, measured 2026-11-30; a check's machine may be ten times slower
     assert len(ids(pane)) == 1
     pane._names._comparing = None
 

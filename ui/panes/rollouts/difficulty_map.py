@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from droid_tune import words
 from droid_tune.runs.completions.asking import Visit
 from droid_tune.runs.completions.difficulty import PromptHistory
 from ui.theme import current_theme
@@ -35,7 +36,9 @@ class DifficultyMap(QWidget):
         self._histories = histories
         solved = sum(one.kind == "solved" for one in histories)
         hopeless = sum(one.kind == "hopeless" for one in histories)
-        self.setAccessibleDescription(f"{solved} of {len(histories)} prompts solved, {hopeless} hopeless")
+        self.setAccessibleDescription(
+            f"{solved} of {words.count(len(histories), 'prompt')} solved, {hopeless} hopeless"
+        )
         self.setMinimumWidth(self.sizeHint().width())  # what does not fit is scrolled to
         self.setFixedHeight(max(LINE, LINE * len(histories)))
         self.update()
