@@ -19,7 +19,6 @@ import pytest
 from tests.e2e.whole_loop import SECOND_STEPS
 from ui.settings import Settings, save_settings
 
-DISPLAY = ":93"
 PROGRAMS = ("Xvfb", "openbox", "xdotool")
 #: the starter's settings save so often
 SAVED_AT = 20
@@ -28,21 +27,28 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 
 @pytest.fixture
-def screen() -> Generator[None]:
+def screen(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """A screen of its own, whatever number is free: another one's windows would lie over these."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")
-    with running(["Xvfb", DISPLAY, "-screen", "0", "1600x1000x24"]):
-        time.sleep(1)
+    told, tells = os.pipe()
+    server = ["Xvfb", "-displayfd", str(tells), "-screen", "0", "1600x1000x24"]
+    with running(server, pass_fds=(tells,)), os.fdopen(told) as number:
+        os.close(tells)
+        monkeypatch.setenv("DISPLAY", f":{number.readline().strip()}")
         with running(["openbox"]):
             yield
 
 
 @contextlib.contextmanager
-def running(command: list[str], **more: str) -> Generator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], *, pass_fds: tuple[int, ...] = (), **more: str
+) -> Generator[subprocess.Popen[bytes]]:
     """A program on that screen for as long as the block lasts."""
-    environment = {**os.environ, "DISPLAY": DISPLAY, **more}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    environment = {**os.environ, **more}
+    process = subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet, pass_fds=pass_fds)
     try:
         yield process
     finally:
@@ -57,8 +63,7 @@ def application() -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
 def press(keys: str, *, last: bool = False) -> None:
     """After the `last` keys the window may be gone before they are let go of, which xdotool takes for a failure."""
     find = ["xdotool", "search", "--sync", "--onlyvisible", "--name", "Droid Tune"]
-    environment = {**os.environ, "DISPLAY": DISPLAY}
-    subprocess.run([*find, "windowactivate", "key", keys], check=not last, env=environment)
+    subprocess.run([*find, "windowactivate", "key", keys], check=not last)
 
 
 def press_until(keys: str, what: Callable[[], bool]) -> None:
@@ -133,7 +138,7 @@ def assert_one_curve(events: list[dict[str, Any]]) -> bool:
 @pytest.mark.usefixtures("screen")
 def test_a_new_user_goes_the_whole_loop_by_mouse_and_keys(data_home: Path, tmp_path: Path) -> None:
     """A dropped folder, a reward of one's own, charts, completions, steering, results compared, asked and exported."""
-    environment = {"DISPLAY": DISPLAY, "QT_QPA_PLATFORM": "xcb", "HOME": str(tmp_path)}
+    environment = {"QT_QPA_PLATFORM": "xcb", "HOME": str(tmp_path)}
     told = subprocess.run(
         [sys.executable, "-m", "tests.e2e.whole_loop", str(tmp_path)],
         env={**os.environ, **environment},

@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QApplication,
-    QComboBox,
     QFileDialog,
     QLabel,
     QLineEdit,
@@ -163,15 +162,6 @@ class Hand:
         self.click(
             view.viewport(), lambda: view.visualRect(view.model().index(number, 0)).center(), holding=holding
         )
-
-    def choose(self, combo: QComboBox, text: str) -> None:
-        """Open a list of choices and go to one by the keyboard."""
-        place = self.until(lambda: combo.findText(text, Qt.MatchFlag.MatchContains) + 1, f"a choice {text!r}")
-        self.ask(lambda: combo.setFocus(Qt.FocusReason.OtherFocusReason))
-        self.key("Home")
-        for _ in range(place - 1):
-            self.key("Down")
-        self.until(lambda: text in combo.currentText(), f"the choice {text!r}")
 
     def key(self, *keys: str) -> None:
         """Press keys, such as `ctrl+f`."""
