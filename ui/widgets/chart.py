@@ -81,6 +81,7 @@ class Chart(QFrame):
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout.addWidget(self._empty, 1)
         self.set_lines(spec.lines)
+        self._tell_accessibility()  # before its first value too
         self._steps.pointed.connect(self._follow_pointer)
         self._steps.chosen.connect(self._follow_chosen)
         self._steps.range_chosen.connect(self._follow_range)
