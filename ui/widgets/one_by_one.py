@@ -25,11 +25,6 @@ class OneByOne(QObject):
         self._due = deque(steps)
         self._do_next()
 
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing is left to be made."""
-        return not self._due
-
     @Slot()
     def _do_next(self) -> None:
         if self._due:

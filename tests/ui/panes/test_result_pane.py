@@ -16,6 +16,7 @@ from tests.ui.recording import complete, recorded, started, write_run
 from ui.main_window import MainWindow
 from ui.one_run.answers_card import AnswersCard
 from ui.panes.result.pane import ResultPane
+from ui.widgets.one_by_one import OneByOne
 
 
 @pytest.fixture
@@ -30,7 +31,9 @@ def show(pane: ResultPane, folder: Path, qtbot: QtBot) -> None:
     with qtbot.waitSignal(pane.session.runs_changed):
         pane.session.refresh_runs()
     pane.session.show_run(folder)
-    qtbot.waitUntil(lambda: pane.is_drawn)
+    qtbot.waitUntil(
+        lambda: pane._card.isVisible() and not any(one._due for one in pane.findChildren(OneByOne))
+    )
 
 
 def texts(pane: ResultPane) -> list[str]:

@@ -79,12 +79,6 @@ class ResultPane(FillingPane):
         folder = self.session.shown_folder
         return next((run for run in self.session.runs if run.folder == folder), None)
 
-    @property
-    def is_drawn(self) -> bool:
-        """Whether all of a result stands there."""
-        parts = (self._drawing, self._answers.drawing)
-        return self._card.isVisible() and all(part.is_done for part in parts)
-
     def refresh(self) -> None:
         """Draw the shown run; read its files where they are other than those read last."""
         state, folder = self.session.shown, self.session.shown_folder

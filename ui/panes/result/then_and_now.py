@@ -37,7 +37,7 @@ class ThenAndNow(QWidget):
         lines.addWidget(self._said)
         self._cards = column(spacing=10)
         lines.addLayout(self._cards)
-        self.drawing = OneByOne(self)
+        self._drawing = OneByOne(self)
 
     def show_story(self, story: Story) -> None:
         """Of another run, or of the same one after it went on."""
@@ -64,7 +64,7 @@ class ThenAndNow(QWidget):
             return
         shown = self.shown()
         self._said.setText(_sentence(self._story, self.kind.key, len(shown)))
-        self.drawing.begin([partial(self._add, one) for one in shown])
+        self._drawing.begin([partial(self._add, one) for one in shown])
 
     def _add(self, one: Told) -> None:
         self._cards.addWidget(told_card(one, self))
