@@ -122,7 +122,7 @@ def test_the_search_of_completions_steps_counts_and_marks(
     qtbot.waitUntil(lambda: view._count.text().startswith("1 of "), timeout=30_000)
     found = view.model.rowCount()
     assert found > 2
-    assert LIGHT.warning_soft in view.detail._text.text()
+    qtbot.waitUntil(lambda: LIGHT.warning_soft in view.detail._text.text())
     qtbot.keyClick(field, Qt.Key.Key_Return)
     assert view._count.text() == f"2 of {found} completions"
     press(window, "Find Previous")
