@@ -225,7 +225,7 @@ def test_muon_makes_each_expert_of_a_stack_orthogonal_by_itself() -> None:
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_adam_in_few_kernels_moves_as_mlx_s_own_does_and_keeps_the_same_state(decay: float) -> None:
     keys = iter(mx.random.split(mx.random.key(3), 20))
-    shapes = {"small": (3,), "wide": (5, 130), "one": (1, 1)}
+    shapes = {"small": (3,), "wide": (5, 130), "one": (1, 1), "large": (200, 200)}
     ours = FusedAdam(0.01, [0.9, 0.99], decay)
     theirs = optim.AdamW(0.01, betas=[0.9, 0.99], weight_decay=decay, bias_correction=True)
     mine = plain = {name: mx.random.normal(shape, key=next(keys)) for name, shape in shapes.items()}

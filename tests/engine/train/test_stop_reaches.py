@@ -99,7 +99,10 @@ def test_what_a_download_gives_or_raises_is_what_comes_of_waiting_for_it() -> No
 def test_a_child_that_is_ended_for_a_stop_says_nothing_else() -> None:
     stopping = threading.Event()
     child = Child(
-        "mathematics", memory_mb=512, setup={"warm_up": True}, watch=Watch(should_stop=stopping.is_set)
+        "droid_tune.rewards.workers.mathematics_worker",  # takes a second to begin
+        memory_mb=512,
+        setup={"warm_up": True},
+        watch=Watch(should_stop=stopping.is_set),
     )
 
     def stop_now() -> None:
