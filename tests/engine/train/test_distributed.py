@@ -169,6 +169,7 @@ def test_a_judge_of_pairs_is_asked_once_for_all_ranks(
     assert Judge.asked == 2 * 2 * 4 * 2  # two runs of two steps with four pairs, in both orders
 
 
+@pytest.mark.slow
 def test_two_ranks_stop_together_and_resume(project_root: Path, tmp_path: Path) -> None:
     train(project_root, tmp_path / "one", GRPO, ranks=1)
     stopped = train(project_root, tmp_path / "two", [*GRPO, "--stop-after", "1"], ranks=2)
