@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,10 +58,17 @@ class ActingPlayground(Playground):
         seed: int = 0,
     ) -> Reply:
         """The last answer of an episode with all its turns; `sampling` bounds them together. As `Playground.reply` else."""
+        without = partial(
+            super().reply,
+            prompt,
+            sampling,
+            with_adapter=with_adapter,
+            on_text=on_text,
+            watch=watch,
+            seed=seed,
+        )
         if self._stage is None:
-            return super().reply(
-                prompt, sampling, with_adapter=with_adapter, on_text=on_text, watch=watch, seed=seed
-            )
+            return without()
         free = not isinstance(prompt, Mapping)
         row: dict[str, Any] = {"prompt": prompt} if free else dict(prompt)
         own = nullcontext() if with_adapter else adapter_off(self._policy.model, self._policy.adapted)
@@ -72,9 +80,7 @@ class ActingPlayground(Playground):
             reason = "length" if path.cut else "stop"
             return Reply(path.answer, tokens.count, reason, played.prompt_ends, path.turns)
         if free and not isinstance(self._stage.config.environment, OwnCodeConfig):
-            return super().reply(
-                prompt, sampling, with_adapter=with_adapter, on_text=on_text, watch=watch, seed=seed
-            )
+            return without()
         raise UserError(played.failed.removesuffix("."), place="environment")
 
 

@@ -141,11 +141,12 @@ class Player:
 
     def __init__(self, config: RunConfig, watch: Watch = UNWATCHED) -> None:
         """Raises UserError where the environment or its tools cannot be used with this model."""
+        if config.environment is None:
+            raise UserError("The settings name no environment", remedy="add a section `environment`")
         self._config, self._watch, self._opened = config, watch, ExitStack()
         policy = load_policy(config.model.path)
         environment = self._opened.enter_context(acted_in(config, policy, watch))
-        if environment is None:
-            raise UserError("The settings name no environment", remedy="add a section `environment`")
+        assert environment is not None
         self.environment, self.tokenizer = environment, policy.tokenizer
         self._stage = Stage(policy, environment, config)
 

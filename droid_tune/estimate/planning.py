@@ -107,14 +107,13 @@ def candidates(
 
 def _busy_whole_tokens(sizes: Sizes, backend: str) -> int:
     """Tokens of whole rows from which a pass's own cost is an eighth of what it computes, or the device is busy."""
-    tokens = 8 * PASS_SECONDS[backend] * OPERATIONS[backend] * sizes.layers / _operations(sizes)
+    tokens = 8 * PASS_SECONDS[backend] * OPERATIONS[backend] / _operations_a_layer(sizes)
     return max(BUSY_WHOLE_TOKENS[backend], int(tokens))
 
 
-def _operations(sizes: Sizes) -> float:
-    """Operations of a training pass over one token, roughly: forth and back through the matrices of all layers."""
-    numbers = sizes.hidden * (2 * sizes.query_width + 2 * sizes.key_width + 3 * sizes.intermediate)
-    return 6 * numbers * sizes.layers
+def _operations_a_layer(sizes: Sizes) -> int:
+    """Operations of a training pass over one token in one layer, roughly: forth and back through its matrices."""
+    return 6 * sizes.hidden * (2 * sizes.query_width + 2 * sizes.key_width + 3 * sizes.intermediate)
 
 
 def _passes_cost_more(sizes: Sizes, job: StepJob, backend: str) -> bool:
@@ -128,7 +127,7 @@ def _passes_cost_more(sizes: Sizes, job: StepJob, backend: str) -> bool:
     batches = -(-job.group_size * job.longest_completion // BUSY_TOKENS[backend])
     passes = job.rows_per_slice // job.group_size * (1 + batches) - 1
     tokens = job.rows_per_slice * (job.longest_prompt + job.longest_completion)
-    computed = tokens * _operations(sizes) / sizes.layers / OPERATIONS[backend]
+    computed = tokens * _operations_a_layer(sizes) / OPERATIONS[backend]
     return 2 * passes * PASS_SECONDS[backend] > computed
 
 

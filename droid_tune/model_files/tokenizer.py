@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
+#: what a model is told beside the text itself may stand in any of these: its chat template and special tokens
+SPEAKING_FILES = ("tokenizer_config.json", "chat_template.jinja", "chat_template.json")
+
+
 @contextmanager
 def tokenizer_faults(folder: Path) -> Generator[None]:
     """Turn whatever the libraries raise while they read a folder's tokenizer into one `UserError`."""
@@ -79,7 +83,7 @@ def may_tell_the_date(folder: Path | None) -> bool:
     """Whether the folder's chat template asks which day it is; for all that is known of a folder that is not here, it does."""
     if folder is None:
         return True
-    for name in ("chat_template.jinja", "chat_template.json", "tokenizer_config.json"):
+    for name in SPEAKING_FILES:
         try:
             if "strftime_now" in (folder / name).read_text(encoding="utf-8-sig"):
                 return True

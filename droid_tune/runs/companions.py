@@ -18,13 +18,13 @@ from droid_tune.config.teaching_methods import TeacherConfig
 from droid_tune.errors import UserError
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.model_folder import read_json
+from droid_tune.model_files.tokenizer import SPEAKING_FILES
 from droid_tune.paths import RunPaths
 from droid_tune.runs.best import completed_step
 from droid_tune.runs.folder import find_run, fused_base, read_config
 
-#: files of a model folder that decide what it computes, and those that decide what it is told
+#: files of a model folder that decide what it computes
 COMPUTING = ("*.safetensors", "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model")
-_SPEAKING = ("tokenizer_config.json", "chat_template.jinja", "chat_template.json")
 
 
 def companions_of(config: RunConfig, run: Path | None = None) -> dict[str, list[Path]]:
@@ -136,4 +136,4 @@ def _of_model(name: str) -> list[Path]:
 
 
 def _of_folder(folder: Path | None) -> list[Path]:
-    return model_parts(folder, (*COMPUTING, *_SPEAKING))
+    return model_parts(folder, (*COMPUTING, *SPEAKING_FILES))

@@ -18,6 +18,10 @@ class MalformedCall(Exception):  # noqa: N818 - it says what was read
     """What was meant to be a call cannot be read as one; the message is a clause after "the call"."""
 
 
+class KeyGivenTwice(MalformedCall):
+    """Which of a key's values was meant is not known."""
+
+
 def json_of(text: str) -> Any:
     """Strict JSON: one value, nothing behind it, no NaN, each key once. Raises MalformedCall."""
     value, end = json_at(text.strip(), 0)
@@ -40,11 +44,11 @@ def _refuse(name: str) -> NoReturn:
 
 
 def once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Pairs as an object. Raises MalformedCall where a key comes twice: which of its values was meant is not known."""
+    """Pairs as an object. Raises KeyGivenTwice."""
     made: dict[str, Any] = {}
     for key, value in pairs:
         if key in made:
-            raise MalformedCall(f"says `{key}` twice")
+            raise KeyGivenTwice(f"says `{key}` twice")
         made[key] = value
     return made
 
@@ -99,7 +103,7 @@ class _JSONNames(ast.NodeTransformer):
 def as_typed(text: str, schema: Mapping[str, Any]) -> Any:
     """A value that is written without quotes, as its schema has it; text that does not fit stays text.
 
-    Raises MalformedCall for an object that says a key twice.
+    Raises KeyGivenTwice for an object that does so.
     """
     wanted = schema.get("type")
     if wanted == "string":
@@ -108,9 +112,10 @@ def as_typed(text: str, schema: Mapping[str, Any]) -> Any:
         return _LITERALS[text.strip()]
     try:
         return json_of(text)
-    except MalformedCall as error:
-        if " twice" in str(error):
-            raise
+    except KeyGivenTwice:
+        raise
+    except MalformedCall:
+        pass
     try:
         return python_value(text) if wanted in ("object", "array") else text
     except MalformedCall:

@@ -11,8 +11,9 @@ from droid_tune.events import TokenTrace
 from ui.theme import Tokens, current_theme
 from ui.widgets.parted_text import parted
 
-#: how the reward `accuracy` says what it read
+#: where a part begins and ends, and its style
 Styled = tuple[int, int, str]
+#: how the reward `accuracy` says what it read
 _READ = re.compile(r"answer read: (.+?)(?:, expected .*)?\Z", re.DOTALL)
 
 
