@@ -16,6 +16,7 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.messages import Message
 from droid_tune.data.templates import TemplateOptions, render_prompt
 from droid_tune.environments.episode import Environment
+from droid_tune.environments.opening_prompt import as_read
 from droid_tune.errors import UserError
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.loading import load_policy
@@ -63,7 +64,7 @@ class Stage:
         path = rollout.trajectories[0]
         if path.ending is None:
             return PlayedOut(path)
-        shown = {"prompt": list(path.messages[: path.opening]), "tools": list(self.environment.tools)}
+        shown = as_read(self.environment, row, path.messages[: path.opening])
         prompt, mine = rollout.prompt_tokens[0], rollout.completion_mask[0] > 0
         count = path.spans[-1][1]  # nothing follows the last turn of the model's
         return PlayedOut(

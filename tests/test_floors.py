@@ -51,6 +51,7 @@ FLOORS = {
     "droid_tune.offered_tools": 4,
     "droid_tune.playground": 4,
     "droid_tune.playing": 4,
+    "droid_tune.seen_openings": 4,
     "droid_tune.train": 4,
     "droid_tune.workbench": 4,
     "droid_tune.cli": 5,

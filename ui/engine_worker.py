@@ -20,6 +20,9 @@ from droid_tune.names import LAST
 
 if TYPE_CHECKING:
     from droid_tune.config.exporting import ExportRequest
+    from droid_tune.data.formats.base import Row
+    from droid_tune.data.rendering.shapes import TemplateOptions
+    from droid_tune.data.rendering.shown import ShownRow
     from droid_tune.estimate.signal import CheckReport
     from droid_tune.runs.folder import RunSummary
     from droid_tune.trial_report import BenchQuestion, LookedAt, Rescored, RescoredStep, Trial
@@ -118,6 +121,14 @@ class EngineDoor(Protocol):
 
     def tools(self, config: RunConfig) -> list[str]:
         """The tools that a run's environment offers, a line each. Raises `UserError` where it cannot be used."""
+        raise NotImplementedError
+
+    def row_options(self, config: RunConfig, tokenizer: Any, watch: Watch) -> TemplateOptions:
+        """How rows are rendered for a run in its environment. Raises `UserError`, `Stopped`."""
+        raise NotImplementedError
+
+    def opening(self, config: RunConfig, tokenizer: Any, row: Row, number: int, watch: Watch) -> ShownRow:
+        """Row `number` as a run in its environment puts it before the model. Raises `UserError`, `Stopped`."""
         raise NotImplementedError
 
     def export(self, folder: Path, request: ExportRequest, watch: Watch) -> Any:
@@ -241,6 +252,18 @@ class Engine:
         from droid_tune.offered_tools import tools_offered
 
         return tools_offered(config)
+
+    def row_options(self, config: RunConfig, tokenizer: Any, watch: Watch) -> TemplateOptions:
+        """Starts the environment for a moment; call it in the background."""
+        from droid_tune.seen_openings import row_options
+
+        return row_options(config, tokenizer, watch)
+
+    def opening(self, config: RunConfig, tokenizer: Any, row: Row, number: int, watch: Watch) -> ShownRow:
+        """Starts the environment for a moment; call it in the background."""
+        from droid_tune.seen_openings import opening_seen
+
+        return opening_seen(config, tokenizer, row, number, watch)
 
     def export(self, folder: Path, request: ExportRequest, watch: Watch) -> Any:
         """Write a run's result as other programs take it, and compare. Call it in a thread of its own."""

@@ -7,11 +7,8 @@ from contextlib import contextmanager
 
 from droid_tune.config import RunConfig
 from droid_tune.control import UNWATCHED, Watch
-from droid_tune.data.rendering.chat_template import ChatTemplate
-from droid_tune.data.rendering.thinking import opens_thought
-from droid_tune.data.templates import TemplateOptions, render_prompt
 from droid_tune.environments.episode import Environment
-from droid_tune.environments.table import open_environment
+from droid_tune.environments.opening_prompt import environment_for
 from droid_tune.errors import UserError
 from droid_tune.model.policy import Policy
 from droid_tune.train.distributed import World
@@ -23,14 +20,7 @@ def acted_in(config: RunConfig, policy: Policy, watch: Watch = UNWATCHED) -> Gen
     if config.environment is None:
         yield None
         return
-    options = TemplateOptions.of(config.data)
-    opened = opens_thought(render_prompt(policy.tokenizer, {"prompt": "?"}, options).text)
-    environment = open_environment(
-        config,
-        template=ChatTemplate.of(policy.tokenizer).source,
-        opened_thought=opened.group(1) if opened else "",
-        watch=watch,
-    )
+    environment = environment_for(config, policy.tokenizer, watch)
     try:
         yield environment
     finally:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.variant_methods import A2POConfig
+from droid_tune.data.order.seeds import rollout_seed
 from droid_tune.methods.advantages import Advantages, compute_advantages
 from droid_tune.methods.baselines import Penalty, RewardComparison
 from droid_tune.methods.completions import length_metrics, loss_mask
@@ -112,7 +113,9 @@ class Explorer:
         with watch("rollout"):
             session.pause_point()
             rows = self._next_prompts(step)
-            rollout = self.sampler.complete(step, rows, session.seed("rollout", self.rollouts))
+            rollout = self.sampler.complete(
+                step, rows, rollout_seed(session.config.training.seed, self.rollouts)
+            )
         self.rollouts += 1
         with watch("reward"):
             batch = self.scorer.score(step, rows, rollout)

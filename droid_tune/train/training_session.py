@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from droid_tune.config import RunConfig
 from droid_tune.control import Control, Watch
 from droid_tune.data.order.batches import PromptBatches
+from droid_tune.data.order.seeds import derived_seed
 from droid_tune.environments.episode import Environment
 from droid_tune.errors import Stopped
 from droid_tune.estimate.plan import MemoryPlan
@@ -64,8 +62,7 @@ class TrainingSession:
 
     def seed(self, purpose: str, *numbers: int) -> int:
         """A seed (63 bits) that depends on the run's seed, the purpose and the numbers alone."""
-        words = (self.config.training.seed, zlib.crc32(purpose.encode()), *numbers)
-        return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+        return derived_seed(self.config.training.seed, purpose, *numbers)
 
     def held_out_prompts(self, count: int) -> list[PromptRow]:
         """The first `count` held-out rows as prompts, without those that cannot be read: each evaluation asks for the same,

@@ -12,12 +12,15 @@ from typing import Any
 
 from droid_tune.config import RunConfig, dump_yaml
 from droid_tune.control import UNWATCHED, Watch
+from droid_tune.data.rendering.shapes import TemplateOptions
+from droid_tune.data.rendering.shown import ShownRow
 from droid_tune.errors import UserError
 from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
 from droid_tune.events import CheckpointSaved, Event, Phase, RunFinished
 from droid_tune.paths import RunPaths, runs_dir
 from droid_tune.runs.folder import RunSummary, list_runs, read_config
 from droid_tune.runs.log import EventLog
+from droid_tune.seen_openings import opening_seen, row_options
 from droid_tune.trial_report import (
     Agreement,
     AnswerVerdict,
@@ -163,6 +166,12 @@ class FakeEngine:
         if self.failure is not None:
             raise self.failure
         return ["price(item): The price of an item in cents.", "multiply(a, b): The product of two numbers."]
+
+    def row_options(self, config: RunConfig, tokenizer: Any, watch: Watch) -> TemplateOptions:
+        return row_options(config, tokenizer, watch)
+
+    def opening(self, config: RunConfig, tokenizer: Any, row: Any, number: int, watch: Watch) -> ShownRow:
+        return opening_seen(config, tokenizer, row, number, watch)
 
     def release(self, *, going_on: bool = False) -> None:
         pass

@@ -9,7 +9,7 @@ from typing import Any
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.table import need_of
 from droid_tune.data.lens import Lens
-from droid_tune.data.rendering.shapes import Example, TemplateOptions
+from droid_tune.data.rendering.shapes import Example, Prompt, TemplateOptions
 from droid_tune.data.templates import render_examples, render_prompt
 from droid_tune.errors import UserError
 
@@ -61,9 +61,7 @@ def seen_row(tokenizer: Any, row: Row, options: TemplateOptions, method: str) ->
     """The row as a run with this method renders it. Raises `UserError` where the template refuses it."""
     answered = "text" in row or "messages" in row or "answer" in row or "completion" in row
     if (need_of(method) == "prompt" or not answered) and "prompt" in row:
-        prompt = render_prompt(tokenizer, row, options)
-        parts = [ShownPart(prompt.text, prompt.tokens, [False] * len(prompt.tokens))]
-        return ShownRow(parts, [note.text for note in prompt.notes])
+        return of_prompt(render_prompt(tokenizer, row, options))
     lens = Lens.for_method(method, tokenizer, options)
     if lens.judged:
         named = lens.answers_of(row)
@@ -72,6 +70,12 @@ def seen_row(tokenizer: Any, row: Row, options: TemplateOptions, method: str) ->
     examples = render_examples(tokenizer, row, options)
     parts = [ShownPart(one.text, one.tokens, one.answer_mask) for one in examples]
     return ShownRow(parts, _told(examples))
+
+
+def of_prompt(prompt: Prompt) -> ShownRow:
+    """A prompt, of which nothing is learnt."""
+    part = ShownPart(prompt.text, prompt.tokens, [False] * len(prompt.tokens))
+    return ShownRow([part], [note.text for note in prompt.notes])
 
 
 def _told(examples: Iterable[Example]) -> list[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from droid_tune.data.formats.base import Row
 from droid_tune.data.lens import require_known
 from droid_tune.data.rendering.added_turns import TurnAdder
 from droid_tune.data.templates import render_prompt
 from droid_tune.environments.episode import EpisodeError
+from droid_tune.environments.opening_prompt import as_read
 from droid_tune.rollout.episodes.episode_row import EpisodeRow
 from droid_tune.rollout.episodes.game import Game
 from droid_tune.rollout.episodes.joining import Joining, Prompts
@@ -100,20 +100,11 @@ class GroupOpenings:
         self._tally.wait_for(row.opening)
         row.episode = row.opening.result()
         row.recorder = Recorder(row.episode.opening)
-        shown = self._shown(data, row.recorder.messages)
+        shown = as_read(game.environment, data, row.recorder.messages)
         row.adder = TurnAdder(game.policy.tokenizer, shown, game.options, game.limits.history)
         tokens = self._rendered(shown)
         require_known(tokens, game.policy.embedding_rows)
         return tokens
-
-    def _shown(self, data: Row, messages: Sequence[Mapping[str, Any]]) -> Row:
-        """The row as the template reads it: the opening in place of its prompt, and the environment's tools."""
-        shown: dict[str, Any] = {"prompt": list(messages)}
-        if self._game.environment.tools:
-            shown["tools"] = list(self._game.environment.tools)
-        if data.get("chat_template_kwargs"):
-            shown["chat_template_kwargs"] = data["chat_template_kwargs"]
-        return shown
 
     def _rendered(self, data: Row) -> list[int]:
         return render_prompt(self._game.policy.tokenizer, data, self._game.options).tokens

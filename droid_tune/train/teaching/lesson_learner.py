@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from droid_tune.data.order.seeds import rollout_seed
 from droid_tune.train.batch import Batch
 from droid_tune.train.drawing import draw
 from droid_tune.train.learner import State, Tensors
@@ -27,7 +28,7 @@ class LessonLearner(RolloutLearner[Lessons]):
             session.pause_point()
             rows = draw(session, session.reader.prompt)
             sampler = Sampler(session, group_size, session.config.sampling)
-            rollout = sampler.complete(step, rows, session.seed("rollout", self.rollouts))
+            rollout = sampler.complete(step, rows, rollout_seed(session.config.training.seed, self.rollouts))
         self.rollouts += 1
         with watch("reward"):
             return self.scorer.score(step, rows, rollout)

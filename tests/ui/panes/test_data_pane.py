@@ -73,6 +73,28 @@ def test_a_row_is_seen_with_its_fields_its_template_and_its_tokens(
     assert len(detail._seen.tokens) == len(detail._seen.names)
 
 
+def test_a_row_of_a_run_with_tools_is_seen_with_them(
+    show: Show, session: Session, tmp_path: Path, qtbot: QtBot
+) -> None:
+    session.draft.set_model("tools-starter")
+    session.draft.set_environment("tools", {"path": "shop"})
+    pane = show(write(tmp_path / "train.jsonl", {"prompt": "What do two pears cost?", "answer": "2"}))
+    detail = pane._rows._detail
+    detail._view.choose("prompt")
+    detail._draw()
+    qtbot.waitUntil(lambda: detail._seen is not None, timeout=60_000)
+    assert "multiply" in detail._text.toPlainText()
+    assert detail._seen is not None
+    assert "What do two pears cost?" in detail._seen.text
+    session.draft.set("environment.path", str(tmp_path / "gone.py"))
+    pane._draft_changed()
+    qtbot.waitUntil(lambda: "gone.py" in detail._text.toPlainText())
+    session.draft.set_environment("")
+    pane._draft_changed()
+    qtbot.waitUntil(lambda: detail._seen is not None)
+    assert "multiply" not in detail._text.toPlainText()
+
+
 def test_the_raw_text_around_an_issue_marks_the_column(show: Show, tmp_path: Path, qtbot: QtBot) -> None:
     pane = show(write(tmp_path / "train.jsonl", *sums(3), '{"prompt": "x", "answer": 7}', *sums(3, 5)))
     pane.show_view("issues")

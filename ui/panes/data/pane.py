@@ -19,7 +19,7 @@ from ui.panes.data.data_reader import DataReader, Inspection, Source
 from ui.panes.data.drop_bar import DropBar
 from ui.panes.data.files_card import SPLIT_WORDS, FilesCard
 from ui.panes.data.issues.issues_view import IssuesView
-from ui.panes.data.rows.row_detail import Look
+from ui.panes.data.rows.look import Look
 from ui.panes.data.rows.rows_view import RowsView
 from ui.panes.data.split_dialog import SplitDialog
 from ui.panes.data.statistics.statistics_view import Lengthy, StatisticsView
@@ -144,17 +144,18 @@ class DataPane(Pane):
         return bar
 
     def _views(self) -> QStackedWidget:
+        session = self.session
         self._pages = QStackedWidget(self)
-        self._rows = RowsView(self._desk, self._pages)
+        self._rows = RowsView(session.engine, self._desk, self._pages)
         self._rows.thinking_chosen.connect(self._set_thinking)
         self._rows.row_chosen.connect(self._show_number)
         self._issues = IssuesView(self._pages)
         self._issues.told.connect(self._tell)
-        self._statistics = StatisticsView(self._desk, self._pages)
+        self._statistics = StatisticsView(session.engine, self._desk, self._pages)
         self._columns = ColumnsView(self._pages)
         self._columns.confirmed.connect(self._set_mapping)
-        self._tools = ToolsView(self._desk, self._pages)
-        self._tools.data_wanted.connect(self.session.set_data)
+        self._tools = ToolsView(session.engine, self._desk, self._pages)
+        self._tools.data_wanted.connect(session.set_data)
         for view in (self._rows, self._issues, self._statistics, self._columns, self._tools):
             self._pages.addWidget(view)
         return self._pages
@@ -164,15 +165,6 @@ class DataPane(Pane):
     def _source(self) -> Source:
         draft = self.session.draft
         return Source(draft.data, draft.method, draft.value("data.mapping"), draft.value("data.files"))
-
-    def _look(self) -> Look:
-        draft = self.session.draft
-        return Look(
-            draft.model,
-            draft.method,
-            str(draft.value("data.system_prompt")),
-            str(draft.value("data.thinking")),
-        )
 
     def _limits(self) -> Lengthy:
         draft = self.session.draft
@@ -187,7 +179,7 @@ class DataPane(Pane):
 
     def _tell_views(self) -> None:
         """What of the draft the views depend on."""
-        found, look = self._found, self._look()
+        found, look = self._found, Look.of(self.session.draft)
         dataset = found.dataset if found is not None else None
         self._rows.show_look(look)
         self._statistics.show_data(dataset, look, self._limits())

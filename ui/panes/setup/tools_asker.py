@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from droid_tune.config import RunConfig
-from droid_tune.config.environments import EnvironmentConfig, OwnCodeConfig
 from ui.background import Task
 from ui.engine_worker import EngineDoor
+from ui.work.acting_key import acting_key
 
 #: without another question
 ASK_AFTER_MS = 600
@@ -35,10 +34,10 @@ class ToolsAsker(QObject):
 
     def ask(self, config: RunConfig) -> None:
         """Told a moment after the last question; what was asked before is not asked again."""
-        if config.environment is None:
+        key = acting_key(config)
+        if not key:
             self.forget()
             return
-        key = _key_of(config, config.environment)
         if key == self._asked:
             return
         self.forget()
@@ -62,12 +61,3 @@ class ToolsAsker(QObject):
                 done=self.told.emit,
                 failed=self.failed.emit,
             ).start()
-
-
-def _key_of(config: RunConfig, environment: EnvironmentConfig) -> str:
-    """What the answer depends on; a file's time too, since it is edited beside the window."""
-    changed = 0
-    if isinstance(environment, OwnCodeConfig):
-        with contextlib.suppress(OSError):
-            changed = environment.file.stat().st_mtime_ns
-    return f"{config.model.path}|{config.model.revision}|{environment.model_dump_json()}|{changed}"

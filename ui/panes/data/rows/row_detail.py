@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from droid_tune import words
 from droid_tune.data.formats.base import Row
-from droid_tune.data.templates import TemplateOptions
+from ui.engine_worker import EngineDoor
 from ui.panes.data.data_job import DataJob
 from ui.panes.data.data_reader import in_order
+from ui.panes.data.rows.look import Look
 from ui.panes.data.rows.rows_model import whole_text
 from ui.panes.data.rows.seen_row import SeenRow, field_pieces, text_pieces, token_pieces, work_for
 from ui.panes.data.tokenizer_desk import TokenizerDesk
@@ -23,31 +22,16 @@ VIEWS = (("fields", "Fields"), ("prompt", "As the model sees it"), ("tokens", "T
 THINKING = (("template", "Model's default"), ("on", "Thinking"), ("off", "No thinking"))
 
 
-@dataclass(frozen=True)
-class Look:
-    """How rows are rendered: what of the draft matters here."""
-
-    model: str
-    method: str
-    system_prompt: str
-    thinking: str
-
-    @property
-    def options(self) -> TemplateOptions:
-        """The same for the renderer of rows."""
-        known = {"on": "on", "off": "off"}
-        return TemplateOptions(self.system_prompt, known.get(self.thinking, "template"))  # type: ignore[arg-type]
-
-
 class RowDetail(QWidget):
     """`thinking_chosen` tells the switch of templates that can think."""
 
     thinking_chosen = Signal(str)
 
-    def __init__(self, desk: TokenizerDesk, parent: QWidget) -> None:
+    def __init__(self, engine: EngineDoor, desk: TokenizerDesk, parent: QWidget) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._engine, self._desk = engine, desk
         self._row: Row | None = None
+        self._number = 0
         self._look: Look | None = None
         self._seen: SeenRow | None = None
         self._asked: DataJob | None = None
@@ -57,9 +41,9 @@ class RowDetail(QWidget):
         self._text.setPlaceholderText("Choose a row to read it whole")
         layout.addWidget(self._text, 1)
 
-    def show_row(self, place: str, chosen: Row | None) -> None:
-        """A row and where it stands."""
-        self._row = chosen
+    def show_row(self, place: str, chosen: Row | None, number: int = 0) -> None:
+        """A row, where it stands, and its number in its split (from 0)."""
+        self._row, self._number = chosen, number
         self._forget_seen()
         self._place.setText(place)
         self._draw()
@@ -117,8 +101,9 @@ class RowDetail(QWidget):
         if self._look is None or self._row is None:
             return
         self._forget_seen()
-        self._text.show_pieces([Piece("Reading the model's tokenizer…", "secondary")])
-        work = work_for(self._row, self._look.method, self._look.options)
+        what = "Starting the environment…" if self._look.config else "Reading the model's tokenizer…"
+        self._text.show_pieces([Piece(what, "secondary")])
+        work = work_for(self._row, self._number, self._look, self._engine)
         self._asked = self._desk.job(
             self._look.model, work, done=self._show_seen, failed=self._say_unread
         ).start()

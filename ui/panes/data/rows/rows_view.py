@@ -11,7 +11,9 @@ from droid_tune import words
 from droid_tune.data.dataset import Rows
 from droid_tune.data.formats.base import Row
 from ui.background import Task
-from ui.panes.data.rows.row_detail import Look, RowDetail
+from ui.engine_worker import EngineDoor
+from ui.panes.data.rows.look import Look
+from ui.panes.data.rows.row_detail import RowDetail
 from ui.panes.data.rows.rows_finder import RowsFinder
 from ui.panes.data.rows.rows_model import RowsModel
 from ui.panes.data.tokenizer_desk import TokenizerDesk
@@ -29,7 +31,7 @@ class RowsView(QWidget):
     changed = Signal()  # other rows
     row_chosen = Signal(int)  # its number from 1
 
-    def __init__(self, desk: TokenizerDesk, parent: QWidget) -> None:
+    def __init__(self, engine: EngineDoor, desk: TokenizerDesk, parent: QWidget) -> None:
         super().__init__(parent)
         self._reading: Task | None = None
         split = QSplitter(Qt.Orientation.Vertical, self)
@@ -38,7 +40,7 @@ class RowsView(QWidget):
         self._model = RowsModel(self)
         self._table = data_table(self._model, "Rows", split)
         self._table.selectionModel().currentRowChanged.connect(self._choose)
-        self._detail = RowDetail(desk, split)
+        self._detail = RowDetail(engine, desk, split)
         self._detail.thinking_chosen.connect(self.thinking_chosen)
         split.addWidget(self._table)
         split.addWidget(self._detail)
@@ -106,7 +108,7 @@ class RowsView(QWidget):
         if self._reading is not None:
             self._reading.drop()
 
-    def _show_row(self, found: tuple[str, Row]) -> None:
+    def _show_row(self, found: tuple[str, Row, int]) -> None:
         self._detail.show_row(*found)
 
     def _say_unread(self, sentence: str) -> None:
@@ -121,5 +123,5 @@ def column_widths(count: int, room: int) -> list[int]:
     return [first, *[max(OTHER_COLUMNS, (room - first) // (count - 1))] * (count - 1)]
 
 
-def _read(rows: Rows, place: int) -> tuple[str, Row]:
-    return rows.place(place), rows.row(place)
+def _read(rows: Rows, place: int) -> tuple[str, Row, int]:
+    return rows.place(place), rows.row(place), place

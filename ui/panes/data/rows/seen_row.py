@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from droid_tune import words
+from droid_tune.control import Watch
 from droid_tune.data.formats.base import Row
-from droid_tune.data.rendering.shown import seen_row
-from droid_tune.data.templates import TemplateOptions
+from droid_tune.data.rendering.shown import ShownRow, seen_row
+from ui.engine_worker import EngineDoor
+from ui.panes.data.rows.look import Look
 from ui.widgets.plain_view import Piece
 
 #: tokens listed one by one
@@ -37,11 +38,8 @@ class SeenRow:
         return f"{count}, {learnt:,} of them learnt" if learnt else f"{count} before the model answers"
 
 
-def see(
-    row: Row, method: str, options: TemplateOptions, tokenizer: Any, *_watch: Callable[..., Any]
-) -> SeenRow:
-    """Render a row as a run with this method would. Raises `UserError` where the template refuses it."""
-    seen = seen_row(tokenizer, row, options, method)
+def named(seen: ShownRow, tokenizer: Any) -> SeenRow:
+    """A rendered row with the names of its tokens."""
     text, tokens, learnt = seen.text, seen.tokens, seen.learnt
     template = str(getattr(tokenizer, "chat_template", None) or "")
     return SeenRow(
@@ -96,6 +94,14 @@ def field_pieces(fields: Sequence[tuple[str, str]]) -> list[Piece]:
     return pieces
 
 
-def work_for(row: Row, method: str, options: TemplateOptions) -> Callable[..., SeenRow]:
-    """The work for the tokenizer's thread."""
-    return partial(see, row, method, options)
+def work_for(row: Row, number: int, look: Look, engine: EngineDoor) -> Callable[[Any, Watch], SeenRow]:
+    """The work for the tokenizer's thread: row `number` as a run would put it before the model, in its environment where
+    it has one. It raises `UserError` where the template refuses the row, or the environment cannot be used."""
+
+    def see(tokenizer: Any, watch: Watch) -> SeenRow:
+        look.require_whole()
+        if look.config is not None:
+            return named(engine.opening(look.config, tokenizer, row, number, watch), tokenizer)
+        return named(seen_row(tokenizer, row, look.options, look.method), tokenizer)
+
+    return see

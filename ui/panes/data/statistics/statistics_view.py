@@ -14,8 +14,9 @@ from droid_tune import words
 from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset
 from droid_tune.data.statistics import Limits, SplitStatistics, Statistics, statistics
+from ui.engine_worker import EngineDoor
 from ui.panes.data.data_job import DataJob
-from ui.panes.data.rows.row_detail import Look
+from ui.panes.data.rows.look import Look
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.notice import NoticeStack
@@ -51,9 +52,9 @@ class Lengthy:
 class StatisticsView(QWidget):
     """Measures when it is looked at, and again when the data, the model or a limit changed."""
 
-    def __init__(self, desk: TokenizerDesk, parent: QWidget) -> None:
+    def __init__(self, engine: EngineDoor, desk: TokenizerDesk, parent: QWidget) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._engine, self._desk = engine, desk
         self._dataset: Dataset | None = None
         self._look: Look | None = None
         self._limits = Lengthy(2048, 256, True)
@@ -95,7 +96,7 @@ class StatisticsView(QWidget):
         self._draw()
         self._notices.clear()
         self._busy(True)
-        work = partial(_measure, dataset, look, self._limits, exact)
+        work = partial(_measure, self._engine, dataset, look, self._limits, exact)
         self._job = self._desk.job(look.model, work, done=self._show, failed=self._fail)
         self._job.progressed.connect(self._progress.setValue)
         self._job.start()
@@ -240,6 +241,7 @@ class StatisticsView(QWidget):
 
 
 def _measure(
+    engine: EngineDoor,
     dataset: Dataset,
     look: Look,
     limits: Lengthy,
@@ -250,7 +252,7 @@ def _measure(
     return statistics(
         dataset,
         tokenizer,
-        options=look.options,
+        options=look.with_tools(engine, tokenizer, watch),
         limits=limits.limits,
         exact=exact,
         watch=watch,

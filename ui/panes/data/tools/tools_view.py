@@ -26,9 +26,10 @@ from PySide6.QtWidgets import (
 from droid_tune import words
 from droid_tune.control import Watch
 from droid_tune.data.dataset import Dataset
+from ui.engine_worker import EngineDoor
 from ui.panes.data.data_job import DataJob
 from ui.panes.data.files_card import SPLIT_WORDS
-from ui.panes.data.rows.row_detail import Look
+from ui.panes.data.rows.look import Look
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.panes.data.tools.change_form import CHANGES, Ask, Change, Preview, plan_change, write_change
 from ui.widgets.basics import button, clear, column, frame, label, row
@@ -46,9 +47,9 @@ class ToolsView(QWidget):
 
     data_wanted = Signal(str)
 
-    def __init__(self, desk: TokenizerDesk, parent: QWidget) -> None:
+    def __init__(self, engine: EngineDoor, desk: TokenizerDesk, parent: QWidget) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._engine, self._desk = engine, desk
         self._dataset: Dataset | None = None
         self._look: Look | None = None
         self._home = Path.home()
@@ -230,7 +231,8 @@ class ToolsView(QWidget):
         values = self.values()
 
         def plan(tokenizer: Any, watch: Watch) -> Preview:
-            return plan_change(change, dataset, values, look.options, tokenizer, watch.tell)
+            options = look.with_tools(self._engine, tokenizer, watch) if tokenizer else look.options
+            return plan_change(change, dataset, values, options, tokenizer, watch.tell)
 
         done = partial(self._show_preview, values)
         if change.needs_tokenizer:
