@@ -22,6 +22,8 @@ TAGS = {
 }
 _OPENS = re.compile("|".join(map(re.escape, TAGS)))
 _CLOSES = re.compile("|".join(map(re.escape, TAGS.values())))
+#: Command's marks around what is said after the thoughts
+_FRAME = re.compile(r"<\|(?:START|END)_RESPONSE\|>")
 #: what no thought holds: the marks between the turns of a conversation
 _TURN = re.compile(r"<[|｜]|</s>|<(?:end|start)_of_turn>|\[/INST\]")
 #: where a model's turn begins: a line of its own, or right behind a mark of the template
@@ -34,7 +36,7 @@ def after_thinking(text: str, opened: str = "") -> str | None:
     after = text[closes[-1].end() :] if closes else text
     if _OPENS.search(after) or (opened and not closes):
         return None
-    return after
+    return _FRAME.sub("", after)
 
 
 def opened_thoughts(prompt_ends: str) -> str:

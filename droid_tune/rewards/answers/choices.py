@@ -14,8 +14,8 @@ from droid_tune.rewards.answers.typesetting import untypeset
 Letters = frozenset[str]
 
 _OPEN, _CLOSE = r"[\s*_(\[{$\"'`]*", r"[*_)\]}$\"'`]*"
-_LETTER = rf"{_OPEN}(?<![\w'])([A-Ja-j])(?![\w'’]){_CLOSE}"
-_KIND = r"(?:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:option|choice|answer|letter)s?\s*:?\s*)"
+_LETTER = rf"{_OPEN}(?<!\w)(?<!\w')([A-Ja-j])(?![A-Za-z0-9_’])(?!'\w){_CLOSE}"
+_KIND = r"(?i:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:option|choice|answer|letter)s?\s*:?\s*)"
 _LIST = re.compile(
     rf"\s*{_KIND}?(?P<first>{_LETTER})(?P<more>(?:\s*(?:,|/|&|\band\b|\bor\b|,\s*and\b|,\s*or\b){_LETTER})*)"
 )
@@ -24,7 +24,7 @@ _ALONE = re.compile(rf"\s*{_KIND}?{_LETTER}[).:]?{_CLOSE}\s*")
 _HEDGE = re.compile(r"\bor\b|/")
 #: what may follow a bare letter that was chosen; before any other word it is an article, a name or a variable
 _AFTER = re.compile(
-    r"\s*(?:$|[).:;,\-–—<>=]|\n|(?:because|since|as|for|which|where|with|due|given|is\s+correct)\b)",
+    r"\s*(?:$|[).:;,\-–—<>=。，！、]|\n|是?正确|(?:because|since|as|for|which|where|with|due|given|is\s+correct)\b)",
     re.IGNORECASE,
 )
 
@@ -35,15 +35,16 @@ _REFERENCE_WITH_TEXT = re.compile(r"(?:\(([A-Ja-j])\)|([A-J])[).:])\s+(\S.*)", r
 _SEVERAL = re.compile(r"\(?[A-J]\)?(?:\s*(?:,|&|and|;)\s*\(?[A-J]\)?)+|(?=[A-J]{2,6}$)A?B?C?D?E?F?G?H?I?J?")
 
 _STATES = re.compile(
-    r"(?:\b(?:answers?|choices?|options?|letter)(?:\s+(?:choice|option|letter))?[*_`\s]*"
+    r"(?:\b(?:answers?|choices?|options?|letter)(?:\s+(?:choice|option|letter))?[*_`\s\"']*"
     r"(?:(?:is|are|was|=|:|would\s+be|must\s+be|should\s+be|has\s+to\s+be|→|[-–—]\s)[*_`\s:]*)+"
-    r"|\b(?:choose|pick|select|go\s+with|opt\s+for|think|believe|guess)\s+(?:it(?:'s|\s+is)\s+)?|答案(?:是|为|：|:))"
+    r"|\b(?:choose|pick|select|go\s+with|opt\s+for|think|believe|guess)\s+(?:it(?:'s|\s+is)\s+)?"
+    r"|(?:答案|选项)\s*(?:应该|应)?(?:是|为|选|：|:)|(?:故|应)?选择?:?(?=\s*\(?[A-J])|选项(?=\s*\(?[A-J]\)?\s*是?正确))"
     r"(?:(?:definitely|clearly|therefore|thus|simply|indeed|most\s+likely)\s+)?",
     re.IGNORECASE,
 )
 _BUT = re.compile(r"not\s+.{0,40}?\bbut\s+(?:rather\s+)?", re.IGNORECASE)
 _CALLED_RIGHT = re.compile(
-    rf"(?:(?:\b(?:option|choice|answer)\s+)|(?=\()|(?:^|[\n.]\s*)|\b(?:so|thus|therefore|hence|that)\s+)(?P<first>{_LETTER})\s+(?:is|seems|looks)\s+(?:therefore\s+|thus\s+|indeed\s+)?"
+    rf"(?:(?:\b(?:option|choice|answer)\s+)|(?=\()|(?:^|[\n.]\s*)|\b(?:so|thus|therefore|hence|that|only)\s+)(?P<first>{_LETTER})\s+(?:is|seems|looks)\s+(?:therefore\s+|thus\s+|indeed\s+)?"
     r"(?:the\s+)?(?:correct|right|best|true\b|answer)",
     re.IGNORECASE,
 )
@@ -146,7 +147,19 @@ def _letter_at_end(text: str) -> Letters | None:
     sentence = re.split(r"(?<=[.!?])\s|\n", text.strip()[: found.end("before")])[-1]
     others = [name for names in _NAMED.findall(sentence) for name in names if name]
     before = found["before"].lower().strip("*_$(),")
-    if before in ("not", "or", "and", "neither", "nor", "either", "a", "than", "vitamin", "plan", "point"):
+    if re.search(r"\d$|n['’]t$", before) or before in (
+        "not",
+        "or",
+        "and",
+        "neither",
+        "nor",
+        "either",
+        "a",
+        "than",
+        "vitamin",
+        "plan",
+        "point",
+    ):
         return None
     if others and before not in _DECIDES:
         return None

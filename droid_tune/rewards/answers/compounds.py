@@ -11,8 +11,8 @@ from droid_tune.rewards.answers.typesetting import untypeset
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([^\W\d_]+)\.?")
 _LINK = re.compile(r"\s*(?:,|and\b)?\s*")
-#: `1,5` and `-0,25`, but neither `1,234` nor `1, 5`
-_DECIMAL_COMMA = re.compile(r"([-+]?\d+),(\d{1,2}|\d{4,})")
+#: `1,5` and `-0,25` and `3,50 €`, but neither `1,234` nor `1, 5`
+_DECIMAL_COMMA = re.compile(r"([-+]?[$€£¥₹₩]?\s?\d+),(\d{1,2}|\d{4,})(\s?[^\d,.]*)")
 
 
 def same_units_joined(text: str) -> Quantity | None:
@@ -39,7 +39,8 @@ def _parts(text: str) -> list[str]:
         found = _PART.match(text, position)
         if found is None:
             return []
-        parts.append(f"{found[1]} {found[2]}")
+        behind_hours = found[2] == "m" and parts and parts[-1].endswith(" h")
+        parts.append(f"{found[1]} {'min' if behind_hours else found[2]}")
         link = _LINK.match(text, found.end())
         position = link.end() if link else found.end()
     return parts
@@ -48,4 +49,4 @@ def _parts(text: str) -> list[str]:
 def with_decimal_comma(text: str) -> Quantity | None:
     """`1,5` as one and a half: two numbers as well, so only for comparing with one number."""
     found = _DECIMAL_COMMA.fullmatch(untypeset(text).strip(" .$"))
-    return as_quantity(f"{found[1]}.{found[2]}") if found else None
+    return as_quantity(f"{found[1]}.{found[2]}{found[3]}") if found else None

@@ -12,12 +12,17 @@ from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import Unit, read_unit
 
 _NAMED = re.compile(r"\$?\s*([a-zA-Zθαβ](?:_\{?\w+\}?|\([a-z]\))?)\s*=\s*([^=]+)")
-_SUM = re.compile(r"[^a-zA-Z=]*\d[^a-zA-Z=]*=\s*([^=]+)")
+_TERM = r"(?:[^a-zA-Z\\=]|\\(?:cdot|times|div)(?![a-zA-Z]))*"
+_SUM = re.compile(rf"{_TERM}\d{_TERM}=\s*([^=]+)")
+#: `Total = 42`, `Sentiment: positive`; one letter is a variable
+_LABELLED = re.compile(r"[^\W\d_]{2,}(?:[ '-]+[^\W\d_]+){0,5}\s*[=:]\s*([^=:]+)")
 _ABOUT = re.compile(r"\\approx(?![a-zA-Z])|≈")
 _CHOICE = re.compile(r"\(?[A-J]\)[.:]?\s+(\S.*)|[A-J][.:]\s+(\S.*)", re.DOTALL)
 #: a telephone number, a range, a date that is none: the hyphens take nothing away
 _JOINED = re.compile(r"\d+(?:-\d+)+")
 _JOINED_THRICE = re.compile(r"\d+(?:-\d+){2,}")
+_UNSOLVED = re.compile(r"\$?\s*[-+]?\d+(?:\.\d+)?\s*\*?\s*[a-z]\s*=")
+_RELATION = re.compile(r"[<>≤≥≠]|\\(?:[gl]eq?|[gl]t|neq?)(?![a-zA-Z])")
 _UNIT_AT_END = re.compile(r"(?<=[\d)}πa-z])\s+([a-zA-Z°][a-zA-Z°/ .]*(?:\^\{?[23]\}?)?)$")
 
 
@@ -48,7 +53,8 @@ def readings(answer: str, reference: str) -> list[tuple[str, str]]:
         return [(left[2], right[2])] if same else [(answer, reference)]
     wanted = right[2] if right else _of(_SUM, reference) or reference
     pairs = [(answer, reference)]
-    for form in (answer, left[2] if left else "", _of(_SUM, answer), _of(_CHOICE, answer), *_around(answer)):
+    forms = [left[2] if left else "", *(_of(form, answer) for form in (_SUM, _LABELLED, _CHOICE))]
+    for form in (answer, *forms, *_around(answer)):
         if form.strip() and (form, wanted) not in pairs:
             pairs.append((form, wanted))
     return pairs
@@ -74,6 +80,8 @@ def _verdict(answer: str, reference: str) -> bool | None:
     left, right = _quantities(answer, reference)
     if left is not None and right is not None:
         return same_quantity(left, right)
+    if right is not None and (_RELATION.search(answer) or _UNSOLVED.match(answer)):
+        return False  # neither a bound nor 2x = 60 is a value
     if _JOINED.fullmatch(reference.strip()) or _JOINED_THRICE.fullmatch(answer.strip()):
         return False
     pair = without_units(answer, reference)

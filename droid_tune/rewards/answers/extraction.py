@@ -67,7 +67,7 @@ def opened(content: str) -> str:
     inner = strong_marks(content)
     if inner and inner[-1].content != content:
         return opened(inner[-1].content)
-    stated = statements(content)
+    stated = statements(untypeset(content))
     return stated[-1].content if stated else content
 
 
@@ -80,6 +80,8 @@ def _marked(spoken: str, reference: str, cut_off: bool) -> list[str]:
         later = [mark for mark in stated if mark.start >= last.end]
         corrected = value_in(later[-1].content) if later and _is_value(reference) else None
         return [corrected] if corrected else [opened(last.content)]
+    if stated and _is_value(reference):
+        return _value_of(stated[-1], spoken, cut_off)
     if stated:
         return _said(stated[-1], spoken, reference)
     bold = None if cut_off else bold_in_last_line(spoken) if _is_value(reference) else bold_at_end(spoken)
@@ -93,10 +95,25 @@ def _marked(spoken: str, reference: str, cut_off: bool) -> list[str]:
     return [headings[-1].content] if headings and not _is_value(reference) else []
 
 
+def _value_of(mark: Mark, spoken: str, cut_off: bool) -> list[str]:
+    """The number of a statement: all of it, the bold one of its sentence, its only one, or what the rest comes to.
+
+    Under a heading stands a whole sentence ("Janet makes **$18** a day"), and after "The answer is the sum of both" the sum.
+    """
+    bold = bold_in_last_line(mark.content)
+    value = value_in(mark.content) or (value_in(bold.content) if bold is not None else None)
+    if value is not None:
+        return [value]
+    numbers = set(_NUMBER_WORD.findall(mark.content))
+    if mark.under or (len(numbers) == 1 and not _NO_ANSWER.search(mark.content)):
+        value = last_value(mark.content)
+    elif not cut_off:
+        value = last_value(spoken[mark.end :])
+    return [value or mark.content]
+
+
 def _said(mark: Mark, spoken: str, reference: str) -> list[str]:
-    """A statement's value where a number is wanted; else its sentence, or its line where that is the reference."""
-    if _is_value(reference):
-        return [value_in(mark.content) or mark.content]
+    """A statement's sentence, or its line where that is the reference."""
     line = spoken[: mark.end].rsplit("\n", 1)[-1]
     rest = spoken[mark.end :].split("\n", 1)[0]
     whole = (mark.content + rest).strip() if mark.content and mark.content in line else mark.content
@@ -125,8 +142,28 @@ def _unmarked(spoken: str, reference: str) -> list[str]:
         said = truth_said(spoken)
         return [str(said)] if said is not None else [spoken.strip()]
     value = last_value(spoken) if is_mathematical(reference) else None
-    texts = [spoken.strip(), last_line(spoken), *last_formula(spoken), value or ""]
+    texts = [spoken.strip(), last_line(spoken), *last_formula(spoken), value or "", _said_to_be(spoken)]
     return list(dict.fromkeys(text for text in texts if text))
+
+
+#: what makes of the number behind it a bound, or the number of a page
+_NO_ANSWER = re.compile(
+    r"\b(?:than|but|least|most|up to|over|under|above|below|within|(?:in|see|on)(?: \w+)?|steps?|table|figure|page|section"
+    r"|part|problem|question|example|equation|case|line) [$€£]?\d",
+    re.IGNORECASE,
+)
+_NUMBER_WORD = re.compile(r"\S*\d\S*")
+_TO_BE = re.compile(r"(?:.*\s)?(?:is|was|are|were|be)\s+(?P<what>[^.!?]{2,60})[.!]?", re.IGNORECASE)
+_DOUBTED = re.compile(
+    r"\b(?:not|never|no|nor|neither|nothing|or|may|maybe|might|could|perhaps)\b|n['’]t\b|\?", re.I
+)
+
+
+def _said_to_be(text: str) -> str:
+    """`entailment` of a last sentence "The relation is entailment."; empty where it denies, doubts or leaves it open."""
+    sentence = re.split(r"(?<=[.!?])\s", last_line(text))[-1]
+    found = None if _DOUBTED.search(sentence) else _TO_BE.fullmatch(sentence.strip(" *_"))
+    return found["what"] if found else ""
 
 
 _FORMULA = re.compile(r"\$\$?([^$\n]+)\$\$?[.!\s]*$")

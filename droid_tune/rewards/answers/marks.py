@@ -9,7 +9,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+#: the second is that of GLM's vocabulary
+_TAG = re.compile(
+    r"<answer>(?P<said>.*?)</answer>|<\|begin_of_box\|>(?P<in_box>.*?)<\|end_of_box\|>",
+    re.DOTALL | re.IGNORECASE,
+)
 _BOX = re.compile(r"\\f?boxed\s*|\\fbox\s*")
 _BARE_BOX = re.compile(r"[ ]?([^\s{}$\\.,;]+)")
 _HASH = re.compile(r"(?<!#)####(?!#)[ \t]*([^\n]*)")
@@ -39,12 +43,16 @@ _DENIED = re.compile(
 
 @dataclass(frozen=True)
 class Mark:
-    """A marked answer, where its mark begins and where its content ends; `closed`: it cannot go on behind that."""
+    """A marked answer, where its mark begins and where its content ends.
+
+    `closed`: it cannot go on behind that; `under`: it is the sentence under a heading.
+    """
 
     content: str
     start: int
     end: int
     closed: bool = True
+    under: bool = False
 
 
 def strong_marks(text: str) -> list[Mark]:
@@ -94,8 +102,9 @@ def closing_brace(text: str, start: int) -> int | None:
 def tags(text: str) -> Iterator[Mark]:
     """Every `<answer>...</answer>`."""
     for tag in _TAG.finditer(text):
-        if tag[1].strip():
-            yield Mark(tag[1].strip(), tag.start(), tag.end())
+        said = (tag["said"] or tag["in_box"] or "").strip()
+        if said:
+            yield Mark(said, tag.start(), tag.end())
 
 
 def hashes(text: str) -> Iterator[Mark]:
@@ -161,7 +170,7 @@ def statements(text: str) -> list[Mark]:
 def _under(text: str, start: int, line_end: int) -> Iterator[Mark]:
     under = next_line(text, line_end)
     if under is not None:
-        yield Mark(sentence_of(under.content), start, under.end, closed=False)
+        yield Mark(sentence_of(under.content), start, under.end, closed=False, under=True)
 
 
 def sentence_of(line: str) -> str:

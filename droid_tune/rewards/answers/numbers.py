@@ -34,9 +34,10 @@ _NUMBER = re.compile(
 _QUANTITY = re.compile(
     rf"""
     (?: (?: about|approximately|approx\.?|roughly|around|exactly|a\ total\ of|total:?|[≈~] ) \s* )?
-    (?P<sign> [-+]?) \s? (?P<currency> [{_CURRENCY}] | (?:USD|EUR|GBP|INR|JPY|Rs\.?) (?=\s?\d) )? \s? (?P<minus> -?)
+    (?P<sign> [-+]? | (?:minus|negative)\b ) \s?
+    (?P<currency> [{_CURRENCY}] | (?:USD|EUR|GBP|INR|JPY|Rs\.?) (?=\s?\d) )? \s? (?P<minus> -?)
     (?: (?P<whole> {_DIGITS} ) \s+ (?P<part> \d+/\d+ ) (?![\d/.])      # 1 3/4
-      | (?P<european> \d{{1,3}} (?:\.\d{{3}})+ ,\d+ )                     # 1.234,56
+      | (?P<european> \d{{1,3}} (?:[.\ ]\d{{3}})+ ,\d{{1,2}} (?!\d) )       # 1.234,56 and 1 234,56
       | (?P<spaced> \d{{1,3}} (?:\ \d{{3}})+ ) (?![\d.,/])               # 1 234 567
       | (?P<plain> {_UNSIGNED} ) )
     (?: \s* (?: × | x | \* | · | \\times | \\cdot ) \s* 10 \s* (?:\^|\*\*) \s* [({{]? (?P<power> [-+]?\d{{1,2}}) [)}}]? )?
@@ -124,9 +125,9 @@ def as_quantity(text: str) -> Quantity | None:
     if value is None or suffix is None:
         return None
     scale, percent, unit = suffix
-    sign = -1 if (found["sign"] == "-") != (found["minus"] == "-") else 1
-    term = len(found["rest"]) == 1 and found["rest"].isalpha() and found["rest"].isascii()
-    return Quantity(sign * value * scale, percent, unit, term)
+    sign = -1 if (found["sign"] not in ("", "+")) != (found["minus"] == "-") else 1
+    one_letter = len(found["rest"]) == 1 and found["rest"].isalpha() and found["rest"].isascii()
+    return Quantity(sign * value * scale, percent, unit, term=one_letter and scale == 1)
 
 
 def _value(found: re.Match[str]) -> Fraction | None:
@@ -135,7 +136,7 @@ def _value(found: re.Match[str]) -> Fraction | None:
         part = parse_value(found["part"])
         whole = parse_value(found["whole"])
         return None if part is None or whole is None else whole + part
-    written = found["european"] and found["european"].replace(".", "").replace(",", ".")
+    written = found["european"] and re.sub("[. ]", "", found["european"]).replace(",", ".")
     value = parse_value(written or (found["spaced"] or "").replace(" ", "") or found["plain"])
     return None if value is None else value * Fraction(10) ** int(found["power"] or 0)
 

@@ -1,4 +1,4 @@
-"""Numbers that a text names without giving them: the denied ("it is not 42") and those it leaves open ("41 or 42")."""
+"""Numbers that a text names without giving them: the denied ("not 42", "42 is wrong"), those left open ("41 or 42")."""
 
 from __future__ import annotations
 
@@ -11,9 +11,21 @@ _MARKED = rf"(?:[*_$]|\\f?boxed\{{|\\[(\[])*{_VALUE}(?:[*_$}}]|\\[)\]])*"
 _IT_IS = r"(?:that[ ]+)?(?:it|this|that|(?:the|my|our)[ ]+(?:final[ ]+)?(?:answer|result))(?:'s|’s|[ ]+(?:is|was|equals))"
 _DENIED = re.compile(
     rf"""
-    (?: \b(?:not|never|nor|neither|cannot|nothing) | n['’]t | ≠ | != | \\neq?(?![a-zA-Z]) )
+    (?: \b(?:not|never|nor|neither|cannot|nothing|anything[ ]but) | n['’]t | ≠ | != | \\neq?(?![a-zA-Z]) )
     (?: [ \t]* (?: be|equals?|to|exactly|simply|just|actually|really|like|think|believe|suppose|say | {_IT_IS} ) \b )*
     [ \t]* (?P<value> {_MARKED} )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_CALLED_WRONG = re.compile(
+    rf"""
+    (?<![\w.]) (?P<value> {_MARKED} ) (?:[ ](?!is\b|was\b)[a-z]+)? [ \t]*
+    (?: (?:is|was|are|were|be) (?:[ ](?:also|clearly|obviously|certainly|definitely|therefore|thus|simply|just))*
+        [ ] (?: wrong|incorrect|false|impossible|invalid | too[ ](?:large|small|big|high|low|many|few|much|little)
+            | not[ ](?: correct|right|valid|possible|it\b | (?:the|our)[ ](?:[a-z]+[ ]){{0,2}}(?:answer|result|solution|value) ) )
+      | (?:is|was|are|were|ca|wo|does|would|could)n['’]t[ ](?:be[ ])?
+        (?: correct|right|valid|possible|it\b|work\b | (?:the|our)[ ](?:[a-z]+[ ]){{0,2}}(?:answer|result|solution|value) )
+      | can(?:not|[ ]not)[ ]be[ ](?:correct|right|it\b|(?:the|our)[ ](?:[a-z]+[ ])?(?:answer|result|solution|value)) )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -34,7 +46,8 @@ def without_open_values(text: str) -> str:
 
     `150 minutes or 2.5 hours` is one value said twice, and stays.
     """
-    text = _DENIED.sub(lambda found: _blanked(found, "value"), text)
+    for denial in (_DENIED, _CALLED_WRONG):
+        text = denial.sub(lambda found: _blanked(found, "value"), text)
     return _LEFT_OPEN.sub(_unless_the_same, text)
 
 

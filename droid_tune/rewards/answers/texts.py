@@ -24,9 +24,12 @@ _TRUTH_SAID = re.compile(
 _TRUTH_AT_END = re.compile(r"\b(?:is|are|was|were)[\s*_]+(true|false)\b[*_]*[.!]?\s*$", re.IGNORECASE)
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?\s*(?:m\.?)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
+_O_CLOCK = re.compile(r"(?<=\d)\s+o'?clock\b")
 _RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?:\s*(?::|to)\s*\d{1,9}(?:\.\d{1,9})?){1,5}", re.IGNORECASE)
 _TITLE = re.compile(r"\b(dr|mr|mrs|ms|st|prof|jr|sr)\.(?=\s|$|,)")
 _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
+_SLASHES = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})")
+_LISTED = re.compile(r"\[[^\[\]]*[\"'][^\[\]]*\]|\[\s*\[.*[\"'].*\]\s*\]", re.DOTALL)
 _MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec"
 _MONTHS: Sequence[str] = _MONTH_NAMES.split()
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
@@ -56,8 +59,10 @@ def truth_said(text: str) -> bool | None:
 
 
 def same_kind(left: str, right: str) -> bool | None:
-    """Whether two dates, times or ratios are the same; None where the texts are not both of one of these kinds."""
+    """Whether two dates, times, ratios or lists of strings are the same; None where they are not both of one kind."""
     left, right = normalised(left), normalised(right)
+    if _LISTED.fullmatch(left) and _LISTED.fullmatch(right):
+        return _one_quote(left) == _one_quote(right) or None
     days = as_date(left), as_date(right)
     if None not in days:
         return days[0] == days[1]
@@ -68,17 +73,21 @@ def same_kind(left: str, right: str) -> bool | None:
     return None if None in ratios else ratios[0] == ratios[1]
 
 
+def _one_quote(text: str) -> str:
+    """A list of strings in Python's spelling as in JSON's: only spaces around commas and kind of quotes differ."""
+    return re.sub(r"\s*,\s*", ",", text.replace('"', "'"))
+
+
 def _time(text: str) -> re.Match[str] | None:
-    """`3:30 pm`, `15:30:00`, and `9 pm` as 9:00 pm."""
+    """`3:30 pm`, `15:30:00`, and `9 pm` or 9 o'clock as 9:00."""
+    text = _O_CLOCK.sub(":00" if ":" not in text else "", text)
     return _TIME.fullmatch(_HOUR.sub(r"\1:00 \2m", text) if _HOUR.fullmatch(text) else text)
 
 
 def as_date(text: str) -> date | None:
-    """`2024-05-01`, `May 1, 2024`, `1st of May 2024`, `May 1`; 05/01/2024 is nobody's for certain."""
-    iso, month_first, day_first = (
-        _ISO.fullmatch(text),
-        _MONTH_FIRST.fullmatch(text),
-        _DAY_FIRST.fullmatch(text),
+    """`2024-05-01`, `May 1, 2024`, `1st of May 2024`, `May 1`, `15/01/2024`; 05/01/2024 is nobody's for certain."""
+    iso, month_first, day_first, slashes = (
+        form.fullmatch(text) for form in (_ISO, _MONTH_FIRST, _DAY_FIRST, _SLASHES)
     )
     try:
         if iso:
@@ -87,6 +96,9 @@ def as_date(text: str) -> date | None:
             return date(int(month_first[3] or _NO_YEAR), _month(month_first[1]), int(month_first[2]))
         if day_first:
             return date(int(day_first[3] or _NO_YEAR), _month(day_first[2]), int(day_first[1]))
+        if slashes and max(int(slashes[1]), int(slashes[2])) > 12:
+            day, month = sorted((int(slashes[1]), int(slashes[2])), reverse=True)
+            return date(int(slashes[3]), month, day)
     except ValueError:
         pass
     return None

@@ -15,7 +15,9 @@ _WORDS = re.compile(
     r"\s*\{([^{}]*)\}"
 )
 _GROUPS = re.compile(r"\{\s*\\(?:bf|rm|it|sf|tt|em)\s+([^{}]*)\}")
-_FONTS = re.compile(r"\\(?:bf|rm|it|sf|tt|displaystyle|textstyle|left|right|[bB]igg?[lr]?)(?![a-zA-Z])\s*")
+_FONTS = re.compile(
+    r"\\(?:(?:text)?color\s*\{\w+\}|(?:bf|rm|it|sf|tt|displaystyle|textstyle|left|right|[bB]igg?[lr]?|[lL]arge)(?![a-zA-Z]))\s*"
+)
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+")
 _VULGAR = re.compile(r"(\d?)\s*([¼½¾⅐-⅞])")
@@ -27,6 +29,7 @@ _DEGREES = re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree(?![a-zA-Z])|º
 _ROW_END = re.compile(r"(\\\\)\s+")
 _PLAIN = {
     "{,}": ",",
+    "{:}": ":",
     "\\,": "",
     "\\! ": "",
     "\\!": "",

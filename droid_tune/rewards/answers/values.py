@@ -8,7 +8,7 @@ from droid_tune.rewards.answers.numbers import as_quantity
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import read_unit
 
-_OPERATOR = re.compile(r"[-+*/×·÷^=≈<>≤≥±]+")
+_OPERATOR = re.compile(r"[-+*/×·÷^=≈<>≤≥±]+|\\(?:[gl]eq?|[gl]t|neq?)|plus|minus|times")
 _OPERATOR_AT_END = re.compile(r"[-+*/×·÷^±(\[{]$")
 _OPERATOR_AT_START = re.compile(r"^[+*/×·÷^±!]")
 _OPEN_FORMULA = re.compile(r"\$([^$\n]*\d[^$\n]*)\$")
@@ -21,6 +21,11 @@ _CHANGES = re.compile(
 _TIMES = re.compile(r"x|\\times|\\cdot")
 _TEN_RAISED = re.compile(r"\$?10(?:\^|\*\*)")
 _EDGES = " \"'`*_“”"
+#: where scripts that part no words by spaces touch a number: Chinese, Japanese, Thai, Korean
+_UNPARTED = r"[\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7af\uff01-\uff0f]"
+_BORDER = re.compile(rf"(?<={_UNPARTED})(?=[-+]?[$€£¥₹₩]?\d)|(?<=[\d%])(?={_UNPARTED})")
+_THOUSANDS = re.compile(r"(?<![\d.,]\s)(?<![\w.,])[1-9]\d{0,2}(?: \d{3})+(?:,\d{1,2})?(?![\d.,/]?\d| \d)")
+_SIGN_IN_WORDS = re.compile(r"(?<!\d )(?<![)\]}] )\b(?:minus|negative) (?=[$€£]?\d)", re.IGNORECASE)
 
 
 def last_value(text: str) -> str | None:
@@ -28,7 +33,7 @@ def last_value(text: str) -> str | None:
 
     Of `48 + 24 = 72` it is 72, of `2 * 3` all of it, and of `2π` too: a number taken out of an expression is none.
     """
-    text = untypeset(text)
+    text = _in_words_and_numbers(untypeset(text))
     formula = list(_OPEN_FORMULA.finditer(text))
     if formula and not re.search(r"\d", text[formula[-1].end() :]):
         return _after_equals(formula[-1][1] + _unit_behind(text[formula[-1].end() :]))
@@ -47,6 +52,12 @@ def last_value(text: str) -> str | None:
         if run and run == words[last].strip(_EDGES)
         else run or None
     )
+
+
+def _in_words_and_numbers(text: str) -> str:
+    """Numbers apart from unparted words, `1 234 567` in one piece, and "minus 2" as -2; "5 minus 2" stays."""
+    text = _SIGN_IN_WORDS.sub("-", _BORDER.sub(" ", text))
+    return _THOUSANDS.sub(lambda found: found.group().replace(" ", ""), text)
 
 
 def _is_unit(word: str) -> bool:
@@ -78,7 +89,7 @@ def _goes_on_left(words: list[str], first: int) -> bool:
         return True
     if _OPERATOR.fullmatch(before) or _OPERATOR_AT_END.search(before) or _OPERATOR_AT_START.match(word):
         return True
-    if _OPERATOR.fullmatch(word):
+    if _OPERATOR.fullmatch(word) or words[max(0, first - 2) : first] == ["out", "of"]:
         return True
     if re.fullmatch(r"\d+/\d+[.,]?", word) and re.fullmatch(r"-?\d+", before):
         return True  # 1 3/4
@@ -119,7 +130,7 @@ def _unit_behind(rest: str) -> str:
 
 def leading_value(text: str) -> str | None:
     """The number that a sentence begins with, with its unit: `72 clips because` is 72; `72 or 73` is no number."""
-    text = untypeset(text).strip(_EDGES + "$")
+    text = _in_words_and_numbers(untypeset(text)).strip(_EDGES + "$")
     found = re.match(
         r"(?:about |approximately |exactly |around |roughly )?[-+]?[$€£¥₹]?\s?\d[\d.,]*\d|(?:[-+]?[$€£¥₹]?\d)",
         text,
