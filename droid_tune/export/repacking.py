@@ -14,7 +14,7 @@ from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 
 from droid_tune import words
 from droid_tune.model.arrays import flat_arrays
-from droid_tune.model.fusing import unpacked_weight
+from droid_tune.model.fusing import drop_quantisation, unpacked_weight
 from droid_tune.model.policy import Policy
 
 _PLAIN: dict[type[nn.Module], Any] = {
@@ -65,8 +65,7 @@ def unpack(policy: Policy) -> int:
         plain.append((name, new))
     if plain:
         policy.model.update_modules(tree_unflatten(plain))
-    for key in ("quantization", "quantization_config"):
-        policy.config.pop(key, None)
+    drop_quantisation(policy.config)
     return len(plain)
 
 

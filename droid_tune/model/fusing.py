@@ -78,15 +78,37 @@ def fuse_adapter(policy: Policy, *, requantise: bool = False) -> Fused:
 def save_model(policy: Policy, folder: Path) -> None:
     """The whole model in the layout that it was loaded from: weights, config, tokenizer, chat template."""
     config = dict(policy.config)
-    if not any("scales" in module for _, module in policy.model.named_modules()):
-        for key in ("quantization", "quantization_config"):
-            config.pop(key, None)
+    packed = {name for name, module in policy.model.named_modules() if "scales" in module}
+    if packed:
+        _leave_out_unpacked(config, packed)
+    else:
+        drop_quantisation(config)
     save(folder, str(policy.path), policy.model, policy.tokenizer, config, donate_model=False)
 
 
+def drop_quantisation(config: dict[str, Any]) -> None:
+    """Take out of a config what says that weights are packed, also where it says so of the language model of several."""
+    for key in ("quantization", "quantization_config"):
+        config.pop(key, None)
+        if isinstance(text := config.get("text_config"), dict):
+            config["text_config"] = {name: one for name, one in text.items() if name != key}
+
+
+def _leave_out_unpacked(config: dict[str, Any], packed: set[str]) -> None:
+    """Take layers that are no longer packed out of a config that names layers one by one: mlx-lm would look for their
+    scales."""
+    if isinstance(settings := config.get("quantization"), dict):
+        config["quantization"] = {
+            name: one for name, one in settings.items() if name in packed or not isinstance(one, dict)
+        }
+
+
 def _of_its_type(merged: nn.Module, base: nn.Module) -> nn.Module:
-    """`merged` in the base's floating-point type: DoRA's float32 magnitudes would make the weights float32."""
-    kind: mx.Dtype = base["scales" if "scales" in base else "weight"].dtype
+    """`merged` in the base's floating-point type: DoRA's float32 magnitudes would make the weights float32.
+
+    Scales are of that type, but for those of mxfp4 and its kind, which are codes.
+    """
+    kind: mx.Dtype = unpacked_weight(base).dtype
 
     def cast(array: mx.array) -> mx.array:
         return array.astype(kind) if mx.issubdtype(array.dtype, mx.floating) else array

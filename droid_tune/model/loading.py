@@ -60,9 +60,11 @@ def load_policy(
     garbage.libraries_are_read()
     with odd_values(path):
         with plain_path(path) as plain:
-            model = _model(plain, path, filled)
+            model, read = _model(plain, path, filled)
             read_weights(model, watch)
         config |= filled
+        if "quantization" in read:  # as the weights are now: mlx-lm repacks those of AWQ, GPTQ and others
+            config |= dict.fromkeys(("quantization", "quantization_config"), read["quantization"])
         _check_vocabulary(model, tokenizer, path)
         _check_rotary_base(model, config, path)
         policy = make_policy(model, tokenizer, config, path, adapter, seed=seed)
@@ -133,9 +135,10 @@ def _is_marked(file: Path) -> bool:
         return stream.read(3) == codecs.BOM_UTF8
 
 
-def _model(plain: Path, path: Path, filled: dict[str, Any]) -> nn.Module:
+def _model(plain: Path, path: Path, filled: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    """The model, its weights not read yet, and its config as mlx-lm understood it."""
     try:
-        return load_model(plain, lazy=True, trust_remote_code=False, model_config=filled)[0]
+        return load_model(plain, lazy=True, trust_remote_code=False, model_config=filled)
     except TypeError as error:
         if not (absent := re.findall(r"'(\w+)'", str(error).partition("missing")[2])):
             raise model_not_loaded(error, path) from error
