@@ -7,8 +7,8 @@ from droid_tune.config.run import RunConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.environments.episode import Message
+from droid_tune.environments.lane_environment import LaneEnvironment
 from droid_tune.environments.of_verifiers import OfVerifiers
-from droid_tune.environments.own_code import OwnCode
 from droid_tune.environments.table import open_environment
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import load_tokenizer
@@ -27,7 +27,7 @@ def tools_offered(config: RunConfig, watch: Watch = UNWATCHED) -> list[str]:
     template = "" if folder is None else ChatTemplate.of(load_tokenizer(folder)).source
     environment = open_environment(config if template else _in_words(config), template=template, watch=watch)
     try:
-        own = isinstance(environment, OwnCode | OfVerifiers)
+        own = isinstance(environment, LaneEnvironment | OfVerifiers)
         tools = environment.all_tools if own else environment.tools
         return [tool_in_words(tool) for tool in tools] or [NO_TOOLS]
     finally:

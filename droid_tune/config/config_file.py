@@ -66,10 +66,13 @@ def with_absolute_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]
 
 
 def _absolute(section: Any, base: Path) -> Any:
-    """A config section with its `path`, where that is an existing file or folder, made absolute."""
+    """A config section with its `path` (or the folder of its `server`), where that exists, made absolute."""
     if not isinstance(section, dict):
         return section
     settings = cast("dict[str, Any]", section)
+    server = settings.get("server")
+    if isinstance(server, str) and server and (base / Path(server).expanduser() / "openenv.yaml").is_file():
+        return {**settings, "server": str((base / Path(server).expanduser()).resolve())}
     path = settings.get("path")
     if not isinstance(path, str) or path in (*BUNDLED_MODELS, *BUNDLED_DATA, BUNDLED_TOOLS):
         return settings

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from droid_tune.config.base import Closed, configs_by_type, setting
 from droid_tune.config.rewards import FailureShare
@@ -140,8 +142,65 @@ class ReasoningGymEnvironment(EnvironmentConfig):
     """So many of each task and level are generated from the run's seed."""
 
 
+class OpenEnvEnvironment(EnvironmentConfig):
+    """An OpenEnv environment, played over its server's own protocol."""
+
+    label: ClassVar[str] = "OpenEnv"
+    summary: ClassVar[str] = (
+        "An OpenEnv environment of yours or of a package: its actions are a tool, its rewards count by the turn."
+    )
+    type: Literal["openenv"] = "openenv"
+    server: str = setting(title="Server")
+    """A folder with `openenv.yaml`; an installed package (echo_env, or echo_env.server.app:app); or the address of a
+    server that runs on this computer: http://127.0.0.1:8000. Folders and packages need no port and run shut in.
+    """
+    shown: str = setting("", "Shown of an observation", advanced=True)
+    """The field that the model reads; empty takes all fields, as JSON where there are several."""
+    reset: dict[str, Any] = setting(title="Reset", default_factory=dict, advanced=True)
+    """What `reset` is given besides the row's columns and the seed."""
+    readable: tuple[str, ...] = setting((), "May read", advanced=True)
+    """Files and folders that a server in a folder may read besides its own."""
+    at_once: int = setting(4, "Child processes", advanced=True, ge=1, le=64)
+    """Episodes are spread over so many servers; one that keeps no sessions apart plays one episode each."""
+    memory_mb: int = setting(4096, "Memory limit", unit="MB", advanced=True, ge=64)
+    """Of each child process."""
+
+    @field_validator("server")
+    @classmethod
+    def _is_here(cls, server: str) -> str:
+        """A server elsewhere would be sent what the model writes."""
+        if "://" in server and not _is_of_this_computer(server):
+            raise ValueError(f"is no http address of this computer: {server}")
+        return server
+
+    @property
+    def is_address(self) -> bool:
+        """Whether the server runs already."""
+        return "://" in self.server
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that holds the server's code; None for a package and an address."""
+        named = Path(self.server).expanduser()
+        is_path = any(mark in self.server for mark in ("/", "\\")) or self.server.startswith((".", "~"))
+        return (
+            named.resolve()
+            if not self.is_address and (is_path or (named / "openenv.yaml").is_file())
+            else None
+        )
+
+
+def _is_of_this_computer(address: str) -> bool:
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    try:
+        return parts.scheme == "http" and (host == "localhost" or ip_address(host).is_loopback)
+    except ValueError:
+        return False
+
+
 AnyEnvironment = Annotated[
-    ToolsEnvironment | ClassEnvironment | VerifiersEnvironment | ReasoningGymEnvironment,
+    ToolsEnvironment | ClassEnvironment | VerifiersEnvironment | ReasoningGymEnvironment | OpenEnvEnvironment,
     Field(discriminator="type"),
 ]
 ENVIRONMENT_CONFIGS: dict[str, type[EnvironmentConfig]] = configs_by_type(AnyEnvironment)
@@ -153,18 +212,3 @@ def judges_by_itself(values: Mapping[str, Any]) -> bool:
     kind = given.get("type") if isinstance(given, Mapping) else getattr(given, "type", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     config = ENVIRONMENT_CONFIGS.get(str(kind))
     return config is not None and config.judges
-
-
-#: kinds that people know from elsewhere -> why there is none of that name
-_NOT_OFFERED = {
-    "openenv": "OpenEnv (0.10) ships its environments as containers and Hub repositories, and none on PyPI runs offline as "
-    "it is; write a class whose `reset` and tools go to one that is installed, and use type: class"
-}
-
-
-def refuse_not_offered(values: Mapping[str, Any]) -> None:
-    """Raises ValueError for a kind of environment that is known and not offered, with what to do instead."""
-    given: Any = values.get("environment")
-    kind = str(given.get("type")) if isinstance(given, Mapping) else ""  # pyright: ignore[reportUnknownMemberType]
-    if kind in _NOT_OFFERED:
-        raise ValueError(f"`environment` {kind} is not offered: {_NOT_OFFERED[kind]}")

@@ -6,7 +6,7 @@ import ipaddress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from droid_tune.config.environments import OwnCodeConfig, VerifiersEnvironment
+from droid_tune.config.environments import OpenEnvEnvironment, OwnCodeConfig, VerifiersEnvironment
 from droid_tune.config.online_methods import OnlinePairConfig
 from droid_tune.config.reward_modules import modules_beside
 from droid_tune.config.rewards import CodeReward, ModelReward, UserFileReward
@@ -70,8 +70,20 @@ def _of_environment(config: RunConfig) -> list[str]:
         case VerifiersEnvironment(id=name, network=network):
             also = ["lets that environment use the network"] if network else []
             return [f"runs the installed environment {name}", *also]
+        case OpenEnvEnvironment() as served:
+            return _of_server(served)
         case _:
             return []
+
+
+def _of_server(served: OpenEnvEnvironment) -> list[str]:
+    if served.is_address:
+        return [f"plays with the server {served.server}"]
+    also = [f"lets that environment read {one}" for one in served.readable]
+    if served.network:
+        also.append("lets that environment use the network")
+    named = f"the code in {served.folder}" if served.folder else f"the installed environment {served.server}"
+    return [f"runs {named}", *also]
 
 
 def _of_pair_judge(config: RunConfig) -> list[str]:
@@ -122,7 +134,18 @@ def code_files(config: RunConfig) -> list[Path]:
     files = [Path(one.path).expanduser() for one in config.rewards if isinstance(one, UserFileReward)]
     if isinstance(config.environment, OwnCodeConfig):
         files.append(config.environment.file)
-    return [*files, *(module for file in files for module in modules_beside(file))]
+    served = config.environment.folder if isinstance(config.environment, OpenEnvEnvironment) else None
+    own = [] if served is None else _of_folder(served)
+    return [*files, *(module for file in files for module in modules_beside(file)), *own]
+
+
+def _of_folder(folder: Path) -> list[Path]:
+    """The settings and the Python files of a server's folder, what is installed inside it not counted."""
+    found = sorted(one for one in folder.rglob("*.py") if one.is_file())
+    inside = [one.relative_to(folder).parts for one in found]
+    own = [one for one, parts in zip(found, inside, strict=True) if not any(part[0] == "." for part in parts)]
+    settings = folder / "openenv.yaml"
+    return [*([settings] if settings.is_file() else []), *own]
 
 
 def key_names(config: RunConfig) -> set[str]:

@@ -13,7 +13,6 @@ from droid_tune.config.environments import (
     ENVIRONMENT_CONFIGS,
     AnyEnvironment,
     judges_by_itself,
-    refuse_not_offered,
 )
 from droid_tune.config.methods import METHOD_CONFIGS, AnyMethod, GRPOConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
@@ -274,7 +273,6 @@ class RunConfig(Closed):
         if not isinstance(values, dict):
             return values
         given: dict[str, Any] = dict(values)  # pyright: ignore[reportUnknownArgumentType]
-        refuse_not_offered(given)
         if "rewards" in given:
             return given
         return {**given, "rewards": ()} if judges_by_itself(given) else given

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Protocol
 
-from droid_tune.config.environments import OwnCodeConfig
+from droid_tune.config.environments import EnvironmentConfig
 from droid_tune.control import Watch
 from droid_tune.environments.episode import Answered, CallRecord, Ending, Message, Seeds, ToolCall, Turn
 from droid_tune.environments.lanes import Coming, Lane, Lanes, ReadyAnswer
@@ -15,11 +16,16 @@ from droid_tune.environments.showing import ShownTools
 from droid_tune.environments.turn_reader import ReadTurn
 from droid_tune.rewards.process import Child, ChildError, ChildHungError
 
+#: the environment's calls say what they earn, as `Owner.judge`
+BY_TURNS = "turns"
+#: where nobody is asked for the episode's reward
+UNASKED = ("", BY_TURNS)
+
 
 class Owner(Protocol):
     """The environment of an episode, as the episode uses it."""
 
-    config: OwnCodeConfig
+    config: EnvironmentConfig
     watch: Watch
     lanes: Lanes
     shown: ShownTools
@@ -52,6 +58,8 @@ class OwnEpisode:
         self._turns: list[Turn] = []  # behind the opening
         self._spoken = 0
         self._seconds = 0.0
+        self._earned: float | None = None  # by the turn that is being answered
+        self._over = False  # so says what was called
         self._closed = False
 
     def step(self, text: str) -> Coming[Answered] | ReadyAnswer[Answered]:
@@ -91,29 +99,46 @@ class OwnEpisode:
             return  # it is gone with its child
 
     def _ended(self, said: Turn, ending: Ending) -> Coming[Answered] | ReadyAnswer[Answered]:
-        if self._lane is None or not self._owner.judge:
-            return ReadyAnswer(Answered(said, ending=ending))
+        if self._lane is None or self._owner.judge in UNASKED:
+            return ReadyAnswer(Answered(said, ending=ending, episode_reward=self._beside))
         return Coming(self._lane.put(lambda child: self._judged(child, said, ending)), self._owner.watch)
+
+    @property
+    def _beside(self) -> float | None:
+        """What an episode has beside its turns' rewards: one that earns by them and made no call has earned nothing."""
+        return 0.0 if self._owner.judge == BY_TURNS else None
 
     # -- in the lane's thread ----------------------------------------------------------------------------------------
 
     def _answered(self, child: Child, read: ReadTurn) -> Answered:
         began = time.perf_counter()
         records: list[CallRecord] = []
+        self._earned = None
         try:
             for place, found in enumerate(read.order):
-                records.append(self._made(child, found, place))
+                if not self._over:
+                    records.append(self._made(child, found, place))
         except EpisodeFailed as error:
             took = time.perf_counter() - began
             return Answered(read.turn, ending="failed", failed=str(error), calls=tuple(records), seconds=took)
         took = time.perf_counter() - began
         self._seconds += took
+        earned, calls = self._earned, tuple(records)
+        if self._over:
+            return Answered(
+                read.turn,
+                ending="environment",
+                reward=earned,
+                episode_reward=self._beside,
+                calls=calls,
+                seconds=took,
+            )
         most = self._owner.config.episode_seconds
         if most and self._seconds > most:
-            return self._judged(child, read.turn, "time", tuple(records), took)
+            return replace(self._judged(child, read.turn, "time", calls, took), reward=earned)
         turns = result_turns(records, in_words=self._owner.shown.in_words)
         self._turns += turns
-        return Answered(read.turn, turns, calls=tuple(records), seconds=took)
+        return Answered(read.turn, turns, reward=earned, calls=calls, seconds=took)
 
     def _made(self, child: Child, found: ToolCall | str, place: int) -> CallRecord:
         """One call. Raises EpisodeFailed where the episode's own object is gone."""
@@ -139,6 +164,9 @@ class OwnEpisode:
     def _record(self, call: ToolCall, reply: Message, took: float) -> CallRecord:
         if "error" in reply:
             raise EpisodeFailed(f"The episode {reply['error']}.")
+        self._over = bool(reply.get("done"))
+        if reply.get("reward") is not None:
+            self._earned = (self._earned or 0.0) + reply["reward"]
         most = self._owner.config.result_characters
         if "result" in reply:
             return CallRecord(call.name, call.arguments, "done", shortened(reply["result"], most), took)
@@ -155,8 +183,8 @@ class OwnEpisode:
         calls: tuple[CallRecord, ...] = (),
         before: float = 0.0,
     ) -> Answered:
-        if self._lane is None or not self._owner.judge:
-            return Answered(said, ending=ending, calls=calls, seconds=before)
+        if self._lane is None or self._owner.judge in UNASKED:
+            return Answered(said, ending=ending, episode_reward=self._beside, calls=calls, seconds=before)
         began = time.perf_counter()
         told = {
             "row": dict(self._row),

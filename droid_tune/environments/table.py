@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from droid_tune.config.environments import OwnCodeConfig, VerifiersEnvironment
+from droid_tune.config.environments import OpenEnvEnvironment, OwnCodeConfig, VerifiersEnvironment
 from droid_tune.config.run import RunConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.environments.episode import Environment
+from droid_tune.environments.of_openenv import OfOpenEnv
 from droid_tune.environments.of_reasoning_gym import OfReasoningGym
 from droid_tune.environments.of_verifiers import OfVerifiers
 from droid_tune.environments.own_code import OwnCode
@@ -38,4 +39,6 @@ def open_environment(
         return environment
     if isinstance(section, VerifiersEnvironment):
         return OfVerifiers(section, showing, watch)
+    if isinstance(section, OpenEnvEnvironment):
+        return OfOpenEnv(section, config.data.system_prompt, showing, watch)
     return OfReasoningGym(section, config.data.system_prompt, showing, watch)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
+from pathlib import Path
 
 from droid_tune.config import RunConfig
-from droid_tune.config.environments import OwnCodeConfig
+from droid_tune.config.environments import EnvironmentConfig, OpenEnvEnvironment, OwnCodeConfig
 
 
 def acting_key(config: RunConfig) -> str:
-    """Empty without an environment. A file's time belongs to it, since it is edited beside the window."""
+    """Empty without an environment. The time of its files belongs to it, since they are edited beside the window."""
     environment = config.environment
     if environment is None:
         return ""
-    changed = 0
-    if isinstance(environment, OwnCodeConfig):
-        with contextlib.suppress(OSError):
-            changed = environment.file.stat().st_mtime_ns
+    changed = max(map(_time_of, _files_of(environment)), default=0)
     return f"{config.model.path}|{config.model.revision}|{environment.model_dump_json()}|{changed}"
+
+
+def _files_of(environment: EnvironmentConfig) -> list[Path]:
+    """The code that is likely to be edited."""
+    if isinstance(environment, OwnCodeConfig):
+        return [environment.file]
+    folder = environment.folder if isinstance(environment, OpenEnvEnvironment) else None
+    return [] if folder is None else [*folder.glob("*.py"), *folder.glob("server/*.py")]
+
+
+def _time_of(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0

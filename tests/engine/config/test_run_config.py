@@ -148,8 +148,8 @@ def test_a_fault_is_one_sentence_with_place_and_value() -> None:
     ("values", "sentence"),
     [
         (
-            {"environment": {"type": "openenv", "id": "echo"}},
-            "`environment` openenv is not offered: OpenEnv (0.10) ships its environments as containers",
+            {"environment": {"type": "openenv", "server": "http://example.com:8000"}},
+            "is no http address of this computer: http://example.com:8000",
         ),
         ({"method": {"loss_type": "cispo"}}, "`epsilon_high` must be set for the loss cispo"),
         (

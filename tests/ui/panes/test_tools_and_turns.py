@@ -79,6 +79,10 @@ def test_a_chosen_file_is_the_setting(
     press(choice(pane), "Functions as tools")
     press(choice(pane), "File…")
     assert pane.session.draft.value("environment.path") == file
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    press(choice(pane), "OpenEnv")
+    press(choice(pane), "Folder…")
+    assert pane.session.draft.value("environment.server") == str(tmp_path)
 
 
 def test_the_file_button_is_there_for_kinds_of_files_alone(pane: SetupPane) -> None:

@@ -9,7 +9,12 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from droid_tune import words
-from droid_tune.config.environments import ENVIRONMENT_CONFIGS, EnvironmentConfig, OwnCodeConfig
+from droid_tune.config.environments import (
+    ENVIRONMENT_CONFIGS,
+    EnvironmentConfig,
+    OpenEnvEnvironment,
+    OwnCodeConfig,
+)
 from ui.draft import Draft
 from ui.form.fields import FieldSpec, specs_of
 from ui.form.form import Fold, SettingsGroup
@@ -19,7 +24,7 @@ from ui.widgets.segmented import Segmented
 
 NONE = ""
 WITHOUT = "One prompt, one answer. With tools the model may call functions and read their results before it answers."
-PATH = "environment.path"
+PATH, SERVER = "environment.path", "environment.server"
 
 
 class EnvironmentChoice(QWidget):
@@ -38,6 +43,7 @@ class EnvironmentChoice(QWidget):
         self._faulty, self._unusable = "", ""  # by the settings, and by what it is
         lines = column(self, spacing=8)
         lines.addLayout(self._bar())
+        lines.addLayout(self._buttons())
         self._summary = label("", "small", parent=self, wrap=True)
         lines.addWidget(self._summary)
         self._found = label("", "small", parent=self, wrap=True)
@@ -62,9 +68,19 @@ class EnvironmentChoice(QWidget):
         self._kinds.chosen.connect(self.chosen)
         bar.addWidget(self._kinds)
         bar.addStretch(1)
+        return bar
+
+    def _buttons(self) -> QHBoxLayout:
+        """Below the kinds, which fill a small window's width."""
+        bar = row(spacing=10)
         self._file = button("File…", parent=self, icon="folder", help="Choose the Python file")
         self._file.clicked.connect(self._choose_file)
         bar.addWidget(self._file)
+        self._folder = button(
+            "Folder…", parent=self, icon="folder", help="Choose the folder with openenv.yaml"
+        )
+        self._folder.clicked.connect(self._choose_folder)
+        bar.addWidget(self._folder)
         example = button(
             "Bundled Example",
             parent=self,
@@ -72,6 +88,7 @@ class EnvironmentChoice(QWidget):
         )
         example.clicked.connect(self.example_wanted)
         bar.addWidget(example)
+        bar.addStretch(1)
         return bar
 
     # --- drawing ------------------------------------------------------------------------------------------------
@@ -95,6 +112,7 @@ class EnvironmentChoice(QWidget):
         self.show_tools([])
         config = ENVIRONMENT_CONFIGS.get(kind)
         self._file.setVisible(config is not None and issubclass(config, OwnCodeConfig))
+        self._folder.setVisible(config is OpenEnvEnvironment)
         self._summary.setText(WITHOUT if config is None else config.summary)
         if config is None:
             return
@@ -161,6 +179,14 @@ class EnvironmentChoice(QWidget):
         )
         if file:
             self.edited.emit(PATH, file)
+
+    @Slot()
+    def _choose_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(
+            self, "Choose an OpenEnv environment's folder", str(Path.home())
+        )
+        if folder:
+            self.edited.emit(SERVER, folder)
 
 
 def own_first(config: type[EnvironmentConfig]) -> list[FieldSpec]:
