@@ -37,7 +37,7 @@ class Trained:
 def trained_part(adapter: AdapterConfig, facts: ModelFacts) -> Trained:
     """The adapter's (or, in full training, the weights') share of the memory."""
     layers = facts.layers if adapter.layers < 0 else min(adapter.layers, facts.layers)
-    chosen = [linear for linear in facts.linears if _chosen(linear, adapter.target_modules)]
+    chosen = [linear for linear in facts.linears if _chosen(linear, adapter)]
     if adapter.type == "full":
         return _in_full(adapter, facts, chosen, layers)
     per_layer = sum((linear.inputs + linear.outputs) * adapter.rank * linear.experts for linear in chosen)
@@ -88,5 +88,8 @@ def _in_full(adapter: AdapterConfig, facts: ModelFacts, chosen: list[Linear], la
     )
 
 
-def _chosen(linear: Linear, patterns: tuple[str, ...]) -> bool:
-    return not patterns or any(fits(linear.name, pattern) for pattern in patterns)
+def _chosen(linear: Linear, adapter: AdapterConfig) -> bool:
+    """Whether a matrix is trained; DoRA leaves out experts."""
+    if not adapter.target_modules:
+        return adapter.type != "dora" or linear.experts == 1
+    return any(fits(linear.name, pattern) for pattern in adapter.target_modules)

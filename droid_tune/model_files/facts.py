@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+from droid_tune.model_files.float8 import CODES, stays_packed
 from droid_tune.model_files.headers import Tensor, read_headers
 from droid_tune.model_files.model_folder import Stamps, stamps_of
 
@@ -17,6 +18,8 @@ from droid_tune.model_files.model_folder import Stamps, stamps_of
 #: are built alike: pre-norm attention and a gated feed-forward part
 KNOWN = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text", "phi3"})
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.(.+)$")
+#: experts as transformers stores them, each by itself; mlx-lm stacks them
+_ONE_EXPERT = re.compile(r"\.experts\.\d+\.")
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
 _HIDDEN = ("hidden_size", "n_embd", "d_model")
 _FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
@@ -192,9 +195,10 @@ def facts_of(
     quantisation = config.get("quantization") or config.get("quantization_config")
     packing = _Reader(cast("dict[str, Any]", quantisation) if isinstance(quantisation, dict) else {})
     group = packing.whole("group_size") or 0
+    coded = packing.text("quant_method") == "fp8" and not stays_packed(config)
     if by_layer:
-        return _weighed(facts, tensors, by_layer, group)
-    return _imagined(facts, packing.whole("bits") or 0, group, weight_bytes)
+        return _weighed(facts, tensors, by_layer, group, unpacked=not stays_packed(config))
+    return _imagined(facts, packing.whole("bits") or 0, group, weight_bytes, coded=coded)
 
 
 def _generic(architecture: str) -> tuple[str, ...]:
@@ -208,8 +212,10 @@ def _weighed(
     tensors: tuple[Tensor, ...],
     by_layer: dict[int, list[tuple[str, Tensor]]],
     group: int,
+    *,
+    unpacked: bool,
 ) -> ModelFacts:
-    """With what the weights' own headers say."""
+    """With what the weights' own headers say; `unpacked`: float8 weights become bfloat16 when they are read."""
     widest = max(by_layer.values(), key=lambda part: sum(tensor.nbytes for _, tensor in part))
     linears = _linears(widest, facts.hidden, group)
     per_layer = sum(linear.numbers for linear in linears)
@@ -221,7 +227,9 @@ def _weighed(
     active = sum(n.inputs * n.outputs * min(n.experts, facts.experts_per_token) for n in linears)
     return replace(
         facts,
-        weight_bytes=sum(tensor.nbytes for tensor in tensors),
+        weight_bytes=sum(
+            tensor.nbytes * (2 if unpacked and tensor.dtype == CODES else 1) for tensor in tensors
+        ),
         parameters=parameters,
         active_parameters=facts.layers * active + embedding,
         linears=linears,
@@ -229,10 +237,14 @@ def _weighed(
     )
 
 
-def _imagined(facts: ModelFacts, bits: int, group: int, weight_bytes: int) -> ModelFacts:
+def _imagined(
+    facts: ModelFacts, bits: int, group: int, weight_bytes: int, *, coded: bool = False
+) -> ModelFacts:
     """A gated transformer of the config's sizes: what the weights will be once they are there.
 
-    `bits` of a packed weight (0: not packed) with a scale and a bias of two bytes each for every `group` of them.
+    `bits` of a packed weight (0: not packed) with a scale and a bias of two bytes each for every `group` of them. Where
+    the files' size is known (`weight_bytes`), weights that are not packed are counted by it: there are layers that no
+    config's sizes tell of (shared experts, embeddings of each layer). `coded`: their float8 becomes bfloat16.
     """
     facts = replace(facts, quantised=bool(bits))
     d, f, q, k = facts.hidden, facts.intermediate, facts.query_width, facts.key_width
@@ -253,6 +265,11 @@ def _imagined(facts: ModelFacts, bits: int, group: int, weight_bytes: int) -> Mo
     parameters = facts.layers * per_layer + embedding * (1 if facts.tied else 2)
     active = sum(n.inputs * n.outputs * min(n.experts, facts.experts_per_token) for n in linears)
     each = bits / 8 + 4 / (group or 64) if bits else facts.compute_bytes
+    if coded:
+        wide = 2 * embedding * (1 if facts.tied else 2)
+        weight_bytes = max(weight_bytes, 2 * weight_bytes - wide)
+    if not bits:
+        parameters = max(parameters, weight_bytes // facts.compute_bytes)
     weight_bytes = weight_bytes or int(parameters * each)
     return replace(
         facts,
@@ -278,7 +295,7 @@ def _linears(layer: list[tuple[str, Tensor]], hidden: int, group: int) -> tuple[
     scales = {name.removesuffix(".scales"): t for name, t in layer if name.endswith(".scales")}
     if scales and not group:
         group = _group(scales, {name.removesuffix(".weight"): t for name, t in layer}, hidden)
-    found: list[Linear] = []
+    found: dict[str, Linear] = {}
     for name, tensor in layer:
         if not name.endswith(".weight") or len(tensor.shape) not in (2, 3):
             continue
@@ -286,8 +303,11 @@ def _linears(layer: list[tuple[str, Tensor]], hidden: int, group: int) -> tuple[
         *experts, outputs, inputs = tensor.shape
         if own in scales:
             inputs = scales[own].shape[-1] * group
-        found.append(Linear(own, inputs, outputs, own in scales, experts[0] if experts else 1))
-    return tuple(found)
+        called = _ONE_EXPERT.sub(".switch_mlp.", own)
+        others = found[called].experts if called in found else 0
+        count = others + (experts[0] if experts else 1)
+        found[called] = Linear(called, inputs, outputs, own in scales, count)
+    return tuple(found.values())
 
 
 def _group(scales: dict[str, Tensor], packed: dict[str, Tensor], hidden: int) -> int:
@@ -337,6 +357,10 @@ class _Reader:
             if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9:
                 return value
         return None
+
+    def text(self, name: str) -> str:
+        value = self._config.get(name)
+        return value if isinstance(value, str) else ""
 
     def given(self, name: str) -> bool:
         """Whether there is a value other than null, false and 0."""

@@ -26,7 +26,7 @@ def refuse_bare_float8(path: Path, config: Mapping[str, Any], types: Mapping[str
     `types`: safetensors' type of each tensor by name.
     """
     coded = [name for name, kind in types.items() if kind in (CODES, UNREADABLE)]
-    if not coded or _understood(config):
+    if not coded or stays_packed(config):
         return
     kinds = sorted({types[name] for name in coded})
     readable = kinds == [CODES] and _converts(config) and not _without_scale(coded, types)
@@ -40,7 +40,8 @@ def refuse_bare_float8(path: Path, config: Mapping[str, Any], types: Mapping[str
     )
 
 
-def _understood(config: Mapping[str, Any]) -> bool:
+def stays_packed(config: Mapping[str, Any]) -> bool:
+    """Whether mlx-lm keeps float8 weights of such a config as they are; all others it turns into bfloat16, twice as large."""
     settings = config.get("quantization_config")
     if not isinstance(settings, Mapping):
         return False

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from droid_tune.config.run import AdapterConfig
+from droid_tune.estimate.trained import trained_part
 from droid_tune.model_files.facts import facts_of, read_model
 from droid_tune.model_files.hub import local_model
 from tests.engine.estimate.conftest import CONFIG, MATRICES, PER_LAYER, MakeModel, dense, packed
@@ -77,6 +79,49 @@ def test_experts_count_whole_in_weight_and_in_part_in_work() -> None:
     facts = facts_of(config, ())
     idle = 3 * 64 * 96 * (8 - 2) * 2  # three matrices, six experts that are not asked, two layers
     assert facts.parameters - facts.active_parameters == idle
+
+
+def test_experts_that_are_stored_one_by_one_are_those_that_run_together(make_model: MakeModel) -> None:
+    tensors = dense()
+    for layer in range(2):
+        for expert in range(4):
+            tensors[f"model.layers.{layer}.mlp.experts.{expert}.up_proj.weight"] = ("BF16", (16, 64))
+    facts = read_model(make_model(tensors, {**CONFIG, "num_experts": 4, "num_experts_per_tok": 2}))
+    (stacked,) = [one for one in facts.linears if one.name == "mlp.switch_mlp.up_proj"]
+    assert (stacked.experts, stacked.numbers) == (4, 4 * 16 * 64)
+    assert facts.active_parameters == 2 * (PER_LAYER + 2 * 16 * 64) + 64_000
+    assert (
+        trained_part(AdapterConfig(type="dora"), facts).numbers < trained_part(AdapterConfig(), facts).numbers
+    )
+
+
+FLOAT8 = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+PACKED = {"quant_method": "mxfp8"}
+
+
+@pytest.mark.parametrize(("quantization_config", "each"), [(FLOAT8, 2), (PACKED, 1)])
+def test_float8_that_mlx_turns_into_bfloat16_is_twice_as_large_in_memory(
+    quantization_config: dict[str, object], each: int, make_model: MakeModel
+) -> None:
+    matrix = "model.layers.0.mlp.up_proj.weight"
+    tensors = {**dense(), matrix: ("F8_E4M3", (192, 64))}
+    told = read_model(
+        make_model(tensors, {**CONFIG, "quantization_config": quantization_config})
+    ).weight_bytes
+    assert told == read_model(make_model(dense(), name="wide")).weight_bytes - (2 - each) * 192 * 64
+
+
+def test_a_float8_model_of_the_hub_is_counted_as_it_will_be_in_memory() -> None:
+    config = {**CONFIG, "quantization_config": FLOAT8}
+    embedding = 2 * 64_000
+    told = facts_of(config, (), weight_bytes=embedding + 100_000)
+    assert told.weight_bytes == embedding + 200_000
+
+
+def test_what_a_configs_sizes_do_not_tell_of_is_counted_by_the_size_of_the_files() -> None:
+    facts = facts_of({**CONFIG, "torch_dtype": "bfloat16"}, (), weight_bytes=1_000_000)
+    assert facts.parameters == 500_000  # the config alone: 162,304
+    assert trained_part(AdapterConfig(type="full"), facts).bytes == 1_000_000
 
 
 def test_a_model_that_is_not_here_has_no_folder() -> None:
