@@ -222,7 +222,8 @@ def _about_signal(
     hard = len(flat) - easy
     if share < MUCH_FLAT:
         yield Finding(
-            "good", f"{len(groups) - len(flat)} of {len(groups)} groups have something to learn from."
+            "good",
+            f"There is something to learn from in {len(groups) - len(flat)} of {words.count(len(groups), 'group')}.",
         )
         return
     why = _why_flat(hard, easy)

@@ -92,7 +92,7 @@ def take(out: Path, window: MainWindow, panes: Sequence[str], scenes: Sequence[s
 
 
 def take_scenes(out: Path, window: MainWindow, names: Sequence[str]) -> None:
-    """Each in both looks; in the window at the two small sizes, a sheet as large as it comes."""
+    """Each in both looks; in the window at all sizes, a sheet as large as it comes."""
     from tests.ui.picture_scenes import SCENES
     from ui.theme import current_theme
 
@@ -101,7 +101,7 @@ def take_scenes(out: Path, window: MainWindow, names: Sequence[str]) -> None:
         shown = SCENES[name](window)
         for look in ("light", "dark"):
             current_theme().apply(look)
-            for width, height in SIZES[:2] if shown is window else (SIZES[0],):
+            for width, height in SIZES if shown is window else (SIZES[0],):
                 window.resize(width, height)
                 settle()
                 shown.grab().save(str(out / f"{name}-{look}-{width}.png"))

@@ -79,6 +79,9 @@ def test_settings_code_and_answers_stand_side_by_side(pane: RunsPane, qtbot: QtB
     cells = [[str(model.index(row, place).data()) for place in range(3)] for row in range(model.rowCount())]
     rate = next(line for line in cells if line[0] == "optimizer.learning_rate")
     assert set(rate[1:]) == {"1e-4", "0.001"}
+    made.view.choose("settings")
+    made.view.chosen.emit("settings")
+    assert made._said.text() == "A shaded cell is not as in A, the first run."
     assert "-RATE = " in made.code.toPlainText()
     assert "+RATE = " in made.code.toPlainText()
     made.view.choose("answers")

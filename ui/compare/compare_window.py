@@ -9,7 +9,13 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
-from droid_tune.report.comparing import ComparedRun, compared_data, compared_settings, read_compared
+from droid_tune.report.comparing import (
+    ComparedLine,
+    ComparedRun,
+    compared_data,
+    compared_settings,
+    read_compared,
+)
 from ui.background import Task
 from ui.compare.compared_answers import ComparedAnswers
 from ui.compare.compared_code import ComparedCode
@@ -26,6 +32,8 @@ VIEWS = (
     ("code", "Reward Code"),
     ("answers", "Answers"),
 )
+
+SHADED = "A shaded cell is not as in A, the first run."
 
 
 class CompareWindow(QWidget):
@@ -64,16 +72,14 @@ class CompareWindow(QWidget):
         Task(work, self, done=self._show_runs, failed=self._said.setText).start()
 
     def _show_runs(self, runs: list[ComparedRun]) -> None:
-        differing = compared_settings(runs)
+        differing, data = compared_settings(runs), compared_data(runs)
         self.curves.show_runs(runs)
         self.settings.show_lines(differing, "Setting", self._names)
-        self.data.show_lines(compared_data(runs), "Data", self._names)
+        self.data.show_lines(data, "Data", self._names)
         self.code.show_runs(runs, self._names)
         self.answers.show_runs(runs, self._names)
-        if not differing:
-            self._sentences["settings"] = "They have the same settings."
-        if any(not run.files for run in runs):
-            self._sentences["data"] = "Runs of an older version kept no digests of their files."
+        self._sentences["settings"] = SHADED if differing else "They have the same settings."
+        self._sentences["data"] = _of_data(data, old=any(not run.files for run in runs))
         self._turn()
 
     @Slot()
@@ -82,6 +88,16 @@ class CompareWindow(QWidget):
         self._pages.setCurrentIndex([name for name, _ in VIEWS].index(key))
         self._said.setText(self._sentences[key])
         self._said.setVisible(bool(self._sentences[key]))
+
+
+def _of_data(lines: Sequence[ComparedLine], *, old: bool) -> str:
+    """How to read the table of the data, and what it cannot know."""
+    if any(found.differs for found in lines):
+        told = SHADED
+    else:
+        told = "" if old else "They have the same data."
+    no_digests = "Runs of an older version kept no digests of their files." if old else ""
+    return f"{told} {no_digests}".strip()
 
 
 def read_all(folders: Sequence[Path]) -> list[ComparedRun]:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 from droid_tune import words
 from droid_tune.report.comparing import ComparedRun, SharedPrompt, shared_answers
 from ui.one_run.answers_card import AnswersCard, CardSide
-from ui.widgets.basics import clear, column, label, row, scrolling
+from ui.widgets.basics import Page, clear, column, label, row, scrolling
 from ui.widgets.segmented import Segmented
 
 KINDS = (("all", "All"), ("differ", "Rewards Differ"))
@@ -33,7 +33,7 @@ class ComparedAnswers(QWidget):
         bar.addWidget(self._said, 1)
         bar.addWidget(self.kind)
         lines.addLayout(bar)
-        page = QWidget(self)
+        page = Page(self)
         self._cards = column(page, spacing=10)
         self._cards.setContentsMargins(0, 0, 6, 0)
         lines.addWidget(scrolling(page, self), 1)

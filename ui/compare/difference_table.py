@@ -37,6 +37,7 @@ class DifferenceTable(QTableView):
         for line in lines:
             self._model.appendRow([self._cell(text) for text in (line.name, *line.values)])
         head = self.horizontalHeader()
+        head.setVisible(bool(lines))
         head.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self._tint()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtGui import Qt as RichQt
 from PySide6.QtWidgets import (
@@ -112,6 +112,18 @@ def row(parent: QWidget | None = None, *, spacing: int = 8, margins: int = 0) ->
     made.setSpacing(spacing)
     made.setContentsMargins(margins, margins, margins, margins)
     return made
+
+
+class Page(QWidget):
+    """What is scrolled, as high as its width makes it.
+
+    Qt would make it as high as if each of its texts were as narrow as it can be, which leaves an empty end to scroll to.
+    """
+
+    def minimumSizeHint(self) -> QSize:
+        hint, inside = super().minimumSizeHint(), self.layout()
+        told = inside is not None and inside.hasHeightForWidth()  # pyright: ignore[reportUnnecessaryComparison]
+        return QSize(hint.width(), 0) if told else hint
 
 
 def scrolling(content: QWidget, parent: QWidget) -> QScrollArea:

@@ -25,6 +25,8 @@ from ui.widgets.charting.step_cursor import StepCursor
 
 #: pixels from which on two and three charts stand beside each other
 TWO, THREE = 620, 1150
+#: pixels beyond which a chart is not higher, however high the window is
+HIGHEST = 420
 #: the section that a run is first shown in
 FIRST = "learning"
 
@@ -148,6 +150,7 @@ class ChartBoard(QWidget):
         columns, place = max(1, self._columns), len(self.charts) - 1
         self._grid.removeWidget(blank)
         blank.deleteLater()
+        made.setMaximumHeight(HIGHEST)
         self._grid.addWidget(made, place // columns, place % columns)
         if self._parts:
             self._give_parts(made)
@@ -190,6 +193,7 @@ class ChartBoard(QWidget):
             widget.setVisible(widget in shown)
         columns = max(1, self._columns)
         for place, widget in enumerate(shown):
+            widget.setMaximumHeight(HIGHEST)
             self._grid.addWidget(widget, place // columns, place % columns)
         for place in range(3):
             self._grid.setColumnStretch(place, 1 if place < columns else 0)

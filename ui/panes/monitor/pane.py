@@ -24,8 +24,11 @@ from ui.panes.monitor.run_header import RunHeader
 from ui.panes.monitor.steer_sheet import SteerSheet
 from ui.panes.monitor.view_bar import ViewBar
 from ui.session import Session
-from ui.widgets.basics import column, scrolling
+from ui.widgets.basics import Page, column, scrolling
 from ui.work.run_reading import read_run
+
+#: of the height that is left over, the charts take all but this part of it
+CHARTS_FIRST = 100
 
 
 class MonitorPane(FillingPane):
@@ -42,7 +45,7 @@ class MonitorPane(FillingPane):
         )
         self._ghost: RunState | None = None
         self._ghost_folder: Path | None = None
-        self._page = QWidget(self)
+        self._page = Page(self)
         self.add_content(scrolling(self._page, self))
         layout = column(self._page, spacing=12, margins=20)
         self._header = RunHeader(self._page)
@@ -53,7 +56,7 @@ class MonitorPane(FillingPane):
         self._table.hide()
         self._memory = LiveMemory(self._page)
         for part in (self._header, self._notices, self._bar, self.board, self._table, self._memory):
-            layout.addWidget(part)
+            layout.addWidget(part, CHARTS_FIRST if part is self.board else 0)
         layout.addStretch(1)
         self._bar.changed.connect(self._view_changed)
         self._bar.ghost_wanted.connect(self._want_ghost)

@@ -21,7 +21,7 @@ from ui.panes.playground.answer_column import AnswerColumn
 from ui.panes.playground.row_picker import RowPicker
 from ui.panes.playground.voice_picker import LETTERS, VoicePicker, fill_runs, title_of
 from ui.session import Session
-from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
+from ui.widgets.basics import Page, button, clear, column, frame, label, row, scrolling, selectable
 from ui.widgets.checkpoint_picker import CheckpointPicker
 from ui.widgets.notice import NoticeStack
 from ui.widgets.quiet_combo import QuietCombo
@@ -82,7 +82,7 @@ class PlaygroundPane(FillingPane):
         layout.addLayout(self._ways(page))
         self._notices = NoticeStack(page, most=2)
         layout.addWidget(self._notices)
-        talk = QWidget(page)
+        talk = Page(page)
         self._talk = column(talk, spacing=12)
         self._talk.setContentsMargins(0, 4, 6, 4)
         self._hint = self._suggestions(talk)

@@ -24,7 +24,7 @@ from ui.panes.result.result_actions import ResultActions
 from ui.panes.result.result_card import ResultCard
 from ui.panes.result.then_and_now import ThenAndNow
 from ui.session import Session
-from ui.widgets.basics import column, scrolling
+from ui.widgets.basics import Page, column, scrolling
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.notice import NoticeStack
 from ui.widgets.one_by_one import OneByOne
@@ -51,7 +51,7 @@ class ResultPane(FillingPane):
         self._stand: Stand | None = None
         self._reading: Task | None = None
         self._drawing = OneByOne(self)
-        page = QWidget(self)
+        page = Page(self)
         self.add_content(scrolling(page, self))
         layout = column(page, spacing=12, margins=20)
         self._title = RunTitle(page)

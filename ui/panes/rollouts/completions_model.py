@@ -30,8 +30,8 @@ COLUMNS = (
     ("length", "Tokens"),
     ("advantage", "Advantage"),
 )
-#: the place and the pixels of the column with the text, and the pixels of the others
-TEXT_PLACE, TEXT_WIDTH, NUMBER_WIDTH = 3, 250, 66
+#: the place of the column with the text; the others have numbers
+TEXT_PLACE = 3
 
 
 class CompletionsModel(QAbstractTableModel):
@@ -93,9 +93,11 @@ class CompletionsModel(QAbstractTableModel):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return self._columns[section][1]
-        return None
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.TextAlignmentRole and section != TEXT_PLACE:  # as the numbers below it
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return self._columns[section][1] if role == Qt.ItemDataRole.DisplayRole else None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         numbers = index.column() != TEXT_PLACE

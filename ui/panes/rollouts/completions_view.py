@@ -9,12 +9,9 @@ from typing import Any
 from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QFileDialog,
-    QHeaderView,
     QLineEdit,
     QSplitter,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -27,13 +24,13 @@ from droid_tune.runs.completions.taking_out import export
 from ui.background import Task
 from ui.panes.rollouts.completion_desk import CompletionDesk
 from ui.panes.rollouts.completion_detail import CompletionDetail
-from ui.panes.rollouts.completions_model import NUMBER_WIDTH, TEXT_PLACE, TEXT_WIDTH, CompletionsModel
+from ui.panes.rollouts.completions_model import CompletionsModel
+from ui.panes.rollouts.completions_table import CompletionsTable
 from ui.widgets.basics import button, column, label, row, scrolling
 from ui.widgets.charting.step_cursor import StepCursor
 from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.search_field import SearchField
 from ui.widgets.segmented import Segmented
-from ui.widgets.tables import TellingDelegate
 
 KINDS = (("all", "All"), ("right", "Right"), ("wrong", "Wrong"), ("cut", "Cut off"), ("held_out", "Held-out"))
 #: milliseconds without a key after which a search begins
@@ -116,25 +113,8 @@ class CompletionsView(QWidget):
         split.setHandleWidth(12)
         split.setChildrenCollapsible(False)
         self.model = CompletionsModel(self._desk, self)
-        self.table = QTableView(split)
-        self.table.setModel(self.model)
-        self.table.setAccessibleName("Completions of the run")
-        self.table.setItemDelegate(TellingDelegate(self.table))
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setShowGrid(False)
-        self.table.setWordWrap(False)
-        self.table.setMinimumWidth(300)
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(26)
-        head = self.table.horizontalHeader()
-        head.setSectionsClickable(True)
-        head.setSortIndicatorShown(True)
-        head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        head.setDefaultSectionSize(NUMBER_WIDTH)
-        head.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        head.resizeSection(TEXT_PLACE, TEXT_WIDTH)
-        head.resizeSection(0, NUMBER_WIDTH + 16)  # room for the sign of the order
-        head.sectionClicked.connect(self._sort_by)
+        self.table = CompletionsTable(self.model, split)
+        self.table.horizontalHeader().sectionClicked.connect(self._sort_by)
         self.table.selectionModel().currentRowChanged.connect(self._chosen)
         self.detail = CompletionDetail(split)
         self.detail.playground_wanted.connect(self.playground_wanted)

@@ -32,7 +32,10 @@ class DifficultyMap(QWidget):
         current_theme().changed.connect(self.update)
 
     def show_histories(self, histories: Sequence[PromptHistory]) -> None:
-        """Draw these, in their order."""
+        """Draw these, in their order; the mark stays with its prompt, wherever that stands now."""
+        marked = self._histories[self._place].row if self.has_chosen else None
+        rows = [one.row for one in histories]
+        self._place = rows.index(marked) if marked in rows else -1
         self._histories = histories
         solved = sum(one.kind == "solved" for one in histories)
         hopeless = sum(one.kind == "hopeless" for one in histories)
@@ -49,6 +52,11 @@ class DifficultyMap(QWidget):
             self._place = place
             self.update()
             self.chosen.emit(place)
+
+    @property
+    def has_chosen(self) -> bool:
+        """Whether a prompt is marked."""
+        return 0 <= self._place < len(self._histories)
 
     def sizeHint(self) -> QSize:
         most = max((len(one.visits) for one in self._histories), default=1)

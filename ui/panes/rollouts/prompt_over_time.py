@@ -13,11 +13,13 @@ from droid_tune.runs.completions.asking import Visit, group_at
 from droid_tune.runs.completions.difficulty import PromptHistory
 from ui.panes.rollouts.completion_card import CompletionCard
 from ui.theme import mono_font
-from ui.widgets.basics import clear, column, label, row, scrolling, selectable
+from ui.widgets.basics import Page, clear, column, label, row, scrolling, selectable
 from ui.widgets.quiet_combo import QuietCombo
 
 #: completions of a visit that are laid out
 MOST_CARDS = 16
+#: pixels in which the head of a completion has room on both sides
+LEAST_WIDTH = 560
 
 
 class VisitColumn(QWidget):
@@ -35,7 +37,7 @@ class VisitColumn(QWidget):
         self._visit.currentIndexChanged.connect(self._draw)
         head.addWidget(self._visit, 1)
         layout.addLayout(head)
-        self._page = QWidget(self)
+        self._page = Page(self)
         self._cards: QVBoxLayout = column(self._page, spacing=8)
         layout.addWidget(scrolling(self._page, self), 1)
 
@@ -68,6 +70,7 @@ class PromptOverTime(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self.setMinimumWidth(LEAST_WIDTH)
         layout = column(self, spacing=10)
         self._title = label("Choose a prompt on the left", "strong", parent=self)
         self._prompt = selectable(label("", parent=self, wrap=True))

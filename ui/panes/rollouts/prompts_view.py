@@ -24,6 +24,12 @@ from ui.panes.rollouts.difficulty_map import DifficultyMap
 from ui.panes.rollouts.prompt_over_time import PromptOverTime
 from ui.widgets.basics import button, column, label, row, scrolling
 
+LEGEND = (
+    "A line is a prompt, the hardest on top. A square is one visit, the first on the left: green where half of its completions "
+    "or more were right, red where fewer were, the paler the nearer to half. Solved: all right at the newest visit. Hopeless: "
+    "never right."
+)
+
 
 class PromptsView(QWidget):
     """`written` tells the folder of new data, `told` what became of a wish."""
@@ -36,6 +42,7 @@ class PromptsView(QWidget):
         self._desk = desk
         self._histories: list[PromptHistory] = []
         self._wanted_row: int | None = None
+        self._shown_of: Path | None = None  # the run's file whose prompt is shown
         layout = column(self, spacing=10)
         bar = row(spacing=8)
         self._summary = label("", "small", parent=self)
@@ -56,6 +63,9 @@ class PromptsView(QWidget):
         for part in (self._solved, self._hopeless, self._winners):
             bar.addWidget(part)
         layout.addLayout(bar)
+        self._legend = label(LEGEND, "caption", parent=self, wrap=True)
+        self._legend.hide()  # while there is no square yet
+        layout.addWidget(self._legend)
         split = QSplitter(Qt.Orientation.Horizontal, self)
         split.setHandleWidth(12)
         split.setChildrenCollapsible(False)
@@ -66,7 +76,7 @@ class PromptsView(QWidget):
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         split.addWidget(area)
         split.addWidget(self.over_time)
-        split.setSizes([240, 700])
+        split.setSizes([400, 540])
         layout.addWidget(split, 1)
         desk.visited.connect(self._show)
 
@@ -92,14 +102,18 @@ class PromptsView(QWidget):
         self._hopeless.setEnabled(hopeless > 0)
         self._winners.setEnabled(any(one.success for one in self._histories))
         self.map.show_histories(self._histories)
+        self._legend.setVisible(bool(self._histories))
         rows = [history.row for history in self._histories]
         if self._wanted_row in rows:
             self.map.choose(rows.index(self._wanted_row))
+        elif not self.map.has_chosen or self._desk.rollouts != self._shown_of:
+            self.map.choose(0)
         self._wanted_row = None
 
     @Slot(int)
     def _chosen(self, place: int) -> None:
         if self._desk.rollouts is not None:
+            self._shown_of = self._desk.rollouts
             self.over_time.show_history(self._histories[place], self._desk.rollouts)
 
     # --- taking out ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ui.panes.rollouts.completion_desk import CompletionDesk
 from ui.panes.rollouts.pair_choice import PairChoice
 from ui.session import Session
 from ui.theme import mono_font
-from ui.widgets.basics import clear, column, frame, label, row, scrolling, selectable
+from ui.widgets.basics import Page, clear, column, frame, label, row, scrolling, selectable
 from ui.widgets.segmented import Segmented
 from ui.widgets.simple_list import Entry, EntryList
 from ui.widgets.switch import Switch
@@ -104,13 +104,13 @@ class StepView(QWidget):
         self._list.setMouseTracking(True)
         self._list.setMinimumWidth(190)
         self._list.selectionModel().currentChanged.connect(self._chosen)
-        self._page = QWidget(split)
+        self._page = Page(split)
         self._cards = column(self._page, spacing=10)
         self._cards.setContentsMargins(0, 0, 6, 0)
         split.addWidget(self._list)
         split.addWidget(scrolling(self._page, split))
-        split.setStretchFactor(0, 0)
-        split.setStretchFactor(1, 1)
+        split.setStretchFactor(0, 1)
+        split.setStretchFactor(1, 3)
         split.setSizes([250, 700])
         return split
 

@@ -25,7 +25,7 @@ from ui.panes.runs.run_trash import RunTrash
 from ui.panes.runs.run_writing import RunWriting
 from ui.panes.runs.runs_table import RunsTable
 from ui.session import Session
-from ui.widgets.basics import button, column, label, row, scrolling
+from ui.widgets.basics import Page, button, column, label, row, scrolling
 from ui.widgets.notice import NoticeStack
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class RunsPane(FillingPane):
 
     def _make_detail(self, parent: QWidget) -> QWidget:
         """What is chosen: head, buttons, facts, curves."""
-        detail = QWidget(parent)
+        detail = Page(parent)
         layout = column(detail, spacing=12)
         layout.setContentsMargins(0, 2, 6, 0)
         self._title = RunTitle(detail)

@@ -18,7 +18,7 @@ from ui.panes.settings.token_field import TokenField
 from ui.session import Session
 from ui.settings import save_settings
 from ui.theme import Appearance, current_theme
-from ui.widgets.basics import button, column, frame, label, line, row, scrolling, selectable
+from ui.widgets.basics import Page, button, column, frame, label, line, row, scrolling, selectable
 from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.segmented import Segmented
 from ui.widgets.switch import Switch
@@ -39,7 +39,7 @@ class SettingsPane(Pane):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(session, parent)
         outer = column(self)
-        page = QWidget(self)
+        page = Page(self)
         outer.addWidget(scrolling(page, self))
         sides = row(page)
         sides.setContentsMargins(20, 18, 20, 24)
@@ -84,7 +84,7 @@ class SettingsPane(Pane):
         apart = Switch("Train in a process of its own", card)
         apart.setChecked(self.session.settings.separate_process)
         apart.clicked.connect(self._train_apart)
-        words = "What ends the engine, a fault of the GPU or too little memory, leaves this window open. From the next run on."
+        words = "If the GPU or a lack of memory ends the training, this window stays open. Holds from the next run on."
         box.addLayout(_line(card, "Train in a process of its own", words, apart))
         box.addWidget(line(card))
         told = self._switch(card, "Tell when a run has ended", "notifications")
@@ -145,27 +145,25 @@ class SettingsPane(Pane):
             show = button("Show", parent=card)
             show.clicked.connect(self._show_folder)
             self._folders[show] = folder
-            box.addLayout(_line(card, name, str(folder), show))
+            beside = [] if place else self._runs_choice(card)
+            box.addLayout(_line(card, name, str(folder), *beside, show))
             if not place:
                 self._runs_button = show
-                box.addLayout(self._runs_choice(card))
+                box.addWidget(self._runs_said)
         layout.addWidget(card)
         layout.addSpacing(8)
 
-    def _runs_choice(self, card: QWidget) -> QHBoxLayout:
+    def _runs_choice(self, card: QWidget) -> list[QPushButton]:
+        """The buttons that choose where runs are kept; what became of it is said below them."""
         choose = button("Choose…", parent=card)
         choose.clicked.connect(self._choose_runs)
-        back = button("Default", "quiet", parent=card)
-        back.clicked.connect(partial(self.keep_runs_in, ""))
-        back.setVisible(bool(self.session.settings.runs_folder))
-        self._runs_default = back
-        self._runs_said = label("", "small", parent=card)
-        made = row(spacing=8)
-        made.setContentsMargins(14, 0, 12, 9)
-        for widget in (self._runs_said, choose, back):
-            made.addWidget(widget)
-        made.insertStretch(1, 1)
-        return made
+        self._runs_default = button("Default", "quiet", parent=card)
+        self._runs_default.clicked.connect(partial(self.keep_runs_in, ""))
+        self._runs_default.setVisible(bool(self.session.settings.runs_folder))
+        self._runs_said = label("", "small", parent=card, wrap=True)
+        self._runs_said.setContentsMargins(14, 0, 12, 9)
+        self._runs_said.hide()
+        return [self._runs_default, choose]
 
     @Slot()
     def _choose_runs(self) -> None:
@@ -176,14 +174,18 @@ class SettingsPane(Pane):
     def keep_runs_in(self, folder: str) -> None:
         """New runs go there, and the list shows those that are there; the others stay where they are."""
         if self.session.training:
-            self._runs_said.setText("A run is training; choose when it has ended.")
+            self._say_of_runs("A run is training; choose when it has ended.")
             return
         self.session.settings.runs_folder = folder
         save_settings(self.session.settings)
         self._folders[self._runs_button] = runs_dir()
         self._runs_default.setVisible(bool(folder))
-        self._runs_said.setText(f"Now {runs_dir()}; earlier runs stay where they are.")
+        self._say_of_runs(f"Now {runs_dir()}; earlier runs stay where they are.")
         self.session.refresh_runs()
+
+    def _say_of_runs(self, sentence: str) -> None:
+        self._runs_said.setText(sentence)
+        self._runs_said.show()
 
     @Slot(str)
     def _choose_look(self, key: str) -> None:
@@ -222,12 +224,13 @@ def _card(parent: QWidget) -> tuple[QFrame, QVBoxLayout]:
     return card, box
 
 
-def _line(parent: QWidget, title: str, words: str, control: QWidget) -> QHBoxLayout:
+def _line(parent: QWidget, title: str, words: str, *controls: QWidget) -> QHBoxLayout:
     made = row(spacing=12)
     made.setContentsMargins(14, 9, 12, 9)
     texts = column(spacing=1)
     texts.addWidget(label(title, parent=parent))
     texts.addWidget(selectable(label(words, "small", parent=parent, wrap=True)))
     made.addLayout(texts, 1)
-    made.addWidget(control)
+    for control in controls:
+        made.addWidget(control)
     return made

@@ -16,7 +16,7 @@ from droid_tune.estimate.signal import Answer, CheckReport, Group
 from droid_tune.events import Phase
 from droid_tune.metrics import rank
 from ui.session import Session
-from ui.widgets.basics import button, clear, column, frame, label, row, scrolling, selectable
+from ui.widgets.basics import Page, button, clear, column, frame, label, row, scrolling, selectable
 from ui.widgets.episode_view import EpisodeView, calls_of, cut_chip, episode_in_words
 from ui.widgets.notice import NoticeBar
 from ui.widgets.state_chip import Chip, reward_tone
@@ -45,7 +45,7 @@ class CheckView(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(720, 620)
         outer = column(self, spacing=0)
-        page = QWidget(self)
+        page = Page(self)
         outer.addWidget(scrolling(page, self), 1)
         self._page = column(page, spacing=10, margins=20)
         self._wait(page)

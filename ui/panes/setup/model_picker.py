@@ -18,7 +18,7 @@ from ui.widgets.simple_list import Entry, EntryList
 from ui.widgets.two_lines import TwoLineDelegate
 from ui.work.download_desk import DownloadDesk
 
-ICONS = {"starter": "train", "cache": "model", "folder": "folder", "hub": "drop"}
+ICONS = {"starter": "model", "cache": "model", "folder": "folder", "hub": "drop"}
 MOST_ROWS = 4
 
 

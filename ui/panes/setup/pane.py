@@ -32,7 +32,7 @@ from ui.panes.setup.settings_form import SettingsForm
 from ui.panes.setup.setup_footer import SetupFooter
 from ui.panes.setup.tools_asker import ToolsAsker
 from ui.session import Session
-from ui.widgets.basics import button, column, label, row, scrolling
+from ui.widgets.basics import Page, button, column, label, row, scrolling
 
 #: the settings of the bundled example of tools and turns, in its folder
 EXAMPLE = "run.yaml"
@@ -49,7 +49,7 @@ class SetupPane(Pane):
         super().__init__(session, parent)
         self._faults: dict[str, str] = {}
         outer = column(self, spacing=0)
-        page = QWidget(self)
+        page = Page(self)
         outer.addWidget(scrolling(page, self), 1)
         sides = row(page)
         sides.setContentsMargins(20, 18, 20, 24)

@@ -20,6 +20,8 @@ from ui.widgets.charting.plot_parts import Plot, UnitAxis
 MOST_DOTS = 2_000
 #: dots of few different values would lie on each other: each is moved by this share of the range at most
 JITTER = 0.02
+#: how far an axis goes to both sides of a value that all dots have
+LONE = 0.5
 
 
 class ScatterChart(QFrame):
@@ -71,7 +73,9 @@ class ScatterChart(QFrame):
         self._item.setLabel("bottom", across)
         self._item.setLabel("left", up)
         self._note.setText(note)
-        self._dots.setData(*(_apart(np.array([point[side] for point in shown]), side) for side in (0, 1)))
+        x, y = (np.array([point[side] for point in shown]) for side in (0, 1))
+        self._dots.setData(_apart(x, 0), _apart(y, 1))
+        self._item.getViewBox().setRange(xRange=_ends(x), yRange=_ends(y))
         self.setAccessibleName(f"Chart: {self.title}")
         self.setAccessibleDescription(relation(shown, across, up))
 
@@ -94,6 +98,14 @@ def _apart(values: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
         return values
     span = float(values.max() - values.min()) or 1.0
     return values + JITTER * span * (np.random.default_rng(side).random(len(values)) - 0.5)
+
+
+def _ends(values: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """The ends of an axis: whoever moves the dots apart makes no range of one value."""
+    if not len(values):
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    return (low, high) if high > low else (low - LONE, high + LONE)
 
 
 def relation(points: Sequence[tuple[float, float]], across: str, up: str) -> str:

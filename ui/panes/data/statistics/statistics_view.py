@@ -271,7 +271,7 @@ def facts_of(found: SplitStatistics, split: str, overlap: dict[str, int]) -> lis
         )
         facts.append(("Long answers", said, True))
     facts += [
-        ("Duplicates", f"{words.count(found.duplicates, 'row')} stood before", found.duplicates > 0),
+        ("Duplicates", repeats_in_words(found.duplicates), found.duplicates > 0),
         ("Repeated prompts", f"{found.repeated_prompts:,}", False),
     ]
     if split != "train":
@@ -281,7 +281,7 @@ def facts_of(found: SplitStatistics, split: str, overlap: dict[str, int]) -> lis
         facts.append(
             (
                 "Leakage",
-                f"{words.count(sum(overlap.values()), 'held-out prompt')} also here",
+                f"{words.count(sum(overlap.values()), 'held-out prompt')} also in train",
                 any(overlap.values()),
             )
         )
@@ -293,6 +293,12 @@ def facts_of(found: SplitStatistics, split: str, overlap: dict[str, int]) -> lis
     reward = (found.suggested_reward or "none").replace("_", " ")
     facts.append(("Fitting reward", reward, False))
     return facts
+
+
+def repeats_in_words(count: int) -> str:
+    """`none`, `1 row repeats an earlier one`, `3 rows repeat an earlier one`."""
+    said = f"{words.count(count, 'row')} {'repeats' if count == 1 else 'repeat'} an earlier one"
+    return said if count else "none"
 
 
 def amounts(pairs: dict[str, int], total: int) -> str:
