@@ -73,6 +73,21 @@ class Stopped(Exception):  # noqa: N818  (an outcome, not an error)
     """The run is to stop: the loop unwinds, saves and ends. Its text says why, where nobody pressed Stop just now."""
 
 
+def missing_package(error: BaseException) -> str:
+    """What to say of a package of others that is missing or broken; empty where something else is the matter."""
+    if not isinstance(error, ImportError):
+        return ""
+    package = str(error.name or "").partition(".")[0]
+    if package in ("", "droid_tune", "ui"):  # a mistake of ours: whoever looks for it needs the traceback
+        return ""
+    return str(
+        UserError(
+            f"The package `{package}`, which this needs, cannot be loaded ({error})",
+            remedy=f"install Droid Tune anew, or that package alone with pip install {package}",
+        )
+    )
+
+
 def abbreviated(value: object, longest: int = 80) -> str:
     """`repr` of a value, cut in the middle so that a long one cannot drown the sentence."""
     text = repr(value)

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from PySide6.QtCore import QCoreApplication, QObject, QThreadPool, Signal, Slot
 
-from droid_tune.errors import Stopped, UserError
+from droid_tune.errors import Stopped, UserError, missing_package
 from ui.frame.first_paint import FIRST_PAINT
 
 log = logging.getLogger(__name__)
@@ -89,4 +89,4 @@ def sentence_of(error: Exception) -> str:
     if isinstance(error, UserError | OSError):
         return str(error)
     log.error("background work failed", exc_info=error)
-    return f"{type(error).__name__}: {error}"
+    return missing_package(error) or f"{type(error).__name__}: {error}"

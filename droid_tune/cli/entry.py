@@ -12,7 +12,7 @@ from typing import NoReturn, Protocol, cast
 
 from droid_tune import __version__
 from droid_tune.cli.output import silence
-from droid_tune.errors import UsageError, UserError
+from droid_tune.errors import UsageError, UserError, missing_package
 
 DONE, FAILED, WRONG_USAGE, STOPPED = 0, 1, 2, 130
 
@@ -75,6 +75,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         from droid_tune.machine.device_faults import told
 
         if not (said := told(error)):
+            raise
+        print(f"droid-tune: {said}", file=sys.stderr)
+        return FAILED
+    except ImportError as error:
+        if not (said := missing_package(error)):
             raise
         print(f"droid-tune: {said}", file=sys.stderr)
         return FAILED

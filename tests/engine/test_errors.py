@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from droid_tune.errors import UserError, abbreviated
+from droid_tune.errors import UserError, abbreviated, missing_package
 
 
 def test_place_message_value_and_remedy_make_one_sentence() -> None:
@@ -21,6 +21,17 @@ def test_a_sentence_stays_on_one_line() -> None:
 def test_a_long_value_keeps_both_ends() -> None:
     short = abbreviated("a" * 500 + "z", longest=11)
     assert short == "'aaa...aaz'"
+
+
+def test_a_package_that_is_not_there_is_named_and_a_mistake_of_ours_is_not_hidden() -> None:
+    said = missing_package(ModuleNotFoundError("No module named 'gguf.writer'", name="gguf.writer"))
+    assert said.startswith(
+        "The package `gguf`, which this needs, cannot be loaded (No module named 'gguf.writer')"
+    )
+    assert "pip install gguf" in said
+    assert missing_package(ImportError("cannot import name 'x'", name="droid_tune.export")) == ""
+    assert missing_package(ImportError("no name")) == ""
+    assert missing_package(ValueError("gguf")) == ""
 
 
 def test_a_value_that_fits_is_left_alone() -> None:

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.config import dump_yaml
 from tests.ui.recording import complete, config, write_run
+from tests.ui.spoken_names import nameless
 from ui.compare.compare_window import CompareWindow
 from ui.main_window import MainWindow
 from ui.one_run.answers_card import AnswersCard
@@ -87,6 +88,7 @@ def test_settings_code_and_answers_stand_side_by_side(pane: RunsPane, qtbot: QtB
     made.view.choose("answers")
     made.view.chosen.emit("answers")
     qtbot.waitUntil(lambda: len([one for one in made.findChildren(AnswersCard) if one.isVisible()]) == 12)
+    assert nameless(made) == []
     made.close()
 
 

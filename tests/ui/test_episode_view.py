@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtGui import QTextDocumentFragment
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -83,6 +84,20 @@ def test_many_turns_are_folded_too(qtbot: QtBot) -> None:
     assert f"turn {MANY}" not in texts(made)
     made.findChildren(QPushButton)[0].click()
     assert f"turn {MANY + 4}" in texts(made)
+
+
+def test_what_was_looked_for_stands_out_in_every_turn_and_nothing_that_has_it_is_folded(qtbot: QtBot) -> None:
+    turns = [*episode("right").turns, *[said(f"turn {number}") for number in range(MANY)]]
+    turns += [heard("x" * 5000 + " <b>Pears</b>"), said("none")]
+    made = EpisodeView(turns, None, "pears")  # pyright: ignore[reportArgumentType]
+    qtbot.addWidget(made)
+    found = [text for text in texts(made) if "<span" in text]
+    assert [QTextDocumentFragment.fromHtml(text).toPlainText()[-13:] for text in found] == [
+        'price(item="pears")'[-13:],
+        " <b>Pears</b>",
+    ]
+    assert not any(one.isVisibleTo(made) for one in made.findChildren(QPushButton))
+    assert "none" in texts(made)
 
 
 def test_markup_and_control_characters_are_shown_as_they_stand(qtbot: QtBot) -> None:

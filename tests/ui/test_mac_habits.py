@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QHeaderView, QScrollArea, QScrollBar, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import resolve
@@ -19,6 +18,7 @@ from droid_tune.paths import runs_dir, settings_file
 from droid_tune.runs.series import Series
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
+from tests.ui.spoken_names import nameless
 from ui.frame.help_window import HelpWindow
 from ui.frame.power_watch import PowerWatch
 from ui.frame.spoken import Spoken
@@ -207,27 +207,6 @@ def test_the_check_is_a_sheet_of_the_window(window: MainWindow, qtbot: QtBot) ->
     assert sheet.parentWidget() is window
     qtbot.waitUntil(lambda: sheet._close.text() == "Close")
     sheet.reject()
-
-
-def nameless(pane: QWidget) -> list[str]:
-    """What Tab reaches and VoiceOver would call nothing."""
-    found: list[str] = []
-    for one in pane.findChildren(QWidget):
-        takes_keys = one.focusPolicy() & Qt.FocusPolicy.TabFocus and one.focusProxy() is None
-        own = not one.objectName().startswith("qt_") and not isinstance(one, (QScrollBar, QHeaderView))
-        text = getattr(one, "text", str)()
-        if takes_keys and own and one.isEnabled() and not (one.accessibleName() or text or _labelled(one)):
-            found.append(f"{type(one).__name__} in {type(one.parentWidget()).__name__}")
-    return found
-
-
-def _labelled(one: QWidget) -> bool:
-    """What is inside a spin or combo box is named by it; a scrolling page is named by what is in it."""
-    above = one.parentWidget()
-    inside = above is not None and (
-        above.accessibleName() or above.metaObject().className() == "QComboBoxPrivateContainer"
-    )
-    return isinstance(one, QScrollArea) or bool(inside)
 
 
 @pytest.mark.parametrize("key", PANES_BY_KEY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,14 +31,18 @@ def shown(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> MainWindow:
     return window
 
 
+def ends_where_it_should(page: Page) -> bool:
+    view = page.parentWidget()
+    return page.height() == max(view.height(), page.heightForWidth(view.width()))
+
+
 def test_a_page_ends_where_its_words_end(shown: MainWindow, qtbot: QtBot) -> None:
     shown.resize(1280, 800)
     for key in ("settings", "setup", "result", "monitor"):
         shown.show_pane(key)
         page = shown.pane(key).findChild(Page)
         assert page is not None
-        view = page.parentWidget()
-        qtbot.waitUntil(lambda: page.height() == max(view.height(), page.heightForWidth(view.width())))
+        qtbot.waitUntil(partial(ends_where_it_should, page))
 
 
 def test_charts_grow_with_the_window(shown: MainWindow, qtbot: QtBot) -> None:

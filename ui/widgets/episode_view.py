@@ -12,7 +12,7 @@ from droid_tune import words
 from droid_tune.events import PlayedCall, PlayedTurn
 from droid_tune.names import EpisodeCut
 from ui.widgets.basics import button, column, frame, label, row, selectable
-from ui.widgets.long_text import long_text
+from ui.widgets.long_text import has_sought, long_text
 from ui.widgets.parted_text import parted
 from ui.widgets.state_chip import Chip
 
@@ -29,11 +29,12 @@ CUTS: dict[EpisodeCut, tuple[str, str]] = {
 
 
 class EpisodeView(QWidget):
-    """The turns behind a prompt, from top to bottom; the environment's are set in and say that they are not trained on."""
+    """The turns behind a prompt, from top to bottom; the environment's are set in and say that they are not trained on.
+    What was looked for stands out in them."""
 
-    def __init__(self, turns: Sequence[PlayedTurn], parent: QWidget) -> None:
+    def __init__(self, turns: Sequence[PlayedTurn], parent: QWidget, sought: str = "") -> None:
         super().__init__(parent)
-        self._turns = turns
+        self._turns, self._sought = turns, sought
         self._lines = column(self, spacing=6)
         for turn in turns[:MANY]:
             self._add(turn)
@@ -41,9 +42,12 @@ class EpisodeView(QWidget):
             self._more = button(f"Show all {len(turns)} turns", "quiet", parent=self)
             self._more.clicked.connect(self._show_rest)
             self._lines.addWidget(self._more, 0, Qt.AlignmentFlag.AlignLeft)
+            if any(has_sought(_whole(turn), sought) for turn in turns[MANY:]):
+                self._show_rest()
 
     def _add(self, turn: PlayedTurn) -> None:
-        self._lines.addWidget(SaidTurn(turn, self) if turn.role == "assistant" else HeardTurn(turn, self))
+        kind = SaidTurn if turn.role == "assistant" else HeardTurn
+        self._lines.addWidget(kind(turn, self, self._sought))
 
     @Slot()
     def _show_rest(self) -> None:
@@ -55,18 +59,18 @@ class EpisodeView(QWidget):
 class SaidTurn(QWidget):
     """A turn of the model's: thoughts, words, calls with their arguments."""
 
-    def __init__(self, turn: PlayedTurn, parent: QWidget) -> None:
+    def __init__(self, turn: PlayedTurn, parent: QWidget, sought: str) -> None:
         super().__init__(parent)
         self.setAccessibleName(f"The model: {spoken(turn)}")
         lines = column(self, spacing=4)
         apart = parted(turn.text)
         lines.addLayout(_head("Model", turn, self, words.count(turn.tokens, "token") if turn.tokens else ""))
         if apart.thoughts:
-            lines.addWidget(long_text(apart.thoughts, LONG, "secondary", self))
+            lines.addWidget(long_text(apart.thoughts, LONG, "secondary", self, sought))
         if apart.said.strip():
-            lines.addWidget(long_text(apart.said.strip(), LONG, "", self))
+            lines.addWidget(long_text(apart.said.strip(), LONG, "", self, sought))
         for call in turn.calls:
-            lines.addWidget(_called(call, self))
+            lines.addWidget(_called(call, self, sought))
         if not (turn.text.strip() or turn.calls):
             lines.addWidget(label("(empty)", "secondary", parent=self))
 
@@ -74,7 +78,7 @@ class SaidTurn(QWidget):
 class HeardTurn(QFrame):
     """A turn of the environment's: a tool's result, or what it said next. Red where the call failed."""
 
-    def __init__(self, turn: PlayedTurn, parent: QWidget) -> None:
+    def __init__(self, turn: PlayedTurn, parent: QWidget, sought: str) -> None:
         super().__init__(parent)
         self.setProperty("role", "inset")
         self.setAccessibleName(f"{_speaker(turn)}, not trained: {spoken(turn)}")
@@ -84,7 +88,7 @@ class HeardTurn(QFrame):
         lines.addLayout(_head(_speaker(turn), turn, self, took))
         if turn.failed and turn.failed != turn.text:
             lines.addWidget(selectable(label(words.literal(turn.failed), "fault", parent=self, wrap=True)))
-        lines.addWidget(long_text(turn.text, LONG, "secondary", self))
+        lines.addWidget(long_text(turn.text, LONG, "secondary", self, sought))
 
 
 def _head(speaker: str, turn: PlayedTurn, parent: QWidget, aside: str) -> QHBoxLayout:
@@ -103,14 +107,19 @@ def _head(speaker: str, turn: PlayedTurn, parent: QWidget, aside: str) -> QHBoxL
     return head
 
 
-def _called(call: PlayedCall, parent: QWidget) -> QFrame:
+def _called(call: PlayedCall, parent: QWidget, sought: str) -> QFrame:
     """A call as it would be written in a program."""
     box = frame("call", parent)
     line = row(box, spacing=8)
     line.setContentsMargins(10, 5, 10, 5)
     line.addWidget(label("Call", "caption", parent=box), 0, Qt.AlignmentFlag.AlignTop)
-    line.addWidget(long_text(call_in_words(call), LONG, "", box), 1)
+    line.addWidget(long_text(call_in_words(call), LONG, "", box, sought), 1)
     return box
+
+
+def _whole(turn: PlayedTurn) -> str:
+    """All that is shown of a turn."""
+    return "\n".join([turn.text, *map(call_in_words, turn.calls)])
 
 
 def _speaker(turn: PlayedTurn) -> str:

@@ -6,8 +6,9 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QLabel, QWidget
 
 from droid_tune import words
-from ui.theme import mono_font
+from ui.theme import current_theme, mono_font
 from ui.widgets.basics import button, column, label, selectable
+from ui.widgets.styled_text import with_sought
 
 #: characters that are laid out at most: more takes a screen of text seconds
 LONGEST = 20_000
@@ -16,11 +17,11 @@ LONGEST = 20_000
 class LongText(QWidget):
     """The first `most` characters, and a button for the rest."""
 
-    def __init__(self, text: str, most: int, role: str, parent: QWidget) -> None:
+    def __init__(self, text: str, most: int, role: str, parent: QWidget, sought: str = "") -> None:
         super().__init__(parent)
-        self._whole = text
+        self._whole, self._sought = text, sought
         lines = column(self, spacing=0)
-        self._shown = _plain(beginning(text, most), role, self)
+        self._shown = _plain(beginning(text, most), role, self, sought)
         lines.addWidget(self._shown)
         self._more = button("Show all", "quiet", parent=self)
         self._more.clicked.connect(self._show_all)
@@ -28,15 +29,24 @@ class LongText(QWidget):
 
     @Slot()
     def _show_all(self) -> None:
-        self._shown.setText(beginning(self._whole, LONGEST))
+        _show(self._shown, beginning(self._whole, LONGEST), self._sought)
         self._more.hide()
 
 
-def long_text(text: str, most: int, role: str, parent: QWidget) -> QWidget:
-    """The text with nothing hidden in it, folded where it has more than `most` characters; `role` is a label's."""
-    if len(text) > most:
-        return LongText(text, most, role, parent)
-    return _plain(words.literal(text) or "(empty)", role, parent)
+def long_text(text: str, most: int, role: str, parent: QWidget, sought: str = "") -> QWidget:
+    """The text with nothing hidden in it, folded where it has more than `most` characters; `role` is a label's.
+
+    What was looked for stands out; where it is in the part that would be folded away, the whole text is there.
+    """
+    if len(text) > most and not has_sought(text[most:], sought):
+        return LongText(text, most, role, parent, sought)
+    shown = beginning(text, LONGEST) if len(text) > most else words.literal(text) or "(empty)"
+    return _plain(shown, role, parent, sought)
+
+
+def has_sought(text: str, sought: str) -> bool:
+    """Whether a text has what was looked for, in capitals or not."""
+    return bool(sought) and sought.casefold() in text.casefold()
 
 
 def beginning(text: str, most: int) -> str:
@@ -48,7 +58,15 @@ def beginning(text: str, most: int) -> str:
     return f"{words.literal(text[:most])}…{note}"
 
 
-def _plain(shown: str, role: str, parent: QWidget) -> QLabel:
-    made = selectable(label(shown, role, parent=parent, wrap=True))
+def _plain(shown: str, role: str, parent: QWidget, sought: str) -> QLabel:
+    made = selectable(label("", role, parent=parent, wrap=True))
     made.setFont(mono_font())
+    _show(made, shown, sought)
     return made
+
+
+def _show(made: QLabel, text: str, sought: str) -> None:
+    """Markup only where something stands out."""
+    rich = has_sought(text, sought)
+    made.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
+    made.setText(with_sought(text, sought, current_theme().tokens) if rich else text)

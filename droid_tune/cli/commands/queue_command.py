@@ -89,7 +89,10 @@ def add(queue: RunQueue, arguments: argparse.Namespace) -> str:
         open_data(config)
         added = queue.add(config)
     waiting = sum(one.state == "waiting" for one in queue.runs())
-    return f"added {added.id}; {words.count(waiting, 'run')} waiting (droid-tune queue start)"
+    return (
+        f"added {added.id}; {words.count(waiting, 'run')} waiting (droid-tune queue start). "
+        "Its folder among the runs is made when it begins: `droid-tune queue list` tells which."
+    )
 
 
 def show(queue: RunQueue, arguments: argparse.Namespace) -> str:
@@ -100,7 +103,7 @@ def show(queue: RunQueue, arguments: argparse.Namespace) -> str:
     if not runs:
         return "The queue is empty; `droid-tune queue add --config RUN.yaml` puts a run into it."
     print_table(
-        ("#", "RUN", "STATE", "STEP", "ACCURACY", "ADDED", ""),
+        ("#", "NAME", "STATE", "STEP", "ACCURACY", "ADDED", "RUN", ""),
         [row(number, one) for number, one in enumerate(runs, start=1)],
         right=(0, 3, 4),
     )
@@ -115,7 +118,8 @@ def row(number: int, one: QueuedRun) -> tuple[str, ...]:
     steps = f"{summary.step}/{summary.total_steps}" if summary is not None else "-"
     accuracy = (summary.metrics or {}).get("eval/accuracy") if summary is not None else None
     added = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.added))
-    return (str(number), one.name, one.state, steps, amount(accuracy, "share"), added, one.why)
+    run = one.folder.name if one.folder is not None else "-"
+    return (str(number), one.name, one.state, steps, amount(accuracy, "share"), added, run, one.why)
 
 
 def pause(queue: RunQueue, arguments: argparse.Namespace) -> str:

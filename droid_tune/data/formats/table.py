@@ -52,6 +52,10 @@ _SAID: dict[Need, str] = {
 }
 
 
+#: needs of methods that use all of a pair
+_WHOLE = frozenset({"preference", "verdict"})
+
+
 def need_of(method: str) -> Need:
     """What a method asks of a row; one that is not known asks for prompts."""
     config = METHOD_CONFIGS.get(method)
@@ -66,7 +70,10 @@ def said_need(need: Need) -> str:
 def said_readers(one: RowFormat, need: Need) -> str:
     """What can be done with rows of a format that a method cannot use: the methods that can, and a mapping that helps."""
     methods = [name for name in METHOD_CONFIGS if need_of(name) in one.needs]
-    said = f"such rows are for {', '.join(methods)}" if methods else "no method of ours reads such rows"
+    own = [name for name in methods if need_of(name) in _WHOLE] if _WHOLE & one.needs else methods
+    said = f"such rows are for {', '.join(own)}" if methods else "no method of ours reads such rows"
+    if len(own) < len(methods):
+        said += ", and with their prompts alone for grpo and whatever else answers prompts"
     if one is PREFERENCE and need == "demonstration":
         said += "; to learn the better answers alone, add --map completion=chosen"
     elif "text" in {field.name for field in one.required}:

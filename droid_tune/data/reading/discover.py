@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from droid_tune.paths import data_path
 WORKED = "worked"
 #: The folder of the bundled data that holds pairs of answers to such problems.
 PAIRS = "pairs"
+#: folders of a folder that are looked into for a train file
+MOST_LOOKED_INTO = 100
 
 
 def place_of(name: str, method: str | None = None) -> Path:
@@ -51,13 +54,21 @@ def discover(path: Path, watch: Watch = UNWATCHED) -> Found:
 
 def _discover_folder(folder: Path) -> Found:
     try:
-        entries = sorted(Path(entry.path) for entry in os.scandir(folder) if not entry.name.startswith("."))
+        files, unused = _sorted_out(folder)
+        if any(one.split == "train" for one in files):
+            return Found(files, None, unused)
+        return Found(files, _missing_train(unused, _holders(folder)), unused)
     except OSError as error:
         return Found(
             (), FileFault("unreadable", f"The folder cannot be read ({error.strerror}); check its rights.")
         )
+
+
+def _sorted_out(folder: Path) -> tuple[tuple[DataFile, ...], tuple[Path, ...]]:
+    """The files of a folder that are of a split, and the other files of data. Raises OSError where it cannot be read."""
     files: list[DataFile] = []
     unused: list[Path] = []
+    entries = _entries(folder)
     for one in entries:
         split = split_of(one)
         if split is not None:
@@ -66,9 +77,11 @@ def _discover_folder(folder: Path) -> Found:
             unused.append(one)
     files += [one for entry in entries if not suffix_of(entry) for one in _split_folder(entry)]
     files.sort(key=lambda one: (SPLITS.index(one.split), one.path.name))
-    if any(one.split == "train" for one in files):
-        return Found(tuple(files), None, tuple(unused))
-    return Found(tuple(files), _missing_train(tuple(unused)), tuple(unused))
+    return tuple(files), tuple(unused)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(Path(entry.path) for entry in os.scandir(folder) if not entry.name.startswith("."))
 
 
 def _split_folder(folder: Path) -> list[DataFile]:
@@ -83,8 +96,26 @@ def _split_folder(folder: Path) -> list[DataFile]:
     ]
 
 
-def _missing_train(unused: tuple[Path, ...]) -> FileFault:
+def _holders(folder: Path) -> list[str]:
+    """Names of a folder's folders that have a train file: one of them was meant, perhaps. What cannot be read has none."""
+    found: list[str] = []
+    for entry in [one for one in _entries(folder) if one.is_dir()][:MOST_LOOKED_INTO]:
+        with contextlib.suppress(OSError):
+            if any(one.split == "train" for one in _sorted_out(entry)[0]):
+                found.append(entry.name)
+    return found
+
+
+def _missing_train(unused: tuple[Path, ...], holders: Sequence[str]) -> FileFault:
     said = "The folder has no train file"
+    if holders:
+        names = ", ".join(f"`{name}`" for name in holders[:5])
+        inside = (
+            f"its folder {names} has one: choose that"
+            if len(holders) == 1
+            else f"{names} in it have one each: choose one of these"
+        )
+        return FileFault("missing_train", f"{said} itself; {inside}.")
     if unused:
         names = ", ".join(one.name for one in unused[:5])
         return FileFault(

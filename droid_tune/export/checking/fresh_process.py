@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -52,8 +53,14 @@ def run_program(command: Sequence[str], watch: Watch = UNWATCHED) -> str:
         text = printed.read().decode(errors="replace")
     if process.returncode:
         said = text.strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
-        raise UserError(f"it cannot be opened: {said[0]}")
+        raise UserError(f"it cannot be opened: {_without_class(said[0])}")
     return text
+
+
+def _without_class(said: str) -> str:
+    """Of a package that is missing there what a person can use: the class of the error is for programmers."""
+    found = re.match(r"(?:ModuleNotFound|Import)Error: (.*)", said)
+    return f"the program that opens it lacks a package ({found.group(1)})" if found else said
 
 
 def _wait(process: subprocess.Popen[bytes], watch: Watch) -> None:

@@ -87,6 +87,19 @@ def test_a_bug_is_not_hidden_behind_a_sentence(monkeypatch: pytest.MonkeyPatch) 
         main(["methods"])
 
 
+def test_a_package_that_is_missing_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_words: list[str]) -> int:
+        raise ModuleNotFoundError("No module named 'gguf'", name="gguf")
+
+    monkeypatch.setattr(entry, "run", fail)
+    assert main(["export"]) == 1
+    said = capsys.readouterr().err
+    assert "The package `gguf`" in said
+    assert said.count("\n") == 1
+
+
 def test_help_reads_no_catalogue_and_no_settings() -> None:
     """It is asked for often, and each would take longer than all the rest."""
     code = (

@@ -136,7 +136,8 @@ def test_pairs_name_the_methods_and_the_mapping_that_can_use_them(tmp_path: Path
     path.write_text('{"prompt": "p", "chosen": "c", "rejected": "r"}\n')
     error = validate(path, "sft").files[0].error
     assert error is not None
-    assert "such rows are for grpo, " in error.message
+    assert "such rows are for dpo, simpo, orpo, kto, " in error.message
+    assert "gspo" not in error.message
     assert "--map completion=chosen" in error.message
     assert validate(path, "sft", {"completion": "chosen"}).ok
     assert "grpo compares no pairs" in validate(path, "grpo").files[0].notes[0]

@@ -93,6 +93,18 @@ def test_an_empty_folder_is_one_sentence(tmp_path: Path):
     assert error.reason == "missing_train"
 
 
+def test_a_folder_of_folders_names_those_that_have_a_train_file(tmp_path: Path):
+    write(tmp_path / "notes" / "deep" / "train.jsonl", ask("1"))
+    write(tmp_path / "easy" / "train.jsonl", ask("1"))
+    error = validate(tmp_path).files[0].error
+    assert error is not None
+    assert error.message == "The folder has no train file itself; its folder `easy` has one: choose that."
+    write(tmp_path / "hard" / "train" / "0.jsonl", ask("1"))
+    error = validate(tmp_path).files[0].error
+    assert error is not None
+    assert "`easy`, `hard` in it have one each" in error.message
+
+
 def test_dropped_files_are_assigned_by_their_names():
     files = assigned([Path("a/valid.jsonl"), Path("b/rows.csv")])
     assert [one.split for one in files] == ["valid", "train"]

@@ -48,11 +48,17 @@ def test_a_failed_run_does_not_stop_the_others(
     for name, rows in (("doomed", gone), ("last", data)):
         queue(capsys, "add", *small(stories_model, rows, name))
     (gone / "train.jsonl").unlink()
+    assert main(["queue", "list"]) == 0
+    assert "-grpo-" not in capsys.readouterr().out  # no run yet
     found = queue(capsys, "start", code=1)
     assert named(found, "state") == {"doomed": "failed", "last": "completed"}
     assert named(found, "step") == {"doomed": 0, "last": 2}
     assert "gone" in named(found, "why")["doomed"]
     assert (found["mode"], found["working"]) == ("off", False)
+    assert main(["queue", "list"]) == 0
+    assert (
+        str(named(found, "run")["last"]) in capsys.readouterr().out
+    )  # the id that `droid-tune resume` takes
     assert queue(capsys, "clear")["runs"] == []
 
 

@@ -17,6 +17,7 @@ from droid_tune.control import Watch
 from droid_tune.errors import UserError
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
+from tests.ui.spoken_names import nameless
 from ui.main_window import MainWindow
 from ui.one_run.export_sheet import ExportSheet
 from ui.panes.runs.pane import RunsPane
@@ -34,6 +35,7 @@ class ExportingEngine(FakeEngine):
         self.requests: list[ExportRequest] = []
         self.uploads: list[tuple[Path, str, bool]] = []
         self.refuses = False
+        self.fault: Exception | None = None
         self.go = threading.Event()
         self.go.set()
 
@@ -42,6 +44,8 @@ class ExportingEngine(FakeEngine):
         watch.tell(1, 4, "asking the run's model")
         while not self.go.wait(0.01):
             watch.pause_point()
+        if self.fault is not None:
+            raise self.fault
         if self.refuses and not request.force:
             raise UserError(REFUSED)
         request.out.mkdir(parents=True)
@@ -104,6 +108,7 @@ def test_each_target_offers_its_types_and_its_usual_place(sheet: ExportSheet, tm
 def test_what_was_written_is_told_with_how_it_compares(
     sheet: ExportSheet, engine: ExportingEngine, tmp_path: Path, qtbot: QtBot
 ) -> None:
+    assert nameless(sheet) == []
     choose(sheet, "fused")
     sheet._folder.setText(str(tmp_path / "out"))
     sheet._export.click()
@@ -123,6 +128,17 @@ def test_what_is_refused_can_be_kept_all_the_same(
     sheet._keep.click()
     assert "Written to" in ended(sheet, qtbot)
     assert [request.force for request in engine.requests] == [False, True]
+
+
+def test_a_package_that_is_missing_is_told_in_a_sentence(
+    sheet: ExportSheet, engine: ExportingEngine, tmp_path: Path, qtbot: QtBot
+) -> None:
+    engine.fault = ModuleNotFoundError("No module named 'gguf'", name="gguf")
+    sheet._folder.setText(str(tmp_path / "out"))
+    sheet._export.click()
+    said = ended(sheet, qtbot)
+    assert said.startswith("The package `gguf`, which this needs, cannot be loaded")
+    assert "Error" not in said
 
 
 def test_it_is_stopped_half_way_and_says_so(

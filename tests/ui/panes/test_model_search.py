@@ -16,6 +16,7 @@ from droid_tune.model_files import hub_facts
 from droid_tune.model_files.from_hub import hub_download
 from droid_tune.paths import starter_model_dir
 from tests.hub_server import HubState, bytes_of, in_place_of_the_hub
+from tests.ui.spoken_names import nameless
 from ui.main_window import MainWindow
 from ui.panes.setup.models.download_bar import DownloadBar
 from ui.panes.setup.models.hub_sheet import HubSheet
@@ -84,6 +85,7 @@ def test_each_model_says_what_it_takes_by_its_real_shapes(sheet: HubSheet, qtbot
     assert told["org/silent"] == ("size not told · 3 downloads", "Unknown")
     assert told["org/gated"] == ("size not told · 800 downloads · gated", "Unknown")
     choose(sheet, "org/silent")
+    assert nameless(sheet) == []
     assert "does not say how large it is" in sheet._detail.text()
 
 

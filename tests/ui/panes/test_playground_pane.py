@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
+from tests.ui.spoken_names import nameless
 from ui.main_window import MainWindow
 from ui.panes.playground.pane import PlaygroundPane, first_prompts
 from ui.widgets.episode_view import EpisodeView
@@ -107,6 +108,7 @@ def test_held_out_rows_tell_right_from_wrong_with_the_rewards_beside(
     qtbot.waitUntil(pane._ask.isEnabled)
     assert prompt in texts(pane)
     assert any(text.startswith("Right answer: ") for text in texts(pane))
+    assert nameless(pane) == []
     before, after = pane._answers
     assert before.parts[0]._right.text() == "Wrong"
     assert after.parts[0]._right.text() == "Right"

@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 from droid_tune.config import resolve
 from droid_tune.queue.run_queue import RunQueue
 from tests.ui.recording import complete, write_run
+from tests.ui.spoken_names import nameless
 from ui.main_window import MainWindow
 from ui.one_run.report_window import ReportWindow
 from ui.panes.runs.pane import RunsPane
@@ -50,6 +51,7 @@ def test_a_run_is_reported_with_its_curves(pane: RunsPane, tmp_path: Path, qtbot
     text = report._browser.toPlainText()
     assert "Held-out accuracy came" in text
     assert text.count("\ufffc") >= 3, "pictures of curves"
+    assert nameless(report) == []
     out = tmp_path / "report.html"
     assert report.save(out)
     assert "<svg" in out.read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from droid_tune.paths import runs_dir
 from droid_tune.trial_report import LookedAt
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
+from tests.ui.spoken_names import nameless
 from ui.engine_worker import Engine
 from ui.main_window import MainWindow
 from ui.panes.setup.workbench.past_view import CHANGE
@@ -107,6 +108,7 @@ def test_a_text_is_looked_at_while_it_is_typed_and_tried_as_it_stands(
     sheet = opened(edits(file), "Edit and Try…")
     type_anew(qtbot, sheet, "def f(completion, row):\nreturn (")
     assert sheet.rows.chip.text() == "Before your last change"
+    assert nameless(sheet) == []
     qtbot.waitUntil(lambda: not sheet.editor.ready)
     assert sheet.editor._said.text() == "Line 2: it was never closed."
     assert not sheet._foot.try_button.isEnabled()
@@ -279,6 +281,7 @@ def test_a_past_run_is_scored_anew_completion_by_completion(
     model = sheet.past.model
     changes = [model.data(model.index(row, CHANGE)) for row in range(model.rowCount())]
     assert changes == ["+3", "+2", "+1"]  # the greatest first
+    assert nameless(sheet) == []
 
 
 def test_stop_ends_it_and_keeps_what_was_scored(

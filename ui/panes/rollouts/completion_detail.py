@@ -10,12 +10,13 @@ from droid_tune import words
 from droid_tune.events import Completion, RolloutGroup, TokenTrace
 from droid_tune.metrics import describe
 from droid_tune.runs.completions.asking import CompletionLine
-from ui.panes.rollouts.marked_text import marked, tinted, with_sought
+from ui.panes.rollouts.marked_text import marked, tinted
 from ui.theme import current_theme, mono_font
 from ui.widgets.basics import button, clear, column, label, row, selectable
 from ui.widgets.episode_view import EpisodeView, cut_in_words, episode_in_words
 from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.state_chip import Chip, reward_tone
+from ui.widgets.styled_text import with_sought
 
 #: characters of a prompt or completion that are laid out; the whole text is copied all the same
 LONGEST = 20_000
@@ -146,7 +147,7 @@ class CompletionDetail(QWidget):
         played = one.turns if one is not None and not tinting else []
         self._text.setVisible(not played)
         if played:
-            self._turns.addWidget(EpisodeView(played, self))
+            self._turns.addWidget(EpisodeView(played, self, self._sought))
         if self._trace is not None and self._tint.currentData():
             self._text.setText(tinted(self._trace, self._tint.currentData(), line.advantage))
         else:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
-from itertools import pairwise
 
-from droid_tune import words
 from droid_tune.events import TokenTrace
 from ui.theme import Tokens, current_theme
 from ui.widgets.parted_text import parted
+from ui.widgets.styled_text import escaped, sought_places, styled
 
-#: where a part begins and ends, and its style
-Styled = tuple[int, int, str]
 #: how the reward `accuracy` says what it read
 _READ = re.compile(r"answer read: (.+?)(?:, expected .*)?\Z", re.DOTALL)
 
@@ -33,41 +29,18 @@ def marked(text: str, reasons: dict[str, str], tokens: Tokens, sought: str = "")
     answer = read_answer(reasons)
     place = whole.said.rfind(answer) if answer else -1
     read = [(place, place + len(answer), _read_style(tokens))] if place >= 0 else []
-    said = _styled(whole.said, [*read, *_places(whole.said, sought, tokens)])
+    said = styled(whole.said, [*read, *sought_places(whole.said, sought, tokens)])
     if not whole.thoughts:
         return said or "(empty)"
     head = f'<span style="color:{tokens.tertiary}">Thoughts</span><br>'
-    shown = _styled(whole.thoughts, _places(whole.thoughts, sought, tokens))
+    shown = styled(whole.thoughts, sought_places(whole.thoughts, sought, tokens))
     thoughts = f'<span style="color:{tokens.secondary}">{shown}</span>'
     tail = f'<br><br><span style="color:{tokens.tertiary}">Answer</span><br>{said}' if said else ""
     return f"{head}{thoughts}{tail}"
 
 
-def with_sought(text: str, sought: str, tokens: Tokens) -> str:
-    """Rich text in which every place of what was looked for stands out."""
-    return _styled(text, _places(text, sought, tokens))
-
-
 def _read_style(tokens: Tokens) -> str:
     return f"background-color:{tokens.accent_soft}; color:{tokens.accent}; font-weight:600"
-
-
-def _places(text: str, sought: str, tokens: Tokens) -> list[Styled]:
-    if not sought:
-        return []
-    found = re.finditer(re.escape(sought), text, re.IGNORECASE)
-    return [(*one.span(), f"background-color:{tokens.warning_soft}") for one in found]
-
-
-def _styled(text: str, styled: list[Styled]) -> str:
-    """The text with (start, end, style) of parts, which may lie over each other: the later one's colours are above."""
-    cuts = sorted({0, len(text), *(end for start, stop, _ in styled for end in (start, stop))})
-    pieces: list[str] = []
-    for start, end in pairwise(cuts):
-        style = "; ".join(one for first, last, one in styled if first <= start and end <= last)
-        shown = _escaped(text[start:end])
-        pieces.append(f'<span style="{style}">{shown}</span>' if style else shown)
-    return "".join(pieces)
 
 
 def tinted(trace: TokenTrace, kind: str, advantage: float) -> str:
@@ -80,7 +53,7 @@ def tinted(trace: TokenTrace, kind: str, advantage: float) -> str:
     values = [factor * value for value in (trace.entropy if kind == "entropy" else trace.log_ratio)]
     most = max((abs(value) for value in values), default=0.0) or 1.0
     return "".join(
-        _ground(_escaped(piece), value / most) for piece, value in zip(trace.pieces, values, strict=True)
+        _ground(escaped(piece), value / most) for piece, value in zip(trace.pieces, values, strict=True)
     )
 
 
@@ -94,9 +67,3 @@ def _ground(shown: str, strength: float) -> str:
     )
     mixed = "".join(f"{round(share * of + (1 - share) * below):02x}" for of, below in ends)
     return f'<span style="background-color:#{mixed}">{shown}</span>'
-
-
-def _escaped(text: str) -> str:
-    """The text as it stands, whatever it holds, with its lines and spaces."""
-    shown = html.escape(words.literal(text))
-    return shown.replace("\n", "<br>").replace("  ", "&nbsp; ")
