@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from droid_tune.events import PlayedCall, PlayedTurn
 from droid_tune.names import EpisodeCut
 from tests.ui.recording import episode, heard, said
-from ui.panes.rollouts.completion_card import CompletionCard
+from ui.panes.rollouts.cards.completion_card import CompletionCard
 from ui.widgets.episode_view import (
     CUTS,
     MANY,
@@ -21,6 +21,8 @@ from ui.widgets.episode_view import (
     episode_in_words,
     spoken,
 )
+from ui.widgets.finder import found_in
+from ui.widgets.text_page import TextPage
 
 
 def drawn(qtbot: QtBot, *turns: PlayedTurn) -> EpisodeView:
@@ -76,7 +78,8 @@ def test_a_long_result_is_folded_and_opened_by_its_button(qtbot: QtBot) -> None:
     made = drawn(qtbot, heard("x" * 5000))
     assert max(len(text) for text in texts(made)) < 1000
     made.findChildren(QPushButton)[0].click()
-    assert "x" * 5000 in texts(made)
+    assert [page.toPlainText() for page in made.findChildren(TextPage)] == ["x" * 5000]
+    assert [place.widget for place in found_in(made, "x" * 4000)] == made.findChildren(TextPage)
 
 
 def test_many_turns_are_folded_too(qtbot: QtBot) -> None:
@@ -126,17 +129,18 @@ def test_a_turn_in_one_line_is_what_is_said_and_called() -> None:
 @pytest.mark.parametrize("cut", list(CUTS))
 def test_a_card_says_what_cut_an_episode(qtbot: QtBot, cut: EpisodeCut) -> None:
     one = episode("cut").model_copy(update={"cut": cut})
-    card = CompletionCard(1, one, 1.0, None)  # pyright: ignore[reportArgumentType]
+    card = CompletionCard(None)  # pyright: ignore[reportArgumentType]
     qtbot.addWidget(card)
+    card.show_completion(1, one, 1.0)
     assert CUTS[cut][0] in texts(card)
 
 
 def test_a_card_of_an_episode_has_its_turns_and_one_of_an_answer_has_its_text(qtbot: QtBot) -> None:
-    card = CompletionCard(1, episode("right"), 1.0, None)  # pyright: ignore[reportArgumentType]
+    card = CompletionCard(None)  # pyright: ignore[reportArgumentType]
     qtbot.addWidget(card)
-    assert card.findChildren(EpisodeView)
+    card.show_completion(1, episode("right"), 1.0)
+    assert [view.isVisibleTo(card) for view in card.findChildren(EpisodeView)] == [True]
     assert any("2 calls" in text for text in texts(card))
-    plain = CompletionCard(1, episode("guess").model_copy(update={"turns": []}), 1.0, None)  # pyright: ignore[reportArgumentType]
-    qtbot.addWidget(plain)
-    assert not plain.findChildren(EpisodeView)
-    assert "That is easy. The answer is 300." in texts(plain)
+    card.show_completion(2, episode("guess").model_copy(update={"turns": []}), 1.0)  # in its place
+    assert not any(view.isVisibleTo(card) for view in card.findChildren(EpisodeView))
+    assert "That is easy. The answer is 300." in texts(card)

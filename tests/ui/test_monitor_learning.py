@@ -161,7 +161,7 @@ def test_a_mark_is_found_where_it_stands_and_not_elsewhere(place: QWidget) -> No
     state = RunState().apply_all(recorded(60, until=45))
     first.show_marks(marks_of(state))
     first.grab()
-    where = first._strip._across(20)
+    (where,) = first._strip._across([20])
     assert where is not None
     found = first._strip.mark_near(where + 2)
     assert found is not None

@@ -75,7 +75,7 @@ class Chart(QFrame):
         layout.addLayout(self._legend_row)
         self._plot = self._make_plot()
         layout.addWidget(self._plot, 1)
-        self._strip = MarkStrip(self._pixel_of, self)
+        self._strip = MarkStrip(self._pixels_of, self)
         layout.addWidget(self._strip)
         self._empty = label(spec.empty, "small", parent=self)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -321,15 +321,15 @@ class Chart(QFrame):
     def _place_of(self, step: float) -> float:
         return float(self._across.place(np.array([float(step)]))[0])
 
-    def _pixel_of(self, step: float) -> float | None:
-        """Where a step stands on the strip of marks; None where it is out of sight."""
+    def _pixels_of(self, steps: Sequence[float]) -> list[float | None]:
+        """Where steps stand on the strip of marks; None for those out of sight."""
         low, high = self._box.viewRange()[0]
-        place = self._place_of(step)
-        if not low <= place <= high or high <= low:
-            return None
+        if high <= low:
+            return [None] * len(steps)
         box = self._box.sceneBoundingRect()
         left = self._plot.mapTo(self, self._plot.mapFromScene(box.topLeft())).x() - self._strip.x()
-        return left + (place - low) / (high - low) * box.width()
+        shares = (self._across.place(np.array(steps, dtype=float)) - low) / (high - low)
+        return [left + share * box.width() if 0 <= share <= 1 else None for share in shares.tolist()]
 
     def _nearest(self, place: float) -> float | None:
         """The step with a value that is nearest to a place across."""

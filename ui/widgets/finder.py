@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from droid_tune import words
 from ui.widgets.basics import restyle
+from ui.widgets.text_page import TextPage
 
 #: how long what was found is marked
 MARKED_MS = 1500
@@ -110,6 +111,7 @@ def show_line(view: QAbstractItemView, line: int) -> None:
 def found_in(pane: QWidget, wanted: str) -> list[FoundPlace]:
     """What of a pane says `wanted` (folded), from top to bottom."""
     said: list[QWidget] = [
+        *(one for one in pane.findChildren(TextPage) if wanted in one.toPlainText().casefold()),
         *(one for one in pane.findChildren(QLabel) if wanted in _plain(one).casefold()),
         *(one for one in pane.findChildren(QAbstractButton) if wanted in one.text().casefold()),
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
 from ui.theme import current_theme
@@ -21,19 +22,28 @@ LOOKS = {
 }
 
 
+#: pixels beside and above the words, and of the corners
+ASIDE, ABOVE, ROUND = 7, 2, 6
+
+
 class Chip(QLabel):
-    """Words on a tinted ground; `tone` and `ground` are names of theme colours."""
+    """Words on a tinted ground; `tone` and `ground` are names of theme colours.
+
+    It paints itself: with a style sheet of its own each of the dozens on a page of completions took a millisecond.
+    """
 
     def __init__(
         self, parent: QWidget, text: str = "", tone: str = "secondary", ground: str = "raised"
     ) -> None:
         super().__init__(parent)
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        font = self.font()
+        font.setPixelSize(11)
+        font.setWeight(QFont.Weight.DemiBold)
+        self.setFont(font)
         self._tone, self._ground = tone, ground
         self.setText(text)
-        self._tint()
-        current_theme().changed.connect(self._tint)
+        current_theme().changed.connect(self.update)
 
     def show_chip(self, text: str, tone: str, ground: str) -> None:
         """A word in a colour (`tone`) on a tint (`ground`), both names of the theme's tokens."""
@@ -41,15 +51,25 @@ class Chip(QLabel):
             return
         self._tone, self._ground = tone, ground
         self.setText(text)
-        self._tint()
+        self.update()
 
-    @Slot()
-    def _tint(self) -> None:
-        tokens = current_theme().tokens
-        self.setStyleSheet(
-            f"color: {getattr(tokens, self._tone)}; background: {getattr(tokens, self._ground)};"
-            "border-radius: 6px; padding: 2px 7px; font-size: 11px; font-weight: 600;"
-        )
+    def sizeHint(self) -> QSize:
+        metrics = self.fontMetrics()
+        return QSize(metrics.horizontalAdvance(self.text()) + 2 * ASIDE, metrics.height() + 2 * ABOVE)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        theme = current_theme()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color("accent_soft" if self.property("found") else self._ground))
+        painter.drawRoundedRect(QRectF(self.rect()), ROUND, ROUND)
+        painter.setPen(theme.color(self._tone))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self.text())
+        painter.end()
 
 
 class StateChip(Chip):

@@ -32,7 +32,7 @@ def show(pane: ResultPane, folder: Path, qtbot: QtBot) -> None:
         pane.session.refresh_runs()
     pane.session.show_run(folder)
     qtbot.waitUntil(
-        lambda: pane._card.isVisible() and not any(one._due for one in pane.findChildren(OneByOne))
+        lambda: pane._card.isVisible() and not any(one.busy for one in pane.findChildren(OneByOne))
     )
 
 

@@ -11,12 +11,22 @@ from droid_tune.events import Completion, RolloutGroup
 from droid_tune.runs.completions.preference_pairs import HandChoice, choices_in
 from tests.ui.recording import recorded
 from ui.main_window import MainWindow
-from ui.panes.rollouts.completion_card import CompletionCard
-from ui.panes.rollouts.pair_choice import PairChoice
+from ui.panes.rollouts.by_step.pair_choice import PairChoice
+from ui.panes.rollouts.by_step.step_groups import chosen_groups, prompt_entry, summary_of
+from ui.panes.rollouts.cards.completion_card import CompletionCard
 from ui.panes.rollouts.pane import RolloutsPane
-from ui.panes.rollouts.step_view import chosen_groups, prompt_entry, summary_of
 from ui.widgets.long_text import LongText
 from ui.widgets.state_chip import reward_tone
+
+
+def card_of(one: Completion, widest: float | None = 1.0, parent: QWidget | None = None) -> CompletionCard:
+    card = CompletionCard(parent)  # pyright: ignore[reportArgumentType]
+    card.show_completion(1, one, widest)
+    return card
+
+
+def shown_in(card: CompletionCard) -> list[str]:
+    return [made.text() for made in card.findChildren(QLabel) if made.isVisibleTo(card)]
 
 
 def group(number: int, *rewards: float | None, cut: bool = False, held_out: bool = False) -> RolloutGroup:
@@ -61,10 +71,10 @@ def test_an_entry_tells_the_mean_and_what_is_odd() -> None:
 
 def test_a_completion_that_no_reward_judged_is_drawn_without_one(qtbot: QtBot) -> None:
     one = Completion(text="text", reward=None, rewards={"mine": None}, length=3, finish_reason="stop")
-    card = CompletionCard(1, one, 1.0, None)  # pyright: ignore
+    card = card_of(one)
     qtbot.addWidget(card)
     assert card.accessibleName() == "Completion 1, reward –"
-    shown = [made.text() for made in card.findChildren(QLabel)]
+    shown = shown_in(card)
     assert ("Reward –" in shown, "Reward 0" in shown) == (True, False)
     assert not card.grab().isNull()
 
@@ -87,9 +97,9 @@ def test_tones_follow_the_reward() -> None:
 def test_text_is_shown_literally(qtbot: QtBot) -> None:
     evil = "<b>bold</b> \x1b[31m \u202eabc & <img src=x>"
     one = Completion(text=evil, reward=1, length=3, finish_reason="stop")
-    card = CompletionCard(1, one, 1.0, None)  # pyright: ignore
+    card = card_of(one)
     qtbot.addWidget(card)
-    shown = [made.text() for made in card.findChildren(QLabel)]
+    shown = shown_in(card)
     assert "<b>bold</b> ␛[31m ⟨U+202E⟩abc & <img src=x>" in shown
 
 
@@ -114,9 +124,9 @@ def test_the_pane_follows_the_run_until_someone_looks_back(window: MainWindow, q
 def test_a_held_out_answer_has_no_advantage(qtbot: QtBot) -> None:
     one = Completion(text="text", reward=1.0, length=3, finish_reason="stop")
     for widest, shown in ((None, False), (1.0, True)):
-        card = CompletionCard(1, one, widest, None)  # pyright: ignore
+        card = card_of(one, widest)
         qtbot.addWidget(card)
-        assert any("0.00" in made.text() for made in card.findChildren(QLabel)) == shown
+        assert any("0.00" in text for text in shown_in(card)) == shown
 
 
 def test_a_better_and_a_worse_completion_make_a_pair_that_is_kept(qtbot: QtBot, tmp_path: Path) -> None:
@@ -124,10 +134,15 @@ def test_a_better_and_a_worse_completion_make_a_pair_that_is_kept(qtbot: QtBot, 
     qtbot.addWidget(page)
     layout = QVBoxLayout(page)
     sampled = group(0, 1, 0, 0.5)
-    cards = [CompletionCard(place, one, 1.0, page) for place, one in enumerate(sampled.completions, start=1)]
+    cards = [card_of(one, parent=page) for one in sampled.completions]
+    said = QLabel(page)
+    choice = PairChoice(said, page)
     for card in cards:
         layout.addWidget(card)
-    choice = PairChoice(tmp_path, sampled, cards, page)
+        choice.watch(card)
+    cards[1]._verdicts[True].click()  # of no group yet
+    assert (choice.better, cards[1]._verdicts[True].isChecked()) == (None, False)
+    choice.take(tmp_path, sampled, cards)
     cards[2]._verdicts[True].click()
     assert choices_in(tmp_path) == {}
     assert choice._said.text() == "Now call another one worse."
@@ -135,7 +150,8 @@ def test_a_better_and_a_worse_completion_make_a_pair_that_is_kept(qtbot: QtBot, 
     assert choices_in(tmp_path) == {(1, 0): HandChoice(1, 0, chosen=2, rejected=0)}
     cards[0]._verdicts[True].click()  # it cannot be both
     assert (choice.better, choice.worse) == (0, None)
-    again = PairChoice(tmp_path, sampled, cards, page)
+    again = PairChoice(said, page)
+    again.take(tmp_path, sampled, cards)
     assert (again.better, again.worse) == (2, 0)
     assert cards[2]._verdicts[True].isChecked()
 
@@ -144,7 +160,7 @@ def test_a_card_that_can_be_judged_fits_beside_the_prompts_of_a_small_window(qtb
     one = group(1, 0.2).completions[0].model_copy(update={"rewards": {"accuracy": 0.0, "format": 1.0}})
     page = QWidget()
     qtbot.addWidget(page)
-    card = CompletionCard(1, one, 1.0, page)
+    card = card_of(one, parent=page)
     assert card.minimumSizeHint().width() <= 512  # what a window of 1024 points leaves
 
 
@@ -152,12 +168,17 @@ def test_a_megabyte_is_shown_as_its_beginning_and_says_how_much_more_there_is(qt
     one = Completion(
         text="x" * 2**20, reward=1.0, rewards={}, advantage=0.0, length=9, finish_reason="length"
     )
-    card = CompletionCard(1, one, 1.0, None)  # pyright: ignore
+    card = card_of(one)
     qtbot.addWidget(card)
     text = card.findChildren(LongText)[0]
     assert len(text._shown.text()) == 901
     text._more.click()
-    assert text._shown.text().endswith(
+    assert text._page is not None
+    assert text._page.text().endswith(
         f"({2**20 - 20_000:,} more characters: the table of completions exports them)"
     )
-    assert len(text._shown.text()) < 20_100
+    assert len(text._page.text()) < 20_100
+    card.show_completion(
+        1, one.model_copy(update={"text": "short"}), 1.0
+    )  # another one in its place is folded again
+    assert (text._page, text._shown.text(), text._more.isVisibleTo(card)) == (None, "short", False)

@@ -6,9 +6,9 @@ two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import partial
 
-from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QFrame, QGridLayout, QWidget
 
 from droid_tune.events import Completion
@@ -22,6 +22,7 @@ from ui.widgets.charting.run_marks import marks_of
 from ui.widgets.charting.scale_across import Across, ScaleAcross
 from ui.widgets.charting.scatter import MOST_DOTS, ScatterChart
 from ui.widgets.charting.step_cursor import StepCursor
+from ui.widgets.one_by_one import OneByOne, Step
 
 #: pixels from which on two and three charts stand beside each other
 TWO, THREE = 620, 1150
@@ -50,11 +51,8 @@ class ChartBoard(QWidget):
         self._ahead_of = ""  # the method that they are for
         #: of each section what is still to be made, with what keeps its place
         self._missing: dict[str, list[tuple[ChartSpec, QFrame]]] = {}
-        self._due: list[Chart] = []  # still to be drawn
+        self._drawing = OneByOne(self)
         self._draw: Callable[[Chart], None] = _nothing  # as it was drawn last
-        self._next = QTimer(self)
-        self._next.setSingleShot(True)
-        self._next.timeout.connect(self._do_next)
 
     def prepare(self, method: str) -> bool:
         """Make one more of the charts that a run of this method begins with, ahead of it; whether one is still to be made."""
@@ -78,6 +76,11 @@ class ChartBoard(QWidget):
         """The charts of the section that is shown, those that are made."""
         return self._sections.get(self._section, [])
 
+    @property
+    def busy(self) -> bool:
+        """Whether a chart is still to be made or drawn."""
+        return self._drawing.busy
+
     def show_state(
         self, state: RunState, section: str, smoothing: float, across: Across, ghost: RunState | None
     ) -> None:
@@ -92,9 +95,11 @@ class ChartBoard(QWidget):
             chart.show_marks(marks)
 
         self._draw = draw
-        late = [chart for chart in self.charts if chart in self._due]
-        self._due = late + [chart for chart in self.charts if chart not in late]
-        self._do_next()
+        steps: dict[Hashable, Step] = {chart.spec.title: partial(draw, chart) for chart in self.charts}
+        steps |= {
+            spec.title: partial(self._make_next, self._section) for spec, _ in self._missing[self._section]
+        }
+        self._drawing.renew(steps)
         if section == "rewards":
             self._show_scatters(state)
 
@@ -115,7 +120,8 @@ class ChartBoard(QWidget):
             for old in self._widgets():
                 self._grid.removeWidget(old)
                 old.deleteLater()
-            self._sections, self._scatters, self._missing, self._due = {}, [], {}, []
+            self._sections, self._scatters, self._missing = {}, [], {}
+            self._drawing.begin(())
         specs = sections_of(method)
         wanted = section if section in specs else FIRST
         if wanted not in self._sections:
@@ -133,20 +139,11 @@ class ChartBoard(QWidget):
             self._place()
         self._fit_parts(state)
 
-    @Slot()
-    def _do_next(self) -> None:
-        """Draw one of the charts that are due, else make one more; and so on."""
-        if self._due:
-            self._draw(self._due.pop(0))
-        elif missing := self._missing.get(self._section):
-            self._make(*missing.pop(0))
-        if self._due or self._missing.get(self._section):
-            self._next.start()
-
-    def _make(self, spec: ChartSpec, blank: QFrame) -> None:
-        """One more chart of the section that is shown, in its place."""
+    def _make_next(self, section: str) -> None:
+        """One more chart of the section, in its place."""
+        spec, blank = self._missing[section].pop(0)
         made = Chart(spec, self, self._cursor)
-        self._sections[self._section].append(made)
+        self._sections[section].append(made)
         columns, place = max(1, self._columns), len(self.charts) - 1
         self._grid.removeWidget(blank)
         blank.deleteLater()

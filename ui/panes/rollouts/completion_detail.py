@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Signal, Slot
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
 from droid_tune import words
 from droid_tune.events import Completion, RolloutGroup, TokenTrace
 from droid_tune.metrics import describe
 from droid_tune.runs.completions.asking import CompletionLine
 from ui.panes.rollouts.marked_text import marked, tinted
-from ui.theme import current_theme, mono_font
+from ui.theme import current_theme
 from ui.widgets.basics import button, clear, column, label, row, selectable
 from ui.widgets.episode_view import EpisodeView, cut_in_words, episode_in_words
+from ui.widgets.long_text import LONGEST
 from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.state_chip import Chip, reward_tone
 from ui.widgets.styled_text import with_sought
+from ui.widgets.text_page import TextPage
 
-#: characters of a prompt or completion that are laid out; the whole text is copied all the same
-LONGEST = 20_000
 #: what the tokens of a completion can be tinted by, where they were recorded
 TINTS = (
     ("No tint", ""),
@@ -56,12 +56,11 @@ class CompletionDetail(QWidget):
         bar.addStretch(1)
         layout.addWidget(self._where)
         layout.addLayout(bar)
-        self._prompt = self._text_label()
-        self._prompt.setTextFormat(Qt.TextFormat.RichText)
+        self._prompt = TextPage("Prompt", self)
         self._rewards = QGridLayout()
         self._rewards.setHorizontalSpacing(10)
         self._rewards.setColumnStretch(1, 1)
-        self._text = self._text_label()
+        self._text = TextPage("Completion", self)
         layout.addWidget(label("Prompt", "caption", parent=self))
         layout.addWidget(self._prompt)
         layout.addLayout(self._rewards)
@@ -114,11 +113,6 @@ class CompletionDetail(QWidget):
 
     # --- drawing ------------------------------------------------------------------------------------------------
 
-    def _text_label(self) -> QLabel:
-        made = selectable(label("", parent=self, wrap=True))
-        made.setFont(mono_font())
-        return made
-
     @Slot()
     def _draw(self) -> None:
         line, one = self._line, self.one
@@ -129,8 +123,8 @@ class CompletionDetail(QWidget):
         clear(self._turns)
         if line is None:
             self._where.setText("No completion chosen")
-            self._prompt.clear()
-            self._text.clear()
+            self._prompt.show_text("")
+            self._text.show_text("")
             self._tint.hide()
             return
         self._where.setText(_place(line, one))
@@ -138,10 +132,9 @@ class CompletionDetail(QWidget):
         expected = f"\n\nExpected answer: {answer}" if answer is not None else ""
         tokens = current_theme().tokens
         prompt = with_sought(line.prompt[:LONGEST], self._sought, tokens)
-        self._prompt.setText(prompt + with_sought(expected, "", tokens))
+        self._prompt.show_marked(prompt + with_sought(expected, "", tokens))
         self._show_rewards(line, one)
         reasons = one.reasons if one is not None else {}
-        self._text.setTextFormat(Qt.TextFormat.RichText)
         self._tint.setVisible(self._trace is not None)
         tinting = self._trace is not None and self._tint.currentData()
         played = one.turns if one is not None and not tinting else []
@@ -149,9 +142,9 @@ class CompletionDetail(QWidget):
         if played:
             self._turns.addWidget(EpisodeView(played, self, self._sought))
         if self._trace is not None and self._tint.currentData():
-            self._text.setText(tinted(self._trace, self._tint.currentData(), line.advantage))
+            self._text.show_marked(tinted(self._trace, self._tint.currentData(), line.advantage))
         else:
-            self._text.setText(marked(line.text[:LONGEST], reasons, current_theme().tokens, self._sought))
+            self._text.show_marked(marked(line.text[:LONGEST], reasons, current_theme().tokens, self._sought))
         self._text.setAccessibleName(f"Completion, reward {words.metric('reward', line.reward)}")
 
     def _show_rewards(self, line: CompletionLine, one: Completion | None) -> None:

@@ -8,10 +8,10 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from ui.panes.base import FillingPane
+from ui.panes.rollouts.by_step.step_view import StepView
 from ui.panes.rollouts.completion_desk import CompletionDesk
 from ui.panes.rollouts.completions_view import CompletionsView
 from ui.panes.rollouts.prompts_view import PromptsView
-from ui.panes.rollouts.step_view import StepView
 from ui.session import Session
 from ui.widgets.basics import column, row
 from ui.widgets.segmented import Segmented

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from droid_tune import words
+from droid_tune.events import RolloutGroup
 from droid_tune.runs.completions.asking import Visit, group_at
 from droid_tune.runs.completions.difficulty import PromptHistory
-from ui.panes.rollouts.completion_card import CompletionCard
+from ui.background import Task
+from ui.panes.rollouts.cards.card_column import CardColumn
 from ui.theme import mono_font
-from ui.widgets.basics import Page, clear, column, label, row, scrolling, selectable
+from ui.widgets.basics import Page, column, label, row, scrolling, selectable
 from ui.widgets.quiet_combo import QuietCombo
 
 #: completions of a visit that are laid out
@@ -23,12 +26,16 @@ LEAST_WIDTH = 560
 
 
 class VisitColumn(QWidget):
-    """The completions of one visit, which can be chosen."""
+    """The completions of one visit, which can be chosen. `read` tells the prompt."""
+
+    read = Signal(str)
+    failed = Signal(str)
 
     def __init__(self, title: str, parent: QWidget) -> None:
         super().__init__(parent)
         self._rollouts: Path | None = None
         self._visits: Sequence[Visit] = ()
+        self._reading: Task | None = None
         layout = column(self, spacing=8)
         head = row(spacing=8)
         head.addWidget(label(title, "strong", parent=self))
@@ -37,9 +44,12 @@ class VisitColumn(QWidget):
         self._visit.currentIndexChanged.connect(self._draw)
         head.addWidget(self._visit, 1)
         layout.addLayout(head)
-        self._page = Page(self)
-        self._cards: QVBoxLayout = column(self._page, spacing=8)
-        layout.addWidget(scrolling(self._page, self), 1)
+        page = Page(self)
+        lines = column(page)
+        self._cards = CardColumn(page, brief=True)
+        lines.addWidget(self._cards)
+        lines.addStretch(1)
+        layout.addWidget(scrolling(page, self), 1)
 
     def show_visits(self, rollouts: Path, visits: Sequence[Visit], place: int) -> None:
         """These can be chosen; the one at `place` is shown."""
@@ -54,19 +64,28 @@ class VisitColumn(QWidget):
 
     @Slot()
     def _draw(self) -> None:
-        clear(self._cards)
+        """The chosen visit, once its group, which may have megabytes, was read."""
+        if self._reading is not None:
+            self._reading.drop()
+            self._reading = None
         place = self._visit.currentIndex()
         if self._rollouts is None or not 0 <= place < len(self._visits):
+            self._cards.show_group((), None)
             return
-        group = group_at(self._rollouts, self._visits[place].offset)
+        work = partial(group_at, self._rollouts, self._visits[place].offset)
+        self._reading = Task(work, self, done=self._show_group, failed=self.failed.emit).start()
+
+    def _show_group(self, group: RolloutGroup | None) -> None:
+        self._reading = None
+        self._cards.show_group([] if group is None else group.completions[:MOST_CARDS], None)
         if group is not None:
-            for number, one in enumerate(group.completions[:MOST_CARDS], start=1):
-                self._cards.addWidget(CompletionCard(number, one, None, self._page, brief=True))
-        self._cards.addStretch(1)
+            self.read.emit(group.prompt)
 
 
 class PromptOverTime(QWidget):
     """The prompt, and two of its visits beside each other: the first and the newest to begin with."""
+
+    failed = Signal(str)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -79,8 +98,10 @@ class PromptOverTime(QWidget):
         layout.addWidget(self._prompt)
         sides: QHBoxLayout = row(spacing=12)
         self._then, self._now = VisitColumn("Then", self), VisitColumn("Now", self)
-        sides.addWidget(self._then, 1)
-        sides.addWidget(self._now, 1)
+        for side in (self._then, self._now):
+            side.read.connect(self._show_prompt)
+            side.failed.connect(self.failed)
+            sides.addWidget(side, 1)
         layout.addLayout(sides, 1)
         layout.addStretch(0)
         self._then.hide()  # until a prompt is chosen there is nothing to choose from
@@ -88,15 +109,18 @@ class PromptOverTime(QWidget):
 
     def show_history(self, history: PromptHistory, rollouts: Path) -> None:
         """All visits of a prompt, by the run's file."""
-        group = group_at(rollouts, history.visits[-1].offset)
         first, last = history.visits[0], history.visits[-1]
         ends = (first, last) if len(history.visits) > 1 else (last,)
         shares = (words.share(visit.right / visit.completions) for visit in ends)
         self._title.setText(
             f"Row {history.row + 1:,} · {words.count(len(history.visits), 'visit')} · {' → '.join(shares)} right"
         )
-        self._prompt.setText("" if group is None else words.literal(group.prompt[:4000]))
+        self._prompt.clear()
         self._then.show()
         self._then.show_visits(rollouts, history.visits, 0)
         self._now.setVisible(len(history.visits) > 1)
         self._now.show_visits(rollouts, history.visits, len(history.visits) - 1)
+
+    @Slot(str)
+    def _show_prompt(self, prompt: str) -> None:
+        self._prompt.setText(words.literal(prompt[:4000]))

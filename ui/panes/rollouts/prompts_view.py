@@ -72,6 +72,7 @@ class PromptsView(QWidget):
         self.map = DifficultyMap(split)
         self.map.chosen.connect(self._chosen)
         self.over_time = PromptOverTime(split)
+        self.over_time.failed.connect(self._say_error)
         area = scrolling(self.map, split)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         split.addWidget(area)
@@ -109,6 +110,10 @@ class PromptsView(QWidget):
         elif not self.map.has_chosen or self._desk.rollouts != self._shown_of:
             self.map.choose(0)
         self._wanted_row = None
+
+    @Slot(str)
+    def _say_error(self, sentence: str) -> None:
+        self.told.emit("error", sentence)
 
     @Slot(int)
     def _chosen(self, place: int) -> None:

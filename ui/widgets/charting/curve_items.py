@@ -52,8 +52,13 @@ DASHES = (
 )
 
 
+NOTHING: Floats = np.empty(0)
+#: what covers what: the area, raw values, another run, the untrained model, the curve itself (0)
+RAW, GHOST, UNTRAINED = -0.75, -0.5, -0.25
+
+
 class CurveItems:
-    """Made for a line in a colour, in the order in which they cover each other.
+    """Made for a line in a colour; what most curves never show is made when it is first shown.
 
     `smoothers` by what is smoothed are the chart's: they outlive a change of the colours.
     """
@@ -69,22 +74,38 @@ class CurveItems:
         dash: Qt.PenStyle = Qt.PenStyle.SolidLine,
     ) -> None:
         self._line, self._color, self._smoothers, self._dash = line, color, smoothers, dash
-        self._view = item.getViewBox()
+        self._item, self._view = item, item.getViewBox()
         self._filled, self._edged = False, bool(line.band or line.between[0] or stacked)
         if self._edged:
             self.low, self.high = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
             soft = translucent(color, STACKED if stacked else SOFT)
             self.area = pg.FillBetweenItem(self.low, self.high, brush=soft)
             item.addItem(self.area)
-        self.raw = item.plot(skipFiniteCheck=True, pen=pg.mkPen(translucent(color, FAINT), width=1))
-        grey = translucent(QColor(current_theme().tokens.secondary), GHOSTLY)
-        self._ghost_pen = pg.mkPen(grey, width=1.2)
-        self.ghost = item.plot(skipFiniteCheck=True, pen=self._ghost_pen)
-        dotted = pg.mkPen(translucent(color, 0.8), width=1, style=Qt.PenStyle.DotLine)
-        self.untrained = pg.InfiniteLine(angle=0, pen=dotted)
-        self.untrained.hide()
-        item.addItem(self.untrained, ignoreBounds=True)
+        self.raw: Any = None
+        self.ghost: Any = None
+        self.untrained: Any = None
         self.curve = item.plot(skipFiniteCheck=True, symbolSize=7, symbolBrush=color, symbolPen=None)
+
+    def _draw_raw(self, places: Floats, values: Floats) -> None:
+        if self.raw is None:
+            if not len(values):
+                return
+            pen = pg.mkPen(translucent(self._color, FAINT), width=1)
+            self.raw = self._item.plot(skipFiniteCheck=True, pen=pen)
+            self.raw.setZValue(RAW)
+        self.raw.setData(places, values)
+
+    def _draw_untrained(self, value: float | None) -> None:
+        if self.untrained is None:
+            if value is None:
+                return
+            pen = pg.mkPen(translucent(self._color, 0.8), width=1, style=Qt.PenStyle.DotLine)
+            self.untrained = pg.InfiniteLine(angle=0, pen=pen)
+            self.untrained.setZValue(UNTRAINED)
+            self._item.addItem(self.untrained, ignoreBounds=True)
+        self.untrained.setVisible(value is not None)
+        if value is not None:
+            self.untrained.setPos(value)
 
     def draw(self, series: Mapping[str, Series], drawing: Drawing) -> None:
         """The line over its raw values and its area; nothing where it has no value yet."""
@@ -103,9 +124,8 @@ class CurveItems:
         dots = "o" if self._line.points or len(shown) < LEAST_FOR_A_LINE else None
         dash = Qt.PenStyle.SolidLine if restless else self._dash  # many dashes are slow to draw
         self.curve.setData(places, shown, pen=pg.mkPen(self._color, width=width, style=dash), symbol=dots)
-        self.raw.setData(*(drawing.reduced(steps, own) if smoothing else ([], [])))
-        self.untrained.setVisible(self._line.untrained and bool(steps[0] == 0))
-        self.untrained.setPos(own[0])
+        self._draw_raw(*(drawing.reduced(steps, own) if smoothing else (NOTHING, NOTHING)))
+        self._draw_untrained(float(own[0]) if self._line.untrained and steps[0] == 0 else None)
         edges = self._edges(series, steps, own)
         if edges is not None:
             smooth = (self._smoothers[f"{line.source} {side}"] for side in ("low", "high"))
@@ -116,9 +136,9 @@ class CurveItems:
         """What another run had here."""
         if self._filled:
             self._filled = False
-            self.untrained.hide()
-            for item in (self.curve, self.raw):
-                item.setData([], [])
+            self._draw_untrained(None)
+            self._draw_raw(NOTHING, NOTHING)
+            self.curve.setData([], [])
             if self._edged:
                 for item in (self.low, self.high):
                     item.setData([], [])
@@ -152,14 +172,19 @@ class CurveItems:
         """Another run's values, faintly."""
         found = series.get(self._line.source)
         if found is None or not len(found):
-            self.ghost.setData([], [])
+            if self.ghost is not None:
+                self.ghost.setData([], [])
             return
         steps, own = arrays(found)
         smoothing = 0.0 if self._line.points else drawing.smoothing
         smooth = self._smoothers[f"{self._line.source} ghost"].of(own, smoothing)
         places, shown = drawing.reduced(steps, smooth)
-        self._ghost_pen.setWidthF(1.0 if is_restless(shown) else 1.2)
-        self.ghost.setData(places, shown, pen=self._ghost_pen)
+        grey = translucent(QColor(current_theme().tokens.secondary), GHOSTLY)
+        pen = pg.mkPen(grey, width=1.0 if is_restless(shown) else 1.2)
+        if self.ghost is None:
+            self.ghost = self._item.plot(skipFiniteCheck=True)
+            self.ghost.setZValue(GHOST)
+        self.ghost.setData(places, shown, pen=pen)
 
     def _draw_band(self, steps: Floats, edges: list[Floats], drawing: Drawing) -> None:
         # Every n-th point is enough for a soft band, and keeps both edges in step with each other.

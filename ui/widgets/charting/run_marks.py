@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPaintEvent, QPolygonF
+from PySide6.QtGui import QHelpEvent, QPainter, QPaintEvent, QPolygonF
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from droid_tune.runs.state import RunState
@@ -60,9 +60,9 @@ def marks_of(state: RunState) -> tuple[RunMark, ...]:
 
 
 class MarkStrip(QWidget):
-    """A thin row below a plot; `across` gives the pixel of a step, None where it is out of sight."""
+    """A thin row below a plot; `across` gives the pixels of steps, None for those out of sight."""
 
-    def __init__(self, across: Callable[[float], float | None], parent: QWidget) -> None:
+    def __init__(self, across: Callable[[Sequence[float]], list[float | None]], parent: QWidget) -> None:
         super().__init__(parent)
         self._across = across
         self._marks: tuple[RunMark, ...] = ()
@@ -86,10 +86,13 @@ class MarkStrip(QWidget):
         """The mark at a pixel, the nearest of those that are near enough."""
         found = [
             (abs(place - x), number)
-            for number, mark in enumerate(self._marks)
-            if (place := self._across(mark.step)) is not None and abs(place - x) <= NEAR
+            for number, place in enumerate(self._places())
+            if place is not None and abs(place - x) <= NEAR
         ]
         return self._marks[min(found)[1]] if found else None
+
+    def _places(self) -> list[float | None]:
+        return self._across([mark.step for mark in self._marks])
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):
@@ -102,10 +105,11 @@ class MarkStrip(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        for mark in self._marks:
-            place = self._across(mark.step)
+        theme = current_theme()
+        brushes = {kind: theme.color(color) for kind, color in COLORS.items()}
+        for mark, place in zip(self._marks, self._places(), strict=True):
             if place is not None:
-                painter.setBrush(QColor(current_theme().color(COLORS[mark.kind])))
+                painter.setBrush(brushes[mark.kind])
                 _draw_sign(painter, mark.kind, place, self.height() / 2)
         painter.end()
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, Qt, Slot
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QListView, QSlider, QSplitter, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QListView, QSlider, QSplitter, QWidget
 
-from droid_tune import words
 from droid_tune.events import RolloutGroup
-from droid_tune.metrics import flat
-from ui.panes.rollouts.completion_card import CompletionCard
+from ui.panes.rollouts.by_step.group_page import GroupPage
+from ui.panes.rollouts.by_step.step_groups import chosen_groups, prompt_entry, summary_of
 from ui.panes.rollouts.completion_desk import CompletionDesk
-from ui.panes.rollouts.pair_choice import PairChoice
 from ui.session import Session
-from ui.theme import mono_font
-from ui.widgets.basics import Page, clear, column, frame, label, row, scrolling, selectable
+from ui.widgets.basics import column, label, row, scrolling
 from ui.widgets.segmented import Segmented
-from ui.widgets.simple_list import Entry, EntryList
+from ui.widgets.simple_list import EntryList
 from ui.widgets.switch import Switch
 from ui.widgets.two_lines import TwoLineDelegate
 
@@ -39,8 +36,6 @@ class StepView(QWidget):
         self._steps: list[int] = []
         self._drawn: tuple[object, ...] = ()
         self._groups: list[RolloutGroup] = []
-        self._detail_of: RolloutGroup | None = None
-        self._choice: PairChoice | None = None
         layout = column(self, spacing=12)
         layout.addLayout(self._step_bar(self))
         layout.addLayout(self._filter_bar(self))
@@ -104,11 +99,9 @@ class StepView(QWidget):
         self._list.setMouseTracking(True)
         self._list.setMinimumWidth(190)
         self._list.selectionModel().currentChanged.connect(self._chosen)
-        self._page = Page(split)
-        self._cards = column(self._page, spacing=10)
-        self._cards.setContentsMargins(0, 0, 6, 0)
+        self.page = GroupPage(split)
         split.addWidget(self._list)
-        split.addWidget(scrolling(self._page, split))
+        split.addWidget(scrolling(self.page, split))
         split.setStretchFactor(0, 1)
         split.setStretchFactor(1, 3)
         split.setSizes([250, 700])
@@ -145,54 +138,14 @@ class StepView(QWidget):
     def _show_detail(self) -> None:
         place = self._list.currentIndex().row()
         group = self._groups[place] if 0 <= place < len(self._groups) else None
-        if group is self._detail_of and group is not None:
-            return
-        self._detail_of = group
-        clear(self._cards)
-        if self._choice is not None:
-            self._choice.deleteLater()
-            self._choice = None
-        if group is None:
-            said = "Nothing in this step fits the filter."
-            self._cards.addWidget(label(said, "secondary", parent=self._page))
-            self._cards.addStretch(1)
-            return
-        self._cards.addWidget(self._prompt_card(group))
-        largest = max((abs(one.advantage) for one in group.completions), default=0.0)
-        widest = None if group.held_out else largest
-        cards = [
-            CompletionCard(number, one, widest, self._page)
-            for number, one in enumerate(group.completions, start=1)
-        ]
-        for card in cards:
-            self._cards.addWidget(card)
-        if not group.held_out and self.session.shown_folder is not None:
-            self._choice = PairChoice(self.session.shown_folder, group, cards, self._page)
-        self._cards.addStretch(1)
-
-    def _prompt_card(self, group: RolloutGroup) -> QFrame:
-        card = frame("inset", self._page)
-        layout = column(card, spacing=6)
-        layout.setContentsMargins(14, 10, 14, 12)
-        where = f"Prompt · row {group.row + 1:,}" if group.row is not None else "Prompt"
-        layout.addWidget(label(where, "caption", parent=card))
-        text = selectable(label(words.literal(group.prompt), parent=card, wrap=True))
-        text.setFont(mono_font())
-        layout.addWidget(text)
-        if group.answer is not None:
-            layout.addWidget(
-                selectable(
-                    label(f"Expected answer: {words.literal(group.answer)}", "small", parent=card, wrap=True)
-                )
-            )
-        return card
+        self.page.show_group(group, self.session.shown_folder)
 
     # --- slots --------------------------------------------------------------------------------------------------
 
     @Slot()
     def _another_run(self) -> None:
         self._drawn = ()
-        self._detail_of = None
+        self.page.forget()
         self._set_following(True)
 
     @Slot(int)
@@ -235,62 +188,3 @@ class StepView(QWidget):
     @Slot(QModelIndex, QModelIndex)
     def _chosen(self, current: QModelIndex, previous: QModelIndex) -> None:
         self._show_detail()
-
-
-def chosen_groups(groups: list[RolloutGroup], key: str) -> list[RolloutGroup]:
-    """The groups of a step that a filter shows, in its order."""
-    sampled = [group for group in groups if not group.held_out]
-    match key:
-        case "best":
-            return sorted(sampled, key=mean_reward, reverse=True)
-        case "worst":
-            return sorted(sampled, key=mean_reward)
-        case "equal":
-            return [group for group in sampled if without_signal(group)]
-        case "cut":
-            return [
-                group for group in sampled if any(one.finish_reason == "length" for one in group.completions)
-            ]
-        case "held_out":
-            return [group for group in groups if group.held_out]
-        case _:
-            return sampled
-
-
-def mean_reward(group: RolloutGroup) -> float:
-    """Mean of the rewards that apply; -inf where none does, so that such a group is the worst."""
-    rewards = [one.reward for one in group.completions if one.reward is not None]
-    return sum(rewards) / len(rewards) if rewards else float("-inf")
-
-
-def without_signal(group: RolloutGroup) -> bool:
-    """The group teaches nothing."""
-    return flat(one.reward for one in group.completions)
-
-
-def prompt_entry(group: RolloutGroup) -> Entry:
-    """A prompt in the list: its last line, the mean reward, and what is odd about the group."""
-    mean = mean_reward(group)
-    first = next(
-        (text for text in reversed(group.prompt.strip().splitlines()) if text.strip()), "(empty prompt)"
-    )
-    parts = [f"mean {words.number(mean)}" if mean > float("-inf") else "no reward applies"]
-    if without_signal(group) and not group.held_out:
-        parts.append("no signal")
-    cut = sum(one.finish_reason == "length" for one in group.completions)
-    if cut:
-        parts.append(f"{cut} cut off")
-    dot = "good" if mean >= 0.999 else "bad" if mean <= 1e-9 else "warning"
-    key = f"{group.step}/{group.group}/{group.held_out}"
-    return Entry(key, words.literal(first.strip()), " · ".join(parts), dot=dot)
-
-
-def summary_of(groups: list[RolloutGroup], *, held_out: bool = False) -> str:
-    """`4 prompts, 8 completions, 3 without signal`, of what was sampled for training, or `64 held-out prompts`."""
-    if held_out:
-        return words.count(sum(group.held_out for group in groups), "held-out prompt")
-    sampled = [group for group in groups if not group.held_out]
-    completions = sum(len(group.completions) for group in sampled)
-    said = f"{words.count(len(sampled), 'prompt')}, {words.count(completions, 'completion')}"
-    equal = sum(without_signal(group) for group in sampled)
-    return f"{said}, {equal} without signal" if equal else said

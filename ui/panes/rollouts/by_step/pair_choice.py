@@ -7,38 +7,57 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLabel
 
 from droid_tune.errors import UserError
 from droid_tune.events import RolloutGroup
 from droid_tune.runs.completions.preference_pairs import HandChoice, choices_in, choose
-from ui.panes.rollouts.completion_card import CompletionCard
-from ui.widgets.basics import label
+from ui.panes.rollouts.cards.completion_card import CompletionCard
 
 
 class PairChoice(QObject):
-    """What was called better and worse among a group's cards; with both the pair is written down."""
+    """What was called better and worse among a group's cards; with both the pair is written down.
 
-    def __init__(
-        self, folder: Path, group: RolloutGroup, cards: Sequence[CompletionCard], parent: QWidget
-    ) -> None:
+    `said` tells what is missing.
+    """
+
+    def __init__(self, said: QLabel, parent: QObject) -> None:
         super().__init__(parent)
+        self._said = said
+        self._folder: Path | None = None
+        self._group: RolloutGroup | None = None
+        self._cards: Sequence[CompletionCard] = ()
+        self.better: int | None = None
+        self.worse: int | None = None
+
+    def watch(self, card: CompletionCard) -> None:
+        """A card that will show a completion of one group after another."""
+        card.judged.connect(partial(self._judged, card))
+
+    def forget(self) -> None:
+        """No group's cards are there to be judged."""
+        self._folder = self._group = None
+        self._cards = ()
+        self._said.setText("")
+
+    def take(self, folder: Path, group: RolloutGroup, cards: Sequence[CompletionCard]) -> None:
+        """From now on these cards, which show the group in its order, can be judged; what was said of them is shown."""
         self._folder, self._group, self._cards = folder, group, cards
-        self.better, self.worse = self._kept()
-        self._said = label("", "small", parent=parent, wrap=True)
-        layout = parent.layout()
-        assert layout is not None
-        layout.addWidget(self._said)
-        for place, card in enumerate(cards):
-            card.judged.connect(partial(self.call, place))
+        self.better, self.worse = self._kept(folder, group)
         self._show()
 
-    def _kept(self) -> tuple[int | None, int | None]:
+    def _kept(self, folder: Path, group: RolloutGroup) -> tuple[int | None, int | None]:
         try:
-            known = choices_in(self._folder).get((self._group.step, self._group.group))
+            known = choices_in(folder).get((group.step, group.group))
         except (OSError, ValueError, TypeError):
             return None, None
         return (None, None) if known is None else (known.chosen, known.rejected)
+
+    def _judged(self, card: CompletionCard, better: bool) -> None:
+        if card in self._cards:
+            self.call(self._cards.index(card), better)
+        else:
+            card.show_verdict(None)  # it is about to show another completion
 
     def call(self, place: int, better: bool) -> None:
         """A person calls a completion the better or the worse one; the same cannot be both."""
@@ -53,10 +72,11 @@ class PairChoice(QObject):
 
     def _keep(self) -> str:
         """Write the pair where there is one; what went wrong, in words."""
-        if self.better is None or self.worse is None:
+        group = self._group
+        if group is None or self._folder is None or self.better is None or self.worse is None:
             return ""
         try:
-            choose(self._folder, HandChoice(self._group.step, self._group.group, self.better, self.worse))
+            choose(self._folder, HandChoice(group.step, group.group, self.better, self.worse))
         except UserError as error:
             return str(error)
         return ""

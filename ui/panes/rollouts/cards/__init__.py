@@ -1,0 +1,1 @@
+"""Completions as cards, and a column of them."""
