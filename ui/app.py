@@ -27,6 +27,7 @@ from ui.frame.platform_manners import prepare_environment
 from ui.icons import app_icon
 from ui.mac import install as install_mac_manners
 from ui.main_window import MainWindow
+from ui.panes.table import PANES
 from ui.session import Session
 from ui.settings import load_settings
 from ui.theme import Theme
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 SWITCH_S = 0.001
 #: after the window was painted
 PRELOAD_AFTER_MS = 600
-#: between two charts that are made ahead
+#: panes that are made ahead, one thing at a time with this long between two
+AHEAD = ("monitor", "rollouts", "result")
 PREPARE_EVERY_MS = 60
 #: at the very end, for background reads and threads that were asked to end
 PATIENCE_S = 3.0
@@ -116,7 +118,7 @@ def let_the_window_in() -> None:
 
 
 class Preload(QObject):
-    """What the first press of Train would wait for, before anybody waits: the plotting library, then the Monitor itself."""
+    """What a first look would wait for, before anybody waits: every pane's modules, and the panes that a run is watched in."""
 
     _read = Signal()
 
@@ -132,13 +134,15 @@ class Preload(QObject):
 
     @Slot()
     def begin(self) -> None:
-        """Read the library, not in the GUI thread."""
+        """Read the modules, not in the GUI thread."""
         QThreadPool.globalInstance().start(self._import)
         if has_keychain():
             QThreadPool.globalInstance().start(use_kept_token)
 
     def _import(self) -> None:
         import_module("pyqtgraph")
+        for pane in PANES:
+            pane.read()
         with contextlib.suppress(RuntimeError):  # the window was closed meanwhile
             self._read.emit()
 
@@ -148,8 +152,16 @@ class Preload(QObject):
 
     @Slot()
     def _build(self) -> None:
-        if not self._window.session.training and self._window.pane("monitor").prepare():
+        """One thing at a time, while nothing trains."""
+        if not self._window.session.training and any(map(self._advance, AHEAD)):
             self._build_soon()
+
+    def _advance(self, key: str) -> bool:
+        """Make a pane, or a little of what it will need; False where it has all."""
+        if self._window.has_pane(key):
+            return self._window.pane(key).prepare()
+        self._window.pane(key)
+        return True
 
 
 def main(folder: Path | None = None) -> int:

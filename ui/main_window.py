@@ -141,6 +141,10 @@ class MainWindow(QMainWindow):
         """The pane, made on first use."""
         return self._panes.pane(key)
 
+    def has_pane(self, key: str) -> bool:
+        """Whether the pane is made."""
+        return key in self._panes.made
+
     @Slot(str)
     def show_pane(self, key: str) -> None:
         """Turn to a pane, here and in the sidebar."""

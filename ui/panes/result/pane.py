@@ -63,13 +63,14 @@ class ResultPane(FillingPane):
         for part in (self._notices, self._actions, self._further):
             layout.addWidget(part)
         self._card = ResultCard(page)
-        self._chart = Chart(ChartSpec("Held-out", (Line("eval/accuracy", "Held-out"),)), page)
-        self._chart.setMaximumHeight(220)
+        self._chart: Chart | None = None  # of a run that has a curve
+        self._curve_place = column()
         self._answers = ThenAndNow(page)
-        for part in (self._card, self._chart, self._answers):
-            part.hide()
-            layout.addWidget(part)
+        layout.addWidget(self._card)
+        layout.addLayout(self._curve_place)
+        layout.addWidget(self._answers)
         layout.addStretch(1)
+        self._hide_parts()
         session.shown_changed.connect(self._follow)
         session.life_changed.connect(self._follow)
         session.runs_changed.connect(self._follow)
@@ -98,14 +99,18 @@ class ResultPane(FillingPane):
             self._notices.clear()
             self._further.hide()
             self._drawing.begin(())
-            for part in (self._card, self._chart, self._answers):
-                part.hide()
+            self._hide_parts()
         self._stand = stand
         if self._reading is not None:
             self._reading.drop()
         self._reading = Task(
             partial(read_story, folder), self, done=self._show_story, failed=self._say_unread
         ).start()
+
+    def _hide_parts(self) -> None:
+        for part in (self._card, self._chart, self._answers):
+            if part is not None:
+                part.hide()
 
     def _show_story(self, story: Story) -> None:
         self._reading = None
@@ -117,13 +122,21 @@ class ResultPane(FillingPane):
         self._card.show()
 
     def _show_curve(self, story: Story) -> None:
-        self._chart.setVisible(len(story.evaluations) > 1)
-        if len(story.evaluations) > 1:
-            known = describe(story.measure)
-            line = Line(story.measure, known.label, points=True, untrained=True)
+        if len(story.evaluations) < 2:
+            if self._chart is not None:
+                self._chart.hide()
+            return
+        known = describe(story.measure)
+        line = Line(story.measure, known.label, points=True, untrained=True)
+        if self._chart is None:
+            self._chart = Chart(ChartSpec(known.label, (line,)), self)
+            self._chart.setMaximumHeight(220)
+            self._curve_place.addWidget(self._chart)
+        elif self._chart.spec.lines != (line,):
             self._chart.show_title(known.label)
             self._chart.set_lines((line,))
-            self._chart.show_series(_curve(story), 0.0)
+        self._chart.show_series(_curve(story), 0.0)
+        self._chart.show()
 
     def _show_answers(self, story: Story) -> None:
         self._answers.show_story(story)
