@@ -36,6 +36,18 @@ class Series:
         place = bisect_right(self.steps, last_step)
         del self.steps[place:], self.values[place:]
 
+    def before(self, step: float) -> Series:
+        """A copy of what came before a step."""
+        place, found = bisect_left(self.steps, step), Series()
+        found.steps, found.values = self.steps[:place], self.values[:place]
+        return found
+
+    def followed_by(self, later: Series) -> Series:
+        """A copy with what came later behind it."""
+        found = Series()
+        found.steps, found.values = self.steps + later.steps, self.values + later.values
+        return found
+
     def at(self, step: float) -> tuple[float, float] | None:
         """The point nearest to a step, for hover values."""
         place = bisect_left(self.steps, step)

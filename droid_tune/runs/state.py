@@ -5,7 +5,6 @@ The same `apply` serves a live run, a replayed file and a resumed run, so all th
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -343,12 +342,7 @@ class RunState:
         for name, past in earlier.items():
             known = self.series.get(name, Series())
             first = known.steps[0] if len(known) else self.step + 1
-            whole = Series()
-            for series, least, most in ((past, -1.0, first - 1), (known, first, math.inf)):
-                for step, value in zip(series.steps, series.values, strict=True):
-                    if least <= step <= most:
-                        whole.append(int(step), value)
-            self.series[name] = whole
+            self.series[name] = past.before(first).followed_by(known)
         self.revision += 1
 
     def _drop(self, step: int) -> None:

@@ -4,9 +4,8 @@ usage: QT_QPA_PLATFORM=offscreen python -m tests.benchmarks.window_gaps [--json]
 
 A timer of 10 ms beats in the GUI thread. Of each gap between two beats three things are kept: the wall's time (which other
 programs stretch), the GUI thread's own CPU, and the CPU of the whole process (which its other threads share, some of it
-without keeping the window waiting). Phases: the first press of Train with the first showing of Monitor and the first steps
-of the real engine on the starter; 100 steps a second; groups of 8 completions of 1 MB while the Rollouts pane is shown; a
-run of 200,000 points that is opened. Wished for are p99 50 ms and 150 ms at most, of the GUI thread's CPU.
+without keeping the window waiting). The phases are those of `Course`. Wished for are p99 50 ms and 150 ms at most, of the
+GUI thread's CPU.
 """
 
 from __future__ import annotations
@@ -23,18 +22,22 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 
-from droid_tune.config import RunConfig, dump_yaml, resolve
-from droid_tune.events import Completion, Event, RolloutGroup, RunFinished, Step
-from droid_tune.paths import RunPaths, runs_dir
-from droid_tune.runs.log import EventLog
-from tests.ui.recording import config as recorded_config
-from tests.ui.recording import metrics_of, started, step_events
+from droid_tune.config import resolve
+from droid_tune.paths import runs_dir
+from tests.benchmarks.gap_scenes import (
+    LARGE_GROUPS,
+    PACE,
+    PACED_S,
+    POINTS,
+    ROWS,
+    RUNS,
+    FeedingEngine,
+    make_files,
+)
 
 BEAT_MS = 10
-#: seconds of steps at full pace, and how many a second
-PACED_S, PACE = 8, 100
-LARGE_GROUPS, LARGE_BYTES = 4, 2**20
-POINTS = 200_000
+#: between two keys that are typed
+KEY_S = 0.08
 
 
 @dataclass
@@ -92,91 +95,12 @@ def clocks() -> tuple[float, float, float]:
     return time.monotonic(), time.thread_time(), time.process_time()
 
 
-def paced_steps() -> Iterator[Event]:
-    """Eight seconds of a hundred steps a second, each with its four groups of eight."""
-    yield started(PACED_S * PACE)
-    for step in range(1, PACED_S * PACE + 1):
-        yield from step_events(step, PACED_S * PACE)
-
-
-def large_groups() -> Iterator[Event]:
-    """Steps whose completions are a megabyte each."""
-    yield started(LARGE_GROUPS)
-    for step in range(1, LARGE_GROUPS + 1):
-        texts = [f"{number} apples and {step} more. " * (LARGE_BYTES // 22) for number in range(8)]
-        completions = [
-            Completion(
-                text=text,
-                reward=number / 8,
-                rewards={"accuracy": number / 8},
-                advantage=0.0,
-                length=250_000,
-                finish_reason="length",
-            )
-            for number, text in enumerate(texts)
-        ]
-        yield RolloutGroup(
-            step=step, group=0, row=step, prompt="How many?", answer="7", completions=completions
-        )
-        yield Step(step=step, metrics={"reward": 0.4, "loss": 0.1, "step_time": 1.0})
-
-
-def make_long_run(folder: Path) -> None:
-    """A finished run whose curves have POINTS points: 25,000 steps of eight metrics."""
-    import random
-
-    dice, steps = random.Random(1), POINTS // 8
-    folder.mkdir(parents=True)
-    RunPaths(folder).config.write_text(dump_yaml(recorded_config(steps)))
-    names = list(metrics_of(1, steps, [0.0, 1.0], dice))[:8]
-    with RunPaths(folder).events.open("w") as lines:
-        events: list[Event] = [started(steps)]
-        events += [
-            Step(step=step, metrics={name: dice.random() for name in names}) for step in range(1, steps + 1)
-        ]
-        events.append(RunFinished(outcome="completed", step=steps))
-        for seq, event in enumerate(events, start=1):
-            lines.write(event.model_copy(update={"seq": seq, "time": 1e9 + seq}).model_dump_json() + "\n")
-
-
-class FeedingEngine:
-    """The real engine, or for a run with one of these names what the name says, from the engine's own thread."""
-
-    def __init__(self, real: Any) -> None:
-        self._real = real
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def train(self, config: RunConfig, folder: Path, control: Any, emit: Callable[[Event], object]) -> object:
-        match config.name:
-            case "paced":
-                return tell(folder, paced_steps(), emit, PACE)
-            case "large":
-                return tell(folder, large_groups(), emit, 1)
-            case _:
-                return self._real.train(config, folder, control, emit)
-
-
-def tell(folder: Path, events: Iterator[Event], emit: Callable[[Event], object], pace: float) -> None:
-    """Write and tell, so many steps a second."""
-    log, last = EventLog(RunPaths(folder).events, RunPaths(folder).rollouts, folder.name), 0
-    begun = time.monotonic()
-    for event in events:
-        emit(log.write(event))
-        if isinstance(event, Step):
-            last = event.step
-            time.sleep(max(0.0, begun + last / pace - time.monotonic()))
-    emit(log.write(RunFinished(outcome="completed", step=last)))
-    log.close()
-
-
 class Course(QObject):
-    """Leads the window through the phases, one after the other."""
+    """Leads the window through the phases, one after the other; `files` holds what `make_files` made."""
 
-    def __init__(self, window: Any, heart: CpuHeartbeat, long_run: Path, done: Callable[[], object]) -> None:
+    def __init__(self, window: Any, heart: CpuHeartbeat, files: Path, done: Callable[[], object]) -> None:
         super().__init__()
-        self._window, self._heart, self._long_run, self._done = window, heart, long_run, done
+        self._window, self._heart, self._files, self._done = window, heart, files, done
         self._course = self._phases()
         self._wait: Callable[[], bool] = lambda: True
         self._looking = QTimer(self)
@@ -195,32 +119,114 @@ class Course(QObject):
             self._done()
 
     def _phases(self) -> Iterator[Callable[[], bool]]:
-        window, session, heart = self._window, self._window.session, self._heart
         yield after(4.0)  # the window has come in
-        heart.begin("train pressed, monitor shown")
-        window.train()
+        for phase in (self._real, self._paced, self._large, self._long, self._searched, self._many):
+            yield from phase()
+        yield from self._rows()
+        yield from self._closed()
+        self._heart.pause()
+
+    def _real(self) -> Iterator[Callable[[], bool]]:
+        session = self._window.session
+        self._heart.begin("train pressed, monitor shown")
+        self._window.train()
         yield lambda: session.live is not None and session.live.step >= 1
-        heart.begin("steps")
+        self._heart.begin("steps")
         yield lambda: not session.training
-        heart.begin("100 steps a second")
-        session.train(resolve({"name": "paced", "training": {"iterations": PACED_S * PACE}}))
+        yield after(0.5)  # the result has come up
+
+    def _paced(self) -> Iterator[Callable[[], bool]]:
+        self._heart.begin("100 steps a second")
+        self._train("paced", PACED_S * PACE)
         yield after(0.5)
-        yield lambda: not session.training
-        heart.begin("completions of 1 MB")
-        session.train(resolve({"name": "large", "training": {"iterations": LARGE_GROUPS}}))
+        yield lambda: not self._window.session.training
+
+    def _large(self) -> Iterator[Callable[[], bool]]:
+        self._heart.begin("completions of 1 MB")
+        self._train("large", LARGE_GROUPS)
         yield after(0.3)
-        window.show_pane("rollouts")
+        self._window.show_pane("rollouts")
         yield after(0.3)
-        yield lambda: not session.training
-        window.pane("rollouts").show_view("completions")
+        yield lambda: not self._window.session.training
+        self._window.pane("rollouts").show_view("completions")
         yield after(3.0)
-        heart.begin("200,000 points")
-        window.show_pane("monitor")
+
+    def _long(self) -> Iterator[Callable[[], bool]]:
+        self._heart.begin("200,000 points")
+        self._window.show_pane("monitor")
         yield after(0.3)
-        session.show_run(self._long_run)
-        yield lambda: len(session.shown.series.get("loss", ())) == POINTS // 8
+        yield from self._show_run("long")
+        yield lambda: len(self._window.session.shown.series.get("loss", ())) == POINTS // 8
         yield after(3.0)
-        heart.pause()
+
+    def _searched(self) -> Iterator[Callable[[], bool]]:
+        self._heart.begin("16,000 completions, a search typed")
+        yield from self._show_run("searched")
+        pane = self._window.pane("rollouts")
+        self._window.show_pane("rollouts")
+        pane.show_view("completions")
+        yield lambda: pane.desk.read_bytes == pane.desk.rollouts.stat().st_size
+        yield from typed("gave away", pane.completions._search.setText)
+        yield after(1.0)
+
+    def _many(self) -> Iterator[Callable[[], bool]]:
+        session = self._window.session
+        self._heart.begin("300 runs, a search typed")
+        home = runs_dir()
+        for run in (self._files / "many").iterdir():
+            run.rename(home / run.name)
+        self._window.show_pane("runs")
+        session.refresh_runs()
+        yield lambda: len(session.runs) >= RUNS
+        yield after(1.0)
+        pane = self._window.pane("runs")
+        yield from typed("run-00", pane._list.search.setText)
+        yield after(1.0)
+        self._heart.begin("four runs compared")
+        pane._list.choose({f"run-{number:03}" for number in range(4)})
+        yield after(0.5)
+        pane.compare_chosen()
+        yield after(3.0)
+
+    def _rows(self) -> Iterator[Callable[[], bool]]:
+        self._heart.begin("200,000 rows of data, a search typed")
+        self._window.show_pane("data")
+        yield after(0.3)
+        pane = self._window.pane("data")
+        self._window.session.set_data(str(self._files / "rows"))
+        yield lambda: pane._rows.rows is not None and len(pane._rows.rows) == ROWS
+        for view in ("issues", "statistics", "columns", "tools", "rows"):
+            pane.show_view(view)
+            yield after(0.5)
+        yield from typed("197777", pane.finder().look_for)
+        yield after(1.0)
+
+    def _closed(self) -> Iterator[Callable[[], bool]]:
+        session = self._window.session
+        self._heart.pause()
+        self._window.show_pane("monitor")
+        self._train("paced", PACED_S * PACE)
+        yield after(1.0)
+        self._heart.begin("closed while it trains")
+        self._window.close()
+        yield after(0.3)
+        self._window._closing._stop_when_saved()
+        yield lambda: not session.training and not self._window.isVisible()
+
+    def _train(self, name: str, steps: int) -> None:
+        self._window.session.train(resolve({"name": name, "training": {"iterations": steps}}))
+
+    def _show_run(self, name: str) -> Iterator[Callable[[], bool]]:
+        folder = self._files / name
+        self._window.session.show_run(folder)
+        yield lambda: self._window.session.shown_folder == folder
+
+
+def typed(text: str, take: Callable[[str], object]) -> Iterator[Callable[[], bool]]:
+    """Key by key into something that takes text."""
+    for end in range(1, len(text) + 1):
+        take(text[:end])
+        yield after(KEY_S)
 
 
 def after(seconds: float) -> Callable[[], bool]:
@@ -239,9 +245,10 @@ def measure(home: Path) -> dict[str, Gaps]:
     from ui.settings import Settings
     from ui.theme import Theme
 
-    long_run = runs_dir() / "long"
-    make_long_run(long_run)
+    runs_dir().mkdir(parents=True, exist_ok=True)
+    make_files(home / "files")
     application = Application(["droid-tune"])
+    application.setQuitOnLastWindowClosed(False)
     let_the_window_in()
     FIRST_PAINT.open()
     Theme(application, "light")
@@ -255,7 +262,7 @@ def measure(home: Path) -> dict[str, Gaps]:
     collector = Collector(application)
     collector.start()
     heart = CpuHeartbeat()
-    course = Course(window, heart, long_run, application.quit)
+    course = Course(window, heart, home / "files", application.quit)
     application.exec()
     collector.stop()
     course.deleteLater()
@@ -272,7 +279,7 @@ def main() -> None:
         return
     for name, gaps in phases.items():
         said = (f"{kind} p99 {one['p99']:4.0f} max {one['max']:5.0f}" for kind, one in gaps.figures().items())
-        print(f"{name:30} {len(gaps.wall):5} gaps (ms): {'   '.join(said)}")
+        print(f"{name:36} {len(gaps.wall):5} gaps (ms): {'   '.join(said)}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from ui.compare.compare_window import CompareWindow
 from ui.main_window import MainWindow
 from ui.one_run.answers_card import AnswersCard
 from ui.panes.runs.pane import RunsPane
+from ui.widgets.one_by_one import OneByOne
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
 
@@ -43,7 +44,9 @@ def opened(pane: RunsPane, ids: set[str], qtbot: QtBot) -> CompareWindow:
     assert pane.compare.isVisible()
     pane.compare.click()
     made = pane.findChildren(CompareWindow)[-1]
-    qtbot.waitUntil(lambda: made._said.isHidden())
+    qtbot.waitUntil(
+        lambda: made._said.isHidden() and not any(one.busy for one in made.findChildren(OneByOne))
+    )
     return made
 
 

@@ -103,7 +103,7 @@ def test_the_form_offers_the_runs_and_says_what_does_not_fit(
     with_result(data_home / "runs" / "done")
     with qtbot.waitSignal(window.session.runs_changed):
         window.session.refresh_runs()
-    assert row.editor._combo.findData("done") > 0
+    qtbot.waitUntil(lambda: row.editor._combo.findData("done") > 0)
     window.session.draft.set_model(other_model)
     row.editor.edited.emit("done")
     pane._validate()

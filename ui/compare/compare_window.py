@@ -22,6 +22,7 @@ from ui.compare.compared_code import ComparedCode
 from ui.compare.compared_curves import LETTERS, ComparedCurves
 from ui.compare.difference_table import DifferenceTable
 from ui.widgets.basics import closes_by_key, column, label, row, selectable
+from ui.widgets.one_by_one import OneByOne
 from ui.widgets.segmented import Segmented
 
 LEAST, MOST = 2, 4
@@ -67,20 +68,35 @@ class CompareWindow(QWidget):
         for page in (self.curves, self.settings, self.data, self.code, self.answers):
             self._pages.addWidget(page)
         lines.addWidget(self._pages, 1)
+        self._drawing = OneByOne(self)
         self._sentences = dict.fromkeys((key for key, _ in VIEWS), "")
         work = partial(read_all, self._folders)
         Task(work, self, done=self._show_runs, failed=self._said.setText).start()
 
     def _show_runs(self, runs: list[ComparedRun]) -> None:
-        differing, data = compared_settings(runs), compared_data(runs)
+        """Page by page, with whatever else the window has to do between two."""
+        pages = (self._show_settings, self._show_data, self._show_code, self._show_answers)
         self.curves.show_runs(runs)
+        self._drawing.begin([partial(page, runs) for page in pages])
+        self._turn()
+
+    def _show_settings(self, runs: list[ComparedRun]) -> None:
+        differing = compared_settings(runs)
         self.settings.show_lines(differing, "Setting", self._names)
-        self.data.show_lines(data, "Data", self._names)
-        self.code.show_runs(runs, self._names)
-        self.answers.show_runs(runs, self._names)
         self._sentences["settings"] = SHADED if differing else "They have the same settings."
+        self._turn()
+
+    def _show_data(self, runs: list[ComparedRun]) -> None:
+        data = compared_data(runs)
+        self.data.show_lines(data, "Data", self._names)
         self._sentences["data"] = _of_data(data, old=any(not run.files for run in runs))
         self._turn()
+
+    def _show_code(self, runs: list[ComparedRun]) -> None:
+        self.code.show_runs(runs, self._names)
+
+    def _show_answers(self, runs: list[ComparedRun]) -> None:
+        self.answers.show_runs(runs, self._names)
 
     @Slot()
     def _turn(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from PySide6.QtCore import Slot
@@ -16,12 +18,13 @@ from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.charting.run_metrics import COMPARED
 from ui.widgets.charting.scale_across import ACROSS, SMOOTHINGS, Across, ScaleAcross
 from ui.widgets.charting.step_cursor import StepCursor
+from ui.widgets.one_by_one import OneByOne
 from ui.widgets.segmented import Segmented
 
 #: what the runs are called where a name has no room
 LETTERS = "ABCD"
-#: charts beside each other
-COLUMNS_BESIDE = 2
+#: charts beside each other, and their least height in pixels
+COLUMNS_BESIDE, HEIGHT = 2, 220
 
 
 class ComparedCurves(QWidget):
@@ -32,6 +35,7 @@ class ComparedCurves(QWidget):
         self._runs: Sequence[ComparedRun] = ()
         self._cursor = StepCursor(self)
         self.charts: dict[str, Chart] = {}
+        self._drawing = OneByOne(self)
         lines = column(self, spacing=10)
         bar = row(spacing=10)
         self.across = Segmented(ACROSS, self, "Over")
@@ -49,19 +53,27 @@ class ComparedCurves(QWidget):
         lines.addWidget(scrolling(board, self), 1)
 
     def show_runs(self, runs: Sequence[ComparedRun]) -> None:
-        """Make a chart for every metric that one of them tells; the runs are called by their letters."""
+        """Make a chart for every metric that one of them tells, one by one; the runs are called by their letters."""
         self._runs = runs
         told = [name for name in COMPARED if any(len(run.state.series.get(name, ())) for run in runs)]
-        for place, metric in enumerate(told):
-            known = describe(metric)
-            lines = tuple(self._line(metric, run, letter) for run, letter in zip(runs, LETTERS, strict=False))
-            chart = Chart(ChartSpec(known.label, lines, known.help), self, self._cursor)
-            chart.setMinimumHeight(220)
-            self.charts[metric] = chart
-            self._grid.addWidget(chart, place // COLUMNS_BESIDE, place % COLUMNS_BESIDE)
         for place in range(COLUMNS_BESIDE):
             self._grid.setColumnStretch(place, 1)
-        self._draw()
+        for place in range(
+            math.ceil(len(told) / COLUMNS_BESIDE)
+        ):  # so that no chart moves when another one comes
+            self._grid.setRowMinimumHeight(place, HEIGHT)
+            self._grid.setRowStretch(place, 1)
+        self._drawing.renew({metric: partial(self._make, metric) for metric in told})
+
+    def _make(self, metric: str) -> None:
+        known, place = describe(metric), len(self.charts)
+        lines = tuple(
+            self._line(metric, run, letter) for run, letter in zip(self._runs, LETTERS, strict=False)
+        )
+        chart = self.charts[metric] = Chart(ChartSpec(known.label, lines, known.help), self, self._cursor)
+        chart.setMinimumHeight(HEIGHT)
+        self._draw_one(metric)
+        self._grid.addWidget(chart, place // COLUMNS_BESIDE, place % COLUMNS_BESIDE)
 
     def _line(self, metric: str, run: ComparedRun, name: str) -> Line:
         return Line(metric, name, points=metric.startswith("eval/"), key=run.summary.id, near=True)
@@ -74,14 +86,18 @@ class ComparedCurves(QWidget):
 
     @Slot()
     def _draw(self) -> None:
+        """All that are made; those that are still to be made are drawn as it is then."""
+        for metric in self.charts:
+            self._draw_one(metric)
+
+    def _draw_one(self, metric: str) -> None:
         kind: Across = next(key for key, _ in ACROSS if key == self.across.key)
-        for metric, chart in self.charts.items():
-            found = {
-                run.summary.id: placed(run.state.series[metric], ScaleAcross.of(run.state, kind))
-                for run in self._runs
-                if metric in run.state.series
-            }
-            chart.show_series(found, float(self.smoothing.key), ScaleAcross(kind))
+        found = {
+            run.summary.id: placed(run.state.series[metric], ScaleAcross.of(run.state, kind))
+            for run in self._runs
+            if metric in run.state.series
+        }
+        self.charts[metric].show_series(found, float(self.smoothing.key), ScaleAcross(kind))
 
 
 def placed(series: Series, across: ScaleAcross) -> Series:

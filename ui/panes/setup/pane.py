@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QTimer, Slot
@@ -14,7 +16,8 @@ from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.errors import UserError
 from droid_tune.paths import tools_starter_dir
-from ui.form.starting_runs import startable
+from ui.background import Task
+from ui.form.starting_runs import Start, startable
 from ui.frame.first_paint import FIRST_PAINT
 from ui.panes.base import Pane
 from ui.panes.setup.data_card import DataCard
@@ -34,6 +37,8 @@ from ui.panes.setup.tools_asker import ToolsAsker
 from ui.session import Session
 from ui.widgets.basics import Page, button, column, label, row, scrolling
 
+log = logging.getLogger(__name__)
+
 #: the settings of the bundled example of tools and turns, in its folder
 EXAMPLE = "run.yaml"
 #: how wide the page's column may grow before lines get too long to read
@@ -48,6 +53,7 @@ class SetupPane(Pane):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(session, parent)
         self._faults: dict[str, str] = {}
+        self._looking: Task | None = None  # for runs to start from
         outer = column(self, spacing=0)
         page = Page(self)
         outer.addWidget(scrolling(page, self), 1)
@@ -220,7 +226,15 @@ class SetupPane(Pane):
 
     @Slot()
     def _offer_runs(self) -> None:
-        self._settings.offer_runs(startable(self.session.runs))
+        """Those that left a result, once their folders were looked at: there may be hundreds."""
+        if self._looking is not None:
+            self._looking.drop()
+        work = partial(startable, list(self.session.runs))
+        self._looking = Task(work, self, done=self._keep_startable, failed=log.warning).start()
+
+    def _keep_startable(self, found: list[Start]) -> None:
+        self._looking = None
+        self._settings.offer_runs(found)
         self._validate()
 
     @Slot()

@@ -64,7 +64,9 @@ class Histogram(QFrame):
         layout.addLayout(head)
         self._words = label("", "small", parent=self, wrap=True)
         layout.addWidget(self._words)
-        self._plot = pg.PlotWidget(self, axisItems={side: _Ticks(side) for side in ("left", "bottom")})
+        box = pg.ViewBox(enableMenu=False)  # a menu that nobody sees takes longer to build than the plot
+        axes = {side: _Ticks(side) for side in ("left", "bottom")}
+        self._plot = pg.PlotWidget(self, viewBox=box, axisItems=axes)
         self._plot.setFrameShape(QFrame.Shape.NoFrame)
         item = self._item = cast(Any, self._plot.getPlotItem())  # pyqtgraph has no stubs
         item.setMenuEnabled(False)

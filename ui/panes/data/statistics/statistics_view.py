@@ -20,6 +20,7 @@ from ui.panes.data.rows.look import Look
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.notice import NoticeStack
+from ui.widgets.one_by_one import OneByOne
 from ui.widgets.tables import scrolling_card
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class StatisticsView(QWidget):
         layout.addWidget(self._notices)
         sides = row(spacing=12)
         self._plots = column(spacing=10)
+        self._making = OneByOne(self)
         self._prompts: Histogram | None = None
         self._answers: Histogram | None = None
         sides.addLayout(self._plots, 3)
@@ -107,9 +109,8 @@ class StatisticsView(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if self._prompts is None:
-            self._make_plots()
-            self._draw()
+        if self._prompts is None and not self._making.busy:
+            self._making.begin((self._make_prompts, self._make_answers))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Where there is no room for one above the other, the plots stand side by side."""
@@ -120,14 +121,21 @@ class StatisticsView(QWidget):
 
     # --- parts --------------------------------------------------------------------------------------------------
 
-    def _make_plots(self) -> None:
-        """Once they are looked at: the window's start must not wait for the plotting library."""
+    def _make_prompts(self) -> None:
+        """Plots are made once they are looked at: the window's start must not wait for the plotting library."""
+        self._prompts = self._make_plot("Prompt tokens")
+        self._draw()
+
+    def _make_answers(self) -> None:
+        self._answers = self._make_plot("Answer tokens")
+        self._draw()
+
+    def _make_plot(self, title: str) -> Histogram:
         from ui.panes.data.statistics.histogram import Histogram
 
-        self._prompts = Histogram("Prompt tokens", self)
-        self._answers = Histogram("Answer tokens", self)
-        for plot in (self._prompts, self._answers):
-            self._plots.addWidget(plot, 1)
+        made = Histogram(title, self)
+        self._plots.addWidget(made, 1)
+        return made
 
     def _bar(self) -> QHBoxLayout:
         bar = row(spacing=10)
@@ -186,19 +194,20 @@ class StatisticsView(QWidget):
         self._exact.setVisible(not found.exact)
 
     def _draw_plots(self, found: SplitStatistics | None) -> None:
-        if self._prompts is None or self._answers is None:
-            return
         if found is None:
-            self._prompts.show_lengths(None, None)
-            self._answers.show_lengths(None, None)
+            for plot in (self._prompts, self._answers):
+                if plot is not None:
+                    plot.show_lengths(None, None)
             return
         from ui.panes.data.statistics.histogram import Limit
 
         rollouts = self._limits.rollouts
         dropped = "longer prompts are refused before training" if rollouts else "longer examples are cut"
-        self._prompts.show_lengths(found.prompt_tokens, Limit(self._limits.prompt, dropped))
+        if self._prompts is not None:
+            self._prompts.show_lengths(found.prompt_tokens, Limit(self._limits.prompt, dropped))
         cut = Limit(self._limits.completion, "the model's own answers end there") if rollouts else None
-        self._answers.show_lengths(found.answer_tokens, cut, "The rows have no answers")
+        if self._answers is not None:
+            self._answers.show_lengths(found.answer_tokens, cut, "The rows have no answers")
 
     # --- slots --------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -331,5 +332,5 @@ def free_folder(home: Path, key: str) -> Path:
         "dedupe": "without-duplicates",
     }
     base = home.with_name(f"{home.name}-{words.get(key, key)}")
-    taken = (base.with_name(f"{base.name}-{number}") for number in range(2, 1000))
-    return next((path for path in (base, *taken) if not path.exists()), base)
+    numbered = (base.with_name(f"{base.name}-{number}") for number in range(2, 1000))
+    return next((path for path in chain((base,), numbered) if not path.exists()), base)

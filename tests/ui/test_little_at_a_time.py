@@ -1,0 +1,195 @@
+"""However much there is to show, one turn of the window's loop makes and lays out a bounded part of it.
+
+Counted, not timed: widgets that are shown for the first time (Qt polishes each once) and characters that are handed to
+labels and pages of text, in each turn. What the turns cost is measured by `tests/benchmarks/window_gaps.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSizeF
+from PySide6.QtWidgets import QApplication, QLabel, QTextEdit, QWidget
+from pytestqt.qtbot import QtBot
+
+from droid_tune.events import Completion, RolloutGroup
+from droid_tune.runs.state import RunState
+from tests.ui.recording import complete
+from ui.panes.monitor.chart_board import ChartBoard
+from ui.panes.rollouts.by_step.group_page import GroupPage
+from ui.panes.rollouts.cards.completion_card import SHORT
+from ui.widgets.chart import Chart
+from ui.widgets.charting.step_cursor import StepCursor
+from ui.widgets.long_text import LONGEST
+from ui.widgets.one_by_one import OneByOne
+from ui.widgets.text_page import TextPage
+
+#: widgets of one card or one chart, with room for what comes beside it; a group of eight has over 150
+MOST_WIDGETS = 60
+#: characters of a prompt and the beginning of a completion
+MOST_CHARACTERS = 2_000
+
+
+class Turns(QObject):
+    """Counts in each turn of the loop what is shown for the first time and what is handed over to be laid out."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.widgets: list[int] = [0]
+        self.characters: list[int] = [0]
+        for kind, name in ((QLabel, "setText"), (QTextEdit, "setPlainText"), (QTextEdit, "setHtml")):
+            monkeypatch.setattr(kind, name, self._counted(getattr(kind, name)))
+        application = QApplication.instance()
+        assert application is not None
+        application.installEventFilter(self)
+
+    def _counted(self, given: Callable[[QWidget, str], None]) -> Callable[[QWidget, str], None]:
+        def take(one: QWidget, text: str) -> None:
+            self.characters[-1] += len(text)
+            given(one, text)
+
+        return take
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Polish and isinstance(watched, QWidget):
+            self.widgets[-1] += 1
+        return False
+
+    def until(self, done: Callable[[], bool]) -> None:
+        """Turn after turn."""
+        for _ in range(2_000):
+            if done():
+                return
+            self.widgets.append(0)
+            self.characters.append(0)
+            QCoreApplication.processEvents()
+        raise AssertionError("it never comes to its end")
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch, qapp: QApplication) -> Turns:
+    return Turns(monkeypatch)
+
+
+@pytest.fixture
+def place(qtbot: QtBot) -> QWidget:
+    made = QWidget()
+    qtbot.addWidget(made)
+    made.resize(800, 600)
+    return made
+
+
+def large_group(step: int) -> RolloutGroup:
+    completions = [
+        Completion(
+            text=f"{number} apples. " * 80_000,
+            reward=number / 8,
+            rewards={"accuracy": number / 8, "format": 1.0},
+            length=250_000,
+            finish_reason="length",
+        )
+        for number in range(8)
+    ]
+    return RolloutGroup(step=step, group=0, row=step, prompt="How many?", answer="7", completions=completions)
+
+
+def test_eight_completions_of_a_megabyte_come_one_by_one_and_the_next_eight_in_the_same_cards(
+    place: QWidget, turns: Turns
+) -> None:
+    page = GroupPage(place)
+    place.show()
+    page.show_group(large_group(1), None)
+    turns.until(lambda: not page.column.busy)
+    cards = page.column.cards
+    assert [card.one is not None and card.isVisible() for card in cards] == [True] * 8
+    assert sum(turns.widgets) > MOST_WIDGETS  # it is all there, and yet
+    assert sum(turns.characters) > 8 * SHORT
+    assert max(turns.widgets) <= MOST_WIDGETS
+    assert max(turns.characters) <= MOST_CHARACTERS
+    turns.widgets, turns.characters = [0], [0]
+    page.show_group(large_group(2), None)
+    turns.until(lambda: not page.column.busy)
+    assert (page.column.cards, sum(turns.widgets)) == (cards, 0)
+    assert max(turns.characters) <= MOST_CHARACTERS
+
+
+def test_the_charts_of_a_run_come_one_by_one(place: QWidget, turns: Turns) -> None:
+    board = ChartBoard(StepCursor(place), place)
+    place.show()
+    board.resize(800, 600)
+    board.show()
+    state = RunState().apply_all(complete(20))
+    board.show_state(state, "learning", 0.0, "step", None)
+    made = list[int]()
+    while board.busy:
+        made.append(len(place.findChildren(Chart)))
+        QCoreApplication.processEvents()
+    assert made[0] == 1
+    assert max(later - sooner for sooner, later in pairwise(made)) == 1
+    assert len(place.findChildren(Chart)) == len(board.charts) > 4
+
+
+def test_all_of_a_long_text_is_laid_out_once_up_to_its_bound(place: QWidget, qtbot: QtBot) -> None:
+    page = TextPage("Text", place)
+    page.setFixedWidth(400)
+    place.show()
+    asked: list[QSizeF] = []
+    page.document().documentLayout().documentSizeChanged.connect(asked.append)
+    page.show_text("word " * (LONGEST // 5))
+    qtbot.waitUntil(lambda: page.height() > 1_000)
+    settled = len(asked)
+    for _ in range(20):
+        assert page.sizeHint().height() == page.minimumSizeHint().height() == page.height()
+    page.show_text("word " * (LONGEST // 5))  # the same again
+    assert len(asked) == settled
+    assert page.height() == page.document().size().height()
+
+
+def test_each_step_of_a_course_has_its_turn_however_often_it_is_renewed(qtbot: QtBot, owner: QObject) -> None:
+    course, done = OneByOne(owner), list[str]()
+    for _ in range(8):  # each time before the second step has its turn
+        course.renew({name: partial(done.append, name) for name in "abcd"})
+    assert sorted(done) == sorted("abcd" * 2)
+
+
+def test_what_follows_a_course_waits_for_its_end_and_a_new_course_drops_the_old_one(
+    qtbot: QtBot, owner: QObject
+) -> None:
+    course, done = OneByOne(owner), list[str]()
+    course.renew({name: partial(done.append, name) for name in "ab"}, partial(done.append, "end"))
+    assert (done, course.busy) == (["a"], True)
+    qtbot.waitUntil(lambda: not course.busy)
+    assert done == ["a", "b", "end"]
+    course.renew({name: partial(done.append, name) for name in "cd"}, partial(done.append, "never"))
+    course.begin([partial(done.append, "x")])
+    assert done == ["a", "b", "end", "c", "x"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_window_is_led_through_every_phase(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """The figures are written down, not judged: how long a gap is depends on the machine. That a phase is heavy is."""
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.window_gaps", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )
+    figures = json.loads(run.stdout.splitlines()[-1])
+    print(json.dumps(figures, indent=1))
+    for phase, found in figures.items():
+        record_property(f"gaps: {phase}", found["thread"])
+    assert len(figures) == 10
+    worst = {phase: found["thread"]["max"] for phase, found in figures.items()}
+    assert max(worst.values()) < 2_000, worst  # of CPU: twenty times what they come to (2026-11-30)
