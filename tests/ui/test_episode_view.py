@@ -94,7 +94,8 @@ def test_what_was_looked_for_stands_out_in_every_turn_and_nothing_that_has_it_is
     turns += [heard("x" * 5000 + " <b>Pears</b>"), said("none")]
     made = EpisodeView(turns, None, "pears")  # pyright: ignore[reportArgumentType]
     qtbot.addWidget(made)
-    found = [text for text in texts(made) if "<span" in text]
+    said_of_all = [*texts(made), *(page.text() for page in made.findChildren(TextPage))]
+    found = [text for text in said_of_all if "<span" in text]
     assert [QTextDocumentFragment.fromHtml(text).toPlainText()[-13:] for text in found] == [
         'price(item="pears")'[-13:],
         " <b>Pears</b>",
