@@ -27,7 +27,7 @@ INSTRUCTION = RowFormat(
     fields=(
         Field("instruction"),
         Field("output", synonyms=("response",)),
-        Field("input", required=False),
+        Field("input", required=False, instead=("context",)),
         HISTORY,
         REFERENCE,
         *COMMON,

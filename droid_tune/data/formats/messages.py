@@ -19,6 +19,10 @@ _OTHER_ROLES = {
     "function": "tool",
     "function_call": "assistant",
     "observation": "tool",
+    "model": "assistant",
+    "bot": "assistant",
+    "chatbot": "assistant",
+    "ai": "assistant",
 }
 #: Keys by which a turn says whether it is learnt; they become one `weight`.
 _FLAGS = ("train", "training", "train_turn")

@@ -3,25 +3,24 @@
 `reference` may hold a gold answer, which TPO imitates.
 """
 
-from itertools import takewhile
-from typing import Any
-
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
 from droid_tune.data.formats.earlier_turns import with_history
 from droid_tune.data.formats.instruction import HISTORY, instruction_prompt
-from droid_tune.data.formats.messages import Message, is_plain_text, plain_messages, spoken_turns
-from droid_tune.data.formats.prompt_completion import answer_of, prompt_of, turns_in
+from droid_tune.data.formats.messages import Message, is_plain_text
+from droid_tune.data.formats.prompt_completion import answer_of, prompt_of
+from droid_tune.data.formats.repeated_prompt import apart, dialogue, shared_turns, turns_in
 
 
 def _normalise(fields: Row) -> Row:
-    chosen, rejected = _side(fields["chosen"]), _side(fields["rejected"])
+    prompt, (chosen, rejected) = apart(fields["prompt"], [fields["chosen"], fields["rejected"]])
+    gold = fields.get("reference")
     return {
         **fields,
-        "prompt": prompt_of(fields["prompt"]),
-        "chosen": chosen,
-        "rejected": rejected,
+        "prompt": prompt_of(prompt),
+        "chosen": _side(chosen),
+        "rejected": _side(rejected),
         "answer": fields.get("answer", answer_of(chosen)),
-        **({"reference": _side(fields["reference"])} if fields.get("reference") else {}),
+        **({"reference": _side(apart(prompt, [gold])[1][0])} if gold else {}),
     }
 
 
@@ -45,15 +44,10 @@ def _normalise_conversation(fields: Row) -> Row:
 
 def _normalise_whole(fields: Row) -> Row:
     """Both sides begin with the same turns: those are the prompt."""
-    chosen, rejected = _dialogue(fields["chosen"]), _dialogue(fields["rejected"])
-    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(chosen[:-1], rejected[:-1], strict=False))
-    shared = len(list(pairs))
-    sides = {"chosen": chosen[shared:], "rejected": rejected[shared:]}
-    return _normalise({**fields, "prompt": chosen[:shared], **sides})
-
-
-def _dialogue(value: Any) -> list[Message]:
-    return spoken_turns(value) if isinstance(value, str) else plain_messages(value)
+    sides = {name: dialogue(fields[name]) for name in ("chosen", "rejected")}
+    shared = shared_turns(list(sides.values()))
+    behind = {name: side[len(shared) :] for name, side in sides.items()}
+    return _normalise({**fields, "prompt": shared, **behind})
 
 
 _GOLD = Field("reference", "turn_or_messages", required=False, need="preference")

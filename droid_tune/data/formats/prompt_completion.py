@@ -3,14 +3,8 @@
 from typing import Any
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
-from droid_tune.data.formats.messages import Message, plain_messages
-
-
-def turns_in(value: Any) -> list[Message]:
-    """The turns of a side that is text (the assistant's), one message or a list of messages."""
-    if isinstance(value, str):
-        return [{"role": "assistant", "content": value}]
-    return plain_messages([value] if isinstance(value, dict) else value)
+from droid_tune.data.formats.messages import plain_messages
+from droid_tune.data.formats.repeated_prompt import apart, turns_in
 
 
 def answer_of(value: Any) -> str | None:
@@ -25,9 +19,9 @@ def prompt_of(value: Any) -> Any:
 
 
 def _normalise(fields: Row) -> Row:
-    completion = fields["completion"]
+    prompt, (completion,) = apart(fields["prompt"], [fields["completion"]])
     row: Row = {
-        "prompt": prompt_of(fields["prompt"]),
+        "prompt": prompt_of(prompt),
         "system": fields.get("system"),
         "answer": fields.get("answer", answer_of(completion)),
     }

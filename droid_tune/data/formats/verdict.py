@@ -7,15 +7,16 @@ from typing import Any
 from droid_tune.data.formats.base import COMMON, Field, Row, RowFormat
 from droid_tune.data.formats.field_checks import verdict_in
 from droid_tune.data.formats.messages import plain_messages
-from droid_tune.data.formats.prompt_completion import answer_of, prompt_of, turns_in
+from droid_tune.data.formats.prompt_completion import answer_of, prompt_of
+from droid_tune.data.formats.repeated_prompt import apart, turns_in
 
 _LABEL = Field("label", "verdict", synonyms=("desirable",))
 
 
 def _normalise(fields: Row) -> Row:
-    completion = fields["completion"]
+    prompt, (completion,) = apart(fields["prompt"], [fields["completion"]])
     row: Row = {
-        "prompt": prompt_of(fields["prompt"]),
+        "prompt": prompt_of(prompt),
         "system": fields.get("system"),
         "answer": answer_of(completion),
         "label": verdict_in(fields["label"]),

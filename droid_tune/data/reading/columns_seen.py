@@ -16,6 +16,22 @@ from droid_tune.data.formats.messages import READ_KEYS, role_of
 #: Names counted, and of these shown in a sentence: rows may have keys without end.
 _COUNTED, _SHOWN = 10_000, 8
 _TURNS = ("messages", "conversations")
+#: columns that are mostly part of what is asked
+_MATERIAL = frozenset(
+    (
+        "context",
+        "passage",
+        "article",
+        "document",
+        "input",
+        "choices",
+        "options",
+        "history",
+        "evidence",
+        "schema",
+        "table",
+    )
+)
 
 SeenRow = Mapping[str, Any]
 
@@ -108,6 +124,12 @@ class ColumnsSeen:
         if self._unread and self.layout.need != "prompt":
             only = "; only rewards can ask for them" if self.layout.need is None else ""
             yield f"Not read by {by}: {self._shares(self._unread)}{only}."
+        material = Counter({name: n for name, n in self._unread.items() if name.lower() in _MATERIAL})
+        if material and self.layout.need == "prompt":
+            yield (
+                f"The model does not see {self._shares(material)}: only rewards can ask for it. Write it into the prompt where "
+                "the question needs it."
+            )
         for (column, name), times in self._instead.items():
             yield f"`{column}` is read as `{name}` in {self._share(times)}."
         if self._turn_keys:

@@ -370,7 +370,10 @@ def conversation(name: str, content: str, reason: str | None, place: str | None 
 
 MESSAGES = [
     conversation(
-        "an unknown role", talk(USER, {"role": "bot", "content": "x"}), "invalid_role", "messages[1].role"
+        "an unknown role",
+        talk(USER, {"role": "narrator", "content": "x"}),
+        "invalid_role",
+        "messages[1].role",
     ),
     conversation(
         "a role with a capital",

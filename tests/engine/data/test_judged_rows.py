@@ -57,6 +57,57 @@ def test_pairs_are_recognised_and_come_to_the_same(tmp_path: Path, row: dict[str
     assert (asked, found["chosen"], found["rejected"]) == ("Hi", "Hello!", "What?")
 
 
+HELLO, WHAT = ({"role": "assistant", "content": text} for text in ("Hello!", "What?"))
+SYSTEM, AGAIN = {"role": "system", "content": "Be kind."}, {"role": "user", "content": "Again."}
+WHOLE = {"chosen": [HI, HELLO], "rejected": [HI, WHAT]}
+
+
+@pytest.mark.parametrize(
+    ("row", "prompt"),
+    [
+        ({"prompt": "Hi", **WHOLE}, [HI]),
+        ({"prompt": "Hi", "messages": [HI, HELLO], **WHOLE}, [HI]),  # the form of UltraFeedback
+        ({"messages": [HI, HELLO], "chosen": "Hello!", "rejected": "What?"}, [HI]),
+        ({"prompt": [SYSTEM, HI], **WHOLE}, [SYSTEM, HI]),
+        ({"prompt": [HI], "chosen": [SYSTEM, HI, HELLO], "rejected": [SYSTEM, HI, WHAT]}, [SYSTEM, HI]),
+        (
+            {"prompt": "Hi", "chosen": [HI, WHAT, AGAIN, HELLO], "rejected": [HI, WHAT, AGAIN, WHAT]},
+            [HI, WHAT, AGAIN],
+        ),
+        ({"prompt": HUMAN, "chosen": HUMAN + "Hello!", "rejected": HUMAN + "What?"}, [HI]),
+        ({"prompt": "Hi", **WHOLE, "reference": [HI, HELLO]}, [HI]),
+    ],
+)
+def test_an_answer_that_begins_with_its_prompt_is_what_follows_it(
+    tmp_path: Path, row: dict[str, Any], prompt: list[Any]
+) -> None:
+    for method in ("dpo", "grpo"):
+        found = read(tmp_path, row, method)
+        assert (found["prompt"], found["answer"]) == (prompt, "Hello!")
+    found = read(tmp_path, row, "tpo" if "reference" in row else "dpo")
+    assert (found["chosen"], found["rejected"]) == ("Hello!", "What?")
+    assert found.get("reference", "Hello!") == "Hello!"
+
+
+def test_turns_that_go_on_behind_a_prompt_are_kept(tmp_path: Path) -> None:
+    row = {"prompt": [HI, HELLO], "chosen": [AGAIN, HELLO], "rejected": [AGAIN, WHAT]}
+    found = read(tmp_path, row, "dpo")
+    assert (found["prompt"], found["chosen"]) == ([HI, HELLO], [AGAIN, HELLO])
+
+
+@pytest.mark.parametrize(("method", "verdict"), [("sft", {}), ("kto", {"label": True})])
+def test_a_completion_that_begins_with_its_prompt_is_what_follows_it(
+    tmp_path: Path, method: str, verdict: dict[str, Any]
+) -> None:
+    found = read(tmp_path, {"prompt": [HI], "completion": [SYSTEM, HI, HELLO], **verdict}, method)
+    assert (found["prompt"], found["completion"]) == ([SYSTEM, HI], [HELLO])
+
+
+def test_the_context_of_an_instruction_is_read(tmp_path: Path) -> None:
+    row = {"instruction": "Who?", "context": "Ann sang.", "response": "Ann", "category": "closed_qa"}
+    assert read(tmp_path, row, "sft")["prompt"] == "Who?\n\nAnn sang."
+
+
 @pytest.mark.parametrize("label", [True, 1, "true", "Good"])
 def test_a_verdict_may_be_written_in_several_ways(tmp_path: Path, label: object) -> None:
     row = {"prompt": "Hi", "completion": "Hello!", "label": label}

@@ -28,6 +28,13 @@ def notes(
     return validate(path, method, mapping).files[0].notes
 
 
+def test_what_a_question_needs_and_the_model_does_not_see_is_named(tmp_path: Path):
+    row = {"question": "Who sang?", "context": "Ann sang.", "answer": "Ann", "id": 1}
+    [note] = notes(tmp_path, "grpo", row)
+    assert note.startswith("The model does not see `context` (all rows): ")
+    assert notes(tmp_path, "grpo", {"question": "Who?", "answer": "Ann", "id": 1}) == []
+
+
 @pytest.mark.parametrize("name", ["train.jsonl", "train.json", "train.parquet"])
 def test_columns_that_sft_does_not_read_are_named_with_their_share(tmp_path: Path, name: str):
     rows = [{"prompt": "?", "answer": "a", "id": 1}, {"prompt": "?!", "answer": "b", "id": 2, "notes": "n"}]
