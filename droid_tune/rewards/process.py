@@ -15,7 +15,6 @@ import secrets
 import selectors
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +23,7 @@ from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.machine.isolated import harmless_environment, python_of_ours
 from droid_tune.rewards.family import MARK, end_family, end_newcomers, family, kill, resident_bytes
 from droid_tune.rewards.sandbox import Rules
+from droid_tune.rewards.scratch import Scratch
 
 Message = dict[str, Any]
 
@@ -76,7 +76,7 @@ class Child:
         self._mark = secrets.token_hex(16)
         self._settled: frozenset[int] = frozenset()  # who was there when it had been set up
         self._process: subprocess.Popen[bytes] | None = None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: Scratch | None = None
 
     def ask(self, message: Message, allowance: Allowance) -> Message:
         """The reply to one message. After killing the child raises Stopped, ChildHungError, ChildTooBigError or
@@ -88,11 +88,9 @@ class Child:
         """The reply to `setup` where this started a new process."""
         if self._process is not None:
             return None
-        self._scratch = tempfile.TemporaryDirectory(prefix="droid-tune-child-", ignore_cleanup_errors=True)
-        folder = Path(self._scratch.name)
+        self._scratch = Scratch()
+        folder, home = self._scratch.folder, self._scratch.home
         self._prints = folder / "prints.txt"
-        home = folder / "home"
-        home.mkdir()
         with self._prints.open("ab") as errors:
             self._process = subprocess.Popen(
                 self._command(folder),
@@ -130,7 +128,7 @@ class Child:
             end_family(self._process, self._mark)
             self._process = None
         if self._scratch is not None:
-            self._scratch.cleanup()
+            self._scratch.remove()
             self._scratch = None
 
     def end_now(self) -> None:

@@ -1,0 +1,61 @@
+"""Scratch folders of child processes: each held by a lock while its owner lives, so that what a killed one left is known."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+PREFIX = "droid-tune-child-"
+#: a folder is called so until its lock is held
+_COMING = "droid-tune-coming-"
+_LOCK = "owner"
+
+
+class Scratch:
+    """A new empty folder in the folder for temporary files, with `home` in it, until `remove`."""
+
+    def __init__(self) -> None:
+        _sweep_once(tempfile.gettempdir())
+        coming = Path(tempfile.mkdtemp(prefix=_COMING))
+        self._lock = os.open(coming / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        _held(self._lock)  # where the disk knows no locks the folder stays behind once its owner is killed
+        self.folder = coming.rename(coming.with_name(PREFIX + coming.name.removeprefix(_COMING)))
+        self.home = self.folder / "home"
+        self.home.mkdir()
+
+    def remove(self) -> None:
+        """Remove it with all that is in it, as far as that goes."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._lock)
+
+
+def sweep(parent: Path) -> None:
+    """Remove the scratch folders of this user in `parent` whose owners are gone; what nobody ever held stays."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        try:
+            if folder.lstat().st_uid != os.getuid():
+                continue
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        if _held(lock):
+            shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _held(lock: int) -> bool:
+    """Take the lock of an open file, where nobody has it; it ends with the process, however that ends."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _sweep_once(parent: str) -> None:
+    sweep(Path(parent))

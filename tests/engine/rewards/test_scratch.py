@@ -1,0 +1,50 @@
+"""What a killed program leaves in the folder for temporary files goes at the next start, and nothing else."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from droid_tune.rewards.scratch import PREFIX, Scratch, sweep
+
+HOLDER = """
+import sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from droid_tune.rewards.scratch import Scratch
+made = Scratch()
+(made.home / "left.txt").write_text("x")
+print(made.folder, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_only_folders_whose_owner_is_gone_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        theirs = Path(other.stdout.readline().strip())
+        unknown = tmp_path / f"{PREFIX}of-another-version"
+        unknown.mkdir()
+        mine = Scratch()  # this process' first one sweeps too
+        sweep(tmp_path)
+        assert theirs.is_dir()
+        assert (theirs / "home" / "left.txt").exists()
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+    sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([unknown, mine.folder])
+    mine.remove()
+    assert list(tmp_path.iterdir()) == [unknown]
+    fresh = Scratch()
+    assert fresh.folder.name.startswith(PREFIX)
+    assert list(fresh.home.iterdir()) == []
+    fresh.remove()
