@@ -18,6 +18,8 @@ from droid_tune.train.batch import Batch
 
 #: how the reward is called in tables, curves and events
 ENVIRONMENT = "environment"
+#: metrics of what a step has taken in all
+SUMS = frozenset(("episodes/stood_seconds", "episodes/read_tokens"))
 
 
 def with_environment(batch: Batch, settings: EnvironmentConfig) -> Batch:

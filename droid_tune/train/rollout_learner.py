@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.train.accumulator import Accumulator, divided
+from droid_tune.train.episode_rewards import SUMS
 from droid_tune.train.evaluate import Evaluated, evaluate_by_reward
 from droid_tune.train.experience import SliceCursor
 from droid_tune.train.learner import Gathered, State, Tensors
@@ -147,6 +148,8 @@ class RolloutLearner(ABC, Generic[Lesson]):
 
 
 def _mean_of(metrics: list[dict[str, float]]) -> dict[str, float]:
-    """Each metric's mean over the slices (or rollouts) that have it; NaN where one of them is NaN alone."""
+    """Each metric's mean over the slices (or rollouts) that have it; NaN where one of them is NaN alone. What a step has
+    taken in all is its sum, as its seconds are."""
     names = dict.fromkeys(name for one in metrics for name in one)
-    return {name: float(np.mean([one[name] for one in metrics if name in one])) for name in names}
+    found = {name: [one[name] for one in metrics if name in one] for name in names}
+    return {name: float((np.sum if name in SUMS else np.mean)(values)) for name, values in found.items()}

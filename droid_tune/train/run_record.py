@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from droid_tune.config import RunConfig
@@ -91,7 +91,7 @@ class RunRecord:
     update: list[float] = field(default_factory=list[float])
     steps: list[float] = field(default_factory=list[float])
     lengths: list[float] = field(default_factory=list[float])
-    stood: list[float] = field(default_factory=list[float])  # for an environment, of each rollout
+    stood: list[float] = field(default_factory=list[float])  # for an environment, in the steps that sampled
     peak_bytes: float = 0.0
 
     def add(self, metrics: Mapping[str, float | None], seconds: Mapping[str, float]) -> None:
@@ -121,10 +121,7 @@ class RunRecord:
             observed_seconds=statistics.median(self.steps),
         )
         if config.environment is not None and self.stood:
-            rounds = max(1.0, estimated.job.rollouts_per_step)
-            now = now.with_standing(
-                environment_key(config.environment), statistics.median(self.stood) / rounds
-            )
+            now = now.with_standing(environment_key(config.environment), self._of_one(self.stood))
         found = self._ratios(config, estimated)
         longest = estimated.job.longest_completion
         share = statistics.median(self.lengths) / longest if estimated.job.reinforcement else 0.0
@@ -139,6 +136,11 @@ class RunRecord:
             ),
         )
 
+    def _of_one(self, seconds: Sequence[float]) -> float:
+        """What one rollout took, of the sums of those steps that had any: a step may have several, or every other one."""
+        rollouts = len(self.steps) * self.estimated.job.rollouts_per_step
+        return statistics.median(seconds) * len(seconds) / rollouts if seconds and rollouts else 0.0
+
     def _ratios(self, config: RunConfig, estimated: Estimate) -> Ratios:
         job = estimated.job
         usual = statistics.median(self.lengths) if job.reinforcement else job.usual_completion
@@ -148,9 +150,7 @@ class RunRecord:
             prompt=job.usual_prompt,
             completion=max(1, round(usual)),
             # a rollout is as long as its longest completion; what is kept is the usual one's share of it
-            rollout=statistics.median(self.rollout) / max(job.rollouts_per_step, 1e-9)
-            if self.rollout
-            else 0.0,
+            rollout=self._of_one(self.rollout),
             update=statistics.median(self.update) if self.update else 0.0,
             peak_bytes=int(self.peak_bytes),
         )

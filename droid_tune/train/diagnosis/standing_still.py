@@ -48,7 +48,7 @@ class StandingStill:
             level="warning",
             code="standing_still",
             text=f"{words.share(share)} of the time of sampling was spent waiting for the environment in the last {_FEW} "
-            f"rollouts ({words.duration(seconds)} in each): the model stood still meanwhile.",
+            f"steps that sampled ({words.duration(seconds)} in each): the model stood still meanwhile.",
             remedy="Make the tools answer sooner, let more of them run side by side "
             f"(`environment.at_once`, now {children}), more episodes wait while others are written "
             f"(`environment.waiting_share`, now {may_wait:g}; at most 0.9), or sample more completions per prompt.",

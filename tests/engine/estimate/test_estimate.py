@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,6 +185,42 @@ def test_a_run_in_an_environment_teaches_the_machines_pace_without_the_waiting(
         assert list(known.standing.values()) == [stood]
         taught.append(known.rollout)
     assert taught[0] == pytest.approx(taught[1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        # the same pace, 2 s of sampling and 3 s of standing still in each rollout: one in each step, one in two steps,
+        # two in each step (told together)
+        ({}, [(5.0, 3.0)] * 4),
+        ({"method": {"steps_per_generation": 2}}, [(5.0, 3.0), None] * 2),
+        ({"training": {"gradient_accumulation_steps": 2}}, [(10.0, 6.0)] * 4),
+    ],
+)
+def test_a_rollouts_time_is_the_same_however_many_a_step_has(
+    mac: Host, data_home: Path, settings: dict[str, Any], steps: list[tuple[float, float] | None]
+) -> None:
+    config = run(environment={"type": "tools", "path": "shop"}, **settings)
+    record = RunRecord(estimate(config, host=mac, calibration=NOTHING))
+    for seen in steps:
+        metrics = {"completions/mean_length": 20.0, "memory/peak_bytes": 1e8}
+        seconds = {"update": 1.0}
+        if seen is not None:
+            seconds["rollout"], metrics["episodes/stood_seconds"] = seen
+        record.add(metrics, seconds)
+    found = record._ratios(config, record.estimated)
+    plain = RunRecord(estimate(run(), host=mac, calibration=NOTHING))
+    for _ in steps:
+        plain.add(
+            {"completions/mean_length": 20.0, "memory/peak_bytes": 1e8}, {"rollout": 2.0, "update": 1.0}
+        )
+    assert found.rollout == pytest.approx(plain._ratios(run(), plain.estimated).rollout)
+    file, _ = calibration_for(config)
+    file.unlink(missing_ok=True)
+    record.keep(config)
+    known = read_calibration(file)
+    assert known is not None
+    assert list(known.standing.values()) == [3.0]
 
 
 def test_a_calibration_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_model_that_stands_still_for_its_tools_is_told_of_once_and_again_after
 
     (notice,) = told(4.0)
     assert notice.text.startswith(
-        "40% of the time of sampling was spent waiting for the environment in the last 5 rollouts"
+        "40% of the time of sampling was spent waiting for the environment in the last 5 steps"
     )
     assert "(4 s in each)" in notice.text
     assert "`environment.at_once`, now 4" in notice.remedy

@@ -249,6 +249,16 @@ def test_slices_of_a_rollout_and_a_second_pass_learn_from_the_same_tokens(tmp_pa
     assert learner.explorer.rollouts == 1
 
 
+def test_what_a_step_has_read_and_waited_for_is_that_of_all_its_rollouts(tmp_path: Path) -> None:
+    alone = acting(tmp_path / "alone")
+    first, second = (alone.gather(step).metrics for step in (0, 0))
+    both = acting(tmp_path / "both", training={"gradient_accumulation_steps": 2}).gather(0).metrics
+    read, turns = "episodes/read_tokens", "episodes/turns"
+    assert both[read] == first[read] + second[read]
+    assert both[turns] == (first[turns] + second[turns]) / 2
+    assert both["episodes/stood_seconds"] >= 0.0
+
+
 def test_held_out_episodes_are_played_and_told(tmp_path: Path) -> None:
     learner = acting(tmp_path, Scripted(turns=1), evaluation={"rows": 3})
     found = learner.evaluate(0)
