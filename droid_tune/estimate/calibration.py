@@ -99,7 +99,11 @@ def _mixed(old: float, new: float) -> float:
 def environment_key(section: EnvironmentConfig) -> str:
     """What is acted in, for `Calibration.standing`."""
     values = section.model_dump(mode="json")
-    named = {key: values[key] for key in ("type", "path", "name", "id", "args", "tasks") if values.get(key)}
+    named = {
+        key: values[key]
+        for key in ("type", "path", "name", "id", "args", "tasks", "server", "reset")
+        if values.get(key)
+    }
     return json.dumps({**named, "waiting_share": section.waiting_share}, sort_keys=True)
 
 

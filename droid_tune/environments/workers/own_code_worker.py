@@ -8,6 +8,7 @@ import json
 import math
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from numbers import Real
 from pathlib import Path
@@ -20,6 +21,8 @@ from droid_tune.rewards.workers.protocol import Message, serve, throw_dice
 from droid_tune.rewards.workers.user_code import Refused, described, execute, load_dice, place_of, shown
 
 _MODULE_NAME = "user_environment"
+#: between two looks at the clock while the user's code runs
+_LONGEST_TICK_S = 0.25
 
 
 class TookTooLong(BaseException):
@@ -123,21 +126,32 @@ def _open(request: Message) -> Any:
 
 class Limited:
     """Raises TookTooLong in the code inside once its seconds are over; what does not let itself be interrupted is
-    ended by the parent."""
+    ended by the parent.
+
+    As with the parent's `Allowance`, a time in which this process was suspended (a closed lid, a machine that stood) counts
+    little: else the same calls would end otherwise in a run that goes on.
+    """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self._left = seconds
+        self._tick = min(_LONGEST_TICK_S, seconds / 10)
+        self._looked = 0.0
 
     def __enter__(self) -> None:
-        signal.signal(signal.SIGALRM, _over)
-        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+        self._looked = time.monotonic()
+        signal.signal(signal.SIGALRM, self._look)
+        signal.setitimer(signal.ITIMER_REAL, self._tick, self._tick)
 
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
-
-def _over(_number: int, _frame: FrameType | None) -> None:
-    raise TookTooLong
+    def _look(self, _number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        self._left -= min(now - self._looked, 2 * self._tick)
+        self._looked = now
+        if self._left <= 0:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise TookTooLong
 
 
 def awaited(value: Any) -> Any:

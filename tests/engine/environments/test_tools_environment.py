@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from droid_tune.environments.episode import Answered, Seeds, ToolCall, Turn
@@ -239,3 +241,38 @@ def test_tools_in_words_stand_in_the_system_text(tmp_path: Path) -> None:
         answer = said(episode, text)
         assert answer.said == Turn("assistant", text)
         assert answer.turns == (Turn("user", "<tool_response>\n5\n</tool_response>"),)
+
+
+SLOW = """
+import contextlib
+import time
+
+
+def think() -> str:
+    \"\"\"Takes a third of a second, and says in which process.\"\"\"
+    until = time.process_time() + 0.3
+    open("begun", "w").close()
+    while time.process_time() < until:
+        pass
+    return "thought"
+"""
+
+
+def test_time_in_which_a_tool_was_suspended_does_not_count(tmp_path: Path) -> None:
+    with opened(tmp_path, SLOW, timeout_seconds=1.0) as environment:
+        coming = begin(environment).step(call("think"))
+        workers: list[psutil.Process] = []
+        while not workers:  # those that are at work, with their keeper
+            workers = [one for one in psutil.Process().children(recursive=True) if _has_begun(one)]
+        for one in workers:
+            one.suspend()
+        time.sleep(1.3)
+        for one in workers:
+            one.resume()
+        assert coming.result().calls[0].result == "thought"
+
+
+def _has_begun(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return Path(process.cwd(), "begun").exists()
+    return False
