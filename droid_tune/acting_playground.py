@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +17,7 @@ from droid_tune.data.formats.base import Row
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import adapter_off
 from droid_tune.names import LAST
-from droid_tune.playground import Conversation, Playground, Reply
+from droid_tune.playground import WITHOUT, Conversation, Playground, Reply
 from droid_tune.playing import Stage
 from droid_tune.rollout.decoding import TextStream
 from droid_tune.rollout.episodes.episode_row import Seeding
@@ -29,7 +30,7 @@ class ActingPlayground(Playground):
     """Answers as a `Playground`; in the run's own environment where it has one and the person allowed it.
 
     An environment that knows only its own prompts (a puzzle's) is met by rows of data; what else is asked is answered
-    without it.
+    without it, and the reply says so.
     """
 
     _stage: Stage | None = None
@@ -39,7 +40,11 @@ class ActingPlayground(Playground):
         """What the run has learnt, with its environment, which ends with the playground. Raises UserError."""
         made = super().of_run(run_dir, checkpoint)
         config = read_config(run_dir)
-        if config.environment is not None and not foreign_reach(run_dir):
+        if config.environment is not None and foreign_reach(run_dir):
+            made._aside = (
+                f"{WITHOUT}: its settings came from elsewhere, and nobody allowed here what they run."
+            )
+        elif config.environment is not None:
             opened = ExitStack()
             environment = opened.enter_context(acted_in(config, made._policy))
             assert environment is not None
@@ -80,7 +85,9 @@ class ActingPlayground(Playground):
             reason = "length" if path.cut else "stop"
             return Reply(path.answer, tokens.count, reason, played.prompt_ends, path.turns)
         if free and not isinstance(self._stage.config.environment, OwnCodeConfig):
-            return without()
+            return replace(
+                without(), aside=f"{WITHOUT}: it knows only the prompts of its own rows. Pick one."
+            )
         raise UserError(played.failed.removesuffix("."), place="environment")
 
 

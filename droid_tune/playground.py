@@ -38,7 +38,8 @@ Conversation = Sequence[dict[str, Any]]
 class Reply:
     """What was said, its length in tokens, why it ended (stop or length), and how its prompt ended as the model saw it.
 
-    Where tools were used, `turns` are all behind the prompt.
+    Where tools were used, `turns` are all behind the prompt. `aside` is what a person should know of it, one sentence:
+    that the run's environment had no part in it.
     """
 
     text: str
@@ -46,6 +47,11 @@ class Reply:
     finish_reason: str
     prompt_ends: str = ""
     turns: tuple[PlayedTurn, ...] = ()
+    aside: str = ""
+
+
+#: of a run that learns in an environment
+WITHOUT = "Answered without the environment that the run learns in"
 
 
 class Playground:
@@ -57,6 +63,7 @@ class Playground:
         #: of a run: after how many updates its weights are; None where that is not known
         self.step = step
         self._run: Path | None = None
+        self._aside = ""
 
     @classmethod
     def of_run(cls, run_dir: Path, checkpoint: str = LAST) -> Self:
@@ -66,6 +73,7 @@ class Playground:
         options = TemplateOptions.of(config.data)
         made = cls(trained_policy(run_dir, weights), options, weights.step)
         made._run = run_dir
+        made._aside = f"{WITHOUT}." if config.environment is not None else ""
         return made
 
     @classmethod
@@ -140,4 +148,5 @@ class Playground:
             if (piece := stream.add(sampled[-1])) and on_text is not None:
                 on_text(piece)
             watch.tell(len(sampled), sampling.max_completion_length)
-        return Reply(completion_text(self._policy, sampled), len(sampled), reason, rendered.ends)
+        text = completion_text(self._policy, sampled)
+        return Reply(text, len(sampled), reason, rendered.ends, aside=self._aside)

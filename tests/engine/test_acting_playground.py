@@ -14,11 +14,13 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.config.trust import trust
 from droid_tune.control import Control
 from droid_tune.paths import tools_starter_dir
-from droid_tune.playing import Player
+from droid_tune.playground import Playground
+from droid_tune.playing import Player, Stage
 from droid_tune.rollout.episodes.play import play
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.runs.folder import create_run
 from droid_tune.train.engine import run_training
+from tests.engine.rollout.episodes.scripted import Scripted
 
 
 def test_the_tools_of_a_run_answer_in_its_playground(tmp_path: Path) -> None:
@@ -46,6 +48,16 @@ def test_the_tools_of_a_run_answer_in_its_playground(tmp_path: Path) -> None:
     assert "".join(pieces).count(told.text.strip()) >= 1
     without = model.reply("What do seven pears cost?", sampling, with_adapter=False, seed=3)
     assert without.turns[0].role == "assistant"
+    assert told.aside == without.aside == ""
+    plain = Playground.of_run(folder).reply("What do seven pears cost?", sampling)
+    assert (plain.turns, plain.aside) == ((), "Answered without the environment that the run learns in.")
+    # an environment that knows only its own rows
+    assert model._stage is not None
+    puzzles = resolve({"environment": {"type": "reasoning_gym"}})
+    model._stage = Stage(model._stage.policy, Scripted(failing=(0,)), puzzles)
+    alone = model.reply("What do seven pears cost?", sampling)
+    assert alone.turns == ()
+    assert alone.aside.endswith("it knows only the prompts of its own rows. Pick one.")
 
 
 def test_what_is_played_is_what_the_run_would_learn_from(monkeypatch: pytest.MonkeyPatch) -> None:

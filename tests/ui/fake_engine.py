@@ -230,7 +230,8 @@ class FakeAnswerer:
             if on_text is not None:
                 on_text(word)
         played = episode("right" if with_adapter else "guess").turns if "pears" in str(prompt) else []
-        return SimpleNamespace(text="".join(words), turns=tuple(played))
+        aside = "Answered without the environment." if "puzzle" in str(prompt) else ""
+        return SimpleNamespace(text="".join(words), turns=tuple(played), aside=aside)
 
     def turn_to(self, checkpoint: str) -> None:
         self.turned.append(checkpoint)

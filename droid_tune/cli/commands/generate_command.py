@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = playground(arguments)
     if model.step is not None and not arguments.without_adapter:
         say(f"the run's weights of step {model.step:,}")
-    model.reply(
+    reply = model.reply(
         [*system, {"role": "user", "content": arguments.prompt}],
         sampling,
         with_adapter=not arguments.without_adapter,
@@ -51,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
     )
     print()
+    if reply.aside:
+        say(f"{reply.aside} `droid-tune play --config` plays in one.")
     return 0
 
 

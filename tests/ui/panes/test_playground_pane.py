@@ -38,7 +38,11 @@ def test_both_answers_stand_side_by_side(pane: PlaygroundPane, qtbot: QtBot) -> 
     assert "What is one <b>plus</b> one?" in texts(pane)
     qtbot.waitUntil(lambda: "a better answer" in texts(pane))
     assert "an answer" in texts(pane)
+    assert "Answered without the environment." not in texts(pane)
     qtbot.waitUntil(pane._ask.isEnabled)
+    pane._prompt.setPlainText("A puzzle that is in no row.")
+    pane._ask.click()
+    qtbot.waitUntil(lambda: texts(pane).count("Answered without the environment.") == 2)
 
 
 def test_an_answer_that_used_tools_is_shown_turn_by_turn(pane: PlaygroundPane, qtbot: QtBot) -> None:

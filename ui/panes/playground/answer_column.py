@@ -30,6 +30,9 @@ class AnswerPart(QWidget):
         lines.addWidget(self._text)
         self._turns = column(spacing=6)
         lines.addLayout(self._turns)
+        self._aside = label("", "small", parent=self, wrap=True)
+        self._aside.hide()
+        lines.addWidget(self._aside)
         foot = row(spacing=8)
         self._right = Chip(self)
         self._right.hide()
@@ -45,8 +48,10 @@ class AnswerPart(QWidget):
         self._said += piece
         self._text.setText(words.literal(self._said))
 
-    def finish(self, said: str, turns: Sequence[PlayedTurn] = ()) -> None:
-        """The whole answer in the place of its pieces, turn by turn where tools were used."""
+    def finish(self, said: str, turns: Sequence[PlayedTurn] = (), aside: str = "") -> None:
+        """The whole answer in the place of its pieces, turn by turn where tools were used; `aside` is said below it."""
+        self._aside.setText(words.literal(aside))
+        self._aside.setVisible(bool(aside))
         self._said = said
         self._text.setText(words.literal(said) or "(empty)")
         self._text.setVisible(not turns)

@@ -351,7 +351,7 @@ class PlaygroundPane(FillingPane):
 
     @Slot(int, int, object)
     def _replied(self, voice: int, sample: int, reply: Any) -> None:
-        self._answers[voice].parts[sample].finish(reply.text, reply.turns)
+        self._answers[voice].parts[sample].finish(reply.text, reply.turns, reply.aside)
 
     @Slot(int, list)
     def _judged(self, voice: int, verdicts: list[AnswerVerdict]) -> None:
