@@ -132,21 +132,22 @@ class Limited:
     little: else the same calls would end otherwise in a run that goes on.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._left = seconds
         self._tick = min(_LONGEST_TICK_S, seconds / 10)
-        self._looked = 0.0
+        self._clock, self._looked = clock, clock()
 
     def __enter__(self) -> None:
-        self._looked = time.monotonic()
-        signal.signal(signal.SIGALRM, self._look)
+        self._looked = self._clock()
+        signal.signal(signal.SIGALRM, self.look)
         signal.setitimer(signal.ITIMER_REAL, self._tick, self._tick)
 
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _look(self, _number: int, _frame: FrameType | None) -> None:
-        now = time.monotonic()
+    def look(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+        """At the clock. Raises TookTooLong."""
+        now = self._clock()
         self._left -= min(now - self._looked, 2 * self._tick)
         self._looked = now
         if self._left <= 0:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from droid_tune.environments.episode import Answered, Seeds, ToolCall, Turn
+from droid_tune.environments.workers.own_code_worker import Limited, TookTooLong
 from droid_tune.errors import UserError
 from tests.engine.environments.own_files import PLAIN, ROW, TOOLS, begin, call, opened, said
 
@@ -243,36 +242,13 @@ def test_tools_in_words_stand_in_the_system_text(tmp_path: Path) -> None:
         assert answer.turns == (Turn("user", "<tool_response>\n5\n</tool_response>"),)
 
 
-SLOW = """
-import contextlib
-import time
-
-
-def think() -> str:
-    \"\"\"Takes a third of a second, and says in which process.\"\"\"
-    until = time.process_time() + 0.3
-    open("begun", "w").close()
-    while time.process_time() < until:
-        pass
-    return "thought"
-"""
-
-
-def test_time_in_which_a_tool_was_suspended_does_not_count(tmp_path: Path) -> None:
-    with opened(tmp_path, SLOW, timeout_seconds=1.0) as environment:
-        coming = begin(environment).step(call("think"))
-        workers: list[psutil.Process] = []
-        while not workers:  # those that are at work, with their keeper
-            workers = [one for one in psutil.Process().children(recursive=True) if _has_begun(one)]
-        for one in workers:
-            one.suspend()
-        time.sleep(1.3)
-        for one in workers:
-            one.resume()
-        assert coming.result().calls[0].result == "thought"
-
-
-def _has_begun(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.Error):
-        return Path(process.cwd(), "begun").exists()
-    return False
+def test_time_in_which_a_tool_was_suspended_does_not_count() -> None:
+    now = [0.0]
+    limited = Limited(1.0, lambda: now[0])
+    looks = 0
+    with pytest.raises(TookTooLong):
+        while True:
+            now[0] += 600.0 if looks == 3 else 0.1  # a lid was closed
+            limited.look()
+            looks += 1
+    assert looks == 8  # of 0.1 s each, the long one counts as two
