@@ -6,6 +6,7 @@ text as it stands.
 
 from __future__ import annotations
 
+import re
 from itertools import takewhile
 from typing import Any
 
@@ -153,14 +154,17 @@ class Conversation:
 
     def _check_tools(self, text: str) -> None:
         names = [tool["function"].get("name") for tool in self.switches.get("tools") or []]
+        if names:
+            text = _without(text, [str(turn.get("content") or "") for turn in self.turns])
         _all_stand(names, text, "leaves out the tool", "choose a model that knows tools, or remove `tools`")
 
     def _check_said(self, written: str, turn: Message, said: str) -> None:
         """Raise `UserError` where the template leaves out an answer or one of its calls."""
         calls = turn.get("tool_calls") or []
         names = [call["function"].get("name") for call in calls]
+        beside = _without(written, [said]) if calls else written
         _all_stand(
-            names, written, "leaves out the call of", "choose a model that knows tools, or remove the row"
+            names, beside, "leaves out the call of", "choose a model that knows tools, or remove the row"
         )
         if said.strip() in written:
             return
@@ -205,7 +209,15 @@ def _behind(prompt: str, whole: str, thought: str | None) -> str | None:
     return thinking.ending(thought or "", mark.group(1)) + said if opened else said
 
 
+def _without(text: str, said: list[str]) -> str:
+    """A text without what turns say, each once: a tool that somebody speaks of is not shown by that."""
+    for one in filter(None, map(str.strip, said)):
+        text = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", lambda _: " ", text, count=1)
+    return text
+
+
 def _all_stand(names: list[Any], text: str, what: str, remedy: str) -> None:
+    """Each name stands in the text as a word of its own; a tool may be called `f`."""
     for name in names:
-        if not isinstance(name, str) or name not in text:
+        if not isinstance(name, str) or not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text):
             raise UserError(f"The chat template {what} `{name}`", remedy=remedy)

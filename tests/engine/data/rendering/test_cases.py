@@ -188,6 +188,16 @@ def test_a_template_that_shows_no_tools_refuses_them(name: str) -> None:
         render_examples(tokenizer(name), chat(user("Weather?"), model("", tool_calls=[CALL])))
 
 
+def test_a_tool_that_somebody_speaks_of_is_not_shown_by_that() -> None:
+    asked = chat(user("How is the weather?"), model("It rains."), tools=[TOOL])
+    with pytest.raises(UserError, match="leaves out the tool `weather`"):
+        render_examples(tokenizer("smollm2"), asked)
+    called = chat(user("And now?"), model("I ask for the weather.", tool_calls=[CALL]))
+    with pytest.raises(UserError, match="leaves out the call of `weather`"):
+        render_examples(tokenizer("smollm2"), called)
+    assert all_learnt("qwen3", {**asked, **called})  # which shows both
+
+
 @pytest.mark.parametrize("flag", [{"weight": 0}, {"train": False}, {"training": False}])
 def test_a_turn_marked_as_context_is_read_only(flag: dict[str, Any]) -> None:
     row = chat(user("2+2?"), model("5", **flag), user("Wrong, again?"), model("4", weight=1))
