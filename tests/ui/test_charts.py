@@ -77,14 +77,14 @@ def test_a_long_curve_is_drawn_with_few_points(window: QWidget) -> None:
     chart = shown(ChartSpec("Reward", (Line("reward", "Reward"),)), window)
     long = series(list(np.sin(np.arange(20_000) / 50)))
     chart.show_series({"reward": long}, 0)
-    drawn = chart._curves[0].curve.getData()[1]
+    drawn = chart._curves.items[0].curve.getData()[1]
     assert len(drawn) <= 500
     assert drawn.max() == max(long.values)
 
 
 def test_a_curve_of_one_value_shows_as_a_dot_until_there_is_a_line(window: QWidget) -> None:
     chart = shown(ChartSpec("Reward", (Line("reward", "Reward"),)), window)
-    curve = chart._curves[0].curve
+    curve = chart._curves.items[0].curve
     chart.show_series({"reward": series([0.5])}, 0)
     assert curve.scatter.isVisible()
     chart.show_series({"reward": series([0.5, 0.6, 0.7])}, 0)
@@ -96,7 +96,7 @@ def test_a_curve_of_the_run_before_goes_where_this_run_has_none(window: QWidget)
     chart = shown(spec, window)
     chart.show_series({name: series([1.0, 2.0, 3.0]) for name in ("loss", "kl", "kl_std")}, 0.5)
     chart.show_series({"loss": series([5.0, 6.0, 7.0])}, 0.5)
-    first, second = chart._curves
+    first, second = chart._curves.items
     assert list(first.curve.getData()[1]) != []
     for item in (second.curve, second.raw, second.low, second.high):
         assert item.getData()[1] is None or not len(item.getData()[1])
@@ -108,7 +108,8 @@ def test_the_legend_and_the_description_name_every_curve(window: QWidget) -> Non
     chart = shown(ChartSpec("Reward", lines), window)
     chart.show_series(state.series, 0.6)
     assert [
-        entry.text().endswith(name) for entry, name in zip(chart._legend, ("Mean", "Held-out"), strict=True)
+        entry.text().endswith(name)
+        for entry, name in zip(chart._head.legend, ("Mean", "Held-out"), strict=True)
     ]
     assert "Held-out: " in chart.accessibleDescription()
 
@@ -181,10 +182,10 @@ def test_the_axis_of_a_constant_names_it_once(window: QWidget) -> None:
     chart = shown(ChartSpec("Learning rate", (Line("learning_rate", "Learning rate"),)), window)
     for smoothing in (0.0, 0.9):
         chart.show_series({"learning_rate": series([3e-4] * 50)}, smoothing)
-        chart._item.getViewBox().updateAutoRange()
-        low, high = chart._item.getViewBox().viewRange()[1]
-        spacing, values = chart._axis.tickValues(low, high, 200)[0]
-        texts = chart._axis.tickStrings(values, 1, spacing)
+        chart._plot.box.updateAutoRange()
+        low, high = chart._plot.box.viewRange()[1]
+        spacing, values = chart._plot.axis.tickValues(low, high, 200)[0]
+        texts = chart._plot.axis.tickStrings(values, 1, spacing)
         assert texts.count("3.0e-4") + texts.count("3e-4") == 1
         assert len(set(texts)) == len(texts)
 
@@ -226,7 +227,7 @@ def test_the_drawn_band_of_a_run_stays_between_its_rewards(window: QWidget, smoo
     line = Line("reward", "Mean", band="reward_std", bounds=("reward/min", "reward/max"))
     chart = shown(ChartSpec("Reward", (line,)), window)
     chart.show_series(state.series, smoothing)
-    low, high = (edge.getData()[1] for edge in (chart._curves[0].low, chart._curves[0].high))
+    low, high = (edge.getData()[1] for edge in (chart._curves.items[0].low, chart._curves.items[0].high))
     assert low.min() >= 0.2 - 1e-9  # what a wrong answer earns
     assert high.max() <= 1 + 1e-9
     assert (low < high).any()
@@ -238,7 +239,7 @@ def test_a_wider_chart_draws_the_curve_anew_and_keeps_every_peak(window: QWidget
     window.resize(1400, 400)
     chart.resize(200, 300)
     chart.show_series({"reward": series(values)}, 0)
-    curve = chart._curves[0].curve
+    curve = chart._curves.items[0].curve
     narrow = len(curve.getData()[1])
     chart.resize(1200, 300)
     QApplication.processEvents()
@@ -335,8 +336,8 @@ def test_a_stack_is_shown_whole_as_it_grows(window: QWidget) -> None:
         told["groups/mixed"].append(step, 0.75)
         chart.show_series(told, 0)
     QApplication.processEvents()
-    chart._box.updateAutoRange()
-    across, up = chart._box.viewRange()
+    chart._plot.box.updateAutoRange()
+    across, up = chart._plot.box.viewRange()
     assert across[0] <= 1
     assert across[1] >= 11
     assert up[1] >= 1

@@ -54,7 +54,7 @@ def test_curves_of_all_runs_share_the_axes(pane: RunsPane, qtbot: QtBot) -> None
     made = opened(pane, {"one", "two", "three"}, qtbot)
     chart = made.curves.charts["reward"]
     assert len(chart.spec.lines) == 3
-    ends = sorted(series.steps[-1] for series in chart._series.values())
+    ends = sorted(series.steps[-1] for series in chart.content.series.values())
     assert ends == [40, 60, 60]
     said = chart.told_at(50)
     assert said.startswith("step 50 · ")
@@ -69,7 +69,7 @@ def test_runs_are_drawn_over_their_own_tokens_and_clocks(pane: RunsPane, qtbot: 
     made.curves.across.chosen.emit(kind)
     chart = made.curves.charts["reward"]
     runs = {run.summary.id: run.state for run in made.curves._runs}
-    for key, series in chart._series.items():
+    for key, series in chart.content.series.items():
         own = runs[key].tokens if kind == "tokens" else runs[key].clock
         if own.last:  # the recording tells none of its tokens
             assert series.steps[-1] == own.last

@@ -58,10 +58,10 @@ def two_charts(place: QWidget) -> tuple[Chart, Chart, StepCursor]:
 def test_what_one_chart_points_at_every_chart_tells(place: QWidget) -> None:
     first, second, cursor = two_charts(place)
     cursor.point(27)
-    assert (first._value.text(), second._value.text()) == ("step 27 · 0.1", "step 27 · 2")
-    assert second._cursor.isVisible()
+    assert (first._head.value.text(), second._head.value.text()) == ("step 27 · 0.1", "step 27 · 2")
+    assert second._plot.step_line.isVisible()
     cursor.point(None)
-    assert (first._value.text(), second._cursor.isVisible()) == ("0.1", False)
+    assert (first._head.value.text(), second._plot.step_line.isVisible()) == ("0.1", False)
 
 
 def test_the_chosen_step_stays_when_the_mouse_leaves_and_the_arrow_keys_move_it(place: QWidget) -> None:
@@ -69,9 +69,9 @@ def test_the_chosen_step_stays_when_the_mouse_leaves_and_the_arrow_keys_move_it(
     cursor.choose(30)
     cursor.point(5)
     cursor.point(None)
-    assert second._value.text() == "step 30 · 2"
+    assert second._head.value.text() == "step 30 · 2"
     second.show_series({"loss": series([2.0] * 39 + [1.0])}, 0)
-    assert second._value.text() == "step 30 · 2"  # though there is news
+    assert second._head.value.text() == "step 30 · 2"  # though there is news
     first._plot.stepped.emit(1)
     first._plot.stepped.emit(1)
     first._plot.stepped.emit(-1)
@@ -80,43 +80,45 @@ def test_the_chosen_step_stays_when_the_mouse_leaves_and_the_arrow_keys_move_it(
 
 def test_a_dragged_range_is_shown_by_every_chart_and_a_double_click_shows_all(place: QWidget) -> None:
     first, second, cursor = two_charts(place)
-    first._box.marked.emit(9.6, 20.2)
+    first._plot.box.marked.emit(9.6, 20.2)
     assert cursor.range == (10, 20)
-    assert np.allclose(second._box.viewRange()[0], (10, 20), atol=0.5)
+    assert np.allclose(second._plot.box.viewRange()[0], (10, 20), atol=0.5)
     second._plot.shows_all.emit()
-    second._box.updateAutoRange()
+    second._plot.box.updateAutoRange()
     assert cursor.range is None
-    assert second._box.viewRange()[0][1] >= 40
+    assert second._plot.box.viewRange()[0][1] >= 40
 
 
 def test_raw_values_show_faintly_below_the_smoothed_curve(place: QWidget) -> None:
     first, _, _ = two_charts(place)
     noisy = series([0.0, 1.0] * 20)
     first.show_series({"reward": noisy}, 0.9)
-    raw, smooth = (made.getData()[1] for made in (first._curves[0].raw, first._curves[0].curve))
+    raw, smooth = (made.getData()[1] for made in (first._curves.items[0].raw, first._curves.items[0].curve))
     assert list(raw) == list(noisy.values)
     assert np.ptp(smooth[20:]) < 0.2
     first.show_series({"reward": noisy}, 0)
-    assert first._curves[0].raw.getData()[0] is None or not len(first._curves[0].raw.getData()[0])
+    assert first._curves.items[0].raw.getData()[0] is None or not len(first._curves.items[0].raw.getData()[0])
 
 
 def test_the_untrained_model_is_a_dotted_line_and_another_run_a_ghost(place: QWidget) -> None:
     chart = Chart(ChartSpec("R", (Line("eval/accuracy", "A", points=True, untrained=True),)), place)
     chart.show_ghost({"eval/accuracy": series([0.5, 0.6])}, ScaleAcross())
     chart.show_series({"eval/accuracy": series([0.25, 0.5], first=0)}, 0)
-    assert chart._curves[0].untrained.value() == 0.25
-    assert list(chart._curves[0].ghost.getData()[1]) == [0.5, 0.6]
+    assert chart._curves.items[0].untrained.value() == 0.25
+    assert list(chart._curves.items[0].ghost.getData()[1]) == [0.5, 0.6]
     chart.show_ghost({}, ScaleAcross())
     chart.show_series({"eval/accuracy": series([0.25, 0.5], first=0)}, 0)
-    assert chart._curves[0].ghost.getData()[0] is None or not len(chart._curves[0].ghost.getData()[0])
+    assert chart._curves.items[0].ghost.getData()[0] is None or not len(
+        chart._curves.items[0].ghost.getData()[0]
+    )
 
 
 def test_shares_are_stacked_to_the_whole(place: QWidget) -> None:
     spec = ChartSpec("Groups", (Line("a", "A"), Line("b", "B")), stacked=True)
     chart = Chart(spec, place)
     chart.show_series({"a": series([0.25, 0.5, 0.5]), "b": series([0.75, 0.5, 0.5])}, 0)
-    assert list(chart._curves[1].low.getData()[1]) == [0.25, 0.5, 0.5]
-    assert list(chart._curves[1].high.getData()[1]) == [1, 1, 1]
+    assert list(chart._curves.items[1].low.getData()[1]) == [0.25, 0.5, 0.5]
+    assert list(chart._curves.items[1].high.getData()[1]) == [1, 1, 1]
 
 
 def test_curves_can_be_drawn_over_tokens_and_over_the_runs_own_clock() -> None:

@@ -17,6 +17,7 @@ from ui.panes.monitor.pane import MonitorPane
 from ui.theme import Theme, current_theme
 from ui.widgets.basics import button, row
 from ui.widgets.chart import Chart, ChartSpec, Line
+from ui.widgets.charting.curve_set import colors_of
 from ui.work.run_reading import read_run
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
@@ -92,9 +93,9 @@ def test_the_corner_tells_every_curve(qtbot: QtBot) -> None:
     found["loss"].append(3, 0.25)
     found["eval/loss"].append(3, 0.5)
     chart.show_series(found, 0.0)
-    first, second = chart.color_of(0), chart.color_of(1)
+    first, second = colors_of(chart.spec)
     assert (
-        chart._value.text()
+        chart._head.value.text()
         == f'<span style="color:{first}">0.25</span> · <span style="color:{second}">0.5</span>'
     )
 
@@ -113,7 +114,7 @@ def test_a_share_that_stays_has_no_room_beyond_what_shares_can_be(qtbot: QtBot, 
         series["groups/mixed"].append(step, value)
         series["groups/all_right"].append(step, 0.0)
     chart.show_series(series, 0.0)
-    _, (low, high) = chart._box.childrenBounds()
+    _, (low, high) = chart._plot.box.childrenBounds()
     assert 0 <= low < high <= 1
 
 

@@ -92,7 +92,7 @@ def test_the_mark_stays_with_its_prompt(window: MainWindow) -> None:
 def test_dots_of_one_value_lie_in_a_range_around_it(window: MainWindow) -> None:
     made = ScatterChart("Part against part", "", window)
     made.show_points([(0.0, 1.0), (1.0, 1.0), (0.0, 1.0)], "Accuracy", "Format", "")
-    (left, right), (low, high) = made._item.getViewBox().viewRange()
+    (left, right), (low, high) = made._area.box.viewRange()
     assert low < 0.6
     assert high > 1.4
     assert left < 0.0 < 1.0 < right

@@ -15,6 +15,7 @@ from PySide6.QtGui import QColor
 from droid_tune.runs.series import Series
 from ui.theme import current_theme
 from ui.widgets.charting.chart_spec import Line
+from ui.widgets.charting.plot_area import PlotArea
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.curves import Floats, Smoother, band_edges, bucketed
 
@@ -65,7 +66,7 @@ class CurveItems:
 
     def __init__(
         self,
-        item: Any,
+        area: PlotArea,
         line: Line,
         color: QColor,
         smoothers: defaultdict[str, Smoother],
@@ -74,24 +75,24 @@ class CurveItems:
         dash: Qt.PenStyle = Qt.PenStyle.SolidLine,
     ) -> None:
         self._line, self._color, self._smoothers, self._dash = line, color, smoothers, dash
-        self._item, self._view = item, item.getViewBox()
+        self._area = area
         self._filled, self._edged = False, bool(line.band or line.between[0] or stacked)
         if self._edged:
             self.low, self.high = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
             soft = translucent(color, STACKED if stacked else SOFT)
             self.area = pg.FillBetweenItem(self.low, self.high, brush=soft)
-            item.addItem(self.area)
+            area.add(self.area)
         self.raw: Any = None
         self.ghost: Any = None
         self.untrained: Any = None
-        self.curve = item.plot(skipFiniteCheck=True, symbolSize=7, symbolBrush=color, symbolPen=None)
+        self.curve = area.add_curve(skipFiniteCheck=True, symbolSize=7, symbolBrush=color, symbolPen=None)
 
     def _draw_raw(self, places: Floats, values: Floats) -> None:
         if self.raw is None:
             if not len(values):
                 return
             pen = pg.mkPen(translucent(self._color, FAINT), width=1)
-            self.raw = self._item.plot(skipFiniteCheck=True, pen=pen)
+            self.raw = self._area.add_curve(skipFiniteCheck=True, pen=pen)
             self.raw.setZValue(RAW)
         self.raw.setData(places, values)
 
@@ -102,7 +103,7 @@ class CurveItems:
             pen = pg.mkPen(translucent(self._color, 0.8), width=1, style=Qt.PenStyle.DotLine)
             self.untrained = pg.InfiniteLine(angle=0, pen=pen)
             self.untrained.setZValue(UNTRAINED)
-            self._item.addItem(self.untrained, ignoreBounds=True)
+            self._area.add(self.untrained, ignore_bounds=True)
         self.untrained.setVisible(value is not None)
         if value is not None:
             self.untrained.setPos(value)
@@ -182,7 +183,7 @@ class CurveItems:
         grey = translucent(QColor(current_theme().tokens.secondary), GHOSTLY)
         pen = pg.mkPen(grey, width=1.0 if is_restless(shown) else 1.2)
         if self.ghost is None:
-            self.ghost = self._item.plot(skipFiniteCheck=True)
+            self.ghost = self._area.add_curve(skipFiniteCheck=True)
             self.ghost.setZValue(GHOST)
         self.ghost.setData(places, shown, pen=pen)
 
@@ -192,7 +193,7 @@ class CurveItems:
         places = drawing.across.place(steps[::stride])
         for item, edge in zip((self.low, self.high), edges, strict=True):
             item.setData(places, edge[::stride])
-        self._view.itemBoundsChanged(self.area)  # its edges are in no view that would look
+        self._area.box.itemBoundsChanged(self.area)  # its edges are in no view that would look
 
 
 def arrays(found: Series) -> tuple[Floats, Floats]:

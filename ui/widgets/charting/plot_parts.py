@@ -7,9 +7,10 @@ from typing import Any, cast
 import pyqtgraph as pg
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QRectF, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
-from PySide6.QtWidgets import QScrollArea
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 
 from ui.widgets.axis_texts import roomy, round_ticks, tick_texts
+from ui.widgets.charting.plot_area import PlotArea
 from ui.widgets.charting.scale_across import ScaleAcross
 
 #: a grid is there to read a value off, not to fill the plot
@@ -66,8 +67,11 @@ class Box(pg.ViewBox):
         self.marked.emit(ax.left(), ax.right())
 
 
-class Plot(pg.PlotWidget):
-    """Leaves the wheel to the page; Ctrl (Cmd) and wheel zooms, dragging marks a range, a double click shows all."""
+class Plot(pg.GraphicsView):
+    """Shows an `area`.
+
+    Leaves the wheel to the page; Ctrl (Cmd) and wheel zooms, dragging marks a range, a double click shows all.
+    """
 
     resized = Signal()
     left = Signal()
@@ -75,6 +79,14 @@ class Plot(pg.PlotWidget):
     stepped = Signal(int)  # by the arrow keys
     told = Signal()  # Return or Space: its values in words are wanted
     menu_wanted = Signal(QPoint)  # where on the screen
+
+    def __init__(self, area: PlotArea, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.enableMouse(False)
+        self.area = area
+        self.setCentralItem(area)
 
     def resizeEvent(self, ev: QResizeEvent | None) -> None:
         super().resizeEvent(ev)

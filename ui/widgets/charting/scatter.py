@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 from droid_tune import words
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, row
+from ui.widgets.charting.plot_area import SIDES, PlotArea
 from ui.widgets.charting.plot_parts import Plot, UnitAxis
 
 #: more dots show nothing more
@@ -43,16 +44,13 @@ class ScatterChart(QFrame):
         head.addStretch(1)
         head.addWidget(self._note)
         layout.addLayout(head)
-        self._plot = Plot(self, axisItems={"left": UnitAxis("left"), "bottom": UnitAxis("bottom")})
-        self._plot.setFrameShape(QFrame.Shape.NoFrame)
+        area = self._area = PlotArea(pg.ViewBox(enableMenu=False), UnitAxis("left"), UnitAxis("bottom"))
+        self._plot = Plot(area, self)
         self._plot.setAccessibleName(f"Plot: {title}")
-        item = self._item = cast(Any, self._plot.getPlotItem())  # pyqtgraph has no stubs
-        item.setMenuEnabled(False)
-        item.hideButtons()
-        item.setMouseEnabled(x=False, y=False)
-        item.showGrid(x=True, y=True, alpha=0.16)
+        area.box.setMouseEnabled(x=False, y=False)
+        area.show_grid(0.16, *SIDES)
         self._dots = pg.ScatterPlotItem(size=6, pen=None)
-        item.addItem(self._dots)
+        area.add(self._dots)
         layout.addWidget(self._plot, 1)
         self._empty = label("No completions at hand", "small", parent=self)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -70,12 +68,13 @@ class ScatterChart(QFrame):
         self._drawn = mark
         self._plot.setVisible(bool(shown))
         self._empty.setVisible(not shown)
-        self._item.setLabel("bottom", across)
-        self._item.setLabel("left", up)
+        area = self._area
+        area.axes["bottom"].setLabel(across)
+        area.axes["left"].setLabel(up)
         self._note.setText(note)
         x, y = (np.array([point[side] for point in shown]) for side in (0, 1))
         self._dots.setData(_apart(x, 0), _apart(y, 1))
-        self._item.getViewBox().setRange(xRange=_ends(x), yRange=_ends(y))
+        area.box.setRange(xRange=_ends(x), yRange=_ends(y))
         self.setAccessibleName(f"Chart: {self.title}")
         self.setAccessibleDescription(relation(shown, across, up))
 
@@ -86,8 +85,7 @@ class ScatterChart(QFrame):
         color.setAlphaF(0.4)
         self._dots.setBrush(color)
         self._plot.setBackground(QColor(theme.tokens.surface))
-        for side in ("left", "bottom"):
-            axis = self._item.getAxis(side)
+        for axis in self._area.axes.values():
             axis.setPen(pg.mkPen(theme.tokens.border))
             axis.setTextPen(pg.mkPen(theme.tokens.secondary))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -16,6 +16,8 @@ from droid_tune.data.statistics import Lengths
 from ui.theme import current_theme
 from ui.widgets.axis_texts import round_ticks
 from ui.widgets.basics import column, label, row
+from ui.widgets.charting.plot_area import PlotArea
+from ui.widgets.charting.plot_parts import Plot
 
 #: a limit this many times beyond the longest row is said, not drawn: it would squeeze the bars
 FAR = 1.6
@@ -64,18 +66,14 @@ class Histogram(QFrame):
         layout.addLayout(head)
         self._words = label("", "small", parent=self, wrap=True)
         layout.addWidget(self._words)
-        box = pg.ViewBox(enableMenu=False)  # a menu that nobody sees takes longer to build than the plot
-        axes = {side: _Ticks(side) for side in ("left", "bottom")}
-        self._plot = pg.PlotWidget(self, viewBox=box, axisItems=axes)
-        self._plot.setFrameShape(QFrame.Shape.NoFrame)
-        item = self._item = cast(Any, self._plot.getPlotItem())  # pyqtgraph has no stubs
-        item.setMenuEnabled(False)
-        item.hideButtons()
-        item.setMouseEnabled(x=False, y=False)
-        item.getAxis("left").setWidth(46)
-        item.getAxis("bottom").setHeight(20)
-        for side in ("left", "bottom"):
-            item.getAxis(side).setStyle(tickLength=0, tickTextOffset=6, autoExpandTextSpace=False)
+        left, bottom = _Ticks("left"), _Ticks("bottom")
+        area = self._area = PlotArea(pg.ViewBox(enableMenu=False), left, bottom)
+        self._plot = Plot(area, self)
+        area.box.setMouseEnabled(x=False, y=False)
+        left.setWidth(46)
+        bottom.setHeight(20)
+        for axis in (left, bottom):
+            axis.setStyle(tickLength=0, tickTextOffset=6, autoExpandTextSpace=False)
         layout.addWidget(self._plot, 1)
         layout.addStretch(0)
         current_theme().changed.connect(self._draw)
@@ -103,13 +101,12 @@ class Histogram(QFrame):
     @Slot()
     def _draw(self) -> None:
         theme, one = current_theme(), self._lengths
-        item = self._item
-        item.clear()
+        self._area.clear()
         self._plot.setBackground(QColor(theme.tokens.surface))
-        for side in ("left", "bottom"):
-            item.getAxis(side).setPen(pg.mkPen(theme.tokens.border if side == "bottom" else "#00000000"))
-            item.getAxis(side).setTextPen(pg.mkPen(theme.tokens.secondary))
-            item.getAxis(side).setTickFont(_small(self))
+        for side, axis in self._area.axes.items():
+            axis.setPen(pg.mkPen(theme.tokens.border if side == "bottom" else "#00000000"))
+            axis.setTextPen(pg.mkPen(theme.tokens.secondary))
+            axis.setTickFont(_small(self))
         self._plot.setVisible(one is not None)
         self._write()
         self.setAccessibleName(self.summary())
@@ -142,14 +139,14 @@ class Histogram(QFrame):
         bar = pg.BarGraphItem(
             x0=left, width=one.bin_width * 0.9, height=counts, brush=theme.curves[0], pen=pg.mkPen(None)
         )
-        self._item.addItem(bar)
+        self._area.add(bar)
         right = float(one.longest + one.bin_width)
         limit = self._limit
         if limit is not None and limit.tokens <= FAR * one.longest:
             mark = pg.InfiniteLine(limit.tokens, angle=90, pen=pg.mkPen(theme.tokens.bad, width=2))
-            self._item.addItem(mark)
+            self._area.add(mark)
             right = max(right, limit.tokens * 1.04)
-        self._item.setRange(
+        self._area.box.setRange(
             xRange=(min(0.0, float(left[0])), right), yRange=(0, max(1.0, counts.max() * 1.06)), padding=0
         )
 
