@@ -134,9 +134,13 @@ def code_files(config: RunConfig) -> list[Path]:
     files = [Path(one.path).expanduser() for one in config.rewards if isinstance(one, UserFileReward)]
     if isinstance(config.environment, OwnCodeConfig):
         files.append(config.environment.file)
-    served = config.environment.folder if isinstance(config.environment, OpenEnvEnvironment) else None
-    own = [] if served is None else _of_folder(served)
-    return [*files, *(module for file in files for module in modules_beside(file)), *own]
+    return [*files, *(module for file in files for module in modules_beside(file)), *served_files(config)]
+
+
+def served_files(config: RunConfig) -> list[Path]:
+    """The code of an environment that is served from a folder; none for every other one."""
+    folder = config.environment.folder if isinstance(config.environment, OpenEnvEnvironment) else None
+    return [] if folder is None else _of_folder(folder)
 
 
 def _of_folder(folder: Path) -> list[Path]:

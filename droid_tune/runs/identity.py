@@ -1,8 +1,8 @@
 """What a run began with, kept in its folder, so that a resume can say what has changed since.
 
 The settings, the digests of the model's files, of its chat template and its tokenizer's settings, of the reward files (with
-their text) and what they import beside them, of the models that judge and teach, and of the data. Imports no MLX: the command
-line and the window ask before anything is loaded.
+their text) and what they import beside them, of the models that judge and teach, and of the data; the versions of packages.
+Imports no MLX: the command line and the window ask before anything is loaded.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from droid_tune.config import RunConfig
 from droid_tune.config.environments import ENVIRONMENT, OwnCodeConfig
+from droid_tune.config.reaching_out import served_files
 from droid_tune.config.reward_modules import modules_beside
 from droid_tune.config.rewards import UserFileReward
 from droid_tune.control import UNWATCHED, Watch
@@ -30,6 +31,7 @@ from droid_tune.paths import RunPaths, private_folder
 from droid_tune.runs.companions import companions_of, judging_companions, model_parts
 from droid_tune.runs.durable import write_text
 from droid_tune.runs.folder import read_config
+from droid_tune.runs.packages import package_changes, packages_of
 from droid_tune.runs.verification import doubts_about_checkpoints
 
 _TEMPLATES = ("chat_template.jinja", "chat_template.json")
@@ -42,7 +44,8 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 @dataclass(frozen=True)
 class Identity:
     """What decides a run's numbers. `rewards` holds the text of each reward file by the reward's name, `modules` the digests of
-    what these import beside them, by name and path, `companions` the files of other models by what a sentence calls these."""
+    what these import beside them, by name and path, `companions` the files of other models by what a sentence calls these,
+    `packages` the versions of libraries."""
 
     settings: Mapping[str, Any]
     model: tuple[Fingerprint, ...]
@@ -54,6 +57,7 @@ class Identity:
     companions: Mapping[str, tuple[Fingerprint, ...]] = field(
         default_factory=dict[str, tuple[Fingerprint, ...]]
     )
+    packages: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def identity_of(
@@ -70,6 +74,7 @@ def identity_of(
         modules=dict(_reward_modules(config)),
         data=dataset.fingerprints,
         companions=_companion_prints(config, run, watch),
+        packages=packages_of(config),
     )
 
 
@@ -92,6 +97,7 @@ def keep_identity(folder: Path, identity: Identity) -> None:
         "companions": {
             name: [one.to_json() for one in prints] for name, prints in identity.companions.items()
         },
+        "packages": identity.packages,
     }
     write_text(paths.identity, json.dumps(values, indent=1))
 
@@ -154,6 +160,7 @@ def changes_beside_data(folder: Path, config: RunConfig) -> list[str]:
     changed = [name for name in sorted({*before, *now}) if before and before.get(name) != now.get(name)]
     found += [f"The tokenizer's `{name}` changed since the run began." for name in changed]
     found += [*_reward_changes(known, config, folder), *_module_changes(known, config)]
+    found += package_changes(_mapping(known.get("packages")), packages_of(config))
     return [*found, *_companion_changes(known, config, folder)]
 
 
@@ -220,13 +227,19 @@ def _whose(name: str) -> str:
 
 def _module_changes(known: Mapping[str, Any], config: RunConfig) -> Iterator[str]:
     before = _mapping(known.get("modules"))
+    served = {str(one) for one in served_files(config)}
     for name, now in _reward_modules(config):
         if name not in before:
             continue
         then = _mapping(before[name])
         for path in sorted({*then, *now}):
             if then.get(path) != now.get(path):
-                yield f"{path}, which the file of the {_whose(name)} imports, changed since the run began."
+                whose = (
+                    "of the environment"
+                    if path in served
+                    else f"which the file of the {_whose(name)} imports"
+                )
+                yield f"{path}, {whose}, changed since the run began."
 
 
 def _data_changes(known: Mapping[str, Any]) -> Iterator[str]:
@@ -308,9 +321,11 @@ def _reward_texts(config: RunConfig) -> Iterator[tuple[str, str]]:
 
 
 def _reward_modules(config: RunConfig) -> Iterator[tuple[str, dict[str, str]]]:
-    """Name of each such file, and the digests of what it imports beside it."""
+    """Name of each such file, and the digests of what it imports beside it; all files of a served environment."""
     for name, file in _own_files(config):
         yield name, {str(one): _digest(_text(one)) for one in modules_beside(file)}
+    if served := served_files(config):
+        yield ENVIRONMENT, {str(one): _digest(_text(one)) for one in served}
 
 
 def _text(file: Path) -> str:

@@ -86,7 +86,8 @@ def test_killed_at_any_turn_it_goes_on_exactly(
     point: str, number: int, tmp_path: Path, whole: str, project_root: Path
 ) -> None:
     folder = tmp_path / "run"
-    assert run(folder, project_root, point, number)[0] == -9
+    code, said = run(folder, project_root, point, number)
+    assert code == -9, said
     code, said = run(folder, project_root)
     assert (code, said.split()[0]) == (0, "completed"), said
     assert digest(folder) == whole

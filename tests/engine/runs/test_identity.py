@@ -12,6 +12,7 @@ import pytest
 from droid_tune.config import RunConfig, dump_yaml, resolve
 from droid_tune.data.dataset import open_configured
 from droid_tune.paths import RunPaths, starter_model_dir
+from droid_tune.runs import packages
 from droid_tune.runs.folder import create_run
 from droid_tune.runs.identity import (
     changes_since,
@@ -96,6 +97,37 @@ def test_the_environments_file_is_kept_and_compared_as_rewards_are(run: Path) ->
         "The file of the environment changed since the run began; its text of then is "
         f"{kept_reward(other, 'environment')}."
     ]
+
+
+def test_a_package_of_another_version_is_told_and_one_that_shapes_nothing_is_not(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = json.loads(RunPaths(run).identity.read_text())["packages"]
+    assert {"mlx", "mlx-lm", "transformers", "jinja2"} <= set(kept)
+    assert "verifiers" not in kept
+    puzzles = resolve({"environment": {"type": "verifiers", "id": "owner/wordle"}})
+    asked: list[str] = []
+    monkeypatch.setattr(packages, "version", lambda name: asked.append(name) or "9.9")
+    assert packages.packages_of(puzzles)["verifiers"] == "9.9"
+    assert asked[-2:] == ["verifiers", "wordle"]
+    monkeypatch.setattr(packages, "version", lambda name: "9.9" if name == "mlx" else kept.get(name, "1"))
+    (said,) = changes_since(run)
+    assert said.startswith(f"Packages changed since the run began: mlx {kept['mlx']} is 9.9 now.")
+
+
+def test_the_code_of_a_served_environment_is_compared(run: Path) -> None:
+    folder = run.parent / "echo"
+    (folder / "server").mkdir(parents=True)
+    (folder / "openenv.yaml").write_text("app: server.app:app\n")
+    app = folder / "server" / "app.py"
+    app.write_text("app = 1\n")
+    values = configured(run.parent).model_dump(mode="json")
+    config = resolve({**values, "environment": {"type": "openenv", "server": str(folder)}})
+    other = create_run(config, run.parent / "other")
+    keep_identity(other, identity_of(config, open_configured(config.data, config.method.type)))
+    assert changes_since(other) == []
+    app.write_text("app = 2\n")
+    assert changes_since(other) == [f"{app}, of the environment, changed since the run began."]
 
 
 @pytest.mark.parametrize(
