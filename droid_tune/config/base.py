@@ -21,6 +21,8 @@ class Closed(BaseModel):
 
     #: other trainers' names for our fields, e.g. {"kl_coef": "beta"}
     aliases: ClassVar[dict[str, str]] = {}
+    #: names that other trainers give a setting of this one, and that are settings of another meaning elsewhere
+    own_aliases: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -41,7 +43,7 @@ class Closed(BaseModel):
         if not isinstance(values, dict):
             return values
         given: dict[Any, Any] = dict(values)  # pyright: ignore[reportUnknownArgumentType]
-        for alias, name in cls.aliases.items():
+        for alias, name in {**cls.aliases, **cls.own_aliases}.items():
             if alias in given:
                 if name in given and given[name] != given[alias]:
                     raise ValueError(f"`{alias}` and `{name}` are the same setting; give only one of them")

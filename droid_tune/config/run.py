@@ -20,6 +20,7 @@ from droid_tune.config.ppo_method import PPOConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.config.sampling_method import SamplingMethodConfig
+from droid_tune.config.teaching_methods import SelfTaughtConfig
 from droid_tune.config.tracking_config import TrackingConfig
 from droid_tune.names import CHECKPOINT, LAST, Backward, RowLoss, Split, Thinking
 
@@ -330,6 +331,12 @@ class RunConfig(Closed):
                     "`top_k` 1 makes all completions of a group the same: nothing to learn; use 0, which is off"
                 )
             longest = self.sampling.max_completion_length
+            skipped = method.num_loss_tokens_to_skip if isinstance(method, SelfTaughtConfig) else 0
+            if skipped >= longest:
+                raise ValueError(
+                    f"`num_loss_tokens_to_skip` {skipped} leaves nothing of an answer of at most "
+                    f"`max_completion_length` {longest} tokens to learn from"
+                )
             overlong = method.overlong_cache if isinstance(method, PolicyMethodConfig) else None
             if overlong is not None and overlong > longest:
                 raise ValueError(

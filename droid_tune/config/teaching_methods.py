@@ -190,6 +190,8 @@ class TeacherConfig(TaughtConfig):
         "loss_add_tail": "distillation_add_tail",
         "teacher_model_name_or_path": "teachers",
     }
+    #: TRL's, in GKD and distillation: 0 is the forward divergence, 1 the reverse one, as here
+    own_aliases: ClassVar[dict[str, str]] = {"beta": "distillation_alpha"}
     way: ClassVar[Way] = "distillation"
     group_size: SmallGroup = 1
     distillation_alpha: Alpha = 1.0

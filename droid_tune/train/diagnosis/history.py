@@ -20,6 +20,8 @@ WATCHED = (
     "kl/k1",
     "entropy",
     "completions/clipped_ratio",
+    "completions/mean_length",
+    "completions/max_length",
     "clip_ratio/region_mean",
     "entropy_filter/kept",
     "ratio/mean",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from droid_tune.config import RunConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.presets import recommended_values
+from droid_tune.config.teaching_methods import SelfTaughtConfig
 from droid_tune.train.diagnosis.history import History
 
 
@@ -30,6 +31,7 @@ class Facts:
     entropy_share: float = 1.0  # of the tokens, those that are trained on
     max_turns: int = 6  # of an episode, where there is an environment
     max_turn_tokens: int = 256
+    tokens_skipped: int = 0  # at the beginning of each answer, which are not learnt
 
     @classmethod
     def of(cls, config: RunConfig) -> Facts:
@@ -42,6 +44,8 @@ class Facts:
             "rate_is_recommended": recommended.get("learning_rate") == config.learning_rate,
             "max_grad_norm": config.training.max_grad_norm,
         }
+        if isinstance(method, SelfTaughtConfig):
+            common["tokens_skipped"] = method.num_loss_tokens_to_skip
         if not isinstance(method, PolicyMethodConfig):
             return cls(reinforcement=False, pairs=type(method).need == "preference", **common)
         if config.environment is not None:

@@ -67,6 +67,23 @@ def cut_off(history: History, facts: Facts, told: bool) -> Said | None:
     )
 
 
+def skipped(history: History, facts: Facts, told: bool) -> Said | None:
+    """Answers that are no longer than what is left out at their beginning: of the usual length, or all of them."""
+    usual, longest = (
+        history.mean("completions/mean_length", _FEW),
+        history.mean("completions/max_length", _FEW),
+    )
+    if not facts.tokens_skipped or usual is None or longest is None or usual > facts.tokens_skipped:
+        return None
+    left_out = words.count(facts.tokens_skipped, "token")
+    nothing = longest <= facts.tokens_skipped
+    return Said(
+        f"The first {left_out} of each answer are left out, and answers had {usual:.0f} in the last {_FEW} steps: "
+        f"{'nothing' if nothing else 'of most of them nothing'} was learnt.",
+        "Lower `num_loss_tokens_to_skip`, or have the model answer at more length.",
+    )
+
+
 def drifting(history: History, facts: Facts, told: bool) -> Said | None:
     """KL above the threshold and rising while the reward does not: the model moves and gains nothing.
 
@@ -240,6 +257,7 @@ SYMPTOMS = (
     Symptom("no_learning_signal", "warning", no_signal),
     Symptom("task_learnt", "info", learnt),
     Symptom("completions_cut_off", "warning", cut_off),
+    Symptom("answers_left_out", "warning", skipped),
     Symptom("episodes_cut", "warning", cut_episodes),
     Symptom("calls_refused", "warning", refused_calls),
     Symptom("kl_without_reward", "warning", drifting),

@@ -141,6 +141,12 @@ def test_a_fault_is_one_sentence_with_place_and_value() -> None:
     assert "and 1 more" in refused({"method": {"type": "grpo", "group_size": 1, "epsilon": 0}})
 
 
+def test_the_mixture_of_trls_gkd_is_taken_by_its_name() -> None:
+    for method in ("gkd", "distillation"):
+        assert resolve({"method": {"type": method, "beta": 0.25}}).method.distillation_alpha == 0.25  # type: ignore[union-attr]
+    assert resolve({"method": {"type": "grpo", "beta": 0.25}}).method.beta == 0.25  # type: ignore[union-attr]
+
+
 # -- combinations that cannot work ---------------------------------------------------------------------------------------
 
 
@@ -150,6 +156,14 @@ def test_a_fault_is_one_sentence_with_place_and_value() -> None:
         (
             {"environment": {"type": "openenv", "server": "http://example.com:8000"}},
             "is no http address of this computer: http://example.com:8000",
+        ),
+        (
+            {"method": {"type": "sdft", "num_loss_tokens_to_skip": 256}},
+            "`num_loss_tokens_to_skip` 256 leaves nothing of an answer of at most `max_completion_length` 256",
+        ),
+        (
+            {"method": {"type": "gkd", "beta": 0.3, "distillation_alpha": 0.5}},
+            "`beta` and `distillation_alpha` are the same setting; give only one of them",
         ),
         ({"method": {"loss_type": "cispo"}}, "`epsilon_high` must be set for the loss cispo"),
         (

@@ -9,6 +9,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from droid_tune.methods.baselines import RewardComparison, optimal_values
 from droid_tune.methods.losses import (
     LossRows,
     LossSpec,
@@ -57,6 +58,26 @@ def loss_of(
 
 def log(values: Any) -> np.ndarray:
     return np.log(np.array(values, dtype=np.float64))
+
+
+def test_the_regression_on_the_best_value_by_hand() -> None:
+    """A*-PO: V* from four reference answers, then one answer of each of two prompts."""
+    # V* = 1/2 log((e^2 + 1 + 1 + e^2) / 4) = 1/2 log((e^2 + 1) / 2); nothing is right for the second prompt: V* = 0
+    best = optimal_values(np.array([[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]]), 0.5)
+    assert best == pytest.approx([0.5 * math.log((math.e**2 + 1) / 2), 0.0])
+    assert best[0] == pytest.approx(0.716890, abs=1e-6)
+    compared = RewardComparison("value", 1, (1.0,), ("r",))
+    above = compared.advantages(np.array([[1.0], [1.0]]), values=best).values
+    assert above == pytest.approx([1 - 0.716890, 1.0], abs=1e-6)
+    # beta2 (log pi - log pi_ref), summed over the answer's own tokens: 1/2 x 0.6 = 0.3, and 1/2 x (0.2 - 0.1 - 0.5) = -0.2
+    spec = LossSpec(loss_type="a2po", importance_sampling_level="none", beta2=0.5)
+    reference = np.array([[-1.6, 0.0, 0.0], [-1.2, -0.9, -0.5]])
+    logprobs = [[-1.0, 9.0, 9.0], [-1.0, -1.0, -1.0]]
+    value, gradient, _ = loss_of(spec, logprobs, advantages=above, reference_logprobs=reference)
+    first, second = 0.3 - (1 - 0.716890), -0.2 - 1.0
+    assert value == pytest.approx((first**2 + second**2) / 2, abs=1e-5)
+    # d/d log pi = 2 x residual x beta2 / rows, the same for all of an answer's tokens
+    assert gradient == pytest.approx(np.array([[first / 2, 0, 0], [second / 2] * 3]), abs=1e-5)
 
 
 # With A = -1 a token's loss is its log-probability for reinforce, and its ratio (1) for the others.

@@ -72,6 +72,20 @@ def test_completions_cut_off_at_the_limit() -> None:
     assert not fed(repeated(8, **{"completions/clipped_ratio": 0.4}))
 
 
+def test_answers_of_which_all_is_left_out() -> None:
+    config = resolve({"method": {"type": "sdft", "num_loss_tokens_to_skip": 8}})
+    short = {"completions/mean_length": 5.0, "completions/max_length": 8.0}
+    (nothing,) = fed(repeated(6, **short), Facts.of(config))
+    assert (nothing.code, nothing.level, nothing.step) == ("answers_left_out", "warning", 5)
+    assert nothing.text == (
+        "The first 8 tokens of each answer are left out, and answers had 5 in the last 5 steps: nothing was learnt."
+    )
+    (most,) = fed(repeated(6, **{**short, "completions/max_length": 30.0}), Facts.of(config))
+    assert "of most of them nothing was learnt" in most.text
+    assert not fed(repeated(6, **{**short, "completions/mean_length": 9.0}), Facts.of(config))
+    assert not fed(repeated(6, **short), Facts.of(resolve({"method": "sdft"})))
+
+
 def test_calls_that_come_to_nothing() -> None:
     (notice,) = fed(
         [*repeated(8, **{"episodes/valid_calls": 0.3}), *repeated(3, **{"episodes/valid_calls": 0.6})]
