@@ -19,15 +19,15 @@ _MANY = 100_000
 _FIRST_WORD_SECONDS = 20.0
 
 
-class SessionClosed(Exception):  # noqa: N818 - it says what happened
+class LineClosed(Exception):  # noqa: N818 - it says what happened
     """The server has ended the session."""
 
 
-class Session(Protocol):
+class ServerLine(Protocol):
     """One episode's line to the server."""
 
     def ask(self, message: Message) -> Message:
-        """The server's answer: `type` (observation, error, ...) and `data`. Raises SessionClosed."""
+        """The server's answer: `type` (observation, error, ...) and `data`. Raises LineClosed."""
         ...
 
     def close(self) -> None:
@@ -42,8 +42,8 @@ class Server(Protocol):
         """What GET /schema tells; None where there is no such thing."""
         ...
 
-    def connect(self) -> Session:
-        """A session of its own. Raises SessionClosed."""
+    def connect(self) -> ServerLine:
+        """A session of its own. Raises LineClosed."""
         ...
 
 
@@ -71,8 +71,8 @@ class InProcess:
         found = self._client.get("/schema")
         return found.json() if found.status_code == 200 else None
 
-    def connect(self) -> Session:
-        return _InProcessSession(self._client.websocket_connect("/ws"))
+    def connect(self) -> ServerLine:
+        return _InProcessLine(self._client.websocket_connect("/ws"))
 
 
 def _app_of(folder: Path) -> str:
@@ -104,21 +104,21 @@ def _take_many_sessions() -> None:
 _CONCURRENCY = ("max_concurrent_envs", "concurrency_config")
 
 
-class _InProcessSession:
+class _InProcessLine:
     def __init__(self, session: Any) -> None:
         self._session = session.__enter__()
 
     def ask(self, message: Message) -> Message:
-        """As `Session`."""
+        """As `ServerLine`."""
         disconnected: Any = importlib.import_module("starlette.websockets").WebSocketDisconnect
         try:
             self._session.send_text(json.dumps(message))
             return json.loads(self._session.receive_text())
         except disconnected:
-            raise SessionClosed from None
+            raise LineClosed from None
 
     def close(self) -> None:
-        """As `Session`."""
+        """As `ServerLine`."""
         with contextlib.suppress(Exception):
             self._session.send_text(json.dumps({"type": "close"}))
             self._session.__exit__(None, None, None)
@@ -138,27 +138,27 @@ class Running:
         except (OSError, ValueError) as error:
             raise ConnectionError(f"nothing answers at {self._address}/schema ({error})") from None
 
-    def connect(self) -> Session:
+    def connect(self) -> ServerLine:
         where = "ws" + self._address.removeprefix("http") + "/ws"
         # what this computer says to itself goes through no proxy, and a message may be as long as it is
-        return _RunningSession(self._client.connect(where, proxy=None, max_size=None, ping_interval=None))
+        return _RunningLine(self._client.connect(where, proxy=None, max_size=None, ping_interval=None))
 
 
-class _RunningSession:
+class _RunningLine:
     def __init__(self, session: Any) -> None:
         self._session = session
 
     def ask(self, message: Message) -> Message:
-        """As `Session`."""
+        """As `ServerLine`."""
         closed: Any = importlib.import_module("websockets.exceptions").ConnectionClosed
         try:
             self._session.send(json.dumps(message))
             return json.loads(self._session.recv())
         except closed:
-            raise SessionClosed from None
+            raise LineClosed from None
 
     def close(self) -> None:
-        """As `Session`."""
+        """As `ServerLine`."""
         with contextlib.suppress(Exception):
             self._session.send(json.dumps({"type": "close"}))
             self._session.close()

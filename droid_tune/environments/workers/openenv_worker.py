@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from droid_tune.environments.workers.openenv_servers import InProcess, Running, Server, Session, SessionClosed
+from droid_tune.environments.workers.openenv_servers import InProcess, LineClosed, Running, Server, ServerLine
 from droid_tune.environments.workers.openenv_texts import (
     MCP_ACTIONS,
     action_tool,
@@ -22,14 +22,14 @@ from droid_tune.rewards.workers.protocol import Message, serve
 from droid_tune.rewards.workers.user_code import described
 
 
-class Held:
+class Hosted:
     """What this process was set up with, and the sessions of the episodes that are open."""
 
     server: Server | None = None
     speaks_mcp = False
     reset: Mapping[str, Any] = {}
     shown = ""
-    sessions: dict[int, Session] = {}  # noqa: RUF012 - of the one process
+    sessions: dict[int, ServerLine] = {}  # noqa: RUF012 - of the one process
 
 
 def handle(request: Message) -> Message:
@@ -38,7 +38,7 @@ def handle(request: Message) -> Message:
         return _DOES[request["do"]](request)
     except ModuleNotFoundError as error:
         return {"missing": (error.name or str(error)).partition(".")[0]}
-    except SessionClosed:
+    except LineClosed:
         return {"error": "was lost: its server ended the session"}
     except BaseException as error:
         return {"error": f"failed: {described(error)}"}
@@ -48,16 +48,16 @@ def handle(request: Message) -> Message:
 
 def set_up(request: Message) -> Message:
     """`{"tools"}`: what the server's actions are, as tools."""
-    Held.reset, Held.shown = request["reset"], request["shown"]
+    Hosted.reset, Hosted.shown = request["reset"], request["shown"]
     kind, server = request["kind"], request["server"]
-    Held.server = Running(server) if kind == "address" else InProcess(server, is_folder=kind == "folder")
-    action: Any = (Held.server.schema() or {}).get("action")
+    Hosted.server = Running(server) if kind == "address" else InProcess(server, is_folder=kind == "folder")
+    action: Any = (Hosted.server.schema() or {}).get("action")
     if not isinstance(action, dict):
         return {"error": "tells no schema of its actions at /schema, so it is no OpenEnv server"}
-    Held.speaks_mcp = action.get("title") in MCP_ACTIONS
-    if not Held.speaks_mcp:
+    Hosted.speaks_mcp = action.get("title") in MCP_ACTIONS
+    if not Hosted.speaks_mcp:
         return {"tools": [action_tool(action)]}
-    session = Held.server.connect()
+    session = Hosted.server.connect()
     found = session.ask({"type": "step", "data": {"type": "list_tools"}})
     session.close()
     if found["type"] == "error":
@@ -68,9 +68,9 @@ def set_up(request: Message) -> Message:
 
 def begin(request: Message) -> Message:
     """`{"observation"}` as text; `{"error"}` where the server takes no further session, or cannot begin."""
-    assert Held.server is not None
-    session = Held.server.connect()
-    data = {**request["row"], **Held.reset, "seed": request["seed"]}
+    assert Hosted.server is not None
+    session = Hosted.server.connect()
+    data = {**request["row"], **Hosted.reset, "seed": request["seed"]}
     told = session.ask({"type": "reset", "data": data})
     if told["type"] == "error":
         session.close()
@@ -84,17 +84,17 @@ def begin(request: Message) -> Message:
     if told["data"].get("done"):
         session.close()
         return {"error": "it was over at once"}
-    Held.sessions[request["episode"]] = session
-    return {"observation": text_of(told["data"]["observation"], Held.shown)}
+    Hosted.sessions[request["episode"]] = session
+    return {"observation": text_of(told["data"]["observation"], Hosted.shown)}
 
 
 def call(request: Message) -> Message:
     """`{"result"}` as text, with what it earned and whether the episode is over; `{"raised"}` what went wrong."""
-    session = Held.sessions.get(request["episode"])
+    session = Hosted.sessions.get(request["episode"])
     if session is None:
         return {"error": "was lost: its process was ended"}
     action: Message = request["arguments"]
-    if Held.speaks_mcp:
+    if Hosted.speaks_mcp:
         action = {"type": "call_tool", "tool_name": request["name"], "arguments": action}
     told = session.ask({"type": "step", "data": action})
     if told["type"] == "error":
@@ -102,15 +102,15 @@ def call(request: Message) -> Message:
     data: Message = told["data"]
     reward = data.get("reward")
     earned = {"done": bool(data.get("done")), "reward": None if reward is None else float(reward)}
-    fault: Any = data["observation"].get("error") if Held.speaks_mcp else None
+    fault: Any = data["observation"].get("error") if Hosted.speaks_mcp else None
     if fault:
         return {"raised": str(fault.get("message") or fault), **earned}
-    return {"result": text_of(data["observation"], Held.shown, mcp=Held.speaks_mcp), **earned}
+    return {"result": text_of(data["observation"], Hosted.shown, mcp=Hosted.speaks_mcp), **earned}
 
 
 def end(request: Message) -> Message:
     """Let go of an episode's session."""
-    session = Held.sessions.pop(request["episode"], None)
+    session = Hosted.sessions.pop(request["episode"], None)
     if session is not None:
         session.close()
     return {}
