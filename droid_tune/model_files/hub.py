@@ -9,11 +9,10 @@ from pathlib import Path
 
 from droid_tune.control import UNWATCHED, Watch, waited_for
 from droid_tune.errors import UserError
-from droid_tune.model_files.from_hub.hub_faults import hub_fault
+from droid_tune.model_files.from_hub.hub_faults import hub_fault, no_connection
+from droid_tune.model_files.headers import missing_shards, weight_files
 from droid_tune.paths import bundled_model_dir, hub_cache_dir
 
-#: what is downloaded of a model: nothing that holds code or a pickle
-HUB_FILES = ["*.json", "model*.safetensors", "tokenizer.model", "*.tiktoken", "*.txt", "*.jinja"]
 _LONGEST_NAME = 96
 _PART = re.compile(r"\w(?:[\w.-]*\w)?", re.ASCII)
 
@@ -54,12 +53,12 @@ def local_model(name: str, revision: str = "") -> Path | None:
 
 
 def resolve_model(name: str, revision: str = "", watch: Watch = UNWATCHED) -> Path:
-    """The local folder of a bundled name, a path, or a Hub id (downloaded when it is not there yet).
+    """The local folder of a bundled name, a path, or a Hub id (downloaded when it is not there yet; `watch` hears of bytes).
 
     Raises `UserError`, and `Stopped` in the middle of a download, which goes on where it was the next time.
     """
     found = folder_named(name)
-    return waited_for(partial(_from_hub, name, revision or None), watch) if found is None else found
+    return waited_for(partial(_from_hub, name, revision, watch), watch) if found is None else found
 
 
 def cached_snapshot(name: str, revision: str = "") -> Path | None:
@@ -85,10 +84,17 @@ def snapshot_in(entry: Path, revision: str = "") -> Path | None:
         return None
 
 
-def _from_hub(name: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
+def _from_hub(name: str, revision: str, watch: Watch) -> Path:
+    """The newest of the Hub, or what is here of it where the Hub cannot be reached."""
+    from droid_tune.model_files.from_hub.hub_download import download_model
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
-    except Exception as error:
-        raise hub_fault(name, error) from error
+        return download_model(name, revision, watch)
+    except UserError as error:
+        why = error.__cause__
+        if not isinstance(why, Exception) or not no_connection(why):
+            raise
+        here = cached_snapshot(name, revision)
+        if here is None or missing_shards(here) or not weight_files(here):
+            raise hub_fault(name, why) from error
+        return here

@@ -96,6 +96,18 @@ def chosen_step(run_dir: Path, choice: str) -> int | None:
     return int(choice)
 
 
+def result_is_newest(run_dir: Path, completed: int | None, checkpoint: int | None) -> bool:
+    """Whether what a run learnt last is its result, of the step `completed`; `checkpoint` is that of its newest one (None: none).
+
+    A run that was completed, trained further and stopped has both. A result whose log does not say its step is older than
+    any checkpoint.
+    """
+    paths = RunPaths(run_dir)
+    if not (paths.adapter_weights.is_file() and paths.adapter_config.is_file()):
+        return False
+    return checkpoint is None or (completed is not None and checkpoint <= completed)
+
+
 def completed_step(run_dir: Path) -> int | None:
     """The step at which the run was last completed, by its own log; None where it never was."""
     step: int | None = None

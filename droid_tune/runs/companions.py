@@ -20,7 +20,7 @@ from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.model_folder import read_json
 from droid_tune.model_files.tokenizer import SPEAKING_FILES
 from droid_tune.paths import RunPaths
-from droid_tune.runs.best import completed_step
+from droid_tune.runs.best import completed_step, result_is_newest
 from droid_tune.runs.folder import find_run, fused_base, read_config
 
 #: files of a model folder that decide what it computes
@@ -113,11 +113,11 @@ def _result(folder: Path) -> list[Path]:
 
 
 def _newest(run: Path) -> list[Path]:
-    """The result, or the newest checkpoint where that is further on (train/weights.py, which also looks whether it is whole)."""
-    paths, completed = RunPaths(run), completed_step(run)
+    """The result, or the newest checkpoint where that is further on."""
+    paths = RunPaths(run)
     folders = paths.checkpoint_folders()
-    step = max(folders, default=0)
-    if not folders or (paths.adapter_weights.is_file() and completed is not None and step <= completed):
+    step = max(folders, default=None)
+    if step is None or result_is_newest(run, completed_step(run), step):
         return _result(run)
     return [folders[step] / "adapters.safetensors", paths.config]
 

@@ -9,7 +9,7 @@ from droid_tune.errors import UserError
 from droid_tune.model.heads.value_head import head_file
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
-from droid_tune.runs.best import chosen_step, completed_step
+from droid_tune.runs.best import chosen_step, completed_step, result_is_newest
 from droid_tune.train.checkpoint import CheckpointStore
 
 
@@ -41,18 +41,14 @@ def weights_of(run_dir: Path, choice: str = LAST) -> RunWeights:
 
 
 def newest_weights(run_dir: Path) -> RunWeights:
-    """The result of a run, or its newest good checkpoint where that is further on.
-
-    A run that was completed, trained further and stopped has both. Raises UserError where it has neither.
-    """
+    """The result of a run, or its newest good checkpoint where that is further on. Raises UserError where it has neither."""
     paths = RunPaths(run_dir)
-    has_result = paths.adapter_weights.is_file() and paths.adapter_config.is_file()
-    completed = completed_step(run_dir) if has_result else None
     checkpoint, bad = CheckpointStore(paths.checkpoints).newest_good()
-    if checkpoint is not None and (not has_result or completed is None or checkpoint.step > completed):
-        return RunWeights(checkpoint.folder / "adapters.safetensors", checkpoint.step, is_result=False)
-    if has_result:
+    completed = completed_step(run_dir)
+    if result_is_newest(run_dir, completed, None if checkpoint is None else checkpoint.step):
         return RunWeights(paths.adapter_weights, completed, is_result=True)
+    if checkpoint is not None:
+        return RunWeights(checkpoint.folder / "adapters.safetensors", checkpoint.step, is_result=False)
     why = f" ({bad[0]})" if bad else ""
     raise UserError(
         f"The run {run_dir.name} has neither a result nor a good checkpoint{why}",

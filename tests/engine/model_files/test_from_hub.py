@@ -95,6 +95,26 @@ class TestDownload:
         assert hub.ranges == [f"bytes={kept}-"]
         assert (folder / "model.safetensors").read_bytes() == bytes_of("model.safetensors", SIZE)
 
+    def test_a_run_that_is_stopped_while_its_model_comes_goes_on_where_it_was(
+        self, tmp_path: Path, hub: HubState
+    ) -> None:
+        with pytest.raises(Stopped):
+            resolve_model("org/tiny", watch=pausing(120_000))
+        (kept,) = parts(tmp_path)
+        assert 100_000 < kept < SIZE
+        resolve_model("org/tiny")
+        assert hub.ranges == [f"bytes={kept}-"]
+
+    def test_a_model_that_is_here_needs_no_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = resolve_model("org/tiny")
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        assert resolve_model("org/tiny") == folder
+        (folder / "model.safetensors").unlink()
+        with pytest.raises(
+            UserError, match="is not on this computer and the Hugging Face Hub cannot be reached"
+        ):
+            resolve_model("org/tiny")
+
     def test_a_line_that_is_cut_is_said_and_gone_on_with(self, tmp_path: Path, hub: HubState) -> None:
         hub.drops_after = 150_000
         with pytest.raises(
