@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -263,4 +264,17 @@ AnyReward = Annotated[
     | RewardModelReward,
     Field(discriminator="type"),
 ]
+
+
+def computes_here(values: Mapping[str, object]) -> bool:
+    """Whether a reward of these settings, which may be at fault, asks a model on this machine."""
+    match values.get("type"):
+        case "reward_model":
+            return True
+        case "model":
+            return not values.get("base_url")
+        case _:
+            return False
+
+
 REWARD_CONFIGS: dict[str, type[RewardConfig]] = configs_by_type(AnyReward)

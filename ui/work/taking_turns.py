@@ -1,4 +1,4 @@
-"""One thread at a time uses MLX: a run, the playground's answer, the signal check."""
+"""One thread at a time uses MLX: a run, the playground's answer, the signal check, rewards that ask a model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ _LOOK_S = 0.1
 
 
 @contextmanager
-def taking_turns(gone: Callable[[], bool] = bool) -> Generator[bool]:
-    """Inside, no other thread uses MLX; False where whoever asked went away while it waited for that."""
-    while not (taken := _TURN.acquire(timeout=_LOOK_S)) and not gone():
-        pass
+def taking_turns(gone: Callable[[], bool] = bool, waits: Callable[[], object] = bool) -> Generator[bool]:
+    """Inside, no other thread uses MLX; False where whoever asked went away while it waited for that. `waits` is called
+    once where it has to wait."""
+    taken = _TURN.acquire(blocking=False)
+    if not taken:
+        waits()
+    while not taken and not gone():
+        taken = _TURN.acquire(timeout=_LOOK_S)
     try:
         yield taken
     finally:

@@ -61,22 +61,24 @@ def save_winners(
     ids = find(index, wanted)
     if not ids:
         raise UserError("No completion of this run is right", remedy="train further, or lower what counts")
-    for line in _pages(index, ids, watch):
+    winners = list(_winners(_pages(index, ids, watch)))
+    for line in winners:
+        watch.pause_point()
         if (group := group_at(index.rollouts, line.offset)) is not None:
             require_one_turn(group)
     folder = new_folder(out)
-    write_rows(folder / "train.jsonl", _winners(_pages(index, ids, watch), dataset))
+    write_rows(folder / "train.jsonl", (_example(line, dataset) for line in winners))
     return validate(folder, "sft")
 
 
-def _winners(lines: Iterator[CompletionLine], dataset: Dataset | None) -> Iterator[dict[str, Any]]:
+def _winners(lines: Iterator[CompletionLine]) -> Iterator[CompletionLine]:
+    """The first of each prompt that says something."""
     seen: set[object] = set()
     for line in lines:
         key = line.prompt if line.row is None else line.row
-        if key in seen or not line.text.strip():
-            continue
-        seen.add(key)
-        yield _example(line, dataset)
+        if key not in seen and line.text.strip():
+            seen.add(key)
+            yield line
 
 
 def _example(line: CompletionLine, dataset: Dataset | None) -> dict[str, Any]:

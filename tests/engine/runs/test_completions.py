@@ -12,6 +12,7 @@ from droid_tune.data.dataset import open_dataset
 from droid_tune.errors import UserError
 from droid_tune.events import Completion, RolloutGroup, TokenDetails, TokenTrace
 from droid_tune.paths import HOME_VARIABLE
+from droid_tune.runs.completions import taking_out
 from droid_tune.runs.completions.asking import (
     Wanted,
     find,
@@ -220,9 +221,14 @@ def test_the_chosen_completions_are_exported_with_all_that_is_known_of_them(
 
 
 def test_winners_are_data_that_our_own_validator_takes_one_for_each_prompt(
-    index: CompletionIndex, tmp_path: Path
+    index: CompletionIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    read: list[int] = []
+    monkeypatch.setattr(taking_out, "group_at", lambda rollouts, offset: read.append(offset))
     report = save_winners(index, tmp_path / "winners")
+    assert (
+        len(read) == 1 < len(find(index, Wanted(bounds={"right": (1, 1)})))
+    )  # the winner's group, no other's
     assert (report.ok, report.accepted, report.rejected) == (True, 1, 0)
     (row,) = map(json.loads, (tmp_path / "winners" / "train.jsonl").read_text().splitlines())
     assert row == {"prompt": "100% of row_3", "completion": "say 2 0 0"}  # the newest, and the first of them

@@ -13,6 +13,7 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from droid_tune.config.rewards import computes_here
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
 from droid_tune.trial_report import LookedAt
@@ -26,6 +27,7 @@ from ui.panes.setup.workbench.reward_text import ChangedElsewhere, RewardText
 from ui.panes.setup.workbench.workbench_sheet import WorkbenchSheet
 from ui.session import Session
 from ui.theme import Theme
+from ui.work.taking_turns import taking_turns
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
 
@@ -100,6 +102,23 @@ def test_all_rewards_are_tried_together(opened: Open, engine: FakeEngine) -> Non
     sheet = opened(rewards, "Try Rewards…")
     assert sheet._head.rewards.currentText() == "All together, as weighted"
     assert engine.benched[0].config["rewards"] == rewards
+
+
+@pytest.mark.parametrize("kind", ["model", "reward_model"])
+def test_a_reward_that_asks_a_model_waits_for_the_run_that_trains(
+    kind: str, window: MainWindow, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    judge: dict[str, object] = {"type": kind, "model": "m", "path": "m"}
+    with taking_turns():
+        sheet = WorkbenchSheet(window.session, [judge, {"type": "accuracy"}], 0, window)
+        qtbot.waitUntil(lambda: sheet._foot._doing.text().startswith("Waiting for the run that trains"))
+        assert engine.benched == []
+        sheet._head.choose(1)  # what asks no model does not wait
+        qtbot.waitUntil(lambda: len(engine.benched) == 1 and not sheet.working)
+        assert not computes_here({"type": "model", "model": "m", "base_url": "http://localhost:1"})
+        sheet._head.choose(0)
+    qtbot.waitUntil(lambda: len(engine.benched) == 2)
+    sheet.done(0)
 
 
 def test_a_text_is_looked_at_while_it_is_typed_and_tried_as_it_stands(

@@ -10,6 +10,9 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QSplitter, QStackedWidget, QWidget
 
+from droid_tune.config.rewards import computes_here
+from droid_tune.control import Watch
+from droid_tune.errors import Stopped
 from droid_tune.trial_report import BenchQuestion, Rescored, RescoredStep, Trial
 from ui.draft import Draft
 from ui.panes.setup.workbench.bench_foot import BenchFoot
@@ -20,12 +23,14 @@ from ui.panes.setup.workbench.tries_view import TriesView
 from ui.session import Session
 from ui.widgets.basics import column
 from ui.widgets.segmented import Segmented
+from ui.work.taking_turns import taking_turns
 from ui.work.watched_thread import WatchedThread, WatchedWork
 
 Values = dict[str, Any]
 
 ROWS = 8
 WIDTH, HEIGHT = 1080, 680
+WAITS = "waiting for the run that trains: this reward asks a model, and two have no room"
 PAGES = (("rows", "Rows"), ("past", "Past run"))
 
 
@@ -158,6 +163,8 @@ class WorkbenchSheet(QDialog):
         self, work: WatchedWork, done: Callable[[Any], object], failed: Callable[[str], object]
     ) -> None:
         self._let_go()
+        if any(computes_here(values) for values in self.question().config["rewards"]):
+            work = in_turn(work)
         thread = self._thread = WatchedThread(work)
         thread.done.connect(done)
         thread.failed.connect(failed)
@@ -251,6 +258,18 @@ class WorkbenchSheet(QDialog):
         self.editor.shut()
         self._let_go()
         super().done(result)
+
+
+def in_turn(work: WatchedWork) -> WatchedWork:
+    """The same once no run, check or answer uses this machine's models: two at a time have no room."""
+
+    def waiting(watch: Watch, step: Callable[[Any], object]) -> Any:
+        with taking_turns(watch.should_stop or bool, lambda: watch.tell(0, 0, WAITS)) as taken:
+            if not taken:
+                raise Stopped
+            return work(watch, step)
+
+    return waiting
 
 
 def asked_of(draft: Draft, rewards: Sequence[Values], unsaved: Mapping[str, str], run: str) -> BenchQuestion:
