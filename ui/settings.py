@@ -40,6 +40,9 @@ class Settings:
     shown_run: str = ""  # the id of the run that was looked at last
     looks: dict[str, Any] = field(default_factory=dict[str, Any])  # by pane: splitters and choices
     separate_process: bool = False  # train in a process of its own
+    tried_rewards: dict[str, str] = field(
+        default_factory=dict[str, str]
+    )  # by file: the digest of what was tried
     dismissed_runs: list[str] = field(default_factory=list[str])  # interrupted runs not offered again
 
     def remember_data(self, path: str) -> None:

@@ -23,7 +23,11 @@ STEP = 64
 MOST_COMPARED = 200_000
 
 
-LEAK_REMEDY = "Take them out of the training data (Data, Change, Remove Leakage)."
+NOTHING_HELD_OUT = (
+    "No row is held out: nothing will tell whether the model answers what it was not trained on."
+)
+HOLD_OUT_REMEDY = "Hold some out (Data, Tools, Hold Out Rows), or add valid.jsonl."
+LEAK_REMEDY = "Take them out of the training data (Data, Tools, Remove Leakage)."
 
 
 def leak_sentence(leaked: int, held_out: int) -> str:
@@ -59,6 +63,8 @@ class DataReadiness:
         """What a person should know before the run; nothing where all is well."""
         if self.too_long:
             yield self._about_length()
+        if self.looked_at and not self.held_out:
+            yield Finding("info", NOTHING_HELD_OUT, (Remedy(HOLD_OUT_REMEDY),))
         if self.leaked:
             yield Finding("warning", leak_sentence(self.leaked, self.held_out), (Remedy(LEAK_REMEDY),))
 

@@ -255,14 +255,16 @@ class ExportSheet(QDialog):
         listed = "\n".join(f"{path.name}  {words.size(path.stat().st_size)}" for path in files)
         seen = "everyone may see it" if self._public.isChecked() else "private"
         box = QMessageBox(self)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setWindowModality(Qt.WindowModality.WindowModal)  # a sheet, on a Mac
         box.setText(f"Upload {words.count(len(files), 'file')} to {self._repository.text()} ({seen})?")
         box.setInformativeText(listed)
         yes = box.addButton("Upload", QMessageBox.ButtonRole.AcceptRole)
+        yes.clicked.connect(self.start_upload)
         box.addButton(QMessageBox.StandardButton.Cancel)
-        box.exec()
-        if box.clickedButton() is yes:
-            self.start_upload()
+        box.open()
 
+    @Slot()
     def start_upload(self) -> None:
         """Upload what was written, as the sheet says."""
         engine, folder, repository = (

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
 from ui.frame.pane_stack import PaneStack
+from ui.panes.setup.draft_faults import faults_of
 from ui.panes.table import PANES_BY_KEY
 from ui.session import Session
 from ui.widgets.notice import NoticeBar, NoticeStack
@@ -40,7 +41,10 @@ class RunOrders(QObject):
         """Whether the draft could be taken; else its fault is said, in the form's own words as long as it is there."""
         self._take_back()
         try:
-            take(self._session.draft.config())
+            config = self._session.draft.config()
+            if faults := faults_of(self._session.draft):  # of what the settings name on this computer
+                raise UserError(next(iter(faults.values())))
+            take(config)
         except UserError as error:
             self._panes.turn_to("setup")
             if not self._panes.pane("setup").point_out():

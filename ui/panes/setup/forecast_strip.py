@@ -86,6 +86,7 @@ class ForecastStrip(QWidget):
 
     applied = Signal(dict)
     data_asked = Signal()
+    trial_asked = Signal()  # of the rewards
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -102,6 +103,9 @@ class ForecastStrip(QWidget):
         layout.addLayout(line)
         self._rows = row(spacing=10)
         layout.addLayout(self._rows)
+        self._trials = row(spacing=10)
+        layout.addLayout(self._trials)
+        self._untried: list[str] = []
         self._data: DataReadiness | None = None
         self._verdict: Verdict | None = None
         self._remedies = row(spacing=8)
@@ -143,6 +147,20 @@ class ForecastStrip(QWidget):
                 else:
                     made.clicked.connect(self.data_asked)
                 self._rows.addWidget(made)
+
+    def show_untried(self, files: list[str]) -> None:
+        """Reward files that nobody tried as they are now."""
+        if files == self._untried:
+            return
+        self._untried = files
+        clear(self._trials)
+        if files:
+            were = "was" if len(files) == 1 else "were"
+            said = f"{', '.join(files)} {were} not tried yet as now written: does it tell right from wrong?"
+            self._trials.addWidget(label(said, "small", parent=self, wrap=True), 1)
+            made = button("Try Rewards…", parent=self, help="On rows of the data, in a second")
+            made.clicked.connect(self.trial_asked)
+            self._trials.addWidget(made)
 
     def _show_chip(self) -> None:
         """What fits in memory is not ready where none of its rows can be used."""

@@ -29,6 +29,7 @@ from ui.panes.setup.forecasting import Forecaster
 from ui.panes.setup.method_choice import MethodChoice
 from ui.panes.setup.model_picker import ModelPicker
 from ui.panes.setup.preset_choice import PresetChoice
+from ui.panes.setup.reward_readiness import untried_files
 from ui.panes.setup.rewards_section import RewardsSection
 from ui.panes.setup.run_in_words import run_in_words
 from ui.panes.setup.settings_form import SettingsForm
@@ -123,6 +124,7 @@ class SetupPane(Pane):
     def _make_rewards(self, parent: QWidget) -> None:
         self._rewards = RewardsSection(self.session, parent)
         self._rewards.changed.connect(self._change_rewards)
+        self._rewards.tried.connect(self._validate)
         self._column.addWidget(self._rewards)
 
     def _make_estimate(self, parent: QWidget) -> None:
@@ -167,6 +169,7 @@ class SetupPane(Pane):
         self._footer.fault_asked.connect(self._go_to_fault)
         self._footer.forecast.applied.connect(self._apply_remedy)
         self._footer.forecast.data_asked.connect(self._ask_for_data)
+        self._footer.forecast.trial_asked.connect(self._rewards.try_all)
         return self._footer
 
     def _make_forecasts(self) -> None:
@@ -239,7 +242,12 @@ class SetupPane(Pane):
 
     @Slot()
     def _validate(self) -> None:
-        self._faults = faults_of(self.session.draft)
+        draft = self.session.draft
+        self._faults = faults_of(draft)
+        samples = METHOD_CONFIGS[draft.method].samples
+        self._footer.forecast.show_untried(
+            untried_files(draft.rewards, self.session.settings) if samples else []
+        )
         self._settings.show_faults(self._faults)
         self._rewards.show_faults(self._faults)
         self._environment.show_faults(self._faults)
@@ -366,5 +374,6 @@ class SetupPane(Pane):
 
     @Slot()
     def _go_to_fault(self) -> None:
-        if not self._environment.go_to_first(self._faults):
+        faults = self._faults
+        if not (self._environment.go_to_first(faults) or self._rewards.list.go_to_first(faults)):
             self._settings.go_to_first(self._faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
@@ -70,6 +71,13 @@ class RewardCard(QFrame):
             self._fold.open()
         for name, shown in self._rows.items():
             shown.show_fault(faults.get(name, ""))
+
+    def go_to(self, name: str) -> bool:
+        """Put the keyboard into one of the fields; whether it is here."""
+        field = self._weight if name == "weight" else self._rows[name].editor if name in self._rows else None
+        if field is not None:
+            field.setFocus(Qt.FocusReason.OtherFocusReason)
+        return field is not None
 
     def _weight_editor(self) -> TextEditor:
         spec = spec_of("reward.weight", self.kind.model_fields["weight"])
@@ -176,6 +184,15 @@ class RewardList(QWidget):
                 path.removeprefix(prefix): said for path, said in faults.items() if path.startswith(prefix)
             }
             card.show_faults(own)
+
+    def go_to_first(self, faults: Mapping[str, str]) -> bool:
+        """Put the keyboard into the first faulty field here; whether there is one."""
+        return any(
+            path.startswith(prefix) and card.go_to(path.removeprefix(prefix))
+            for path in faults
+            for card in self._cards
+            for prefix in (f"rewards[{card.place + 1}].",)
+        )
 
     def _menu(self) -> QMenu:
         menu = QMenu(self)

@@ -21,6 +21,7 @@ class RewardsSection(QWidget):
     """`changed` tells the whole list of rewards, as the config has them."""
 
     changed = Signal(list)
+    tried = Signal()  # in the workbench
 
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
@@ -73,6 +74,7 @@ class RewardsSection(QWidget):
 
         sheet = WorkbenchSheet(self._session, self.list.rewards, place, self.window())
         sheet.filed.connect(self._file)
+        sheet.tried.connect(self.tried)
         sheet.open()
 
     @Slot(int, str)

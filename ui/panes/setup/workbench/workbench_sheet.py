@@ -15,6 +15,7 @@ from droid_tune.control import Watch
 from droid_tune.errors import Stopped
 from droid_tune.trial_report import BenchQuestion, Rescored, RescoredStep, Trial
 from ui.draft import Draft
+from ui.panes.setup.reward_readiness import remember_tried
 from ui.panes.setup.workbench.bench_foot import BenchFoot
 from ui.panes.setup.workbench.bench_head import ALL, BenchHead
 from ui.panes.setup.workbench.editor_panel import EditorPanel
@@ -38,6 +39,7 @@ class WorkbenchSheet(QDialog):
     """A sheet over the window on the draft's rewards. `filed` tells (place, path) of a reward whose file is another now."""
 
     filed = Signal(int, str)
+    tried = Signal()
 
     def __init__(self, session: Session, rewards: Sequence[Values], place: int, parent: QWidget) -> None:
         super().__init__(parent)
@@ -47,6 +49,7 @@ class WorkbenchSheet(QDialog):
         self._session = session
         self._rewards = [dict(values) for values in rewards]
         self._thread: WatchedThread | None = None
+        self._asked = BenchQuestion({"rewards": []})  # what is tried
         self._wants_trial = True  # as soon as the text was looked at
         self.resize(min(WIDTH, parent.width() - 40), min(HEIGHT, parent.height() - 40))
         layout = column(self, spacing=0)
@@ -146,6 +149,7 @@ class WorkbenchSheet(QDialog):
         """As if Try were pressed."""
         self._wants_trial = False
         engine, question = self._session.engine, self.question()
+        self._asked = question
         self._begin(
             lambda watch, _: engine.try_rewards(question, watch), self._show_trial, self.rows.show_fault
         )
@@ -190,6 +194,8 @@ class WorkbenchSheet(QDialog):
     def _show_trial(self, trial: Trial) -> None:
         if not self._stale:
             self.rows.show_trial(trial)
+            remember_tried(self._asked.config["rewards"], self._asked.unsaved, self._session.settings)
+            self.tried.emit()
 
     @Slot(object)
     def _add_step(self, step: RescoredStep) -> None:
