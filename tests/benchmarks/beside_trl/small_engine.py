@@ -42,7 +42,7 @@ def settings(work: dict[str, Any]) -> dict[str, Any]:
     sampled = merge(common, {"sampling": {"max_completion_length": work["completion"]}})
     if work["kind"] == "grpo":
         return merge(sampled, {"method": {"group_size": W.GROUP}})
-    return merge(sampled, {"evaluation": {"steps_per_eval": 1}, "training": {"batch_size": 1}})
+    return merge(sampled, {"evaluation": {"steps_per_eval": 1}})
 
 
 class Timed:
