@@ -285,10 +285,11 @@ class _Check:
         finally:
             session.policy.stop_tokens = stops
         sampled = time.perf_counter()
-        groups = self._groups_at_once(count, size)
-        part = slice(0, groups * size)
+        learnt = method.learnt_group
+        groups = self._groups_at_once(count, learnt)
+        part = (size * np.arange(groups)[:, None] + np.arange(learnt)).reshape(-1)
         rows = ScoringRows.of_groups(
-            [prompt] * groups, size, rollout.tokens[part], rollout.completion_mask[part]
+            [prompt] * groups, learnt, rollout.tokens[part], rollout.completion_mask[part]
         )
         self._backward(rows, with_entropy=True)
         return Observed(
@@ -373,7 +374,7 @@ class _Check:
         part = self.config.training.batch_size / small.training.batch_size
         longer = self.config.sampling.max_completion_length / small.sampling.max_completion_length
         exploring = longer * last.seconds.get("rollout", 0.0) + last.seconds.get("reward", 0.0)
-        slices = job.rows_per_slice * job.slices_per_step / job.rows
+        slices = job.rows_per_slice * job.slices_per_step / (job.prompts * job.learnt_group)
         return part * (job.rollouts_per_step * exploring + slices * longer * last.seconds.get("update", 0.0))
 
     def _evaluating(self) -> float:

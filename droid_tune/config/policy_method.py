@@ -103,6 +103,10 @@ class PolicyMethodConfig(SamplingMethodConfig):
     """Every row once an epoch, or by what a row's groups showed so far: mixed ones often, solved and hopeless ones rest and
     come back. For data that is gone through more than once.
     """
+    train_completions: int | None = setting(None, "Completions trained on", advanced=True, ge=2, le=63)
+    """Of each prompt's completions train only on this many, those whose rewards differ most (PODS), compared with each other
+    alone. Sampling many costs little beside training on them. The others show an advantage of 0; empty trains on all.
+    """
     dynamic_sampling: Resample = False
     """Replace groups that teach nothing by fresh prompts (DAPO's dynamic sampling)."""
     dynamic_sampling_rounds: int = setting(3, "Extra sampling rounds", advanced=True, ge=1, le=16)
@@ -130,6 +134,11 @@ class PolicyMethodConfig(SamplingMethodConfig):
     """Weight of the old reference in the moving average."""
     reference_update_freq: int = setting(100, "Renew the reference every", advanced=True, unit="steps", ge=1)
     """Steps between copies in periodic mode."""
+
+    @property
+    def learnt_group(self) -> int:
+        """Those of the largest variance, where some are left out."""
+        return min(self.train_completions or self.group_size, self.group_size)
 
     def needs_old_logprobs(self, accumulated: int) -> bool:
         """Whether the log-probabilities at rollout time must be computed before an update is made of it.
@@ -212,6 +221,22 @@ class PolicyMethodConfig(SamplingMethodConfig):
     def baseline_takes_kl(self) -> bool:
         """Whether a penalty on the reward survives the comparison."""
         return self.baseline in ("leave_one_out", "batch", "critic")
+
+    @model_validator(mode="after")
+    def _some_are_left_out(self) -> Self:
+        if self.train_completions is None:
+            return self
+        if self.train_completions >= self.group_size:
+            raise ValueError(
+                f"`train_completions` {self.train_completions} must be smaller than `group_size` {self.group_size}: with it "
+                "empty, all are trained on"
+            )
+        if self.baseline != "group":
+            raise ValueError(
+                f"`train_completions` compares what it keeps of a group; the baseline {self.baseline} needs every completion: "
+                "leave it empty"
+            )
+        return self
 
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> Self:

@@ -311,11 +311,12 @@ class RunConfig(Closed):
         if isinstance(method, SamplingMethodConfig):
             if not self.rewards and (environment is None or not environment.judges):
                 raise ValueError("`rewards` must hold at least one reward for a reinforcement method")
-            rows = self.training.batch_size * method.group_size
+            rows = self.training.batch_size * method.learnt_group
             if rows % method.steps_per_generation:
+                each = "group_size" if method.learnt_group == method.group_size else "train_completions"
                 raise ValueError(
                     f"`steps_per_generation` {method.steps_per_generation} must divide the {rows} completions of a "
-                    f"rollout (batch_size {self.training.batch_size} x group_size {method.group_size})"
+                    f"rollout (batch_size {self.training.batch_size} x {each} {method.learnt_group})"
                 )
             if self.sampling.max_completion_length >= self.training.max_seq_length:
                 raise ValueError(

@@ -32,6 +32,11 @@ class SamplingMethodConfig(MethodConfig):
     mask_truncated_completions: MaskTruncated = False
     """Completions that hit the length limit set the group's baseline but are not trained on."""
 
+    @property
+    def learnt_group(self) -> int:
+        """How many of a prompt's completions are trained on."""
+        return self.group_size
+
     def outlives_update(self, accumulated: int) -> bool:
         """Whether a rollout is still trained on after the weights have changed; `accumulated` slices are an update."""
         return accumulated % (self.steps_per_generation * self.num_iterations) != 0

@@ -122,10 +122,10 @@ def active_bytes(facts: ModelFacts) -> float:
 def _update(facts: ModelFacts, sizes: Sizes, job: StepJob, plan: MemoryPlan, speed: Speed) -> float:
     """Forward, backward by the inputs (and, in full training, by the weights), what is run again, the head thrice;
     the softmaxes and activations between them; gradients added up and applied."""
-    shared = plan.share_prompts and sizes.shares_prompts and job.group_size > 1
+    shared = plan.share_prompts and sizes.shares_prompts and job.learnt_group > 1
     rows = job.rows_per_slice * job.slices_per_step
     prompt, completion = job.usual_prompt, job.usual_completion
-    prompts = rows / job.group_size if shared else rows
+    prompts = rows / job.learnt_group if shared else rows
     if shared:
         body = _body(facts, prompt) * prompts + _body(facts, completion) * rows
     else:
@@ -140,7 +140,7 @@ def _update(facts: ModelFacts, sizes: Sizes, job: StepJob, plan: MemoryPlan, spe
     work = passes * body + heads * head + job.score_passes * (body + head)
     if job.critic:  # it learns of every slice and reads every rollout, without the head
         work += (passes + job.rollouts_per_step * job.rows / max(rows, 1)) * body
-    batches = prompts * ceil(job.group_size / plan.train_rows) if shared else ceil(rows / plan.train_rows)
+    batches = prompts * ceil(job.learnt_group / plan.train_rows) if shared else ceil(rows / plan.train_rows)
     calls = (batches + (prompts if shared else 0)) * facts.layers * (passes + job.score_passes)
     numbers = _scored(facts, sizes, job, rows) + ACTIVATED * (
         _activations(sizes, prompts * prompt + rows * completion) * passes / 2

@@ -85,11 +85,18 @@ class StepJob:
     numbers: bool = False
     #: a critic learns beside the policy, from the same rows
     critic: bool = False
+    #: of each group's rows those that are trained on; 0: all
+    trained: int = 0
 
     @property
     def rows(self) -> int:
         """Completions of a rollout (SFT: rows of an update)."""
         return self.prompts * self.group_size
+
+    @property
+    def learnt_group(self) -> int:
+        """Rows of a group that an update has."""
+        return self.trained or self.group_size
 
 
 def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) -> StepJob:
@@ -106,7 +113,7 @@ def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) ->
     if not isinstance(method, SamplingMethodConfig):
         return _supervised_job(config, known, limit, evaluation_rows, evaluations)
     room = max(1, limit - config.sampling.max_completion_length)
-    rows = training.batch_size * method.group_size
+    rows = training.batch_size * method.learnt_group
     slices = method.steps_per_generation
     rollouts = training.gradient_accumulation_steps / (slices * method.num_iterations)
     rounds = 1.0
@@ -131,6 +138,7 @@ def job_of(config: RunConfig, facts: ModelFacts, lengths: DataLengths | None) ->
         teacher=asks_teacher(method),
         filters=_filters(config),
         critic=isinstance(method, PPOConfig),
+        trained=method.learnt_group,
     )
 
 

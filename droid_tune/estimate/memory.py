@@ -143,13 +143,13 @@ def rollout_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors
 
 def update_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors = FACTORS) -> dict[str, int]:
     """Gradients, the chosen backward's activations, the head's chunk: the worst of prompt, body and head."""
-    shared = plan.share_prompts and sizes.shares_prompts and job.group_size > 1
+    shared = plan.share_prompts and sizes.shares_prompts and job.learnt_group > 1
     gradients = int(factors.gradients * sizes.trained)
     if not shared:
         rows = _whole_units(min(plan.train_rows, job.rows_per_slice), job.together)
         tokens = job.longest_prompt + job.longest_completion
         return {"gradients": gradients, **_passes(sizes, job, plan, rows, tokens, 0, factors)}
-    rows = min(plan.train_rows, job.group_size)
+    rows = min(plan.train_rows, job.learnt_group)
     prompt = job.longest_prompt
     leaves = int((1 + factors.leaf_gradients) * prompt * sizes.key_values)
     inputs = sizes.layers * prompt * sizes.hidden * sizes.item

@@ -82,9 +82,9 @@ def candidates(
     """Plans from the fastest to the smallest."""
     if backward == "auto" and _passes_cost_more(sizes, job, backend):
         yield from candidates(sizes, job, backend, "plain", decode_rows, train_rows or job.rows_per_slice)
-    shared = sizes.shares_prompts and job.group_size > 1 and backward != "plain"
+    shared = sizes.shares_prompts and job.learnt_group > 1 and backward != "plain"
     tokens = job.longest_completion + (0 if shared else job.longest_prompt)
-    most = job.group_size if shared else job.rows_per_slice
+    most = job.learnt_group if shared else job.rows_per_slice
     wanted = BUSY_TOKENS[backend] if shared else _busy_whole_tokens(sizes, backend)
     busy = min(most, max(job.together, -(-wanted // max(1, tokens))))
     decoded = max(job.rows if job.reinforcement else 1, 1)
@@ -122,10 +122,10 @@ def _passes_cost_more(sizes: Sizes, job: StepJob, backend: str) -> bool:
     A model whose passes are busy gains little from taking all rows at once, and pays for it in memory. Half: the starter's
     lie at 0.8 to 1 of that (all rows take 0.6 of the time), those of pairs of a middle size at 0.2.
     """
-    if not sizes.shares_prompts or job.group_size == 1:
+    if not sizes.shares_prompts or job.learnt_group == 1:
         return False
-    batches = -(-job.group_size * job.longest_completion // BUSY_TOKENS[backend])
-    passes = job.rows_per_slice // job.group_size * (1 + batches) - 1
+    batches = -(-job.learnt_group * job.longest_completion // BUSY_TOKENS[backend])
+    passes = job.rows_per_slice // job.learnt_group * (1 + batches) - 1
     tokens = job.rows_per_slice * (job.longest_prompt + job.longest_completion)
     computed = tokens * _operations_a_layer(sizes) / OPERATIONS[backend]
     return 2 * passes * PASS_SECONDS[backend] > computed

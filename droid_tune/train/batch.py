@@ -42,13 +42,25 @@ class Batch:
 
     def take(self, groups: NDArray[Any]) -> Batch:
         """Some of the groups, in the order given."""
-        index, rollout = rows_of_groups(groups, self.rollout.group_size), self.rollout
+        index, prompts = rows_of_groups(groups, self.rollout.group_size), self.rollout.prompt_tokens
+        some = self._of(index)
+        return replace(
+            some,
+            rows=[self.rows[group] for group in groups],
+            rollout=replace(some.rollout, prompt_tokens=[prompts[group] for group in groups]),
+        )
+
+    def narrowed(self, index: NDArray[Any]) -> Batch:
+        """The same groups with fewer completions, equally many of each: those at `index`, in their order."""
+        some = self._of(index)
+        return replace(some, rollout=replace(some.rollout, group_size=len(index) // len(self.rows)))
+
+    def _of(self, index: NDArray[Any]) -> Batch:
+        rollout = self.rollout
         return replace(
             self,
-            rows=[self.rows[group] for group in groups],
             rollout=replace(
                 rollout,
-                prompt_tokens=[rollout.prompt_tokens[group] for group in groups],
                 tokens=rollout.tokens[index],
                 completion_mask=rollout.completion_mask[index],
                 sampled_logprobs=rollout.sampled_logprobs[index],

@@ -6,7 +6,7 @@ Shapes: P prompts, G completions each, N = P x G rows, T positions, K rewards.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from droid_tune.methods.advantages import Advantages, compute_advantages
 from droid_tune.methods.baselines import Penalty, RewardComparison
 from droid_tune.methods.completions import length_metrics, loss_mask
 from droid_tune.methods.correction import sampler_ratio, sampling_metrics
+from droid_tune.methods.down_sampling import down_sampled
 from droid_tune.methods.overlong import soft_overlong_reward
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.rollout.rollout import Rollout
@@ -74,18 +75,19 @@ class Explorer:
     def explore(self, step: int, watch: Stopwatch) -> tuple[Experience, dict[str, float]]:
         """A rollout, judged, told and prepared for training; and its rollout-side metrics."""
         batch, metrics = self._collect(step, watch)
-        rollout = batch.rollout
+        rollout, kept = batch.rollout, self._kept(batch)
+        learnt = batch if kept is None else batch.narrowed(kept)
         with watch("update"):
-            policies = self._policies(step, rollout)
-        advantages = self._credited(batch, self._advantages(batch, policies))
-        self.scorer.tell(step + 1, batch, advantages)
-        self.tokens.choose(step + 1, rollout, advantages)
-        experience = self._prepare(batch, policies, advantages)
+            policies = self._policies(step, learnt.rollout)
+        advantages = self._credited(learnt, self._advantages(learnt, policies))
+        told = advantages if kept is None else self._of_all(batch, kept, advantages)
+        self.scorer.tell(step + 1, batch, told)
+        self.tokens.choose(step + 1, rollout, told)
+        experience = self._prepare(learnt, policies, advantages)
         if rollout.trajectories is not None:
             metrics |= episode_metrics(rollout.trajectories, rollout.stood_seconds, rollout.read_tokens)
-        return experience, metrics | advantages.metrics | rollout_metrics(
-            rollout, experience.old_logprobs, experience.sampler_ratio
-        )
+        compared = rollout_metrics(learnt.rollout, experience.old_logprobs, experience.sampler_ratio)
+        return experience, metrics | told.metrics | compared | rollout_metrics(rollout)
 
     # -- sampling and judging ----------------------------------------------------------------------
 
@@ -130,6 +132,25 @@ class Explorer:
             return draw(session, session.reader.prompt)
         return self.values.worthwhile(step, lambda: draw(session, session.reader.prompt))
 
+    def _kept(self, batch: Batch) -> NDArray[np.int64] | None:
+        """The completions that are trained on; None: all. Those that are not in the loss are the last to be chosen."""
+        method = self.method
+        if method.learnt_group == batch.rollout.group_size:
+            return None
+        learnt = self._loss_mask(batch).any(axis=1)
+        rewards = np.where(learnt, self._advantages(batch).totals, np.nan)
+        return down_sampled(rewards, batch.rollout.group_size, method.learnt_group)
+
+    def _of_all(self, batch: Batch, kept: NDArray[np.int64], advantages: Advantages) -> Advantages:
+        """What is told of all completions of which those at `kept` are trained on; the others pull nowhere."""
+        values = np.zeros((len(batch.rollout), *advantages.values.shape[1:]), np.float32)
+        values[kept] = advantages.values
+        whole = None
+        if advantages.whole is not None:
+            whole = np.zeros(len(batch.rollout), np.float32)
+            whole[kept] = advantages.whole
+        return replace(self._advantages(batch), values=values, whole=whole)
+
     def _teaching(self, batch: Batch) -> NDArray[np.bool_]:
         """Of each group (P,) whether anything can be learnt from it."""
         return self._credited(batch, self._advantages(batch)).informative
@@ -146,7 +167,7 @@ class Explorer:
             return self._compared(weights, names).advantages(table, policies and policies.penalty, values)
         return compute_advantages(
             table,
-            method.group_size,
+            batch.rollout.group_size,
             weights=weights,
             scale_rewards=method.scale_rewards,
             aggregation=method.multi_objective_aggregation,
@@ -260,7 +281,7 @@ def cut_off(rollout: Rollout) -> NDArray[np.bool_]:
 
 
 def rollout_metrics(
-    rollout: Rollout, old_logprobs: Floats | None, sampler_ratio: Floats | None = None
+    rollout: Rollout, old_logprobs: Floats | None = None, sampler_ratio: Floats | None = None
 ) -> dict[str, float]:
     """Lengths, and how far the sampler's log-probabilities are from the scorer's (N, T) where both are known."""
     prompt_lengths = np.repeat([len(prompt) for prompt in rollout.prompt_tokens], rollout.group_size)

@@ -51,7 +51,7 @@ class RolloutLearner(ABC, Generic[Lesson]):
         self.scorer = Scorer(session)
         self.experience: Lesson | None = None
         self.cursor = SliceCursor(0, method.steps_per_generation, method.num_iterations)
-        self._group_size = method.group_size
+        self._group_size = method.learnt_group
 
     # -- what a way of learning brings -------------------------------------------------------------
 
