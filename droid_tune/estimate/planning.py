@@ -23,6 +23,8 @@ BUSY_TOKENS = {"cpu": 128, "metal": 2048}
 BUSY_WHOLE_TOKENS = {"cpu": 256, "metal": 2048}
 HEAD_TOKENS = {"cpu": 64, "metal": 512}
 LEAST_HEAD_TOKENS = 16
+#: of a small vocabulary a chunk holds as many logits as `HEAD_TOKENS` of one of 8,192 do: fewer chunks, each with its graph
+SMALL_VOCABULARY, MOST_HEAD_TOKENS = 8192, 1024
 PREFILL_TOKENS = 512
 #: held-out rows that are answered together at most: 500 of the starter's take 2.3 s of CPU so, 3.1 with 32 at a time
 MOST_EVALUATED = 256
@@ -88,11 +90,10 @@ def candidates(
     wanted = BUSY_TOKENS[backend] if shared else _busy_whole_tokens(sizes, backend)
     busy = min(most, max(job.together, -(-wanted // max(1, tokens))))
     decoded = max(job.rows if job.reinforcement else 1, 1)
+    wide = _head_tokens(sizes, backend)
     for layer_wise in _ways(sizes, backward):
         for rows in (train_rows,) if train_rows else _halved(busy, 1):
-            for head in _halved(
-                HEAD_TOKENS[backend], HEAD_TOKENS[backend] if rows > 1 else LEAST_HEAD_TOKENS
-            ):
+            for head in _halved(wide, wide if rows > 1 else LEAST_HEAD_TOKENS):
                 for decode in (decode_rows,) if decode_rows else _halved(decoded, decoded if rows > 1 else 1):
                     yield MemoryPlan(
                         decode_rows=decode,
@@ -103,6 +104,12 @@ def candidates(
                         prefill_tokens=PREFILL_TOKENS,
                         busy_tokens=_busy_whole_tokens(sizes, backend),
                     )
+
+
+def _head_tokens(sizes: Sizes, backend: str) -> int:
+    """Tokens of a chunk of the head where memory is no question."""
+    least = HEAD_TOKENS[backend]
+    return max(least, min(MOST_HEAD_TOKENS, least * SMALL_VOCABULARY // max(1, sizes.vocabulary)))
 
 
 def _busy_whole_tokens(sizes: Sizes, backend: str) -> int:
