@@ -141,10 +141,7 @@ class Theme(QObject):
         tokens = with_accent(DARK if dark else LIGHT, system_accent())
         self.tokens = strengthened(tokens) if self._strong or wants_contrast() else tokens
         self._application.setPalette(palette(self.tokens))
-        # Taken away and set anew, each widget is polished once; to replace one sheet by another takes Qt four times as
-        # long (tests/benchmarks/theme_switch.py).
-        self._application.setStyleSheet("")
-        self._application.setStyleSheet(style_sheet(self.tokens))
+        dress(self._application, style_sheet(self.tokens))
         self.changed.emit()
 
     def strengthen(self, on: bool) -> None:
@@ -156,6 +153,26 @@ class Theme(QObject):
     def _system_changed(self) -> None:
         if self._appearance == "system":
             self.apply("system")
+
+
+def dress(application: QApplication, sheet: str) -> None:
+    """Set the style sheet. One that takes the place of another differs from it in colours alone: nothing is laid out anew.
+
+    Taken away and set anew, each widget is polished once; to replace one sheet by another takes Qt four times as long. Nor is
+    any widget told twice that its style is another one, which would be half of the time: Qt spares those that say to have
+    a style of their own (tests/benchmarks/theme_switch.py, 2026-11-30).
+    """
+    style, marked = application.style(), Qt.WidgetAttribute.WA_SetStyle
+    dressed = application.allWidgets() if application.styleSheet() else []
+    spared = [one for one in dressed if one.style() is style and not one.testAttribute(marked)]
+    for one in spared:
+        one.setAttribute(marked, True)
+    application.setStyleSheet("")
+    application.setStyleSheet(sheet)
+    for one in spared:
+        one.setAttribute(marked, False)
+    for window in application.topLevelWidgets():
+        window.update()
 
 
 def current_theme() -> Theme:

@@ -26,11 +26,14 @@ from tests.ui.recording import complete
 from ui.panes.monitor.chart_board import ChartBoard
 from ui.panes.rollouts.by_step.group_page import GroupPage
 from ui.panes.rollouts.cards.completion_card import SHORT
+from ui.widgets.basics import column, scrolling
 from ui.widgets.chart import Chart
 from ui.widgets.charting.step_cursor import StepCursor
 from ui.widgets.long_text import LONGEST
 from ui.widgets.one_by_one import OneByOne
 from ui.widgets.text_page import TextPage
+
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
 
 #: widgets of one card or one chart, with room for what comes beside it; a group of eight has over 150
 MOST_WIDGETS = 60
@@ -138,8 +141,10 @@ def test_the_charts_of_a_run_come_one_by_one(place: QWidget, turns: Turns) -> No
 
 
 def test_all_of_a_long_text_is_laid_out_once_up_to_its_bound(place: QWidget, qtbot: QtBot) -> None:
-    page = TextPage("Text", place)
-    page.setFixedWidth(400)
+    inside = QWidget(place)
+    page = TextPage("Text", inside)
+    column(inside).addWidget(page)
+    column(place).addWidget(scrolling(inside, place))
     place.show()
     asked: list[QSizeF] = []
     page.document().documentLayout().documentSizeChanged.connect(asked.append)

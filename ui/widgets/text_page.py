@@ -35,8 +35,8 @@ class TextPage(QTextEdit):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self._source, self._height = "", 0
         self.document().documentLayout().documentSizeChanged.connect(self._fit)
-        self._source = ""
 
     def show_text(self, text: str) -> None:
         """Word for word, whatever looks like a mark in it."""
@@ -62,14 +62,17 @@ class TextPage(QTextEdit):
     @Slot(QSizeF)
     def _fit(self, size: QSizeF) -> None:
         height = math.ceil(size.height())
-        if height != self.height():
-            self.setFixedHeight(height)
+        if height != self._height:
+            self._height = (
+                height  # no fixed height: a style sheet that is set anew would take that for its own
+            )
+            self.updateGeometry()
 
     def sizeHint(self) -> QSize:
-        return QSize(200, self.minimumHeight())
+        return QSize(200, self._height)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(40, self.minimumHeight())
+        return QSize(40, self._height)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()  # the page scrolls
