@@ -15,10 +15,12 @@ def run_in_words(config: RunConfig) -> str:
         total = config.training.iterations * prompts * group
         acted = config.environment
         each = "completion" if acted is None else "episode"
+        learnt = config.method.learnt_group
+        trained = "" if learnt == group else f", {learnt} of {group} trained on"
         turns = "" if acted is None else f"{words.count(acted.max_turns, 'turn')} and "
         return (
             f"{type(config.method).label}: {steps}, each {words.count(prompts, 'prompt')} × {group} {each}s "
-            f"of up to {turns}{words.count(config.sampling.max_completion_length, 'token')}; "
+            f"of up to {turns}{words.count(config.sampling.max_completion_length, 'token')}{trained}; "
             f"{words.count(total, each)} in all."
         )
     return f"{type(config.method).label}: {steps} of {words.count(config.training.batch_size, 'row')}."
