@@ -112,6 +112,7 @@ class Theme(QObject):
         application.setStyle("Fusion")
         application.setFont(system_font())
         application.styleHints().colorSchemeChanged.connect(self._system_changed)
+        self.follow_contrast()
         self.apply(appearance)
 
     @property
@@ -144,6 +145,11 @@ class Theme(QObject):
         dress(self._application, style_sheet(self.tokens))
         self.changed.emit()
 
+    def follow_contrast(self) -> None:
+        """From now on, where Qt tells of the system's wish for contrast."""
+        if (hints := accessibility_hints()) is not None:
+            hints.contrastPreferenceChanged.connect(self._contrast_changed)
+
     def strengthen(self, on: bool) -> None:
         """Stronger text, lines and borders, whatever the system asks for."""
         self._strong = on
@@ -153,6 +159,10 @@ class Theme(QObject):
     def _system_changed(self) -> None:
         if self._appearance == "system":
             self.apply("system")
+
+    @Slot()
+    def _contrast_changed(self) -> None:
+        self.apply(self._appearance)
 
 
 def dress(application: QApplication, sheet: str) -> None:
@@ -208,10 +218,14 @@ def with_accent(tokens: Tokens, accent: QColor | None) -> Tokens:
 
 def wants_contrast() -> bool:
     """Whether the system asks for more contrast; Qt says so from 6.10 on (`QAccessibilityHints`)."""
-    hints: Any = getattr(QGuiApplication.styleHints(), "accessibility", None)
-    if hints is None:
-        return False
-    return "High" in str(hints().contrastPreference())
+    hints = accessibility_hints()
+    return hints is not None and "High" in str(hints.contrastPreference())
+
+
+def accessibility_hints() -> Any:
+    """Qt's `QAccessibilityHints`; None before 6.10."""
+    asked: Any = getattr(QGuiApplication.styleHints(), "accessibility", None)
+    return None if asked is None else asked()
 
 
 def strengthened(tokens: Tokens) -> Tokens:

@@ -146,11 +146,11 @@ class Loop:
         plot = chart._plot
 
         def at_step() -> QPoint:
-            box = chart._box
+            box = plot.box
             return plot.mapFromScene(box.mapViewToScene(box.viewRect().center()))
 
         # A notice that comes meanwhile moves the charts: a person follows with the mouse.
-        while not self.hand.ask(lambda: chart._value.text().startswith("step ")):
+        while not self.hand.ask(lambda: chart._head.value.text().startswith("step ")):
             self.hand.hover(plot, at_step)
         self.hand.click(plot, at_step)
         self.hand.until(lambda: self.session.cursor.step is not None, "all charts are turned to a step")

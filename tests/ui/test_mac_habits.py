@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QColor, QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import resolve
@@ -28,7 +28,7 @@ from ui.panes.settings.pane import SettingsPane
 from ui.panes.setup.check_view import CheckView
 from ui.panes.table import PANES_BY_KEY
 from ui.session import Session
-from ui.theme import DARK, LIGHT, Tokens, current_theme, strengthened
+from ui.theme import DARK, LIGHT, Theme, Tokens, current_theme, strengthened
 from ui.widgets.charting.chart_spec import Line
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.charting.values_sheet import ValuesSheet
@@ -155,6 +155,39 @@ def test_high_contrast_is_seven_to_one_for_words_and_three_for_lines(tokens: Tok
 def test_the_usual_words_are_read_too(tokens: Tokens) -> None:
     for words in (tokens.text, tokens.secondary):
         assert contrast(words, tokens.surface) >= 4.5
+
+
+class AskedFor(QObject):
+    """The system's wishes as Qt tells them from 6.10 on."""
+
+    contrastPreferenceChanged = Signal(int)  # noqa: N815
+    wish = "NoPreference"
+
+    def colorScheme(self) -> Qt.ColorScheme:  # noqa: N802
+        return Qt.ColorScheme.Light
+
+    def setColorScheme(self, scheme: Qt.ColorScheme) -> None:  # noqa: N802
+        pass
+
+    def accessibility(self) -> AskedFor:
+        return self
+
+    def contrastPreference(self) -> str:
+        return f"ContrastPreference.{self.wish}"
+
+
+def test_the_systems_wish_for_contrast_is_followed_while_it_changes(
+    theme: Theme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = AskedFor()
+    monkeypatch.setattr(QGuiApplication, "styleHints", lambda *_: system)
+    theme.follow_contrast()
+    system.wish = "HighContrast"
+    system.contrastPreferenceChanged.emit(1)
+    assert theme.tokens.text in ("#000000", "#ffffff")
+    system.wish = "NoPreference"
+    system.contrastPreferenceChanged.emit(0)
+    assert theme.tokens in (LIGHT, DARK)
 
 
 def test_contrast_is_switched_in_the_settings(window: MainWindow) -> None:

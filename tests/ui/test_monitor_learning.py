@@ -146,6 +146,8 @@ def test_what_happened_is_marked_in_order() -> None:
     state.apply(Steered(step=30, settings={"beta": 0.1}, before={"beta": 0.0}))
     state.apply(Notice(level="info", code="x", text="Slow.", step=12))
     state.apply(RunFinished(outcome="stopped", step=45, why="Stopped on request."))
+    resumed = RunState().apply_all([*recorded(60, until=45), started(60, start_step=40)])
+    assert (40, "resume") in [(mark.step, mark.kind) for mark in marks_of(resumed)]
     told = [(mark.step, mark.kind) for mark in marks_of(state)]
     assert [one for one in told if one[1] in ("steered", "notice", "stop")] == [
         (12, "notice"),

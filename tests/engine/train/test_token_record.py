@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from droid_tune.events import RolloutGroup, Step, TokenDetails
+from droid_tune.train import token_record
 from droid_tune.train.token_record import TokenRecorder
 from tests.engine.train.conftest import digest, tiny, train
 
@@ -36,9 +37,15 @@ def test_tokens_of_a_group_are_told_with_their_change_and_change_no_number(
     assert digest(tmp_path / "told") == digest(tmp_path / "silent")
 
 
-def test_advantages_of_tokens_choose_a_group_too(tmp_path: Path) -> None:
+def test_advantages_of_tokens_choose_a_group_too_and_a_record_has_its_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """REINFORCE++ and PPO have one for each token: the group is found all the same."""
+    whole = tiny().sampling.max_completion_length
+    monkeypatch.setattr(token_record, "MOST_TOKENS", 2 * whole)
     config = tiny(method={"type": "reinforce_pp", "group_size": 4}, training={"iterations": 2})
     end, record = train(config, tmp_path / "run")
     assert end.outcome == "completed", end.why
-    assert any(isinstance(event, TokenDetails) for event in record)
+    (told,) = [event for event in record if isinstance(event, TokenDetails)]
+    assert 0 < sum(len(trace.pieces) for trace in told.completions) <= 2 * whole
+    assert len(told.completions) < 4  # what has no room is left out whole

@@ -99,6 +99,17 @@ def test_end_of_a_run_is_not_announced_to_who_is_looking(
     stop(window, qtbot)
 
 
+def test_whoever_switched_notifications_off_has_none(
+    window: MainWindow, qtbot: QtBot, qapp: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announcer = Announcer(window, qapp)
+    monkeypatch.setattr(announcer, "announce", lambda run: pytest.fail("announced"))
+    monkeypatch.setattr(QApplication, "activeWindow", lambda _: None)
+    window.session.settings.notifications = False
+    start(window, qtbot)
+    stop(window, qtbot)
+
+
 def test_unsigned_application_says_it_in_the_window(window: MainWindow, qapp: QApplication) -> None:
     said: list[tuple[str, str, str]] = []
     window.session.told.connect(lambda *words: said.append(words))
