@@ -163,10 +163,10 @@ class AskedFor(QObject):
     contrastPreferenceChanged = Signal(int)  # noqa: N815
     wish = "NoPreference"
 
-    def colorScheme(self) -> Qt.ColorScheme:  # noqa: N802
+    def colorScheme(self) -> Qt.ColorScheme:
         return Qt.ColorScheme.Light
 
-    def setColorScheme(self, scheme: Qt.ColorScheme) -> None:  # noqa: N802
+    def setColorScheme(self, scheme: Qt.ColorScheme) -> None:
         pass
 
     def accessibility(self) -> AskedFor:

@@ -8,16 +8,19 @@ import pytest
 from PySide6.QtWidgets import QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from droid_tune.config import RunConfig
+from droid_tune.config import RunConfig, resolve
+from droid_tune.events import RunStarted, Step
 from droid_tune.runs.series import Series
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
+from ui.panes.monitor.chart_specs import sections_of
 from ui.panes.monitor.pane import MonitorPane
 from ui.theme import Theme, current_theme
 from ui.widgets.basics import button, row
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.charting.curve_set import colors_of
+from ui.widgets.figure import Figure
 from ui.work.run_reading import read_run
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
@@ -82,6 +85,24 @@ def test_the_charts_of_the_method_are_there_before_its_first_event(
 def test_a_run_without_events_is_shown_with_its_settings(data_home: Path) -> None:
     folder = write_run(data_home / "runs" / "new", iter(()))
     assert read_run(folder).method == "grpo"
+
+
+def test_a_run_that_samples_nothing_is_told_by_what_it_has(
+    window: MainWindow, data_home: Path, qtbot: QtBot
+) -> None:
+    """No speed of sampling, and no chart that stays empty to the end."""
+    learnt = {"loss": 0.5, "num_tokens": 600.0, "step_time": 2.0}
+    begun = RunStarted(config=resolve({"method": "sft"}).model_dump(mode="json"), total_steps=2)
+    steps = [Step(step=step, metrics=learnt) for step in (1, 2)]
+    folder = write_run(data_home / "runs" / "imitates", iter([begun, *steps]))
+    with qtbot.waitSignal(window.session.shown_changed):
+        window.session.show_run(folder)
+    window.show_pane("monitor")
+    pane = window.pane("monitor")
+    assert isinstance(pane, MonitorPane)
+    assert "Training speed: 300 tokens/s" in [one.accessibleName() for one in pane.findChildren(Figure)]
+    told = [line.metric for spec in sections_of("sft")["learning"] for line in spec.lines]
+    assert "eval/accuracy" not in told
 
 
 def test_the_corner_tells_every_curve(qtbot: QtBot) -> None:

@@ -131,7 +131,6 @@ SUPERVISED: Sections = {
             (Line("loss", "Training"), Line("eval/loss", "Held-out", points=True, untrained=True)),
         ),
         ChartSpec("Held-out perplexity", (Line("eval/perplexity", "Perplexity", points=True),)),
-        ChartSpec("Held-out accuracy", (Line("eval/accuracy", "Accuracy", points=True),)),
         *_OPTIMIZER,
     ),
     "machine": (_STEP_TIME, _MEMORY),

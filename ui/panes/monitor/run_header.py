@@ -90,14 +90,24 @@ class RunHeader(QFrame):
             time, f"{words.pace(pace)} per step" if pace is not None else "", name=name
         )
         figures["left"].setToolTip(spread_words(state))
-        speed = state.last("tokens_per_second")
+        speed = speed_of(state, samples=main == "reward")
         figures["speed"].show_value(
-            f"{speed:,.0f}" if speed is not None else "–", "tokens/s", name="Sampling speed"
+            f"{speed:,.0f}" if speed is not None else "–",
+            "tokens/s",
+            name="Sampling speed" if main == "reward" else "Training speed",
         )
         budget = f"of {words.size(state.memory.budget_bytes)}" if state.memory is not None else ""
         figures["memory"].show_value(
             words.size(state.peak_bytes) if state.peak_bytes else "–", budget, name="Peak memory"
         )
+
+
+def speed_of(state: RunState, *, samples: bool) -> float | None:
+    """Tokens in a second: those that are sampled, or those of the rows that a step of a method without sampling learns from."""
+    if samples:
+        return state.last("tokens_per_second")
+    tokens, seconds = state.last("num_tokens"), state.last("step_time")
+    return tokens / seconds if tokens and seconds else None
 
 
 def time_words(state: RunState) -> tuple[str, str]:

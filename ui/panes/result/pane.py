@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 #: a run's files as they were when they were read: its folder, and the bytes of its logs
 Stand = tuple[Path, int, int]
 
+#: pixels beyond which the curve is not higher, and its part of the height that is left over
+HIGHEST, CURVE_FIRST = 420, 100
+
 
 class ResultPane(FillingPane):
     """Draws `session.shown` once it has ended; its files are read in the background."""
@@ -67,7 +70,7 @@ class ResultPane(FillingPane):
         self._curve_place = column()
         self._answers = ThenAndNow(page)
         layout.addWidget(self._card)
-        layout.addLayout(self._curve_place)
+        layout.addLayout(self._curve_place, CURVE_FIRST)
         layout.addWidget(self._answers)
         layout.addStretch(1)
         self._hide_parts()
@@ -130,7 +133,7 @@ class ResultPane(FillingPane):
         line = Line(story.measure, known.label, points=True, untrained=True)
         if self._chart is None:
             self._chart = Chart(ChartSpec(known.label, (line,)), self)
-            self._chart.setMaximumHeight(220)
+            self._chart.setMaximumHeight(HIGHEST)
             self._curve_place.addWidget(self._chart)
         elif self._chart.spec.lines != (line,):
             self._chart.show_title(known.label)
