@@ -112,6 +112,8 @@ class Answered:
     calls: tuple[CallRecord, ...] = ()
     #: how long the environment took, waiting for other episodes not counted
     seconds: float = 0.0
+    #: with an ending that is a cut: the turn calls a tool, or begins to, so that what it says beside is no answer
+    calling: bool = False
     #: a description of the state that the model sees next, where the environment offers one (groups of equal states)
     state: str = ""
 
@@ -136,7 +138,8 @@ class Handle(Protocol[Result]):
 class Episode(Protocol):
     """One trajectory. What goes wrong inside it is an ending, never an exception.
 
-    `text` is what the model sampled, decoded with its special tokens, without the token that ends the turn.
+    `text` is what the model sampled, decoded with its special tokens, without the token that ends the turn, behind the
+    mark of a thought where its prompt has left one open.
     """
 
     @property

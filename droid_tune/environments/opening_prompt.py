@@ -9,7 +9,6 @@ from droid_tune.config.run import RunConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Row
 from droid_tune.data.rendering.chat_template import ChatTemplate
-from droid_tune.data.rendering.thinking import opens_thought
 from droid_tune.data.templates import Prompt, TemplateOptions, render_prompt
 from droid_tune.environments.episode import Environment, EpisodeError, Message, Seeds
 from droid_tune.environments.table import open_environment
@@ -18,13 +17,7 @@ from droid_tune.errors import UserError
 
 def environment_for(config: RunConfig, tokenizer: Any, watch: Watch = UNWATCHED) -> Environment:
     """The environment of a run, for the model of that tokenizer. Raises UserError for what cannot be used."""
-    opened = opens_thought(render_prompt(tokenizer, {"prompt": "?"}, TemplateOptions.of(config.data)).text)
-    return open_environment(
-        config,
-        template=ChatTemplate.of(tokenizer).source,
-        opened_thought=opened.group(1) if opened else "",
-        watch=watch,
-    )
+    return open_environment(config, template=ChatTemplate.of(tokenizer).source, watch=watch)
 
 
 def as_read(environment: Environment, row: Mapping[str, Any], opening: Sequence[Message]) -> Row:

@@ -70,7 +70,7 @@ class OwnEpisode:
         if not read.order:
             return self._ended(read.turn, "answered")
         if self._spoken >= self._owner.config.max_turns:
-            return self._ended(read.turn, "turns")
+            return self._ended(read.turn, "turns", calling=True)
         lane = self._lane or self._owner.lanes.pick()
         return Coming(lane.put(lambda child: self._answered(child, read)), self._owner.watch)
 
@@ -78,12 +78,12 @@ class OwnEpisode:
         self, text: str, ending: Literal["tokens", "time", "turns"]
     ) -> Coming[Answered] | ReadyAnswer[Answered]:
         """End it after a turn whose calls are not made."""
-        said = self._owner.shown.read(text).turn
+        read = self._owner.shown.read(text)
         if (
             text
         ):  # else it is cut between two turns, and who judges it sees no turn that the model never began
-            self._turns.append(said)
-        return self._ended(said, ending)
+            self._turns.append(read.turn)
+        return self._ended(read.turn, ending, calling=bool(read.order))
 
     def close(self) -> None:
         """Let go of its object."""
@@ -98,10 +98,13 @@ class OwnEpisode:
         except ChildError:
             return  # it is gone with its child
 
-    def _ended(self, said: Turn, ending: Ending) -> Coming[Answered] | ReadyAnswer[Answered]:
+    def _ended(
+        self, said: Turn, ending: Ending, *, calling: bool = False
+    ) -> Coming[Answered] | ReadyAnswer[Answered]:
         if self._lane is None or self._owner.judge in UNASKED:
-            return ReadyAnswer(Answered(said, ending=ending, episode_reward=self._beside))
-        return Coming(self._lane.put(lambda child: self._judged(child, said, ending)), self._owner.watch)
+            return ReadyAnswer(Answered(said, ending=ending, episode_reward=self._beside, calling=calling))
+        future = self._lane.put(lambda child: replace(self._judged(child, said, ending), calling=calling))
+        return Coming(future, self._owner.watch)
 
     @property
     def _beside(self) -> float | None:
@@ -135,7 +138,8 @@ class OwnEpisode:
             )
         most = self._owner.config.episode_seconds
         if most and self._seconds > most:
-            return replace(self._judged(child, read.turn, "time", calls, took), reward=earned)
+            judged = self._judged(child, read.turn, "time", calls, took)
+            return replace(judged, reward=earned, calling=True)
         turns = result_turns(records, in_words=self._owner.shown.in_words)
         self._turns += turns
         return Answered(read.turn, turns, reward=earned, calls=calls, seconds=took)

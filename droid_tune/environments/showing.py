@@ -20,11 +20,9 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class Showing:
-    """What is known of a model: its chat template's source, the mark of a thought that its prompt leaves open, and
-    whether tools are told in words."""
+    """What is known of a model: its chat template's source, and whether tools are told in words."""
 
     template: str
-    opened: str = ""
     in_words: bool = False
 
     def of(self, tools: Sequence[Message]) -> ShownTools:
@@ -41,9 +39,7 @@ class Showing:
                     place="environment",
                     remedy=_REMEDY,
                 )
-        return ShownTools(
-            TurnReader(found or HERMES, tools, self.opened), tools, bool(tools) and self.in_words
-        )
+        return ShownTools(TurnReader(found or HERMES, tools), tools, bool(tools) and self.in_words)
 
 
 @dataclass(frozen=True)
@@ -65,5 +61,5 @@ class ShownTools:
         got = self.reader.read(text)
         if not self.in_words and not got.faults:
             return got
-        said = TurnReader(self.reader.form, (), self.reader.opened).read(text).turn
+        said = TurnReader(self.reader.form, ()).read(text).turn
         return ReadTurn(said, got.order)

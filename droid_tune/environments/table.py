@@ -14,18 +14,15 @@ from droid_tune.environments.showing import Showing
 from droid_tune.errors import UserError
 
 
-def open_environment(
-    config: RunConfig, *, template: str, opened_thought: str = "", watch: Watch = UNWATCHED
-) -> Environment:
+def open_environment(config: RunConfig, *, template: str, watch: Watch = UNWATCHED) -> Environment:
     """Ready to open episodes; its children run until `close`. Raises UserError for what cannot be used.
 
-    `template` is the source of the model's chat template, `opened_thought` the mark of a thought that its prompt leaves
-    open, empty where it leaves none.
+    `template` is the source of the model's chat template.
     """
     section = config.environment
     if section is None:
         raise UserError("The settings name no environment", remedy="add a section `environment`")
-    showing = Showing(template, opened_thought, section.tool_prompt == "system")
+    showing = Showing(template, section.tool_prompt == "system")
     if isinstance(section, OwnCodeConfig):
         path = section.file.resolve()
         environment = OwnCode(section, path, config.data.system_prompt, showing, watch)

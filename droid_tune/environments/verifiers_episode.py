@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 from droid_tune.config.environments import VerifiersEnvironment
@@ -55,7 +56,7 @@ class VerifiersEpisode:
         read = self._owner.shown.read(text)
         self._spoken += 1
         if read.order and self._spoken >= self._owner.config.max_turns:
-            return self._last(read.turn, text, "turns")
+            return self._last(read, text, "turns")
         refused = [refusal(one, self._owner.all_tools) for one in read.order]
         records = [one for one in refused if one is not None]
         if records and len(records) == len(read.order):
@@ -75,7 +76,7 @@ class VerifiersEpisode:
 
     def cut(self, text: str, ending: Literal["tokens", "time", "turns"]) -> Then[Answered]:
         """End it after a turn whose calls are not made."""
-        return self._last(self._owner.shown.read(text).turn, text, ending)
+        return self._last(self._owner.shown.read(text), text, ending)
 
     def close(self) -> None:
         """Let go of the rollout."""
@@ -84,11 +85,15 @@ class VerifiersEpisode:
             self._bridge.tell({"do": "end", "episode": self._number})
             self._owner.ended()
 
-    def _last(self, said: Turn, text: str, ending: Ending) -> Then[Answered]:
-        def heard(event: Message, took: float) -> Answered:
-            return self._over(event, said, (), took, ending)
+    def _last(self, read: ReadTurn, text: str, ending: Ending) -> Then[Answered]:
+        """The rubric sees what the turn says beside calls that are not made: their arguments are no answer."""
+        calling = bool(read.order)
 
-        return self._sent({"role": "assistant", "content": text}, over=True, then=heard)
+        def heard(event: Message, took: float) -> Answered:
+            return replace(self._over(event, read.turn, (), took, ending), calling=calling)
+
+        said = self._owner.shown.reader.read(text).turn.content if calling else text
+        return self._sent({"role": "assistant", "content": said}, over=True, then=heard)
 
     def _sent(
         self, message: Message, *, over: bool, then: Callable[[Message, float], Answered]
@@ -139,7 +144,7 @@ class VerifiersEpisode:
         self._seconds += took
         most = self._owner.config.episode_seconds
         if most and self._seconds > most:
-            return Answered(read.turn, ending="time", calls=tuple(records), seconds=took)
+            return Answered(read.turn, ending="time", calls=tuple(records), seconds=took, calling=True)
         return Answered(read.turn, tuple(turns), calls=tuple(records), seconds=took)
 
     def _turns(

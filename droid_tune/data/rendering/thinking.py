@@ -24,6 +24,12 @@ def opens_thought(prompt: str) -> re.Match[str] | None:
     return _OPENED.search(prompt)
 
 
+def opened_mark(prompt: str) -> str:
+    """That mark alone, empty where the prompt leaves no thought open."""
+    found = opens_thought(prompt)
+    return found.group(1) if found else ""
+
+
 def closes_thought(prompt: str) -> re.Match[str] | None:
     """The empty thought with which a rendered prompt says that there is to be none."""
     return _CLOSED.search(prompt)

@@ -55,6 +55,7 @@ class EpisodeRow:
     drawn: list[float] = field(default_factory=list[float])
     fed: int = 0  # tokens behind the prompt that the decoder has read
     begun: int = 0  # where the turn begins
+    opens: str = ""  # the mark of a thought that the turn's prompt has left open
     text: str = ""
     asked: Handle[Answered] | None = None
     asked_at: float = 0.0

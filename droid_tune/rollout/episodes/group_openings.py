@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from droid_tune.data.formats.base import Row
 from droid_tune.data.lens import require_known
 from droid_tune.data.rendering.added_turns import TurnAdder
-from droid_tune.data.templates import render_prompt
+from droid_tune.data.rendering.thinking import opened_mark
+from droid_tune.data.templates import Prompt, render_prompt
 from droid_tune.environments.episode import EpisodeError
 from droid_tune.environments.opening_prompt import as_read
 from droid_tune.rollout.episodes.episode_row import EpisodeRow
@@ -66,7 +67,7 @@ class GroupOpenings:
             if not self._has_room(row, len(tokens)):
                 why = f"the episode's prompt has {len(tokens):,} tokens, which {self._no_room()}"
                 self._tally.finish(row, Trajectory(cut="failed", failed=why))
-        self._prompt_tokens[prompt] = common or self._rendered(self._game.data[prompt])
+        self._prompt_tokens[prompt] = common or self._rendered(self._game.data[prompt]).tokens
 
     def _opened(self, prompt: int) -> dict[int, list[int]]:
         """The tokens of each opening of a group, by row; rows whose episode cannot begin are over."""
@@ -102,12 +103,13 @@ class GroupOpenings:
         row.recorder = Recorder(row.episode.opening)
         shown = as_read(game.environment, data, row.recorder.messages)
         row.adder = TurnAdder(game.policy.tokenizer, shown, game.options, game.limits.history)
-        tokens = self._rendered(shown)
-        require_known(tokens, game.policy.embedding_rows)
-        return tokens
+        prompt = self._rendered(shown)
+        row.opens = opened_mark(prompt.text)
+        require_known(prompt.tokens, game.policy.embedding_rows)
+        return prompt.tokens
 
-    def _rendered(self, data: Row) -> list[int]:
-        return render_prompt(self._game.policy.tokenizer, data, self._game.options).tokens
+    def _rendered(self, data: Row) -> Prompt:
+        return render_prompt(self._game.policy.tokenizer, data, self._game.options)
 
 
 def _common(openings: Sequence[Sequence[int]]) -> list[int]:

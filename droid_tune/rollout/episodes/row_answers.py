@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from droid_tune.data.lens import require_known
+from droid_tune.data.rendering.thinking import opened_mark
 from droid_tune.environments.episode import Answered, Ending
 from droid_tune.errors import UserError
 from droid_tune.rollout.decoding import completion_text
@@ -24,7 +25,7 @@ class RowAnswers:
         """Hand the turn that a row has ended to the environment."""
         assert row.recorder is not None
         assert row.episode is not None
-        row.text = completion_text(self._game.policy, row.tokens[row.begun :])
+        row.text = row.opens + completion_text(self._game.policy, row.tokens[row.begun :])
         row.recorder.wrote(row.begun, len(row.tokens))
         row.asked = row.episode.cut(row.text, "tokens") if row.ending else row.episode.step(row.text)
         row.asked_at, row.seconds = time.perf_counter(), 0.0
@@ -75,6 +76,7 @@ class RowAnswers:
         turns = [*before, *(turn.message() for turn in answer.turns)]
         found = row.adder.added(turns, len(before), ended=row.tokens[-1] in self._game.stops)
         require_known(found.tokens, self._game.policy.embedding_rows)
+        row.opens = opened_mark(found.text)
         return found.tokens
 
     def _cut(self, row: EpisodeRow) -> None:

@@ -23,6 +23,7 @@ _CUTS: dict[Ending, EpisodeCut] = {"turns": "turns", "tokens": "tokens", "time":
 class Trajectory:
     """An episode that is over.
 
+    `answer` is the model's last turn as it wrote it, thoughts included, where that is one.
     `messages` are all its turns with its prompt's; `spans` (K) say which of the completion's tokens [start, end) the
     model wrote in each of its K turns, `turn_rewards` (K) what each earned (None: nothing is given by the turn) and
     `states` (K) what each was written in: equal texts are equal states. `reward` is what the environment gives in all;
@@ -94,7 +95,7 @@ class Recorder:
         self._states: list[str] = []
         self._next_state = "\n".join(turn.content for turn in opening)
         self._records: list[CallRecord] = []
-        self._seconds, self._answer, self._last = 0.0, "", Answered(Turn("assistant", ""))
+        self._seconds, self._last, self._said = 0.0, Answered(Turn("assistant", "")), ""
 
     def wrote(self, start: int, end: int) -> None:
         """The model wrote a turn: the completion's tokens from `start` to `end`."""
@@ -106,13 +107,13 @@ class Recorder:
         """What the environment made of that turn, whose text was `text`."""
         self._last, self._seconds = answer, self._seconds + seconds
         self._rewards[-1] = answer.reward
-        self._answer = answer.said.content
+        self._said = beside_calls(text, answer.said)
         self.messages.append(answer.said.message())
         start, end = self._spans[-1]
         self._played.append(
             PlayedTurn(
                 role="assistant",
-                text=beside_calls(text, answer.said),
+                text=self._said,
                 calls=[PlayedCall(name=one.name, arguments=dict(one.arguments)) for one in answer.said.calls],
                 reward=answer.reward,
                 tokens=end - start,
@@ -139,7 +140,11 @@ class Recorder:
             )
 
     def finished(self, ending: Ending, last: Answered | None = None, failed: str = "") -> Trajectory:
-        """The whole episode; `last` is what ended it where that was no turn of the model's."""
+        """The whole episode; `last` is what ended it where that was no turn of the model's.
+
+        What was said beside a call is no answer where the episode was cut there: the model had not answered yet.
+        """
+        answered = last is None and not self._last.calling
         last = last or self._last
         given = [one for one in (*self._rewards, last.episode_reward) if one is not None]
         broken = ending == "failed"
@@ -147,7 +152,7 @@ class Recorder:
             turns=tuple(self._played),
             messages=tuple(self.messages),
             opening=self._opening,
-            answer=self._answer,
+            answer=self._said if answered else "",
             spans=tuple(self._spans),
             turn_rewards=tuple(self._rewards),
             states=tuple(self._states),

@@ -399,3 +399,43 @@ def test_a_word_in_a_templates_text_does_not_show_tools() -> None:
     assert not shows_tools("{{ 'You have no tools.' }}{% for m in messages %}{{ m.content }}{% endfor %}")
     assert not shows_tools("{{ message.tools }}")
     assert shows_tools("{%- if tools is not none %}{{ tools | tojson }}{% endif %}")
+
+
+HERMES_CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 2}}\n</tool_call>'
+
+# -- thoughts ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "calls"),
+    [
+        # a thought in the middle of an answer calls nothing, closed or not
+        (f"I look. <think>Shall I {HERMES_CALL}</think> No.", "I look.  No.", 0),
+        (f"I look. <think>Shall I {HERMES_CALL}", "I look.", 0),
+        (f"<think>a</think><think>{HERMES_CALL}</think>Done.", "Done.", 0),
+        (f"I look. <think>Yes.</think> {HERMES_CALL}", "I look.", 1),
+        (f"{HERMES_CALL} and <think>no {HERMES_CALL}</think>", "and", 1),
+        # what looks like a thought inside of a call is its argument
+        (
+            '<tool_call>\n{"name": "add", "arguments": {"a": 2, "note": "<think>a</think>"}}\n</tool_call>',
+            "",
+            1,
+        ),
+        ('<tool_call>\n{"name": "add", "arguments": {"a": 2, "note": "</think>"}}\n</tool_call>', "", 1),
+    ],
+)
+def test_calls_that_are_only_thought_of_are_none(text: str, said: str, calls: int) -> None:
+    from droid_tune.environments.turn_reader import TurnReader
+
+    read = TurnReader(HERMES, [TOOL]).read(text)
+    assert (read.turn.content, len(read.order), read.faults) == (said, calls, ())
+    for one in read.turn.calls:
+        assert one.arguments.get("note", "") in ("", "<think>a</think>", "</think>")
+
+
+def test_a_thought_that_is_told_of_in_a_calls_json_leaves_the_answer_a_call() -> None:
+    from droid_tune.environments.turn_reader import TurnReader
+
+    text = '{"name": "add", "parameters": {"a": 2, "note": "<think>x</think>"}}'
+    (call,) = TurnReader(LLAMA_JSON, [TOOL]).read(text).order
+    assert call == ToolCall("add", {"a": 2, "note": "<think>x</think>"})

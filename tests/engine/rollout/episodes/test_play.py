@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.scoring import score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.policy import Policy
+from droid_tune.paths import starter_model_dir
 from droid_tune.rollout.episodes.episode_row import EpisodeLimits, Seeding
 from droid_tune.rollout.episodes.play import play
 from droid_tune.rollout.rollout import Rollout
@@ -147,6 +150,34 @@ def test_an_episode_that_cannot_begin_fails_alone():
     assert environment.opened == environment.closed == 6
     everything = played(Scripted(failing=(0, 1, 2, 3)))
     assert not everything.completion_mask.any()
+
+
+def test_a_turn_is_read_behind_the_thought_that_its_own_prompt_has_opened(tmp_path: Path) -> None:
+    model = tmp_path / "thinker"
+    shutil.copytree(starter_model_dir(), model)
+    settings = json.loads((model / "tokenizer_config.json").read_text())
+    opener = "{%- if enable_thinking is not defined or enable_thinking %}{{ '<think>' }}{% endif -%}"
+    settings["chat_template"] = settings["chat_template"].replace(
+        "'<|assistant|>' -}}", "'<|assistant|>' -}}" + opener
+    )
+    (model / "tokenizer_config.json").write_text(json.dumps(settings))
+    environment = Scripted(turns=1)
+    rollout = play(
+        starting_policy(resolve({"model": {"path": str(model)}}), Path()),
+        environment,
+        [ROWS[0], {**ROWS[1], "chat_template_kwargs": {"enable_thinking": False}}],
+        group_size=4,
+        sampling=SamplingConfig(max_completion_length=110, temperature=1.5),
+        limits=EpisodeLimits(40),
+        seeding=Seeding(5),
+        plan=MemoryPlan(),
+    )
+    paths = rollout.trajectories or []
+    said = [[turn.text for turn in path.turns if turn.role == "assistant"] for path in paths]
+    assert max(len(texts) for texts in said[:4]) == 2  # the second turn's prompt opens a thought too
+    assert all(text.startswith("<think>") for texts in said[:4] for text in texts)
+    assert not any("<think>" in text for texts in said[4:] for text in texts)
+    assert all(text.startswith("<think>") for text in environment.asked if "<think>" in text)
 
 
 def test_a_stop_closes_what_is_open():
