@@ -26,9 +26,10 @@ class Series:
 
     def append(self, step: int, value: float) -> None:
         """Add a value; one at or before the last step first takes back what came after it."""
-        if self.steps and step <= self.steps[-1]:
+        steps = self.steps
+        if steps and step <= steps[-1]:
             self.truncate(step - 1)
-        self.steps.append(step)
+        steps.append(step)
         self.values.append(value)
 
     def truncate(self, last_step: int) -> None:

@@ -299,8 +299,13 @@ class RunState:
 
     def _record(self, step: int, metrics: dict[str, float | None]) -> None:
         for name, value in metrics.items():
-            if value is not None:
-                self.series.setdefault(name, Series()).append(step, value)
+            if value is None:
+                continue
+            if (
+                known := self.series.get(name)
+            ) is None:  # a hundred thousand values come by here as a long run opens
+                known = self.series[name] = Series()
+            known.append(step, value)
 
     def _keep(self, event: RolloutGroup) -> None:
         groups = self.rollouts.setdefault(event.step, [])

@@ -108,6 +108,7 @@ def in_the_window(folder: Path) -> None:
     from ui.session import Session
     from ui.settings import Settings
     from ui.theme import Theme
+    from ui.work.run_reading import past_of
 
     app = QApplication([])
     Theme(app, "light")
@@ -116,18 +117,24 @@ def in_the_window(folder: Path) -> None:
     window.resize(1280, 800)
     window.show()
     window.show_pane("monitor")
-    until(app, lambda: window.isVisible())
+    until(app, window.isVisible)
+    timed("the table made before", lambda: past_of(folder))
+    pane = window.pane("monitor")
+    until(app, lambda: not pane.prepare())  # pyright: ignore
     session.show_run(folder)
-    timed("first curves drawn", lambda: until(app, lambda: bool(session.shown.series)))
-    window.pane("monitor").refresh()
-    whole = STEPS
-    timed("the whole past read", lambda: until(app, lambda: len(session.shown.series["pass@1"]) == whole))
+    board = pane.board  # pyright: ignore
+    timed("first curves drawn", lambda: until(app, lambda: any(one.content.present for one in board.charts)))
+    timed("all of them drawn", lambda: until(app, lambda: not board.busy))
+    timed("the whole past read", lambda: until(app, lambda: len(session.shown.series["pass@1"]) == STEPS))
     pane = timed("open Rollouts", lambda: (window.show_pane("rollouts"), window.pane("rollouts"))[1])
     view = pane.completions  # pyright: ignore
     pane.show_view("completions")  # pyright: ignore
     timed("first rows", lambda: until(app, lambda: view.model.rowCount() > 0))
-    view._search.setText("gave away")
-    timed("a search", lambda: until(app, lambda: 0 < view.model.rowCount() < 80_000))
+    found: list[object] = []
+    pane.desk.found.connect(lambda wanted, _: found.append(wanted.text))  # pyright: ignore
+    for text in ("gave away", "It is 44", "no such words"):
+        view._search.setText(text)
+        timed(f"a search: {text}", lambda text=text: until(app, lambda: text in found))
 
 
 def until(app: object, there: Callable[[], bool]) -> None:

@@ -125,12 +125,9 @@ class ChartBoard(QWidget):
         specs = sections_of(method)
         wanted = section if section in specs else FIRST
         if wanted not in self._sections:
-            ahead = self._ahead if (wanted, method) == (FIRST, self._ahead_of) else []
-            first, *rest = specs[wanted][len(ahead) :] or (None,)
-            made = [] if first is None else [Chart(first, self, self._cursor)]
-            self._sections[wanted] = [*ahead, *made]
+            first, *rest = specs[wanted]
+            self._sections[wanted] = [self._taken(wanted, first)]
             self._missing[wanted] = [(spec, frame("card", self)) for spec in rest]
-            self._ahead = [] if ahead else self._ahead
             if wanted == "rewards":
                 self._scatters = self._make_scatters()
             self._section = ""
@@ -142,7 +139,7 @@ class ChartBoard(QWidget):
     def _make_next(self, section: str) -> None:
         """One more chart of the section, in its place."""
         spec, blank = self._missing[section].pop(0)
-        made = Chart(spec, self, self._cursor)
+        made = self._taken(section, spec)
         self._sections[section].append(made)
         columns, place = max(1, self._columns), len(self.charts) - 1
         self._grid.removeWidget(blank)
@@ -153,6 +150,12 @@ class ChartBoard(QWidget):
             self._give_parts(made)
         self._draw(made)
         made.show()
+
+    def _taken(self, section: str, spec: ChartSpec) -> Chart:
+        """The chart that was made ahead, in their order, or a new one."""
+        if section == FIRST and self._ahead and self._ahead_of == self._method:
+            return self._ahead.pop(0)
+        return Chart(spec, self, self._cursor)
 
     def _make_scatters(self) -> list[ScatterChart]:
         return [
