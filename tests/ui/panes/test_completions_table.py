@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from droid_tune.runs.completions.asking import Visit
 from droid_tune.runs.completions.difficulty import histories_of
 from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
+from ui.panes.rollouts import completion_desk
+from ui.panes.rollouts.completion_desk import groups_in
 from ui.panes.rollouts.completions_model import TEXT_PLACE
 from ui.panes.rollouts.difficulty_map import DifficultyMap, color_of, tip_of
 from ui.panes.rollouts.marked_text import marked, read_answer, tinted
@@ -95,6 +98,29 @@ def test_the_charts_turn_the_table_to_a_step_or_a_range(pane: RolloutsPane, qtbo
     cursor.choose(7)
     pane.show_view("step")
     assert pane.by_step._step.text() == "Step 7"
+
+
+def test_an_earlier_step_is_read_from_the_file_behind_the_window(
+    pane: RolloutsPane, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[str] = []
+
+    def read(rollouts: Path, step: int) -> list[RolloutGroup]:
+        readers.append(threading.current_thread().name)
+        return groups_in(rollouts, step)
+
+    monkeypatch.setattr(completion_desk, "groups_in", read)
+    pane.show_view("step")
+    view, there = pane.by_step, pane.session.shown.rollouts
+    newest, known = max(there), there.pop(7)
+    for _ in range(2):  # it is read once
+        view._slider.setValue(view._steps.index(7))
+        qtbot.waitUntil(lambda: view._groups[0].step == 7)
+        assert [group.prompt for group in view._groups] == [one.prompt for one in known if not one.held_out]
+        view._slider.setValue(view._steps.index(newest))
+        assert view._groups[0].step == newest  # at hand
+    assert len(readers) == 1
+    assert "MainThread" not in readers
 
 
 def test_rows_that_were_asked_for_too_early_are_read_later(pane: RolloutsPane) -> None:

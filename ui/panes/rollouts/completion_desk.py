@@ -13,6 +13,9 @@ from droid_tune.runs.completions.asking import Visit, Wanted, find, groups_at, s
 from droid_tune.runs.completions.completion_index import CompletionIndex
 from ui.background import Task
 
+#: how far the file is read, the reward parts, the steps of sampled and of held-out completions, whether there is more
+Told = tuple[int, list[str], dict[bool, list[int]], bool]
+
 
 class CompletionDesk(QObject):
     """The completions of one run at a time. The newest question counts; answers to earlier ones are dropped."""
@@ -20,6 +23,7 @@ class CompletionDesk(QObject):
     grown = Signal()  # there is more to find than before
     found = Signal(object, object)  # Wanted, ids
     visited = Signal(object)  # every Visit of the run
+    groups_read = Signal(int, object)  # a step, its groups
     failed = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
@@ -29,6 +33,8 @@ class CompletionDesk(QObject):
         self._index: CompletionIndex | None = None
         self._reading: Task | None = None
         self._asking: Task | None = None
+        self._fetching: Task | None = None
+        self._steps: dict[bool, list[int]] = {}  # of sampled and of held-out completions
         self.read_bytes = -1
 
     def open(self, folder: Path | None) -> None:
@@ -40,13 +46,13 @@ class CompletionDesk(QObject):
 
     def close(self) -> None:
         """Let go of the files; no answer comes any more."""
-        for task in (self._reading, self._asking):
+        for task in (self._reading, self._asking, self._fetching):
             if task is not None:
                 task.drop()
         if self._index is not None:
             self._index.close()
-        self._index = self._reading = self._asking = self.rollouts = None
-        self.parts, self.read_bytes = [], -1
+        self._index = self._reading = self._asking = self._fetching = self.rollouts = None
+        self.parts, self._steps, self.read_bytes = [], {}, -1
 
     @property
     def index(self) -> CompletionIndex | None:
@@ -76,11 +82,22 @@ class CompletionDesk(QObject):
 
     def steps(self, *, held_out: bool) -> list[int]:
         """The steps in the table so far."""
-        return [] if self.index is None else steps_of(self.index, held_out=held_out)
+        return self._steps.get(held_out, [])
 
-    def groups(self, step: int) -> list[RolloutGroup]:
-        """A step's groups, read from the file."""
-        return [] if self.index is None else groups_at(self.index, step)
+    def ask_groups(self, step: int) -> None:
+        """A step's groups from the file, which may have megabytes: `groups_read` tells those of the step asked for last."""
+        self.drop_groups()
+        if self.rollouts is not None and self.read_bytes >= 0:
+            done = partial(self.groups_read.emit, step)
+            self._fetching = Task(
+                partial(groups_in, self.rollouts, step), self, done=done, failed=self._failed
+            ).start()
+
+    def drop_groups(self) -> None:
+        """Nobody waits for groups any more."""
+        if self._fetching is not None:
+            self._fetching.drop()
+            self._fetching = None
 
     def ask_visits(self) -> None:
         """Every visit of every prompt; `visited` tells them."""
@@ -89,9 +106,9 @@ class CompletionDesk(QObject):
                 partial(all_visits, self.rollouts), self, done=self.visited.emit, failed=self._failed
             ).start()
 
-    def _grew(self, told: tuple[int, list[str], bool]) -> None:
+    def _grew(self, told: Told) -> None:
         self._reading = None
-        self.read_bytes, self.parts, more = told
+        self.read_bytes, self.parts, self._steps, more = told
         self.grown.emit()
         if more:
             self.refresh()
@@ -101,11 +118,18 @@ class CompletionDesk(QObject):
         self.failed.emit(sentence)
 
 
-def brought_up_to_date(rollouts: Path) -> tuple[int, list[str], bool]:
-    """Read one more portion of the file: how far it is read, the reward parts, and whether there is more."""
+def brought_up_to_date(rollouts: Path) -> Told:
+    """Read one more portion of the file: how far it is read, the reward parts, the steps, and whether there is more."""
     with CompletionIndex(rollouts) as index:
         more = next(index.update(), None) is not None
-        return index.bytes_read, list(index.part_columns()), more
+        steps = {held_out: steps_of(index, held_out=held_out) for held_out in (False, True)}
+        return index.bytes_read, list(index.part_columns()), steps, more
+
+
+def groups_in(rollouts: Path, step: int) -> list[RolloutGroup]:
+    """All groups of a step."""
+    with CompletionIndex(rollouts) as index:
+        return groups_at(index, step)
 
 
 def ids_of(rollouts: Path, wanted: Wanted) -> list[int]:

@@ -36,6 +36,7 @@ class StepView(QWidget):
         self._steps: list[int] = []
         self._drawn: tuple[object, ...] = ()
         self._groups: list[RolloutGroup] = []
+        self._read: tuple[int, list[RolloutGroup]] = (-1, [])  # of an earlier step, from the file
         layout = column(self, spacing=12)
         layout.addLayout(self._step_bar(self))
         layout.addLayout(self._filter_bar(self))
@@ -43,6 +44,7 @@ class StepView(QWidget):
         session.shown_changed.connect(self._another_run)
         session.cursor.chosen.connect(self._turn_to)
         desk.grown.connect(self._grew)
+        desk.groups_read.connect(self._keep_read)
 
     def refresh(self) -> None:
         """Draw the step that is looked at, the newest while the pane follows."""
@@ -125,7 +127,23 @@ class StepView(QWidget):
     def _show_groups(self) -> None:
         step = self._shown_step()
         self._step.setText(f"Step {step:,}" if step >= 0 else "No step")
-        everything = self.session.shown.rollouts.get(step) or self._desk.groups(step)
+        at_hand = self.session.shown.rollouts.get(step)
+        if at_hand is not None:
+            self._fill(at_hand)
+        elif step == self._read[0]:
+            self._fill(self._read[1])
+        elif step >= 0:
+            self._desk.ask_groups(step)  # what is shown stays until it is read
+        else:
+            self._fill([])
+
+    @Slot(int, object)
+    def _keep_read(self, step: int, groups: list[RolloutGroup]) -> None:
+        self._read = (step, groups)
+        if step == self._shown_step():
+            self._show_groups()
+
+    def _fill(self, everything: list[RolloutGroup]) -> None:
         self._groups = chosen_groups(everything, self._filter.key)
         self._summary.setText(summary_of(everything, held_out=self._filter.key == "held_out"))
         kept = self._list.currentIndex().row()
@@ -144,7 +162,8 @@ class StepView(QWidget):
 
     @Slot()
     def _another_run(self) -> None:
-        self._drawn = ()
+        self._desk.drop_groups()
+        self._drawn, self._read = (), (-1, [])
         self.page.forget()
         self._set_following(True)
 
