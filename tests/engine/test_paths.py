@@ -5,12 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from platformdirs.api import PlatformDirsABC
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
 
 from droid_tune.paths import (
     BUNDLED_MODELS,
+    HOME_VARIABLE,
     bundled_model_dir,
+    cache_dir,
+    data_dir,
     data_path,
+    log_dir,
     sample_data_dir,
+    settings_file,
     starter_model_dir,
     tools_file,
     tools_starter_dir,
@@ -34,3 +42,29 @@ def test_the_bundled_tools_have_a_name_and_others_are_files(monkeypatch: pytest.
 def test_bundled_models_are_folders_and_no_other_name_is() -> None:
     assert [bundled_model_dir(name) for name in BUNDLED_MODELS] == [starter_model_dir(), tools_starter_dir()]
     assert bundled_model_dir("./starter") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "places"),
+    [
+        (
+            MacOS,
+            (
+                "Library/Application Support/Droid Tune",
+                "Library/Caches/Droid Tune",
+                "Library/Logs/Droid Tune",
+            ),
+        ),
+        (Unix, (".local/share/Droid Tune", ".cache/Droid Tune", ".local/state/Droid Tune/log")),
+    ],
+)
+def test_files_lie_where_a_mac_and_where_linux_have_them(
+    kind: type[PlatformDirsABC], places: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(HOME_VARIABLE, raising=False)
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setattr("platformdirs.PlatformDirs", kind)
+    assert (data_dir(), cache_dir(), log_dir()) == tuple(Path("/home/ada") / place for place in places)
+    assert settings_file() == data_dir() / "settings.json"

@@ -177,6 +177,7 @@ def rollouts_with_tools(window: MainWindow) -> QWidget:
     state.apply(episode_group(max(1, state.step)))
     pane = cast("RolloutsPane", pane_of(window, "rollouts"))
     pane.show_view("step")
+    pane.by_step.refresh()
     view = pane.by_step._list
     view.setCurrentIndex(view.model().index(view.model().rowCount() - 1, 0))
     return window
@@ -256,6 +257,7 @@ def further_steps(window: MainWindow) -> QWidget:
 def _compare(key: str) -> Scene:
     def made(window: MainWindow) -> QWidget:
         pane = cast("RunsPane", pane_of(window, "runs"))
+        until(lambda: len(pane._list.model.lines) > 1)
         pane._list.choose({run.id for run in window.session.runs[:2]})
         pane.compare.click()
         shown = cast("CompareWindow", dialog(pane, CompareWindow))

@@ -162,9 +162,10 @@ class AskedFor(QObject):
 
     contrastPreferenceChanged = Signal(int)  # noqa: N815
     wish = "NoPreference"
+    scheme = Qt.ColorScheme.Light
 
     def colorScheme(self) -> Qt.ColorScheme:
-        return Qt.ColorScheme.Light
+        return self.scheme
 
     def setColorScheme(self, scheme: Qt.ColorScheme) -> None:
         pass
@@ -188,6 +189,25 @@ def test_the_systems_wish_for_contrast_is_followed_while_it_changes(
     system.wish = "NoPreference"
     system.contrastPreferenceChanged.emit(0)
     assert theme.tokens in (LIGHT, DARK)
+
+
+def test_dark_mode_follows_the_system_unless_a_person_chose(
+    theme: Theme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = QGuiApplication.styleHints().colorSchemeChanged
+    system = AskedFor()
+    monkeypatch.setattr(QGuiApplication, "styleHints", lambda *_: system)
+    try:
+        theme.apply("system")
+        assert not theme.dark
+        system.scheme = Qt.ColorScheme.Dark
+        changed.emit(Qt.ColorScheme.Dark)
+        assert theme.dark
+        theme.apply("light")
+        changed.emit(Qt.ColorScheme.Dark)
+        assert not theme.dark
+    finally:
+        theme.apply("light")
 
 
 def test_contrast_is_switched_in_the_settings(window: MainWindow) -> None:
@@ -295,5 +315,5 @@ def test_every_habit_of_a_mac_has_a_test_that_is_there(project_root: Path) -> No
         assert named, habit
         for name in named:
             file, _, test = name.partition("::")
-            assert (project_root / file).exists(), habit
-            assert not test or test in (project_root / file).read_text(encoding="utf-8"), habit
+            assert test, habit  # a whole file shows nothing
+            assert f"def {test}(" in (project_root / file).read_text(encoding="utf-8"), habit

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QMenu, QSplitter
 from pytestqt.qtbot import QtBot
 
@@ -46,6 +46,52 @@ def action(window: MainWindow, menu: str, text: str) -> QAction:
 def test_every_menu_holds_what_a_mac_has_there(window: MainWindow, menu: str, texts: tuple[str, ...]) -> None:
     said = [one.text() for one in menus(window)[menu].actions()]
     assert [text for text in texts if text not in said] == []
+
+
+STANDARD = {
+    ("File", "Open Folder…"): QKeySequence.StandardKey.Open,
+    ("File", "Close Window"): QKeySequence.StandardKey.Close,
+    ("File", "Quit Droid Tune"): QKeySequence.StandardKey.Quit,
+    ("Edit", "Undo"): QKeySequence.StandardKey.Undo,
+    ("Edit", "Redo"): QKeySequence.StandardKey.Redo,
+    ("Edit", "Find…"): QKeySequence.StandardKey.Find,
+    ("Edit", "Find Next"): QKeySequence.StandardKey.FindNext,
+    ("View", "Enter Full Screen"): QKeySequence.StandardKey.FullScreen,
+}
+
+
+def test_standard_keys_do_what_they_do_everywhere(window: MainWindow) -> None:
+    found = {place: action(window, *place).shortcut() for place in STANDARD}
+    assert found == {place: QKeySequence(key) for place, key in STANDARD.items()}
+    assert {"Ctrl+O", "Ctrl+Z", "Ctrl+F"} <= {key.toString() for key in found.values()}
+    assert action(window, "Window", "Minimize").shortcut() == QKeySequence("Ctrl+M")
+
+
+def test_cmd_comma_opens_the_settings(window: MainWindow) -> None:
+    settings = action(window, "View", "Settings…")
+    assert settings.shortcut() == QKeySequence("Ctrl+,")
+    assert (
+        settings.menuRole() == QAction.MenuRole.PreferencesRole
+    )  # it stands in the application menu of a Mac
+    window.show_pane("data")
+    settings.trigger()
+    assert window.current_key() == "settings"
+
+
+def test_recent_folders_are_listed_the_newest_first_and_opened(window: MainWindow, tmp_path: Path) -> None:
+    recent = next(one for one in menus(window)["File"].findChildren(QMenu) if one.title() == "Open Recent")
+    recent.aboutToShow.emit()
+    assert [(one.text(), one.isEnabled()) for one in recent.actions()] == [("Nothing yet", False)]
+    folders = [str(tmp_path / name) for name in ("older", "newer")]
+    for folder in folders:
+        Path(folder).mkdir()
+        (Path(folder) / "train.jsonl").write_text('{"prompt": "1 + 1?", "answer": "2"}\n', encoding="utf-8")
+        window.open_path(folder)
+        window.session.settings.remember_data(folder)
+    recent.aboutToShow.emit()
+    assert [one.text() for one in recent.actions()] == folders[::-1]
+    recent.actions()[1].trigger()
+    assert window.session.draft.data == folders[0]
 
 
 def test_no_key_stands_twice(window: MainWindow) -> None:

@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from droid_tune.runs.completions.asking import Visit
 from droid_tune.runs.completions.difficulty import histories_of
 from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
+from ui.panes.data.issues.issues_view import IssuesView
 from ui.panes.monitor.pane import MonitorPane
 from ui.panes.rollouts.completions_model import TEXT_PLACE
 from ui.panes.rollouts.difficulty_map import DifficultyMap
@@ -72,6 +74,16 @@ def test_rollouts_use_the_room(shown: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: pane.prompts.over_time._title.text().startswith("Row "))
     assert pane.prompts.map._place == 0
     assert pane.prompts._legend.isVisible()
+
+
+def test_what_is_wrong_is_read_whole_where_there_is_room(window: MainWindow) -> None:
+    made = IssuesView(window)
+    for width, least in ((820, 420), (2300, 1200)):
+        made.resize(width, 500)
+        made.show()
+        QApplication.processEvents()
+        assert made._table.columnWidth(4) >= least
+    made.hide()
 
 
 def test_the_mark_stays_with_its_prompt(window: MainWindow) -> None:

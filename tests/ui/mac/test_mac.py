@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.runs.state import RunState
+from tests.ui.fake_engine import FakeEngine
+from ui import main_window
+from ui.frame import beat
+from ui.frame.platform_manners import Wakefulness, show_badge
 from ui.mac import dock, install, notifications
 from ui.mac.dock import DockMenu
 from ui.mac.notifications import Announcer
@@ -110,11 +116,16 @@ def test_whoever_switched_notifications_off_has_none(
     stop(window, qtbot)
 
 
-def test_unsigned_application_says_it_in_the_window(window: MainWindow, qapp: QApplication) -> None:
+def test_unsigned_application_says_it_in_the_window_and_its_icon_bounces_once(
+    window: MainWindow, qapp: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[tuple[str, str, str]] = []
+    bounced: list[QWidget] = []
+    monkeypatch.setattr(QApplication, "alert", bounced.append)
     window.session.told.connect(lambda *words: said.append(words))
     Announcer(window, qapp).announce(RunState(life="completed", step=1200, total_steps=1200))
     assert said == [("info", "Training is done", "1,200 of 1,200 steps.")]
+    assert bounced == [window]
 
 
 def test_a_failure_is_not_said_twice_in_the_window(window: MainWindow, qapp: QApplication) -> None:
@@ -133,6 +144,68 @@ def test_signed_application_sends_a_notification(
     monkeypatch.setattr(announcer, "_notify", lambda title, text: sent.append((title, text)))
     announcer.announce(RunState(life="failed", why="The disk is full.", step=3, total_steps=10))
     assert sent == [("Training failed", "3 of 10 steps. The disk is full.")]
+
+
+# --- while it trains ------------------------------------------------------------------------------------------------
+
+
+def test_sleep_is_held_off_by_a_child_that_goes_with_the_run_and_with_us(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caffeinate, told = tmp_path / "caffeinate", tmp_path / "told"
+    caffeinate.write_text(f'#!/bin/sh\necho "$@" > {told}.part\nmv {told}.part {told}\nexec sleep 600\n')
+    caffeinate.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    made = Wakefulness()
+    made.keep(True)
+    assert made._child is None  # on a Mac only
+    monkeypatch.setattr(sys, "platform", "darwin")
+    made.keep(True)
+    child = made._child
+    assert child is not None
+    made.keep(True)
+    assert made._child is child  # one is enough
+    while not told.exists():
+        assert child.poll() is None
+    assert told.read_text().split() == ["-i", "-w", str(os.getpid())]
+    made.keep(False)
+    assert child.wait(120) != 0
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_window_holds_sleep_off_and_shows_the_percentage_while_a_run_trains(
+    window: MainWindow, engine: FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    kept: list[bool] = []
+    badges: list[int | None] = []
+    monkeypatch.setattr(window._wakefulness, "keep", kept.append)
+    for where in (beat, main_window):
+        monkeypatch.setattr(where, "show_badge", badges.append)
+    window.session.settings.keep_awake = wanted
+    window.session.draft.set("training.iterations", 4)
+    engine.hold_at = 2
+    start(window, qtbot)
+    assert kept[-1] is wanted
+    qtbot.waitUntil(lambda: 50 in badges)  # 2 of 4 steps
+    bar = window._toolbar.activity._bar
+    qtbot.waitUntil(lambda: bar.isVisible() and bar.value() == 500)
+    stop(window, qtbot)
+    assert kept[-1] is False
+    assert badges[-1] is None
+    qtbot.waitUntil(lambda: not bar.isVisible())
+
+
+def test_the_badge_is_a_number_on_the_icon_that_goes_again(
+    qapp: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[int] = []
+    monkeypatch.setattr(QApplication, "setBadgeNumber", lambda _, number: shown.append(number))
+    show_badge(12)
+    assert shown == []  # on a Mac only
+    monkeypatch.setattr(sys, "platform", "darwin")
+    show_badge(34)
+    show_badge(None)
+    assert shown == [34, 0]
 
 
 @pytest.mark.parametrize(

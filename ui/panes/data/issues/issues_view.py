@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, Signal, Slot
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from droid_tune import words
@@ -23,6 +23,9 @@ from ui.widgets.tables import data_table
 
 #: characters of a long line on either side of the place
 AROUND = 400
+#: pixels of the columns that tell the place; what is wrong has at least so many, and this share of what they leave
+PLACE_WIDTHS = (170, 64, 64, 90)
+SAID_WIDTH, SAID_SHARE = 420, 0.65
 
 
 class IssuesView(QWidget):
@@ -40,7 +43,7 @@ class IssuesView(QWidget):
         self._model = IssuesModel(self)
         self._table = data_table(self._model, "Issues", split)
         self._table.verticalHeader().hide()
-        for place, width in enumerate((170, 64, 64, 90, 420)):
+        for place, width in enumerate(PLACE_WIDTHS):
             self._table.setColumnWidth(place, width)
         self._table.selectionModel().currentRowChanged.connect(self._choose)
         self._table.clicked.connect(self._press)
@@ -52,6 +55,11 @@ class IssuesView(QWidget):
         split.addWidget(self._place(split))
         split.setSizes([300, 150])
         column(self).addWidget(split)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        room = self.width() - sum(PLACE_WIDTHS)
+        self._table.setColumnWidth(len(PLACE_WIDTHS), max(SAID_WIDTH, round(SAID_SHARE * room)))
 
     def show_issues(self, issues: Sequence[Issue]) -> None:
         """List the findings and choose the first."""
