@@ -138,7 +138,9 @@ class VerifiersEpisode:
             why = "The environment rewrites what was said before, so that its tokens cannot be kept."
             return Answered(read.turn, ending="failed", failed=why, seconds=took)
         self._messages = now
-        done, others = self._turns(now[len(before) :], good)
+        calls: Sequence[Message] = before[-1].get("tool_calls") or ()
+        most_characters = self._owner.config.result_characters
+        done, others = results_of(now[len(before) :], calls, good, most_characters)
         records = _in_order(refused, done)
         turns = [*result_turns(records, in_words=self._owner.shown.in_words), *others] if records else others
         self._seconds += took
@@ -146,22 +148,6 @@ class VerifiersEpisode:
         if most and self._seconds > most:
             return Answered(read.turn, ending="time", calls=tuple(records), seconds=took, calling=True)
         return Answered(read.turn, tuple(turns), calls=tuple(records), seconds=took)
-
-    def _turns(
-        self, added: Sequence[Message], good: Sequence[ToolCall]
-    ) -> tuple[list[CallRecord], list[Turn]]:
-        """What the library added: results of calls, in order, and turns of its own."""
-        records: list[CallRecord] = []
-        others: list[Turn] = []
-        waiting = list(good)
-        for one in turns_in(added):
-            if one["role"] == "tool" and waiting:
-                call = waiting.pop(0)
-                result = shortened(one["content"], self._owner.config.result_characters)
-                records.append(CallRecord(call.name, call.arguments, "done", result))
-            else:
-                others.append(turn_of(one))
-        return records, others
 
     def _over(
         self, event: Message, said: Turn, calls: Sequence[CallRecord], took: float, ending: Ending | None
@@ -189,6 +175,25 @@ class VerifiersEpisode:
             return "answered"
         # it asked for one turn more than it may have
         return "turns" if stop in ("max_turns_reached", "prompt_too_long") else "environment"
+
+
+def results_of(
+    added: Sequence[Message], calls: Sequence[Message], good: Sequence[ToolCall], most: int
+) -> tuple[list[CallRecord], list[Turn]]:
+    """What the library added: results of calls, in the calls' order, and turns of its own. `calls` are the `good` ones as it
+    was told of them, with their ids; a result has at most so many characters."""
+    waiting = {str(call["id"]): one for call, one in zip(calls, good, strict=True)}
+    found: dict[str, CallRecord] = {}
+    others: list[Turn] = []
+    for one in turns_in(added):
+        known = str(one.get("tool_call_id") or "")
+        number = known if known in waiting else next(iter(waiting), "")
+        if one["role"] == "tool" and number:
+            call = waiting.pop(number)
+            found[number] = CallRecord(call.name, call.arguments, "done", shortened(one["content"], most))
+        else:
+            others.append(turn_of(one))
+    return [found[str(call["id"])] for call in calls if str(call["id"]) in found], others
 
 
 def _in_order(refused: Sequence[CallRecord | None], done: Sequence[CallRecord]) -> list[CallRecord]:

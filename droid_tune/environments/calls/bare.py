@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import Any, cast
 
 from droid_tune.environments.calls.argument_values import (
     MalformedCall,
@@ -22,8 +23,9 @@ _LOOKS_LIKE_CALL = re.compile(r"\{\s*\"(?:name|type|function|parameters|argument
 _LOOKS_PYTHONIC = re.compile(r"\[\s*[A-Za-z_][\w.]*\(")
 
 
-def _llama_json(text: str, _: Tools) -> SaidAndCalled:
-    """`{"name": ..., "parameters": {...}}`, alone or several in a row; anything else is an answer."""
+def _llama_json(text: str, tools: Tools) -> SaidAndCalled:
+    """`{"name": ..., "parameters": {...}}`, alone or several in a row; anything else is an answer, an object too that only
+    has a name."""
     said = text.strip()
     tagged = said.startswith(_PYTHON_TAG)
     said = said.removeprefix(_PYTHON_TAG).strip()
@@ -36,6 +38,8 @@ def _llama_json(text: str, _: Tools) -> SaidAndCalled:
     try:
         while at < len(said):
             value, at = json_at(said, at)
+            if not tagged and not found and not _is_call(value, tools):
+                return SaidAndCalled(text.strip())
             key = "parameters" if isinstance(value, dict) and "parameters" in value else "arguments"
             found.append(call_of(value, key))
             between = _BETWEEN.match(said, at)
@@ -43,6 +47,15 @@ def _llama_json(text: str, _: Tools) -> SaidAndCalled:
     except MalformedCall as error:
         found.append(str(error))
     return SaidAndCalled("", tuple(found))
+
+
+def _is_call(value: object, tools: Tools) -> bool:
+    """Whether an object is meant as a call: it has arguments, or a tool's name."""
+    if not isinstance(value, dict):
+        return False
+    given = cast("dict[str, Any]", value)
+    names = {one["function"]["name"] for one in tools}
+    return bool({"parameters", "arguments", "function"} & given.keys()) or given.get("name") in names
 
 
 def _pythonic(text: str, _: Tools) -> SaidAndCalled:

@@ -29,6 +29,7 @@ class RowAnswers:
         row.recorder.wrote(row.begun, len(row.tokens))
         row.asked = row.episode.cut(row.text, "tokens") if row.ending else row.episode.step(row.text)
         row.asked_at, row.seconds = time.perf_counter(), 0.0
+        self.look(row)  # what is there at once has taken no time, however long the row waits for its turn
 
     def look(self, row: EpisodeRow) -> None:
         """When the answer came, for people; nothing that is sampled depends on it."""

@@ -374,7 +374,16 @@ def test_several_calls_in_a_row_are_read_from_llamas_json() -> None:
 
 
 def test_a_json_answer_that_is_no_call_stays_an_answer() -> None:
-    assert read(LLAMA_JSON, '{"sum": 17}') == SaidAndCalled('{"sum": 17}')
+    # an object that is asked for is an answer, also where it has a name or a type of its own
+    for answer in (
+        '{"sum": 17}',
+        '{"name": "Ann", "age": 3}',
+        '{"type": "cat"}',
+        '{"name": "Ann"} {"name": "Bo"}',
+    ):
+        assert read(LLAMA_JSON, answer) == SaidAndCalled(answer)
+    assert faults(LLAMA_JSON, '{"name": "Ann", "age": 3') == [faults(LLAMA_JSON, '{"name": "add", "a": 3')[0]]
+    assert faults(LLAMA_JSON, '<|python_tag|>{"name": "Ann", "age": 3}') == ["has no `arguments`"]
 
 
 @pytest.mark.parametrize(
