@@ -132,6 +132,10 @@ def test_tools_are_called_by_the_library_and_bad_calls_are_answered_here(load: L
     with load("tools") as environment:
         assert [one["function"]["name"] for one in environment.tools] == ["add", "fail"]
         row = environment.own_rows("train", 10)[2]
+        # a call that is cut in its middle is no answer, whatever stands in it
+        begins = '<tool_call>{"name": "add", "arguments": {"a": 4'
+        cut = begun(environment, row).cut(begins, "tokens").result()
+        assert (cut.ending, cut.episode_reward, cut.calling) == ("tokens", 0.0, True)
         episode = begun(environment, row)
         first = said(episode, "I add. " + call("add", a=2, b=2))
         assert first.turns == (Turn("tool", "4", name="add"),)
