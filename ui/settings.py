@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -104,11 +105,22 @@ def _from_values(values: dict[str, Any]) -> Settings:
     for known in fields(Settings):
         value: Any = values.get(known.name)
         default = getattr(settings, known.name)
-        if isinstance(value, type(default)) or (isinstance(default, float) and isinstance(value, int)):
+        if isinstance(default, list):
+            value = _texts(value)
+        if isinstance(default, float) and isinstance(value, int | float):
+            value = float(value) if math.isfinite(value) else default
+        if isinstance(value, type(default)):
             setattr(settings, known.name, value)
     if settings.appearance not in ("system", "light", "dark"):
         settings.appearance = "system"
     return settings
+
+
+def _texts(value: Any) -> list[str]:
+    """Of a remembered list what is text; all others hold names."""
+    return (
+        [one for one in cast("list[Any]", value) if isinstance(one, str)] if isinstance(value, list) else []
+    )
 
 
 def save_settings(settings: Settings, file: Path | None = None) -> None:

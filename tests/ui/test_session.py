@@ -226,7 +226,11 @@ def test_settings_come_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"appearance": "pink", "smoothing": "much", "geometry": 7}', "\x00"]
+    "text",
+    [
+        *("", "{", "[]", "\x00", '{"appearance": "pink", "smoothing": "much", "geometry": 7}'),
+        '{"recent_models": [1, null], "smoothing": NaN, "dismissed_runs": {"a": 1}}',
+    ],
 )
 def test_damaged_settings_are_like_none(tmp_path: Path, text: str) -> None:
     file = tmp_path / "settings.json"
