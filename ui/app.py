@@ -6,11 +6,14 @@ import contextlib
 import logging
 import sys
 import traceback
+from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 
+from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QThreadPool, QTimer, Signal, Slot
 from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
@@ -31,6 +34,7 @@ from ui.panes.table import PANES
 from ui.session import Session
 from ui.settings import load_settings
 from ui.theme import Theme
+from ui.widgets.one_by_one import OneByOne, Step
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,8 @@ log = logging.getLogger(__name__)
 SWITCH_S = 0.001
 #: after the window was painted
 PRELOAD_AFTER_MS = 600
+#: of 750 in all, which take 0.17 s; one takes 0.02 s
+TYPES_AT_ONCE = 16
 #: panes that are made ahead, one thing at a time with this long between two
 AHEAD = ("monitor", "rollouts", "result")
 PREPARE_EVERY_MS = 60
@@ -117,6 +123,22 @@ def let_the_window_in() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
+def types_of_qt() -> Iterator[Step]:
+    """PySide 6.9 makes a class with its enumerations when it is first asked for, which two threads may not do at once.
+
+    The window died in `paintEvent` while pyqtgraph, read in a thread, asked for all of them. A few at a time, in the window's.
+    """
+    for module in (QtCore, QtGui, QtWidgets):
+        names = dir(module)
+        for start in range(0, len(names), TYPES_AT_ONCE):
+            yield partial(_ask_for, module, names[start : start + TYPES_AT_ONCE])
+
+
+def _ask_for(module: ModuleType, names: Sequence[str]) -> None:
+    for name in names:
+        getattr(module, name)
+
+
 class Preload(QObject):
     """What a first look would wait for, before anybody waits: every pane's modules, and the panes that a run is watched in."""
 
@@ -125,6 +147,7 @@ class Preload(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
+        self._types = OneByOne(self)
         self._read.connect(self._build_soon)
 
     @Slot()
@@ -134,7 +157,11 @@ class Preload(QObject):
 
     @Slot()
     def begin(self) -> None:
-        """Read the modules, not in the GUI thread."""
+        """Have Qt's types made, then read the modules."""
+        self._types.renew(dict(enumerate(types_of_qt())), self._read_modules)
+
+    def _read_modules(self) -> None:
+        """Not in the GUI thread."""
         QThreadPool.globalInstance().start(self._import)
         if has_keychain():
             QThreadPool.globalInstance().start(use_kept_token)

@@ -121,6 +121,28 @@ def test_the_first_paint_waits_for_no_library_that_only_curves_and_estimates_nee
     assert done.stdout.strip() == "setup []", done.stderr
 
 
+def test_the_types_of_qt_are_made_in_the_windows_thread_before_another_reads_pyqtgraph() -> None:
+    program = (
+        "import ui.app as app_module\n"
+        "from ui.app import *\n"
+        "app = QApplication([])\n"
+        "def lacking():\n"
+        "    return sum(name not in vars(one) for one in (QtCore, QtGui, QtWidgets) for name in dir(one))\n"
+        "class Reads(Preload):\n"
+        "    def _import(self):\n"
+        "        print('lacking:', lacking()); self._read.emit()\n"
+        "    def _build_soon(self):\n"
+        "        app.quit()\n"
+        "print('at first:', lacking() > 100)\n"
+        "parent = QObject(); reads = Reads(parent); reads._read.connect(app.quit); reads.begin(); app.exec()\n"
+        "QThreadPool.globalInstance().waitForDone()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.stdout.split("\n")[:2] == ["at first: True", "lacking: 0"], done.stderr
+
+
 def test_work_in_the_background_waits_for_the_first_paint(qtbot: QtBot, qapp: QApplication) -> None:
     told: list[int] = []
     FIRST_PAINT.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, cast
 
@@ -25,7 +26,9 @@ _OTHER_ROLES = {
     "ai": "assistant",
 }
 #: Keys by which a turn says whether it is learnt; they become one `weight`.
-_FLAGS = ("train", "training", "train_turn")
+_FLAGS = ("train", "training", "train_turn", "loss")
+#: how tables and texts write that something is not so
+_NOT = frozenset(("false", "no", "0", "0.0"))
 #: The keys of a turn that something reads; others are told.
 READ_KEYS = frozenset(
     (
@@ -65,6 +68,18 @@ def spoken_turns(text: str) -> list[Message]:
     _, *parts = _SPEAKER.split("\n\n" + text.lstrip())
     roles = ["user" if name == "Human" else "assistant" for name in parts[::2]]
     return [{"role": role, "content": said.strip()} for role, said in zip(roles, parts[1::2], strict=True)]
+
+
+def turns_as_text(text: str) -> list[Message] | None:
+    """The turns of which a text is the JSON; None for every other text."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        turns = json.loads(text)
+        check_messages("prompt", turns)
+    except (ValueError, RecursionError, RowFault):
+        return None
+    return turns
 
 
 def role_of(turn: Message) -> str | None:
@@ -217,8 +232,8 @@ def _calls_of(turn: Message) -> list[Message]:
 
 
 def _weight_of(turn: Message) -> float | None:
-    """0 where any of the turn's flags says that it is not learnt; None where it says nothing."""
-    if any(turn.get(flag) is False for flag in _FLAGS):
+    """0 where any of the turn's flags, or its weight, says that it is not learnt; None where it says nothing."""
+    if any(str(turn.get(flag)).strip().lower() in _NOT for flag in (*_FLAGS, "weight")):
         return 0
     weight = turn.get("weight")
     return cast("float", weight) if isinstance(weight, int | float) else None

@@ -3,7 +3,7 @@
 from typing import Any
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
-from droid_tune.data.formats.messages import plain_messages
+from droid_tune.data.formats.messages import plain_messages, turns_as_text
 from droid_tune.data.formats.repeated_prompt import apart, turns_in
 
 
@@ -14,8 +14,9 @@ def answer_of(value: Any) -> str | None:
 
 
 def prompt_of(value: Any) -> Any:
-    """A prompt that is text as it is, one of turns with these made plain."""
-    return plain_messages(value) if isinstance(value, list) else value
+    """A prompt that is text as it is, one of turns with these made plain; tables write turns as their JSON."""
+    turns = turns_as_text(value) if isinstance(value, str) else value
+    return plain_messages(turns) if isinstance(turns, list) else value
 
 
 def _normalise(fields: Row) -> Row:

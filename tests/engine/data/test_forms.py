@@ -49,6 +49,15 @@ def test_an_answer_beside_messages_is_the_reference_and_the_assistants_words_wit
     assert read(tmp_path, "grpo", {"messages": [USER], "answer": "2"})["answer"] == "2"
 
 
+def test_a_prompt_that_is_the_text_of_turns_is_these_turns(tmp_path: Path):
+    """As tables write them."""
+    assert read(tmp_path, "grpo", {"prompt": json.dumps([USER]), "answer": "2"})["prompt"] == [USER]
+    pair = {"prompt": json.dumps([USER]), "chosen": "2", "rejected": "3"}
+    assert read(tmp_path, "dpo", pair)["prompt"] == [USER]
+    for text in ("[1, 2]", '["role"]', "[Scene] He enters.", "[" * 2000):
+        assert read(tmp_path, "grpo", {"prompt": text, "answer": "2"})["prompt"] == text
+
+
 def test_supervised_learning_learns_the_turns_whatever_stands_beside(tmp_path: Path):
     row = read(tmp_path, "sft", {"messages": [USER, PROSE], "answer": "2"})
     assert row["messages"] == [USER, PROSE]

@@ -198,7 +198,17 @@ def test_a_tool_that_somebody_speaks_of_is_not_shown_by_that() -> None:
     assert all_learnt("qwen3", {**asked, **called})  # which shows both
 
 
-@pytest.mark.parametrize("flag", [{"weight": 0}, {"train": False}, {"training": False}])
+FLAGS = [
+    {"weight": 0},
+    {"train": False},
+    {"training": False},
+    {"loss": False},
+    {"train": "false"},
+    {"weight": "0"},
+]
+
+
+@pytest.mark.parametrize("flag", FLAGS)
 def test_a_turn_marked_as_context_is_read_only(flag: dict[str, Any]) -> None:
     row = chat(user("2+2?"), model("5", **flag), user("Wrong, again?"), model("4", weight=1))
     (example,) = render_examples(tokenizer("llama3_1"), row)
