@@ -149,6 +149,7 @@ class Preload(QObject):
         self._window = window
         self._types = OneByOne(self)
         self._read.connect(self._build_soon)
+        self._read.connect(self._go_on_between_runs)
 
     @Slot()
     def begin_soon(self) -> None:
@@ -176,6 +177,11 @@ class Preload(QObject):
     @Slot()
     def _build_soon(self) -> None:
         QTimer.singleShot(PREPARE_EVERY_MS, self, self._build)
+
+    @Slot()
+    def _go_on_between_runs(self) -> None:
+        """A run that began meanwhile does not keep the panes from being made when it has ended."""
+        self._window.session.life_changed.connect(self._build_soon)
 
     @Slot()
     def _build(self) -> None:

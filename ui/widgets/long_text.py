@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from droid_tune import words
 from ui.theme import current_theme, mono_font
-from ui.widgets.basics import button, column, label, selectable
+from ui.widgets.basics import button, column, selectable
 from ui.widgets.styled_text import with_sought
 from ui.widgets.text_page import TextPage
 
 #: characters that are laid out at most: more takes a screen of text seconds
 LONGEST = 20_000
+#: of a text that is laid out at several widths, as a window is drawn larger
+MOST_HEIGHTS_KEPT = 8
 
 
 class LongText(QWidget):
@@ -82,9 +84,30 @@ def beginning(text: str, most: int) -> str:
     return f"{words.literal(text[:most])}…{note}"
 
 
+class TextLabel(QLabel):
+    """Words that wrap, whose height is worked out once for a width: layouts ask for it over and over."""
+
+    def __init__(self, role: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._heights: dict[tuple[int, str, str], int] = {}
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        self.setProperty("role", role)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        self.setFont(mono_font())
+        selectable(self)
+
+    def heightForWidth(self, arg__1: int) -> int:
+        asked = (arg__1, self.text(), self.font().key())
+        if asked not in self._heights:
+            if len(self._heights) > MOST_HEIGHTS_KEPT:
+                self._heights.clear()
+            self._heights[asked] = super().heightForWidth(arg__1)
+        return self._heights[asked]
+
+
 def _plain(shown: str, role: str, parent: QWidget, sought: str) -> QLabel:
-    made = selectable(label("", role, parent=parent, wrap=True))
-    made.setFont(mono_font())
+    made = TextLabel(role, parent)
     _show(made, shown, sought)
     return made
 
