@@ -121,6 +121,26 @@ def test_the_pane_follows_the_run_until_someone_looks_back(window: MainWindow, q
     assert view._step.text() == "Step 9"
 
 
+def test_held_out_answers_are_summed_up_as_such_and_have_no_advantage(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    state = window.session.shown
+    state.apply_all(recorded(60, until=5))
+    state.apply(group(0, 1.0, 0.0, held_out=True).model_copy(update={"step": 5}))
+    window.show_pane("rollouts")
+    view = window.pane("rollouts").by_step
+    assert view._summary.text().startswith("4 prompts, 32 completions")
+    view._filter.choose("held_out")
+    view._filter.chosen.emit("held_out")
+    assert view._summary.text() == "1 held-out prompt"
+
+    def cards() -> list[CompletionCard]:
+        return [card for card in view.findChildren(CompletionCard) if card.isVisibleTo(view)]
+
+    qtbot.waitUntil(lambda: len(cards()) == 2)
+    assert not [text for card in cards() for text in shown_in(card) if "0.00" in text]
+
+
 def test_a_held_out_answer_has_no_advantage(qtbot: QtBot) -> None:
     one = Completion(text="text", reward=1.0, length=3, finish_reason="stop")
     for widest, shown in ((None, False), (1.0, True)):
