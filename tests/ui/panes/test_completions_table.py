@@ -18,9 +18,9 @@ from droid_tune.runs.completions.asking import Visit
 from droid_tune.runs.completions.difficulty import histories_of
 from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
-from ui.panes.rollouts import completion_desk
+from ui.panes.rollouts import completion_desk, completions_model
 from ui.panes.rollouts.completion_desk import groups_in
-from ui.panes.rollouts.completions_model import TEXT_PLACE
+from ui.panes.rollouts.completions_model import PAGE, TEXT_PLACE
 from ui.panes.rollouts.difficulty_map import DifficultyMap, color_of, tip_of
 from ui.panes.rollouts.marked_text import marked, read_answer, tinted
 from ui.panes.rollouts.pane import RolloutsPane
@@ -55,13 +55,18 @@ def search(pane: RolloutsPane, qtbot: QtBot) -> list[str]:
     return [model.index(row, TEXT_PLACE).data() for row in range(min(5, model.rowCount()))]
 
 
-def test_the_table_has_every_completion_of_the_run_with_a_column_for_each_part(pane: RolloutsPane) -> None:
+def test_the_table_has_every_completion_of_the_run_with_a_column_for_each_part(
+    pane: RolloutsPane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completions_model, "KEPT_PAGES", 3)
     model = pane.completions.model
     headings = [model.headerData(n, Qt.Orientation.Horizontal) for n in range(model.columnCount())]
     assert headings == ["Step", "Row", "Reward", "Completion", "Tokens", "Advantage", "Accuracy", "Format"]
     assert model.index(0, 0).data() == "1"
     assert model.index(model.rowCount() - 1, 0).data() == "60"
-    assert len(model._pages) <= 24
+    for place in range(0, model.rowCount(), PAGE):
+        assert model.line(place) is not None
+    assert len(model._pages) == 3 < model.rowCount() // PAGE  # what was not seen for long is on disk alone
 
 
 def test_filters_search_and_order_together(pane: RolloutsPane, qtbot: QtBot) -> None:
