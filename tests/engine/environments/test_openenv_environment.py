@@ -160,15 +160,11 @@ def test_the_folder_is_code_that_is_asked_about(tmp_path: Path) -> None:
     assert reaches(address) == ["plays with the server http://127.0.0.1:8000"]
 
 
-@pytest.mark.parametrize(
-    ("server", "sentence"),
-    [
-        ("no_such_environment_of_anybody", "needs the package `no_such_environment_of_anybody`"),
-        ("json:dumps", "json:dumps (failed|needs|tells)"),
-    ],
-)
-def test_what_is_no_server_is_one_sentence(server: str, sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence), opened(server):
+def test_what_is_no_server_is_one_sentence() -> None:
+    with (
+        pytest.raises(UserError, match="needs the package `no_such_environment`"),
+        opened("no_such_environment"),
+    ):
         pass
 
 

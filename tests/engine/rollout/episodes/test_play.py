@@ -89,7 +89,11 @@ def test_the_mask_is_the_models_turns_and_the_text_is_the_conversation():
             assert message["content"].strip() in text
 
 
-@pytest.mark.parametrize(("rows", "share"), [(32, 0.25), (5, 0.0), (3, 0.6)])
+#: the dearest is among the slow ones: the next test plays by the same numbers once
+PACES = [(32, 0.25), (5, 0.0), pytest.param(3, 0.6, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("rows", "share"), PACES)
 def test_the_pace_of_the_environment_changes_no_bit(rows: int, share: float):
     plan, limits = MemoryPlan(decode_rows=rows, prefill_tokens=16), EpisodeLimits(14, waiting_share=share)
     once = played(Scripted(turns=2), plan=plan, limits=limits)
