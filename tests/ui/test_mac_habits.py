@@ -29,7 +29,9 @@ from ui.panes.setup.check_view import CheckView
 from ui.panes.table import PANES_BY_KEY
 from ui.session import Session
 from ui.theme import DARK, LIGHT, Theme, Tokens, current_theme, strengthened
-from ui.widgets.charting.chart_spec import Line
+from ui.widgets.chart import Chart
+from ui.widgets.charting.chart_spec import ChartSpec, Line
+from ui.widgets.charting.curve_items import DASHES
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.charting.values_sheet import ValuesSheet
 
@@ -155,6 +157,18 @@ def test_high_contrast_is_seven_to_one_for_words_and_three_for_lines(tokens: Tok
 def test_the_usual_words_are_read_too(tokens: Tokens) -> None:
     for words in (tokens.text, tokens.secondary):
         assert contrast(words, tokens.surface) >= 4.5
+
+
+def test_curves_of_one_chart_differ_in_more_than_hue(window: MainWindow) -> None:
+    lines = tuple(Line(name, name.upper()) for name in "abc")
+    chart = Chart(ChartSpec("Three", lines), window)
+    series = Series()
+    for step in range(20):
+        series.append(step, step / 20)
+    chart.show_series(dict.fromkeys("abc", series), 0)
+    dashes = [one.curve.opts["pen"].style() for one in chart._curves.items]
+    assert len(set(dashes)) == 3
+    assert len({said for _, said in DASHES}) == len(DASHES)  # and the legend says which is which
 
 
 class AskedFor(QObject):

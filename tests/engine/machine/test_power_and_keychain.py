@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pytest
 
 from droid_tune.errors import UserError
-from droid_tune.machine.keychain import SECURITY, forget_token, keep_token, kept_token
+from droid_tune.machine.keychain import ACCOUNT, SECURITY, SERVICE, forget_token, keep_token, kept_token
 from droid_tune.machine.power import PowerReading, PowerRule, limit_in, low_power_in, read_power
 
 RULE = PowerRule(pause_below=0.2)
@@ -55,12 +56,18 @@ class Chain:
 
     def __call__(self, command: Sequence[str], words: str) -> tuple[int, str]:
         self.commands.append(command)
+        entry = ["-s", SERVICE, "-a", ACCOUNT]
         if command[1:] == ["-i"]:
-            self.kept = words.rsplit('"', 2)[1]
-        elif command[1].startswith("delete"):
+            found = re.fullmatch(r'add-generic-password -U -s "(.+)" -a "(.+)" -w "(.+)"\n', words)
+            assert found is not None
+            assert list(found.groups()[:2]) == entry[1::2]
+            self.kept = found.group(3)
+        elif command[1:] == ["delete-generic-password", *entry]:
             self.kept = ""
-        elif not self.kept:
-            return 44, ""
+        else:
+            assert command[1:] == ["find-generic-password", *entry, "-w"]  # the secret alone
+            if not self.kept:
+                return 44, ""
         return 0, self.kept + "\n"
 
 
