@@ -12,6 +12,8 @@ from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import Unit, read_unit
 
 _NAMED = re.compile(r"\$?\s*([a-zA-Zθαβ](?:_\{?\w+\}?|\([a-z]\))?)\s*=\s*([^=]+)")
+#: what a model that has collapsed says may be of any length, and these patterns take its square
+_LONGEST = 1_000
 _TERM = r"(?:[^a-zA-Z\\=]|\\(?:cdot|times|div)(?![a-zA-Z]))*"
 _SUM = re.compile(rf"{_TERM}\d{_TERM}=\s*([^=]+)")
 #: `Total = 42`, `Sentiment: positive`; one letter is a variable
@@ -61,7 +63,7 @@ def readings(answer: str, reference: str) -> list[tuple[str, str]]:
 
 
 def _of(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.fullmatch(text)
+    found = pattern.fullmatch(text) if len(text) <= _LONGEST else None
     return next((group for group in found.groups() if group), "") if found else ""
 
 

@@ -63,10 +63,12 @@ def _stated_at_end(answer: str) -> list[Mark]:
 
 
 def opened(content: str) -> str:
-    """What stands in the marks inside a mark."""
-    inner = strong_marks(content)
-    if inner and inner[-1].content != content:
-        return opened(inner[-1].content)
+    """What stands in the marks inside a mark; a model that has collapsed writes `#### #### ####` without end."""
+    for _ in range(_DEEPEST):
+        inner = strong_marks(content)
+        if not inner or inner[-1].content == content:
+            break
+        content = inner[-1].content
     stated = statements(untypeset(content))
     return stated[-1].content if stated else content
 
@@ -152,6 +154,8 @@ _NO_ANSWER = re.compile(
     r"|part|problem|question|example|equation|case|line) [$€£]?\d",
     re.IGNORECASE,
 )
+_DEEPEST = 8
+_LONGEST_SENTENCE = 400
 _NUMBER_WORD = re.compile(r"\S*\d\S*")
 _TO_BE = re.compile(r"(?:.*\s)?(?:is|was|are|were|be)\s+(?P<what>[^.!?]{2,60})[.!]?", re.IGNORECASE)
 _DOUBTED = re.compile(
@@ -162,7 +166,8 @@ _DOUBTED = re.compile(
 def _said_to_be(text: str) -> str:
     """`entailment` of a last sentence "The relation is entailment."; empty where it denies, doubts or leaves it open."""
     sentence = re.split(r"(?<=[.!?])\s", last_line(text))[-1]
-    found = None if _DOUBTED.search(sentence) else _TO_BE.fullmatch(sentence.strip(" *_"))
+    doubted = len(sentence) > _LONGEST_SENTENCE or _DOUBTED.search(sentence)
+    found = None if doubted else _TO_BE.fullmatch(sentence.strip(" *_"))
     return found["what"] if found else ""
 
 

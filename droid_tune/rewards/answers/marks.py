@@ -78,25 +78,28 @@ def _together(text: str, found: list[Mark]) -> list[Mark]:
 
 def boxes(text: str) -> Iterator[Mark]:
     """Every `\\boxed{...}` that closes, braces balanced, and `\\boxed 5`."""
+    closes = _closing_braces(text) if "boxed" in text or "\\fbox" in text else {}
     for box in _BOX.finditer(text):
         if text[box.end() : box.end() + 1] != "{":
             bare = _BARE_BOX.match(text, box.end())
             if bare is not None:
                 yield Mark(bare[1], box.start(), bare.end(), closed=False)
             continue
-        end = closing_brace(text, box.end())
+        end = closes.get(box.end())
         if end is not None and text[box.end() + 1 : end].strip():
             yield Mark(text[box.end() + 1 : end].strip(), box.start(), end + 1)
 
 
-def closing_brace(text: str, start: int) -> int | None:
-    """Where the brace that opens at `start` closes."""
-    depth = 0
-    for position in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return position
-    return None
+def _closing_braces(text: str) -> dict[int, int]:
+    """Where each brace that opens is closed."""
+    opened: list[int] = []
+    closes: dict[int, int] = {}
+    for brace in re.finditer(r"[{}]", text):
+        if brace.group() == "{":
+            opened.append(brace.start())
+        elif opened:
+            closes[opened.pop()] = brace.start()
+    return closes
 
 
 def tags(text: str) -> Iterator[Mark]:

@@ -6,20 +6,20 @@ import re
 
 from droid_tune.rewards.answers.numbers import as_quantity, same_quantity
 
-_VALUE = r"[-+]?[$€£¥₹]?\d(?:[\d.,]*\d)?(?:/\d+)?%?"
-_MARKED = rf"(?:[*_$]|\\f?boxed\{{|\\[(\[])*{_VALUE}(?:[*_$}}]|\\[)\]])*"
+_VALUE = r"[-+]?[$€£¥₹]?\d(?:[\d.,]{0,40}\d)?(?:/\d{1,20})?%?"
+_MARKED = rf"(?:[*_$]|\\f?boxed\{{|\\[(\[]){{0,6}}{_VALUE}(?:[*_$}}]|\\[)\]]){{0,6}}"
 _IT_IS = r"(?:that[ ]+)?(?:it|this|that|(?:the|my|our)[ ]+(?:final[ ]+)?(?:answer|result))(?:'s|’s|[ ]+(?:is|was|equals))"
 _DENIED = re.compile(
     rf"""
     (?: \b(?:not|never|nor|neither|cannot|nothing|anything[ ]but) | n['’]t | ≠ | != | \\neq?(?![a-zA-Z]) )
-    (?: [ \t]* (?: be|equals?|to|exactly|simply|just|actually|really|like|think|believe|suppose|say | {_IT_IS} ) \b )*
-    [ \t]* (?P<value> {_MARKED} )
+    (?: [ \t]{{0,4}} (?: be|equals?|to|exactly|simply|just|actually|really|like|think|believe|suppose|say | {_IT_IS} ) \b )*
+    [ \t]{{0,4}} (?P<value> {_MARKED} )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _CALLED_WRONG = re.compile(
     rf"""
-    (?<![\w.]) (?P<value> {_MARKED} ) (?:[ ](?!is\b|was\b)[a-z]+)? [ \t]*
+    (?<![\w.]) (?P<value> {_MARKED} ) (?:[ ](?!is\b|was\b)[a-z]+)? [ \t]{{0,4}}
     (?: (?:is|was|are|were|be) (?:[ ](?:also|clearly|obviously|certainly|definitely|therefore|thus|simply|just))*
         [ ] (?: wrong|incorrect|false|impossible|invalid | too[ ](?:large|small|big|high|low|many|few|much|little)
             | not[ ](?: correct|right|valid|possible|it\b | (?:the|our)[ ](?:[a-z]+[ ]){{0,2}}(?:answer|result|solution|value) ) )
@@ -32,9 +32,9 @@ _CALLED_WRONG = re.compile(
 _NAMED = rf"{_MARKED}(?:[ ]?(?:°|[a-z]+\b(?<!\bor)))?"
 _LEFT_OPEN = re.compile(
     rf"""
-    (?<![\w.]) (?P<one> {_NAMED} ) [ \t]* ,? [ \t]* \bor[ \t]+ (?:(?:maybe|perhaps|possibly|even|else|is[ ]it)[ \t]+)*
-    (?P<other> {_NAMED} )
-    | \bbetween[ \t]+ (?P<least> {_MARKED} ) [ \t]+ and [ \t]+ (?P<most> {_MARKED} )
+    (?<![\w.]) (?P<one> {_NAMED} ) [ \t]{{0,4}} ,? [ \t]{{0,4}} \bor[ \t]{{1,4}}
+    (?:(?:maybe|perhaps|possibly|even|else|is[ ]it)[ \t]{{1,4}})* (?P<other> {_NAMED} )
+    | \bbetween[ \t]{{1,4}} (?P<least> {_MARKED} ) [ \t]{{1,4}} and [ \t]{{1,4}} (?P<most> {_MARKED} )
     """,
     re.VERBOSE | re.IGNORECASE,
 )

@@ -25,6 +25,15 @@ _EDGES = " \"'`*_“”"
 _UNPARTED = r"[\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7af\uff01-\uff0f]"
 _BORDER = re.compile(rf"(?<={_UNPARTED})(?=[-+]?[$€£¥₹₩]?\d)|(?<=[\d%])(?={_UNPARTED})")
 _THOUSANDS = re.compile(r"(?<![\d.,]\s)(?<![\w.,])[1-9]\d{0,2}(?: \d{3})+(?:,\d{1,2})?(?![\d.,/]?\d| \d)")
+#: what a sentence comes to before it goes on: "9 + 6 = 15 liters out of the 24"; of 247 such ends of GSM8K's solutions 221 mean
+#: the 15, 36 the last number (November 2026)
+_COMES_TO = re.compile(
+    r"(?<![<>=!])=\s*[-−]?[$€£]?\d[\d,]*(?:\.\d+)?%?(?P<more>\s+[A-Za-z(][^.!?\n]{0,80}?)(?=[^\s\d]{0,20}\d)"
+)
+_SAID_ANEW = re.compile(
+    r"\b(?:or|and|which|so|mean(?:s|ing)|confirm\w*|round\w*|therefore|thus|hence|gives?|leav\w+|equals?|makes?|totals)\b|[=<>≈]"
+)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 _SIGN_IN_WORDS = re.compile(r"(?<!\d )(?<![)\]}] )\b(?:minus|negative) (?=[$€£]?\d)", re.IGNORECASE)
 
 
@@ -33,7 +42,7 @@ def last_value(text: str) -> str | None:
 
     Of `48 + 24 = 72` it is 72, of `2 * 3` all of it, and of `2π` too: a number taken out of an expression is none.
     """
-    text = _in_words_and_numbers(untypeset(text))
+    text = _up_to_result(_in_words_and_numbers(untypeset(text)))
     formula = list(_OPEN_FORMULA.finditer(text))
     if formula and not re.search(r"\d", text[formula[-1].end() :]):
         return _after_equals(formula[-1][1] + _unit_behind(text[formula[-1].end() :]))
@@ -52,6 +61,15 @@ def last_value(text: str) -> str | None:
         if run and run == words[last].strip(_EDGES)
         else run or None
     )
+
+
+def _up_to_result(text: str) -> str:
+    """Without what the last sentence says behind `= 15 liters` and what that is of, unless it says the result anew."""
+    start = max((found.end() for found in _SENTENCE.finditer(text.rstrip())), default=0)
+    results = list(_COMES_TO.finditer(text, start))
+    if not results or _SAID_ANEW.search(text, results[-1].start("more")):
+        return text
+    return text[: results[-1].end()]
 
 
 def _in_words_and_numbers(text: str) -> str:

@@ -1,8 +1,11 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from droid_tune.config.rewards import Extraction
+from droid_tune.rewards.answers.equality import quick_verdict
 from droid_tune.rewards.answers.extraction import answers_of, reference_of
 from droid_tune.rewards.answers.marks import boxes
 
@@ -79,3 +82,24 @@ def test_no_completion_breaks_the_extraction(completion: str) -> None:
         for reference in ("1", "A", "x"):
             found = answers_of(completion, extraction, reference)
             assert all(isinstance(one, str) and one for one in found) or extraction == "whole"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#### " * 4000,
+        "\\boxed{" * 3000,
+        "1," * 5000,
+        "1" * 10_000,
+        "*" * 10_000,
+        "$" * 10_000,
+        "5" + " " * 9000 + "6",
+    ],
+    ids=lambda text: text[:7],
+)
+def test_what_a_collapsed_model_says_without_end_is_read_in_time(text: str) -> None:
+    """`#### ####` ended the run (it was read one inside the other), `1,1,1,` took seconds a completion, growing as its square."""
+    before = time.process_time()
+    for answer in answers_of(text, "auto", "5"):
+        assert not quick_verdict(answer, "5")
+    assert time.process_time() - before < 5
