@@ -47,6 +47,8 @@ TYPES_AT_ONCE = 16
 #: panes that are made ahead, one thing at a time with this long between two
 AHEAD = ("monitor", "rollouts", "result")
 PREPARE_EVERY_MS = 60
+#: after a run has ended
+BETWEEN_RUNS_MS = 3_000
 #: at the very end, for background reads and threads that were asked to end
 PATIENCE_S = 3.0
 #: an estimate takes milliseconds; it must not queue behind large files that are read, however few the cores
@@ -181,7 +183,12 @@ class Preload(QObject):
     @Slot()
     def _go_on_between_runs(self) -> None:
         """A run that began meanwhile does not keep the panes from being made when it has ended."""
-        self._window.session.life_changed.connect(self._build_soon)
+        self._window.session.life_changed.connect(self._build_later)
+
+    @Slot()
+    def _build_later(self) -> None:
+        """Once what came of the run has been drawn."""
+        QTimer.singleShot(BETWEEN_RUNS_MS, self, self._build)
 
     @Slot()
     def _build(self) -> None:
