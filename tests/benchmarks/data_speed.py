@@ -22,7 +22,7 @@ ROWS = 10_000_000
 EVERY = 1000
 BROKEN = (
     '{"prompt": "p", "answer": NaN}',
-    '{"prompt": "p", "answer": 7}',
+    '{"prompt": "p", "answer": 7.5}',
     '{"prompt": "", "answer": "a"}',
     '{"prompt": "p", "answer": "a",}',
     '{"prompt": "p", "prompt": "q", "answer": "a"}',

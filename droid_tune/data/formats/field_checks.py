@@ -83,7 +83,8 @@ def holds_turns(value: Any, kind: Kind) -> bool:
 
 
 def _is(value: Any, kind: Kind, *, exact: bool) -> bool:
-    """`exact`: a bare number is no answer, since `5` and `5.0` are different texts and the same number."""
+    """`exact`: a bare fraction is no answer, since `2.5` and `2.50` are different texts and the same number; whole numbers
+    have one text."""
     match kind:
         case "history":
             return is_history(value)
@@ -99,7 +100,7 @@ def _is(value: Any, kind: Kind, *, exact: bool) -> bool:
             texts = cast("dict[str, Any]", value).values() if isinstance(value, dict) else ()
             return any(isinstance(one, str) and one.strip() for one in texts)
         case "answer" if not isinstance(value, str):
-            return right_answers(value) is not None and not (exact and isinstance(value, int | float))
+            return right_answers(value) is not None and not (exact and isinstance(value, float))
         case _:
             return isinstance(value, str)
 

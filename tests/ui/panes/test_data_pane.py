@@ -96,11 +96,11 @@ def test_a_row_of_a_run_with_tools_is_seen_with_them(
 
 
 def test_the_raw_text_around_an_issue_marks_the_column(show: Show, tmp_path: Path, qtbot: QtBot) -> None:
-    pane = show(write(tmp_path / "train.jsonl", *sums(3), '{"prompt": "x", "answer": 7}', *sums(3, 5)))
+    pane = show(write(tmp_path / "train.jsonl", *sums(3), '{"prompt": "x", "answer": 7.5}', *sums(3, 5)))
     pane.show_view("issues")
     text = pane._issues.findChild(PlainView)
     assert text is not None
-    qtbot.waitUntil(lambda: '"answer": 7' in text.toPlainText())
+    qtbot.waitUntil(lambda: '"answer": 7.5' in text.toPlainText())
     lines = text.toPlainText().split("\n")
     assert [line.split()[0] for line in lines] == ["2", "3", "4", "5", "6"]
 
