@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from droid_tune.config import RunConfig, resolve
 from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
+from ui.panes.data.rows.look import Look
 from ui.panes.data.rows.rows_model import PAGE_ROWS, RowsModel
 from ui.panes.playground.pane import PlaygroundPane
 from ui.panes.runs.pane import RunsPane
@@ -193,7 +194,7 @@ def test_a_measurement_that_failed_is_offered_again(window: MainWindow, tmp_path
     pane.show_view("statistics")
     qtbot.waitUntil(lambda: any("not on this computer" in said for said in notices(pane._statistics)))
     window.session.draft.set_model("starter")
-    pane._statistics._look = pane._look()
+    pane._statistics._look = Look.of(window.session.draft)
     next(made for made in pane.findChildren(QPushButton) if made.text() == "Measure Again").click()
     qtbot.waitUntil(lambda: pane._statistics._found is not None, timeout=20_000)
     labels = [made.text() for made in pane._statistics.findChildren(QLabel)]

@@ -16,12 +16,13 @@ from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
 from ui.panes.data.pane import DataPane
 from ui.panes.data.rows import rows_finder
-from ui.panes.rollouts.marked_text import marked, with_sought
+from ui.panes.rollouts.marked_text import marked
 from ui.panes.rollouts.pane import RolloutsPane
 from ui.panes.runs.pane import RunsPane
 from ui.session import Session
 from ui.theme import LIGHT
 from ui.widgets.finder import SeenFinder
+from ui.widgets.styled_text import with_sought
 from ui.work.run_reading import read_run
 
 #: the sought text stands in three rows, in portions of their own

@@ -22,8 +22,37 @@ from ui.engine_worker import Engine
 from ui.work.engine_run import EngineRun
 from ui.work.engine_thread import EngineThread
 from ui.work.playground_thread import PlaygroundQuestion, PlaygroundThread
+from ui.work.taking_turns import taking_turns
 
 QUESTION = PlaygroundQuestion(Path("run"), "2 + 2?", 0.0, 8)
+
+
+class Late:
+    """A turn that somebody else has, and that comes while one waits for it."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    def acquire(self, *, blocking: bool = True, timeout: float = -1) -> bool:
+        self.held += blocking
+        return blocking
+
+    def release(self) -> None:
+        self.held -= 1
+
+
+def test_a_turn_that_comes_to_somebody_who_left_meanwhile_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turn, left = Late(), iter([False, True])
+    monkeypatch.setattr("ui.work.taking_turns._TURN", turn)
+    with taking_turns(lambda: next(left)) as taken:
+        assert not taken
+        assert not turn.held
+    with taking_turns() as taken:
+        assert taken
+        assert turn.held
+    assert not turn.held
 
 
 class Talker:

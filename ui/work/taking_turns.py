@@ -18,8 +18,11 @@ def taking_turns(gone: Callable[[], bool] = bool, waits: Callable[[], object] = 
     taken = _TURN.acquire(blocking=False)
     if not taken:
         waits()
-    while not taken and not gone():
-        taken = _TURN.acquire(timeout=_LOOK_S)
+        while not taken and not gone():
+            taken = _TURN.acquire(timeout=_LOOK_S)
+        if taken and gone():  # the turn came to somebody who left while it came
+            _TURN.release()
+            taken = False
     try:
         yield taken
     finally:

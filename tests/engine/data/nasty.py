@@ -132,7 +132,11 @@ FIELDS = [
     ),
     bad("a null answer", '{"prompt": "p", "answer": null}', "wrong_type", "answer", 27),
     bad("a fraction for an answer", '{"prompt": "p", "answer": 2.5}', "wrong_type", "answer", 27),
-    fine("whole numbers for answers", lines('{"prompt": "p", "answer": 42}', '{"prompt": "q", "answer": -7}'), 2),
+    fine(
+        "whole numbers for answers",
+        lines('{"prompt": "p", "answer": 42}', '{"prompt": "q", "answer": -7}'),
+        2,
+    ),
     bad("true for an answer", '{"prompt": "p", "answer": true}', "wrong_type", "answer", 27),
     fine("several right answers", lines('{"prompt": "p", "answer": ["a", 1]}'), 1),
     bad("no right answer", '{"prompt": "p", "answer": []}', "wrong_type", "answer", 27),
