@@ -168,9 +168,11 @@ class Loop:
         self.hand.click(view._range)
         self.hand.key("ctrl+f")
         self.hand.write("answer")
-        self.hand.until(lambda: view._count.text().startswith("1 of "), "what was found is counted")
+        # the completion that was chosen stays so, wherever it stands among those that are found
+        self.hand.until(lambda: " of " in view._count.text(), "what was found is counted")
+        place = self.hand.ask(lambda: view.table.currentIndex().row())
         self.hand.key("Return", "Return")
-        self.hand.until(lambda: view._count.text().startswith("3 of "), "the third of them")
+        self.hand.until(lambda: view._count.text().startswith(f"{place + 3:,} of "), "the second behind it")
         self.hand.key("Escape", "Escape", "j")
 
     def _steer(self) -> None:
