@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from droid_tune.config.run import RunConfig
@@ -16,11 +17,8 @@ from droid_tune.environments.opening_prompt import environment_for, opening_prom
 
 def row_options(config: RunConfig, tokenizer: Any, watch: Watch = UNWATCHED) -> TemplateOptions:
     """How a run measures its rows, whose environment is started and ended for it. Raises as `opening_seen`."""
-    environment = environment_for(config, tokenizer, watch)
-    try:
+    with closing(environment_for(config, tokenizer, watch)) as environment:
         return TemplateOptions.of(config.data, environment.tools)
-    finally:
-        environment.close()
 
 
 def opening_seen(
@@ -32,11 +30,8 @@ def opening_seen(
     The environment is started and ended for it, which takes seconds for one of a package. Raises UserError for what
     cannot be used, and Stopped.
     """
-    environment = environment_for(config, tokenizer, watch)
-    try:
+    with closing(environment_for(config, tokenizer, watch)) as environment:
         seed = config.training.seed
         seeds = Seeds(seed, rollout_seed(seed, 0), number)
         options = TemplateOptions.of(config.data, environment.tools)
         return of_prompt(opening_prompt(environment, tokenizer, row, seeds, options))
-    finally:
-        environment.close()

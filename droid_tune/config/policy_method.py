@@ -138,7 +138,7 @@ class PolicyMethodConfig(SamplingMethodConfig):
     @property
     def learnt_group(self) -> int:
         """Those of the largest variance, where some are left out."""
-        return min(self.train_completions or self.group_size, self.group_size)
+        return self.train_completions or self.group_size
 
     def needs_old_logprobs(self, accumulated: int) -> bool:
         """Whether the log-probabilities at rollout time must be computed before an update is made of it.

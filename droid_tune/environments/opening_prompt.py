@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from droid_tune.config.run import RunConfig
@@ -38,8 +39,6 @@ def opening_prompt(
         episode = environment.open(row, seeds).result()
     except EpisodeError as error:
         raise UserError(f"The episode {error}", place="environment") from None
-    try:
+    with closing(episode):
         opening = [turn.message() for turn in episode.opening]
         return render_prompt(tokenizer, as_read(environment, row, opening), options)
-    finally:
-        episode.close()

@@ -48,10 +48,13 @@ def job_for(config: RunConfig, prompt_length: int | None = None, answer_length: 
         completion = config.sampling.max_completion_length
         prompt = prompt_length or max(1, training.max_seq_length - completion)
         job = step_job(training.batch_size, method.group_size, prompt, completion)
-        job = replace(
-            job, trained=method.learnt_group, rows_per_slice=training.batch_size * method.learnt_group
+        return replace(
+            job,
+            trained=method.learnt_group,
+            rows_per_slice=training.batch_size * method.learnt_group,
+            entropy=has_entropy_bonus(method),
+            teacher=asks_teacher(method),
         )
-        return replace(job, entropy=has_entropy_bonus(method), teacher=asks_teacher(method))
     if isinstance(method, PreferenceConfig):
         prompt, answer = prompt_length or 0, answer_length or training.max_seq_length
         shared = 1 if method.learns_prompt else method.answers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from droid_tune.config import RunConfig
 from droid_tune.control import UNWATCHED, Watch
@@ -20,11 +20,8 @@ def acted_in(config: RunConfig, policy: Policy, watch: Watch = UNWATCHED) -> Gen
     if config.environment is None:
         yield None
         return
-    environment = environment_for(config, policy.tokenizer, watch)
-    try:
+    with closing(environment_for(config, policy.tokenizer, watch)) as environment:
         yield environment
-    finally:
-        environment.close()
 
 
 def check_alone(config: RunConfig, world: World) -> None:

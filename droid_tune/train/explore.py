@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.variant_methods import A2POConfig
 from droid_tune.data.order.seeds import rollout_seed
-from droid_tune.methods.advantages import Advantages, compute_advantages
+from droid_tune.methods.advantages import Advantages, compute_advantages, weighted_totals
 from droid_tune.methods.baselines import Penalty, RewardComparison
 from droid_tune.methods.completions import length_metrics, loss_mask
 from droid_tune.methods.correction import sampler_ratio, sampling_metrics
@@ -86,8 +86,11 @@ class Explorer:
         experience = self._prepare(learnt, policies, advantages)
         if rollout.trajectories is not None:
             metrics |= episode_metrics(rollout.trajectories, rollout.stood_seconds, rollout.read_tokens)
-        compared = rollout_metrics(learnt.rollout, experience.old_logprobs, experience.sampler_ratio)
-        return experience, metrics | told.metrics | compared | rollout_metrics(rollout)
+        metrics |= told.metrics
+        metrics |= rollout_metrics(learnt.rollout, experience.old_logprobs, experience.sampler_ratio)
+        if kept is not None:  # lengths are those of all
+            metrics |= rollout_metrics(rollout)
+        return experience, metrics
 
     # -- sampling and judging ----------------------------------------------------------------------
 
@@ -138,18 +141,20 @@ class Explorer:
         if method.learnt_group == batch.rollout.group_size:
             return None
         learnt = self._loss_mask(batch).any(axis=1)
-        rewards = np.where(learnt, self._advantages(batch).totals, np.nan)
+        table, weights, _ = self.judged_table(batch)
+        rewards = np.where(learnt, weighted_totals(table, weights), np.nan)
         return down_sampled(rewards, batch.rollout.group_size, method.learnt_group)
 
     def _of_all(self, batch: Batch, kept: NDArray[np.int64], advantages: Advantages) -> Advantages:
         """What is told of all completions of which those at `kept` are trained on; the others pull nowhere."""
-        values = np.zeros((len(batch.rollout), *advantages.values.shape[1:]), np.float32)
-        values[kept] = advantages.values
-        whole = None
-        if advantages.whole is not None:
-            whole = np.zeros(len(batch.rollout), np.float32)
-            whole[kept] = advantages.whole
-        return replace(self._advantages(batch), values=values, whole=whole)
+
+        def among_all(part: NDArray[np.float32]) -> NDArray[np.float32]:
+            found = np.zeros((len(batch.rollout), *part.shape[1:]), np.float32)
+            found[kept] = part
+            return found
+
+        whole = None if advantages.whole is None else among_all(advantages.whole)
+        return replace(self._advantages(batch), values=among_all(advantages.values), whole=whole)
 
     def _teaching(self, batch: Batch) -> NDArray[np.bool_]:
         """Of each group (P,) whether anything can be learnt from it."""
