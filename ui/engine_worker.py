@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from droid_tune.data.rendering.shown import ShownRow
     from droid_tune.estimate.signal import CheckReport
     from droid_tune.runs.folder import RunSummary
+    from droid_tune.seen_openings import SeenOpenings
     from droid_tune.trial_report import BenchQuestion, LookedAt, Rescored, RescoredStep, Trial
 
 
@@ -131,6 +132,9 @@ class EngineDoor(Protocol):
         """Row `number` as a run in its environment puts it before the model. Raises `UserError`, `Stopped`."""
         raise NotImplementedError
 
+    def end_openings(self) -> None:
+        """End the environment that `row_options` and `opening` keep; it may wait for a question in hand."""
+
     def export(self, folder: Path, request: ExportRequest, watch: Watch) -> Any:
         """Write a run's result and compare it; an `Exported`. Raises `UserError`, `Stopped`."""
 
@@ -165,6 +169,7 @@ class Engine:
     def __init__(self, apart: Callable[[], bool] = bool) -> None:
         self._apart = apart
         self._doubtful = False
+        self._openings: SeenOpenings | None = None
 
     def control(self) -> Steering:
         """A control that nobody has touched yet; who sits at the window can mend what a run meets."""
@@ -254,16 +259,24 @@ class Engine:
         return tools_offered(config)
 
     def row_options(self, config: RunConfig, tokenizer: Any, watch: Watch) -> TemplateOptions:
-        """Starts the environment for a moment; call it in the background."""
-        from droid_tune.seen_openings import row_options
-
-        return row_options(config, tokenizer, watch)
+        """Starts the environment, which stays for further questions; call it in the background."""
+        return self._seen_openings().options(config, tokenizer, watch)
 
     def opening(self, config: RunConfig, tokenizer: Any, row: Row, number: int, watch: Watch) -> ShownRow:
-        """Starts the environment for a moment; call it in the background."""
-        from droid_tune.seen_openings import opening_seen
+        """Starts the environment, which stays for further questions; call it in the background."""
+        return self._seen_openings().opening(config, tokenizer, row, number, watch)
 
-        return opening_seen(config, tokenizer, row, number, watch)
+    def end_openings(self) -> None:
+        """Call it in the background, behind the questions."""
+        if self._openings is not None:
+            self._openings.close()
+
+    def _seen_openings(self) -> SeenOpenings:
+        if self._openings is None:
+            from droid_tune.seen_openings import SeenOpenings
+
+            self._openings = SeenOpenings()
+        return self._openings
 
     def export(self, folder: Path, request: ExportRequest, watch: Watch) -> Any:
         """Write a run's result as other programs take it, and compare. Call it in a thread of its own."""

@@ -20,7 +20,7 @@ from droid_tune.events import CheckpointSaved, Event, Phase, RunFinished
 from droid_tune.paths import RunPaths, runs_dir
 from droid_tune.runs.folder import RunSummary, list_runs, read_config
 from droid_tune.runs.log import EventLog
-from droid_tune.seen_openings import opening_seen, row_options
+from droid_tune.seen_openings import SeenOpenings
 from droid_tune.trial_report import (
     Agreement,
     AnswerVerdict,
@@ -76,6 +76,7 @@ class FakeEngine:
         self.answerers: list[FakeAnswerer] = []
         self.benched: list[BenchQuestion] = []
         self.looked: list[tuple[str, str]] = []
+        self.openings = SeenOpenings()
 
     def control(self) -> FakeControl:
         return FakeControl()
@@ -168,10 +169,13 @@ class FakeEngine:
         return ["price(item): The price of an item in cents.", "multiply(a, b): The product of two numbers."]
 
     def row_options(self, config: RunConfig, tokenizer: Any, watch: Watch) -> TemplateOptions:
-        return row_options(config, tokenizer, watch)
+        return self.openings.options(config, tokenizer, watch)
 
     def opening(self, config: RunConfig, tokenizer: Any, row: Any, number: int, watch: Watch) -> ShownRow:
-        return opening_seen(config, tokenizer, row, number, watch)
+        return self.openings.opening(config, tokenizer, row, number, watch)
+
+    def end_openings(self) -> None:
+        self.openings.close()
 
     def release(self, *, going_on: bool = False) -> None:
         pass

@@ -5,19 +5,26 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from droid_tune.cli.commands.validate_command import add_mapping_argument, known_method, mapping_from
+from droid_tune.cli.commands.validate_command import add_mapping_argument, known_method
+from droid_tune.cli.consent import add_trust_argument, ask_about_file
 from droid_tune.cli.output import say
+from droid_tune.cli.run_arguments import data_settings, values_in
 from droid_tune.errors import UsageError, UserError
 from droid_tune.words import count as counted
 
 if TYPE_CHECKING:
+    from droid_tune.config import RunConfig
+    from droid_tune.control import Watch
     from droid_tune.data.dataset import Rows
     from droid_tune.data.reading.listing import ListedRow
     from droid_tune.data.rendering.shown import ShownRow
+    from droid_tune.names import Split
+    from droid_tune.seen_openings import SeenOpenings
 
 HELP = "print rows as the model sees them, with the learnt part marked"
 #: Rows shown to a person who names none; `--json` has them all.
@@ -26,69 +33,129 @@ SHOWN_ROWS = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model", metavar="M", default="starter", help="a model, or a folder with its tokenizer alone"
+        "--config",
+        type=Path,
+        metavar="RUN.yaml",
+        help="the rows as this run reads them, its environment's tools and first turns among them; what is said beside it wins",
     )
     parser.add_argument(
-        "--data", metavar="D", default="sample", help="`sample` (the default), a file or a folder"
+        "--model", metavar="M", help="a model, or a folder with its tokenizer alone (the starter)"
     )
+    parser.add_argument("--data", metavar="D", help="`sample` (the default), a file or a folder")
     parser.add_argument(
         "--method",
         metavar="NAME",
-        default="sft",
         help="sft (the default) shows examples, dpo both answers, grpo prompts",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--row", metavar="N", help="one row, counted from 1")
     which.add_argument("--rows", metavar="A-B", help="rows A to B, both included")
     parser.add_argument("--split", choices=("train", "valid", "test"), default="train")
-    parser.add_argument("--thinking", choices=("template", "on", "off"), default="template")
-    parser.add_argument(
-        "--system-prompt", metavar="TEXT", default="", help="for rows without one of their own"
-    )
+    parser.add_argument("--thinking", choices=("template", "on", "off"))
+    parser.add_argument("--system-prompt", metavar="TEXT", help="for rows without one of their own")
     add_mapping_argument(parser)
+    add_trust_argument(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a row and line")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the rows asked for; a row that would be left out says why."""
-    from droid_tune.data.rendering.shown import ShownRow, show_row
-    from droid_tune.data.templates import TemplateOptions
+    """Print the rows asked for; a row that would be left out says why. Exit 130 where it was stopped."""
+    from droid_tune.cli.driving import stopping_gracefully
+    from droid_tune.control import Control, Watch
+    from droid_tune.errors import Stopped
 
-    known_method(arguments.method)
-    rows, listed = _rows(arguments)
-    chosen = chosen_rows(arguments.row or arguments.rows or "", len(listed))
-    if not (arguments.json or arguments.row or arguments.rows):
+    if arguments.method is not None:
+        known_method(arguments.method)
+    config, control = _config(arguments), Control()
+    rows, listed = _rows(config, arguments.split)
+    asked = arguments.row or arguments.rows or ""
+    chosen = chosen_rows(asked, len(listed))
+    if not (arguments.json or asked):
         chosen = chosen[:SHOWN_ROWS]
-    tokenizer = _tokenizer(arguments.model)
-    options = TemplateOptions(arguments.system_prompt, arguments.thinking)
-    for one in (listed[place] for place in chosen):
-        if rows is None or one.index is None:
-            shown = ShownRow(error=one.error)
-        else:
-            shown = show_row(tokenizer, rows.row(one.index), options, arguments.method)
-        _print(one.number, shown, tokenizer, as_json=arguments.json)
-    if len(chosen) < len(listed) and not (arguments.json or arguments.row or arguments.rows):
+    try:
+        with stopping_gracefully(control):
+            watch = Watch(should_stop=control.stop_requested)
+            _show(config, rows, [listed[place] for place in chosen], watch, as_json=arguments.json)
+    except Stopped:
+        return 130
+    if len(chosen) < len(listed) and not (arguments.json or asked):
         say(f"{len(listed) - len(chosen):,} more: --rows {len(chosen) + 1}-{len(listed)} shows them.")
     return 0
 
 
-def _rows(arguments: argparse.Namespace) -> tuple[Rows | None, list[ListedRow]]:
+def _config(arguments: argparse.Namespace) -> RunConfig:
+    """The run whose rows are shown: that of the file, else one of supervised training."""
+    from droid_tune.config import resolve
+    from droid_tune.config.config_file import with_absolute_paths
+    from droid_tune.config.load import canonical, merge_words
+
+    file: Path | None = arguments.config
+    data = {"system_prompt": arguments.system_prompt, "thinking": arguments.thinking}
+    said: dict[str, Any] = {
+        "model": {"path": arguments.model} if arguments.model else {},
+        "data": {
+            **data_settings(arguments),
+            **{key: given for key, given in data.items() if given is not None},
+        },
+        "method": arguments.method or (None if file else "sft"),
+    }
+    values = canonical(values_in(file)) if file else {}
+    values = merge_words(values, canonical({key: given for key, given in said.items() if given}))
+    config = resolve(with_absolute_paths(values, Path()), place=str(file or ""))
+    ask_about_file(file, config, trusted=arguments.trust)
+    return config
+
+
+def _show(
+    config: RunConfig, rows: Rows | None, chosen: Sequence[ListedRow], watch: Watch, *, as_json: bool
+) -> None:
+    """Raises UserError for an environment that cannot be used, and Stopped."""
+    from droid_tune.data.rendering.shown import ShownRow, show_row
+    from droid_tune.data.templates import TemplateOptions
+    from droid_tune.seen_openings import SeenOpenings
+
+    tokenizer = _tokenizer(config)
+    options = TemplateOptions.of(config.data)
+    with closing(SeenOpenings()) as openings:
+        if config.environment is not None:
+            openings.options(config, tokenizer, watch)  # what cannot be used is said once, not with each row
+        for one in chosen:
+            watch.pause_point()
+            if rows is None or one.index is None:
+                shown = ShownRow(error=one.error)
+            elif config.environment is None:
+                shown = show_row(tokenizer, rows.row(one.index), options, config.method.type)
+            else:
+                shown = _begun(openings, config, tokenizer, rows, one.index, watch)
+            _print(one.number, shown, tokenizer, as_json=as_json)
+
+
+def _begun(
+    openings: SeenOpenings, config: RunConfig, tokenizer: Any, rows: Rows, place: int, watch: Watch
+) -> ShownRow:
+    from droid_tune.data.rendering.shown import ShownRow
+
+    try:
+        return openings.opening(config, tokenizer, rows.row(place), place, watch)
+    except UserError as error:
+        return ShownRow(error=str(error))
+
+
+def _rows(config: RunConfig, split: Split) -> tuple[Rows | None, list[ListedRow]]:
     """The split's usable rows (None where there is none), and all of its rows with those that are refused."""
-    from droid_tune.data.dataset import UnusableDataError, open_dataset
-    from droid_tune.data.reading.discover import place_of
+    from droid_tune.data.dataset import UnusableDataError, open_configured
     from droid_tune.data.reading.listing import listed_rows
 
-    place = place_of(arguments.data, arguments.method)
     try:
-        dataset = open_dataset(place, arguments.method, mapping_from(arguments.map))
+        dataset = open_configured(config.data, config.method.type)
     except UnusableDataError as error:
-        if not (listed := listed_rows(arguments.split, None, error.report)):
+        if not (listed := listed_rows(split, None, error.report)):
             raise
         return None, listed
-    rows = dataset.splits[arguments.split]
-    listed = listed_rows(arguments.split, rows, dataset.report)
+    rows = dataset.splits[split]
+    listed = listed_rows(split, rows, dataset.report)
     if not listed:
-        raise UserError(f"The split {arguments.split} has no rows", place=str(arguments.data))
+        raise UserError(f"The split {split} has no rows", place=config.data.path)
     return rows, listed
 
 
@@ -108,11 +175,12 @@ def chosen_rows(asked: str, count: int) -> range:
     return range(start - 1, end)
 
 
-def _tokenizer(name: str) -> Any:
+def _tokenizer(config: RunConfig) -> Any:
     from droid_tune.model_files.hub import local_model, resolve_model
     from droid_tune.model_files.tokenizer import load_tokenizer
 
-    return load_tokenizer(Path(local_model(name) or resolve_model(name)))
+    name, revision = config.model.path, config.model.revision
+    return load_tokenizer(Path(local_model(name, revision) or resolve_model(name, revision)))
 
 
 def _print(row: int, shown: ShownRow, tokenizer: Any, *, as_json: bool) -> None:

@@ -73,3 +73,40 @@ def test_a_file_of_nothing_but_refused_rows_says_why_of_each(
     (tmp_path / "train.jsonl").write_text('{"messages": []}\n' * 2)
     assert main(["show", "--data", str(tmp_path), "--method", "sft", "--json"]) == 0
     assert all("error" in json.loads(line) for line in capsys.readouterr().out.splitlines())
+
+
+def test_with_a_runs_settings_rows_are_shown_as_it_reads_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "Two pears?", "answer": "2"}\n' * 2)
+    (tmp_path / "cellar.py").write_text(
+        "class Cellar:\n"
+        "    def reset(self, **row):\n"
+        "        return ' It is dark.' if row['answer'] == '2' else 1\n"
+        "    def look(self) -> str:\n"
+        '        """Looks."""\n'
+        "        return 'rats'\n"
+        "    def get_reward(self):\n"
+        "        return 1.0\n"
+    )
+    settings = {
+        "model": {"path": "tools-starter"},
+        "data": {"path": "rows.jsonl", "system_prompt": "Be brief."},
+        "environment": {"type": "class", "path": "cellar.py"},
+    }
+    run = tmp_path / "run.yaml"
+    run.write_text(json.dumps(settings))
+    asked = ["show", "--config", str(run), "--json"]
+    assert main(asked) == 1  # its code is asked about
+    assert "cellar.py" in capsys.readouterr().err
+    assert main([*asked, "--trust"]) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "Be brief." in first["text"]
+    assert "look" in first["text"]
+    assert "Two pears? It is dark." in first["text"]
+    assert (second["row"], second["tokens"], any(second["learnt"])) == (2, first["tokens"], False)
+    assert main([*asked, "--row", "1", "--system-prompt", "Be long.", "--method", "dr_grpo"]) == 0
+    assert "Be long." in json.loads(capsys.readouterr().out)["text"]
+    assert main([*asked, "--model", "starter"]) == 1
+    assert "template shows no tools" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import pytest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
+from tests.ui.fake_engine import FakeEngine
 from ui.main_window import MainWindow
 from ui.panes.data.data_reader import Source
 from ui.panes.data.pane import DataPane
@@ -86,12 +87,16 @@ def test_a_row_of_a_run_with_tools_is_seen_with_them(
     assert "multiply" in detail._text.toPlainText()
     assert detail._seen is not None
     assert "What do two pears cost?" in detail._seen.text
+    engine = session.engine
+    assert isinstance(engine, FakeEngine)
+    assert engine.openings._kept is not None  # it stays for the next row
     session.draft.set("environment.path", str(tmp_path / "gone.py"))
     pane._draft_changed()
     qtbot.waitUntil(lambda: "gone.py" in detail._text.toPlainText())
     session.draft.set_environment("")
     pane._draft_changed()
     qtbot.waitUntil(lambda: detail._seen is not None)
+    qtbot.waitUntil(lambda: engine.openings._kept is None)
     assert "multiply" not in detail._text.toPlainText()
 
 

@@ -49,6 +49,7 @@ class DataPane(Pane):
         self._inspected: tuple[object, ...] = ()
         self._found: Inspection | None = None
         self._desk = TokenizerDesk(self)
+        self._acting = ""
         self._reader = DataReader(self)
         self._reader.started.connect(self._begin)
         self._reader.progressed.connect(self._progress)
@@ -83,7 +84,7 @@ class DataPane(Pane):
         self._reader.cancel()
         for view in (self._rows, self._statistics, self._tools):
             view.shut()
-        self._desk.close()
+        self._desk.close(self.session.engine.end_openings)
 
     def finder(self) -> Finder:
         """All rows of the split where rows are shown, else what is seen."""
@@ -180,6 +181,9 @@ class DataPane(Pane):
     def _tell_views(self) -> None:
         """What of the draft the views depend on."""
         found, look = self._found, Look.of(self.session.draft)
+        if look.acting != self._acting:
+            self._acting = look.acting
+            self._desk.later(self.session.engine.end_openings)
         dataset = found.dataset if found is not None else None
         self._rows.show_look(look)
         self._statistics.show_data(dataset, look, self._limits())

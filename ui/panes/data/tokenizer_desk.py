@@ -42,9 +42,14 @@ class TokenizerDesk(QObject):
 
         return DataJob(with_tokenizer, self, done=done, failed=failed, pool=self._pool)
 
-    def close(self) -> None:
-        """The window closes: what waits is dropped, and nobody waits for what runs."""
+    def later(self, work: Callable[[], object]) -> None:
+        """Calls `work` when its turn comes; nobody hears of it."""
+        self._pool.start(work)
+
+    def close(self, last: Callable[[], object]) -> None:
+        """The window closes: what waits is dropped but `last`, and nobody waits for what runs."""
         LINGERING.keep_pool(self._pool)
+        self.later(last)
 
     def _tokenizer(self, model: str) -> Any:
         if self._loaded is None or self._loaded[0] != model:

@@ -7,9 +7,9 @@ from functools import partial
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from droid_tune.config import RunConfig
+from droid_tune.config.acting_key import acting_key
 from ui.background import Task
 from ui.engine_worker import EngineDoor
-from ui.work.acting_key import acting_key
 
 #: without another question
 ASK_AFTER_MS = 600

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from droid_tune.config import RunConfig
+from droid_tune.config.acting_key import acting_key
 from droid_tune.control import Watch
 from droid_tune.data.templates import TemplateOptions
 from droid_tune.errors import UserError
 from ui.draft import Draft
 from ui.engine_worker import EngineDoor
-from ui.work.acting_key import acting_key
 
 
 @dataclass(frozen=True)

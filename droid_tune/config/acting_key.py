@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from droid_tune.config import RunConfig
 from droid_tune.config.environments import EnvironmentConfig, OpenEnvEnvironment, OwnCodeConfig
+from droid_tune.config.run import RunConfig
 
 
 def acting_key(config: RunConfig) -> str:
