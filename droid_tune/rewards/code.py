@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from droid_tune import words
 from droid_tune.config.rewards import CodeReward
@@ -17,10 +15,11 @@ from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, RewardError, Sample
 from droid_tune.rewards.process import Child, ChildError
+from droid_tune.rewards.row_tests import names_wanted, row_tests
 from droid_tune.rewards.sandbox import Rules, offers
 
 #: every fenced block, whatever its language: the end of one must not be taken for the beginning of the next
-_BLOCK = re.compile(r"^[ \t]*```([^\n`]*)\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^[ \t]*(```|~~~)([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
 _PYTHON = ("", "python", "python3", "py")
 _AT_ONCE = 4
 
@@ -52,7 +51,7 @@ class Code(Reward):
             return error.failed
         if tests is None:
             return None
-        program = code_of(sample.spoken or "")
+        program = code_of(sample.spoken or "", names_wanted(tests))
         if program is None:
             return Graded(0.0, why="no closed block of Python")
         child = Child(
@@ -88,74 +87,36 @@ def share_passed(child: Child, program: str, tests: Sequence[str], seconds: floa
     return passed / len(tests)
 
 
-def code_of(spoken: str) -> str | None:
-    """The last closed ```python block of what was said after the thoughts."""
-    blocks: list[tuple[str, str]] = _BLOCK.findall(spoken)
-    programs = [program for language, program in blocks if language.strip().lower() in _PYTHON]
-    return textwrap.dedent(programs[-1]) if programs else None
-
-
-def row_tests(row: Mapping[str, Any], field: str) -> list[str] | None:
-    """The row's tests as programs, None where it has none.
-
-    A list (or its JSON) holds one test each. A text is cut at its top-level asserts, each a test together with the
-    statements before it; a text that only defines `check` (HumanEval) is called with the row's `entry_point`.
-    Raises RewardError for anything else.
+def code_of(spoken: str, wanted: frozenset[str] = frozenset()) -> str | None:
+    """The last closed ```python block of what was said after the thoughts that defines a name which is wanted, else the last:
+    behind a solution often stands how to use it, and what that prints.
     """
-    given = row.get(field)
-    if given is None or given == "" or given == []:
-        return None
-    if isinstance(given, str) and given.lstrip().startswith("["):
-        given = parsed_list(given)
-    if isinstance(given, str):
-        return cut_at_asserts(given, row, field)
-    if isinstance(given, Sequence) and all(isinstance(one, str) for one in given):  # pyright: ignore[reportUnknownVariableType]
-        return checked_syntax(given, field)  # pyright: ignore[reportUnknownArgumentType]
-    raise RewardError(f"the row's `{field}` is {type(given).__name__}, not a list of asserts or a program")  # pyright: ignore[reportUnknownArgumentType]
+    blocks: list[tuple[str, str, str]] = _BLOCK.findall(spoken.replace("\r\n", "\n"))
+    found = [textwrap.dedent(program) for _, language, program in blocks if _is_python(language)]
+    defining = [program for program in found if wanted & names_defined(program)]
+    return (defining or found or [None])[-1]
 
 
-def parsed_list(text: str) -> object:
-    """The JSON in a text, or the text itself."""
+def _is_python(language: str) -> bool:
+    """`python`, and `python title=a.py` too."""
+    return language.lower().strip(" {").partition(" ")[0].strip("}.") in _PYTHON
+
+
+def names_defined(program: str) -> frozenset[str]:
+    """The functions, classes and values that a program defines at its top; none where it is no Python."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
-def checked_syntax(tests: Iterable[str], field: str) -> list[str]:
-    """Raises RewardError where a test is no Python: that is the data's fault, not the completion's."""
-    tests = list(tests)
-    for number, test in enumerate(tests, start=1):
-        parsed(test, f"test {number} of the row's `{field}`")
-    return tests
-
-
-def cut_at_asserts(text: str, row: Mapping[str, Any], field: str) -> list[str]:
-    """Source cut behind each assert, so that each test counts; whole where there is none.
-
-    HumanEval's `check` is called with the row's `entry_point`. Raises RewardError where it is not Python.
-    """
-    tests: list[str] = []
-    pending: list[str] = []
-    tree = parsed(text, f"the row's `{field}`")
-    for statement in tree.body:
-        pending.append(ast.unparse(statement))
-        if isinstance(statement, ast.Assert):
-            tests.append("\n".join(pending))
-            pending.clear()
-    if tests:
-        return tests
-    defines_check = any(isinstance(one, ast.FunctionDef) and one.name == "check" for one in tree.body)
-    call = f"\ncheck({row['entry_point']})" if defines_check and row.get("entry_point") else ""
-    return [text + call]
-
-
-def parsed(source: str, what: str) -> ast.Module:
-    """The source's tree. Raises RewardError, which names `what`."""
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError) as error:
-        raise RewardError(f"{what} is not Python: {error}") from None
+        body = ast.parse(program).body
+    except (SyntaxError, ValueError):
+        return frozenset()
+    made = [
+        node.id
+        for one in body
+        if isinstance(one, ast.Assign)
+        for node in one.targets
+        if isinstance(node, ast.Name)
+    ]
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return frozenset([*made, *(one.name for one in body if isinstance(one, definitions))])
 
 
 def caution() -> str:

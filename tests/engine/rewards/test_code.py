@@ -7,8 +7,9 @@ import pytest
 
 from droid_tune.config.rewards import CodeReward
 from droid_tune.errors import UserError
-from droid_tune.rewards.base import Failed, Graded, Outcome, Sample, number_of
-from droid_tune.rewards.code import Code, code_of, row_tests
+from droid_tune.rewards.base import Failed, Graded, Outcome, RewardError, Sample, number_of
+from droid_tune.rewards.code import Code, code_of
+from droid_tune.rewards.row_tests import row_tests
 from droid_tune.rewards.sandbox import offers
 
 ADD = "def add(a, b):\n    return a + b\n"
@@ -204,10 +205,14 @@ def test_tests_see_the_program_as_if_it_were_beside_them(program: str, test: str
         ("```json\n{}\n```\nand\n```python\na\n```", "a\n"),
         ("1. so:\n   ```python\n   a\n     b\n   ```", "a\n  b\n"),
         ("a", None),
+        ("```python\r\na\r\n```\r\n", "a\n"),
+        ("~~~python title=a.py\na\n~~~", "a\n"),
+        ("```py\ndef f(): 1\n```\nUse:\n```py\nprint(f())\n```\nIt prints\n```\n1\n```", "def f(): 1\n"),
+        ("```py\ndef f(): 1\n```\nBetter:\n```py\ndef f(): 2\n```", "def f(): 2\n"),
     ],
 )
 def test_the_last_finished_block_is_the_program(completion: str, code: str | None) -> None:
-    assert code_of(completion) == code
+    assert code_of(completion, frozenset("f")) == code
 
 
 @pytest.mark.parametrize(
@@ -220,10 +225,60 @@ def test_the_last_finished_block_is_the_program(completion: str, code: str | Non
         ({"tests": "x = 1\nassert a\nassert b"}, ["x = 1\nassert a", "assert b"]),
         (
             {"tests": "def check(f):\n    assert f(1)\n", "entry_point": "add"},
-            ["def check(f):\n    assert f(1)\n\ncheck(add)"],
+            ["def check(f):\n    assert f(1)\ncheck(add)"],
         ),
         ({"tests": "run()"}, ["run()"]),
+        ({"tests": "[]"}, None),
+        ({"tests": "['assert a', 'assert b']"}, ["assert a", "assert b"]),
+        ({"tests": ["import math", "assert a", "assert b"]}, ["import math\n\nassert a", "assert b"]),
+        ({"tests": "```python\nassert a\n```"}, ["assert a"]),
+        (
+            {"tests": "def check(f):\n    assert f(1)\ncheck(add)"},
+            ["def check(f):\n    assert f(1)\ncheck(add)"],
+        ),
+        (
+            {
+                "tests": "from solution import a, b as c\ndef test_a():\n    assert a()\ndef test_b():\n    assert c()"
+            },
+            ["c = b\ndef test_a():\n    assert a()\ndef test_b():\n    assert c()\ntest_a()", "test_b()"],
+        ),
     ],
 )
 def test_tests_come_in_several_forms(row: dict[str, Any], tests: list[str] | None) -> None:
     assert row_tests(row, "tests") == tests
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [
+        ('{"inputs": ["1 2"], "outputs": ["3"]}', "checks nothing, every program would pass it"),
+        ("def check(f):\n    assert f(1)", "defines `check`, and the row has no `entry_point`"),
+        (
+            ["add(1, 2) == 3"],
+            "test 1 of the row's `tests` compares without checking: write `assert` before `add",
+        ),
+        ("print(add(1, 2))", "checks nothing"),
+        ([{"input": "1 2", "output": "3"}], "is list, not a list of asserts"),
+    ],
+)
+def test_tests_that_every_program_would_pass_are_the_data_s_fault(tests: Any, said: str) -> None:
+    with pytest.raises(RewardError) as raised:
+        row_tests({"tests": tests}, "tests")
+    assert said in raised.value.failed.message
+
+
+UNITTEST = """
+import unittest
+class TestAdd(unittest.TestCase):
+    def setUp(self): self.zero = 0
+    def test_zero(self): self.assertEqual(add(0, self.zero), 0)
+    def test_sum(self): self.assertEqual(add(1, 2), 3)
+if __name__ == "__main__":
+    unittest.main()
+"""
+
+
+def test_suites_that_only_define_are_run() -> None:
+    wrong = "def add(a, b):\n    return a - b\n"
+    assert (score(ADD, UNITTEST), score(wrong, UNITTEST)) == (1.0, 0.5)
+    assert score(wrong, "from solution import add\ndef test_sum():\n    assert add(1, 2) == 3\n") == 0.0
