@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 import unicodedata
 
+#: how a legend says a solid line, one of dashes, of dots, and of both
+LINE_SIGNS = ("———", "– –", "···", "–·–", "–··")
 YEAR_S, MOST_YEARS = 31_557_600, 1000
 #: invisible characters that steer the direction or join of text
 _STEERING = {"Cf", "Co", "Cs", "Cn", "Zl", "Zp"}

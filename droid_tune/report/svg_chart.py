@@ -13,9 +13,9 @@ WIDTH, HEIGHT = 560, 220
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 26
 #: points of a curve that are drawn; of more, the least and the greatest of each stretch
 MOST_POINTS = 400
-#: told apart by colour and by the way they are dashed
+#: told apart by colour and by the way they are dashed, in the order of `words.LINE_SIGNS`
 COLOURS = ("#2f63e6", "#c2410c", "#15803d", "#7e22ce", "#0e7490", "#b91c1c", "#4d7c0f", "#a16207")
-DASHES = ("", "7 3", "2 3", "10 3 2 3")
+DASHES = ("", "7 3", "2 3", "10 3 2 3", "10 3 2 3 2 3")
 
 Point = tuple[float, float]
 
@@ -51,7 +51,7 @@ def chart(title: str, curves: Sequence[Curve], unit: str = "") -> Html:
     legend = [
         tag(
             "span",
-            tag("b", "―", style=f"color:{COLOURS[number % len(COLOURS)]}"),
+            tag("b", words.LINE_SIGNS[number % len(DASHES)], style=f"color:{COLOURS[number % len(COLOURS)]}"),
             " ",
             curve.name,
             klass="key",
@@ -90,7 +90,7 @@ class _Frame:
 
 
 def _drawn(curve: Curve, number: int, frame: _Frame) -> list[Html]:
-    colour, dash = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
+    colour, dash = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
     parts: list[Html] = []
     if curve.band:
         upper = [frame.place(step, high) for step, _, high in curve.band]

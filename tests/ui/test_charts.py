@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QColor, QWheelEvent
 from PySide6.QtWidgets import QApplication, QMenu, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -82,13 +82,20 @@ def test_a_long_curve_is_drawn_with_few_points(window: QWidget) -> None:
     assert drawn.max() == max(long.values)
 
 
+def of_colour(chart: Chart, color: QColor) -> int:
+    """How many pixels of the plot are of this colour."""
+    seen = chart._plot.grab().toImage()
+    pixels = (seen.pixel(x, y) for x in range(seen.width()) for y in range(seen.height()))
+    return sum(pixel == color.rgb() for pixel in pixels)
+
+
 def test_a_curve_of_one_value_shows_as_a_dot_until_there_is_a_line(window: QWidget) -> None:
     chart = shown(ChartSpec("Reward", (Line("reward", "Reward"),)), window)
-    curve = chart._curves.items[0].curve
     chart.show_series({"reward": series([0.5])}, 0)
-    assert curve.scatter.isVisible()
+    assert [list(marks.values) for marks in chart._curves.layer.marks] == [[0.5]]
+    assert of_colour(chart, chart._curves.items[0]._color) > 20
     chart.show_series({"reward": series([0.5, 0.6, 0.7])}, 0)
-    assert not curve.scatter.isVisible()
+    assert chart._curves.layer.marks == []
 
 
 def test_a_curve_of_the_run_before_goes_where_this_run_has_none(window: QWidget) -> None:

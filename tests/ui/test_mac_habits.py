@@ -31,7 +31,6 @@ from ui.session import Session
 from ui.theme import DARK, LIGHT, Theme, Tokens, current_theme, strengthened
 from ui.widgets.chart import Chart
 from ui.widgets.charting.chart_spec import ChartSpec, Line
-from ui.widgets.charting.curve_items import DASHES
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.charting.values_sheet import ValuesSheet
 
@@ -159,16 +158,24 @@ def test_the_usual_words_are_read_too(tokens: Tokens) -> None:
         assert contrast(words, tokens.surface) >= 4.5
 
 
-def test_curves_of_one_chart_differ_in_more_than_hue(window: MainWindow) -> None:
-    lines = tuple(Line(name, name.upper()) for name in "abc")
-    chart = Chart(ChartSpec("Three", lines), window)
+@pytest.mark.parametrize("restless", [False, True])
+def test_curves_of_one_chart_differ_in_more_than_hue(window: MainWindow, restless: bool) -> None:
+    names = "abcdefgh"
+    chart = Chart(ChartSpec("Eight", tuple(Line(name, name.upper()) for name in names)), window)
     series = Series()
-    for step in range(20):
-        series.append(step, step / 20)
-    chart.show_series(dict.fromkeys("abc", series), 0)
-    dashes = [one.curve.opts["pen"].style() for one in chart._curves.items]
-    assert len(set(dashes)) == 3
-    assert len({said for _, said in DASHES}) == len(DASHES)  # and the legend says which is which
+    for step in range(200):
+        series.append(step, step % 2 if restless else step / 200)
+    chart.show_series(dict.fromkeys(names, series), 0)
+    shapes = {id(marks.color): marks.shape for marks in chart._curves.layer.marks}
+    looks = {
+        (one.curve.opts["pen"].style(), shapes.get(id(one._color)), tuple(one.marks.places))
+        for one in chart._curves.items
+    }
+    assert len({look[:2] for look in looks}) == len(names)
+    assert len({place for look in looks for place in look[2]}) == sum(len(look[2]) for look in looks)
+    assert len({sign for _, _, sign in chart._head._entries}) == len(
+        names
+    )  # and the legend says which is which
 
 
 class AskedFor(QObject):

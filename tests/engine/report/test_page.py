@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -160,6 +161,12 @@ def test_a_constant_or_single_value_is_drawn() -> None:
         assert drawn.count("<polyline") == 1
         assert "nan" not in drawn
     assert chart("nothing", [Curve("x", [])]) == ""
+
+
+def test_curves_differ_in_more_than_hue_and_the_legend_says_how() -> None:
+    drawn = chart("five", [Curve(name, [(0.0, 0.3), (1.0, 0.4)]) for name in "abcde"])
+    assert len(set(re.findall(r'stroke-dasharray="([^"]*)"', drawn))) == 5
+    assert len(set(re.findall(r"<b style=[^>]*>([^<]*)</b>", drawn))) == 5
 
 
 def test_the_general_set_is_read_and_no_prompt_stands_in_it_twice() -> None:

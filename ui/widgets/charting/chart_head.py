@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
@@ -29,21 +30,30 @@ class ChartHead(QWidget):
         head.addWidget(self.value)
         lines.addLayout(head)
         self.legend: list[QLabel] = []
+        self._entries: tuple[tuple[str, str, str], ...] = ()
         self._legend_row = row(spacing=10)
         lines.addLayout(self._legend_row)
 
     def show_legend(self, entries: Sequence[tuple[str, str, str]]) -> None:
-        """(name, colour, sign) of each line."""
+        """(name, colour, sign) of each line; those without room are named under the mouse."""
+        if tuple(entries) == self._entries:
+            return
+        self._entries = tuple(entries)
         clear(self._legend_row)
         self.legend = []
         if len(entries) < 2:
             return
         for name, color, sign in entries[:MOST_NAMED]:
-            entry = QLabel(self)
-            entry.setTextFormat(Qt.TextFormat.RichText)
-            shown = name.replace("&", "&amp;").replace("<", "&lt;")
-            entry.setText(f'<span style="color:{color}">{sign}</span> {shown}')
-            entry.setProperty("role", "caption")
-            self.legend.append(entry)
-            self._legend_row.addWidget(entry)
+            self._add(f'<span style="color:{color}">{sign}</span> {html.escape(name)}')
+        if more := entries[MOST_NAMED:]:
+            self._add(f"and {len(more)} more").setToolTip(
+                ", ".join(f"{name} {sign}" for name, _, sign in more)
+            )
         self._legend_row.addStretch(1)
+
+    def _add(self, text: str) -> QLabel:
+        entry = label(text, "caption", parent=self)
+        entry.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.append(entry)
+        self._legend_row.addWidget(entry)
+        return entry

@@ -15,6 +15,8 @@ from PySide6.QtGui import QColor
 from droid_tune.runs.series import Series
 from ui.theme import current_theme
 from ui.widgets.charting.chart_spec import Line
+from ui.widgets.charting.curve_signs import SIGNS, CurveSign
+from ui.widgets.charting.mark_layer import CurveMarks
 from ui.widgets.charting.plot_area import PlotArea
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.curves import Floats, Smoother, band_edges, bucketed
@@ -24,6 +26,8 @@ from ui.widgets.curves import Floats, Smoother, band_edges, bucketed
 MOST_HEIGHTS = 40
 #: fewer are drawn as dots: a line of one point cannot be seen
 LEAST_FOR_A_LINE = 3
+#: more of them are a line, and slow
+MOST_DOTS = 100
 #: how strongly raw values show through below a smoothed curve, another run beside it, and areas
 FAINT, GHOSTLY, SOFT, STACKED = 0.28, 0.45, 0.16, 0.55
 
@@ -41,16 +45,6 @@ class Drawing:
         """Few enough points, at their places across."""
         steps, shown = bucketed(steps, values, self.buckets)
         return self.across.place(steps), shown
-
-
-#: how curves of one chart differ besides their colour, and how a legend says so
-DASHES = (
-    (Qt.PenStyle.SolidLine, "———"),
-    (Qt.PenStyle.DashLine, "– –"),
-    (Qt.PenStyle.DotLine, "···"),
-    (Qt.PenStyle.DashDotLine, "–·–"),
-    (Qt.PenStyle.DashDotDotLine, "–··"),
-)
 
 
 NOTHING: Floats = np.empty(0)
@@ -72,9 +66,9 @@ class CurveItems:
         smoothers: defaultdict[str, Smoother],
         *,
         stacked: bool,
-        dash: Qt.PenStyle = Qt.PenStyle.SolidLine,
+        sign: CurveSign = SIGNS[0],
     ) -> None:
-        self._line, self._color, self._smoothers, self._dash = line, color, smoothers, dash
+        self._line, self._color, self._smoothers, self._sign = line, color, smoothers, sign
         self._area = area
         self._filled, self._edged = False, bool(line.band or line.between[0] or stacked)
         if self._edged:
@@ -85,16 +79,30 @@ class CurveItems:
         self.raw: Any = None
         self.ghost: Any = None
         self.untrained: Any = None
-        self.curve = area.add_curve(skipFiniteCheck=True, symbolSize=7, symbolBrush=color, symbolPen=None)
+        self.restless = False
+        self.marks = self._marks_at(NOTHING, NOTHING)  # none where its dashes tell it
+        self.curve = area.add_line()
 
     def _draw_raw(self, places: Floats, values: Floats) -> None:
         if self.raw is None:
             if not len(values):
                 return
             pen = pg.mkPen(translucent(self._color, FAINT), width=1)
-            self.raw = self._area.add_curve(skipFiniteCheck=True, pen=pen)
+            self.raw = self._area.add_line(pen=pen)
             self.raw.setZValue(RAW)
         self.raw.setData(places, values)
+
+    def _marked(self, places: Floats, values: Floats) -> tuple[Floats, Floats]:
+        """Which of the drawn points have a mark: each one, a few that tell the curve from others, or none."""
+        dotted = self._line.points and len(values) <= MOST_DOTS
+        if dotted or len(values) < LEAST_FOR_A_LINE:
+            return places, values
+        return (
+            self._sign.marks_of(places, values) if self.restless or self._sign.marked else (NOTHING, NOTHING)
+        )
+
+    def _marks_at(self, places: Floats, values: Floats) -> CurveMarks:
+        return CurveMarks(self._sign.shape, self._color, places, values)
 
     def _draw_untrained(self, value: float | None) -> None:
         if self.untrained is None:
@@ -122,9 +130,10 @@ class CurveItems:
         # pyqtgraph's pens count the screen's own pixels
         restless = is_restless(shown)
         width = 1.0 if restless else 1.8 * drawing.pixel_ratio
-        dots = "o" if self._line.points or len(shown) < LEAST_FOR_A_LINE else None
-        dash = Qt.PenStyle.SolidLine if restless else self._dash  # many dashes are slow to draw
-        self.curve.setData(places, shown, pen=pg.mkPen(self._color, width=width, style=dash), symbol=dots)
+        dash = Qt.PenStyle.SolidLine if restless else self._sign.dash  # many dashes are slow to draw
+        self.curve.setData(places, shown, pen=pg.mkPen(self._color, width=width, style=dash))
+        self.restless = restless
+        self.marks = self._marks_at(*self._marked(places, shown))
         self._draw_raw(*(drawing.reduced(steps, own) if smoothing else (NOTHING, NOTHING)))
         self._draw_untrained(float(own[0]) if self._line.untrained and steps[0] == 0 else None)
         edges = self._edges(series, steps, own)
@@ -139,6 +148,7 @@ class CurveItems:
             self._filled = False
             self._draw_untrained(None)
             self._draw_raw(NOTHING, NOTHING)
+            self.marks = self._marks_at(NOTHING, NOTHING)
             self.curve.setData([], [])
             if self._edged:
                 for item in (self.low, self.high):
@@ -183,7 +193,7 @@ class CurveItems:
         grey = translucent(QColor(current_theme().tokens.secondary), GHOSTLY)
         pen = pg.mkPen(grey, width=1.0 if is_restless(shown) else 1.2)
         if self.ghost is None:
-            self.ghost = self._area.add_curve(skipFiniteCheck=True)
+            self.ghost = self._area.add_line()
             self.ghost.setZValue(GHOST)
         self.ghost.setData(places, shown, pen=pen)
 

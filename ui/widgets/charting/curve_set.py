@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 
 from ui.theme import current_theme
 from ui.widgets.charting.chart_content import ChartContent
 from ui.widgets.charting.chart_spec import ChartSpec
-from ui.widgets.charting.curve_items import DASHES, CurveItems, Drawing
+from ui.widgets.charting.curve_items import CurveItems, Drawing
+from ui.widgets.charting.curve_signs import SIGNS, CurveSign
+from ui.widgets.charting.mark_layer import MarkLayer
 from ui.widgets.charting.plot_area import PlotArea
 from ui.widgets.curves import Floats, Smoother
 
@@ -24,16 +26,19 @@ class CurveSet:
         self._stacked = False
         self._smoothers: defaultdict[str, Smoother] = defaultdict(Smoother)  # by what is smoothed
         self.items: list[CurveItems] = []
+        self.layer = MarkLayer()
 
     def make(self, spec: ChartSpec) -> None:
         """Curves for the lines, in the colours of now; the area has none."""
         self._stacked = spec.stacked
         self.items = [
             CurveItems(
-                self._area, line, QColor(color), self._smoothers, stacked=spec.stacked, dash=dash_of(place)[0]
+                self._area, line, QColor(color), self._smoothers, stacked=spec.stacked, sign=sign_of(place)
             )
             for place, (line, color) in enumerate(zip(spec.lines, colors_of(spec), strict=True))
         ]
+        self.layer = MarkLayer()
+        self._area.add(self.layer, ignore_bounds=True)
 
     def draw(self, shown: ChartContent, ghost: ChartContent, drawing: Drawing) -> None:
         """What is shown, with another run faintly behind it; shares are stacked and have no other run."""
@@ -44,6 +49,7 @@ class CurveSet:
             else:
                 curve.draw(shown.series, drawing)
                 curve.draw_ghost(ghost.series, replace(drawing, across=ghost.across))
+        self.layer.show_marks([curve.marks for curve in self.items if len(curve.marks.places)])
 
 
 def colors_of(spec: ChartSpec) -> list[str]:
@@ -55,14 +61,17 @@ def colors_of(spec: ChartSpec) -> list[str]:
     ]
 
 
-def dash_of(place: int) -> tuple[Qt.PenStyle, str]:
-    """How the line at this place is drawn, and the sign for it."""
-    return DASHES[place % len(DASHES)]
+def sign_of(place: int) -> CurveSign:
+    """How the line at this place differs from the others."""
+    return SIGNS[place % len(SIGNS)]
 
 
-def legend_of(spec: ChartSpec) -> list[tuple[str, str, str]]:
-    """(name, colour, sign) of each line."""
-    signs = ("■" if spec.stacked else dash_of(place)[1] for place in range(len(spec.lines)))
+def legend_of(spec: ChartSpec, curves: Sequence[CurveItems]) -> list[tuple[str, str, str]]:
+    """(name, colour, sign) of each line, as its curve is drawn."""
+    signs = (
+        "■" if spec.stacked else sign_of(place).said(restless=curve.restless)
+        for place, curve in enumerate(curves)
+    )
     return [
         (line.label, color, sign)
         for line, color, sign in zip(spec.lines, colors_of(spec), signs, strict=True)
