@@ -65,7 +65,7 @@ def test_the_newest_look_is_the_one_told(data: Path, tmp_path: Path, qtbot: QtBo
 def test_rows_are_shown_literally(data: Path, owner: QObject, qtbot: QtBot) -> None:
     found = inspect(str(data))
     rows = RowsModel(owner)
-    rows.show(found.splits["train"], found.columns["train"])
+    rows.show(found.splits["train"], list(found.columns["train"]))
     assert rows.rowCount() == 2
     assert rows.headerData(0, Qt.Orientation.Horizontal) == "prompt"
     with qtbot.waitSignal(rows.dataChanged):

@@ -123,3 +123,11 @@ def test_rows_in_a_json_file_are_still_data(window: MainWindow, tmp_path: Path) 
     assert window.session.draft.data == str(tmp_path / "rows.json")
     assert window.current_key() == "data"
     assert Settings().recent_data == []
+
+
+def test_what_was_said_of_a_config_goes_with_the_next_one(window: MainWindow, tmp_path: Path) -> None:
+    dropped(window, tmp_path, "first.yaml", MLX_LM)
+    dropped(window, tmp_path, "broken.yaml", "model: [")
+    assert ["broken.yaml" in bar.text for bar in window._banners.bars()] == [True]
+    dropped(window, tmp_path, "second.yaml", MLX_LM_LORA)
+    assert ["second.yaml" in bar.text for bar in window._banners.bars()] == [True]

@@ -102,7 +102,7 @@ class FillingPane(Pane):
     def __init__(self, session: Session, parent: QWidget, icon: str, title: str, words: str) -> None:
         super().__init__(session, parent)
         self._pages = QStackedLayout(self)
-        empty = EmptyState(icon, title, words, "Set up a run", parent=self)
+        empty = EmptyState(icon, title, words, "Set Up a Run", parent=self)
         empty.asked.connect(self._ask_for_setup)
         self._pages.addWidget(empty)
 

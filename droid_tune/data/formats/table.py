@@ -62,6 +62,18 @@ def need_of(method: str) -> Need:
     return "prompt" if config is None else config.need
 
 
+def label_of(method: str) -> str:
+    """A method in sentences; one that is not known is called as it was written."""
+    config = METHOD_CONFIGS.get(method)
+    return method if config is None else config.label
+
+
+def methods_for(one: RowFormat) -> list[str]:
+    """The methods that use all of rows of a format."""
+    methods = [name for name in METHOD_CONFIGS if need_of(name) in one.needs]
+    return [name for name in methods if need_of(name) in _WHOLE] if _WHOLE & one.needs else methods
+
+
 def said_need(need: Need) -> str:
     """A need in words, for sentences."""
     return _SAID[need]
@@ -70,10 +82,14 @@ def said_need(need: Need) -> str:
 def said_readers(one: RowFormat, need: Need) -> str:
     """What can be done with rows of a format that a method cannot use: the methods that can, and a mapping that helps."""
     methods = [name for name in METHOD_CONFIGS if need_of(name) in one.needs]
-    own = [name for name in methods if need_of(name) in _WHOLE] if _WHOLE & one.needs else methods
-    said = f"such rows are for {', '.join(own)}" if methods else "no method of ours reads such rows"
+    own = methods_for(one)
+    said = (
+        f"such rows are for {', '.join(map(label_of, own))}"
+        if methods
+        else "no method of ours reads such rows"
+    )
     if len(own) < len(methods):
-        said += ", and with their prompts alone for grpo and whatever else answers prompts"
+        said += ", and with their prompts alone for GRPO and whatever else answers prompts"
     if one is PREFERENCE and need == "demonstration":
         said += "; to learn the better answers alone, add --map completion=chosen"
     elif "text" in {field.name for field in one.required}:

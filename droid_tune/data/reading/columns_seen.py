@@ -12,6 +12,7 @@ from droid_tune.data.formats.base import REFERENCE, Layout
 from droid_tune.data.formats.columns import ABSENT, value_at
 from droid_tune.data.formats.field_checks import holds_turns
 from droid_tune.data.formats.messages import READ_KEYS, role_of
+from droid_tune.data.formats.table import label_of
 
 #: Names counted, and of these shown in a sentence: rows may have keys without end.
 _COUNTED, _SHOWN = 10_000, 8
@@ -120,7 +121,7 @@ class ColumnsSeen:
         return list(self._sentences()) if self.rows else []
 
     def _sentences(self) -> Iterator[str]:
-        by = self.method or "any method"
+        by = label_of(self.method) if self.method else "any method"
         if self._unread and self.layout.need != "prompt":
             only = "; only rewards can ask for them" if self.layout.need is None else ""
             yield f"Not read by {by}: {self._shares(self._unread)}{only}."
@@ -144,8 +145,12 @@ class ColumnsSeen:
 
     def _sentences_about_answers(self, by: str) -> Iterator[str]:
         if self.unanswered:
-            rows = self._share(self.unanswered)
-            yield f"There is no answer in {rows}: rewards that compare with one cannot score them."
+            which = (
+                "No row has an answer"
+                if self.unanswered == self.rows
+                else f"There is no answer in {self._share(self.unanswered)}"
+            )
+            yield f"{which}: rewards that compare with one cannot score them."
         if self.words_beside:
             rows = self._share(self.words_beside)
             yield f"The assistant's last words are not used in {rows}: `{REFERENCE.name}` is the reference."

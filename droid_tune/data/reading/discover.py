@@ -19,6 +19,8 @@ from droid_tune.paths import data_path
 WORKED = "worked"
 #: The folder of the bundled data that holds pairs of answers to such problems.
 PAIRS = "pairs"
+#: where data sets of the Hugging Face Hub have their files, in a copy on this computer too
+HUB_FOLDER = "data"
 #: folders of a folder that are looked into for a train file
 MOST_LOOKED_INTO = 100
 
@@ -57,7 +59,10 @@ def _discover_folder(folder: Path) -> Found:
         files, unused = _sorted_out(folder)
         if any(one.split == "train" for one in files):
             return Found(files, None, unused)
-        return Found(files, _missing_train(unused, _holders(folder)), unused)
+        holders = _holders(folder)
+        if holders == [HUB_FOLDER]:
+            return _discover_folder(folder / HUB_FOLDER)
+        return Found(files, _missing_train(unused, holders), unused)
     except OSError as error:
         return Found(
             (), FileFault("unreadable", f"The folder cannot be read ({error.strerror}); check its rights.")

@@ -10,7 +10,7 @@ from droid_tune import words
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Layout, Need, Row
 from droid_tune.data.formats.columns import value_at
-from droid_tune.data.formats.table import need_of, said_need, said_readers
+from droid_tune.data.formats.table import label_of, need_of, said_need, said_readers
 from droid_tune.data.issues import FileFault, Issue, IssueLog, IssueRun, RowFault, excerpt_of, listed
 from droid_tune.data.layout import detect
 from droid_tune.data.mapping import propose
@@ -92,7 +92,7 @@ class FileScan:
         if not found.usable and self.options.method is not None and self.options.need is not None:
             self.file.error = FileFault(
                 "schema_mismatch",
-                f"The rows are {found.layout.format.name}, but {self.options.method} needs "
+                f"The rows are {found.layout.format.name}, but {label_of(self.options.method)} needs "
                 f"{said_need(self.options.need)}; {said_readers(found.layout.format, self.options.need)}.",
             )
         if found.also:

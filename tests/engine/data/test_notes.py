@@ -41,7 +41,7 @@ def test_columns_that_sft_does_not_read_are_named_with_their_share(tmp_path: Pat
     rows = rows if name != "train.parquet" else [{"notes": "m", **rows[0]}, rows[1]]
     share = "all rows" if name == "train.parquet" else "50% of the rows"
     [note] = notes(tmp_path, "sft", *rows, name=name)
-    assert note.startswith("Not read by sft: ")
+    assert note.startswith("Not read by SFT: ")
     assert f"`notes` ({share})" in note
     assert "`id` (all rows)" in note
 
@@ -73,14 +73,14 @@ def test_words_beside_a_reference_are_said_not_to_be_used(tmp_path: Path):
     assert notes(tmp_path, "grpo", *rows) == [
         "The assistant's last words are not used in 50% of the rows: `answer` is the reference."
     ]
-    assert notes(tmp_path, "sft", *rows) == ["Not read by sft: `answer` (50% of the rows)."]
+    assert notes(tmp_path, "sft", *rows) == ["Not read by SFT: `answer` (50% of the rows)."]
 
 
 def test_rows_without_an_answer_are_counted_for_methods_that_reward(tmp_path: Path):
     rows = [{"messages": [USER]}, {"messages": [USER], "answer": "2"}]
     [note] = notes(tmp_path, "grpo", *rows)
     assert note.startswith("There is no answer in 50% of the rows")
-    assert notes(tmp_path, "grpo", {"prompt": "Write."})[0].startswith("There is no answer in all rows")
+    assert notes(tmp_path, "grpo", {"prompt": "Write."})[0].startswith("No row has an answer")
 
 
 def test_what_is_read_under_another_name_is_said(tmp_path: Path):
@@ -91,7 +91,7 @@ def test_what_is_read_under_another_name_is_said(tmp_path: Path):
 def test_several_answers_are_said_where_one_is_learnt(tmp_path: Path):
     row = {"prompt": "?", "answer": ["4", "four"]}
     assert notes(tmp_path, "sft", row) == [
-        "There are several right answers in all rows; sft learns the first."
+        "There are several right answers in all rows; SFT learns the first."
     ]
     assert notes(tmp_path, "grpo", row) == []
 
@@ -112,7 +112,7 @@ def test_notes_are_in_the_report(tmp_path: Path):
     path = tmp_path / "train.jsonl"
     path.write_text('{"prompt": "?", "answer": "a", "id": 1}\n')
     report = validate(path, "sft")
-    assert report.notes == report.to_json()["files"][0]["notes"] == ["Not read by sft: `id` (all rows)."]
+    assert report.notes == report.to_json()["files"][0]["notes"] == ["Not read by SFT: `id` (all rows)."]
 
 
 def test_a_duplicate_with_its_keys_in_another_order_is_a_duplicate(tmp_path: Path):
@@ -143,11 +143,11 @@ def test_pairs_name_the_methods_and_the_mapping_that_can_use_them(tmp_path: Path
     path.write_text('{"prompt": "p", "chosen": "c", "rejected": "r"}\n')
     error = validate(path, "sft").files[0].error
     assert error is not None
-    assert "such rows are for dpo, simpo, orpo, kto, " in error.message
-    assert "gspo" not in error.message
+    assert "such rows are for DPO, SimPO, ORPO, KTO, " in error.message
+    assert "GSPO" not in error.message
     assert "--map completion=chosen" in error.message
     assert validate(path, "sft", {"completion": "chosen"}).ok
-    assert "grpo compares no pairs" in validate(path, "grpo").files[0].notes[0]
+    assert "GRPO compares no pairs" in validate(path, "grpo").files[0].notes[0]
 
 
 @pytest.mark.parametrize(

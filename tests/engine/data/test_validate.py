@@ -105,6 +105,15 @@ def test_a_folder_of_folders_names_those_that_have_a_train_file(tmp_path: Path):
     assert "`easy`, `hard` in it have one each" in error.message
 
 
+def test_a_copy_of_a_hub_data_set_is_read_where_its_files_are(tmp_path: Path):
+    write(tmp_path / "data" / "train-00000-of-00001.jsonl", ask("1"))
+    write(tmp_path / "data" / "test-00000-of-00001.jsonl", ask("2"))
+    assert {(Path(one.path).name, one.split) for one in validate(tmp_path).files} == {
+        ("train-00000-of-00001.jsonl", "train"),
+        ("test-00000-of-00001.jsonl", "test"),
+    }
+
+
 def test_dropped_files_are_assigned_by_their_names():
     files = assigned([Path("a/valid.jsonl"), Path("b/rows.csv")])
     assert [one.split for one in files] == ["valid", "train"]

@@ -110,6 +110,39 @@ def test_the_raw_text_around_an_issue_marks_the_column(show: Show, tmp_path: Pat
     assert [line.split()[0] for line in lines] == ["2", "3", "4", "5", "6"]
 
 
+def test_rows_of_another_kind_offer_the_method_that_learns_from_them(
+    show: Show, session: Session, tmp_path: Path, qtbot: QtBot
+) -> None:
+    pane = show(write(tmp_path / "train.jsonl", *({"text": f"Once upon {n} times."} for n in range(5))))
+    assert "GRPO needs prompts to answer" in notices(pane)[0]
+    press(pane, "Use SFT")
+    qtbot.waitUntil(lambda: pane._found is not None and bool(pane._found.splits))
+    assert session.draft.method == "sft"
+    assert notices(pane) == []
+
+
+def test_after_data_that_cannot_be_read_the_view_is_again_the_one_that_was_chosen(
+    show: Show, tmp_path: Path
+) -> None:
+    good = write(tmp_path / "good" / "train.jsonl", *sums(3))
+    assert show(good)._bar.view.key == "rows"
+    assert show(write(tmp_path / "bad" / "train.jsonl", "{no"))._bar.view.key == "issues"
+    pane = show(good)
+    assert pane._bar.view.key == "rows"
+    pane.show_view("columns")
+    assert show(write(tmp_path / "bad" / "train.jsonl", "{no"))._bar.view.key == "issues"
+    pane._turn("issues")  # by hand
+    assert show(good)._bar.view.key == "issues"
+
+
+def test_an_answer_that_no_row_has_is_no_column(show: Show, tmp_path: Path, qtbot: QtBot) -> None:
+    pane = show(write(tmp_path / "train.jsonl", {"prompt": "Write."}, {"prompt": "Sing.", "note": None}))
+    assert pane._found is not None
+    assert list(pane._found.columns["train"]) == ["prompt", "note"]  # what is theirs is shown, empty or not
+    qtbot.waitUntil(lambda: "Write." in pane._rows._detail._text.toPlainText())
+    assert "answer" not in pane._rows._detail._text.toPlainText()
+
+
 def test_other_column_names_are_read_as_proposed_once_the_user_agrees(
     show: Show, session: Session, tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -106,9 +106,11 @@ def test_new_folders_never_take_the_place_of_others(tmp_path: Path) -> None:
 
 
 def test_columns_share_the_room() -> None:
-    assert column_widths(1, 900) == [900]
-    assert column_widths(3, 1000) == [550, 225, 225]
-    assert column_widths(4, 300) == [280, 130, 130, 130]  # scrolls rather than squeezes
+    assert column_widths([], 900) == []
+    assert column_widths([200], 900) == [900]
+    assert column_widths([100, 300, 200], 900) == [200, 400, 300]
+    assert column_widths([100, 3000, 800], 900) == [100, 400, 400]  # the longest give way
+    assert column_widths([400, 20, 20, 20], 300) == [90] * 4  # scrolls rather than squeezes
 
 
 def test_the_limit_of_a_prompt_leaves_room_for_the_answer() -> None:

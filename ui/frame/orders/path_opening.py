@@ -23,7 +23,7 @@ class Opening(QObject):
     def __init__(self, session: Session, panes: PaneStack, banners: NoticeStack, window: QWidget) -> None:
         super().__init__(window)
         self._session, self._panes, self._banners, self._window = session, panes, banners, window
-        self._fault: NoticeBar | None = None
+        self._of_import: list[NoticeBar] = []
 
     @Slot(list)
     def open_paths(self, paths: list[Path]) -> None:
@@ -66,15 +66,15 @@ class Opening(QObject):
 
     def import_config(self, file: Path) -> None:
         """Take the settings of a config for the next run, and show them; or say why it cannot be."""
-        if self._fault is not None:  # of the config before
-            self._banners.remove(self._fault)
-            self._fault = None
+        for bar in self._of_import:  # of the config before
+            self._banners.remove(bar)
+        others = self._banners.bars()
         try:
             self._session.import_config(file)
+            self._panes.turn_to("setup")
         except UserError as error:
-            self._fault = self._banners.add("error", str(error), "The settings stay as they were.")
-            return
-        self._panes.turn_to("setup")
+            self._banners.add("error", str(error), "The settings stay as they were.")
+        self._of_import = [bar for bar in self._banners.bars() if bar not in others]
 
     @Slot()
     def choose_folder(self) -> None:

@@ -24,6 +24,7 @@ from droid_tune.data.report import Report
 from droid_tune.data.splits import Split
 from droid_tune.errors import UserError
 from ui.background import Task
+from ui.panes.data.rows.rows_model import cell_text
 
 #: issues listed in the window; the command line prints them all
 MOST_ISSUES = 5000
@@ -58,8 +59,8 @@ class Inspection:
     fault: str = ""
     issues: list[Issue] = field(default_factory=list[Issue])
     issue_count: int = 0
-    #: of the table, by split
-    columns: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    #: of the table, by split: each with the letters of its longest cell among the first
+    columns: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     #: rows of the first file as they stand, and how they could be read
     raw_rows: list[Row] = field(default_factory=list[Row])
     proposals: list[Proposal] = field(default_factory=list[Proposal])
@@ -155,10 +156,16 @@ def _describe(found: Inspection, report: Report, method: str) -> None:
             found.proposals = propose(found.raw_rows, method)
 
 
-def columns_of(rows: Rows) -> list[str]:
-    """The fields of the first rows, in their order."""
-    first = (rows.row(place) for place in range(min(_ROWS_FOR_COLUMNS, len(rows))))
-    return in_order(dict.fromkeys(name for row in first for name in row))
+def columns_of(rows: Rows) -> dict[str, int]:
+    """The fields of the first rows in their order, and the letters of their longest cell."""
+    first = [rows.row(place) for place in range(min(_ROWS_FOR_COLUMNS, len(rows)))]
+    names = in_order(dict.fromkeys(name for row in first for name in in_use(row)))
+    return {name: max([len(name), *(len(cell_text(row.get(name))) for row in first)]) for name in names}
+
+
+def in_use(row: Row) -> list[str]:
+    """The fields of a row but those of ours that it has no value for: they stand in it as None whether it has them or not."""
+    return [name for name, value in row.items() if value is not None or name not in _OURS]
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from droid_tune import words
 from droid_tune.data.formats.base import Row
 from ui.engine_worker import EngineDoor
 from ui.panes.data.data_job import DataJob
-from ui.panes.data.data_reader import in_order
+from ui.panes.data.data_reader import in_order, in_use
 from ui.panes.data.rows.look import Look
 from ui.panes.data.rows.rows_model import whole_text
 from ui.panes.data.rows.seen_row import SeenRow, field_pieces, text_pieces, token_pieces, work_for
@@ -79,7 +79,7 @@ class RowDetail(QWidget):
         if self._row is None:
             self._text.show_pieces([])
         elif self._view.key == "fields":
-            fields = [(name, whole_text(self._row[name])) for name in in_order(self._row)]
+            fields = [(name, whole_text(self._row[name])) for name in in_order(in_use(self._row))]
             self._text.show_pieces(field_pieces(fields))
         elif self._seen is None:
             self._ask()

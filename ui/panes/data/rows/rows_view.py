@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from PySide6.QtCore import QModelIndex, Qt, Signal, Slot
@@ -20,8 +21,8 @@ from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import column
 from ui.widgets.tables import data_table
 
-#: least widths; the first column is the prompt, mostly
-FIRST_COLUMN, OTHER_COLUMNS = 280, 130
+#: pixels
+LEAST_COLUMN, CELL_MARGINS = 90, 24
 
 
 class RowsView(QWidget):
@@ -47,11 +48,13 @@ class RowsView(QWidget):
         split.setSizes([300, 190])
         column(self).addWidget(split)
 
-    def show_rows(self, rows: Rows | None, columns: list[str]) -> None:
-        """Show a split's rows and choose the first; None shows none."""
+    def show_rows(self, rows: Rows | None, columns: Mapping[str, int]) -> None:
+        """Show a split's rows and choose the first; None shows none. `columns` with the letters of their longest cell."""
         self._drop_reading()
-        self._model.show(rows, columns)
-        for place, width in enumerate(column_widths(len(columns), self._table.viewport().width())):
+        self._model.show(rows, list(columns))
+        letter = self._table.fontMetrics().averageCharWidth()
+        wanted = [letter * letters + CELL_MARGINS for letters in columns.values()]
+        for place, width in enumerate(column_widths(wanted, self._table.viewport().width())):
             self._table.setColumnWidth(place, width)
         self._detail.show_row("", None)
         if rows is not None and len(rows):
@@ -115,12 +118,20 @@ class RowsView(QWidget):
         self._detail.show_row(words.literal(sentence), None)
 
 
-def column_widths(count: int, room: int) -> list[int]:
-    """The first column gets more than half of the room, the others share the rest."""
-    if count < 2:
-        return [room] * count
-    first = max(FIRST_COLUMN, round(0.55 * room))
-    return [first, *[max(OTHER_COLUMNS, (room - first) // (count - 1))] * (count - 1)]
+def column_widths(wanted: Sequence[int], room: int) -> list[int]:
+    """As wide as each wants to be, the widest narrower until all have room; what is left over goes to all alike."""
+    if not wanted:
+        return []
+    most = max(LEAST_COLUMN, *(width for width in wanted))
+    while most > LEAST_COLUMN and sum(_held(wanted, most)) > room:
+        most -= 1
+    held = _held(wanted, most)
+    left = max(0, room - sum(held)) // len(held)
+    return [width + left for width in held]
+
+
+def _held(wanted: Sequence[int], most: int) -> list[int]:
+    return [min(most, max(LEAST_COLUMN, width)) for width in wanted]
 
 
 def _read(rows: Rows, place: int) -> tuple[str, Row, int]:
