@@ -25,8 +25,11 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
-    if hours < 48:
+    if hours < 10:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    hours = round(whole / 3600)
+    if hours < 48:
+        return f"{hours} h"
     days, hours = divmod(hours, 24)
     if days < 14:
         return f"{days} d {hours} h" if hours else f"{days} d"

@@ -37,7 +37,7 @@ class Watched(MainWindow):
             QTimer.singleShot(0, self.painted)
 
     def painted(self) -> None:
-        from ui.panes.setup.forecasting import Forecaster
+        from ui.panes.setup.readiness.forecasting import Forecaster
 
         self.told["painted"] = now()
         forecaster = self.findChild(Forecaster)

@@ -88,8 +88,8 @@ class Watch:
     def __init__(self, window: object) -> None:
         from PySide6.QtCore import QEvent, QObject
 
-        from ui.panes.setup.forecast_strip import ForecastStrip, SlimMemoryBar
-        from ui.panes.setup.forecasting import Forecaster
+        from ui.panes.setup.readiness.forecast_strip import ForecastStrip, SlimMemoryBar
+        from ui.panes.setup.readiness.forecasting import Forecaster
 
         watch = self
 
@@ -116,7 +116,9 @@ class Watch:
     def edit(self, value: int) -> dict[str, float]:
         from PySide6.QtTest import QTest
 
-        field = self.window.pane("setup")._settings.groups["method"].rows["method.group_size"].editor.field
+        field = (
+            self.window.pane("setup").page.settings.groups["method"].rows["method.group_size"].editor.field
+        )
         field.selectAll()
         self.wanted, self.told, self.painted = value, False, False
         wall, cpu = time.perf_counter(), time.process_time()

@@ -15,7 +15,7 @@ from droid_tune.data import validate as validate_module
 from droid_tune.data.reading.opened import Opened
 from tests.engine.train.conftest import tiny, train
 from ui.panes.data.data_reader import Source, inspect
-from ui.panes.setup.forecasting import _measured
+from ui.panes.setup.readiness.forecasting import _measured
 
 
 @pytest.fixture

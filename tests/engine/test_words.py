@@ -87,6 +87,8 @@ def test_a_shortened_text_is_on_one_line_and_no_longer_than_asked() -> None:
     [
         (3 * 86400 + 4 * 3600, "3 d 4 h"),
         (5 * 86400, "5 d"),
+        (27 * 3600 + 14 * 60, "27 h"),
+        (2 * 86400 - 60, "2 d"),
         (120.4 * 86400, "120 d"),
         (18082 * 86400 + 9 * 3600, "50 years"),
         (1e15, "more than 1,000 years"),

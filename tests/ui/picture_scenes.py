@@ -143,10 +143,10 @@ def find_in_rows(window: MainWindow) -> QWidget:
 
 def setup_with_tools(window: MainWindow) -> QWidget:
     pane = cast("SetupPane", pane_of(window, "setup"))
-    pane._take_example()
-    pane._environment.setFocus()
+    pane.edits.take_example()
+    pane.page.environment.setFocus()
     area = pane.findChildren(QScrollArea)[0]
-    area.ensureWidgetVisible(pane._environment, 0, 400)
+    area.ensureWidgetVisible(pane.page.environment, 0, 400)
     return window
 
 

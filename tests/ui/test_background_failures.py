@@ -19,8 +19,8 @@ from ui.panes.data.rows.rows_model import PAGE_ROWS, RowsModel
 from ui.panes.playground.pane import PlaygroundPane
 from ui.panes.runs.pane import RunsPane
 from ui.panes.runs.run_curves import READ_AGAIN
-from ui.panes.setup.forecasting import Forecaster
-from ui.panes.setup.model_picker import ModelPicker
+from ui.panes.setup.choices.model_picker import ModelPicker
+from ui.panes.setup.readiness.forecasting import Forecaster
 from ui.session import Session
 from ui.widgets.notice import NoticeBar
 from ui.work.run_reading import read_run
@@ -95,7 +95,7 @@ def test_models_that_could_not_be_listed_are_said_and_the_choice_stays(
     from droid_tune.model_files.found import find_models
 
     find = Flaky(find_models)
-    monkeypatch.setattr("ui.panes.setup.model_picker.find_models", find)
+    monkeypatch.setattr("ui.panes.setup.choices.model_picker.find_models", find)
     picker = ModelPicker(session, None)  # pyright: ignore
     qtbot.addWidget(picker)
     picker.show_model("/models/mine", [])

@@ -17,9 +17,9 @@ from droid_tune.model_files import hub_facts
 from tests.hub_server import serving
 from ui.background import Task
 from ui.main_window import MainWindow
-from ui.panes.setup.estimate_panel import EstimatePanel
-from ui.panes.setup.forecast_strip import ForecastStrip
-from ui.panes.setup.forecasting import Forecaster, forecast_details, forecast_words
+from ui.panes.setup.readiness.estimate_panel import EstimatePanel
+from ui.panes.setup.readiness.forecast_strip import ForecastStrip
+from ui.panes.setup.readiness.forecasting import Forecaster, forecast_details, forecast_words
 
 ROOMY = Host(
     memory_bytes=16 * 10**9, gpu_limit_bytes=12 * 10**9, chip="Apple M2", used_by_others_bytes=4 * 10**9
@@ -62,7 +62,7 @@ def test_the_setup_pane_forecasts_its_draft(window: MainWindow, qtbot: QtBot) ->
     qtbot.waitUntil(lambda: pane._footer.forecast.isVisible())
     assert pane._footer.forecast._chip.text() == "Fits"
     assert "about" in pane._footer.forecast._words.text()
-    pane._apply_remedy({"method.group_size": 2})
+    pane.edits.apply_remedy({"method.group_size": 2})
     assert window.session.draft.value("method.group_size") == 2
 
 
@@ -92,7 +92,7 @@ def test_a_model_without_weights_is_a_fault_on_the_page(
 ) -> None:
     window.show_pane("setup")
     pane = window.pane("setup")
-    pane._choose_model(str(tmp_path))
+    pane.edits.choose_model(str(tmp_path))
     assert pane._footer.summary.text().startswith(f"Model: {tmp_path}: config.json is missing")
     assert not pane._footer.forecast.isVisible()
 
@@ -129,11 +129,12 @@ def test_the_setup_pane_asks_the_hub_once_and_follows(
             "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
             address + "/{repo_id}/resolve/{revision}/{filename}",
         )
-        pane._choose_model("org/large")
+        pane.edits.choose_model("org/large")
         qtbot.waitUntil(lambda: pane._footer.forecast._chip.text() == "Too large", timeout=20_000)
-        pane._choose_model("org/missing")
-        qtbot.waitUntil(lambda: "has no such model" in pane._panel._fault.text(), timeout=20_000)
+        pane.edits.choose_model("org/missing")
+        qtbot.waitUntil(lambda: "has no such model" in pane.page.panel._fault.text(), timeout=20_000)
     assert pane._footer.forecast._chip.text() == "Unknown"
+    assert "has no such model" in pane._footer.forecast._words.text()
 
 
 def test_what_fits_in_memory_is_not_ready_where_no_row_fits(
@@ -145,7 +146,7 @@ def test_what_fits_in_memory_is_not_ready_where_no_row_fits(
     window.show_pane("setup")
     pane = window.pane("setup")
     window.session.set_data(str(tmp_path))
-    pane._apply_remedy({"training.max_seq_length": 64, "sampling.max_completion_length": 16})
+    pane.edits.apply_remedy({"training.max_seq_length": 64, "sampling.max_completion_length": 16})
     qtbot.waitUntil(lambda: pane._footer.forecast._chip.text() == "No row fits", timeout=30_000)
     qtbot.waitUntil(lambda: "No row fits: all of 3" in said_by(pane._footer.forecast))
     assert "Of 1 held-out prompt 1 is a training prompt" in said_by(pane._footer.forecast)

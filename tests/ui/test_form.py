@@ -146,7 +146,7 @@ def test_the_advanced_rows_are_made_when_their_fold_opens(qtbot: QtBot) -> None:
 def test_typing_a_wrong_value_says_so_next_to_the_field(window: MainWindow, qtbot: QtBot) -> None:
     window.show_pane("setup")
     pane = window.pane("setup")
-    row = pane._settings.groups["training"].rows["training.iterations"]
+    row = pane.page.settings.groups["training"].rows["training.iterations"]
     field = row.findChild(QLineEdit)
     field.selectAll()
     qtbot.keyClicks(field, "0")
@@ -165,7 +165,7 @@ def test_the_reset_button_brings_the_default_back(window: MainWindow, qtbot: QtB
     draft = window.session.draft
     draft.set("training.iterations", 7)
     window.session.draft_changed.emit()
-    row = pane._settings.groups["training"].rows["training.iterations"]
+    row = pane.page.settings.groups["training"].rows["training.iterations"]
     assert row._changed.isEnabled()
     qtbot.mouseClick(row._changed, Qt.MouseButton.LeftButton)
     assert not draft.changed("training.iterations")
@@ -175,12 +175,12 @@ def test_the_reset_button_brings_the_default_back(window: MainWindow, qtbot: QtB
 def test_another_method_brings_its_own_settings(window: MainWindow, qtbot: QtBot) -> None:
     window.show_pane("setup")
     pane = window.pane("setup")
-    pane._choose_method("sft")
-    assert "method.packing" in pane._settings.groups["method"].paths()
-    assert not pane._rewards.isVisible()
-    pane._choose_method("grpo")
-    assert "method.group_size" in pane._settings.groups["method"].rows
-    assert pane._rewards.isVisible()
+    pane.edits.choose_method("sft")
+    assert "method.packing" in pane.page.settings.groups["method"].paths()
+    assert not pane.page.rewards.isVisible()
+    pane.edits.choose_method("grpo")
+    assert "method.group_size" in pane.page.settings.groups["method"].rows
+    assert pane.page.rewards.isVisible()
 
 
 @pytest.mark.parametrize("kind", list(REWARD_CONFIGS))

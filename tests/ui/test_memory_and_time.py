@@ -22,8 +22,8 @@ from ui.main_window import MainWindow
 from ui.panes.monitor.live_memory import LiveMemory, memory_of, words_of
 from ui.panes.monitor.run_header import spread_words
 from ui.panes.setup.check_view import CheckView, figures
-from ui.panes.setup.estimate_panel import EstimatePanel, bar_of, time_words
-from ui.panes.setup.forecasting_methods import by_method
+from ui.panes.setup.readiness.estimate_panel import EstimatePanel, bar_of, time_words
+from ui.panes.setup.readiness.forecasting_methods import by_method
 from ui.widgets.episode_view import EpisodeView
 from ui.widgets.notice import NoticeBar
 
@@ -55,7 +55,7 @@ def test_the_bar_is_full_up_to_the_limit() -> None:
         "Model",
         "Sampling",
         "Training, further",
-        "Head-room",
+        "Headroom",
     ]
     assert sum(part.count for part in parts) == pytest.approx(limit.at)
     # what the model and both stages take together is the peak
@@ -73,7 +73,7 @@ def test_a_run_beyond_the_limit_has_no_head_room() -> None:
 def test_the_time_has_its_range_and_its_basis() -> None:
     words = time_words(starter_estimate())
     assert words.startswith("About ")
-    assert " – " in words
+    assert " to " in words
     assert words.endswith("a first guess.")
 
 

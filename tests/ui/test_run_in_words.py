@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from droid_tune.config import resolve
-from ui.panes.setup.run_in_words import run_in_words
+from ui.panes.setup.readiness.run_in_words import run_in_words
 
 
 def test_completions_that_are_sampled_and_not_trained_on_are_counted_apart() -> None:

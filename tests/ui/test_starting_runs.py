@@ -99,7 +99,7 @@ def test_the_form_offers_the_runs_and_says_what_does_not_fit(
 ) -> None:
     window.show_pane("setup")
     pane = window.pane("setup")
-    row = pane._settings.groups["model"].rows["model.start_from"]
+    row = pane.page.settings.groups["model"].rows["model.start_from"]
     with_result(data_home / "runs" / "done")
     with qtbot.waitSignal(window.session.runs_changed):
         window.session.refresh_runs()
@@ -118,4 +118,4 @@ def test_fusing_without_a_run_is_said_at_the_run(window: MainWindow) -> None:
     pane = window.pane("setup")
     window.session.draft.set("model.start_mode", "fuse")
     pane._validate()
-    assert "nothing to fuse" in pane._settings.groups["model"].rows["model.start_from"].fault
+    assert "nothing to fuse" in pane.page.settings.groups["model"].rows["model.start_from"].fault

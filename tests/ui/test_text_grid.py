@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
-from ui.panes.setup.text_grid import TextGrid
+from ui.panes.setup.readiness.text_grid import TextGrid
 
 
 def test_labels_stay_while_their_texts_change(qtbot: QtBot) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QPoint
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.runs.completions.asking import Visit
@@ -18,6 +20,7 @@ from ui.panes.monitor.pane import MonitorPane
 from ui.panes.rollouts.completions_model import TEXT_PLACE
 from ui.panes.rollouts.difficulty_map import DifficultyMap
 from ui.panes.rollouts.pane import RolloutsPane
+from ui.panes.setup.pane import SetupPane
 from ui.widgets.basics import Page
 from ui.widgets.charting.scatter import ScatterChart
 
@@ -45,6 +48,21 @@ def test_a_page_ends_where_its_words_end(shown: MainWindow, qtbot: QtBot) -> Non
         page = shown.pane(key).findChild(Page)
         assert page is not None
         qtbot.waitUntil(partial(ends_where_it_should, page))
+
+
+def test_setup_has_two_columns_where_there_is_room(shown: MainWindow, qtbot: QtBot) -> None:
+    shown.show_pane("setup")
+    page = cast("SetupPane", shown.pane("setup")).page
+
+    def place(part: QWidget) -> QPoint:
+        return part.mapTo(page, QPoint())
+
+    qtbot.waitUntil(lambda: place(page.settings).x() > place(page.picker).x() + page.picker.width())
+    assert place(page.panel).y() == place(page.picker).y()
+    assert place(page.rewards).x() == place(page.picker).x()
+    shown.resize(1280, 800)
+    qtbot.waitUntil(lambda: place(page.settings).x() == place(page.picker).x())
+    assert place(page.settings).y() > place(page.rewards).y()
 
 
 def test_charts_grow_with_the_window(shown: MainWindow, qtbot: QtBot) -> None:

@@ -71,7 +71,7 @@ def choose(sheet: HubSheet, name: str) -> None:
 
 
 def desk_of(window: MainWindow) -> DownloadDesk:
-    return window.pane("setup")._picker.desk
+    return window.pane("setup").page.picker.desk
 
 
 def test_each_model_says_what_it_takes_by_its_real_shapes(sheet: HubSheet, qtbot: QtBot) -> None:
@@ -159,7 +159,7 @@ def test_a_download_goes_on_when_the_sheet_closes_and_is_cancelled_on_the_page(
     qtbot.waitUntil(lambda: desk.done_bytes > 0, timeout=LONG_MS)
     press(qtbot, sheet, "Close")
     page = window.pane("setup")
-    bar = page._picker.findChild(DownloadBar)
+    bar = page.page.picker.findChild(DownloadBar)
     qtbot.waitUntil(bar.isVisible)
     press(qtbot, bar, "Cancel")
     qtbot.waitUntil(lambda: desk.state == "idle", timeout=LONG_MS)

@@ -14,7 +14,7 @@ from tests.ui.fake_engine import FakeEngine
 from ui.form.fields import specs_of
 from ui.frame.help_window import help_topics
 from ui.main_window import MainWindow
-from ui.panes.setup.environment_choice import EnvironmentChoice
+from ui.panes.setup.choices.environment_choice import EnvironmentChoice
 from ui.panes.setup.pane import SetupPane
 
 
@@ -105,18 +105,18 @@ def test_one_press_takes_the_bundled_example_whole(pane: SetupPane, qtbot: QtBot
     assert config.environment is not None
     assert (config.environment.type, config.method.type) == ("tools", "grpo")
     assert pane.session.draft.faults() == {}
-    assert "Shop questions" in shown_texts(pane._data)
+    assert "Shop questions" in shown_texts(pane.page.data)
     assert "episodes of up to 3 turns" in pane._footer.summary.text()
 
 
 def test_a_method_that_imitates_has_no_such_section_and_says_why_where_one_was_chosen(
     pane: SetupPane,
 ) -> None:
-    pane._choose_method("sft")
+    pane.edits.choose_method("sft")
     assert not choice(pane).isVisibleTo(pane)
-    pane._choose_method("grpo")
+    pane.edits.choose_method("grpo")
     press(choice(pane), "Bundled Example")
-    pane._choose_method("sft")
+    pane.edits.choose_method("sft")
     assert choice(pane).isVisibleTo(pane)
     assert any("sft does not" in text for text in shown_texts(choice(pane)))
     assert pane._footer.summary.text().startswith("Tools and turns: ")
@@ -138,7 +138,7 @@ def test_the_tools_that_were_found_are_listed(pane: SetupPane, qtbot: QtBot) -> 
 
 def test_an_environment_of_a_package_is_looked_into_too(pane: SetupPane, qtbot: QtBot) -> None:
     press(choice(pane), "verifiers")
-    pane._edit("environment.id", "tiny-env")
+    pane.edits.edit("environment.id", "tiny-env")
     qtbot.waitUntil(lambda: any(text.startswith("price(item)") for text in shown_texts(choice(pane))))
 
 
@@ -159,6 +159,6 @@ def test_what_cannot_be_used_is_one_sentence_until_it_is_mended(
     press(choice(pane), "Bundled Example")
     qtbot.waitUntil(lambda: any(why in text for text in shown_texts(choice(pane))))
     engine.failure = None
-    pane._edit("environment.max_turns", 4)
+    pane.edits.edit("environment.max_turns", 4)
     qtbot.waitUntil(lambda: any(text.startswith("price(item)") for text in shown_texts(choice(pane))))
     assert not any(why in text for text in shown_texts(choice(pane)))

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
 from ui.frame.pane_stack import PaneStack
-from ui.panes.setup.draft_faults import faults_of
+from ui.panes.setup.readiness.draft_faults import faults_of
 from ui.panes.table import PANES_BY_KEY
 from ui.session import Session
 from ui.widgets.notice import NoticeBar, NoticeStack

@@ -27,10 +27,9 @@ class RewardsSection(QWidget):
         super().__init__(parent)
         self._session = session
         section = column(self, spacing=8)
-        section.addSpacing(8)
+        section.addWidget(label("Rewards", "heading", parent=self))
         head = row(spacing=8)
-        head.addWidget(label("Rewards", "heading", parent=self))
-        head.addStretch(1)
+        head.addWidget(label(SUMMARY, "small", parent=self, wrap=True), 1)
         self._try = button(
             "Try Rewards…",
             parent=self,
@@ -40,7 +39,6 @@ class RewardsSection(QWidget):
         self._try.clicked.connect(self.try_all)
         head.addWidget(self._try)
         section.addLayout(head)
-        section.addWidget(label(SUMMARY, "small", parent=self, wrap=True))
         self.list = RewardList(self)
         self.list.changed.connect(self._tell)
         self.list.try_asked.connect(self.open_workbench)

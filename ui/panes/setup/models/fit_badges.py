@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from ui.background import Task, still_there
 from ui.draft import Draft
-from ui.panes.setup.forecasting import VERDICTS, forecast_words
+from ui.panes.setup.readiness.forecasting import VERDICTS, forecast_words
 
 UNKNOWN = "unknown"
 

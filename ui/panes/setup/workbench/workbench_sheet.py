@@ -15,7 +15,7 @@ from droid_tune.control import Watch
 from droid_tune.errors import Stopped
 from droid_tune.trial_report import BenchQuestion, Rescored, RescoredStep, Trial
 from ui.draft import Draft
-from ui.panes.setup.reward_readiness import remember_tried
+from ui.panes.setup.readiness.reward_readiness import remember_tried
 from ui.panes.setup.workbench.bench_foot import BenchFoot
 from ui.panes.setup.workbench.bench_head import ALL, BenchHead
 from ui.panes.setup.workbench.editor_panel import EditorPanel

@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from droid_tune.config.method_table import card_of
 from droid_tune.config.methods import METHOD_CONFIGS
 from ui.form.form import Fold
-from ui.panes.setup.choice_cards import ChoiceCards
-from ui.panes.setup.help_texts import add_help
+from ui.panes.setup.choices.choice_cards import ChoiceCards
+from ui.panes.setup.choices.help_texts import add_help
 from ui.widgets.basics import clear, column
 
 

@@ -6,7 +6,7 @@ from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.model_files.found import describe
 from ui.draft import Draft
 from ui.form.starting_runs import misfit
-from ui.panes.setup.reward_readiness import missing_files
+from ui.panes.setup.readiness.reward_readiness import missing_files
 
 
 def faults_of(draft: Draft) -> dict[str, str]:

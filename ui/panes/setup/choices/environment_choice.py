@@ -18,7 +18,7 @@ from droid_tune.config.environments import (
 from ui.draft import Draft
 from ui.form.fields import FieldSpec, specs_of
 from ui.form.form import Fold, SettingsGroup
-from ui.panes.setup.help_texts import add_help
+from ui.panes.setup.choices.help_texts import add_help
 from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.segmented import Segmented
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
-from ui.panes.setup.forecast_strip import ForecastStrip
+from ui.panes.setup.readiness.forecast_strip import ForecastStrip
 from ui.widgets.basics import button, column, label, restyle, row
 
 

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QFrame, QWidget
 
 from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
-from ui.panes.setup.forecasting import model_bytes
-from ui.panes.setup.text_grid import TextGrid
+from ui.panes.setup.readiness.forecasting import model_bytes
+from ui.panes.setup.readiness.text_grid import TextGrid
 from ui.widgets.basics import column, label, line
 from ui.widgets.memory_bar import BarMark, MemoryBar, Part
 
@@ -125,7 +125,7 @@ def bar_of(found: Estimate) -> tuple[tuple[Part, ...], tuple[BarMark, ...]]:
         parts.append(Part(words, max(0.0, size - below), tone, strength))
         below = max(below, size)
     room = max(0.0, limit - others - model - below)
-    parts.append(Part("Head-room", room, "good", 0.25))
+    parts.append(Part("Headroom", room, "good", 0.25))
     return tuple(parts), (BarMark("Limit", limit),)
 
 
@@ -140,6 +140,6 @@ def time_words(found: Estimate) -> str:
         "earlier runs": "as earlier runs went",
     }
     return (
-        f"About {words.duration(time.total)} ({words.duration(time.least)} – {words.duration(time.most)}), "
+        f"About {words.duration(time.total)} ({words.duration(time.least)} to {words.duration(time.most)}), "
         f"{words.pace(time.per_step)} per step, {basis[time.basis]}."
     )

@@ -173,7 +173,7 @@ def _fetch_facts(name: str, revision: str) -> None:
 
 
 def _compared(config: RunConfig, lengths: DataLengths | None) -> dict[str, Estimate]:
-    from ui.panes.setup.forecasting_methods import by_method
+    from ui.panes.setup.readiness.forecasting_methods import by_method
 
     return by_method(config, lengths)
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
-from ui.panes.setup.forecasting import VERDICTS, forecast_details, forecast_words, model_bytes
+from ui.panes.setup.readiness.forecasting import VERDICTS, forecast_details, forecast_words, model_bytes
 from ui.theme import current_theme
 from ui.widgets.basics import button, clear, column, label, plain_tip, row
 from ui.widgets.state_chip import Chip
@@ -93,13 +93,12 @@ class ForecastStrip(QWidget):
         layout = column(self, spacing=6)
         line = row(spacing=10)
         self._bar = SlimMemoryBar(self)
-        self._words = label("", "small", parent=self)
+        self._words = label("", "small", parent=self, wrap=True)
         self._words.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
         self._chip = Chip(self)
         line.addWidget(self._chip)
         line.addWidget(self._bar)
-        line.addWidget(self._words)
-        line.addStretch(1)
+        line.addWidget(self._words, 1)
         layout.addLayout(line)
         self._rows = row(spacing=10)
         layout.addLayout(self._rows)
@@ -124,6 +123,12 @@ class ForecastStrip(QWidget):
         self._show_chip()
         self._show_remedies(found.suggestions[:MOST_REMEDIES])
         self.show()
+
+    @Slot(str)
+    def show_why_unknown(self, sentence: str) -> None:
+        """What keeps the model's size from being known, in the place of figures that nobody has."""
+        if sentence and self._verdict == "unknown":
+            self._words.setText(sentence)
 
     @Slot(object)
     def show_data(self, found: DataReadiness | None) -> None:
