@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from droid_tune import words
 from droid_tune.config.rewards import AccuracyReward, Extraction
 from droid_tune.control import UNWATCHED, Watch
+from droid_tune.rewards.answers.bare_text import laid_bare
 from droid_tune.rewards.answers.choices import chosen_letters, text_of_choice, wanted_letters
 from droid_tune.rewards.answers.equality import pairs_for_mathematics, quick_verdict
 from droid_tune.rewards.answers.extraction import answers_of, reference_of
@@ -64,6 +65,7 @@ class Accuracy(Reward):
 
     def _compare(self, spoken: str, reference: str, cut_off: bool) -> Comparison:
         """What a completion says of one reference."""
+        spoken = laid_bare(spoken) if self._extraction == "auto" else spoken
         answers = answers_of(spoken, self._extraction, reference, cut_off=cut_off)
         letters = wanted_letters(reference)
         if letters is None:

@@ -15,6 +15,10 @@ TAGS = {
     "<thought>": "</thought>",
     "<reasoning>": "</reasoning>",
     "<seed:think>": "</seed:think>",
+    "<longcat_think>": "</longcat_think>",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|channel>thought": "<channel|>",
+    "<unused94>": "<unused95>",
     "[THINK]": "[/THINK]",
     "◁think▷": "◁/think▷",
     "<|START_THINKING|>": "<|END_THINKING|>",
@@ -22,8 +26,8 @@ TAGS = {
 }
 _OPENS = re.compile("|".join(map(re.escape, TAGS)))
 _CLOSES = re.compile("|".join(map(re.escape, TAGS.values())))
-#: Command's marks around what is said after the thoughts
-_FRAME = re.compile(r"<\|(?:START|END)_RESPONSE\|>")
+#: marks around what is said after the thoughts: Command's and OpenThinker's
+_FRAME = re.compile(r"<\|(?:START|END)_RESPONSE\|>|<\|(?:begin|end)_of_solution\|>")
 #: what no thought holds: the marks between the turns of a conversation
 _TURN = re.compile(r"<[|｜]|</s>|<(?:end|start)_of_turn>|\[/INST\]")
 #: where a model's turn begins: a line of its own, or right behind a mark of the template
@@ -31,12 +35,23 @@ _TURN_BEGINS = re.compile(r"(?:^|[\n>\]])[ \t]*\Z")
 
 
 def after_thinking(text: str, opened: str = "") -> str | None:
-    """What is said after the thoughts; None where they never end. `opened` is what `opened_thoughts` found."""
+    """What is said after the thoughts, or before them where nothing follows; None where they never end.
+
+    `opened` is what `opened_thoughts` found.
+    """
     closes = list(_CLOSES.finditer(text))
     after = text[closes[-1].end() :] if closes else text
     if _OPENS.search(after) or (opened and not closes):
         return None
-    return _FRAME.sub("", after)
+    said = _FRAME.sub("", after)
+    return said if said.strip() or not closes else _before_thoughts(text, opened)
+
+
+def _before_thoughts(text: str, opened: str) -> str:
+    """An answer that goes before its reasons: `<answer>7</answer><think>3 + 4</think>`."""
+    opens = None if opened else _OPENS.search(text)
+    before = text[: opens.start()] if opens else ""
+    return "" if _CLOSES.search(before) else before
 
 
 def opened_thoughts(prompt_ends: str) -> str:

@@ -24,7 +24,7 @@ _ALONE = re.compile(rf"\s*{_KIND}?{_LETTER}[).:]?{_CLOSE}\s*")
 _HEDGE = re.compile(r"\bor\b|/")
 #: what may follow a bare letter that was chosen; before any other word it is an article, a name or a variable
 _AFTER = re.compile(
-    r"\s*(?:$|[).:;,\-–—<>=。，！、]|\n|是?正确|(?:because|since|as|for|which|where|with|due|given|is\s+correct)\b)",
+    r"\s*(?:$|[).:;,\-–—<>=。，！、]|\n|是?正确|です|だ|입니다|이다|(?:because|since|as|for|which|where|with|due|given|is\s+correct)\b)",
     re.IGNORECASE,
 )
 
@@ -38,14 +38,23 @@ _STATES = re.compile(
     r"(?:\b(?:answers?|choices?|options?|letter)(?:\s+(?:choice|option|letter))?[*_`\s\"']*"
     r"(?:(?:is|are|was|=|:|would\s+be|must\s+be|should\s+be|has\s+to\s+be|→|[-–—]\s)[*_`\s:]*)+"
     r"|\b(?:choose|pick|select|go\s+with|opt\s+for|think|believe|guess)\s+(?:it(?:'s|\s+is)\s+)?"
+    r"|(?:答え|正解)は\s*|(?:정답|답)[은는]\s*"
     r"|(?:答案|选项)\s*(?:应该|应)?(?:是|为|选|：|:)|(?:故|应)?选择?:?(?=\s*\(?[A-J])|选项(?=\s*\(?[A-J]\)?\s*是?正确))"
     r"(?:(?:definitely|clearly|therefore|thus|simply|indeed|most\s+likely)\s+)?",
     re.IGNORECASE,
 )
 _BUT = re.compile(r"not\s+.{0,40}?\bbut\s+(?:rather\s+)?", re.IGNORECASE)
 _CALLED_RIGHT = re.compile(
-    rf"(?:(?:\b(?:option|choice|answer)\s+)|(?=\()|(?:^|[\n.]\s*)|\b(?:so|thus|therefore|hence|that|only)\s+)(?P<first>{_LETTER})\s+(?:is|seems|looks)\s+(?:therefore\s+|thus\s+|indeed\s+)?"
-    r"(?:the\s+)?(?:correct|right|best|true\b|answer)",
+    rf"(?:(?:\b(?:option|choice|answer)\s+)|(?=\()|(?:^|[\n.,]\s*)|\b(?:so|thus|therefore|hence|that|only)\s+)(?P<first>{_LETTER})\s+(?:is|seems|looks)\s+(?:therefore\s+|thus\s+|indeed\s+)?"
+    r"(?:the\s+)?(?:correct|right|best|true\b|answer|only\s+(?:\w+\s+)?(?:one|option|choice|answer))"
+    rf"|\bonly\s+(?:option\s+|choice\s+)?(?P<only>{_LETTER})\s+(?:is|works|fits|satisfies|matches|holds|remains|gives|can)\b"
+    rf"|(?:^|[\n.,]\s*|\bso\s+)(?P<chosen>{_LETTER})\s+it\s+is\b",
+    re.IGNORECASE,
+)
+_LABELLED = re.compile(r"^\s*[*_]*\(?([A-Ja-j])[).:][*_]*\s*(.*)$", re.MULTILINE)
+_VERDICT = re.compile(
+    r"[\s*_(:—–-]*(?:(?P<right>correct|right|true|yes|✓|✔|✅)|(?P<wrong>incorrect|wrong|false|no|not\s+(?:correct|right)|✗|✘|✖|❌))"
+    r"(?![\w])",
     re.IGNORECASE,
 )
 _LINE_LABEL = re.compile(r"^\s*[*_]*(?:\(([A-Ja-j])\)|([A-J])[).:])(?:[*_]|\s|$)", re.MULTILINE)
@@ -86,10 +95,21 @@ def chosen_letters(spoken: str) -> Letters | None:
     alone = None if listed else letters_at_start(text)
     if alone is not None:
         return alone or None
+    ticked = _ticked(text)
+    if ticked is not None:
+        return ticked
     last = last_line(text)
     if not listed or _ALONE.fullmatch(last):
         return letters_at_start(last) or _letter_at_end(text)
     return None
+
+
+def _ticked(text: str) -> Letters | None:
+    """The letters whose lines are called right where every labelled line is called right or wrong."""
+    lines = [(letter.upper(), _VERDICT.match(said)) for letter, said in _LABELLED.findall(text)]
+    right = frozenset(letter for letter, verdict in lines if verdict and verdict["right"])
+    judged = len(lines) > 1 and all(verdict for _, verdict in lines)
+    return right if judged and 0 < len(right) < len(lines) else None
 
 
 def _last_decision(text: str) -> Letters | None:
@@ -112,12 +132,16 @@ def _statements(text: str) -> list[tuple[int, Letters]]:
         if letters is not None:
             found.append((state.start(), letters))
     for verdict in _CALLED_RIGHT.finditer(text):
-        found.append((verdict.start(), _letters_in(verdict["first"])))
+        letter = verdict["first"] or verdict["only"] or verdict["chosen"]
+        found.append((verdict.start(), _letters_in(letter)))
     return found
 
 
 def letters_at_start(text: str) -> Letters | None:
     """The letter or letters that a text begins with as its choice; empty for "A or B", None where it begins otherwise."""
+    together = text.strip(" .*_")
+    if len(together) > 1 and _SEVERAL.fullmatch(together):
+        return frozenset(re.findall(r"[A-J]", together))
     found = _LIST.match(text)
     if found is None:
         return None

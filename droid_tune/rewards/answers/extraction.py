@@ -20,11 +20,14 @@ from droid_tune.rewards.answers.marks import (
     tags,
     wordy_headings,
 )
+from droid_tune.rewards.answers.number_words import last_in_words
 from droid_tune.rewards.answers.numbers import as_quantity, last_number
 from droid_tune.rewards.answers.open_values import without_open_values
+from droid_tune.rewards.answers.retractions import behind_retraction
 from droid_tune.rewards.answers.texts import truth, truth_said
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.values import last_value, leading_value
+from droid_tune.rewards.thoughts import after_thinking
 
 
 def answers_of(spoken: str, extraction: Extraction, reference: str, *, cut_off: bool = False) -> list[str]:
@@ -39,7 +42,7 @@ def answers_of(spoken: str, extraction: Extraction, reference: str, *, cut_off: 
         found = _PLACES[extraction](spoken, cut_off)
         return [] if found is None else [found]
     if _is_value(reference):
-        spoken = without_open_values(spoken)
+        spoken = behind_retraction(without_open_values(spoken))
     marked = _marked(spoken, reference, cut_off)
     if marked:
         return marked
@@ -47,7 +50,10 @@ def answers_of(spoken: str, extraction: Extraction, reference: str, *, cut_off: 
 
 
 def reference_of(answer: str, extraction: Extraction) -> str:
-    """The answer that a row wants: what it marks itself (GSM8K's ####, a box, tags, "The answer is:"), else its text."""
+    """The answer that a row wants: what it marks itself (GSM8K's ####, a box, tags, "The answer is:"), else its text. Its
+    thoughts, where it is a model's answer, count no more than a completion's.
+    """
+    answer = after_thinking(answer) or answer
     marked = strong_marks(answer) or wordy_headings(answer) or _stated_at_end(answer)
     if marked:
         return opened(marked[-1].content)
@@ -138,7 +144,7 @@ def _is_value(reference: str) -> bool:
 def _unmarked(spoken: str, reference: str) -> list[str]:
     """Without a mark: the last value, the last yes or no, or the last line and the whole text."""
     if _is_value(reference):
-        value = last_value(spoken)
+        value = last_value(spoken) or _in_words(re.split(r"(?<=[.!?])\s", last_line(spoken))[-1])
         return [] if value is None else [value]
     if truth(reference) is not None:
         said = truth_said(spoken)
@@ -146,6 +152,11 @@ def _unmarked(spoken: str, reference: str) -> list[str]:
     value = last_value(spoken) if is_mathematical(reference) else None
     texts = [spoken.strip(), last_line(spoken), *last_formula(spoken), value or "", _said_to_be(spoken)]
     return list(dict.fromkeys(text for text in texts if text))
+
+
+def _in_words(sentence: str) -> str | None:
+    """The number in words of a text without digits: the sentence itself, or the only one in it."""
+    return sentence if as_quantity(sentence) is not None else last_in_words(sentence)
 
 
 #: what makes of the number behind it a bound, or the number of a page

@@ -16,6 +16,12 @@ _TAG = re.compile(
 )
 _BOX = re.compile(r"\\f?boxed\s*|\\fbox\s*")
 _BARE_BOX = re.compile(r"[ ]?([^\s{}$\\.,;]+)")
+#: `{"answer": 18}`, as JSON and Python write it
+_KEYED = re.compile(
+    r"[{,\[]\s*[\"'](?:final[_ ]?)?answer[\"']\s*:\s*"
+    r"(?:\"(?P<double>(?:[^\"\\\n]|\\.)*)\"|'(?P<single>[^'\n]*)'|(?P<bare>-?\d[\d.eE+-]*|true|false))\s*(?=[,}\]\n])",
+    re.IGNORECASE,
+)
 _HASH = re.compile(r"(?<!#)####(?!#)[ \t]*([^\n]*)")
 _ANSWER_WORD = r"(?:answer|antwort|respuesta|réponse|risposta|ответ|(?:final|end)\s+(?:result|value))"
 #: a heading or label that the answer stands under or behind
@@ -26,16 +32,17 @@ _LABEL_LINE = re.compile(
 _STATEMENT = re.compile(
     rf"\b{_ANSWER_WORD}[*_`]*(?:\s+to\s+[^.\n]{{1,60}}?)?[*_`\s]*"
     r"(?:(?:is|=|:|would\s+be|must\s+be|should\s+be|ist|es|est|è|будет)(?![\w'])[*_`:]*[ \t]*)+:?"
-    r"|答案(?:是|为|：|:)[：:]?",
+    r"|答案(?:是|为|：|:)[：:]?|(?:答え|正解|答案)は[：:]?|(?:정답|답)[은는][ ]?[：:]?",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?](?=[\s*_\"'$)]*(?:$|\s))|[。！？]")
 _ABBREVIATION = re.compile(r"(?:\b(?:[A-Za-z]\.[A-Za-z]|St|Dr|Mr|Mrs|Ms|No|vs|approx|Rs|in|ft|sq|cu)|\.\.)$")
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _NOTHING = re.compile(r"[\s$*_.,;:!)\]}\"'`]*")
-_LINK = re.compile(r"[\s$]*(,|;|and|or|,\s*and|,\s*or)[\s$]*")
+_LINK = re.compile(r"[\s$]*(,|;|and|or|,\s*and|,\s*or)[\s$]*(?:[a-zA-Z]\s*=\s*)?")
 _FENCE = re.compile(r"\s*(?:\$\$|\\\[|```\w*|---+)?\s*")
 _WORDS = re.compile(r"[^\W\d_]{2,}")
+_SUPPOSED = re.compile(r"\b(?:if|had|were|suppose|otherwise|instead)\b", re.IGNORECASE)
 _DENIED = re.compile(
     r"(?:not|unknown|unclear|none of|obvious|clear|either|between|wrong|correct)\b", re.IGNORECASE
 )
@@ -56,8 +63,10 @@ class Mark:
 
 
 def strong_marks(text: str) -> list[Mark]:
-    """####, boxes and tags with content, in the order of the text. A heading of words is none while text follows it."""
-    found = [*_together(text, list(boxes(text))), *tags(text), *hashes(text)]
+    """####, boxes, tags and JSON's `answer` with content, in the order of the text. A heading of words is none while text
+    follows it.
+    """
+    found = [*_together(text, list(boxes(text))), *tags(text), *hashes(text), *keyed(text)]
     return sorted(found, key=lambda mark: mark.start)
 
 
@@ -110,6 +119,15 @@ def tags(text: str) -> Iterator[Mark]:
             yield Mark(said, tag.start(), tag.end())
 
 
+def keyed(text: str) -> Iterator[Mark]:
+    """What objects hold under `answer` or `final_answer`; a box in it is a mark of its own."""
+    for found in _KEYED.finditer(text):
+        said = found["double"] or found["single"] or found["bare"] or ""
+        if said.strip() and "boxed" not in said:
+            start = found.start(str(found.lastgroup))
+            yield Mark(said.replace('\\"', '"').replace("\\\\", "\\").strip(), start, found.end())
+
+
 def hashes(text: str) -> Iterator[Mark]:
     """Every `####` that gives an answer: behind it, or in the line under a heading such as `#### Final Answer`."""
     for mark in _HASH.finditer(text):
@@ -157,6 +175,8 @@ def statements(text: str) -> list[Mark]:
     """ "The answer is 5." and `**Answer:** 5` and the line under `Final Answer`, in the order of the text."""
     found: list[Mark] = []
     for statement in _STATEMENT.finditer(text):
+        if _supposes(text, statement):
+            continue
         line_end = text.find("\n", statement.end())
         line = text[statement.end() : line_end if line_end >= 0 else len(text)]
         said = sentence_of(line)
@@ -168,6 +188,12 @@ def statements(text: str) -> list[Mark]:
         if not any(mark.start <= label.end() <= mark.end for mark in found):
             found.extend(_under(text, label.start(), label.end()))
     return sorted(found, key=lambda mark: mark.start)
+
+
+def _supposes(text: str, statement: re.Match[str]) -> bool:
+    """ "If there were 14, the answer would be 14": of another question."""
+    sentence = re.split(r"[.!?]\s|\n", text[: statement.start()])[-1]
+    return "would" in statement.group().lower() and _SUPPOSED.search(sentence) is not None
 
 
 def _under(text: str, start: int, line_end: int) -> Iterator[Mark]:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from droid_tune.rewards.answers.number_words import in_digits
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import Unit, read_unit
 
@@ -117,7 +118,10 @@ def as_quantity(text: str) -> Quantity | None:
 
     `$1,234.00` and `12 apples` are numbers; `x^2`, `2x`, `3 and 4`, `ln 2`, `5!` and `1-2` are not.
     """
-    found = _QUANTITY.fullmatch(tidy(text))
+    text = tidy(text)
+    if not any(map(str.isdigit, text)):
+        text = in_digits(text)
+    found = _QUANTITY.fullmatch(text)
     if found is None or sum(map(str.isdigit, found.group())) > _MOST_DIGITS:
         return None
     value = _value(found)
@@ -161,6 +165,8 @@ def _suffix(rest: str, currency: str) -> tuple[Fraction, bool, Unit | None] | No
     first, _, more = rest.partition(" ")
     if first.lower() in _SCALES:
         scale, rest = Fraction(10 ** _SCALES[first.lower()]), more.strip()
+    elif first.lower() in ("dozen", "dozens"):
+        scale, rest = Fraction(12), more.strip().removeprefix("of ")
     elif currency and first.lower() in _LETTER_SCALES:
         scale, rest = Fraction(10 ** _LETTER_SCALES[first.lower()]), more.strip()
     money = read_unit(currency) if currency else None

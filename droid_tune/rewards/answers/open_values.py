@@ -29,6 +29,14 @@ _CALLED_WRONG = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_REFUSED = re.compile(
+    r"""
+    (?: \b(?:cannot|can[ ]not|could[ ]not|unable[ ]to|not[ ]able[ ]to|impossible[ ]to) | \bcan['’]t | \bcouldn['’]t )
+    [ ] (?:be[ ])? (?:answer|determin|solv|comput|calculat|help|provid|assist|tell|know|find|conclud|infer)\w*
+    (?: (?!\b(?:so|but|thus|therefore|hence|because|since|without|instead)\b) [^.,;:!?=\n] ){0,80}
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 _NAMED = rf"{_MARKED}(?:[ ]?(?:°|[a-z]+\b(?<!\bor)))?"
 _LEFT_OPEN = re.compile(
     rf"""
@@ -48,6 +56,7 @@ def without_open_values(text: str) -> str:
     """
     for denial in (_DENIED, _CALLED_WRONG):
         text = denial.sub(lambda found: _blanked(found, "value"), text)
+    text = _REFUSED.sub(lambda found: re.sub(r"\d", " ", found.group()), text)
     return _LEFT_OPEN.sub(_unless_the_same, text)
 
 

@@ -63,6 +63,9 @@ def same_kind(left: str, right: str) -> bool | None:
     left, right = normalised(left), normalised(right)
     if _LISTED.fullmatch(left) and _LISTED.fullmatch(right):
         return _one_quote(left) == _one_quote(right) or None
+    items = _enumerated(left), _enumerated(right)
+    if len(items[0]) > 1 and items[0] == items[1]:
+        return True
     days = as_date(left), as_date(right)
     if None not in days:
         return days[0] == days[1]
@@ -76,6 +79,11 @@ def same_kind(left: str, right: str) -> bool | None:
 def _one_quote(text: str) -> str:
     """A list of strings in Python's spelling as in JSON's: only spaces around commas and kind of quotes differ."""
     return re.sub(r"\s*,\s*", ",", text.replace('"', "'"))
+
+
+def _enumerated(text: str) -> list[str]:
+    """What a list in words names: `red, green, and blue` and `red, green, blue` are the same three."""
+    return [item for item in re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", text) if item]
 
 
 def _time(text: str) -> re.Match[str] | None:
@@ -96,7 +104,7 @@ def as_date(text: str) -> date | None:
             return date(int(month_first[3] or _NO_YEAR), _month(month_first[1]), int(month_first[2]))
         if day_first:
             return date(int(day_first[3] or _NO_YEAR), _month(day_first[2]), int(day_first[1]))
-        if slashes and max(int(slashes[1]), int(slashes[2])) > 12:
+        if slashes and (max(int(slashes[1]), int(slashes[2])) > 12 or int(slashes[1]) == int(slashes[2])):
             day, month = sorted((int(slashes[1]), int(slashes[2])), reverse=True)
             return date(int(slashes[3]), month, day)
     except ValueError:

@@ -76,7 +76,21 @@ def test_different_numbers_are_not_the_same(left: str, right: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x^2", "2x", "3 and 4", "48+24=72", "1-2", "(1,2)", "10/0", "seven", "", "2*3", "5!5"]
+    "text",
+    [
+        "x^2",
+        "2x",
+        "3 and 4",
+        "48+24=72",
+        "1-2",
+        "(1,2)",
+        "10/0",
+        "seven or eight",
+        "Seven Samurai",
+        "",
+        "2*3",
+        "5!5",
+    ],
 )
 def test_what_is_more_than_one_number_is_no_quantity(text: str) -> None:
     assert as_quantity(text) is None

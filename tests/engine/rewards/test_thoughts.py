@@ -32,6 +32,12 @@ CLOSED = "<|im_start|>assistant\n<think>\n\n</think>\n\n"
         ("◁think▷a", "", None),
         ("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b", "", "b"),
         ("", "<think>", None),
+        ("a<think>b</think>\n", "", "a"),
+        ("a<think>b</think>", "<think>", ""),
+        ("a</think>", "", ""),
+        ("<|channel>thought\na<channel|>b", "", "b"),
+        ("<|channel>thought\na", "", None),
+        ("<|begin_of_thought|>a<|end_of_thought|><|begin_of_solution|>b<|end_of_solution|>", "", "b"),
     ],
 )
 def test_only_what_follows_the_last_thought_is_said(text: str, opened: str, said: str | None) -> None:
@@ -50,6 +56,8 @@ def test_only_what_follows_the_last_thought_is_said(text: str, opened: str, said
         ("Put thoughts into <think> tags.<|im_end|>\n<|im_start|>assistant\n", ""),
         ("Write <think> first, then the answer.\nAnswer:", ""),
         ("<|im_start|>assistant\n[THINK]", "[THINK]"),
+        ("<|turn>model\n<|channel>thought\n", "<|channel>thought"),
+        ("<|turn>model\n<|channel>thought\n\n<channel|>", ""),
     ],
 )
 def test_a_prompt_leaves_thoughts_open_where_its_last_tag_is_not_closed(

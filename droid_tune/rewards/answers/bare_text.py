@@ -1,0 +1,24 @@
+"""What only lays a text out: HTML around words, marks of lists and quotes before a line, and what is struck through."""
+
+from __future__ import annotations
+
+import re
+
+_STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
+_NAMES = "b|strong|i|em|u|mark|code|span|p|div|final_answer|final|result|output|solution|response"
+_ELEMENT = re.compile(
+    rf"<({_NAMES})(?:\s+[\w-]+\s*=\s*\"[^\"]*\")*\s*>(.{{0,2000}}?)</\1\s*>", re.DOTALL | re.IGNORECASE
+)
+#: `- 18` in a line of its own is an item; behind an `=` it is less than nothing
+_ITEM = re.compile(r"(?m)(?<![=/×(] \n)(?<![=/×(]\n)^[ \t]*(?:(?:[-*+•‣>]|[✅✔☑])[ \t]+)+(?=\S)")
+_DEEPEST = 3
+
+
+def laid_bare(text: str) -> str:
+    """The text without its layout; emphasis, headings and LaTeX stay."""
+    if "<" in text:
+        for _ in range(_DEEPEST):
+            text, changed = _ELEMENT.subn(r"\2", text)
+            if not changed:
+                break
+    return _ITEM.sub("", _STRUCK.sub(" ", text))
