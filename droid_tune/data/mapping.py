@@ -12,6 +12,7 @@ from droid_tune.data.formats.columns import has, names_in, value_at
 from droid_tune.data.formats.field_checks import check_value
 from droid_tune.data.formats.table import need_of, usable_formats
 from droid_tune.data.issues import RowFault
+from droid_tune.names import Need
 
 #: What other data sets call our fields, the likeliest first.
 KNOWN_NAMES: dict[str, tuple[str, ...]] = {
@@ -53,6 +54,7 @@ KNOWN_NAMES: dict[str, tuple[str, ...]] = {
     "messages": ("conversation", "dialogue", "dialog", "chat", "turns", "history", "prompt", "input"),
     "conversations": ("conversation", "dialogue", "dialog", "chat", "turns"),
     "chosen": (
+        "chosen_response",
         "preferred",
         "preferred_output",
         "accepted",
@@ -63,6 +65,7 @@ KNOWN_NAMES: dict[str, tuple[str, ...]] = {
         "output_1",
     ),
     "rejected": (
+        "rejected_response",
         "dispreferred",
         "non_preferred_output",
         "refused",
@@ -76,6 +79,19 @@ KNOWN_NAMES: dict[str, tuple[str, ...]] = {
     "output": ("completion", "answer", "reply"),
     "text": ("content", "body", "document", "passage", "sentence", "story"),
 }
+#: For SFT the whole solution goes before the bare result that a reward checks.
+_IMITATED = (
+    "generated_solution",
+    "solution",
+    "response",
+    "output",
+    "completion",
+    "targets",
+    "target",
+    "ideal",
+)
+#: What is mapped as well where the rows have it: without it the model would be asked something else.
+_BESIDE = ("system",)
 #: Share of sampled values that must be right for a column to be proposed.
 _RIGHT_SHARE = 0.9
 _LOOKED_AT = 200
@@ -104,19 +120,40 @@ def propose(rows: Sequence[Mapping[str, Any]], method: str | None = None) -> lis
     found = [
         (proposal, rank)
         for order, one in enumerate(usable_formats(need))
-        if (proposal := _proposal(one, sample)) is not None
-        for rank in [(-len(one.required), len(proposal.mapping), _unlikeliness(proposal), order)]
+        if (proposal := _proposal(one, sample, need)) is not None
+        for rank in [(-len(one.required), len(proposal.mapping), _unlikeliness(proposal, need), order)]
     ]
-    return [proposal for proposal, _rank in sorted(found, key=lambda pair: pair[1])]
+    return [
+        _with_instructions(proposal, sample) for proposal, _rank in sorted(found, key=lambda pair: pair[1])
+    ]
 
 
-def _proposal(row_format: RowFormat, sample: Sequence[Mapping[str, Any]]) -> Proposal | None:
+def _with_instructions(proposal: Proposal, sample: Sequence[Mapping[str, Any]]) -> Proposal:
+    """With the columns that say under another name what goes before the prompt."""
+    columns = _columns_by_name(sample)
+    mapping = dict(proposal.mapping)
+    for one in proposal.format.fields:
+        if one.name in _BESIDE and not any(name in columns for name in one.names):
+            column = next((columns[name] for name in KNOWN_NAMES[one.name] if name in columns), None)
+            if column not in (None, *mapping.values()) and _is_text(column, sample):
+                mapping[one.name] = column
+    return Proposal(proposal.format, mapping)
+
+
+def _is_text(column: str, sample: Sequence[Mapping[str, Any]]) -> bool:
+    values = [row.get(column) for row in sample]
+    return any(values) and all(value is None or isinstance(value, str) for value in values)
+
+
+def _proposal(
+    row_format: RowFormat, sample: Sequence[Mapping[str, Any]], need: Need | None
+) -> Proposal | None:
     """The mapping that makes a sample fit a format; None when a required field finds no column."""
     mapping: dict[str, str] = {}
     columns = _columns_by_name(sample)
     for one in row_format.required:
         found = next(
-            (columns[name] for name in _candidates(one) if _suits(one, columns.get(name), sample)), None
+            (columns[name] for name in _candidates(one, need) if _suits(one, columns.get(name), sample)), None
         )
         if found is None or found in mapping.values():
             return None
@@ -139,8 +176,16 @@ def _not_two_in_one(row_format: RowFormat, mapping: Mapping[str, str]) -> bool:
     return not names & set(mapping.values())
 
 
-def _candidates(one: Field) -> Iterable[str]:
-    return (*one.names, *KNOWN_NAMES.get(one.name, ()))
+def _candidates(one: Field, need: Need | None) -> Iterable[str]:
+    return (*one.names, *_known(one.name, need))
+
+
+def _known(name: str, need: Need | None) -> tuple[str, ...]:
+    """Other names of a field, the likeliest for a need first."""
+    known = KNOWN_NAMES.get(name, ())
+    return (
+        known if name != "answer" or need != "demonstration" else tuple(dict.fromkeys((*_IMITATED, *known)))
+    )
 
 
 def _suits(one: Field, column: str | None, sample: Sequence[Mapping[str, Any]]) -> bool:
@@ -158,9 +203,14 @@ def _suits(one: Field, column: str | None, sample: Sequence[Mapping[str, Any]]) 
     return right >= _RIGHT_SHARE * len(sample)
 
 
-def _unlikeliness(proposal: Proposal) -> int:
-    ranks = ((KNOWN_NAMES.get(name, ()), column) for name, column in proposal.mapping.items())
+def _unlikeliness(proposal: Proposal, need: Need | None) -> int:
+    ranks = ((_known(name, need), column) for name, column in proposal.mapping.items())
     return sum(names.index(column) if column in names else 0 for names, column in ranks)
+
+
+def mapped(mapping: Mapping[str, str]) -> str:
+    """A mapping as the command line takes it."""
+    return " ".join(f"--map {name}={column}" for name, column in mapping.items())
 
 
 def fits(rows: Sequence[Mapping[str, Any]], proposal: Proposal) -> bool:

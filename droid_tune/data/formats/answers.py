@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-#: Keys of the objects in which Label Studio (and SQuAD) put answers: `{"text": ["4"]}`, `{"choices": ["yes"]}`.
-WRAPPERS = ("text", "choices")
+#: Keys of the objects in which Label Studio and SQuAD put answers, Search-R1 and TriviaQA all that are right:
+#: `{"text": ["4"]}`, `{"choices": ["yes"]}`, `{"target": ["4", "four"]}`, `{"value": "4", "aliases": ["four"]}`.
+WRAPPERS = ("text", "choices", "target", "aliases")
 
 Answer = str | list[str]
 
@@ -25,13 +26,27 @@ def right_answers(value: Any) -> list[str] | None:
 
 
 def _unwrapped(value: dict[str, Any]) -> Any:
-    return next((value[key] for key in WRAPPERS if key in value), None)
+    found = next((value[key] for key in WRAPPERS if key in value), None)
+    if "target" in value and not isinstance(found, list):
+        return None  # Countdown's number, which is no answer
+    first = value.get("value") if "aliases" in value and isinstance(found, list) else None
+    return [first, *cast("list[Any]", found)] if first is not None else found
 
 
 def _is_answer(item: Any) -> bool:
     if isinstance(item, bool):
         return False
     return isinstance(item, int | float) or (isinstance(item, str) and bool(item.strip()))
+
+
+def may_be_answer(value: Any) -> bool:
+    """Whether a value is one that a completion may give: neither tests nor constraints in an object or its JSON."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            return not isinstance(json.loads(value), dict)
+        except ValueError:
+            return True
+    return right_answers(value) is not None
 
 
 def answer_in(value: Any) -> Answer | None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from droid_tune.data.formats.answers import answer_in
+from droid_tune.data.formats.answers import answer_in, may_be_answer
 from droid_tune.data.formats.columns import ABSENT, has, path_of, value_at
 from droid_tune.data.formats.field_checks import Kind, check_value, may_hold
-from droid_tune.data.formats.messages import is_learnt
+from droid_tune.data.formats.messages import as_turns, is_learnt
 from droid_tune.data.formats.tools import parsed_object, parsed_tools
 from droid_tune.data.issues import RowFault, listed
 from droid_tune.names import Need
@@ -18,6 +18,8 @@ from droid_tune.names import Need
 Row = dict[str, Any]
 #: Kinds that are a text in nearly every row.
 TEXT_KINDS: frozenset[Kind] = frozenset(("text", "text_or_messages", "answer"))
+#: Kinds that are a list of turns, or the JSON text of one.
+TURN_KINDS: frozenset[Kind] = frozenset(("messages", "conversations"))
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Field:
         return need is None or self.need in (None, need)
 
 
-#: Where other trainers keep what a reward checks against: verl's rule rewards, ms-swift's and TRL's `solution`.
-REFERENCES = ("reward_model.ground_truth", "solution")
+#: Where other trainers keep what a reward checks against: verl's rule rewards, AI2's RLVR sets, ms-swift's and TRL's `solution`.
+REFERENCES = ("reward_model.ground_truth", "ground_truth", "solution")
 SYSTEM = Field("system", required=False)
 REFERENCE = Field("answer", "answer", required=False, instead=REFERENCES, need="prompt")
 TOOLS = Field("tools", "tools", required=False, instead=("functions",))
@@ -118,7 +120,7 @@ class Layout:
         found = [name for name in self._columns[one.name] if has(row, name)]
         if found or one.name in self.mapping:
             return found
-        return [name for name in one.instead if value_at(row, name) not in (ABSENT, None)][:1]
+        return [name for name in one.instead if _may_stand_for(one, value_at(row, name))][:1]
 
     @property
     def prompt_column(self) -> str | None:
@@ -179,10 +181,10 @@ class Layout:
 
     def _check_answered(self, row: Row) -> None:
         for one in self.format.fields:
-            if one.kind not in ("messages", "conversations"):
+            if one.kind not in TURN_KINDS:
                 continue
             for name in self.found(one, row):
-                if not any(is_learnt(turn) for turn in value_at(row, name)):
+                if not any(is_learnt(turn) for turn in as_turns(value_at(row, name))):
                     raise RowFault(
                         "no_assistant_turn",
                         f"`{name}` holds no turn of the assistant's that is learnt; add an answer.",
@@ -196,7 +198,8 @@ class Layout:
         used: set[str] = set()
         for one in self.fields:
             for name in self.found(one, row):
-                fields.setdefault(one.name, value_at(row, name))
+                value = value_at(row, name)
+                fields.setdefault(one.name, as_turns(value) if one.kind in TURN_KINDS else value)
                 used.add(name)
         return fields, {name: value for name, value in row.items() if name not in used}
 
@@ -220,6 +223,13 @@ class Layout:
             # One text can be imitated; that there were more is said with the file.
             row["answer"] = row["answer"][0]
         return row
+
+
+def _may_stand_for(one: Field, value: Any) -> bool:
+    """Whether another column's value may be the field; what checks a reward by rules of its own is no answer."""
+    if value is ABSENT or value is None:
+        return False
+    return one.kind != "answer" or may_be_answer(value)
 
 
 def _with_roots(one: Field, names: tuple[str, ...]) -> frozenset[str]:

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 from droid_tune.data.formats.annotations import check_annotations
 from droid_tune.data.formats.answers import right_answers
 from droid_tune.data.formats.earlier_turns import is_history
-from droid_tune.data.formats.messages import check_messages, spoken_turns
+from droid_tune.data.formats.messages import as_turns, check_messages, spoken_turns
 from droid_tune.data.formats.tools import parsed_object, parsed_tools
 from droid_tune.data.issues import RowFault
 
@@ -59,7 +59,7 @@ def check_value(
     if kind == "annotations":
         check_annotations(name, value)
     elif holds_turns(value, kind):
-        check_messages(name, [value] if isinstance(value, dict) else value)
+        check_messages(name, [value] if isinstance(value, dict) else as_turns(value))
     elif not _is(value, kind, exact=required and name == "answer"):
         message = f"`{name}` must be {_WANTED.get(kind, 'text')}, but it is {said_type(value)}; {_remedy(value, kind)}."
         raise RowFault("wrong_type", message, field=name, path=place)

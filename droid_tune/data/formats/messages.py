@@ -82,6 +82,11 @@ def turns_as_text(text: str) -> list[Message] | None:
     return turns
 
 
+def as_turns(value: Any) -> Any:
+    """A column of turns as it is, or the turns of which it is the JSON text, as tables hold them."""
+    return (turns_as_text(value) or value) if isinstance(value, str) else value
+
+
 def role_of(turn: Message) -> str | None:
     """A turn's role in our words, None when it has none that we know."""
     if "role" in turn:

@@ -8,19 +8,26 @@ from typing import Any, cast
 
 from droid_tune import words
 from droid_tune.data.formats.answers import right_answers
-from droid_tune.data.formats.base import REFERENCE, Layout
+from droid_tune.data.formats.base import REFERENCE, TURN_KINDS, Layout
 from droid_tune.data.formats.columns import ABSENT, value_at
 from droid_tune.data.formats.field_checks import holds_turns
-from droid_tune.data.formats.messages import READ_KEYS, role_of
+from droid_tune.data.formats.messages import READ_KEYS, as_turns, role_of
 from droid_tune.data.formats.table import label_of
 
 #: Names counted, and of these shown in a sentence: rows may have keys without end.
 _COUNTED, _SHOWN = 10_000, 8
-_TURNS = ("messages", "conversations")
 #: columns that are mostly part of what is asked
 _MATERIAL = frozenset(
     (
         "context",
+        "contexts",
+        "body",
+        "story",
+        "premise",
+        "hypothesis",
+        "paragraph",
+        "background",
+        "facts",
         "passage",
         "article",
         "document",
@@ -31,8 +38,11 @@ _MATERIAL = frozenset(
         "evidence",
         "schema",
         "table",
+        *("opa", "opb", "opc", "opd"),
+        *(f"{kind}{number}" for kind in ("option", "option_", "choice", "sol") for number in "abcd12345"),
     )
 )
+_CHOICES = ("choices", "options")
 
 SeenRow = Mapping[str, Any]
 
@@ -42,12 +52,13 @@ class ColumnsSeen:
 
     def __init__(self, layout: Layout, method: str | None) -> None:
         self.layout, self.method = layout, method
+        self.counted = 0
         self.rows = self.unanswered = self.several = self.words_beside = self.systems_beside = 0
         self._unread: Counter[str] = Counter()
         self._instead: Counter[tuple[str, str]] = Counter()
         self._turn_keys: Counter[str] = Counter()
         self._by_shape: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {}
-        self._turns = next((one for one in layout.fields if one.kind in _TURNS), None)
+        self._turns = next((one for one in layout.fields if one.kind in TURN_KINDS), None)
         self._prompt = next((one for one in layout.fields if one.name == "prompt"), None)
         self._answer = next((one for one in layout.fields if one.kind == "answer"), None)
         #: whether a row may have no answer, and whether its one answer may be several
@@ -66,6 +77,8 @@ class ColumnsSeen:
             self._instead.update(dict.fromkeys(instead, times))
         if self._imitates:
             self._count_several(rows)
+        if self.layout.need == "prompt":
+            self.counted += sum(map(self._counts_choices, rows))
         if self._turns is not None or self._may_lack:
             for row in rows:
                 self._look_at(row)
@@ -96,6 +109,13 @@ class ColumnsSeen:
             for found in self.layout.found(self._answer, row)[:1]:
                 self.several += len(right_answers(value_at(row, found)) or ()) > 1
 
+    def _counts_choices(self, row: SeenRow) -> bool:
+        """Whether the answer is the place of a choice in the row's list, as MMLU's is."""
+        choices = next((row[name] for name in _CHOICES if isinstance(row.get(name), list)), ())
+        found = self.layout.found(self._answer, row)[:1] if self._answer is not None and choices else []
+        places = [str(place) for place in range(len(choices))]
+        return any(str(value_at(row, name)) in places for name in found)
+
     def _look_at(self, row: SeenRow) -> None:
         turns = self._turns_of(row)
         for shape, times in Counter(map(tuple, turns)).items():
@@ -111,7 +131,7 @@ class ColumnsSeen:
     def _turns_of(self, row: SeenRow) -> list[dict[str, Any]]:
         one = self._turns or self._prompt
         names = [] if one is None else self.layout.found(one, row)
-        value = value_at(row, names[0]) if names else ABSENT
+        value = as_turns(value_at(row, names[0])) if names else ABSENT
         return cast("list[dict[str, Any]]", value) if one and holds_turns(value, one.kind) else []
 
     # -- said ------------------------------------------------------------------------------------------------------
@@ -130,6 +150,11 @@ class ColumnsSeen:
             yield (
                 f"The model does not see {self._shares(material)}: only rewards can ask for it. Write it into the prompt where "
                 "the question needs it."
+            )
+        if self.counted and 2 * self.counted > self.rows:
+            yield (
+                f"The answer is the place of a choice, counted from 0, in {self._share(self.counted)}: rewards compare with that "
+                "number. Write the letter or the text that the prompt asks for."
             )
         for (column, name), times in self._instead.items():
             yield f"`{column}` is read as `{name}` in {self._share(times)}."

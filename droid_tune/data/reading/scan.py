@@ -13,7 +13,7 @@ from droid_tune.data.formats.columns import value_at
 from droid_tune.data.formats.table import label_of, need_of, said_need, said_readers
 from droid_tune.data.issues import FileFault, Issue, IssueLog, IssueRun, RowFault, excerpt_of, listed
 from droid_tune.data.layout import detect
-from droid_tune.data.mapping import propose
+from droid_tune.data.mapping import mapped, propose
 from droid_tune.data.reading.columns_seen import ColumnsSeen
 from droid_tune.data.reading.control_characters import first_bom, first_control
 from droid_tune.data.reading.duplicates import repeats, row_hash
@@ -93,7 +93,8 @@ class FileScan:
             self.file.error = FileFault(
                 "schema_mismatch",
                 f"The rows are {found.layout.format.name}, but {label_of(self.options.method)} needs "
-                f"{said_need(self.options.need)}; {said_readers(found.layout.format, self.options.need)}.",
+                f"{said_need(self.options.need)}; {said_readers(found.layout.format, self.options.need)}"
+                f"{self._said_proposal(sample)}.",
             )
         if found.also:
             names = listed([one.name for one in found.also])
@@ -101,6 +102,11 @@ class FileScan:
                 "ambiguous_fields",
                 f"The rows fit {names} as well and are read as `{found.layout.format.name}`; map the columns to choose.",
             )
+
+    def _said_proposal(self, sample: Sequence[Row]) -> str:
+        """A mapping by which rows of another format fit the method."""
+        mapping = next((one.mapping for one in propose(sample, self.options.method)), {})
+        return f"; or map columns, perhaps by {mapped(mapping)}" if mapping else ""
 
     def _propose(self, sample: Sequence[Row]) -> None:
         proposals = propose(sample, self.options.method)
@@ -142,7 +148,7 @@ class FileScan:
         """One rejected row; a fault's `{place}` becomes `said_place` (or its column)."""
         self.file.rejected += 1
         if fault.reason == "unknown_schema" and self.file.proposed_mapping:
-            pairs = " ".join(f"--map {name}={column}" for name, column in self.file.proposed_mapping.items())
+            pairs = mapped(self.file.proposed_mapping)
             fault.message = fault.message.replace("map them to ours", f"map them to ours, perhaps by {pairs}")
         message = fault.message.replace("{place}", said_place or f"column {fault.column}")
         self._rows.append(self._issue(place, fault.reason, "error", message, fault.column, fault.field, raw))

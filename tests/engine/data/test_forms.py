@@ -58,6 +58,29 @@ def test_a_prompt_that_is_the_text_of_turns_is_these_turns(tmp_path: Path):
         assert read(tmp_path, "grpo", {"prompt": text, "answer": "2"})["prompt"] == text
 
 
+@pytest.mark.parametrize(
+    ("row", "answer"),
+    [
+        ({"messages": [USER], "ground_truth": "2", "dataset": "gsm8k"}, "2"),
+        ({"prompt": "?", "ground_truth": 2.5}, "2.5"),
+        ({"prompt": "?", "ground_truth": '{"func_name": "validate_lowercase"}'}, None),
+        ({"prompt": "?", "ground_truth": {"func_name": "validate_lowercase"}}, None),
+        ({"prompt": "?", "reward_model": {"ground_truth": {"target": ["a", "b"]}}}, ["a", "b"]),
+        ({"prompt": "?", "reward_model": {"ground_truth": {"target": 98, "numbers": [44, 19, 35]}}}, None),
+        ({"question": "?", "answer": {"value": "v", "aliases": ["w"], "type": "x"}}, ["v", "w"]),
+    ],
+)
+def test_where_other_sets_keep_what_is_right(tmp_path: Path, row: Row, answer: Any):
+    assert read(tmp_path, "grpo", row)["answer"] == answer
+
+
+def test_conversations_that_are_the_text_of_turns_are_these_turns(tmp_path: Path):
+    row = read(tmp_path, "sft", {"messages": json.dumps([USER, PROSE])})
+    assert (row["messages"], row["answer"]) == ([USER, PROSE], PROSE["content"])
+    said = json.dumps([{"from": "human", "value": "?"}, {"from": "gpt", "value": "a"}])
+    assert read(tmp_path, "sft", {"conversations": said})["answer"] == "a"
+
+
 def test_supervised_learning_learns_the_turns_whatever_stands_beside(tmp_path: Path):
     row = read(tmp_path, "sft", {"messages": [USER, PROSE], "answer": "2"})
     assert row["messages"] == [USER, PROSE]

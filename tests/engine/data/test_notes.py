@@ -168,3 +168,19 @@ def test_two_files_for_one_split_are_told_but_parts_of_one_are_not(
         file.write_text(f'{{"prompt": "{number}", "answer": "1"}}\n')
     notes = " ".join(validate(tmp_path).notes)
     assert (said in notes) if said else ("both read" not in notes)
+
+
+def test_an_answer_that_counts_the_choices_is_told(tmp_path: Path):
+    row = {"question": "Which?", "choices": ["a", "b"], "answer": 1}
+    said = notes(tmp_path, "grpo", row)
+    assert any(
+        note.startswith("The answer is the place of a choice, counted from 0, in all rows") for note in said
+    )
+    assert len(notes(tmp_path, "grpo", {**row, "answer": "b"})) == 1
+
+
+def test_rows_of_another_kind_are_told_the_mapping_that_helps(tmp_path: Path):
+    (tmp_path / "train.jsonl").write_text('{"prompt": "p", "response": "r"}\n')
+    error = validate(tmp_path / "train.jsonl", "sft").files[0].error
+    assert error is not None
+    assert error.message.endswith("; or map columns, perhaps by --map completion=response.")

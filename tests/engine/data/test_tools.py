@@ -156,11 +156,21 @@ def test_sample_data_is_right_by_our_own_rules(tmp_path: Path, method: str):
         ({"problem": "x", "answer": "y"}, {"prompt": "problem"}),
         ({"Prompt": "x", "Final Answer": "y"}, {"prompt": "Prompt", "answer": "Final Answer"}),
         ({"prompt": "x", "answer": "y"}, {}),
+        (
+            {"problem": "p", "answer": "2", "system_prompt": "s"},
+            {"prompt": "problem", "system": "system_prompt"},
+        ),
         ({"query": "a", "solution": 3}, {"prompt": "query", "answer": "solution"}),
     ],
 )
 def test_a_mapping_is_proposed_by_names_and_values(row: dict[str, Any], mapping: dict[str, str]):
     assert propose([row] * 3, "grpo")[0].mapping == mapping
+
+
+def test_for_sft_the_whole_solution_is_proposed():
+    row = {"problem": "p", "expected_answer": "2", "generated_solution": "It is 2."}
+    assert propose([row], "sft")[0].mapping == {"prompt": "problem", "answer": "generated_solution"}
+    assert propose([row], "grpo")[0].mapping == {"prompt": "problem", "answer": "expected_answer"}
 
 
 def test_nothing_is_proposed_for_columns_that_say_nothing():
