@@ -120,7 +120,8 @@ class PlayedTurn(BaseModel):
 
 
 class Completion(BaseModel):
-    """One sampled completion as a person reads it. `reward` null: no reward applied.
+    """One sampled completion as a person reads it. `reward` null: no reward applied; `advantage` null: it was not trained
+    on (cut off where such are masked, or one of those that `train_completions` leaves out).
 
     Of an episode `turns` are all behind its prompt, `text` is the last answer, `length` what the model wrote in all, and
     `cut` what ended it before its end.
@@ -132,7 +133,7 @@ class Completion(BaseModel):
     reward: float | None
     rewards: dict[str, float | None] = {}
     reasons: dict[str, str] = {}  # why a reward said what it said, where it has words for it
-    advantage: float = 0.0
+    advantage: float | None = 0.0
     length: int
     finish_reason: FinishReason
     turns: list[PlayedTurn] = []

@@ -97,6 +97,11 @@ def metric(name: str, value: float | None) -> str:
     return f"{number(value)} {unit}".rstrip()
 
 
+def advantage(value: float | None) -> str:
+    """How much better than its group a completion is; None where it was not trained on."""
+    return "not trained on" if value is None else f"{value:+.2f}"
+
+
 #: what a run does in each of its phases
 PHASES = {
     "load": "loading the model",

@@ -105,7 +105,7 @@ class PolicyMethodConfig(SamplingMethodConfig):
     """
     train_completions: int | None = setting(None, "Completions trained on", advanced=True, ge=2, le=63)
     """Of each prompt's completions train only on this many, those whose rewards differ most (PODS), compared with each other
-    alone. Sampling many costs little beside training on them. The others show an advantage of 0; empty trains on all.
+    alone. Sampling many costs little beside training on them. The others are told as not trained on; empty trains on all.
     """
     dynamic_sampling: Resample = False
     """Replace groups that teach nothing by fresh prompts (DAPO's dynamic sampling)."""

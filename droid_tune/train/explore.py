@@ -81,7 +81,7 @@ class Explorer:
             policies = self._policies(step, learnt.rollout)
         advantages = self._credited(learnt, self._advantages(learnt, policies))
         told = advantages if kept is None else self._of_all(batch, kept, advantages)
-        self.scorer.tell(step + 1, batch, told)
+        self.scorer.tell(step + 1, batch, told, self._trained(batch, kept))
         self.tokens.choose(step + 1, rollout, told)
         experience = self._prepare(learnt, policies, advantages)
         if rollout.trajectories is not None:
@@ -144,6 +144,11 @@ class Explorer:
         table, weights, _ = self.judged_table(batch)
         rewards = np.where(learnt, weighted_totals(table, weights), np.nan)
         return down_sampled(rewards, batch.rollout.group_size, method.learnt_group)
+
+    def _trained(self, batch: Batch, kept: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+        """Which completions are in the loss (N,)."""
+        found = self._loss_mask(batch).any(axis=1)
+        return found if kept is None else found & np.isin(np.arange(len(found)), kept)
 
     def _of_all(self, batch: Batch, kept: NDArray[np.int64], advantages: Advantages) -> Advantages:
         """What is told of all completions of which those at `kept` are trained on; the others pull nowhere."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from droid_tune.events import REWARD_FAILED, Completion, Notice, RolloutGroup, finite
 from droid_tune.methods.advantages import Advantages
@@ -94,11 +95,21 @@ class Scorer:
             )
         )
 
-    def tell(self, step: int, batch: Batch, advantages: Advantages | None = None) -> None:
-        """One event per group: its prompt and completions with rewards and advantages; held out where it has none."""
+    def tell(
+        self,
+        step: int,
+        batch: Batch,
+        advantages: Advantages | None = None,
+        trained: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """One event per group: its prompt and completions with rewards and advantages; held out where it has none.
+
+        `trained` (N,): which completions are trained on; None: all.
+        """
         size = batch.rollout.group_size
         totals = batch.totals if advantages is None else advantages.totals
-        values = np.zeros(len(totals)) if advantages is None else advantages.of_completions
+        values = (np.zeros(len(totals)) if advantages is None else advantages.of_completions).tolist()
+        told = [value if trained is None or trained[place] else None for place, value in enumerate(values)]
         for group, row in enumerate(batch.rows):
             members = range(group * size, (group + 1) * size)
             self.session.emit(
@@ -108,15 +119,13 @@ class Scorer:
                     row=row.number,
                     prompt=row.text,
                     answer=row.answer,
-                    completions=[
-                        _completion(batch, index, totals[index], values[index]) for index in members
-                    ],
+                    completions=[_completion(batch, index, totals[index], told[index]) for index in members],
                     held_out=advantages is None,
                 )
             )
 
 
-def _completion(batch: Batch, index: int, total: float, advantage: float) -> Completion:
+def _completion(batch: Batch, index: int, total: float, advantage: float | None) -> Completion:
     rollout = batch.rollout
     path = rollout.trajectories[index] if rollout.trajectories is not None else None
     return Completion(
@@ -128,7 +137,7 @@ def _completion(batch: Batch, index: int, total: float, advantage: float) -> Com
             for name, said in batch.reasons.items()
             if said[index]
         },
-        advantage=float(advantage),
+        advantage=advantage,
         length=int(rollout.completion_mask[index].sum()),
         finish_reason=rollout.finish_reasons[index],
         turns=path.told if path is not None else [],

@@ -120,7 +120,7 @@ def _show_completions(index: CompletionIndex, arguments: argparse.Namespace) -> 
                 f"{line.step:,}",
                 "" if line.row is None else f"{line.row + 1:,}",
                 words.metric("reward", line.reward),
-                f"{line.advantage:+.2f}",
+                words.advantage(line.advantage),
                 f"{line.length:,}",
                 words.shortened(words.literal(" ".join(line.text.split())), SHOWN),
             )

@@ -38,7 +38,8 @@ class Wanted:
 
 
 class CompletionLine(NamedTuple):
-    """One completion as the table shows it; `offset` is where its group stands in the file, `member` its place in it."""
+    """One completion as the table shows it; `offset` is where its group stands in the file, `member` its place in it,
+    `advantage` None where it was not trained on."""
 
     id: int
     step: int
@@ -47,7 +48,7 @@ class CompletionLine(NamedTuple):
     row: int | None
     held_out: int
     reward: float | None
-    advantage: float
+    advantage: float | None
     length: int
     cut: int
     right: int

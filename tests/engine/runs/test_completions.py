@@ -24,7 +24,7 @@ from droid_tune.runs.completions.asking import (
 )
 from droid_tune.runs.completions.completion_index import CompletionIndex, drop_index, index_path
 from droid_tune.runs.completions.difficulty import drop_plan, histories_of
-from droid_tune.runs.completions.taking_out import export, save_winners
+from droid_tune.runs.completions.taking_out import export, record_of, save_winners
 from droid_tune.runs.reward_distribution import distribution, quantile, series_of
 from droid_tune.runs.series import Series
 from droid_tune.runs.state import RunState
@@ -274,3 +274,13 @@ def test_the_tables_of_runs_long_not_looked_at_go_and_one_goes_with_its_run(
     drop_index(rollouts[7])
     drop_index(rollouts[7])
     assert not index_path(rollouts[7]).exists()
+
+
+def test_what_was_not_trained_on_has_no_advantage_and_is_sorted_last(index: CompletionIndex) -> None:
+    told = group(3, 0, 1.0, 0.0, row=5)
+    left_out = told.completions[0].model_copy(update={"advantage": None})
+    written(index.rollouts, [told.model_copy(update={"completions": [left_out, told.completions[1]]})])
+    list(index.update())
+    ids = find(index, Wanted(bounds={"step": (3, 3)}, sort="advantage", descending=True))
+    assert [line.advantage for line in lines_of(index, ids)] == [-0.5, None]
+    assert record_of(index, lines_of(index, ids)[1])["advantage"] is None

@@ -13,6 +13,7 @@ from tests.ui.recording import recorded
 from ui.main_window import MainWindow
 from ui.panes.rollouts.by_step.pair_choice import PairChoice
 from ui.panes.rollouts.by_step.step_groups import chosen_groups, prompt_entry, summary_of
+from ui.panes.rollouts.cards.advantage_bar import AdvantageBar
 from ui.panes.rollouts.cards.completion_card import CompletionCard
 from ui.panes.rollouts.pane import RolloutsPane
 from ui.widgets.long_text import LongText
@@ -147,6 +148,17 @@ def test_a_held_out_answer_has_no_advantage(qtbot: QtBot) -> None:
         card = card_of(one, widest)
         qtbot.addWidget(card)
         assert any("0.00" in text for text in shown_in(card)) == shown
+
+
+def test_a_completion_that_was_not_trained_on_says_so(qtbot: QtBot) -> None:
+    one = Completion(text="text", reward=1.0, length=3, finish_reason="stop", advantage=None)
+    card = card_of(one)
+    qtbot.addWidget(card)
+    assert "not trained on" in shown_in(card)
+    assert not [bar for bar in card.findChildren(AdvantageBar) if bar.isVisibleTo(card)]
+    card.show_completion(1, one.model_copy(update={"advantage": 0.0}), 1.0)
+    assert "+0.00" in shown_in(card)
+    assert [bar for bar in card.findChildren(AdvantageBar) if bar.isVisibleTo(card)]
 
 
 def test_a_better_and_a_worse_completion_make_a_pair_that_is_kept(qtbot: QtBot, tmp_path: Path) -> None:

@@ -142,14 +142,17 @@ class CompletionDetail(QWidget):
         if played:
             self._turns.addWidget(EpisodeView(played, self, self._sought))
         if self._trace is not None and self._tint.currentData():
-            self._text.show_marked(tinted(self._trace, self._tint.currentData(), line.advantage))
+            self._text.show_marked(tinted(self._trace, self._tint.currentData(), line.advantage or 0.0))
         else:
             self._text.show_marked(marked(line.text[:LONGEST], reasons, current_theme().tokens, self._sought))
         self._text.setAccessibleName(f"Completion, reward {words.metric('reward', line.reward)}")
 
     def _show_rewards(self, line: CompletionLine, one: Completion | None) -> None:
         reasons = one.reasons if one is not None else {}
-        advantage = "" if line.held_out else f"advantage {line.advantage:+.2f}"
+        trained = line.advantage is not None
+        advantage = (
+            "" if line.held_out else ("advantage " if trained else "") + words.advantage(line.advantage)
+        )
         told = [("Reward", line.reward, advantage)]
         told += [
             (describe(f"rewards/{name}/mean").label, value, reasons.get(name, ""))

@@ -120,7 +120,7 @@ class CompletionsModel(QAbstractTableModel):
             case "reward":
                 return words.metric("reward", line.reward)
             case "advantage":
-                return "" if line.held_out else f"{line.advantage:+.2f}"
+                return "" if line.held_out else words.advantage(line.advantage)
             case "":
                 cut = "✂ " if line.cut else ""
                 return cut + words.literal(" ".join(line.text[:CELL].split()))

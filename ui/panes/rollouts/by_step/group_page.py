@@ -45,7 +45,7 @@ class GroupPage(Page):
             self.column.show_group((), None)
             return
         self._prompt.show_prompt(group)
-        largest = max((abs(one.advantage) for one in group.completions), default=0.0)
+        largest = max((abs(one.advantage or 0.0) for one in group.completions), default=0.0)
         then = None
         if folder is not None and not group.held_out:
             then = partial(self.choice.take, folder, group, self.column.cards)

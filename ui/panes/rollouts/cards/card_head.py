@@ -15,6 +15,9 @@ from ui.widgets.basics import label, row
 from ui.widgets.episode_view import CUTS
 from ui.widgets.state_chip import Chip, reward_tone
 
+_LEFT_OUT = (
+    "No weight learnt from it: it was cut off, or is one of those that Completions trained on leaves out"
+)
 _CUT_OFF = ("Cut off", "It reached the longest length allowed before it ended by itself")
 
 
@@ -51,10 +54,11 @@ class CardHead(QWidget):
         self._show_parts(parts)
         self._show_cut(one)
         self._length.setText(words.count(one.length, "token"))
-        for part in (self._bar, self._advantage):
-            part.setVisible(widest is not None)
-        self._advantage.setText(f"{one.advantage:+.2f}" if widest is not None else "")
-        if widest is not None:
+        self._advantage.setVisible(widest is not None)
+        self._advantage.setText(words.advantage(one.advantage) if widest is not None else "")
+        self._advantage.setToolTip(_LEFT_OUT if one.advantage is None else "")
+        self._bar.setVisible(widest is not None and one.advantage is not None)
+        if widest is not None and one.advantage is not None:
             self._bar.show_advantage(one.advantage, widest)
 
     def _show_parts(self, parts: Mapping[str, float | None]) -> None:
