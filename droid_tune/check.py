@@ -7,11 +7,9 @@ and completions of full length. No weight is changed and no run is made.
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -36,6 +34,7 @@ from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, rep
 from droid_tune.estimate.sizes import OPTIMIZER_COPIES, trained_copies
 from droid_tune.events import REWARD_FAILED, Event, Notice, Phase, RolloutGroup
 from droid_tune.machine import garbage
+from droid_tune.machine.scratch import scratch_folder
 from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.gradients.value_gradients import value_gradients
@@ -87,8 +86,8 @@ def check_signal(
     control = control or Control()
     dataset = open_configured(config.data, config.method.type, Watch(should_stop=control.stop_requested))
     small = _few(config, prompts)
-    with tempfile.TemporaryDirectory() as folder:
-        policy = starting_policy(config, Path(folder), Watch(should_stop=control.stop_requested))
+    with scratch_folder() as folder:
+        policy = starting_policy(config, folder, Watch(should_stop=control.stop_requested))
     stopping = Watch(should_stop=control.stop_requested)
     with rewards_of(config, stopping, policy) as rewards, acted_in(config, policy, stopping) as environment:
         session = build_session(small, policy, dataset, rewards, Conduct(control, emit, World()), environment)

@@ -6,7 +6,6 @@ import codecs
 import glob
 import logging
 import re
-import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.errors import UserError
 from droid_tune.machine import garbage
+from droid_tune.machine.scratch import scratch_folder
 from droid_tune.model.adapters import apply_adapter
 from droid_tune.model.arrays import embedding_rows
 from droid_tune.model.checks.probe import inspect
@@ -119,14 +119,14 @@ def plain_path(path: Path) -> Generator[Path]:
     if not marked and glob.escape(str(path)) == str(path):
         yield path
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         for file in path.iterdir():
-            plain = Path(folder) / file.name
+            plain = folder / file.name
             if file.name in marked:
                 plain.write_bytes(file.read_bytes().removeprefix(codecs.BOM_UTF8))
             else:
                 plain.symlink_to(file.resolve())
-        yield Path(folder)
+        yield folder
 
 
 def _is_marked(file: Path) -> bool:

@@ -21,9 +21,9 @@ from typing import Any, cast
 
 from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.machine.isolated import harmless_environment, python_of_ours
+from droid_tune.machine.scratch import Scratch
 from droid_tune.rewards.family import MARK, end_family, end_newcomers, family, kill, resident_bytes
 from droid_tune.rewards.sandbox import Rules
-from droid_tune.rewards.scratch import Scratch
 
 Message = dict[str, Any]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -22,6 +21,7 @@ from droid_tune.errors import Stopped, UserError
 from droid_tune.events import RunFinished
 from droid_tune.machine import garbage
 from droid_tune.machine.device_faults import FRESH, device_fault, told
+from droid_tune.machine.scratch import scratch_folder
 from droid_tune.names import LAST
 from droid_tune.runs.best import chosen_step
 from droid_tune.runs.folder import read_config
@@ -75,11 +75,11 @@ def follow_training(control: Control) -> RunFinished:
     """
     from droid_tune.train.distributed import join_world
 
-    with tempfile.TemporaryDirectory() as folder:
-        journal = SilentJournal(Path(folder))
+    with scratch_folder() as folder:
+        journal = SilentJournal(folder)
         try:
             world = join_world()
-            return _ending(partial(_heard, Path(folder)), control, journal, world)
+            return _ending(partial(_heard, folder), control, journal, world)
         except UserError as error:
             return journal.refuse(str(error))
         finally:

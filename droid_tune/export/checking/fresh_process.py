@@ -14,6 +14,7 @@ from pathlib import Path
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import UserError
 from droid_tune.export.checking.exam import Exam, Sitting
+from droid_tune.machine.scratch import scratch_folder
 
 _LOOK_S = 0.2
 
@@ -23,8 +24,8 @@ def sit_in_fresh_process(
 ) -> Sitting:
     """What `python -m MODULE ARGUMENTS EXAM ANSWERS` says. Raises UserError where it cannot open what was written, and
     `Stopped` where `watch` ends it."""
-    with tempfile.TemporaryDirectory(prefix="droid-tune-check-") as folder:
-        asked, answers = Path(folder) / "exam.json", Path(folder) / "answers.json"
+    with scratch_folder() as folder:
+        asked, answers = folder / "exam.json", folder / "answers.json"
         asked.write_text(json.dumps(exam.to_json()), encoding="utf-8")
         run_program([sys.executable, "-m", module, *arguments, str(asked), str(answers)], watch)
         return Sitting.from_json(json.loads(answers.read_text(encoding="utf-8")))

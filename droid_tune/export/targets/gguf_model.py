@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from droid_tune.export.gguf.tensors import KINDS, PLAIN
 from droid_tune.export.gguf.writing import bytes_of_file, write_gguf
 from droid_tune.export.repacking import unpack
 from droid_tune.export.targets.adapter_folder import MLX_SITTING
+from droid_tune.machine.scratch import scratch_folder
 from droid_tune.model.arrays import flat_arrays
 from droid_tune.model.fusing import fuse_adapter
 from droid_tune.runs.folder import run_name, slug
@@ -60,9 +60,9 @@ class GgufModel(Target):
         file = next(folder.glob("*.gguf"))
         if find_spec(LLAMA) is not None:
             return "llama.cpp", sit_in_fresh_process(LLAMA_SITTING, [str(file)], exam, watch)
-        with tempfile.TemporaryDirectory(prefix="droid-tune-gguf-", dir=folder.parent) as again:
-            unpack_gguf(file, base, Path(again))
-            return "mlx-lm, read back", sit_in_fresh_process(MLX_SITTING, [again, ""], exam, watch)
+        with scratch_folder(folder.parent) as again:
+            unpack_gguf(file, base, again)
+            return "mlx-lm, read back", sit_in_fresh_process(MLX_SITTING, [str(again), ""], exam, watch)
 
     def how_to_use(self, source: ExportSource, out: Path) -> str:
         """llama.cpp's command."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from droid_tune.export.checking.exam import Exam, Sitting
 from droid_tune.export.checking.fresh_process import sit_in_fresh_process
 from droid_tune.export.gguf.families import FAMILIES, settings_of
 from droid_tune.export.targets.adapter_folder import MLX_SITTING
+from droid_tune.machine.scratch import scratch_folder
 from droid_tune.model.adapter_files import SETTINGS, WEIGHTS
 from droid_tune.model.adapters import EMBEDDING, SWITCH, base_of, is_adapter
 from droid_tune.model.arrays import write_arrays
@@ -81,9 +81,11 @@ class PeftFolder(Target):
             return "Transformers with PEFT", sit_in_fresh_process(
                 PEFT_SITTING, [str(base), str(folder)], exam, watch
             )
-        with tempfile.TemporaryDirectory(prefix="droid-tune-peft-", dir=folder.parent) as again:
-            back_to_mlx(folder, base, Path(again))
-            return "mlx-lm, read back", sit_in_fresh_process(MLX_SITTING, [str(base), again], exam, watch)
+        with scratch_folder(folder.parent) as again:
+            back_to_mlx(folder, base, again)
+            return "mlx-lm, read back", sit_in_fresh_process(
+                MLX_SITTING, [str(base), str(again)], exam, watch
+            )
 
     def how_to_use(self, source: ExportSource, out: Path) -> str:
         """Python."""

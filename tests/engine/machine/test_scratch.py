@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from droid_tune.rewards.scratch import PREFIX, Scratch, sweep
+from droid_tune.machine.scratch import PREFIX, Scratch, scratch_folder, sweep
 
 HOLDER = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1]
-from droid_tune.rewards.scratch import Scratch
+from droid_tune.machine.scratch import Scratch
 made = Scratch()
 (made.home / "left.txt").write_text("x")
 print(made.folder, flush=True)
@@ -48,3 +48,7 @@ def test_only_folders_whose_owner_is_gone_are_swept(tmp_path: Path, monkeypatch:
     assert fresh.folder.name.startswith(PREFIX)
     assert list(fresh.home.iterdir()) == []
     fresh.remove()
+    with scratch_folder(tmp_path) as folder:
+        assert folder.parent.parent == tmp_path
+        assert list(folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [unknown]

@@ -1,4 +1,4 @@
-"""Scratch folders of child processes: each held by a lock while its owner lives, so that what a killed one left is known."""
+"""Folders for a while: each held by a lock while its owner lives, so that what a killed one left is known and removed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-PREFIX = "droid-tune-child-"
+PREFIX = "droid-tune-scratch-"
 #: a folder is called so until its lock is held
 _COMING = "droid-tune-coming-"
 _LOCK = "owner"
 
 
 class Scratch:
-    """A new empty folder in the folder for temporary files, with `home` in it, until `remove`."""
+    """A new folder in `parent` (the folder for temporary files) with an empty one, `home`, in it, until `remove`."""
 
-    def __init__(self) -> None:
-        _sweep_once(tempfile.gettempdir())
-        coming = Path(tempfile.mkdtemp(prefix=_COMING))
+    def __init__(self, parent: Path | None = None) -> None:
+        parent = parent or Path(tempfile.gettempdir())
+        _sweep_once(parent)
+        coming = Path(tempfile.mkdtemp(prefix=_COMING, dir=parent))
         self._lock = os.open(coming / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         _held(self._lock)  # where the disk knows no locks the folder stays behind once its owner is killed
         self.folder = coming.rename(coming.with_name(PREFIX + coming.name.removeprefix(_COMING)))
@@ -31,6 +34,17 @@ class Scratch:
         """Remove it with all that is in it, as far as that goes."""
         shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self._lock)
+
+
+@contextmanager
+def scratch_folder(parent: Path | None = None) -> Generator[Path]:
+    """An empty folder in `parent` (the folder for temporary files) that is removed in the end; where this process is killed,
+    by the next one that wants one there."""
+    made = Scratch(parent)
+    try:
+        yield made.home
+    finally:
+        made.remove()
 
 
 def sweep(parent: Path) -> None:
@@ -57,5 +71,5 @@ def _held(lock: int) -> bool:
 
 
 @cache
-def _sweep_once(parent: str) -> None:
-    sweep(Path(parent))
+def _sweep_once(parent: Path) -> None:
+    sweep(parent)
