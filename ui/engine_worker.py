@@ -246,7 +246,7 @@ class Engine:
         self, config: RunConfig, prompts: int, control: Any, on_progress: Callable[[Phase], None]
     ) -> CheckReport:
         """Sample a few prompts with the starting model. Call it in a thread of its own."""
-        from droid_tune.check import check_signal
+        from droid_tune.check.signal_check import check_signal
         from droid_tune.config.trust import trust
 
         trust(config)  # the form's settings are the person's own

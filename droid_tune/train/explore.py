@@ -147,7 +147,7 @@ class Explorer:
 
     def _trained(self, batch: Batch, kept: NDArray[np.int64] | None) -> NDArray[np.bool_]:
         """Which completions are in the loss (N,)."""
-        found = self._loss_mask(batch).any(axis=1)
+        found = np.asarray(self._loss_mask(batch).any(axis=1))
         return found if kept is None else found & np.isin(np.arange(len(found)), kept)
 
     def _of_all(self, batch: Batch, kept: NDArray[np.int64], advantages: Advantages) -> Advantages:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 where training can begin, 1 where the verdict is bad, 130 stopped. Raises UserError as train does."""
-    from droid_tune.check import check_signal
+    from droid_tune.check.signal_check import check_signal
     from droid_tune.cli.driving import stopping_gracefully
     from droid_tune.cli.preparation import check_model
     from droid_tune.control import Control

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from droid_tune.check import check_signal
+from droid_tune.check.signal_check import check_signal
 from droid_tune.config import resolve
 from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError

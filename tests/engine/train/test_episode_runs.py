@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from droid_tune.check import check_signal
+from droid_tune.check.signal_check import check_signal
 from droid_tune.config import RunConfig, resolve
 from droid_tune.control import Control
 from droid_tune.errors import UserError
