@@ -18,7 +18,7 @@ from droid_tune.config.faults import as_sentence
 from droid_tune.config.load import canonical, field_path
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.config.presets import PRESETS, preset_values, recommended_values
-from droid_tune.config.run import find_setting
+from droid_tune.config.setting_names import find_setting
 from droid_tune.errors import UserError
 
 Values = dict[str, Any]

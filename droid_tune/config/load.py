@@ -11,7 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from droid_tune.config.faults import in_words
-from droid_tune.config.run import SECTIONS, RunConfig, find_setting, section_aliases
+from droid_tune.config.run import SECTIONS, RunConfig
+from droid_tune.config.setting_names import find_setting, section_aliases
 from droid_tune.errors import UserError
 
 Values = dict[str, Any]

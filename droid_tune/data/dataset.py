@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from droid_tune.config.run import DataConfig
+from droid_tune.config.model_and_data import DataConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.issues import FileFault

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from droid_tune.config.run import MemoryConfig
+    from droid_tune.config.training_config import MemoryConfig
     from droid_tune.machine.host import Host
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_unflatten
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import is_adapter, layer_count
 from droid_tune.model.arrays import HEAD, layers_of, write_arrays

@@ -14,7 +14,7 @@ import mlx.nn as nn
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.config.target_modules import fits
 from droid_tune.errors import UserError
 from droid_tune.model.arrays import EMBEDDING, layers_of

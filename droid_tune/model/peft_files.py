@@ -16,7 +16,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapter_files import SETTINGS, read_arrays
 from droid_tune.model.arrays import write_arrays

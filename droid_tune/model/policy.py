@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.model.arrays import APART, embedding_rows, flat_arrays
 from droid_tune.model.checks.probe import Architecture
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.config.reaching_out import plain_http
 from droid_tune.config.rewards import ModelReward
-from droid_tune.config.run import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.templates import render_prompt

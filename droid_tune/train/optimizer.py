@@ -10,7 +10,7 @@ import mlx.core as mx
 import mlx.optimizers as optim
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
-from droid_tune.config.run import OptimizerConfig
+from droid_tune.config.training_config import OptimizerConfig
 from droid_tune.train.fused_adam import FusedAdam
 from droid_tune.train.masters import MasterWeights, needs_masters
 from droid_tune.train.muon import MatrixMuon

@@ -27,8 +27,9 @@ import mlx.optimizers as optim  # noqa: E402
 import numpy as np  # noqa: E402
 from make_model import make  # noqa: E402
 
-from droid_tune.config.run import AdapterConfig, MemoryConfig  # noqa: E402
+from droid_tune.config.model_and_data import AdapterConfig  # noqa: E402
 from droid_tune.config.sampling import SamplingConfig  # noqa: E402
+from droid_tune.config.training_config import MemoryConfig  # noqa: E402
 from droid_tune.machine.budget import budget_of  # noqa: E402
 from droid_tune.machine.host import read_host  # noqa: E402
 from droid_tune.model.footprint import footprint  # noqa: E402

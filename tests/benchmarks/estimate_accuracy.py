@@ -37,7 +37,7 @@ from mlx_lm.models.llama import Model, ModelArgs  # noqa: E402
 from mlx_lm.utils import load_model  # noqa: E402
 
 from droid_tune.config import RunConfig  # noqa: E402
-from droid_tune.config.run import OptimizerConfig  # noqa: E402
+from droid_tune.config.training_config import OptimizerConfig  # noqa: E402
 from droid_tune.estimate.calibration import Calibration  # noqa: E402
 from droid_tune.estimate.estimate import estimate  # noqa: E402
 from droid_tune.estimate.job import DataLengths  # noqa: E402

@@ -12,8 +12,8 @@ import pytest
 from mlx.utils import tree_flatten
 from mlx_lm import generate, load
 
+from droid_tune.config.model_and_data import DataConfig
 from droid_tune.config.presets import resolve
-from droid_tune.config.run import DataConfig
 from droid_tune.data.dataset import open_configured
 from droid_tune.data.synthetic.arithmetic import ANSWER_PATTERN
 from droid_tune.paths import sample_data_dir, starter_model_dir

@@ -13,9 +13,11 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.config.environments import ReasoningGymEnvironment, VerifiersEnvironment
 from droid_tune.config.methods import DAPOConfig, GRPOConfig
+from droid_tune.config.model_and_data import AdapterConfig, DataConfig
 from droid_tune.config.rewards import REWARD_CONFIGS
-from droid_tune.config.run import SECTIONS, AdapterConfig, DataConfig, OptimizerConfig, RunConfig
+from droid_tune.config.run import SECTIONS, RunConfig
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.config.training_config import OptimizerConfig
 from droid_tune.model_files.found import module_names
 from ui.form.fields import FieldSpec, as_text, choice_label, from_text, spec_of, specs_of
 from ui.form.form import SettingRow, SettingsGroup

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
-from droid_tune.config.run import ModelConfig
+from droid_tune.config.model_and_data import ModelConfig
 from droid_tune.runs.folder import list_runs
 from tests.ui.recording import complete, recorded, write_run
 from tests.weights import model_folder

@@ -10,7 +10,7 @@ from droid_tune.data.formats.messages import Message
 from droid_tune.names import Thinking
 
 if TYPE_CHECKING:
-    from droid_tune.config.run import DataConfig
+    from droid_tune.config.model_and_data import DataConfig
 
 
 class Tokenizer(Protocol):

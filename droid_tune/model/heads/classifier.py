@@ -15,7 +15,7 @@ import mlx.nn as nn
 from mlx_lm.utils import _get_classes as classes_of  # pyright: ignore[reportPrivateUsage]
 from mlx_lm.utils import load_model
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import UserError
 from droid_tune.model.arrays import HEAD

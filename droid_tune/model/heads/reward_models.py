@@ -14,7 +14,8 @@ from pathlib import Path
 import mlx.nn as nn
 import numpy as np
 
-from droid_tune.config.run import AdapterConfig, RunConfig
+from droid_tune.config.model_and_data import AdapterConfig
+from droid_tune.config.run import RunConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.rendering.shapes import TemplateOptions
 from droid_tune.errors import UserError

@@ -13,7 +13,7 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.config.teaching_methods import TeacherConfig
 from droid_tune.errors import AbsentTeacherError, UserError
 from droid_tune.machine import garbage

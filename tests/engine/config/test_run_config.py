@@ -15,7 +15,9 @@ from droid_tune.config.environments import ENVIRONMENT_CONFIGS
 from droid_tune.config.methods import METHOD_CONFIGS, GRPOConfig, SFTConfig
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import REWARD_CONFIGS
-from droid_tune.config.run import SECTIONS, OptimizerConfig, known_settings, section_aliases
+from droid_tune.config.run import SECTIONS
+from droid_tune.config.setting_names import known_settings, section_aliases
+from droid_tune.config.training_config import OptimizerConfig
 from droid_tune.errors import UserError
 
 

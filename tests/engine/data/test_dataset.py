@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from droid_tune.config.run import DataConfig
+from droid_tune.config.model_and_data import DataConfig
 from droid_tune.data import layout
 from droid_tune.data.dataset import changes, open_configured, open_dataset
 from droid_tune.data.formats import table

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.estimate.trained import trained_part
 from droid_tune.model_files.facts import facts_of, read_model
 from droid_tune.model_files.hub import local_model

@@ -12,7 +12,7 @@ import pytest
 from mlx.utils import tree_map
 from mlx_lm.utils import load, load_model, quantize_model, save
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.export.repacking import unpack
 from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.loading import load_policy

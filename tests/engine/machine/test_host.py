@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from droid_tune.config.run import MemoryConfig
+from droid_tune.config.training_config import MemoryConfig
 from droid_tune.machine.budget import budget_of
 from droid_tune.machine.chips import APPLE, speed_of
 from droid_tune.machine.host import Host, _cgroup_limits, read_host, recommended_working_set

@@ -11,7 +11,7 @@ from mlx.utils import tree_unflatten
 from mlx_lm.tuner.utils import load_adapters
 
 from droid_tune import words
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapter_files import adapter_config_in, load_adapter, save_adapter
 from droid_tune.model.adapters import adapter_off

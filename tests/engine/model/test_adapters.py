@@ -12,7 +12,7 @@ import psutil
 import pytest
 from mlx.utils import tree_flatten, tree_unflatten
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.adapters import adapter_merged, adapter_off, target_modules

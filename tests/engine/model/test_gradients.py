@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mlx.utils import tree_unflatten
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
 from droid_tune.model.policy import Policy

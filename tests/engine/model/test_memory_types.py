@@ -18,7 +18,7 @@ import mlx.optimizers as optim
 import pytest
 from mlx_lm.models import llama
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.arrays import flat_arrays

@@ -9,7 +9,7 @@ import mlx.optimizers as optim
 import numpy as np
 import pytest
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import Watch
 from droid_tune.errors import Stopped

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from droid_tune.config.run import MemoryConfig
+from droid_tune.config.training_config import MemoryConfig
 from droid_tune.control import Control
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.plan import MemoryPlan

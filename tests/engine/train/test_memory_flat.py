@@ -14,7 +14,7 @@ import mlx.optimizers as optim
 import numpy as np
 import pytest
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.bodies import Bodies

@@ -9,7 +9,8 @@ import mlx.core as mx
 import pytest
 from mlx.utils import tree_map
 
-from droid_tune.config.run import AdapterConfig, OptimizerConfig
+from droid_tune.config.model_and_data import AdapterConfig
+from droid_tune.config.training_config import OptimizerConfig
 from droid_tune.model.policy import Policy
 from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.learner import Gathered

@@ -10,7 +10,7 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 import pytest
 
-from droid_tune.config.run import OptimizerConfig
+from droid_tune.config.training_config import OptimizerConfig
 from droid_tune.train.fused_adam import FusedAdam
 from droid_tune.train.muon import orthogonal
 from droid_tune.train.optimizer import (

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from mlx.utils import tree_unflatten
 
-from droid_tune.config.run import AdapterConfig
+from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.methods.losses.pairs.pair_batch import PairBatch

@@ -9,18 +9,16 @@ from PySide6.QtWidgets import QWidget
 
 from droid_tune.config.method_table import card_of, family_of
 from droid_tune.config.methods import METHOD_CONFIGS
-from droid_tune.config.run import (
-    AdapterConfig,
+from droid_tune.config.model_and_data import AdapterConfig, DataConfig, ModelConfig
+from droid_tune.config.sampling import SamplingConfig
+from droid_tune.config.tracking_config import TrackingConfig
+from droid_tune.config.training_config import (
     CheckpointConfig,
-    DataConfig,
     EvaluationConfig,
     MemoryConfig,
-    ModelConfig,
     OptimizerConfig,
     TrainingConfig,
 )
-from droid_tune.config.sampling import SamplingConfig
-from droid_tune.config.tracking_config import TrackingConfig
 from droid_tune.model_files.found import module_names
 from ui.draft import Draft
 from ui.form.fields import as_text, specs_of
