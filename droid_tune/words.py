@@ -73,7 +73,7 @@ def number(value: float) -> str:
     """Four significant places at most, without trailing noise: `0.0125`, `3.2e-05`, `12,345`."""
     if value == 0:
         return "0"
-    if abs(value) >= 10_000:
+    if abs(value) >= 1_000:
         return f"{value:,.0f}"
     if abs(value) < 1e-3:
         mantissa, _, exponent = f"{value:.2e}".partition("e")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from droid_tune.bounds import wilson
 from droid_tune.errors import UserError
-from droid_tune.events import Evaluation, Event, RolloutGroup, RunStarted
+from droid_tune.events import Evaluation, RolloutGroup, RunStarted
 from droid_tune.metrics import describe
 from droid_tune.paths import RunPaths
 from droid_tune.report.general import General, read_general
@@ -17,9 +17,6 @@ from droid_tune.runs.best import MEASURES
 from droid_tune.runs.folder import RunSummary, summarise
 from droid_tune.runs.log import read_events
 from droid_tune.runs.state import RunState
-
-#: seconds between two events, above which the process was away (a machine that slept)
-LONGEST_GAP_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -95,10 +92,9 @@ def read_story(folder: Path) -> Story:
     """Read a run. Raises UserError where the folder is none."""
     summary = summarise(folder)
     paths = RunPaths(folder)
-    state, looks, clock = RunState(rollout_characters=0), dict[int, Evaluation](), Clock()
+    state, looks = RunState(rollout_characters=0), dict[int, Evaluation]()
     for event in read_events(paths.events):
         state.apply(event)
-        clock.apply(event)
         if isinstance(event, RunStarted):
             looks = {step: look for step, look in looks.items() if step <= event.start_step}
         elif isinstance(event, Evaluation):
@@ -119,7 +115,7 @@ def read_story(folder: Path) -> Story:
         told=answers.told(),
         suspects=suspicion.found(flat=bool(flat)),
         flat=flat,
-        seconds=clock.seconds,
+        seconds=state.worked_seconds,
         general=read_general(folder),
     )
 
@@ -134,21 +130,6 @@ def read_stories(folders: Iterable[Path]) -> tuple[list[Story], list[str]]:
         except (UserError, OSError) as error:
             faults.append(f"{folder.name}: {error}")
     return stories, faults
-
-
-@dataclass
-class Clock:
-    """Adds up the time between a run's events; a new session or a long silence is no work."""
-
-    seconds: float = 0.0
-    _last: float | None = None
-
-    def apply(self, event: Event) -> None:
-        """One more event."""
-        if self._last is not None and not isinstance(event, RunStarted):
-            gap = event.time - self._last
-            self.seconds += gap if 0 < gap < LONGEST_GAP_S else 0.0
-        self._last = event.time or self._last
 
 
 @dataclass

@@ -41,6 +41,8 @@ Life = Literal["empty", "running", "paused", "completed", "stopped", "failed", "
 
 #: steps kept whole; the estimate of the rest looks at their times
 RECENT_STEPS = 20
+#: seconds between two events, above which the process was away (a machine that slept)
+LONGEST_GAP_S = 3600.0
 #: characters of rollouts kept at hand; older steps stay on disk in rollouts.jsonl
 ROLLOUT_CHARACTERS = 48_000_000
 
@@ -78,12 +80,16 @@ class RunState:
     checkpoints: list[CheckpointSaved] = field(default_factory=list[CheckpointSaved])
     #: what was changed while it trained, in order
     steered: list[Steered] = field(default_factory=list[Steered])
+    #: rows that the newest evaluation answered
+    held_out_rows: int = 0
     #: held-out metrics by step
     evaluations: dict[int, dict[str, float | None]] = field(
         default_factory=dict[int, dict[str, float | None]]
     )
     rollouts: dict[int, list[RolloutGroup]] = field(default_factory=dict[int, list[RolloutGroup]])
     rollout_characters: int = ROLLOUT_CHARACTERS
+    #: the time between its events, without that between two sessions and a machine's sleep
+    worked_seconds: float = 0.0
     started_at: float = 0.0
     changed_at: float = 0.0
     revision: int = 0
@@ -100,6 +106,8 @@ class RunState:
     def apply(self, event: Event) -> None:
         """Fold one event in."""
         self.revision += 1
+        gap = event.time - self.changed_at if self.changed_at and not isinstance(event, RunStarted) else 0.0
+        self.worked_seconds += gap if 0 < gap < LONGEST_GAP_S else 0.0
         self.changed_at = event.time or self.changed_at
         match event:
             case RunStarted():
@@ -114,7 +122,8 @@ class RunState:
                 self._keep(event)
             case TokenDetails():
                 pass  # read from the table of completions by whoever looks at one
-            case Evaluation(step=step, metrics=metrics):
+            case Evaluation(step=step, metrics=metrics, rows=rows):
+                self.held_out_rows = rows
                 self.evaluations[step] = metrics
                 self._record(step, metrics)
             case CheckpointSaved():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 import traceback
@@ -65,10 +66,7 @@ class Journal:
         self._status_written = 0.0
         known = read_status(folder)
         self._energy = EnergyMeter(known.joules)
-        self._seconds_before, self._begun = (
-            known.seconds or 0.0,
-            time.monotonic(),
-        )  # a sleeping Mac's clock stands
+        self._seconds_before, self._begun = known.seconds or 0.0, math.inf
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -135,6 +133,9 @@ class Journal:
         self._listener(self._log.write(event))
         if isinstance(event, RunStarted):
             self._has_begun = True
+            self._begun = (
+                time.monotonic()
+            )  # not before: reading a model is no training; a sleeping Mac's clock stands
             self._tell_waiting()
 
     def notice(self, code: str, text: str, remedy: str = "", *, level: str = "warning") -> None:
@@ -220,7 +221,7 @@ class Journal:
             metrics=self._known,
             best=None if self.best is None else asdict(self.best),
             joules=self._energy.read(),
-            seconds=self._seconds_before + time.monotonic() - self._begun,
+            seconds=self._seconds_before + max(0.0, time.monotonic() - self._begun),
             pid=os.getpid(),
         )
 

@@ -64,6 +64,7 @@ def test_ticks_are_round_and_few() -> None:
     assert round_ticks(0, 1, 5) == [(0.2, [0, 0.2, 0.4, 0.6000000000000001, 0.8, 1])]
     assert round_ticks(0, 3, 10, least=1) == [(1.0, [0, 1, 2, 3])]
     assert round_ticks(2, 2, 5) == []
+    assert round_ticks(0.13, 0.98, 3.5)[0][0] == 0.2  # no tick at the ends: one finer step more has room
 
 
 def test_an_empty_chart_says_so(qtbot: QtBot) -> None:
@@ -174,6 +175,7 @@ def test_the_wheel_over_a_chart_scrolls_the_page(
         (0, 1, "share", ["0%", "20%", "40%", "60%", "80%", "100%"]),
         (8.001e9, 8.004e9, "bytes", ["8.001 GB", "8.002 GB", "8.003 GB", "8.004 GB"]),
         (8e8, 8e8, "bytes", ["0.4 GB", "0.6 GB", "0.8 GB", "1.0 GB", "1.2 GB"]),
+        (0, 2, "s", ["0.0 s", "0.5 s", "1.0 s", "1.5 s", "2.0 s"]),
         (0, 4e6, "bytes", ["0 MB", "1 MB", "2 MB", "3 MB", "4 MB"]),
     ],
 )

@@ -15,15 +15,16 @@ ROUNDING = 1e-9
 
 
 def round_ticks(low: float, high: float, most: float, least: float = 0.0) -> list[tuple[float, list[float]]]:
-    """At most about `most` ticks at multiples of 1, 2 or 5: one level, so that the grid stays quiet."""
+    """At most about `most` steps between ticks at multiples of 1, 2 or 5: one level, so that the grid stays quiet."""
     span = high - low
     if not math.isfinite(span) or span <= 0:
         return []
-    rough = span / most
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next((factor * power for factor in (1, 2, 5, 10) if factor * power >= rough), 10 * power)
-    step = max(float(step), least)
-    first, last = math.ceil(low / step - ROUNDING), math.floor(high / step + ROUNDING)
+    power = 10.0 ** math.floor(math.log10(span / most))
+    for factor in (0.5, 1, 2, 5, 10):  # half, as the ends of the range may fall between ticks
+        step = max(factor * power, least)
+        first, last = math.ceil(low / step - ROUNDING), math.floor(high / step + ROUNDING)
+        if last - first <= most:
+            break
     return [(step, [float(step * number) for number in range(first, last + 1)])]
 
 
@@ -42,6 +43,8 @@ def tick_texts(values: Sequence[float], spacing: float, unit: str = "") -> list[
         return [f"{_fixed(100 * value, 100 * spacing)}%" for value in values]
     if unit == "bytes":
         return [_bytes(value, max(values, default=0.0), spacing) for value in values]
+    if unit == "s":
+        return [f"{_fixed(value, spacing)} s" for value in values]
     largest = max((abs(value) for value in values), default=0.0)
     if largest >= LARGE or 0 < largest < SMALL:
         return [_scientific(value, spacing) for value in values]

@@ -4,10 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QFrame, QPushButton, QSizePolicy, QWidget
 
-from ui.widgets.basics import row
+from ui.widgets.basics import restyle, row
+
+#: how the keyboard comes to a part, and not by a click
+BY_KEYS = {
+    Qt.FocusReason.TabFocusReason,
+    Qt.FocusReason.BacktabFocusReason,
+    Qt.FocusReason.ShortcutFocusReason,
+    Qt.FocusReason.OtherFocusReason,
+}
+
+
+class Segment(QPushButton):
+    """One choice. On a Mac a ring shows where the keyboard is, not where the mouse was."""
+
+    def __init__(self, text: str, parent: QWidget) -> None:
+        super().__init__(text, parent)
+        self.setCheckable(True)
+        self.setProperty("role", "segment")
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        restyle(self, "ringed", event.reason() in BY_KEYS)
+        super().focusInEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        restyle(self, "ringed", True)
+        super().keyPressEvent(event)
 
 
 class Segmented(QFrame):
@@ -23,9 +49,7 @@ class Segmented(QFrame):
         self._keys: dict[QAbstractButton, str] = {}
         layout = row(self, spacing=2, margins=2)
         for key, text in choices:
-            part = QPushButton(text, self)
-            part.setCheckable(True)
-            part.setProperty("role", "segment")
+            part = Segment(text, self)
             part.setAccessibleName(f"{name}: {text}" if name else text)
             self._group.addButton(part)
             self._keys[part] = key

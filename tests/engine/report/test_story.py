@@ -14,12 +14,11 @@ from droid_tune.events import (
     Event,
     RolloutGroup,
     RunEvent,
-    RunFinished,
     RunStarted,
     Step,
 )
 from droid_tune.paths import RunPaths
-from droid_tune.report.story import Clock, Story, read_stories, read_story
+from droid_tune.report.story import Story, read_stories, read_story
 from droid_tune.report.suspects import reasons_of
 
 STEPS = 40
@@ -101,19 +100,6 @@ def test_supervised_runs_are_told_by_their_loss(tmp_path: Path) -> None:
     assert story.measure == "eval/loss"
     assert story.after is not None
     assert (story.after.value, story.after.bounds) == (1.0, None)
-
-
-def test_the_clock_counts_work_and_no_sleep() -> None:
-    clock = Clock()
-    for event in (
-        RunStarted(config={}, total_steps=2, time=100.0),
-        Step(step=1, metrics={}, time=110.0),
-        RunStarted(config={}, total_steps=2, time=500.0),  # a new session
-        Step(step=2, metrics={}, time=505.0),
-        RunFinished(outcome="completed", step=2, time=505.0 + 7200),  # a machine that slept
-    ):
-        clock.apply(event)
-    assert clock.seconds == 15.0
 
 
 @pytest.mark.parametrize(

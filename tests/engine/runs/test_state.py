@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import random
 
-from droid_tune.events import CheckpointSaved, Evaluation, Notice, Phase, RunFinished, Steered, Step
+from droid_tune.events import (
+    CheckpointSaved,
+    Evaluation,
+    Notice,
+    Phase,
+    RunFinished,
+    RunStarted,
+    Steered,
+    Step,
+)
 from droid_tune.runs.state import RunState
 from tests.ui.recording import complete, recorded, rollout_group, started
 from ui.frame.activity import activity_words
@@ -143,7 +152,7 @@ def test_steps_with_only_held_out_answers_are_told_apart() -> None:
 
 def test_a_run_that_failed_before_it_began_has_no_duration_and_no_step() -> None:
     state = RunState().apply_all([RunFinished(outcome="failed", step=0, why="No model.", time=1.8e9)])
-    assert time_words(state) == ("From start to end", "–")
+    assert time_words(state) == ("Time of work", "–")
     assert activity_words(state, stopping=False) == "Failed before the first step"
 
 
@@ -186,3 +195,18 @@ def test_a_stop_that_was_wished_for_is_the_end_that_the_run_goes_to() -> None:
     assert activity_words(state, stopping=False).startswith("Step 10 of 50")
     state.apply(RunFinished(outcome="stopped", step=50))
     assert state.end_step == 2_000, "what the run can still go on to"
+
+
+def test_time_of_work_counts_no_sleep_and_not_what_lies_between_sessions() -> None:
+    begin = RunStarted(config={}, total_steps=2, time=100.0)
+    state = RunState().apply_all(
+        [
+            begin,
+            Step(step=1, metrics={}, time=110.0),
+            begin.model_copy(update={"time": 500.0}),
+            Step(step=2, metrics={}, time=505.0),
+            RunFinished(outcome="completed", step=2, time=505.0 + 7200),  # a machine that slept
+        ]
+    )
+    assert state.worked_seconds == 15.0
+    assert time_words(state) == ("Time of work", "15 s")

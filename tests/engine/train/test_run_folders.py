@@ -190,6 +190,19 @@ def test_what_is_said_before_a_run_begins_follows_its_first_event(tmp_path: Path
     assert [getattr(event, "code", event.type) for event in told] == ["run_started", "early", "late"]
 
 
+def test_time_at_work_begins_once_the_model_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, now = create_run(tiny(), tmp_path / "run"), [0.0]
+    monkeypatch.setattr("droid_tune.train.journal.time.monotonic", lambda: now[0])
+    for reading, training, expected in ((100.0, 7.0, 7.0), (50.0, 3.0, 10.0)):  # a second session goes on
+        with Journal(folder, lambda _event: None) as journal:
+            now[0] += reading
+            journal.begin(0, 1)
+            journal.emit(RunStarted(config={}, total_steps=1))
+            now[0] += training
+            journal.finish(RunFinished(outcome="stopped", step=1))
+        assert summarise(folder).seconds == expected
+
+
 def moving(
     training: Training, folder: Path, how: Callable[[], object], *, attended: bool = False
 ) -> tuple[RunFinished, list[Event]]:

@@ -12,7 +12,7 @@ from droid_tune.runs.completions.preference_pairs import HandChoice, choices_in
 from tests.ui.recording import recorded
 from ui.main_window import MainWindow
 from ui.panes.rollouts.by_step.pair_choice import PairChoice
-from ui.panes.rollouts.by_step.step_groups import chosen_groups, prompt_entry, summary_of
+from ui.panes.rollouts.by_step.step_groups import chosen_groups, held_out_summary, prompt_entry, summary_of
 from ui.panes.rollouts.cards.advantage_bar import AdvantageBar
 from ui.panes.rollouts.cards.completion_card import CompletionCard
 from ui.panes.rollouts.pane import RolloutsPane
@@ -62,7 +62,8 @@ def test_filters_choose_and_order_the_groups() -> None:
 
 def test_the_summary_counts_what_teaches_nothing() -> None:
     assert summary_of(GROUPS) == "4 prompts, 8 completions, 3 without signal"
-    assert summary_of(GROUPS, held_out=True) == "1 held-out prompt"
+    assert held_out_summary(GROUPS, 1) == "1 held-out prompt"
+    assert held_out_summary(GROUPS, 100) == "1 of 100 held-out prompts"  # a part of the answers is kept
 
 
 def test_an_entry_tells_the_mean_and_what_is_odd() -> None:
@@ -133,7 +134,7 @@ def test_held_out_answers_are_summed_up_as_such_and_have_no_advantage(
     assert view._summary.text().startswith("4 prompts, 32 completions")
     view._filter.choose("held_out")
     view._filter.chosen.emit("held_out")
-    assert view._summary.text() == "1 held-out prompt"
+    assert view._summary.text() == "1 of 64 held-out prompts"
 
     def cards() -> list[CompletionCard]:
         return [card for card in view.findChildren(CompletionCard) if card.isVisibleTo(view)]

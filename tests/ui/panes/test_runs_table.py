@@ -71,6 +71,15 @@ def test_a_click_on_a_heading_sorts_and_what_was_chosen_stays(pane: RunsPane, qt
     assert head.sortIndicatorSection() == PLACES["best"]
 
 
+def test_every_column_sorts_by_what_it_says(pane: RunsPane) -> None:
+    values = {"best": ACCURACIES, "time": ACCURACIES, "begun": {"low": 0, "high": 1, "middle": 2}}
+    for key, of in values.items():
+        pane._list.view.sortByColumn(PLACES[key], Qt.SortOrder.AscendingOrder)
+        assert ids(pane) == sorted(of, key=lambda name: of[name])
+        pane._list.view.sortByColumn(PLACES[key], Qt.SortOrder.DescendingOrder)
+        assert ids(pane) == sorted(of, key=lambda name: -of[name])
+
+
 def test_the_search_finds_by_every_word(pane: RunsPane, qtbot: QtBot) -> None:
     pane._writing.write("high", "tags", "Keep, sweep")
     qtbot.waitUntil(lambda: column(pane, "tags").count("Keep, sweep") == 1)

@@ -15,6 +15,7 @@ from ui.widgets.curves import LEAST_FOR_TREND, trend
 from ui.widgets.tables import TellingDelegate
 
 HEADINGS = ("Metric", "Newest", "First", "Lowest", "Highest", "Trend", "Values")
+NUMBERS = {"Newest", "First", "Lowest", "Highest", "Values"}
 
 
 class MetricTable(QTableWidget):
@@ -22,15 +23,15 @@ class MetricTable(QTableWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(0, len(HEADINGS), parent)
-        self.setHorizontalHeaderLabels(HEADINGS)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setShowGrid(False)
         self.setAccessibleName("Metrics of the run")
         self.verticalHeader().hide()
-        self.horizontalHeader().setDefaultAlignment(
-            Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        )
+        for place, heading in enumerate(HEADINGS):
+            item = QTableWidgetItem(heading)
+            item.setTextAlignment(_alignment(place))
+            self.setHorizontalHeaderItem(place, item)
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.setItemDelegate(TellingDelegate(self))
@@ -46,9 +47,16 @@ class MetricTable(QTableWidget):
                 item = self.item(line, place)
                 if item is None:  # pyright: ignore[reportUnnecessaryComparison]
                     item = QTableWidgetItem()
+                    item.setTextAlignment(_alignment(place))
                     self.setItem(line, place, item)
                 if item.text() != text:
                     item.setText(text)
+
+
+def _alignment(place: int) -> Qt.AlignmentFlag:
+    """Numbers stand below one another by their ends."""
+    side = Qt.AlignmentFlag.AlignRight if HEADINGS[place] in NUMBERS else Qt.AlignmentFlag.AlignLeft
+    return side | Qt.AlignmentFlag.AlignVCenter
 
 
 def _cells(name: str, found: Series) -> tuple[str, ...]:

@@ -115,8 +115,7 @@ def time_words(state: RunState) -> tuple[str, str]:
     if state.running:
         left = state.seconds_left
         return "Time left", words.duration(left) if left is not None else "–"
-    taken = state.changed_at - state.started_at if state.started_at else 0.0
-    return "From start to end", words.duration(taken) if taken > 0 else "–"
+    return "Time of work", words.duration(state.worked_seconds) if state.worked_seconds else "–"
 
 
 def spread_words(state: RunState) -> str:
@@ -134,7 +133,7 @@ def phase_words(state: RunState) -> str:
     if state.life == "paused":
         return "Paused"
     doing = words.capitalised(state.doing)
-    if not doing or phase is None or not phase.total:
+    if not doing or phase is None or phase.total < 2:  # nothing to count
         return doing
     unit = phase.unit or PHASE_UNITS.get(phase.phase, "")
     return f"{doing}: {phase.done:,} of {phase.total:,} {unit}".rstrip()

@@ -14,6 +14,7 @@ from droid_tune.metrics import describe
 from droid_tune.runs.completions.asking import CompletionLine, lines_of
 from ui.panes.rollouts.completion_desk import CompletionDesk
 from ui.theme import current_theme
+from ui.widgets.state_chip import reward_tone
 
 Index = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
@@ -108,7 +109,7 @@ class CompletionsModel(QAbstractTableModel):
             return "" if line is None else self._text(line, self._columns[index.column()][0])
         if role == Qt.ItemDataRole.ForegroundRole and self._columns[index.column()][0] == "reward":
             line = self.line(index.row())
-            return None if line is None else current_theme().color("good" if line.right else "bad")
+            return None if line is None else current_theme().color(reward_tone(line.reward)[0])
         return None
 
     def _text(self, line: CompletionLine, name: str) -> str:

@@ -21,6 +21,7 @@ class DifficultyMap(QWidget):
     """One line a prompt, one cell a visit; a click or the arrow keys choose a prompt."""
 
     chosen = Signal(int)  # the place among the histories
+    moved = Signal(int)  # the pixel at which the chosen prompt stands
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -52,6 +53,7 @@ class DifficultyMap(QWidget):
             self._place = place
             self.update()
             self.chosen.emit(place)
+            self.moved.emit(place * LINE + LINE // 2)
 
     @property
     def has_chosen(self) -> bool:

@@ -20,7 +20,7 @@ from droid_tune.runs.completions.taking_out import save_winners
 from droid_tune.runs.folder import read_config
 from ui.background import Task
 from ui.panes.rollouts.completion_desk import CompletionDesk
-from ui.panes.rollouts.difficulty_map import DifficultyMap
+from ui.panes.rollouts.difficulty_map import LINE, DifficultyMap
 from ui.panes.rollouts.prompt_over_time import PromptOverTime
 from ui.widgets.basics import button, column, label, row, scrolling
 
@@ -73,7 +73,10 @@ class PromptsView(QWidget):
         self.map.chosen.connect(self._chosen)
         self.over_time = PromptOverTime(split)
         self.over_time.failed.connect(self._say_error)
-        area = scrolling(self.map, split)
+        area = self._area = scrolling(self.map, split)
+        self.map.moved.connect(
+            self._keep_in_sight, Qt.ConnectionType.QueuedConnection
+        )  # once it is as high as it gets
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         split.addWidget(area)
         split.addWidget(self.over_time)
@@ -110,6 +113,10 @@ class PromptsView(QWidget):
         elif not self.map.has_chosen or self._desk.rollouts != self._shown_of:
             self.map.choose(0)
         self._wanted_row = None
+
+    @Slot(int)
+    def _keep_in_sight(self, pixel: int) -> None:
+        self._area.ensureVisible(0, pixel, 0, LINE)
 
     @Slot(str)
     def _say_error(self, sentence: str) -> None:

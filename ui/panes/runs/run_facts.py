@@ -43,6 +43,7 @@ class RunFacts(QWidget):
         """A run at its step; `difference`: what tells it from others of its name."""
         for name, value in _facts_of(run, step, difference).items():
             self._values[name].setText(value)
+        self._form.setRowVisible(self._values["Differs in"], bool(telling(run, difference)))
         self.checkpoint.show_run(run)
         self._form.setRowVisible(self._checkpoint_row, self.checkpoint.count() > 1)
 
@@ -54,7 +55,7 @@ def _facts_of(run: RunSummary, step: int, difference: str) -> dict[str, str]:
     )
     return {
         "Method": method_label(run),
-        "Differs in": words.literal(telling(run, difference)) or NOTHING,
+        "Differs in": words.literal(telling(run, difference)),
         "Model": words.literal(run.model),
         "Data": words.literal(run.data),
         "Progress": f"step {step:,} of {run.total_steps:,}",

@@ -106,6 +106,21 @@ COLUMNS = (
         right=True,
     ),
     RunColumn(
+        "method", "Method", lambda one: method_label(one.run), lambda one: _folded(method_label(one.run)), 84
+    ),
+    RunColumn(
+        "model",
+        "Model",
+        lambda one: words.literal(PurePath(one.run.model).name),
+        lambda one: _folded(one.run.model),
+    ),
+    RunColumn(
+        "data",
+        "Data",
+        lambda one: words.literal(PurePath(one.run.data).name),
+        lambda one: _folded(one.run.data),
+    ),
+    RunColumn(
         "tags",
         "Tags",
         lambda one: words.literal(", ".join(one.run.annotations.tags)),
@@ -120,21 +135,6 @@ COLUMNS = (
         lambda one: _folded(one.run.annotations.note),
         150,
         edited=True,
-    ),
-    RunColumn(
-        "method", "Method", lambda one: method_label(one.run), lambda one: _folded(method_label(one.run)), 84
-    ),
-    RunColumn(
-        "model",
-        "Model",
-        lambda one: words.literal(PurePath(one.run.model).name),
-        lambda one: _folded(one.run.model),
-    ),
-    RunColumn(
-        "data",
-        "Data",
-        lambda one: words.literal(PurePath(one.run.data).name),
-        lambda one: _folded(one.run.data),
     ),
     RunColumn(
         "differs",

@@ -16,7 +16,7 @@ from droid_tune.runs.series import Series
 from ui.theme import current_theme
 from ui.widgets.charting.chart_spec import Line
 from ui.widgets.charting.curve_signs import SIGNS, CurveSign
-from ui.widgets.charting.mark_layer import CurveMarks
+from ui.widgets.charting.mark_layer import DOT, SIZE, CurveMarks
 from ui.widgets.charting.plot_area import PlotArea
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.curves import Floats, Smoother, band_edges, bucketed
@@ -92,17 +92,17 @@ class CurveItems:
             self.raw.setZValue(RAW)
         self.raw.setData(places, values)
 
-    def _marked(self, places: Floats, values: Floats) -> tuple[Floats, Floats]:
+    def _marked(self, places: Floats, values: Floats) -> CurveMarks:
         """Which of the drawn points have a mark: each one, a few that tell the curve from others, or none."""
         dotted = self._line.points and len(values) <= MOST_DOTS
         if dotted or len(values) < LEAST_FOR_A_LINE:
-            return places, values
-        return (
-            self._sign.marks_of(places, values) if self.restless or self._sign.marked else (NOTHING, NOTHING)
-        )
+            return self._marks_at(places, values, DOT)
+        if self.restless or self._sign.marked:
+            return self._marks_at(*self._sign.marks_of(places, values))
+        return self._marks_at(NOTHING, NOTHING)
 
-    def _marks_at(self, places: Floats, values: Floats) -> CurveMarks:
-        return CurveMarks(self._sign.shape, self._color, places, values)
+    def _marks_at(self, places: Floats, values: Floats, size: int = SIZE) -> CurveMarks:
+        return CurveMarks(self._sign.shape, self._color, places, values, size)
 
     def _draw_untrained(self, value: float | None) -> None:
         if self.untrained is None:
@@ -133,7 +133,7 @@ class CurveItems:
         dash = Qt.PenStyle.SolidLine if restless else self._sign.dash  # many dashes are slow to draw
         self.curve.setData(places, shown, pen=pg.mkPen(self._color, width=width, style=dash))
         self.restless = restless
-        self.marks = self._marks_at(*self._marked(places, shown))
+        self.marks = self._marked(places, shown)
         self._draw_raw(*(drawing.reduced(steps, own) if smoothing else (NOTHING, NOTHING)))
         self._draw_untrained(float(own[0]) if self._line.untrained and steps[0] == 0 else None)
         edges = self._edges(series, steps, own)

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QWidget
 from ui.theme import current_theme
 from ui.widgets.charting.curve_items import translucent
 from ui.widgets.charting.plot_area import PlotArea
-from ui.widgets.charting.plot_parts import Box, Plot, StepAxis, UnitAxis
+from ui.widgets.charting.plot_parts import TICK_PIXELS, Box, Plot, StepAxis, UnitAxis
 from ui.widgets.charting.run_marks import COLORS, Kind
 from ui.widgets.charting.scale_across import ScaleAcross
 
@@ -55,7 +55,7 @@ class CurvePlot(Plot):
         self._lines = []
         self.setBackground(QColor(tokens.surface))
         font = self.font()
-        font.setPixelSize(11)
+        font.setPixelSize(TICK_PIXELS)
         for side, axis in self.area.axes.items():
             axis.setPen(pg.mkPen(tokens.border if side == "bottom" else "#00000000"))
             axis.setTickPen(pg.mkPen(tokens.secondary))

@@ -15,18 +15,19 @@ from PySide6.QtWidgets import QWidget
 from ui.theme import current_theme
 from ui.widgets.curves import Floats
 
-#: pixels of a mark
-SIZE = 9
+#: pixels of a mark that tells curves apart, and of a point's own
+SIZE, DOT = 9, 7
 
 
 @dataclass(frozen=True)
 class CurveMarks:
-    """The marks of one curve: their shape as pyqtgraph names it, and where they stand, (N,) each."""
+    """The marks of one curve: their shape as pyqtgraph names it, where they stand, (N,) each, and how large they are."""
 
     shape: str
     color: QColor
     places: Floats
     values: Floats
+    size: int = SIZE
 
 
 class MarkLayer(pg.GraphicsObject):
@@ -57,5 +58,5 @@ class MarkLayer(pg.GraphicsObject):
             for place, value in zip(curve.places.tolist(), curve.values.tolist(), strict=True):
                 painter.save()
                 painter.translate(to_screen.map(QPointF(place, value)))
-                drawSymbol(painter, curve.shape, SIZE, pen, curve.color)
+                drawSymbol(painter, curve.shape, curve.size, pen, curve.color)
                 painter.restore()

@@ -24,7 +24,7 @@ class PlotArea(pg.GraphicsWidget):
         self.axes: dict[Side, Any] = {"left": left, "bottom": bottom}
         self._items: list[Any] = []
         grid = QGraphicsGridLayout()
-        grid.setContentsMargins(1, 1, 1, 1)
+        grid.setContentsMargins(1, 6, 1, 1)  # above, room for half of the text of the topmost tick
         grid.setSpacing(0)
         self.setLayout(grid)
         grid.addItem(left, 0, 0)

@@ -15,12 +15,19 @@ from ui.widgets.charting.scale_across import ScaleAcross
 
 #: a grid is there to read a value off, not to fill the plot
 MOST_TICKS = 6
+#: pixels of a tick's text on one side of its tick
+HALF_LINE = 7
+TICK_PIXELS = 11
 
 
 class UnitAxis(pg.AxisItem):
     """Ticks in the metric's unit: shares in percent, bytes in MB."""
 
     unit = ""
+
+    def boundingRect(self) -> QRectF:
+        """With half a line above and below: what stands at an end of the axis would not be drawn."""
+        return super().boundingRect().adjusted(0, -HALF_LINE, 0, HALF_LINE)
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
         return round_ticks(minVal, maxVal, min(MOST_TICKS, max(2, size / 28)))

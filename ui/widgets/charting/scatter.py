@@ -15,7 +15,7 @@ from droid_tune import words
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, row
 from ui.widgets.charting.plot_area import SIDES, PlotArea
-from ui.widgets.charting.plot_parts import Plot, UnitAxis
+from ui.widgets.charting.plot_parts import TICK_PIXELS, Plot, UnitAxis
 
 #: more dots show nothing more
 MOST_DOTS = 2_000
@@ -85,7 +85,10 @@ class ScatterChart(QFrame):
         color.setAlphaF(0.4)
         self._dots.setBrush(color)
         self._plot.setBackground(QColor(theme.tokens.surface))
+        font = self.font()
+        font.setPixelSize(TICK_PIXELS)
         for axis in self._area.axes.values():
+            axis.setTickFont(font)
             axis.setPen(pg.mkPen(theme.tokens.border))
             axis.setTextPen(pg.mkPen(theme.tokens.secondary))
 

@@ -56,10 +56,15 @@ def prompt_entry(group: RolloutGroup) -> Entry:
     return Entry(key, words.literal(first.strip()), " · ".join(parts), dot=dot)
 
 
-def summary_of(groups: list[RolloutGroup], *, held_out: bool = False) -> str:
-    """`4 prompts, 8 completions, 3 without signal`, of what was sampled for training, or `64 held-out prompts`."""
-    if held_out:
-        return words.count(sum(group.held_out for group in groups), "held-out prompt")
+def held_out_summary(groups: list[RolloutGroup], answered: int) -> str:
+    """`64 held-out prompts`, or `16 of 100 held-out prompts` where not all that were answered are kept."""
+    kept = sum(group.held_out for group in groups)
+    said = words.count(max(kept, answered), "held-out prompt")
+    return f"{kept:,} of {said}" if kept < answered else said
+
+
+def summary_of(groups: list[RolloutGroup]) -> str:
+    """`4 prompts, 8 completions, 3 without signal`, of what was sampled for training."""
     sampled = [group for group in groups if not group.held_out]
     completions = sum(len(group.completions) for group in sampled)
     said = f"{words.count(len(sampled), 'prompt')}, {words.count(completions, 'completion')}"

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QListView, QSlider, QSplitter, QWidge
 
 from droid_tune.events import RolloutGroup
 from ui.panes.rollouts.by_step.group_page import GroupPage
-from ui.panes.rollouts.by_step.step_groups import chosen_groups, prompt_entry, summary_of
+from ui.panes.rollouts.by_step.step_groups import chosen_groups, held_out_summary, prompt_entry, summary_of
 from ui.panes.rollouts.completion_desk import CompletionDesk
 from ui.session import Session
 from ui.widgets.basics import column, label, row, scrolling
@@ -145,7 +145,8 @@ class StepView(QWidget):
 
     def _fill(self, everything: list[RolloutGroup]) -> None:
         self._groups = chosen_groups(everything, self._filter.key)
-        self._summary.setText(summary_of(everything, held_out=self._filter.key == "held_out"))
+        held_out, answered = self._filter.key == "held_out", self.session.shown.held_out_rows
+        self._summary.setText(held_out_summary(everything, answered) if held_out else summary_of(everything))
         kept = self._list.currentIndex().row()
         changed = self._prompts.show([prompt_entry(group) for group in self._groups])
         if changed or not self._list.currentIndex().isValid():
