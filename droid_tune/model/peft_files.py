@@ -42,7 +42,14 @@ _UNUSED = {
     "layer_replication": None,
     "alora_invocation_tokens": None,
     "target_parameters": None,
+    "arrow_config": None,
+    "kasa_config": None,
+    "monteclora_config": None,
+    "use_bdlora": None,
+    "use_qalora": False,
 }
+#: `init_lora_weights` that also change the base model's weights, each time PEFT loads the adapter, by their beginnings
+_CHANGES_BASE = ("pissa", "corda", "olora", "loftq")
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,14 @@ def read_peft(folder: Path) -> PeftAdapter:
             raise UserError(
                 f"this PEFT adapter uses `{key}`, which mlx-lm has not", value=settings[key], place=place
             )
+    first = settings.get("init_lora_weights")
+    if isinstance(first, str) and first.lower().startswith(_CHANGES_BASE):
+        raise UserError(
+            "this PEFT adapter belongs to a base whose weights its `init_lora_weights` changed",
+            value=first,
+            place=place,
+            remedy="PEFT saves PiSSA, CorDA and OLoRA as plain LoRA by `path_initial_model_for_weight_conversion`",
+        )
     if not (folder / PEFT_WEIGHTS).is_file():
         raise UserError(
             f"this PEFT adapter has no {PEFT_WEIGHTS}",

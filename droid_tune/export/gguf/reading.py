@@ -76,6 +76,7 @@ def unpack_gguf(file: Path, tokenizer: Path, folder: Path) -> None:
     config |= _scaling_by_tensors(factors, keys)
     config["tie_word_embeddings"] = "lm_head.weight" not in arrays
     config["attention_bias"] = any(name.endswith("o_proj.bias") for name in arrays)
+    config["mlp_bias"] = any(name.endswith("down_proj.bias") for name in arrays)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     mx.save_safetensors(str(folder / "model.safetensors"), arrays, metadata={"format": "mlx"})

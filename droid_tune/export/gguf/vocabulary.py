@@ -16,6 +16,9 @@ from droid_tune.export.gguf.pretokenizers import pre_tokenizer_of
 
 _Kind = gguf.TokenType
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+#: a name by which llama.cpp takes spaces and line feeds behind control tokens away, and what it must find then
+_PHI3 = re.compile(r"phi-?3", re.IGNORECASE)
+_OF_PHI3 = frozenset(("<unk>", "<s>", "</s>", "<|endoftext|>"))
 #: of a token that no merge makes: below every one that a merge makes
 NEVER_MERGED = -1e9
 
@@ -35,6 +38,17 @@ class _Tokens:
     texts: list[str]
     kinds: list[int]
     special: set[str] = field(default_factory=set[str])
+
+
+def name_in_file(name: str, tokenizer: Any) -> str:
+    """What the model may be called in the file: llama.cpp reads text as Phi-3's tokenizer does, or opens no file without
+    its tokens, wherever the name has it."""
+    backend = getattr(unwrapped(tokenizer), "backend_tokenizer", None)
+    added: list[dict[str, Any]] = json.loads(backend.to_str())["added_tokens"] if backend else []
+    strips = any(one["rstrip"] for one in added if one["content"] not in _OF_PHI3)
+    if strips and {one["content"] for one in added} >= _OF_PHI3:
+        return name if _PHI3.search(name) else f"{name} (Phi-3)"
+    return _PHI3.sub("Phi 3", name)
 
 
 def vocabulary_of(tokenizer: Any, rows: int, ends: Iterable[int], texts: Sequence[str]) -> Vocabulary:
@@ -65,7 +79,14 @@ def vocabulary_of(tokenizer: Any, rows: int, ends: Iterable[int], texts: Sequenc
             "ggml.merges": [" ".join(pair) for pair in _merges(model)],
         }
     keys |= {"ggml.tokens": tokens.texts, "ggml.token_type": tokens.kinds}
-    return Vocabulary(keys | _special(inner, ends) | _template(tokenizer, inner), tuple(notes))
+    special = _special(inner, ends)
+    if special["ggml.add_bos_token"] and not _chats_begin_so(tokenizer):
+        special["ggml.add_bos_token"] = False
+        notes.append(
+            f"Its chat template begins without `{inner.bos_token}`, which the tokenizer puts before plain text, so the "
+            "file has programs put none: they read chats as the run did, and plain text without it."
+        )
+    return Vocabulary(keys | special | _template(tokenizer, inner), tuple(notes))
 
 
 def _tokens(settings: dict[str, Any], rows: int) -> _Tokens:
@@ -73,6 +94,8 @@ def _tokens(settings: dict[str, Any], rows: int) -> _Tokens:
     kinds = [int(_Kind.UNUSED)] * rows
     model = settings["model"]
     for text, number in model["vocab"].items():
+        if number >= rows:  # the model has no embedding of it
+            continue
         byte = model.get("byte_fallback") and _BYTE.fullmatch(text)
         texts[number], kinds[number] = text, int(_Kind.BYTE if byte else _Kind.NORMAL)
     for added in settings["added_tokens"]:
@@ -137,6 +160,18 @@ def _special(tokenizer: Any, ends: Iterable[int]) -> dict[str, Any]:
     found["ggml.add_bos_token"] = len(begun) > len(plain) and begun[0] == found.get("ggml.bos_token_id")
     found["ggml.add_eos_token"] = len(begun) > len(plain) and begun[-1] == own and plain[-1:] != [own]
     return found
+
+
+def _chats_begin_so(tokenizer: Any) -> bool:
+    """Whether a chat begins with the token that begins plain text; so where there is no template to say otherwise."""
+    if not has_chat_template(tokenizer):
+        return True
+    turns: list[Any] = [{"role": "user", "content": "Hello"}]
+    try:
+        text = ChatTemplate.of(tokenizer).render(turns, answer_next=True, switches={})
+    except UserError:
+        return True
+    return text.startswith(unwrapped(tokenizer).bos_token)
 
 
 def _template(tokenizer: Any, inner: Any) -> dict[str, Any]:

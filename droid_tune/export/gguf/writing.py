@@ -13,7 +13,7 @@ import numpy as np
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.export.gguf.families import family_of, metadata_of, settings_of
 from droid_tune.export.gguf.tensors import Kind, NamedArray, tensors_of
-from droid_tune.export.gguf.vocabulary import vocabulary_of
+from droid_tune.export.gguf.vocabulary import name_in_file, vocabulary_of
 from droid_tune.model.arrays import flat_arrays
 from droid_tune.model.policy import Policy
 
@@ -39,7 +39,7 @@ def write_gguf(
     rows = next(one.array.shape[0] for one in tensors if one.name == "token_embd.weight")
     vocabulary = vocabulary_of(policy.tokenizer, rows, policy.stop_tokens, texts)
     writer = gguf.GGUFWriter(file, family.arch)
-    writer.add_name(name)
+    writer.add_name(name_in_file(name, policy.tokenizer))
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_file_type(FILE_TYPES[_main_kind(tensors)])
     add_keys(writer, {f"{family.arch}.{key}": value for key, value in metadata.items()})

@@ -13,8 +13,10 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from mlx_lm.utils import load_model
+from tokenizers import AddedToken
 
 from droid_tune.config.exporting import ExportRequest
+from droid_tune.data.rendering.chat_template import unwrapped
 from droid_tune.errors import UserError
 from droid_tune.export.checking.comparison import Compared, Judged, compare
 from droid_tune.export.checking.questions import _conversations, sit_here
@@ -23,10 +25,12 @@ from droid_tune.export.gguf.families import family_of, metadata_of
 from droid_tune.export.gguf.pretokenizers import KNOWN, cut_by, pre_tokenizer_of
 from droid_tune.export.gguf.reading import read_keys, unpack_gguf
 from droid_tune.export.gguf.tensors import llama3_factors, neighbouring_pairs, split_pairs
+from droid_tune.export.gguf.vocabulary import name_in_file, vocabulary_of
 from droid_tune.export.gguf.writing import write_gguf
 from droid_tune.export.result import export_run
 from droid_tune.export.targets import gguf_model
 from droid_tune.model.fusing import fuse_adapter
+from droid_tune.model_files.tokenizer import load_tokenizer
 from tests.engine.export.tiny_families import CASES, random_exam, tiny_family
 
 #: longer than the windows of the cases
@@ -146,6 +150,40 @@ def test_an_unknown_way_is_replaced_only_by_one_that_reads_the_texts_alike(proje
     assert note.startswith("llama.cpp has not this tokenizer's way of cutting")
     with pytest.raises(UserError, match="no way to cut text as this tokenizer does"):
         pre_tokenizer_of(starter, ["fifty-four and 12"])
+
+
+@pytest.mark.parametrize(("template", "begins"), [("", True), ("{{ bos_token }}", True), (None, False)])
+def test_chats_begin_in_the_file_as_they_begin_in_the_run(
+    template: str | None, begins: bool, stories_model: Path
+) -> None:
+    """Plain text begins with a token of its own; a chat only where the template has it: programs add one or none."""
+    tokenizer = load_tokenizer(stories_model)
+    inner = unwrapped(tokenizer)
+    inner.chat_template = None if template == "" else f"{template or ''}{inner.chat_template}"
+    tokenizer.has_chat_template = template != ""
+    found = vocabulary_of(tokenizer, 512, [2], [])
+    assert found.keys["ggml.add_bos_token"] is begins
+    assert bool(found.notes) is not begins
+    assert vocabulary_of(tokenizer, 500, [2], []).keys["ggml.tokens"] == found.keys["ggml.tokens"][:500]
+
+
+@pytest.mark.parametrize(
+    ("rstrip", "name", "written"),
+    [
+        (True, "SFT night", "SFT night (Phi-3)"),
+        (True, "SFT phi3 night", "SFT phi3 night"),
+        (False, "like Phi-3, but small", "like Phi 3, but small"),
+        (False, "SFT night", "SFT night"),
+    ],
+)
+def test_the_name_in_the_file_reads_text_as_the_tokenizer_does(
+    rstrip: bool, name: str, written: str, stories_model: Path
+) -> None:
+    """llama.cpp takes spaces behind control tokens away by the name of the model alone."""
+    tokenizer = load_tokenizer(stories_model)
+    added = [AddedToken("<|user|>", special=True, rstrip=rstrip), AddedToken("<|endoftext|>", special=True)]
+    unwrapped(tokenizer).add_tokens(added, special_tokens=True)
+    assert name_in_file(name, tokenizer) == written
 
 
 # --- planted faults -------------------------------------------------------------------------------------------------

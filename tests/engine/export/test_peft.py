@@ -83,6 +83,8 @@ def change_settings(folder: Path, **values: Any) -> None:
         ({"bias": "all"}, "uses `bias`, which mlx-lm has not"),
         ({"rank_pattern": {"q_proj": 4}}, "uses `rank_pattern`"),
         ({"modules_to_save": ["lm_head"]}, "uses `modules_to_save`"),
+        ({"use_qalora": True}, "uses `use_qalora`"),
+        ({"init_lora_weights": "pissa_niter_4"}, "a base whose weights its `init_lora_weights` changed"),
         ({"r": 4}, "the adapter does not fit: .* has shape"),
     ],
 )

@@ -34,7 +34,7 @@ CASES: dict[str, dict[str, Any]] = {
     "llama": {"model_type": "llama"},
     "llama with llama3 scaling": {"model_type": "llama", "rope_scaling": _LLAMA3, **_WIDE},
     "llama with linear scaling": {"model_type": "llama", "rope_scaling": {"type": "linear", "factor": 4.0}},
-    "llama with biases": {"model_type": "llama", "attention_bias": True},
+    "llama with biases": {"model_type": "llama", "attention_bias": True, "mlp_bias": True},
     "mistral": {"model_type": "mistral"},
     "qwen2": {"model_type": "qwen2"},
     "qwen2 with yarn": {
