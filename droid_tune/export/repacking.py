@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import mlx.core as mx
@@ -70,37 +68,50 @@ def unpack(policy: Policy) -> int:
 
 
 def pack(policy: Policy, bits: int) -> Packed:
-    """Quantise every layer of a plain model that can be, in groups of 64 weights or of 32, and tell what it cost."""
-    before = {name: module["weight"] for name, module in _packable(policy.model)}
-    widths = {weight.shape[-1] for weight in before.values()}
-    group = next(
-        (size for size in GROUP_SIZES if all(width % size == 0 for width in widths)), GROUP_SIZES[-1]
-    )
-    nn.quantize(policy.model, group_size=group, bits=bits, class_predicate=partial(_is_among, before))
-    policy.config["quantization"] = {"group_size": group, "bits": bits}
+    """Quantise every layer of a plain model that can be, in groups of 64 weights or of 32, and tell what it cost.
+
+    Where the architecture wants more bits for a layer (a router), it has them.
+    """
+    usual = {"group_size": _group_size(policy.model), "bits": bits}
+    plans = _plans(policy.model, usual)
+    before = {name: module["weight"] for name, module in policy.model.named_modules() if name in plans}
+    nn.quantize(policy.model, class_predicate=lambda name, _: plans.get(name, False))
+    policy.config["quantization"] = usual | {name: one for name, one in plans.items() if one != usual}
     moved = total = 0.0
     layers = 0
     for name, module in policy.model.named_modules():
-        if name in before and is_quantised(module):
-            layers += 1
+        if name in plans:
+            layers += plans[name]["bits"] == bits
             old = before[name].astype(mx.float32)
             moved += float(mx.square(unpacked_weight(module).astype(mx.float32) - old).sum())
             total += float(mx.square(old).sum())
     return Packed(bits, layers, (moved / total) ** 0.5 if total else 0.0)
 
 
-def _is_among(names: Mapping[str, mx.array], name: str, module: nn.Module) -> bool:
-    return name in names
+def _group_size(model: nn.Module) -> int:
+    """The largest that divides the width of every layer that one of them divides."""
+    widths = [module["weight"].shape[-1] for _, module in model.named_modules() if _is_packable(module)]
+    least = GROUP_SIZES[-1]
+    return next(
+        (size for size in GROUP_SIZES if all(width % size == 0 for width in widths if width % least == 0)),
+        least,
+    )
 
 
-def _packable(model: nn.Module) -> list[tuple[str, Any]]:
-    """Layers that can be quantised, those left out that the architecture wants kept (a router)."""
+def _plans(model: nn.Module, usual: dict[str, int]) -> dict[str, dict[str, int]]:
+    """How each layer is quantised, by its name; those left out that the architecture wants kept, or that no group fits."""
     wanted = getattr(model, "quant_predicate", None)
-    return [
-        (name, module)
-        for name, module in model.named_modules()
-        if hasattr(module, "to_quantized") and (wanted is None or wanted(name, module))
-    ]
+    found: dict[str, dict[str, int]] = {}
+    for name, module in model.named_modules():
+        said = _is_packable(module) and (wanted is None or wanted(name, module))
+        for plan in (usual | said if isinstance(said, dict) else usual, usual):
+            if said and module["weight"].shape[-1] % plan["group_size"] == 0:
+                found.setdefault(name, plan)
+    return found
+
+
+def _is_packable(module: nn.Module) -> bool:
+    return hasattr(module, "to_quantized")
 
 
 def bytes_at(model: nn.Module, bits: int | None) -> int:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 import pytest
 from mlx.utils import tree_map
 from mlx_lm.utils import load, load_model, quantize_model, save
 
 from droid_tune.config.model_and_data import AdapterConfig
-from droid_tune.export.repacking import unpack
+from droid_tune.export.repacking import pack, unpack
 from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
@@ -82,6 +83,21 @@ def test_a_merged_model_computes_as_the_adapted_one(
     save_model(policy, tmp_path / "out")
     written = load_model(tmp_path / "out")[0]
     np.testing.assert_allclose(logits(written), wanted, atol=most * np.abs(wanted).max())
+
+
+def test_a_router_has_the_bits_that_its_architecture_wants(stories_model: Path, tmp_path: Path) -> None:
+    """Also a layer of an odd width stays as it is."""
+    policy = load_policy(tiny_folder(tmp_path / "plain", "qwen3_moe", stories_model))
+    fuse_adapter(policy)
+    layer = policy.model.layers[0]
+    layer.mlp.gate = nn.Linear(64, 4, bias=False)
+    layer.mlp.switch_mlp.down_proj.weight = mx.zeros((4, 32, 24))
+    assert pack(policy, 4).layers == 1 + 4 * 8 - 2  # embedding, four layers of eight
+    settings = policy.config["quantization"]
+    gate = "model.layers.0.mlp.gate"
+    assert settings == {"group_size": 32, "bits": 4, gate: {"group_size": 64, "bits": 8}}
+    assert (layer.mlp.gate.bits, layer.mlp.gate.group_size) == (8, 64)
+    assert "scales" not in layer.mlp.switch_mlp.down_proj
 
 
 def test_what_a_nested_config_says_of_packing_goes_with_it(stories_model: Path, tmp_path: Path) -> None:
