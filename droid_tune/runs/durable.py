@@ -91,11 +91,15 @@ def require_space(folder: Path, needed: int, what: str, then: str = "resume the 
 
 
 def disk_error(error: OSError, path: Path, then: str = "resume the run") -> DiskError:
-    """The sentence for a write that failed; `then` is what a person does once it can succeed."""
+    """The sentence for a write that failed; `then` is what a person does once it can succeed, "" where nothing has begun."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskError(f"No space is left on the disk that holds {path}", remedy=f"free some and {then}")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return DiskError(
-            f"{path} cannot be written ({error.strerror})", remedy="choose a folder that you may write to"
+            f"No space is left on the disk that holds {path}", remedy=f"free some and {then or 'begin again'}"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        anew = f"make it writable (or choose another folder) and {then}"
+        return DiskError(
+            f"{path} cannot be written ({error.strerror})",
+            remedy=anew if then else "choose a folder that you may write to",
         )
     return DiskError(f"Writing {path} failed: {error.strerror or error}.")

@@ -88,7 +88,7 @@ def create_run(config: RunConfig, folder: Path | None = None) -> Path:
             raise UserError(f"{target} holds a run already; resume it, or choose another folder.")
         write_text(RunPaths(target).config, dump_yaml(config))
     except OSError as error:
-        raise disk_error(error, target) from error
+        raise disk_error(error, target, "") from error
     with suppress(UserError):  # it would be asked again
         trust(config)
     return target

@@ -51,7 +51,7 @@ class Journal:
 
     def __init__(self, folder: Path, listener: Listener, total_steps: int = 0) -> None:
         self.paths = RunPaths(folder)
-        self.step, self.total_steps = 0, total_steps
+        self.step, self.total_steps = _stands_at(self.paths), total_steps  # until it begins
         self.saved_step = 0  # the last that this session wrote a checkpoint of
         self.best: Best | None = None  # by the held-out evaluations
         self._listener = listener
@@ -224,6 +224,14 @@ class Journal:
             seconds=self._seconds_before + max(0.0, time.monotonic() - self._begun),
             pid=os.getpid(),
         )
+
+
+def _stands_at(paths: RunPaths) -> int:
+    """The step of the newest checkpoint, 0 where there is none or its folder cannot be read."""
+    try:
+        return max(paths.checkpoint_folders(), default=0)
+    except OSError:
+        return 0
 
 
 def _close(opened: ExitStack) -> None:

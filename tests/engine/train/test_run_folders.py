@@ -33,6 +33,7 @@ from droid_tune.runs.folder import (
 from droid_tune.runs.lock import RunLock, is_locked
 from droid_tune.runs.log import EventLog, LineFile, read_events, replay
 from droid_tune.runs.soft_lock import SoftLock
+from droid_tune.runs.state import RunState
 from droid_tune.runs.status import write_status
 from droid_tune.train.journal import Journal
 from tests.engine.train.conftest import Training, resume, tiny, train
@@ -56,6 +57,25 @@ def test_a_second_process_on_the_same_run_is_refused_and_touches_nothing(
     assert finished.outcome == "failed"
     assert "another Droid Tune" in finished.why
     assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "lock"]
+
+
+def test_a_disk_that_was_made_read_only_leaves_a_run_where_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = create_run(tiny(), tmp_path / "run")
+    (RunPaths(folder).checkpoints / "step-000007").mkdir(parents=True)
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("droid_tune.runs.lock.os.open", refuse)
+    finished, told = resume(folder)
+    assert (finished.outcome, finished.step) == ("failed", 7)
+    assert RunState().apply_all(told).step == 7
+    assert finished.why == (
+        f"{RunPaths(folder).lock} cannot be written (Read-only file system); "
+        "make it writable (or choose another folder) and resume the run."
+    )
 
 
 def refusing(code: int) -> Callable[[int, int], None]:
