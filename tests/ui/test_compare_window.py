@@ -44,10 +44,12 @@ def opened(pane: RunsPane, ids: set[str], qtbot: QtBot) -> CompareWindow:
     assert pane.compare.isVisible()
     pane.compare.click()
     made = pane.findChildren(CompareWindow)[-1]
-    qtbot.waitUntil(
-        lambda: made._said.isHidden() and not any(one.busy for one in made.findChildren(OneByOne))
-    )
+    qtbot.waitUntil(lambda: made._said.isHidden() and is_drawn(made))
     return made
+
+
+def is_drawn(made: CompareWindow) -> bool:
+    return not any(one.busy for one in made.findChildren(OneByOne))
 
 
 def test_curves_of_all_runs_share_the_axes(pane: RunsPane, qtbot: QtBot) -> None:
@@ -67,6 +69,7 @@ def test_runs_are_drawn_over_their_own_tokens_and_clocks(pane: RunsPane, qtbot: 
     made = opened(pane, {"one", "two"}, qtbot)
     made.curves.across.choose(kind)
     made.curves.across.chosen.emit(kind)
+    qtbot.waitUntil(lambda: is_drawn(made))
     chart = made.curves.charts["reward"]
     runs = {run.summary.id: run.state for run in made.curves._runs}
     for key, series in chart.content.series.items():

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSizeF
@@ -21,8 +22,10 @@ from PySide6.QtWidgets import QApplication, QLabel, QTextEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.events import Completion, RolloutGroup
+from droid_tune.report.comparing import read_compared
 from droid_tune.runs.state import RunState
-from tests.ui.recording import complete
+from tests.ui.recording import complete, write_run
+from ui.compare.compared_curves import ComparedCurves
 from ui.panes.monitor.chart_board import ChartBoard
 from ui.panes.rollouts.by_step.group_page import GroupPage
 from ui.panes.rollouts.cards.completion_card import SHORT
@@ -168,6 +171,49 @@ def test_each_step_of_a_course_has_its_turn_however_often_it_is_renewed(qtbot: Q
     for _ in range(8):  # each time before the second step has its turn
         course.renew({name: partial(done.append, name) for name in "abcd"})
     assert sorted(done) == sorted("abcd" * 2)
+
+
+def test_a_step_that_is_added_has_its_turn_behind_the_others_and_stands_once(
+    qtbot: QtBot, owner: QObject
+) -> None:
+    course, done = OneByOne(owner), list[str]()
+    course.add("c", partial(done.append, "c"))
+    assert (done, course.busy) == ([], True)  # never in the turn that asks for it
+    course.renew({name: partial(done.append, name) for name in "ab"})
+    course.add("b", partial(done.append, "b anew"))
+    course.add("d", partial(done.append, "d"))
+    qtbot.waitUntil(lambda: not course.busy)
+    assert done == ["a", "b anew", "d"]
+
+
+def test_no_turn_makes_a_chart_and_draws_one(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = QWidget()
+    qtbot.addWidget(owner)
+    turns: list[list[str]] = []
+    do_next, make, draw = OneByOne._do_next, Chart.__init__, Chart._draw
+
+    def turn(course: OneByOne) -> None:
+        turns.append([])
+        do_next(course)
+
+    def made(chart: Chart, *words: Any) -> None:
+        turns[-1].append("made")
+        make(chart, *words)
+
+    def drawn(chart: Chart) -> None:
+        turns[-1].append("drawn")
+        draw(chart)
+
+    monkeypatch.setattr(OneByOne, "_do_next", turn)
+    monkeypatch.setattr(Chart, "__init__", made)
+    monkeypatch.setattr(Chart, "_draw", drawn)
+    curves = ComparedCurves(owner)
+    curves.show_runs([read_compared(write_run(tmp_path / "one", complete(8)))])
+    qtbot.waitUntil(lambda: not curves._drawing.busy)
+    assert len(curves.charts) > 3
+    assert [one for one in turns if len(one) > 1] == []
 
 
 def test_what_follows_a_course_waits_for_its_end_and_a_new_course_drops_the_old_one(

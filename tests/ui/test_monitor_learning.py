@@ -180,7 +180,7 @@ def test_sections_are_made_when_they_are_looked_at_a_chart_at_a_time(place: QWid
     board.show_state(state, "learning", 0.0, "step", None)
     assert [chart.spec.title for chart in board.charts] == ["Reward"]
     whole = [spec.title for spec in sections_of(state.method)["learning"]]
-    qtbot.waitUntil(lambda: [chart.spec.title for chart in board.charts] == whole)
+    qtbot.waitUntil(lambda: [chart.spec.title for chart in board.charts] == whole and not board.busy)
     assert all(chart.summary() != f"{chart.spec.empty}." for chart in board.charts[:2])
     assert {line.metric for line in board.charts[1].spec.lines} == {
         f"rewards/{name}/mean" for name in state.reward_names()

@@ -72,8 +72,9 @@ class ComparedCurves(QWidget):
         )
         chart = self.charts[metric] = Chart(ChartSpec(known.label, lines, known.help), self, self._cursor)
         chart.setMinimumHeight(HEIGHT)
-        self._draw_one(metric)
+        chart.hide()  # until it is drawn, which is for another turn
         self._grid.addWidget(chart, place // COLUMNS_BESIDE, place % COLUMNS_BESIDE)
+        self._draw_soon(metric)
 
     def _line(self, metric: str, run: ComparedRun, name: str) -> Line:
         return Line(metric, name, points=metric.startswith("eval/"), key=run.summary.id, near=True)
@@ -88,7 +89,10 @@ class ComparedCurves(QWidget):
     def _draw(self) -> None:
         """All that are made; those that are still to be made are drawn as it is then."""
         for metric in self.charts:
-            self._draw_one(metric)
+            self._draw_soon(metric)
+
+    def _draw_soon(self, metric: str) -> None:
+        self._drawing.add(("drawn", metric), partial(self._draw_one, metric))
 
     def _draw_one(self, metric: str) -> None:
         kind: Across = next(key for key, _ in ACROSS if key == self.across.key)
@@ -98,6 +102,7 @@ class ComparedCurves(QWidget):
             if metric in run.state.series
         }
         self.charts[metric].show_series(found, float(self.smoothing.key), ScaleAcross(kind))
+        self.charts[metric].show()
 
 
 def placed(series: Series, across: ScaleAcross) -> Series:

@@ -54,7 +54,7 @@ class Chart(QFrame):
         self._head = ChartHead(spec.title, spec.help or describe(spec.lines[0].metric).help, self)
         layout.addWidget(self._head)
         self._plot = CurvePlot(self)
-        self._curves = CurveSet(self._plot.area)
+        self._curves = CurveSet(self._plot.area, spec)
         layout.addWidget(self._plot, 1)
         self._strip = MarkStrip(self._pixels_of, self)
         layout.addWidget(self._strip)
@@ -146,7 +146,7 @@ class Chart(QFrame):
         """Curves and legend for the present lines and theme."""
         self._plot.dress()
         self._draw_mark_lines()
-        self._curves.make(self.spec)
+        self._curves.renew(self.spec)
         self._head.show_legend(legend_of(self.spec, self._curves.items))
         self._drawn = ()
 

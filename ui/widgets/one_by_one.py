@@ -38,6 +38,12 @@ class OneByOne(QObject):
         self._then = then
         self._do_next()
 
+    def add(self, name: Hashable, step: Step) -> None:
+        """One more step of the course, behind all others; it takes the place of one by its name."""
+        self._due[name] = step
+        if not self._next.isActive():
+            self._next.start()
+
     @Slot()
     def _do_next(self) -> None:
         if self._due:

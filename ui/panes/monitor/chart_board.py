@@ -93,6 +93,7 @@ class ChartBoard(QWidget):
             chart.show_ghost(*beside)
             chart.show_series(state.series, smoothing, scale)
             chart.show_marks(marks)
+            chart.show()
 
         self._draw = draw
         steps: dict[Hashable, Step] = {chart.spec.title: partial(draw, chart) for chart in self.charts}
@@ -137,7 +138,7 @@ class ChartBoard(QWidget):
         self._fit_parts(state)
 
     def _make_next(self, section: str) -> None:
-        """One more chart of the section, in its place."""
+        """One more chart of the section, in its place; it is drawn and shown in another turn."""
         spec, blank = self._missing[section].pop(0)
         made = self._taken(section, spec)
         self._sections[section].append(made)
@@ -148,8 +149,8 @@ class ChartBoard(QWidget):
         self._grid.addWidget(made, place // columns, place % columns)
         if self._parts:
             self._give_parts(made)
-        self._draw(made)
-        made.show()
+        made.hide()
+        self._drawing.add(spec.title, partial(self._draw, made))
 
     def _taken(self, section: str, spec: ChartSpec) -> Chart:
         """The chart that was made ahead, in their order, or a new one."""

@@ -19,18 +19,21 @@ from ui.widgets.curves import Floats, Smoother
 
 
 class CurveSet:
-    """`items` are the curves in the order of the chart's lines; what was smoothed outlives them."""
+    """`items` are the curves in the order of the chart's lines, made when they are first drawn (some 3 ms each); what was
+    smoothed outlives them."""
 
-    def __init__(self, area: PlotArea) -> None:
-        self._area = area
-        self._stacked = False
+    def __init__(self, area: PlotArea, spec: ChartSpec) -> None:
+        self._area, self._spec = area, spec
         self._smoothers: defaultdict[str, Smoother] = defaultdict(Smoother)  # by what is smoothed
         self.items: list[CurveItems] = []
         self.layer = MarkLayer()
 
-    def make(self, spec: ChartSpec) -> None:
-        """Curves for the lines, in the colours of now; the area has none."""
-        self._stacked = spec.stacked
+    def renew(self, spec: ChartSpec) -> None:
+        """Other lines, or other colours: the area has no curve any more."""
+        self._spec, self.items = spec, []
+
+    def _make(self) -> None:
+        spec = self._spec
         self.items = [
             CurveItems(
                 self._area, line, QColor(color), self._smoothers, stacked=spec.stacked, sign=sign_of(place)
@@ -42,9 +45,11 @@ class CurveSet:
 
     def draw(self, shown: ChartContent, ghost: ChartContent, drawing: Drawing) -> None:
         """What is shown, with another run faintly behind it; shares are stacked and have no other run."""
+        if shown.present and not self.items:
+            self._make()
         below: Floats | None = None
         for curve in self.items:
-            if self._stacked:
+            if self._spec.stacked:
                 below = curve.draw_area(shown.series, drawing, below)
             else:
                 curve.draw(shown.series, drawing)
@@ -67,11 +72,9 @@ def sign_of(place: int) -> CurveSign:
 
 
 def legend_of(spec: ChartSpec, curves: Sequence[CurveItems]) -> list[tuple[str, str, str]]:
-    """(name, colour, sign) of each line, as its curve is drawn."""
-    signs = (
-        "■" if spec.stacked else sign_of(place).said(restless=curve.restless)
-        for place, curve in enumerate(curves)
-    )
+    """(name, colour, sign) of each line, as its curve is drawn; `curves` is empty where none is made yet."""
+    restless = [curve.restless for curve in curves] or [False] * len(spec.lines)
+    signs = ("■" if spec.stacked else sign_of(place).said(restless=one) for place, one in enumerate(restless))
     return [
         (line.label, color, sign)
         for line, color, sign in zip(spec.lines, colors_of(spec), signs, strict=True)
