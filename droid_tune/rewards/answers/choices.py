@@ -13,7 +13,7 @@ from droid_tune.rewards.answers.typesetting import untypeset
 
 Letters = frozenset[str]
 
-_OPEN, _CLOSE = r"[\s*_(\[{$\"'`]*", r"[*_)\]}$\"'`]*"
+_OPEN, _CLOSE = r"[\s*_(\[{$\"'`]{0,20}", r"[*_)\]}$\"'`]{0,20}"
 _LETTER = rf"{_OPEN}(?<!\w)(?<!\w')([A-Ja-j])(?![A-Za-z0-9_’])(?!'\w){_CLOSE}"
 _KIND = r"(?i:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:option|choice|answer|letter)s?\s*:?\s*)"
 _LIST = re.compile(
@@ -45,20 +45,22 @@ _STATES = re.compile(
 )
 _BUT = re.compile(r"not\s+.{0,40}?\bbut\s+(?:rather\s+)?", re.IGNORECASE)
 _CALLED_RIGHT = re.compile(
-    rf"(?:(?:\b(?:option|choice|answer)\s+)|(?=\()|(?:^|[\n.,]\s*)|\b(?:so|thus|therefore|hence|that|only)\s+)(?P<first>{_LETTER})\s+(?:is|seems|looks)\s+(?:therefore\s+|thus\s+|indeed\s+)?"
+    rf"(?:(?:\b(?:option|choice|answer)\s+)|(?=\()|(?:^|[\n.,])|\b(?:so|thus|therefore|hence|that|only)\s+)(?P<first>{_LETTER})\s+(?:is|seems|looks)\s+(?:therefore\s+|thus\s+|indeed\s+)?"
     r"(?:the\s+)?(?:correct|right|best|true\b|answer|only\s+(?:\w+\s+)?(?:one|option|choice|answer))"
     rf"|\bonly\s+(?:option\s+|choice\s+)?(?P<only>{_LETTER})\s+(?:is|works|fits|satisfies|matches|holds|remains|gives|can)\b"
-    rf"|(?:^|[\n.,]\s*|\bso\s+)(?P<chosen>{_LETTER})\s+it\s+is\b",
+    rf"|(?:^|[\n.,]|\bso\s+)(?P<chosen>{_LETTER})\s+it\s+is\b",
     re.IGNORECASE,
 )
-_LABELLED = re.compile(r"^\s*[*_]*\(?([A-Ja-j])[).:][*_]*\s*(.*)$", re.MULTILINE)
+_LABELLED = re.compile(r"^[^\S\n]*[*_]*\(?([A-Ja-j])[).:][*_]*[^\S\n]*(.*)$", re.MULTILINE)
 _VERDICT = re.compile(
     r"[\s*_(:—–-]*(?:(?P<right>correct|right|true|yes|✓|✔|✅)|(?P<wrong>incorrect|wrong|false|no|not\s+(?:correct|right)|✗|✘|✖|❌))"
     r"(?![\w])",
     re.IGNORECASE,
 )
-_LINE_LABEL = re.compile(r"^\s*[*_]*(?:\(([A-Ja-j])\)|([A-J])[).:])(?:[*_]|\s|$)", re.MULTILINE)
+_LINE_LABEL = re.compile(r"^[^\S\n]*[*_]*(?:\(([A-Ja-j])\)|([A-J])[).:])(?:[*_]|\s|$)", re.MULTILINE)
 _ENDS = re.compile(r"(?P<before>\S*)\s+[*_$]*(?:\((?P<in>[A-Ja-j])\)|(?P<bare>[A-J]))[*_$]*[.!]?[*_$\s]*$")
+#: in characters: no letters of choices and what follows them take more
+_FAR = 400
 _DECIDING_WORDS = "so thus therefore hence is option choice answer : → => choose pick select it's"
 _DECIDES = frozenset(_DECIDING_WORDS.split())
 _NAMED = re.compile(r"\(([A-Ja-j])\)|(?<![\w'])([B-HJ])(?![\w'’])|\b(?:option|choice)\s+([A-J])\b")
@@ -126,7 +128,7 @@ def _statements(text: str) -> list[tuple[int, Letters]]:
     """Where a text says which letter it is, and which: "the answer is C", "(C) is correct"."""
     found: list[tuple[int, Letters]] = []
     for state in _STATES.finditer(text):
-        rest = text[state.end() :]
+        rest = text[state.end() : state.end() + _FAR]
         rest = _BUT.sub("", rest, count=1) if _BUT.match(rest) else rest
         letters = letters_at_start(rest)
         if letters is not None:
@@ -140,7 +142,8 @@ def _statements(text: str) -> list[tuple[int, Letters]]:
 def letters_at_start(text: str) -> Letters | None:
     """The letter or letters that a text begins with as its choice; empty for "A or B", None where it begins otherwise."""
     together = text.strip(" .*_")
-    if len(together) > 1 and _SEVERAL.fullmatch(together):
+    text = text[:_FAR]
+    if 1 < len(together) < _FAR and _SEVERAL.fullmatch(together):
         return frozenset(re.findall(r"[A-J]", together))
     found = _LIST.match(text)
     if found is None:
@@ -165,10 +168,11 @@ def _labels(text: str) -> list[str]:
 
 def _letter_at_end(text: str) -> Letters | None:
     """A letter as the last word, where the last sentence names no other or says that it follows."""
-    found = _ENDS.search(text.strip())
+    text = text.strip()[-_FAR:]
+    found = _ENDS.search(text)
     if found is None:
         return None
-    sentence = re.split(r"(?<=[.!?])\s|\n", text.strip()[: found.end("before")])[-1]
+    sentence = re.split(r"(?<=[.!?])\s|\n", text[: found.end("before")])[-1]
     others = [name for names in _NAMED.findall(sentence) for name in names if name]
     before = found["before"].lower().strip("*_$(),")
     if re.search(r"\d$|n['’]t$", before) or before in (

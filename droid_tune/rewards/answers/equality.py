@@ -12,7 +12,7 @@ from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import Unit, read_unit
 
 _NAMED = re.compile(r"\$?\s*([a-zA-Zθαβ](?:_\{?\w+\}?|\([a-z]\))?)\s*=\s*([^=]+)")
-#: what a model that has collapsed says may be of any length, and these patterns take its square
+#: a longer text can only be the same words: what a model that has collapsed says may be of any length
 _LONGEST = 1_000
 _TERM = r"(?:[^a-zA-Z\\=]|\\(?:cdot|times|div)(?![a-zA-Z]))*"
 _SUM = re.compile(rf"{_TERM}\d{_TERM}=\s*([^=]+)")
@@ -49,6 +49,8 @@ def pairs_for_mathematics(answer: str, reference: str) -> list[tuple[str, str]]:
 def readings(answer: str, reference: str) -> list[tuple[str, str]]:
     """Answer and reference in the forms in which they may be compared: `x = 5` is 5, unless the other names x too."""
     answer, reference = untypeset(answer), untypeset(reference)
+    if len(answer) > _LONGEST:
+        return [(answer, reference)]
     left, right = _NAMED.fullmatch(answer), _NAMED.fullmatch(reference)
     if left and right:
         same = left[1].replace(" ", "") == right[1].replace(" ", "")
@@ -63,7 +65,7 @@ def readings(answer: str, reference: str) -> list[tuple[str, str]]:
 
 
 def _of(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.fullmatch(text) if len(text) <= _LONGEST else None
+    found = pattern.fullmatch(text)
     return next((group for group in found.groups() if group), "") if found else ""
 
 
@@ -79,6 +81,8 @@ def _verdict(answer: str, reference: str) -> bool | None:
     for verdict in (_same_truth(answer, reference), same_kind(answer, reference)):
         if verdict is not None:
             return verdict
+    if len(answer) > _LONGEST:
+        return False
     left, right = _quantities(answer, reference)
     if left is not None and right is not None:
         return same_quantity(left, right)

@@ -81,17 +81,16 @@ def opened(content: str) -> str:
 
 def _marked(spoken: str, reference: str, cut_off: bool) -> list[str]:
     """What the last mark says. A statement behind the last mark takes it back where it gives a value."""
-    strong = [mark for mark in strong_marks(spoken) if not cut_off or is_finished(spoken, mark)]
-    stated = [mark for mark in statements(spoken) if not cut_off or is_finished(spoken, mark)]
-    last = strong[-1] if strong else None
+    last = _last_finished(strong_marks(spoken), spoken, cut_off)
+    stated = _last_finished(statements(spoken), spoken, cut_off)
     if last is not None:
-        later = [mark for mark in stated if mark.start >= last.end]
-        corrected = value_in(later[-1].content) if later and _is_value(reference) else None
+        later = stated is not None and stated.start >= last.end
+        corrected = value_in(stated.content) if stated and later and _is_value(reference) else None
         return [corrected] if corrected else [opened(last.content)]
-    if stated and _is_value(reference):
-        return _value_of(stated[-1], spoken, cut_off)
-    if stated:
-        return _said(stated[-1], spoken, reference)
+    if stated is not None and _is_value(reference):
+        return _value_of(stated, spoken, cut_off)
+    if stated is not None:
+        return _said(stated, spoken, reference)
     bold = None if cut_off else bold_in_last_line(spoken) if _is_value(reference) else bold_at_end(spoken)
     if bold is not None and (not _is_value(reference) or value_in(bold.content)):
         return (
@@ -99,8 +98,8 @@ def _marked(spoken: str, reference: str, cut_off: bool) -> list[str]:
             if _is_value(reference)
             else [bold.content, last_line(spoken)]
         )
-    headings = [mark for mark in wordy_headings(spoken) if not cut_off or is_finished(spoken, mark)]
-    return [headings[-1].content] if headings and not _is_value(reference) else []
+    heading = _last_finished(wordy_headings(spoken), spoken, cut_off)
+    return [heading.content] if heading is not None and not _is_value(reference) else []
 
 
 def _value_of(mark: Mark, spoken: str, cut_off: bool) -> list[str]:
@@ -112,7 +111,7 @@ def _value_of(mark: Mark, spoken: str, cut_off: bool) -> list[str]:
     value = value_in(mark.content) or (value_in(bold.content) if bold is not None else None)
     if value is not None:
         return [value]
-    numbers = set(_NUMBER_WORD.findall(mark.content))
+    numbers = {word for word in mark.content.split() if re.search(r"\d", word)}
     if mark.under or (len(numbers) == 1 and not _NO_ANSWER.search(mark.content)):
         value = last_value(mark.content)
     elif not cut_off:
@@ -167,7 +166,6 @@ _NO_ANSWER = re.compile(
 )
 _DEEPEST = 8
 _LONGEST_SENTENCE = 400
-_NUMBER_WORD = re.compile(r"\S*\d\S*")
 _TO_BE = re.compile(r"(?:.*\s)?(?:is|was|are|were|be)\s+(?P<what>[^.!?]{2,60})[.!]?", re.IGNORECASE)
 _DOUBTED = re.compile(
     r"\b(?:not|never|no|nor|neither|nothing|or|may|maybe|might|could|perhaps)\b|n['’]t\b|\?", re.I
@@ -191,9 +189,13 @@ def last_formula(text: str) -> list[str]:
     return [found[1]] if found else []
 
 
+def _last_finished(marks: Sequence[Mark], text: str, cut_off: bool) -> Mark | None:
+    return next((mark for mark in reversed(marks) if not cut_off or is_finished(text, mark)), None)
+
+
 def _last(marks: Sequence[Mark], text: str, cut_off: bool) -> str | None:
-    marks = [mark for mark in marks if not cut_off or is_finished(text, mark)]
-    return opened(marks[-1].content) if marks else None
+    found = _last_finished(marks, text, cut_off)
+    return None if found is None else opened(found.content)
 
 
 def _hash(text: str, cut_off: bool) -> str | None:

@@ -6,14 +6,14 @@ The first three are said to be marks by whoever trains; the others are how peopl
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 #: the second is that of GLM's vocabulary
-_TAG = re.compile(
-    r"<answer>(?P<said>.*?)</answer>|<\|begin_of_box\|>(?P<in_box>.*?)<\|end_of_box\|>",
-    re.DOTALL | re.IGNORECASE,
-)
+_TAGS = {"<answer>": "</answer>", "<|begin_of_box|>": "<|end_of_box|>"}
+_TAG = re.compile("|".join(map(re.escape, [*_TAGS, *_TAGS.values()])), re.IGNORECASE)
 _BOX = re.compile(r"\\f?boxed\s*|\\fbox\s*")
 _BARE_BOX = re.compile(r"[ ]?([^\s{}$\\.,;]+)")
 #: `{"answer": 18}`, as JSON and Python write it
@@ -26,21 +26,25 @@ _HASH = re.compile(r"(?<!#)####(?!#)[ \t]*([^\n]*)")
 _ANSWER_WORD = r"(?:answer|antwort|respuesta|réponse|risposta|ответ|(?:final|end)\s+(?:result|value))"
 #: a heading or label that the answer stands under or behind
 _LABEL_LINE = re.compile(
-    rf"^[ \t]*(?:#{{1,6}}[ \t]*)?[*_]*(?:the\s+)?(?:final\s+|correct\s+)?(?:{_ANSWER_WORD}|result)[*_]*[ \t]*:?[*_]*[ \t]*$",
+    rf"^[ \t]*(?:#{{1,6}}[ \t]*)?[*_]*(?:the\s+)?(?:final\s+|correct\s+)?(?:{_ANSWER_WORD}|result)[*_]*+[ \t]*+:?[*_]*+[ \t]*+$",
     re.IGNORECASE | re.MULTILINE,
 )
 _STATEMENT = re.compile(
-    rf"\b{_ANSWER_WORD}[*_`]*(?:\s+to\s+[^.\n]{{1,60}}?)?[*_`\s]*"
+    rf"\b{_ANSWER_WORD}[*_`]*+(?:\s++to\s+[^.\n]{{1,60}}?)?[*_`\s]*+"
     r"(?:(?:is|=|:|would\s+be|must\s+be|should\s+be|ist|es|est|è|будет)(?![\w'])[*_`:]*[ \t]*)+:?"
     r"|答案(?:是|为|：|:)[：:]?|(?:答え|正解|答案)は[：:]?|(?:정답|답)[은는][ ]?[：:]?",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?](?=[\s*_\"'$)]*(?:$|\s))|[。！？]")
 _ABBREVIATION = re.compile(r"(?:\b(?:[A-Za-z]\.[A-Za-z]|St|Dr|Mr|Mrs|Ms|No|vs|approx|Rs|in|ft|sq|cu)|\.\.)$")
+_LONGEST_ABBREVIATION = 8
+#: in characters: a sentence that says more is no answer, nor is a box that holds more
+_LONGEST_SAID, _LONGEST_BOX = 2_000, 10_000
+_LINE = re.compile(r"[^\n]+")
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _NOTHING = re.compile(r"[\s$*_.,;:!)\]}\"'`]*")
 _LINK = re.compile(r"[\s$]*(,|;|and|or|,\s*and|,\s*or)[\s$]*(?:[a-zA-Z]\s*=\s*)?")
-_FENCE = re.compile(r"\s*(?:\$\$|\\\[|```\w*|---+)?\s*")
+_FENCE = re.compile(r"\s*(?:(?:\$\$|\\\[|```\w*|---+)\s*)?")
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _SUPPOSED = re.compile(r"\b(?:if|had|were|suppose|otherwise|instead)\b", re.IGNORECASE)
 _DENIED = re.compile(
@@ -72,17 +76,16 @@ def strong_marks(text: str) -> list[Mark]:
 
 def _together(text: str, found: list[Mark]) -> list[Mark]:
     """Boxes with nothing but a comma, "and" or "or" between them are one answer: `\\boxed{2} and \\boxed{3}`."""
-    joined: list[Mark] = []
+    joined: list[tuple[list[str], Mark]] = []  # what they say together, and the last of them
     for box in found:
-        between = text[joined[-1].end : box.start] if joined else ""
-        link = _LINK.fullmatch(between) if joined else None
+        link = _LINK.fullmatch(text, joined[-1][1].end, box.start) if joined else None
         if link is None:
-            joined.append(box)
+            joined.append(([box.content], box))
         else:
-            first = joined.pop()
-            content = f"{first.content} {link[1]} {box.content}"
-            joined.append(Mark(content, box.start, box.end, box.closed))
-    return joined
+            said = joined.pop()[0]
+            said += [link[1], box.content]
+            joined.append((said, box))
+    return [replace(box, content=" ".join(said)) for said, box in joined]
 
 
 def boxes(text: str) -> Iterator[Mark]:
@@ -95,7 +98,7 @@ def boxes(text: str) -> Iterator[Mark]:
                 yield Mark(bare[1], box.start(), bare.end(), closed=False)
             continue
         end = closes.get(box.end())
-        if end is not None and text[box.end() + 1 : end].strip():
+        if end is not None and end - box.end() <= _LONGEST_BOX and text[box.end() + 1 : end].strip():
             yield Mark(text[box.end() + 1 : end].strip(), box.start(), end + 1)
 
 
@@ -113,10 +116,16 @@ def _closing_braces(text: str) -> dict[int, int]:
 
 def tags(text: str) -> Iterator[Mark]:
     """Every `<answer>...</answer>`."""
-    for tag in _TAG.finditer(text):
-        said = (tag["said"] or tag["in_box"] or "").strip()
-        if said:
-            yield Mark(said, tag.start(), tag.end())
+    found = [(tag.group().lower(), tag.start(), tag.end()) for tag in _TAG.finditer(text)]
+    last = {kind: start for kind, start, _ in found}  # what is opened behind its last end is never closed
+    opened, begun, inside = "", 0, 0
+    for kind, start, end in found:
+        if opened and kind == _TAGS[opened]:
+            if text[inside:start].strip():
+                yield Mark(text[inside:start].strip(), begun, end)
+            opened = ""
+        elif not opened and kind in _TAGS and last.get(_TAGS[kind], -1) > start:
+            opened, begun, inside = kind, start, end
 
 
 def keyed(text: str) -> Iterator[Mark]:
@@ -163,11 +172,9 @@ def _behind_label(line: str) -> str:
 
 def next_line(text: str, start: int) -> Mark | None:
     """The first line behind `start` that holds more than a fence."""
-    position = start
-    for line in text[start:].split("\n"):
-        if not _FENCE.fullmatch(line):
-            return Mark(line.strip(), position, position + len(line), closed=False)
-        position += len(line) + 1
+    for line in _LINE.finditer(text, start):
+        if not _FENCE.fullmatch(line.group()):
+            return Mark(line.group().strip(), line.start(), line.end(), closed=False)
     return None
 
 
@@ -177,35 +184,52 @@ def statements(text: str) -> list[Mark]:
     for statement in _STATEMENT.finditer(text):
         if _supposes(text, statement):
             continue
-        line_end = text.find("\n", statement.end())
-        line = text[statement.end() : line_end if line_end >= 0 else len(text)]
+        line = _rest_of_line(text, statement.end())
         said = sentence_of(line)
         if line.strip(" *_:$") and not _DENIED.match(line.strip(" *_")):
             found.append(Mark(said.strip(), statement.start(), statement.end() + len(said), closed=False))
         elif not line.strip(" *_:$"):
             found.extend(_under(text, statement.start(), statement.end() + len(line)))
+    return sorted([*found, *_labelled(text, found)], key=lambda mark: mark.start)
+
+
+def _labelled(text: str, stated: list[Mark]) -> Iterator[Mark]:
+    """What stands under the labels that are not part of a statement, or of what stands under a label before."""
+    starts, reach = [mark.start for mark in stated], [*accumulate((mark.end for mark in stated), max)]
+    under_end = -1
     for label in _LABEL_LINE.finditer(text):
-        if not any(mark.start <= label.end() <= mark.end for mark in found):
-            found.extend(_under(text, label.start(), label.end()))
-    return sorted(found, key=lambda mark: mark.start)
+        before = bisect_right(starts, label.end())
+        if label.end() > max(under_end, reach[before - 1] if before else -1):
+            for mark in _under(text, label.start(), label.end()):
+                under_end = mark.end
+                yield mark
+
+
+def _rest_of_line(text: str, start: int) -> str:
+    """What a line says behind `start`, as far as an answer goes."""
+    end = text.find("\n", start, start + _LONGEST_SAID)
+    return text[start : end if end >= 0 else start + _LONGEST_SAID]
 
 
 def _supposes(text: str, statement: re.Match[str]) -> bool:
     """ "If there were 14, the answer would be 14": of another question."""
-    sentence = re.split(r"[.!?]\s|\n", text[: statement.start()])[-1]
-    return "would" in statement.group().lower() and _SUPPOSED.search(sentence) is not None
+    if "would" not in statement.group().lower():
+        return False
+    before = text[max(0, statement.start() - _LONGEST_SAID) : statement.start()]
+    return _SUPPOSED.search(re.split(r"[.!?]\s|\n", before)[-1]) is not None
 
 
 def _under(text: str, start: int, line_end: int) -> Iterator[Mark]:
     under = next_line(text, line_end)
     if under is not None:
-        yield Mark(sentence_of(under.content), start, under.end, closed=False, under=True)
+        yield Mark(sentence_of(under.content[:_LONGEST_SAID]), start, under.end, closed=False, under=True)
 
 
 def sentence_of(line: str) -> str:
     """The line up to the end of its first sentence; the points of `3.5` and `U.S.` end none."""
     for end in _SENTENCE_END.finditer(line):
-        if not _ABBREVIATION.search(line[: end.start()]) or not line[end.end() :].strip():
+        before = max(0, end.start() - _LONGEST_ABBREVIATION)
+        if not _ABBREVIATION.search(line, before, end.start()) or not line[end.end() :].strip():
             return line[: end.start()]
     return line
 
@@ -234,7 +258,7 @@ def last_line(text: str) -> str:
 def is_finished(text: str, mark: Mark) -> bool:
     """Whether a text that was cut off had finished a mark's sentence or line: half a number is none, nor is "5, but wait"."""
     line_end = text.find("\n", mark.end)
-    rest = text[mark.end : line_end if line_end >= 0 else len(text)]
-    if _SENTENCE_END.match(rest):
+    end = line_end if line_end >= 0 else len(text)
+    if _SENTENCE_END.match(text, mark.end, end):
         return True
-    return _NOTHING.fullmatch(rest) is not None and (mark.closed or line_end >= 0)
+    return _NOTHING.fullmatch(text, mark.end, end) is not None and (mark.closed or line_end >= 0)

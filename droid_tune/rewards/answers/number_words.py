@@ -14,7 +14,7 @@ _TENS = {name: 10 * value for value, name in enumerate(_TENS_NAMES.split(), star
 _LARGE = {"thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 _WORDS = "|".join(sorted({*_SMALL, *_TENS, *_LARGE, "hundred", "dozen"}, key=len, reverse=True))
 _NUMBER = re.compile(
-    rf"(?:an?[ ])?(?:{_WORDS})(?:(?:[ ]|-|[ ]and[ ])(?:{_WORDS}))*(?![\w-])(?![ ](?:and|or|point|to)\b)",
+    rf"(?:an?[ ])?(?:{_WORDS})(?:(?:[ ]|-|[ ]and[ ])(?:{_WORDS})){{0,20}}(?![\w-])(?![ ](?:and|or|point|to)\b)",
     re.IGNORECASE,
 )
 _IN_TEXT = re.compile(rf"(?<![\w-]){_NUMBER.pattern}", re.IGNORECASE)

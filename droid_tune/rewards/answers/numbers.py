@@ -13,9 +13,13 @@ from droid_tune.rewards.answers.units import Unit, read_unit
 #: a number of more digits is refused: nobody meant it, and its end would decide
 _MOST_DIGITS = 60
 _CURRENCY = "$€£¥₹₩"
+#: of a unit: pounds sterling per square metre per year
+_MOST_UNIT_WORDS = 10
 
 #: 1,234,567 and 12,34,567 and 1'234'567 and 1234567
-_DIGITS = r"""(?: \d{1,3} (?: ,\d{3} )+ (?!\d) | \d{1,2} (?: ,\d{2} )+ ,\d{3} (?!\d) | \d{1,3} (?: '\d{3} )+ (?!\d) | \d+ )"""
+_DIGITS = r"""
+    (?: \d{1,3} (?: ,\d{3} )+ (?!\d) | \d{1,2} (?: ,\d{2} ){1,12} ,\d{3} (?!\d) | \d{1,3} (?: '\d{3} )+ (?!\d) | \d+ )
+"""
 _UNSIGNED = rf"""
     {_DIGITS}
     (?: \.\d+ )?                                       # 1.5, but not the full stop after 15.
@@ -47,7 +51,7 @@ _QUANTITY = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _VALUE = re.compile(_UNSIGNED, re.VERBOSE)
-_FRACTION = re.compile(r"(\d?)\s*\\frac\s*(?:\{\s*(\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
+_FRACTION = re.compile(r"(?:(\d)\s*|(?<!\s)\s*)\\frac\s*(?:\{\s*(\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
 _PERCENT = re.compile(r"(?:%|per\s?cent\b|percent\b|percentage points?\b)\s*", re.IGNORECASE)
 _SCALES = {
     "thousand": 3,
@@ -186,7 +190,7 @@ def _suffix(rest: str, currency: str) -> tuple[Fraction, bool, Unit | None] | No
 def _unit_of(rest: str) -> Unit | None:
     """The longest unit that the words behind a number begin with; `in` alone is an inch, `in total` is none."""
     words = rest.split(" ")
-    for count in range(len(words), 0, -1):
+    for count in range(min(len(words), _MOST_UNIT_WORDS), 0, -1):
         unit = read_unit(" ".join(words[:count]))
         tail = " ".join(words[count:])
         if unit is not None and (not tail or (words[0] != "in" and _is_noun(tail))):

@@ -14,11 +14,11 @@ from fractions import Fraction
 
 from droid_tune.rewards.answers.typesetting import untypeset
 
-_EDGES = re.compile(r"^[\s\"'`*_$“”‘’«»]+|[\s\"'`*_$“”‘’«».,;:]+$")
+_EDGES = " \"'`*_$“”‘’«»"
 _ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2}|\w\.\w)")
 _TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
 _TRUTH_SAID = re.compile(
-    r"(?:^|[.!?:\n]\s*)[\s*_\"'$#]*(yes|no|true|false)\b[*_\"'$]*(?=\s*(?:$|[.,;:!—–\n]|-\s))",
+    r"(?:^|[.!?:\n])[\s*_\"'$#]{0,40}(yes|no|true|false)\b[*_\"'$]*(?=\s*(?:$|[.,;:!—–\n]|-\s))",
     re.IGNORECASE,
 )
 _TRUTH_AT_END = re.compile(r"\b(?:is|are|was|were)[\s*_]+(true|false)\b[*_]*[.!]?\s*$", re.IGNORECASE)
@@ -29,7 +29,6 @@ _RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?:\s*(?::|to)\s*\d{1,9}(?:\.\d{1,9})
 _TITLE = re.compile(r"\b(dr|mr|mrs|ms|st|prof|jr|sr)\.(?=\s|$|,)")
 _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 _SLASHES = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})")
-_LISTED = re.compile(r"\[[^\[\]]*[\"'][^\[\]]*\]|\[\s*\[.*[\"'].*\]\s*\]", re.DOTALL)
 _MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec"
 _MONTHS: Sequence[str] = _MONTH_NAMES.split()
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
@@ -44,7 +43,8 @@ def normalised(text: str) -> str:
     """Lower case, single spaces, one spelling of each letter, no quotes, emphasis, article or closing point around it."""
     text = unicodedata.normalize("NFKC", untypeset(text)).casefold()
     text = text.replace("“", '"').replace("”", '"').replace("…", "...")
-    return _TITLE.sub(r"\1", _ARTICLE.sub("", _EDGES.sub("", " ".join(text.split()))))
+    text = " ".join(text.split()).lstrip(_EDGES).rstrip(_EDGES + ".,;:")
+    return _TITLE.sub(r"\1", _ARTICLE.sub("", text))
 
 
 def truth(text: str) -> bool | None:
@@ -61,7 +61,7 @@ def truth_said(text: str) -> bool | None:
 def same_kind(left: str, right: str) -> bool | None:
     """Whether two dates, times, ratios or lists of strings are the same; None where they are not both of one kind."""
     left, right = normalised(left), normalised(right)
-    if _LISTED.fullmatch(left) and _LISTED.fullmatch(right):
+    if _is_listed(left) and _is_listed(right):
         return _one_quote(left) == _one_quote(right) or None
     items = _enumerated(left), _enumerated(right)
     if len(items[0]) > 1 and items[0] == items[1]:
@@ -74,6 +74,14 @@ def same_kind(left: str, right: str) -> bool | None:
         return same_time(times[0], times[1])
     ratios = as_ratio(left), as_ratio(right)
     return None if None in ratios else ratios[0] == ratios[1]
+
+
+def _is_listed(text: str) -> bool:
+    """A list of strings, or of lists with strings."""
+    inner = text[1:-1].strip()
+    if not (text.startswith("[") and text.endswith("]") and ('"' in inner or "'" in inner)):
+        return False
+    return not ("[" in inner or "]" in inner) or (inner.startswith("[") and inner.endswith("]"))
 
 
 def _one_quote(text: str) -> str:

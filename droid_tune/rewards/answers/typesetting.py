@@ -14,13 +14,13 @@ _WORDS = re.compile(
     r"\\(?:text(?:bf|it|rm|tt|sf|sc|normal)?|math(?:rm|bf|it|sf|tt|normal)|[mh]box|operatorname\*?|emph|bm|boldsymbol)"
     r"\s*\{([^{}]*)\}"
 )
-_GROUPS = re.compile(r"\{\s*\\(?:bf|rm|it|sf|tt|em)\s+([^{}]*)\}")
+_GROUPS = re.compile(r"\{\s*\\(?:bf|rm|it|sf|tt|em)\s++([^{}]*+)\}")
 _FONTS = re.compile(
     r"\\(?:(?:text)?color\s*\{\w+\}|(?:bf|rm|it|sf|tt|displaystyle|textstyle|left|right|[bB]igg?[lr]?|[lL]arge)(?![a-zA-Z]))\s*"
 )
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+")
-_VULGAR = re.compile(r"(\d?)\s*([¼½¾⅐-⅞])")
+_VULGAR = re.compile(r"(?:(\d)\s*|(?<!\s)\s*)([¼½¾⅐-⅞])")
 #: spaces that only part the thousands of one number
 _THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
 _DASHES = str.maketrans("\u2212\u2013\u2010\u2011\u2044\u2215\u2019\u2018\u02bc", "----//'''")
@@ -64,7 +64,11 @@ _DOTTED = re.compile(
 _ELLIPSIS = re.compile(r"(?<![\d.])(\d{1,30})\.(\d{2,60})\s*(?:\.\.\.|…|\\[lc]?dots(?:[bcmo]|(?![a-zA-Z])))")
 
 
-@lru_cache(maxsize=512)  # a verdict asks for the same few texts again and again: half of its time
+#: commands one inside another; a model that has collapsed opens them without end
+_DEEPEST = 20
+
+
+@lru_cache(maxsize=64)  # a verdict asks for the same few texts again and again: half of its time
 def untypeset(text: str) -> str:
     """The text without its typesetting; repeating decimals as `\\frac{p}{q}`."""
     text = _VULGAR.sub(_vulgar, _RAISED.sub(_power, _THIN_SPACES.sub("", text)))
@@ -73,15 +77,25 @@ def untypeset(text: str) -> str:
     for latex, plain in _PLAIN.items():
         text = text.replace(latex, plain)
     text = _DEGREES.sub("°", _FONTS.sub("", _GROUPS.sub(r"\1", text)))
-    while (found := _WORDS.search(text)) is not None:
-        text = text[: found.start()] + _words(text[: found.start()], found[1]) + text[found.end() :]
+    for _ in range(_DEEPEST):
+        worded = _in_words(text)
+        if worded == text:
+            break
+        text = worded
     return repeating(text).strip()
 
 
-def _words(before: str, words: str) -> str:
-    """The words of `\\text{...}`, apart from a number or brace right before them."""
-    touches = before[-1:].isdigit() or before.endswith("}")
-    return f" {words}" if touches and words[:1].isalpha() else words
+def _in_words(text: str) -> str:
+    """The text with the words of each innermost `\\text{...}`, apart from a number or brace right before them."""
+    written: list[str] = []
+    position, last = 0, ""
+    for found in _WORDS.finditer(text):
+        before, words = text[position : found.start()], found[1]
+        last = (before or last)[-1:]
+        touches = last.isdigit() or last == "}"
+        written += [before, " " if touches and words[:1].isalpha() else "", words]
+        position, last = found.end(), words or last
+    return "".join([*written, text[position:]])
 
 
 def _power(found: re.Match[str]) -> str:

@@ -113,6 +113,8 @@ _WHOLE = {
     "pound sterling": "£",
     "pounds sterling": "£",
 }
+#: of a unit in characters, and nobody writes half of it
+_LONGEST = 100
 _AREA = {"square": 2, "sq": 2, "sq.": 2, "cubic": 3, "cu": 3, "cu.": 3}
 _FACTOR = re.compile(r"([^\d^/*·\s]+)\s*(?:(?:\^|\*\*)\s*\{?\s*(-?[1-4])\s*\}?|([23]))?")
 
@@ -153,6 +155,8 @@ def _is_rate_of(powers: dict[str, int], money: dict[str, int]) -> bool:
 
 def read_unit(text: str) -> Unit | None:
     """The unit that a whole text names, None where it names none."""
+    if len(text) > _LONGEST:
+        return None
     text = " ".join(text.split())
     text = _WHOLE.get(text.lower(), text)
     over, _, under = re.sub(r"\bper\b", "/", text).replace("*", " ").replace("·", " ").partition("/")

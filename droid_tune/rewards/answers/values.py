@@ -11,7 +11,7 @@ from droid_tune.rewards.answers.units import read_unit
 _OPERATOR = re.compile(r"[-+*/×·÷^=≈<>≤≥±]+|\\(?:[gl]eq?|[gl]t|neq?)|plus|minus|times")
 _OPERATOR_AT_END = re.compile(r"[-+*/×·÷^±(\[{]$")
 _OPERATOR_AT_START = re.compile(r"^[+*/×·÷^±!]")
-_OPEN_FORMULA = re.compile(r"\$([^$\n]*\d[^$\n]*)\$")
+_OPEN_FORMULA = re.compile(r"\$((?=[^$\n\d]*+\d)[^$\n]*+)\$")
 _EQUALS = re.compile(r"=|≈|\\approx(?![a-zA-Z])")
 _HEDGE = re.compile(r"\s*(?:,|/|;|or|and|to|-|–)\s*[-+$€£]?\d")
 _CHANGES = re.compile(
@@ -21,6 +21,8 @@ _CHANGES = re.compile(
 _TIMES = re.compile(r"x|\\times|\\cdot")
 _TEN_RAISED = re.compile(r"\$?10(?:\^|\*\*)")
 _EDGES = " \"'`*_“”"
+#: a scale and a unit behind a number, in characters
+_LONGEST_UNIT = 200
 #: where scripts that part no words by spaces touch a number: Chinese, Japanese, Thai, Korean
 _UNPARTED = r"[\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7af\uff01-\uff0f]"
 _BORDER = re.compile(rf"(?<={_UNPARTED})(?=[-+]?[$€£¥₹₩]?\d)|(?<=[\d%])(?={_UNPARTED})")
@@ -47,10 +49,12 @@ def last_value(text: str) -> str | None:
     if formula and not re.search(r"\d", text[formula[-1].end() :]):
         return _after_equals(formula[-1][1] + _unit_behind(text[formula[-1].end() :]))
     words = text.split()
-    numbered = [place for place, word in enumerate(words) if re.search(r"\d", word) and not _is_unit(word)]
-    if not numbered:
+    backwards = range(len(words) - 1, -1, -1)
+    numbered = (place for place in backwards if re.search(r"\d", words[place]) and not _is_unit(words[place]))
+    last = next(numbered, None)
+    if last is None:
         return None
-    first = last = numbered[-1]
+    first = last
     while first > 0 and _goes_on_left(words, first):
         first -= 1
     while last + 1 < len(words) and _goes_on_right(words, last):
@@ -132,6 +136,7 @@ def _goes_on_right(words: list[str], last: int) -> bool:
 
 def _unit_behind(rest: str) -> str:
     """Scale and unit right behind a number: ` km`, ` million dollars`, ` percent`; ` dozen` too, which changes it."""
+    rest = rest[:_LONGEST_UNIT]
     changed = _CHANGES.match(rest)
     if changed is not None:
         return f" {changed[1]}"
