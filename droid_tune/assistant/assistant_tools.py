@@ -122,12 +122,29 @@ def report(runs: list[str] | None = None, out: str = "", confirm: bool = False) 
     return _confirmed(words, confirm, lambda: ask(words))
 
 
-def export(run: str, out: str, to: str = "adapter", confirm: bool = False) -> Answer:
+def export(
+    run: str,
+    out: str = "",
+    to: str = "adapter",
+    checkpoint: str = "",
+    quantise: str = "",
+    repository: str = "",
+    check: int | None = None,
+    force: bool = False,
+    confirm: bool = False,
+) -> Answer:
     """Write a run's result into the new folder `out` for other programs and score it again there.
 
-    `to` is adapter, fused or another target that `droid-tune export --help` names. Without `confirm` it only says so.
+    `to`, `checkpoint` (best, last, a step), `quantise` and `check` (held-out rows) are those of `droid-tune export --help`;
+    `force` keeps what the comparison refuses. For the Hub it only writes: the user uploads by `droid-tune export`. Without
+    `confirm` it only says so.
     """
-    words = ["export", "--json", *options(out=out, to=to), *named(run)]
+    words = [
+        "export",
+        "--json",
+        *options(out=out, to=to, checkpoint=checkpoint, quantise=quantise, check=check),
+    ]
+    words += [*options(repository=repository), *(["--force"] if force else []), *named(run)]
     return _confirmed(words, confirm, lambda: ask(words))
 
 

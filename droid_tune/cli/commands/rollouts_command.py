@@ -89,7 +89,9 @@ def wanted_by(arguments: argparse.Namespace, index: CompletionIndex) -> Wanted:
         try:
             bounds = _bound(least), _bound(most if colon else least)
         except ValueError:
-            raise UsageError(f"`{pair}` needs numbers", place="--where", remedy="e.g. reward=0.5:1") from None
+            bounds = None, None
+        if bounds == (None, None):
+            raise UsageError(f"`{pair}` needs numbers", place="--where", remedy="e.g. reward=0.5:1")
         wanted = wanted.between(name, *bounds)
     for name in (*wanted.bounds, *filter(None, [wanted.sort])):
         if name not in known:

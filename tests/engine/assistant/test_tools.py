@@ -52,6 +52,10 @@ def test_a_run_is_described_as_on_the_command_line() -> None:
         (lambda: resume("some-run", steps=5), "droid-tune resume --steps=5 -- some-run"),
         (lambda: stop_run("some-run"), "droid-tune steer some-run stop_at=1"),
         (lambda: export("some-run", "/out"), "droid-tune export --json --out=/out --to=adapter -- some-run"),
+        (
+            lambda: export("some-run", to="gguf", checkpoint="best", quantise="q8_0", check=0, force=True),
+            "droid-tune export --json --to=gguf --checkpoint=best --quantise=q8_0 --check=0 --force -- some-run",
+        ),
         (lambda: report(["some-run"], out="/out.html"), "droid-tune report --out=/out.html -- some-run"),
     ],
 )
@@ -131,8 +135,30 @@ def test_a_client_finds_the_tools_and_is_asked_before_anything_is_written(tmp_pa
         failed = await session.call_tool("report", {"runs": ["unknown"]})
         assert failed.is_error
         assert "There is no run `unknown`" in failed.content[0].text
+        for tool, arguments, said in FAULTY:
+            failed = await session.call_tool(tool, arguments)
+            assert failed.is_error
+            assert failed.content[0].text == said
 
     conversation(talk)
+
+
+#: nothing that an assistant says is passed over: a run with other settings than it meant would train
+FAULTY: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "resume",
+        {"run": "x", "step": 7, "confirm": True},
+        "resume has no argument `step`; it has run, steps, confirm.",
+    ),
+    ("stop", {"confirm": True}, "stop: run must be given."),
+    ("resume", {"run": 7}, "resume: run must be text."),
+    (
+        "estimate",
+        {"learning_rate": 1e-4},
+        "estimate has no argument `learning_rate`; it has config, model, data, method, preset, settings; "
+        "single settings of a run belong into `settings`.",
+    ),
+]
 
 
 @pytest.mark.slow

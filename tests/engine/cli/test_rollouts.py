@@ -42,6 +42,7 @@ def test_completions_are_found_by_bounds_and_told_with_reasons(
         (["--where", "tone=1"], "completions have no `tone`; they have step, row, reward"),
         (["--sort", "tone"], "completions have no `tone`"),
         (["--where", "reward=high"], "`reward=high` needs numbers"),
+        (["--where", "reward"], "`reward` needs numbers"),
         (["--winners"], "--to: a new folder is needed"),
     ],
 )
