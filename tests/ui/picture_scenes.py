@@ -161,12 +161,12 @@ def playground(window: MainWindow) -> QWidget:
 
 def several_answers(window: MainWindow) -> QWidget:
     pane = cast("PlaygroundPane", pane_of(window, "playground"))
-    pane.add_column()
-    pane._temperature.setCurrentIndex(1)
-    pane._samples.setCurrentIndex(1)
-    until(pane._row.isEnabled)
-    pane._row.setCurrentIndex(1)
-    pane._row.activated.emit(1)
+    pane.asking.add_column()
+    pane.asking.temperature.setCurrentIndex(1)
+    pane.asking.samples.setCurrentIndex(1)
+    until(pane.asking.row.isEnabled)
+    pane.asking.row.setCurrentIndex(1)
+    pane.asking.row.activated.emit(1)
     pane._ask.click()
     until(pane._ask.isEnabled)
     return window

@@ -128,7 +128,7 @@ def test_data_that_could_not_be_measured_is_said_and_measured_for_the_next_quest
 def test_methods_that_could_not_be_compared_are_said(
     qtbot: QtBot, owner: QObject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ui.panes.setup import forecasting_methods
+    from ui.panes.setup.readiness import forecasting_methods
 
     compare = Flaky(forecasting_methods.by_method)
     monkeypatch.setattr(forecasting_methods, "by_method", compare)
@@ -145,10 +145,10 @@ def test_methods_that_could_not_be_compared_are_said(
 def test_prompts_of_a_run_that_could_not_be_read_are_said(
     runs: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
-    from ui.panes.playground.pane import first_prompts
+    from ui.panes.playground.suggestions import first_prompts
 
     read = Flaky(first_prompts)
-    monkeypatch.setattr("ui.panes.playground.pane.first_prompts", read)
+    monkeypatch.setattr("ui.panes.playground.suggestions.first_prompts", read)
     runs.show_pane("playground")
     pane = runs.pane("playground")
     assert isinstance(pane, PlaygroundPane)
@@ -156,7 +156,7 @@ def test_prompts_of_a_run_that_could_not_be_read_are_said(
     assert "The disk went away." in notices(pane)[0]
     read.broken = False
     pane._show_prompts()
-    qtbot.waitUntil(lambda: pane._prompts.count() == 3)
+    qtbot.waitUntil(lambda: pane._hint.prompts.count() == 3)
 
 
 def test_a_page_of_rows_that_breaks_says_so_and_the_others_are_read(

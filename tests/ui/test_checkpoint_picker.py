@@ -58,7 +58,7 @@ def test_the_playground_asks_the_checkpoint_that_is_chosen(
 ) -> None:
     pane = shown(window, "playground", qtbot)
     assert isinstance(pane, PlaygroundPane)
-    picker = pane._checkpoint
+    picker = pane.asking.checkpoint
     qtbot.waitUntil(lambda: picker.findData("best") == 1)
     for choice in ("last", "best"):
         picker.setCurrentIndex(picker.findData(choice))

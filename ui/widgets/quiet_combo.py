@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QHelpEvent, QWheelEvent
-from PySide6.QtWidgets import QComboBox, QToolTip, QWidget
+from PySide6.QtGui import QHelpEvent, QPaintEvent, QWheelEvent
+from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QToolTip, QWidget
 
 from ui.widgets.basics import plain_tip
 
@@ -22,11 +22,24 @@ class QuietCombo(QComboBox):
     def event(self, event: QEvent) -> bool:
         """Where the mouse rests, a choice that has no room is told whole, unless something else is to be told."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent) and not self.toolTip():
-            room = self.width() - self.iconSize().width() - ARROW
-            cut = self.fontMetrics().horizontalAdvance(self.currentText()) > room
+            cut = self.fontMetrics().horizontalAdvance(self.currentText()) > self._room()
             QToolTip.showText(event.globalPos(), plain_tip(self.currentText()) if cut else "", self)
             return True
         return super().event(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """As Qt does, but a choice that has no room ends in dots."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        dots = Qt.TextElideMode.ElideRight
+        option.currentText = self.fontMetrics().elidedText(self.currentText(), dots, self._room())  # pyright: ignore[reportAttributeAccessIssue]
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        painter.end()
+
+    def _room(self) -> int:
+        """Pixels for the text."""
+        return self.width() - self.iconSize().width() - ARROW
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():

@@ -9,11 +9,14 @@ import pytest
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
+from droid_tune.trial_report import AnswerVerdict
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
 from tests.ui.spoken_names import nameless
 from ui.main_window import MainWindow
-from ui.panes.playground.pane import PlaygroundPane, first_prompts
+from ui.panes.playground.answer_column import earned_words
+from ui.panes.playground.pane import PlaygroundPane
+from ui.panes.playground.suggestions import first_prompts
 from ui.widgets.episode_view import EpisodeView
 
 
@@ -83,10 +86,10 @@ def test_the_choices_stand_beside_one_another_in_the_smallest_window(
     window.resize(window.minimumSize())
     window.show()
     qtbot.waitExposed(window)
-    pane._checkpoint.show()
-    pane._checkpoint.addItem("Best: held-out accuracy 93% at step 60")
+    pane.asking.checkpoint.show()
+    pane.asking.checkpoint.addItem("Best: held-out accuracy 93% at step 60")
     qtbot.waitUntil(lambda: pane.width() < 700)
-    combos = [pane._runs, pane._checkpoint, pane._temperature, pane._length]
+    combos = [pane.asking.runs, pane.asking.checkpoint, pane.asking.temperature, pane.asking.length]
     for left, right in pairwise(combos):
         assert left.geometry().right() < right.geometry().left()
     assert combos[-1].geometry().right() <= pane.width()
@@ -97,9 +100,9 @@ def answer_texts(pane: PlaygroundPane) -> list[list[str]]:
 
 
 def pick(pane: PlaygroundPane, number: int, qtbot: QtBot) -> None:
-    qtbot.waitUntil(pane._row.isEnabled)
-    pane._row.setCurrentIndex(number)
-    pane._row.activated.emit(number)
+    qtbot.waitUntil(pane.asking.row.isEnabled)
+    pane.asking.row.setCurrentIndex(number)
+    pane.asking.row.activated.emit(number)
 
 
 def test_held_out_rows_tell_right_from_wrong_with_the_rewards_beside(
@@ -120,6 +123,29 @@ def test_held_out_rows_tell_right_from_wrong_with_the_rewards_beside(
     assert after.parts[0]._earned.toolTip() == "read: 4"
 
 
+def test_the_sum_of_rewards_is_told_only_where_each_could_judge() -> None:
+    parts = {"accuracy": None, "format": 1.0}
+    assert earned_words(AnswerVerdict(right=None, reward=0.2, parts=parts, why=""), None) == "format 1"
+    assert (
+        earned_words(AnswerVerdict(right=True, reward=1.0, parts={"mine": 1.0}, why=""), 3)
+        == "reward 1 · seed 3"
+    )
+
+
+def test_another_column_is_another_checkpoint_where_there_is_one_run(
+    pane: PlaygroundPane, data_home: Path, qtbot: QtBot
+) -> None:
+    folder = data_home / "runs" / "done" / "checkpoints"
+    for step in (10, 20):
+        (folder / f"step-{step:06d}").mkdir(parents=True)
+    pane._show_runs()
+    pane.asking.checkpoint._folder = None
+    pane._show_runs()
+    pane.asking.add_column()
+    assert pane.asking.others[0].checkpoint.choice != pane.asking.checkpoint.choice
+    assert len(set(pane.asking.names)) == 3
+
+
 def test_a_row_whose_prompt_was_changed_has_no_known_answer(pane: PlaygroundPane, qtbot: QtBot) -> None:
     pick(pane, 1, qtbot)
     pane._prompt.setPlainText("Something else?")
@@ -132,10 +158,10 @@ def test_a_row_whose_prompt_was_changed_has_no_known_answer(pane: PlaygroundPane
 def test_several_samples_have_seeds_of_their_own_the_same_for_every_model(
     pane: PlaygroundPane, qtbot: QtBot
 ) -> None:
-    assert not pane._samples.isEnabled()  # greedy: one answer is all there is
-    pane._temperature.setCurrentIndex(2)
-    pane._samples.setCurrentIndex(pane._samples.findData(2))
-    pane._seed.setValue(7)
+    assert not pane.asking.samples.isEnabled()  # greedy: one answer is all there is
+    pane.asking.temperature.setCurrentIndex(2)
+    pane.asking.samples.setCurrentIndex(pane.asking.samples.findData(2))
+    pane.asking.seed.setValue(7)
     pick(pane, 1, qtbot)
     pane._ask.click()
     qtbot.waitUntil(pane._ask.isEnabled)
@@ -152,8 +178,8 @@ def test_other_checkpoints_answer_in_columns_of_their_own_by_the_same_model(
 ) -> None:
     for step in (20, 40):
         (data_home / "runs" / "done" / "checkpoints" / f"step-{step:06d}").mkdir(parents=True)
-    pane._more.click()
-    other = pane._others[0]
+    pane.asking.more.click()
+    other = pane.asking.others[0]
     qtbot.waitUntil(lambda: other.checkpoint.findData("20") >= 0)
     other.checkpoint.setCurrentIndex(other.checkpoint.findData("20"))
     pane._prompt.setPlainText("Hello?")
@@ -173,12 +199,12 @@ def test_another_run_is_loaded_after_the_first_and_columns_can_go(
     with qtbot.waitSignal(window.session.runs_changed):
         window.session.refresh_runs()
     for _ in range(2):
-        pane._more.click()
-    assert not pane._more.isEnabled()  # four columns
-    pane._others[1].removed.emit()
-    assert pane._more.isEnabled()
-    chosen = pane._runs.currentData()
-    other = pane._others[0].runs
+        pane.asking.more.click()
+    assert not pane.asking.more.isEnabled()  # four columns
+    pane.asking.others[1].removed.emit()
+    assert pane.asking.more.isEnabled()
+    chosen = pane.asking.runs.currentData()
+    other = pane.asking.others[0].runs
     other.setCurrentIndex(1 - other.findData(chosen))
     pane._prompt.setPlainText("Hello?")
     pane._ask.click()
@@ -192,7 +218,7 @@ def test_the_second_row_of_choices_fits_the_smallest_window_too(
 ) -> None:
     window.resize(window.minimumSize())
     qtbot.waitUntil(lambda: pane.width() < 700)
-    parts = [pane._more, pane._row, pane._samples, pane._seed]
+    parts = [pane.asking.more, pane.asking.row, pane.asking.samples, pane.asking.seed]
     for left, right in pairwise(parts):
         assert left.geometry().right() < right.geometry().left()
     assert parts[-1].geometry().right() <= pane.width()

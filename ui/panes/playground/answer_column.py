@@ -70,15 +70,15 @@ class AnswerPart(QWidget):
 
 
 def earned_words(verdict: AnswerVerdict, seed: int | None) -> str:
-    """`reward 1 (accuracy 1, format 1) · seed 3`: a part that could not judge is left out."""
+    """`reward 1 (accuracy 1, format 1) · seed 3`, or `format 1 · seed 3` where accuracy could not judge: then the sum is none."""
     parts = [
         f"{words.literal(name)} {words.number(one)}" for name, one in verdict.parts.items() if one is not None
     ]
-    earned = "" if verdict.reward is None else f"reward {words.number(verdict.reward)}"
-    detail = f"({', '.join(parts)})" if len(parts) > 1 or (parts and not earned) else ""
-    return " · ".join(
-        filter(None, (" ".join(filter(None, (earned, detail))), "" if seed is None else f"seed {seed}"))
-    )
+    whole = verdict.reward is not None and len(parts) == len(verdict.parts)
+    earned = f"reward {words.number(verdict.reward)}" if whole and verdict.reward is not None else ""
+    detail = ", ".join(parts)
+    said = f"{earned} ({detail})" if earned and len(parts) > 1 else earned or detail
+    return " · ".join(filter(None, (said, "" if seed is None else f"seed {seed}")))
 
 
 class AnswerColumn(QFrame):

@@ -49,6 +49,14 @@ class VoicePicker(QWidget):
         fill_runs(self.runs, runs, self.runs.currentData())
         self._show_checkpoints()
 
+    def choose_beside(self, taken: Sequence[str]) -> None:
+        """Another run than those whose folders are given; where each is taken, another checkpoint of the first."""
+        folders = [str(run.folder) for run in self._known]
+        free = [place for place, folder in enumerate(folders) if folder not in taken]
+        self.runs.setCurrentIndex(free[0] if free else 0)
+        if not free:
+            self.checkpoint.setCurrentIndex(min(len(taken), self.checkpoint.count() - 1))
+
     @property
     def weights(self) -> tuple[Path, str] | None:
         """The run and its checkpoint; None where there is no run."""
