@@ -145,10 +145,10 @@ def test_methods_that_could_not_be_compared_are_said(
 def test_prompts_of_a_run_that_could_not_be_read_are_said(
     runs: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
-    from ui.panes.playground.suggestions import first_prompts
+    from ui.panes.playground.first_questions import first_prompts
 
     read = Flaky(first_prompts)
-    monkeypatch.setattr("ui.panes.playground.suggestions.first_prompts", read)
+    monkeypatch.setattr("ui.panes.playground.first_questions.first_prompts", read)
     runs.show_pane("playground")
     pane = runs.pane("playground")
     assert isinstance(pane, PlaygroundPane)

@@ -15,8 +15,8 @@ from tests.ui.recording import complete, write_run
 from tests.ui.spoken_names import nameless
 from ui.main_window import MainWindow
 from ui.panes.playground.answer_column import earned_words
+from ui.panes.playground.first_questions import first_prompts
 from ui.panes.playground.pane import PlaygroundPane
-from ui.panes.playground.suggestions import first_prompts
 from ui.widgets.episode_view import EpisodeView
 
 

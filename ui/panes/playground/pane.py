@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from droid_tune import words
 from ui.panes.base import FillingPane
-from ui.panes.playground.asking import Asking
-from ui.panes.playground.exchange import Exchange
+from ui.panes.playground.first_questions import Suggestions
 from ui.panes.playground.prompt_field import PromptField
-from ui.panes.playground.suggestions import Suggestions
+from ui.panes.playground.question_and_answers import Exchange
+from ui.panes.playground.whom_to_ask import Asking
 from ui.session import Session
 from ui.widgets.basics import Page, button, column, row, scrolling
 from ui.widgets.notice import NoticeStack
