@@ -22,6 +22,11 @@ class TargetFacts:
     summary: str
     types: tuple[WeightType, ...] = ("keep",)
 
+    @property
+    def requantises(self) -> bool:
+        """Whether trained layers can have the bits of a quantised base again."""
+        return "mlx-4bit" in self.types
+
 
 _MLX: tuple[WeightType, ...] = ("keep", "none", "mlx-4bit", "mlx-8bit")
 _GGUF: tuple[WeightType, ...] = ("none", "bf16", "f16", "q8_0", "q4_0")
@@ -42,12 +47,14 @@ TARGETS: dict[ExportTarget, TargetFacts] = {
     ),
 }
 
+#: what `ExportRequest.requantise` is called
+REQUANTISED = "As the base model, part of what was learnt lost"
 WEIGHT_TYPES: tuple[WeightType, ...] = get_args(WeightType)
 
 
 #: what a type of weights is called
 TYPE_LABELS: dict[WeightType, str] = {
-    "keep": "As the base model has them",
+    "keep": "As the base model, trained layers in full",
     "none": "Not quantised",
     "bf16": "bfloat16",
     "f16": "float16",

@@ -36,6 +36,10 @@ class Target:
     def refuse(self, source: ExportSource, request: ExportRequest) -> None:
         """Raise UserError, before anything is written, where this target cannot hold the result."""
 
+    def was_written(self, run: Path, request: ExportRequest, step: int | None) -> bool:
+        """Whether the request's folder holds just this already: the weights after `step` updates of this run."""
+        return False
+
     def bytes_needed(self, source: ExportSource, request: ExportRequest) -> int:
         """How much room the written files take, about."""
         raise NotImplementedError

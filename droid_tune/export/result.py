@@ -47,7 +47,7 @@ class Exported:
         if self.compared is not None:
             said += self.compared.sentences
             said += [f"It is kept although {fault}." for fault in self.compared.faults]
-        return [*said, f"Use it: {self.use}"]
+        return [*said, *([f"Use it: {self.use}"] if self.use else [])]
 
 
 def export_run(run_dir: Path, request: ExportRequest, watch: Watch = UNWATCHED) -> Exported:
@@ -55,13 +55,17 @@ def export_run(run_dir: Path, request: ExportRequest, watch: Watch = UNWATCHED) 
 
     It is opened again and compared with the run's own model; what does not answer alike is refused unless forced. A run
     that was stopped gives what its newest checkpoint holds. Raises UserError where there is nothing to export, where the
-    target cannot hold it, where the folder is not empty or cannot be written, and where the comparison fails; `Stopped`
-    where `watch` ends it. Nothing half-written stays.
+    target cannot hold it, where the folder cannot be written or is not empty (a folder for the Hub that was made just so
+    is taken as it is), and where the comparison fails; `Stopped` where `watch` ends it. Nothing half-written stays.
     """
     from droid_tune.export.table import writer_for
+    from droid_tune.train.weights import weights_of
 
-    _check_request(run_dir, request)
     target = writer_for(read_config(run_dir), request.target)
+    step = weights_of(run_dir, request.checkpoint).step
+    if target.was_written(run_dir, request, step):
+        return Exported(request.out, step, ("It was written before, and stands as it was.",))
+    _check_request(request)
     watch.tell(0, 4, "loading the run's model")
     source = _source(run_dir, request)
     target.refuse(source, request)
@@ -71,8 +75,7 @@ def export_run(run_dir: Path, request: ExportRequest, watch: Watch = UNWATCHED) 
     return replace(exported, notes=(*exported.notes, *target.finish(source, request.out, watch)))
 
 
-def _check_request(run_dir: Path, request: ExportRequest) -> None:
-    read_config(run_dir)
+def _check_request(request: ExportRequest) -> None:
     if request.type not in request.facts.types:
         raise UsageError(
             f"`{request.target}` is not written in this type",

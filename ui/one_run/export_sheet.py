@@ -21,8 +21,17 @@ from PySide6.QtWidgets import (
 )
 
 from droid_tune import words
-from droid_tune.config.exporting import CHECK_ROWS, TARGETS, TYPE_LABELS, ExportRequest, usual_place
+from droid_tune.config.exporting import (
+    CHECK_ROWS,
+    REQUANTISED,
+    TARGETS,
+    TYPE_LABELS,
+    ExportRequest,
+    usual_place,
+)
 from droid_tune.control import Watch
+from droid_tune.model_files.hub import is_hub_id
+from droid_tune.model_files.ready_folder import files_to_upload
 from droid_tune.names import ExportTarget
 from droid_tune.runs.folder import slug
 from ui.one_run.export_job import ExportThread
@@ -157,6 +166,8 @@ class ExportSheet(QDialog):
         self._type.clear()
         for kind in facts.types:
             self._type.addItem(TYPE_LABELS[kind], kind)
+        if facts.requantises:
+            self._type.insertItem(1, REQUANTISED, REQUANTISED)
         self._form.setRowVisible(self._type, len(facts.types) > 1)
         self._form.setRowVisible(self._repository, self.target == "hub")
         self._form.setRowVisible(self._rows["Public"], self.target == "hub")  # pyright: ignore[reportArgumentType, reportCallIssue]
@@ -172,11 +183,13 @@ class ExportSheet(QDialog):
 
     def request(self, *, force: bool = False) -> ExportRequest:
         """What the sheet asks the engine for."""
+        chosen = self._type.currentData()
         return ExportRequest(
             target=self.target,
             out=Path(self._folder.text()).expanduser(),
             checkpoint=self._checkpoint.choice,
-            weights=self._type.currentData(),
+            weights=None if chosen == REQUANTISED else chosen,
+            requantise=chosen == REQUANTISED,
             check=CHECK_ROWS if self._compare.isChecked() else 0,
             force=force,
         )
@@ -193,10 +206,10 @@ class ExportSheet(QDialog):
 
     def _start_export(self, request: ExportRequest) -> None:
         engine, folder = self._session.engine, self._run.folder
+        self._exported = None
         self._work(lambda watch: engine.export(folder, request, watch), self._show_exported)
 
     def _work(self, work: Callable[[Watch], Any], done: Callable[[Any], None]) -> None:
-        self._exported = None
         self._said.setText("")
         for made in (self._show, self._upload, self._keep):
             made.hide()
@@ -228,19 +241,27 @@ class ExportSheet(QDialog):
         self._set_working(False)
         self._exported = exported
         self._said.setText("\n".join([f"Written to {exported.folder}.", *exported.sentences]))
-        self._show.show()
-        self._upload.setVisible(self.target == "hub")
+        self._offer_folder()
+
+    def _offer_folder(self) -> None:
+        """What can be done with what was written: again, where an upload did not come to its end."""
+        self._show.setVisible(self._exported is not None)
+        self._upload.setVisible(self._exported is not None and self.target == "hub")
 
     @Slot(str)
     def _show_fault(self, sentence: str) -> None:
         self._set_working(False)
         self._said.setText(sentence.replace("`--force`", "“Keep It All the Same”"))
         self._keep.setVisible("--force" in sentence)
+        self._offer_folder()
 
     @Slot()
     def _show_ended(self) -> None:
         self._set_working(False)
-        self._said.setText("Stopped; nothing was kept.")
+        self._said.setText(
+            "Stopped; nothing was kept." if self._exported is None else "Stopped; the folder is kept."
+        )
+        self._offer_folder()
 
     # --- afterwards ---------------------------------------------------------------------------------------------
 
@@ -251,13 +272,17 @@ class ExportSheet(QDialog):
     @Slot()
     def _ask_upload(self) -> None:
         """Nothing leaves this machine before a person has seen the list of files and said yes."""
-        files = [path for path in sorted(self._exported.folder.rglob("*")) if path.is_file()]
-        listed = "\n".join(f"{path.name}  {words.size(path.stat().st_size)}" for path in files)
+        repository = self._repository.text().strip()
+        if not is_hub_id(repository):
+            self._said.setText("Name the repository as owner/name: that is how the Hub calls them.")
+            return
+        files = files_to_upload(self._exported.folder)
+        listed = "\n".join(f"{file.name}  {words.size(file.bytes)}" for file in files)
         seen = "everyone may see it" if self._public.isChecked() else "private"
         box = QMessageBox(self)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setWindowModality(Qt.WindowModality.WindowModal)  # a sheet, on a Mac
-        box.setText(f"Upload {words.count(len(files), 'file')} to {self._repository.text()} ({seen})?")
+        box.setText(f"Upload {words.count(len(files), 'file')} to {repository} ({seen})?")
         box.setInformativeText(listed)
         yes = box.addButton("Upload", QMessageBox.ButtonRole.AcceptRole)
         yes.clicked.connect(self.start_upload)
@@ -279,6 +304,7 @@ class ExportSheet(QDialog):
     def _show_uploaded(self, address: str) -> None:
         self._set_working(False)
         self._said.setText(f"Uploaded: {address}")
+        self._show.show()
 
     def reject(self) -> None:
         """The first press ends what is being written, the next closes."""

@@ -88,8 +88,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _upload(arguments: argparse.Namespace, folder: Path) -> int:
     """Ask, with the list of the files, and upload them; without a yes nothing leaves this machine."""
-    from droid_tune.control import Watch
-    from droid_tune.export.targets.hub_repository import files_to_upload, upload
+    from droid_tune.cli.driving import stopping_gracefully
+    from droid_tune.control import Control, Watch
+    from droid_tune.errors import Stopped
+    from droid_tune.export.targets.hub_repository import upload
+    from droid_tune.model_files.ready_folder import files_to_upload
 
     files = files_to_upload(folder)
     for file in files:
@@ -99,7 +102,15 @@ def _upload(arguments: argparse.Namespace, folder: Path) -> int:
     if not (arguments.yes or _agreed(asked)):
         say("nothing was uploaded; the folder is kept")
         return 0
-    say(f"uploaded: {upload(folder, arguments.repository, public=arguments.public, watch=Watch(_teller()))}")
+    control = Control()
+    watch = Watch(_teller(), control.stop_requested)
+    try:
+        with stopping_gracefully(control, "the folder is kept"):
+            address = upload(folder, arguments.repository, public=arguments.public, watch=watch)
+    except Stopped:
+        say("stopped; the folder is kept, and the same command goes on with it")
+        return STOPPED
+    say(f"uploaded: {address}")
     return 0
 
 
@@ -111,7 +122,7 @@ def _agreed(question: str) -> bool:
 
 def request_of(arguments: argparse.Namespace, run: Path) -> ExportRequest:
     """What the words ask for. Raises UsageError where they contradict each other."""
-    from droid_tune.config.exporting import ExportRequest, usual_place
+    from droid_tune.config.exporting import TARGETS, ExportRequest, usual_place
     from droid_tune.runs.folder import read_config, run_name, slug
 
     if arguments.check < 0:
@@ -119,9 +130,10 @@ def request_of(arguments: argparse.Namespace, run: Path) -> ExportRequest:
     if arguments.fuse and arguments.to not in (None, "fused"):
         raise UsageError("`--fuse` is `--to fused`", value=arguments.to, remedy="leave one of the two")
     target = "fused" if arguments.fuse else arguments.to or "adapter"
-    if arguments.requantise and target != "fused":
+    if arguments.requantise and not TARGETS[target].requantises:
+        fitting = ", ".join(name for name, facts in TARGETS.items() if facts.requantises)
         raise UsageError(
-            "`--requantise` goes with `--to fused`", remedy="add it, or leave both for the adapter alone"
+            "`--requantise` is not for this target", value=target, remedy=f"it goes with {fitting}"
         )
     if target == "hub" and not arguments.repository:
         raise UsageError("`--to hub` needs `--repository OWNER/NAME`", remedy="add it")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from droid_tune.export.targets.fused_folder import FusedFolder
 from droid_tune.export.targets.model_card import model_card
 from droid_tune.model_files.from_hub.hub_faults import TOO_OFTEN, UNKNOWN_PERSON, no_connection, status_of
 from droid_tune.model_files.hub import is_hub_id
+from droid_tune.model_files.ready_folder import files_to_upload, has_origin, write_origin
 from droid_tune.rewards.endpoint import find_key
 
 log = logging.getLogger(__name__)
@@ -31,30 +31,27 @@ class HubRepository(FusedFolder):
         """A fused folder whose README.md is the card."""
         notes = super().write(source, request, folder, watch)
         (folder / "README.md").write_text(model_card(source), encoding="utf-8")
+        write_origin(folder, _origin(source.run, request, source.weights.step))
         return notes
+
+    def was_written(self, run: Path, request: ExportRequest, step: int | None) -> bool:
+        """So that an upload that was refused or ended can go on with the folder that was kept."""
+        return has_origin(request.out, _origin(run, request, step))
 
     def how_to_use(self, source: ExportSource, out: Path) -> str:
         """Once it is uploaded."""
         return "mlx_lm.generate --model OWNER/NAME --prompt '...', once it is uploaded"
 
 
-@dataclass(frozen=True)
-class UploadFile:
-    """A file that would be uploaded: its name in the repository, and its size in bytes."""
-
-    name: str
-    bytes: int
-
-
-def files_to_upload(folder: Path) -> list[UploadFile]:
-    """What a person is asked to confirm; hidden files stay."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    names = [(path.relative_to(folder), path.stat().st_size) for path in found]
-    return [
-        UploadFile(name.as_posix(), size)
-        for name, size in names
-        if not any(part.startswith(".") for part in name.parts)
-    ]
+def _origin(run: Path, request: ExportRequest, step: int | None) -> dict[str, Any]:
+    """What decides what is written, and how it was looked at."""
+    asked = {
+        "type": request.type,
+        "requantise": request.requantise,
+        "check": request.check,
+        "force": request.force,
+    }
+    return {"run": str(run.absolute()), "step": step, **asked}
 
 
 def upload(

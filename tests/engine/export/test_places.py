@@ -16,8 +16,9 @@ from droid_tune.errors import Stopped, UserError
 from droid_tune.export.checking.fresh_process import run_program
 from droid_tune.export.result import export_run
 from droid_tune.export.targets import hub_repository, ollama_model
-from droid_tune.export.targets.hub_repository import files_to_upload, upload
+from droid_tune.export.targets.hub_repository import upload
 from droid_tune.export.targets.ollama_template import ollama_template
+from droid_tune.model_files.ready_folder import files_to_upload
 from droid_tune.model_files.tokenizer import load_tokenizer
 
 CHATML = """{{ if not .System }}<|im_start|>system
@@ -219,3 +220,12 @@ def test_nothing_is_uploaded_without_a_yes(
     assert main([*words, "--out", str(tmp_path / "two"), "--yes"]) == 0
     assert asked == ["me/model"]
     assert main(["export", str(learnt_run), "--to", "hub", "--out", str(tmp_path / "three")]) == 2
+    capsys.readouterr()
+    weights = tmp_path / "one" / "model.safetensors"
+    written = weights.stat().st_mtime_ns
+    assert main([*words, "--out", str(tmp_path / "one"), "--yes"]) == 0  # what was kept is uploaded as it is
+    assert "It was written before" in capsys.readouterr().err
+    assert (asked, weights.stat().st_mtime_ns) == (["me/model", "me/model"], written)
+    other = [*words, "--out", str(tmp_path / "one"), "--dequantise"]
+    assert main(other) == 1
+    assert "is not empty" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
-from droid_tune.config.exporting import ExportRequest
+from droid_tune.config.exporting import REQUANTISED, TYPE_LABELS, ExportRequest
 from droid_tune.control import Watch
 from droid_tune.errors import UserError
 from tests.ui.fake_engine import FakeEngine
@@ -55,6 +55,10 @@ class ExportingEngine(FakeEngine):
         return SimpleNamespace(folder=request.out, sentences=["Held-out accuracy: 80% there, 80% here."])
 
     def upload(self, folder: Path, repository: str, public: bool, watch: Watch) -> str:
+        while not self.go.wait(0.01):
+            watch.pause_point()
+        if self.fault is not None:
+            raise self.fault
         self.uploads.append((folder, repository, public))
         return f"https://hub/{repository}"
 
@@ -105,6 +109,10 @@ def test_each_target_offers_its_types_and_its_usual_place(sheet: ExportSheet, tm
     choose(sheet, "fused")
     assert sheet.request().out == Path("/somewhere/of/mine")
     assert name.endswith("-adapter")
+    assert [sheet._type.itemText(place) for place in (0, 1)] == [TYPE_LABELS["keep"], REQUANTISED]
+    assert (sheet.request().requantise, sheet.request().type) == (False, "keep")
+    sheet._type.setCurrentIndex(1)
+    assert (sheet.request().requantise, sheet.request().type) == (True, "keep")
 
 
 def test_what_was_written_is_told_with_how_it_compares(
@@ -163,19 +171,46 @@ def test_the_hub_gets_the_folder_that_was_written(
 ) -> None:
     choose(sheet, "hub")
     sheet._folder.setText(str(tmp_path / "out"))
-    sheet._repository.setText("me/model")
     sheet._export.click()
     ended(sheet, qtbot)
+    (tmp_path / "out" / ".DS_Store").write_text("stays here")
+    sheet._upload.click()
+    assert sheet._said.text().startswith("Name the repository as owner/name")
+    sheet._repository.setText("me/model")
     assert sheet._upload.isVisible()
     for answer in ("Cancel", "Upload"):
         assert engine.uploads == []
         sheet._upload.click()
         box = sheet.findChildren(QMessageBox)[-1]
         assert box.windowModality() == Qt.WindowModality.WindowModal  # a sheet, on a Mac
-        assert "config.json" in box.informativeText()
+        assert box.informativeText() == "config.json  2 bytes"
         next(one for one in box.buttons() if one.text().replace("&", "") == answer).click()
     assert ended(sheet, qtbot) == "Uploaded: https://hub/me/model"
     assert engine.uploads == [(tmp_path / "out", "me/model", False)]
+
+
+def test_an_upload_that_did_not_come_to_its_end_can_be_tried_again(
+    sheet: ExportSheet, engine: ExportingEngine, tmp_path: Path, qtbot: QtBot
+) -> None:
+    choose(sheet, "hub")
+    sheet._folder.setText(str(tmp_path / "out"))
+    sheet._repository.setText("me/model")
+    sheet._export.click()
+    ended(sheet, qtbot)
+    engine.go.clear()
+    sheet.start_upload()
+    sheet._close.click()
+    assert ended(sheet, qtbot) == "Stopped; the folder is kept."
+    assert sheet._upload.isVisible()
+    engine.go.set()
+    engine.fault = UserError("me/model: the Hugging Face Hub cannot be reached; the folder is kept")
+    sheet.start_upload()
+    assert "the folder is kept" in ended(sheet, qtbot)
+    assert sheet._upload.isVisible()
+    engine.fault = None
+    sheet.start_upload()
+    assert ended(sheet, qtbot) == "Uploaded: https://hub/me/model"
+    assert not sheet._upload.isVisible()
 
 
 def export_by_menu(window: MainWindow) -> None:
