@@ -155,13 +155,41 @@ class ChatTemplate:
         behind = self._probed.rpartition(PROBE)[2]
         begin = getattr(self.tokenizer, "bos_token", None)
         texts = [text for text in self._added if text != begin or text == self.eos]
-        found = _any_of(text for text in texts if not _WORDS.fullmatch(text)).search(behind)
-        return found.group() if found else ""
+        control = _any_of(text for text in texts if not _WORDS.fullmatch(text))
+        found = control.search(behind)
+        if found is None:
+            return ""
+        first, start = found.group(), found.start()
+        while found is not None and found.group() != self.eos:  # Command closes the text, then the turn
+            found = control.match(behind, found.end())
+        ends = found is not None and self._between.startswith(behind[start : found.end()], start)
+        return self.eos if ends else first
 
     @property
     def end_id(self) -> int | None:
         """The id of that token; None where there is none, or where it is spelt in ordinary tokens."""
         return self.ids.get(self.end)
+
+    @cached_property
+    def _between(self) -> str:
+        """What stands behind an answer that is not the last: Phi closes the whole text behind the last one."""
+        try:
+            return self.render([*_PROBE_TURNS, _PROBE_TURNS[0]], answer_next=False, switches={}).rpartition(
+                PROBE
+            )[2]
+        except UserError:
+            return ""
+
+    @cached_property
+    def header(self) -> str:
+        """What the template writes to ask for an answer, empty where it writes nothing or something else altogether."""
+        try:
+            asked, read = (
+                self.render(_PROBE_TURNS[:-1], answer_next=one, switches={}) for one in (True, False)
+            )
+        except UserError:
+            return ""
+        return asked.removeprefix(read) if asked.startswith(read) else ""
 
     @cached_property
     def closing(self) -> str:

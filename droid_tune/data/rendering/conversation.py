@@ -107,7 +107,9 @@ class Conversation:
             )
             thought, turn = None, thinking.without_thoughts(turn)
         whole = self._rendered(place + 1, answer_next=False, last=turn)
-        behind = _behind(prompt, whole, thought) or self._behind_moved(prompt, whole, place, thought)
+        behind = _behind(prompt, whole, thought, thinking.opener_of(self.template.source))
+        behind = behind or self._behind_moved(prompt, whole, place, thought)
+        prompt, behind = self._behind_header(prompt, behind, place)
         written = self._ended(behind)
         self._check_said(written, turn, said)
         return prompt, written
@@ -122,7 +124,8 @@ class Conversation:
         last_read = str(self.turns[place - 1]["content"]).strip()
         key = prompt[prompt.rfind(last_read) :] if last_read and last_read in prompt else ""
         end = unanswered.rfind(key) if key else -1
-        found = _behind(key, whole[end:], thought) if end >= 0 else None
+        opener = thinking.opener_of(self.template.source)
+        found = _behind(key, whole[end:], thought, opener) if end >= 0 else None
         if found is None:
             raise UserError(
                 "The chat template renders this answer otherwise than it asks for it, so the model would never write "
@@ -130,6 +133,12 @@ class Conversation:
                 remedy="choose another thinking setting or model, or remove the row",
             )
         return found
+
+    def _behind_header(self, prompt: str, behind: str, place: int) -> tuple[str, str]:
+        """Of two answers in a row the second one's header is read, where the template asks for none behind an answer."""
+        header = self.template.header if place and self.turns[place - 1]["role"] == "assistant" else ""
+        before, found, rest = behind.partition(header) if header else (behind, "", "")
+        return (prompt + before + found, rest) if found else (prompt, behind)
 
     def _begun_answer(self, place: int) -> tuple[str, str]:
         """The rest of an answer whose beginning stands in the prompt already."""
@@ -146,7 +155,7 @@ class Conversation:
         if template.end and template.end in written:
             return written[: written.rindex(template.end) + len(template.end)]
         bare = written.rstrip()
-        if any(bare.endswith(control) for control in template.controls):
+        if any(bare.endswith(control) for control in template.controls if not _CLOSES_A_PART.match(control)):
             return bare
         return written.removesuffix(template.closing) + template.eos
 
@@ -187,7 +196,11 @@ class Conversation:
                 )
 
 
-def _behind(prompt: str, whole: str, thought: str | None) -> str | None:
+#: what closes a call or a thought ends no turn
+_CLOSES_A_PART = re.compile(r"</(?!s>)")
+
+
+def _behind(prompt: str, whole: str, thought: str | None, opener: str) -> str | None:
     """What the template adds behind its own prompt, None where the whole is no extension of it.
 
     Where the prompt opens a thought (or closes one) that the template does not write again, the thoughts are written
@@ -199,14 +212,17 @@ def _behind(prompt: str, whole: str, thought: str | None) -> str | None:
         if not lost:
             return written
         opened = thinking.opens_thought(prompt)
-        head = thinking.ending(thought or "", opened.group(1)) if opened else thinking.block(thought or "")
-        return head + thinking.behind_block(written)
+        if opened:
+            return thinking.behind_opened(thought or "", written, opened.group(1))
+        return thinking.filled(thought or "", written, opener)
     opened = thinking.opens_thought(prompt)
     mark = opened or thinking.closes_thought(prompt)
     if mark is None or not whole.startswith(prompt[: mark.start()]):
         return None
-    said = thinking.behind_block(whole[mark.start() :])
-    return thinking.ending(thought or "", mark.group(1)) + said if opened else said
+    written = whole[mark.start() :]
+    if opened:
+        return thinking.behind_opened(thought or "", written, mark.group(1))
+    return thinking.behind_block(written)
 
 
 def _without(text: str, said: list[str]) -> str:

@@ -8,7 +8,23 @@ from typing import Any
 from droid_tune.data.formats.messages import Message
 
 #: Opening and closing marks that templates write.
-TAGS = {"<think>": "</think>", "<thinking>": "</thinking>", "[THINK]": "[/THINK]"}
+TAGS = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "[THINK]": "[/THINK]",
+    "<|channel>thought": "<channel|>",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<seed:think>": "</seed:think>",
+    "<mm:think>": "</mm:think>",
+}
+#: What these models write behind the opening mark, before the closing one and behind it; the others part all by line feeds.
+_LAID_OUT = {
+    "<|channel>thought": ("\n", "\n", ""),
+    "<|START_THINKING|>": ("", "", ""),
+    "<seed:think>": ("", "", "\n"),
+    "<mm:think>": ("", "", ""),
+}
+_BY_LINES = ("\n", "\n", "\n\n")
 #: Keys that a turn's thoughts stand under, the field's own name first.
 KEYS = ("reasoning_content", "reasoning", "thinking")
 _OPENERS = "|".join(map(re.escape, TAGS))
@@ -16,6 +32,8 @@ _CLOSERS = "|".join(map(re.escape, TAGS.values()))
 _OPENED = re.compile(rf"({_OPENERS})\s*\Z")
 _CLOSED = re.compile(rf"({_OPENERS})\s*({_CLOSERS})\s*\Z")
 _BLOCK = re.compile(rf"\s*({_OPENERS})(.*?)({_CLOSERS})\s*", re.DOTALL)
+_EMPTY = re.compile(rf"\s*({_OPENERS})(\s*)({_CLOSERS})(\s*)")
+_CLOSED_FIRST = re.compile(rf"\s*({_CLOSERS})")
 _TAIL = re.compile(rf"((?:(?!{_OPENERS}).)*?)({_CLOSERS})\s*", re.DOTALL)
 
 
@@ -59,20 +77,44 @@ def without_thoughts(turn: Message) -> Message:
     return {**{key: value for key, value in turn.items() if key not in KEYS}, "content": said}
 
 
+def opener_of(source: str) -> str:
+    """The mark with which a template's model opens thoughts, by what its template holds."""
+    return next((opener for opener in _LAID_OUT if opener in source and TAGS[opener] in source), "<think>")
+
+
 def block(thoughts: str, opener: str = "<think>") -> str:
     """Thoughts between marks, as the models that open them write them."""
-    return f"{opener}\n{ending(thoughts, opener)}"
+    return f"{opener}{_LAID_OUT.get(opener, _BY_LINES)[0]}{ending(thoughts, opener)}"
+
+
+def filled(thoughts: str, written: str, opener: str) -> str:
+    """An answer with its thoughts at its head, in the empty thought that the template wrote there if it wrote one."""
+    empty = _EMPTY.match(written)
+    if empty is None:
+        return block(thoughts, opener) + behind_block(written)
+    apart = "\n" if "\n" in empty[2] else ""
+    inner = thoughts.strip("\n")
+    return f"{empty[1]}{apart}{inner}{apart}{empty[3]}{empty[4]}{written[empty.end() :]}"
+
+
+def behind_opened(thoughts: str, written: str, opener: str) -> str:
+    """What a model writes that thinks already; `written` is what the template writes from the opening mark on. A template
+    that leaves out the mark writes the closing one by itself (GLM's)."""
+    if _CLOSED_FIRST.match(written):
+        return thoughts.strip("\n") + written
+    return ending(thoughts, opener) + behind_block(written)
 
 
 def ending(thoughts: str, opener: str = "<think>") -> str:
     """What a model writes that thinks already: the thoughts, the closing mark, a blank line."""
+    _, before, behind = _LAID_OUT.get(opener, _BY_LINES)
     inner = thoughts.strip("\n")
-    return f"{inner}\n{TAGS[opener]}\n\n"
+    return f"{inner}{before}{TAGS[opener]}{behind}"
 
 
 def behind_block(text: str) -> str:
-    """A rendered answer without the thoughts at its head."""
-    found = _BLOCK.match(text)
+    """A rendered answer without the thoughts at its head, or the mark alone that ends none."""
+    found = _BLOCK.match(text) or _CLOSED_FIRST.match(text)
     return text[found.end() :] if found else text.lstrip("\n")
 
 
@@ -86,7 +128,7 @@ def place_thoughts(turn: Message, source: str) -> Message:
     if key is not None:
         return {**bare, "content": said, key: thoughts}
     if any(isinstance(turn.get(one), str) for one in KEYS) or "</think>" in source:
-        return {**bare, "content": block(thoughts) + said}
+        return {**bare, "content": block(thoughts, opener_of(source)) + said}
     return bare  # thoughts as they were written, in the text
 
 
