@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from droid_tune.config.environments import ENVIRONMENT, EnvironmentConfig
+from droid_tune.config.environments import ENVIRONMENT, AnyEnvironment
 from droid_tune.config.methods import AnyMethod
 from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.ppo_method import PPOConfig
@@ -17,7 +17,7 @@ from droid_tune.config.training_config import TrainingConfig
 from droid_tune.names import RowLoss
 
 
-def require_fitting_environment(environment: EnvironmentConfig, method: AnyMethod) -> None:
+def require_fitting_environment(environment: AnyEnvironment, method: AnyMethod) -> None:
     """Only what samples groups acts, and not every loss knows turns."""
     if not isinstance(method, PolicyMethodConfig):
         raise ValueError(
@@ -37,7 +37,7 @@ def require_fitting_environment(environment: EnvironmentConfig, method: AnyMetho
         )
 
 
-def require_fitting_rewards(rewards: Sequence[AnyReward], environment: EnvironmentConfig | None) -> None:
+def require_fitting_rewards(rewards: Sequence[AnyReward], environment: AnyEnvironment | None) -> None:
     """A method that samples needs one at least, and no two of a name."""
     if not rewards and (environment is None or not environment.judges):
         raise ValueError("`rewards` must hold at least one reward for a reinforcement method")
