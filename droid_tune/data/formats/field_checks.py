@@ -38,8 +38,9 @@ _WANTED: dict[Kind, str] = {
     "dialogue": "a list of messages, or text that names its speakers (Human:, Assistant:)",
     "verdict": "true (a good answer) or false (a bad one)",
 }
-#: What says that an answer is good or bad; tables hold text.
-_VERDICTS = {"true": True, "1": True, "good": True, "false": False, "0": False, "bad": False}
+#: What says that an answer is good or bad; tables hold text, and numbers with a point where a row has none.
+_GOOD, _BAD = ("true", "1", "1.0", "good", "yes"), ("false", "0", "0.0", "-1", "-1.0", "bad", "no")
+_VERDICTS = {**dict.fromkeys(_GOOD, True), **dict.fromkeys(_BAD, False)}
 
 #: What may be written as JSON text: an example of each.
 _AS_JSON: dict[Kind, str] = {
@@ -61,7 +62,9 @@ def check_value(
     elif holds_turns(value, kind):
         check_messages(name, [value] if isinstance(value, dict) else as_turns(value))
     elif not _is(value, kind, exact=required and name == "answer"):
-        message = f"`{name}` must be {_WANTED.get(kind, 'text')}, but it is {said_type(value)}; {_remedy(value, kind)}."
+        message = (
+            f"`{name}` must be {said_wanted(kind)}, but it is {said_type(value)}; {_remedy(value, kind)}."
+        )
         raise RowFault("wrong_type", message, field=name, path=place)
     elif required and isinstance(value, str) and not value.strip():
         raise RowFault(
@@ -114,7 +117,12 @@ def may_hold(value: Any, kind: Kind) -> bool:
 
 def verdict_in(value: Any) -> bool | None:
     """Whether a label says that an answer is good; None where it says neither."""
-    return _VERDICTS.get(str(value).strip().lower()) if isinstance(value, bool | int | str) else None
+    return _VERDICTS.get(str(value).strip().lower()) if isinstance(value, bool | int | float | str) else None
+
+
+def said_wanted(kind: Kind) -> str:
+    """What a field of a kind must be, in words."""
+    return _WANTED.get(kind, "text")
 
 
 def said_type(value: Any) -> str:

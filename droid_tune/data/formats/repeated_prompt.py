@@ -42,7 +42,11 @@ def apart(prompt: Any, sides: Sequence[Any]) -> tuple[Any, list[Any]]:
     shared = shared_turns(said) if len(said) > 1 else _up_to(said[0][:-1], turns)
     heard, wanted = _heard(shared), _heard(turns)
     if not heard or heard[-1][0] != "user":
-        return _unanswered(prompt, said), list(sides)
+        repeated = [_up_to(side[:-1], turns) for side in said]  # one side alone may begin so
+        rest = [
+            side[len(own) :] if own else given for given, side, own in zip(sides, said, repeated, strict=True)
+        ]
+        return _unanswered(prompt, said), rest
     if not (heard[: len(wanted)] == wanted or wanted[: len(heard)] == heard or wanted[-1] in heard):
         return prompt, list(sides)
     instructed = shared[0]["role"] in _INSTRUCTIONS

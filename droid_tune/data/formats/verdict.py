@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from droid_tune.data.formats.base import COMMON, Field, Row, RowFormat
-from droid_tune.data.formats.field_checks import verdict_in
+from droid_tune.data.formats.field_checks import said_wanted, verdict_in
 from droid_tune.data.formats.messages import plain_messages
 from droid_tune.data.formats.prompt_completion import answer_of, prompt_of
 from droid_tune.data.formats.repeated_prompt import apart, turns_in
@@ -29,6 +30,12 @@ def _normalise_messages(fields: Row) -> Row:
     turns: list[Any] = plain_messages(fields["messages"])
     rest = {key: fields[key] for key in fields if key != "messages"}
     return _normalise({**rest, "prompt": turns[:-1], "completion": turns[-1:]})
+
+
+def said_unread_label(rows: Sequence[Row]) -> str:
+    """What the label of rows would have to be that says neither good nor bad; empty where they have none."""
+    name = next((name for name in (_LABEL.name, *_LABEL.synonyms) if any(name in row for row in rows)), "")
+    return f"; `{name}` would say it, if it were {said_wanted('verdict')}" if name else ""
 
 
 VERDICT = RowFormat(

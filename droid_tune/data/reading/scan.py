@@ -11,6 +11,7 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Layout, Need, Row
 from droid_tune.data.formats.columns import value_at
 from droid_tune.data.formats.table import label_of, need_of, said_need, said_readers
+from droid_tune.data.formats.verdict import said_unread_label
 from droid_tune.data.issues import FileFault, Issue, IssueLog, IssueRun, RowFault, excerpt_of, listed
 from droid_tune.data.layout import detect
 from droid_tune.data.mapping import mapped, propose
@@ -94,7 +95,7 @@ class FileScan:
                 "schema_mismatch",
                 f"The rows are {found.layout.format.name}, but {label_of(self.options.method)} needs "
                 f"{said_need(self.options.need)}; {said_readers(found.layout.format, self.options.need)}"
-                f"{self._said_proposal(sample)}.",
+                f"{self._said_proposal(sample)}{said_unread_label(sample) if self.options.need == 'verdict' else ''}.",
             )
         if found.also:
             names = listed([one.name for one in found.also])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from droid_tune.data.formats.base import Row
@@ -22,6 +23,12 @@ _ONLY_LAST = Note(
 _CUT = Note(
     "answers_cut",
     "The answers do not fit into `max_seq_length` and are learnt without their ends; raise it to learn all of them.",
+)
+
+
+_OTHER_QUESTIONS = Note(
+    "different_questions",
+    "The two answers reply to different questions; each is judged behind its own.",
 )
 
 
@@ -61,7 +68,17 @@ def render_judged(
             "Both answers are the same, so there is nothing to prefer",
             remedy="remove the row, or raise `max_seq_length` if they differ further on",
         )
+    if _questions(row.get("chosen")) != _questions(row.get("rejected")):
+        told = found["chosen"]
+        found["chosen"] = replace(told, notes=(*told.notes, _OTHER_QUESTIONS))
     return found
+
+
+def _questions(side: Any) -> list[Any]:
+    """What stands in a side before its first answer."""
+    turns: list[Any] = side if isinstance(side, list) else []
+    asked = takewhile(lambda turn: turn["role"] != "assistant", turns)
+    return [(turn["role"], turn["content"]) for turn in asked]
 
 
 def render_answer(tokenizer: Any, row: Row, answer: str, options: TemplateOptions) -> Example:

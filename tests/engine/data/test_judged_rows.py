@@ -76,6 +76,9 @@ WHOLE = {"chosen": [HI, HELLO], "rejected": [HI, WHAT]}
         ),
         ({"prompt": HUMAN, "chosen": HUMAN + "Hello!", "rejected": HUMAN + "What?"}, [HI]),
         ({"prompt": "Hi", **WHOLE, "reference": [HI, HELLO]}, [HI]),
+        # one side alone repeats the prompt
+        ({"prompt": "Hi", "chosen": [HI, HELLO], "rejected": "What?"}, "Hi"),
+        ({"prompt": [SYSTEM, HI], "chosen": "Hello!", "rejected": [HI, WHAT]}, [SYSTEM, HI]),
     ],
 )
 def test_an_answer_that_begins_with_its_prompt_is_what_follows_it(
@@ -108,10 +111,44 @@ def test_the_context_of_an_instruction_is_read(tmp_path: Path) -> None:
     assert read(tmp_path, row, "sft")["prompt"] == "Who?\n\nAnn sang."
 
 
-@pytest.mark.parametrize("label", [True, 1, "true", "Good"])
-def test_a_verdict_may_be_written_in_several_ways(tmp_path: Path, label: object) -> None:
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (True, False),
+        (1, 0),
+        (1, -1),
+        (1.0, 0.0),
+        ("true", "False"),
+        ("Good", "bad"),
+        ("1.0", "-1"),
+        ("yes", "no"),
+    ],
+)
+def test_a_verdict_may_be_written_in_several_ways(tmp_path: Path, good: object, bad: object) -> None:
+    for label, meant in ((good, True), (bad, False)):
+        row = {"prompt": "Hi", "completion": "Hello!", "label": label}
+        assert read(tmp_path, row, "kto") == {"prompt": "Hi", "answer": "Hello!", "label": meant}
+
+
+@pytest.mark.parametrize("label", [0.5, 3, "so so", None])
+def test_a_label_that_says_neither_is_named_where_verdicts_are_needed(tmp_path: Path, label: object) -> None:
     row = {"prompt": "Hi", "completion": "Hello!", "label": label}
-    assert read(tmp_path, row, "kto") == {"prompt": "Hi", "answer": "Hello!", "label": True}
+    fault = validate(written(tmp_path, [row]), "kto").files[0].error
+    assert fault is not None
+    assert fault.message.endswith(
+        "; `label` would say it, if it were true (a good answer) or false (a bad one)."
+    )
+
+
+def test_sides_that_answer_different_questions_are_told(tmp_path: Path) -> None:
+    tokenizer = load_model_tokenizer(starter_model_dir())
+    other = {"chosen": [HI, HELLO], "rejected": [AGAIN, WHAT]}
+    later = {"chosen": [HI, HELLO, AGAIN, HELLO], "rejected": [HI, WHAT, HI, HELLO]}
+    for row, told in ((other, True), (later, False)):
+        shown = show_row(
+            tokenizer, open_dataset(written(tmp_path, [row]), "dpo").train.row(0), TemplateOptions(), "dpo"
+        )
+        assert any("different questions" in note for note in shown.notes) == told
 
 
 def test_the_last_turn_of_a_chat_with_a_label_is_judged(tmp_path: Path) -> None:
