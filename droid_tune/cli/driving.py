@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from droid_tune.cli.entry import DONE, FAILED, STOPPED
 from droid_tune.cli.live_table import Listener, listener
 from droid_tune.cli.output import say, silence, terminals
-from droid_tune.events import Event, Notice, Paused, RunFinished, Step, to_line
+from droid_tune.events import Event, Notice, Paused, RunFinished, RunStarted, Step, to_line
 from droid_tune.paths import runs_dir
 
 if TYPE_CHECKING:
@@ -43,13 +43,15 @@ def drive(training: Training, run_id: str, *, as_events: bool, stop_after: int |
 
         training(control, emit)
     if driven.finished is not None:
-        say(next_step(driven.finished, run_id))
+        say(next_step(driven.finished, run_id, answers=driven.answers))
     return driven.exit_code()
 
 
-def next_step(finished: RunFinished, run_id: str) -> str:
-    """The line under a finished run: what to type next, or why it failed."""
+def next_step(finished: RunFinished, run_id: str, *, answers: bool = True) -> str:
+    """The line under a finished run: what to type next, or why it failed. A reward model gives no `answers`."""
     match finished.outcome:
+        case "completed" if not answers:
+            return f"use it: as a reward of another run, `rewards: [{{type: reward_model, path: {run_id}}}]`"
         case "completed":
             return f"try it: droid-tune generate --run {run_id} --prompt '...'"
         case "stopped":
@@ -82,6 +84,7 @@ class DrivenRun:
         self._control = control
         self._steps_left = stop_after
         self.finished: RunFinished | None = None
+        self.answers = True  # what was trained answers prompts
 
     def apply(self, event: Event) -> None:
         """Stops after the steps asked for, and where the run is held for memory; remembers how it ended."""
@@ -95,6 +98,8 @@ class DrivenRun:
                 self._control.request_stop()
             case Paused():
                 ask_to_continue(event, self._control)
+            case RunStarted(config=config):
+                self.answers = config.get("method", {}).get("type") != "reward"
             case RunFinished():
                 self.finished = event
             case _:

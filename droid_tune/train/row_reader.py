@@ -123,12 +123,16 @@ class RowReader:
         said = row.get(name) if name else None
         if said is None or said == "":
             return 0.0
-        if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
+        try:  # tables without types hold text
+            margin = math.nan if isinstance(said, bool) else float(said)
+        except (TypeError, ValueError):
+            margin = math.nan
+        if not math.isfinite(margin):
             raise UserError(
                 f"Row {number + 1} has `{name}` {said!r}, which is not a number",
                 remedy="correct it, or name another column in `margin_field`",
             )
-        return float(said)
+        return margin
 
     def _check(self, rendered: Sequence[int], number: int) -> None:
         require_known(rendered, self.lens.known)

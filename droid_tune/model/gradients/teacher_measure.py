@@ -56,10 +56,13 @@ class TeacherMeasure:
     def measured(self, logits: mx.array, places: Indices) -> tuple[mx.array, mx.array]:
         """Divergences (c,) of the student's logits (c, V) at the temperature, and their derivative by them.
 
-        A token whose teacher says nothing has no divergence.
+        A token whose teacher says nothing has no divergence. Models of a family pad their vocabulary differently: what
+        only one of them has is no token, and is left out.
         """
         known = mx.array(places) >= 0
         states = self.states[mx.array(places.clip(0))]
         teacher = mx.stop_gradient(at_temperature(self.head(states), self.temperature))
-        values, slopes = self.divergence.measured(logits, teacher)
-        return mx.where(known, values, 0.0), mx.where(known[:, None], slopes, 0.0)
+        shared = min(logits.shape[-1], teacher.shape[-1])
+        values, slopes = self.divergence.measured(logits[:, :shared], teacher[:, :shared])
+        slopes = mx.pad(mx.where(known[:, None], slopes, 0.0), ((0, 0), (0, logits.shape[-1] - shared)))
+        return mx.where(known, values, 0.0), slopes

@@ -5,7 +5,6 @@ One teacher is in memory at a time; with several each step has one of them, in t
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -127,10 +126,11 @@ def _at_hand(name: str) -> Policy:
 
 def loaded_teacher(name: str) -> Policy:
     """A run's model with what it learnt, or a model as it is. Raises UserError where there is neither."""
-    with suppress(UserError):
+    try:
         run = find_run(name)
-        policy = starting_policy(read_config(run), run)
-        weights = newest_weights(run)
-        load_arrays(policy, read_arrays(weights.file), place=str(weights.file))
-        return policy
-    return load_policy(name, AdapterConfig(rank=1, layers=1))
+    except UserError:
+        return load_policy(name, AdapterConfig(rank=1, layers=1))
+    policy = starting_policy(read_config(run), run)
+    weights = newest_weights(run)
+    load_arrays(policy, read_arrays(weights.file), place=str(weights.file))
+    return policy

@@ -155,6 +155,17 @@ def test_the_second_ctrl_c_is_the_systems_own() -> None:
     assert signal.getsignal(signal.SIGINT) == before
 
 
+def test_a_reward_model_is_used_and_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    def train(_: Control, emit: Emit) -> None:
+        emit(RunStarted(config={"method": {"type": "reward"}}, total_steps=1))
+        emit(RunFinished(outcome="completed", step=1))
+
+    assert drive(train, RUN, as_events=False, stop_after=None) == 0
+    said = capsys.readouterr().err
+    assert f"{{type: reward_model, path: {RUN}}}" in said
+    assert "generate" not in said
+
+
 def test_a_stopped_run_names_the_command_that_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     drive(training(5), RUN, as_events=True, stop_after=2)
     assert capsys.readouterr().err == f"go on:  droid-tune resume {RUN}\n"

@@ -133,6 +133,8 @@ def test_packing_and_order_change_nothing(tmp_path: Path) -> None:
 
 def test_margins_come_from_their_column_and_must_be_numbers(tmp_path: Path) -> None:
     assert [unit.margin for unit in learner_on(tmp_path, ROWS, REWARD)._take()] == [0.5, 0.0, 2.0]
+    text = [{**row, "margin": " 0.5"} for row in PAIRS]  # as a table of text has it
+    assert [unit.margin for unit in learner_on(tmp_path, text, REWARD)._take()] == [0.5] * 3
     named = [{**row, "better_by": 3} for row in PAIRS]
     taken = learner_on(tmp_path, named, REWARD | {"margin_field": "better_by"})._take()
     assert [unit.margin for unit in taken] == [3.0] * 3
