@@ -64,5 +64,5 @@ class TeacherMeasure:
         teacher = mx.stop_gradient(at_temperature(self.head(states), self.temperature))
         shared = min(logits.shape[-1], teacher.shape[-1])
         values, slopes = self.divergence.measured(logits[:, :shared], teacher[:, :shared])
-        slopes = mx.pad(mx.where(known[:, None], slopes, 0.0), ((0, 0), (0, logits.shape[-1] - shared)))
+        slopes = mx.pad(mx.where(known[:, None], slopes, 0.0), [(0, 0), (0, logits.shape[-1] - shared)])
         return mx.where(known, values, 0.0), slopes
