@@ -177,7 +177,7 @@ def _of_split(
         if (worse := answer_of(row["rejected"]) if "rejected" in row else None) is not None:
             answers.append(len(tokenizer.encode(worse, add_special_tokens=False)))
         scripts.update(scripts_of(prompt_text(row)[:2000]))
-        empty_systems += "system" in row and not (row["system"] or "").strip()
+        empty_systems += (system := row.get("system")) is not None and not system.strip()
     prompt_array, answer_array = np.array(prompts, np.int64), np.array(answers, np.int64)
     return SplitStatistics(
         rows=len(rows),

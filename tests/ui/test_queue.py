@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import RunConfig, resolve
@@ -194,6 +195,10 @@ def test_the_list_is_seen_moved_held_back_and_emptied(
     queue._actions["remove"].click()
     qtbot.waitUntil(lambda: [run.name for run in desk.runs] == ["a", "b"])
     assert "2 runs waiting" in queue._state.text()
+    queue._choose(desk.runs[0].id)
+    queue._list.setFocus()
+    qtbot.keyClick(queue._list, Qt.Key.Key_Backspace)  # the Mac's delete key
+    qtbot.waitUntil(lambda: [run.name for run in desk.runs] == ["b"])
 
 
 def test_the_run_of_the_setup_pane_is_added(window: MainWindow, qtbot: QtBot) -> None:

@@ -6,6 +6,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
+from droid_tune import words
 from ui.theme import current_theme
 
 #: text, colour of the words, colour behind them
@@ -80,6 +81,11 @@ class StateChip(Chip):
         text, tone, ground = LOOKS.get(life, (life, "secondary", "raised"))
         self.show_chip(text, tone, ground)
         self.setVisible(bool(text))
+
+
+def life_words(life: str) -> str:
+    """A run's state in one word, the same in each place: `running` is Training."""
+    return LOOKS[life][0] if life in LOOKS else words.capitalised(life)
 
 
 def reward_tone(value: float | None) -> tuple[str, str]:

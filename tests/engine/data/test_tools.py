@@ -210,6 +210,7 @@ def test_statistics_count_what_is_there(data: Dataset):
     assert (train.prompt_tokens.median, train.prompt_tokens.longest) == (1, 1)
     assert (train.too_long, train.cut_answers) == (10, 0)
     assert (train.answers, train.suggested_reward) == ({"number": 10}, "accuracy")
+    assert train.empty_systems == 0  # rows without a system text have no empty one
     assert told.overlap == {"valid": 1}
     json.dumps(told.to_json())
 

@@ -18,7 +18,7 @@ from ui.panes.data.issues.open_in_editor import command_at
 from ui.panes.data.rows.rows_model import KEPT_PAGES, PAGE_ROWS, RowsModel
 from ui.panes.data.rows.rows_view import column_widths
 from ui.panes.data.rows.seen_row import SeenRow, text_pieces, token_pieces
-from ui.panes.data.statistics.statistics_view import Lengthy
+from ui.panes.data.statistics.statistics_view import Lengthy, leaked_in_words, of_rows, repeats_in_words
 from ui.panes.data.tools.tools_view import free_folder
 
 
@@ -103,6 +103,11 @@ def test_new_folders_never_take_the_place_of_others(tmp_path: Path) -> None:
     assert free_folder(data, "sample") == tmp_path / "sums-sample"
     (tmp_path / "sums-sample").mkdir()
     assert free_folder(data, "sample") == tmp_path / "sums-sample-2"
+
+
+def test_nothing_is_told_in_one_word() -> None:
+    assert [of_rows(0, 400), leaked_in_words(0, "prompt"), repeats_in_words(0)] == ["none"] * 3
+    assert [of_rows(3, 400), leaked_in_words(1, "prompt")] == ["3 of 400 rows", "1 prompt also in train"]
 
 
 def test_columns_share_the_room() -> None:

@@ -13,7 +13,7 @@ from droid_tune.data.formats.columns import names_in
 from droid_tune.data.formats.table import FORMATS_BY_NAME, need_of, usable_formats
 from droid_tune.data.issues import RowFault
 from droid_tune.data.mapping import Proposal
-from ui.panes.data.data_reader import in_order
+from ui.panes.data.data_reader import in_order, in_use
 from ui.panes.data.rows.rows_model import cell_text, whole_text
 from ui.panes.data.rows.seen_row import field_pieces
 from ui.widgets.basics import button, clear, column, label, row
@@ -165,4 +165,4 @@ def reading_of(
     except RowFault as fault:
         return [], fault.message.replace("{place}", "row 1")
     read: dict[str, Any] = layout.normalise(dict(rows[0]))
-    return field_pieces([(name, whole_text(read[name])) for name in in_order(read)]), ""
+    return field_pieces([(name, whole_text(read[name])) for name in in_order(in_use(read))]), ""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer, Signal, Slot
-from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QHideEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QFrame, QHBoxLayout, QListView, QPushButton, QWidget
 
 from droid_tune import words
@@ -15,6 +15,7 @@ from droid_tune.errors import UserError
 from ui.session import Session
 from ui.widgets.basics import button, column, label, row
 from ui.widgets.simple_list import Entry, EntryList
+from ui.widgets.state_chip import life_words
 from ui.widgets.two_lines import TwoLineDelegate
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ class QueueList(QFrame):
         self._list.setMouseTracking(True)
         self._list.selectionModel().selectionChanged.connect(self._show_actions)
         self._list.activated.connect(self._open)
+        for key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            away = QShortcut(key, self._list, context=Qt.ShortcutContext.WidgetShortcut)
+            away.activated.connect(self._remove)
 
     def _action_bar(self) -> QHBoxLayout:
         bar = row(spacing=6)
@@ -218,5 +222,5 @@ class QueueList(QFrame):
 
 def _entry(run: QueuedRun) -> Entry:
     """A run's two lines: its name, and how it stands."""
-    detail = run.why or words.capitalised(run.state)
+    detail = run.why or life_words(run.state)
     return Entry(run.id, words.literal(run.name), words.literal(detail), dot=DOTS[run.state], tip=run.why)

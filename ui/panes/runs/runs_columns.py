@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from droid_tune import words
 from droid_tune.metrics import CATALOGUE, describe
 from ui.panes.runs.run_progress import method_label, telling
+from ui.widgets.state_chip import life_words
 
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
@@ -78,7 +79,7 @@ COLUMNS = (
         edited=True,
     ),
     RunColumn("begun", "Begun", lambda one: words.when(one.run.created), lambda one: one.run.created, 100),
-    RunColumn("state", "State", lambda one: words.capitalised(one.state), lambda one: one.state, 98),
+    RunColumn("state", "State", lambda one: life_words(one.state), lambda one: one.state, 98),
     RunColumn(
         "best", "Best held-out", lambda one: held_out_words(_best(one)), lambda one: _rank(_best(one)), 112
     ),

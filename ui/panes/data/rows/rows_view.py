@@ -23,6 +23,8 @@ from ui.widgets.tables import data_table
 
 #: pixels
 LEAST_COLUMN, CELL_MARGINS = 90, 24
+#: pixels that a scroll bar and longer row numbers may take; the last column gets what they leave
+SCROLL_BAR = 40
 
 
 class RowsView(QWidget):
@@ -54,7 +56,8 @@ class RowsView(QWidget):
         self._model.show(rows, list(columns))
         letter = self._table.fontMetrics().averageCharWidth()
         wanted = [letter * letters + CELL_MARGINS for letters in columns.values()]
-        for place, width in enumerate(column_widths(wanted, self._table.viewport().width())):
+        room = self._table.viewport().width() - SCROLL_BAR
+        for place, width in enumerate(column_widths(wanted, room)):
             self._table.setColumnWidth(place, width)
         self._detail.show_row("", None)
         if rows is not None and len(rows):

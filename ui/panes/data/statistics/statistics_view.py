@@ -281,19 +281,14 @@ def facts_of(found: SplitStatistics, split: str, overlap: dict[str, int]) -> lis
         facts.append(("Long answers", said, True))
     facts += [
         ("Duplicates", repeats_in_words(found.duplicates), found.duplicates > 0),
-        ("Repeated prompts", f"{found.repeated_prompts:,}", False),
+        ("Repeated prompts", f"{found.repeated_prompts:,}" if found.repeated_prompts else "none", False),
     ]
     if split != "train":
         shared = overlap.get(split, 0)
-        facts.append(("Leakage", f"{words.count(shared, 'prompt')} also in train", shared > 0))
+        facts.append(("Leakage", leaked_in_words(shared, "prompt"), shared > 0))
     elif overlap:
-        facts.append(
-            (
-                "Leakage",
-                f"{words.count(sum(overlap.values()), 'held-out prompt')} also in train",
-                any(overlap.values()),
-            )
-        )
+        shared = sum(overlap.values())
+        facts.append(("Leakage", leaked_in_words(shared, "held-out prompt"), shared > 0))
     if found.empty_systems:
         facts.append(("Empty systems", of_rows(found.empty_systems, found.sampled), False))
     scripts = ", ".join(f"{name} {words.share(share)}" for name, share in list(found.scripts.items())[:4])
@@ -302,6 +297,11 @@ def facts_of(found: SplitStatistics, split: str, overlap: dict[str, int]) -> lis
     reward = (found.suggested_reward or "none").replace("_", " ")
     facts.append(("Fitting reward", reward, False))
     return facts
+
+
+def leaked_in_words(shared: int, noun: str) -> str:
+    """`none`, `165 held-out prompts also in train`."""
+    return f"{words.count(shared, noun)} also in train" if shared else "none"
 
 
 def repeats_in_words(count: int) -> str:
@@ -319,5 +319,5 @@ def amounts(pairs: dict[str, int], total: int) -> str:
 
 
 def of_rows(count: int, total: int) -> str:
-    """`12 of 1,000 rows`."""
-    return f"{count:,} of {words.count(total, 'row')}"
+    """`none`, `12 of 1,000 rows`."""
+    return f"{count:,} of {words.count(total, 'row')}" if count else "none"
