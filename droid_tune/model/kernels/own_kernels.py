@@ -33,12 +33,14 @@ def _attention(
         return PLAIN.attention(queries, keys, values, cache, scale, mask, sinks)
     if sinks is not None:
         raise TypeError("attention sinks are not part of shared attention")
-    return attend(queries, keys, scale)
+    return attend(queries, keys, scale, training=False)
 
 
 def _trained_attention(
     queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, mask: Any, sinks: Any = None
 ) -> mx.array:
+    if isinstance(keys, Shared) and sinks is None:
+        return attend(queries, keys, scale)
     plain = isinstance(keys, mx.array) and sinks is None and not hasattr(cache, "bits")
     if plain and takes(queries, mask):
         return lean_attention(queries, keys, values, scale, mask)

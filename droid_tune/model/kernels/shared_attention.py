@@ -8,8 +8,9 @@ al., arXiv 2402.05099). Memory for keys and values is the prompt's plus what the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import mlx.core as mx
@@ -31,69 +32,88 @@ class Shared:
     own_mask: mx.array | None  # broadcastable to (S, H, R, rep, T, t)
 
 
-def attend(queries: mx.array, shared: Shared, scale: float) -> mx.array:
-    """Attention output (n, Hq, T, D) of `queries` (n, Hq, T, D) over a shared prompt and the rows' own tokens."""
+def attend(queries: mx.array, shared: Shared, scale: float, *, training: bool = True) -> mx.array:
+    """Attention output (n, Hq, T, D) of `queries` (n, Hq, T, D) over a shared prompt and the rows' own tokens.
+
+    `training`: with a derivative that keeps little; without one each token costs half the operations.
+    """
     slots, heads, rows, own, width = shared.own_keys.shape
     count, query_heads, steps, _ = queries.shape
     repeats, seen = query_heads // heads, int(shared.prefix_keys.shape[2]) + own
     q = (queries * scale).reshape(slots, rows, heads, repeats * steps, width).transpose(0, 2, 1, 3, 4)
-    prefix = shared.prefix_keys, shared.prefix_values
     together = max(1, BLOCK_WEIGHTS // (slots * query_heads * steps * seen))
-    parts = [
-        _joined(shared, repeats, span)(
-            q[:, :, span], *prefix, shared.own_keys[:, :, span], shared.own_values[:, :, span]
-        )[0]
-        for span in (slice(start, start + together) for start in range(0, rows, together))
-    ]
-    out = mx.concatenate(parts, axis=2).reshape(slots, heads, rows, repeats, steps, -1)
+    parts: list[mx.array] = []
+    for span in _spans(rows, together):
+        joined = _Joined(shared, repeats, span)
+        given = joined.given(q)
+        parts.append((joined.differentiable if training else joined.forward)(*given)[0])
+    out = parts[0] if len(parts) == 1 else mx.concatenate(parts, axis=2)
+    out = out.reshape(slots, heads, rows, repeats, steps, -1)
     return out.transpose(0, 2, 1, 3, 4, 5).reshape(count, query_heads, steps, -1)
 
 
-def _joined(shared: Shared, repeats: int, rows: slice) -> Callable[..., tuple[mx.array, ...]]:
-    """One softmax over both parts without joining them, for some of each slot's rows, as a function of scaled queries
-    (S, H, R, rep * T, D) and of both parts' keys and values; it gives the output and each query's log-normaliser.
+def _spans(rows: int, together: int) -> list[slice | None]:
+    """The rows of a slot that are read together; None: all of them."""
+    if together >= rows:
+        return [None]
+    return [slice(start, start + together) for start in range(0, rows, together)]
+
+
+class _Joined:
+    """One softmax over both parts without joining them, for some of each slot's rows.
 
     Its derivative computes the weights once more, so nothing is kept that grows with queries times keys (see
     `lean_attention`).
     """
 
-    prefix_mask, own_mask = _of_rows(shared.prefix_mask, rows), _of_rows(shared.own_mask, rows)
+    def __init__(self, shared: Shared, repeats: int, rows: slice | None) -> None:
+        self._shared, self._repeats, self._rows = shared, repeats, rows
+        self._prefix_mask, self._own_mask = (
+            _of_rows(mask, rows) for mask in (shared.prefix_mask, shared.own_mask)
+        )
 
-    def scores(q: mx.array, prefix_keys: mx.array, own_keys: mx.array) -> tuple[mx.array, mx.array]:
-        far = against_keys(q, prefix_keys)
-        near = q @ own_keys.swapaxes(-1, -2)
-        return masked(far, prefix_mask), masked(near, own_mask)
+    def given(self, q: mx.array) -> tuple[mx.array, ...]:
+        """The arguments of `forward`: queries (S, H, R, rep * T, D), and both parts' keys and values."""
+        shared, rows = self._shared, self._rows
+        own = (q, shared.own_keys, shared.own_values)
+        q, keys, values = own if rows is None else (part[:, :, rows] for part in own)
+        return q, shared.prefix_keys, shared.prefix_values, keys, values
 
-    def masked(part: mx.array, mask: mx.array | None) -> mx.array:
-        """`part` (S, H, R, rep * T, keys), -inf where the mask (..., T, keys) hides a key."""
-        if mask is None:
-            return part
-        *before, queries, keys = part.shape
-        apart = part.reshape(*before, repeats, queries // repeats, keys)
-        return mx.where(mask, apart, -mx.inf).reshape(part.shape)
+    def differentiable(self, *given: mx.array) -> tuple[mx.array, mx.array]:
+        """`forward`, with `backward` for its derivative."""
+        joined = cast("Any", mx.custom_function(self.forward))
+        joined.vjp(self.backward)
+        return cast("tuple[mx.array, mx.array]", joined(*given))
 
     def forward(
-        q: mx.array, prefix_keys: mx.array, prefix_values: mx.array, own_keys: mx.array, own_values: mx.array
+        self,
+        q: mx.array,
+        prefix_keys: mx.array,
+        prefix_values: mx.array,
+        own_keys: mx.array,
+        own_values: mx.array,
     ) -> tuple[mx.array, mx.array]:
-        far, near = scores(q, prefix_keys, own_keys)
+        """The output (S, H, R, rep * T, D), and each query's log-normaliser."""
+        far, near = self._scores(q, prefix_keys, own_keys)
         best = mx.maximum(far.max(axis=-1, keepdims=True), near.max(axis=-1, keepdims=True))
-        far, near = exponential(far - best), exponential(near - best)
+        far, near = _mass(far, best), _mass(near, best)
         total = far.sum(axis=-1, keepdims=True) + near.sum(axis=-1, keepdims=True)
         far, near = far.astype(q.dtype), near.astype(q.dtype)
-        out = over_keys(far, prefix_values) + near @ own_values
-        return (out / total).astype(q.dtype), best + mx.log(total)
+        out = _share(over_keys(far, prefix_values), near @ own_values, total)
+        return out, best + mx.log(total)
 
     def backward(
-        primals: Sequence[mx.array], cotangents: Sequence[mx.array], results: Sequence[mx.array]
+        self, primals: Sequence[mx.array], cotangents: Sequence[mx.array], results: Sequence[mx.array]
     ) -> tuple[mx.array, ...]:
+        """The gradient by each argument of `forward`."""
         q, prefix_keys, prefix_values, own_keys, own_values = primals
         (output, normaliser), gradient = results, cotangents[0]
         drift = (gradient * output).sum(axis=-1, keepdims=True)
         far, near = (
-            exponential(part - normaliser).astype(q.dtype) for part in scores(q, prefix_keys, own_keys)
+            _mass(part, normaliser).astype(q.dtype) for part in self._scores(q, prefix_keys, own_keys)
         )
-        by_far = far * (against_keys(gradient, prefix_values) - drift)
-        by_near = near * (gradient @ own_values.swapaxes(-1, -2) - drift)
+        by_far = _pull(far, against_keys(gradient, prefix_values), drift)
+        by_near = _pull(near, gradient @ own_values.swapaxes(-1, -2), drift)
         return (
             over_keys(by_far, prefix_keys) + by_near @ own_keys,
             from_queries(by_far, q),
@@ -102,15 +122,39 @@ def _joined(shared: Shared, repeats: int, rows: slice) -> Callable[..., tuple[mx
             near.swapaxes(-1, -2) @ gradient,
         )
 
-    joined = cast("Any", mx.custom_function(forward))
-    joined.vjp(backward)
-    return joined
+    def _scores(self, q: mx.array, prefix_keys: mx.array, own_keys: mx.array) -> tuple[mx.array, mx.array]:
+        far, near = against_keys(q, prefix_keys), q @ own_keys.swapaxes(-1, -2)
+        return self._masked(far, self._prefix_mask), self._masked(near, self._own_mask)
+
+    def _masked(self, part: mx.array, mask: mx.array | None) -> mx.array:
+        """`part` (S, H, R, rep * T, keys), -inf where the mask (..., T, keys) hides a key."""
+        if mask is None:
+            return part
+        *before, queries, keys = part.shape
+        apart = part.reshape(*before, self._repeats, queries // self._repeats, keys)
+        return mx.where(mask, apart, -mx.inf).reshape(part.shape)
 
 
-def _of_rows(mask: mx.array | None, rows: slice) -> mx.array | None:
+@partial(mx.compile, shapeless=True)
+def _mass(scores: mx.array, best: mx.array) -> mx.array:
+    return exponential(scores - best)
+
+
+@partial(mx.compile, shapeless=True)
+def _share(far: mx.array, near: mx.array, total: mx.array) -> mx.array:
+    return ((far + near) / total).astype(far.dtype)
+
+
+@partial(mx.compile, shapeless=True)
+def _pull(weights: mx.array, by_weights: mx.array, drift: mx.array) -> mx.array:
+    return weights * (by_weights - drift)
+
+
+def _of_rows(mask: mx.array | None, rows: slice | None) -> mx.array | None:
     """A mask of some of each slot's rows; one that is the same for all of them stays."""
-    apart = mask is not None and mask.ndim == 6 and mask.shape[2] > 1
-    return mask[:, :, rows] if mask is not None and apart else mask
+    if mask is None or rows is None or mask.ndim < 6 or mask.shape[2] == 1:
+        return mask
+    return mask[:, :, rows]
 
 
 def in_slots(rows: mx.array, slots: int) -> mx.array:

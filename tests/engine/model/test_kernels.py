@@ -109,6 +109,7 @@ def test_shared_attention_and_all_its_gradients_are_those_of_plain_attention(
 
     for mine, theirs in zip([*ours[0], *ours[1]], [*plain[0], *plain[1]], strict=True):
         assert_close(mine, theirs, 1e-5)
+    assert_close(attend(queries, shared, 0.3, training=False), plain[0][0], 1e-5)
 
 
 @pytest.mark.parametrize("mask", [None, "causal", "rows"])
