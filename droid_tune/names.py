@@ -60,8 +60,11 @@ Aggregation = Literal["sum_then_normalize", "normalize_then_sum"]
 #: how the reference follows the policy
 ReferenceMode = Literal["static", "ema", "periodic"]
 CorrectionMode = Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
-SamplerCorrection = Literal["off", CorrectionMode]
+#: `auto` corrects where keys and values are kept in few bits, token by token where the loss has tokens
+SamplerCorrection = Literal["auto", "off", CorrectionMode]
 
+#: bits in which keys and values are kept while completions are sampled
+KVCache = Literal["full", "8bit", "4bit"]
 #: whether the temperature acts before the filters or after them
 FilterOrder = Literal["temperature_first", "temperature_last"]
 #: why a completion ended

@@ -17,12 +17,19 @@ from droid_tune.config.training_config import TrainingConfig
 from droid_tune.names import RowLoss
 
 
-def require_fitting_environment(environment: AnyEnvironment, method: AnyMethod) -> None:
-    """Only what samples groups acts, and not every loss knows turns."""
+def require_fitting_environment(
+    environment: AnyEnvironment, method: AnyMethod, sampling: SamplingConfig
+) -> None:
+    """Only what samples groups acts, with its keys and values as they are, and not every loss knows turns."""
     if not isinstance(method, PolicyMethodConfig):
         raise ValueError(
             f"`environment` {environment.type} is acted in by methods that sample groups, and {method.type} does not; "
             "use grpo or another one of its kind, or leave `environment` out"
+        )
+    if sampling.cache_bits:
+        raise ValueError(
+            f"`kv_cache` {sampling.kv_cache} is for answers of one turn, and `environment` {environment.type} plays "
+            "several; use kv_cache: full"
         )
     if environment.credit != "turn":
         return

@@ -15,6 +15,7 @@ from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.names import (
     Aggregation,
     Baseline,
+    CorrectionMode,
     LossType,
     PromptSelection,
     RatioLevel,
@@ -93,8 +94,10 @@ class PolicyMethodConfig(SamplingMethodConfig):
     """Lower bound of the adaptive bonus."""
     entropy_coef_max: float = setting(1.0, "Largest entropy bonus", advanced=True, ge=0)
     """Upper bound of the adaptive bonus."""
-    sampler_correction: SamplerCorrection = setting("off", "Sampler correction", advanced=True)
-    """Correct for a sampler that differs from the scored model (filters, quantised cache)."""
+    sampler_correction: SamplerCorrection = setting("auto", "Sampler correction", advanced=True)
+    """Weigh what was drawn by how likely the model itself finds it, where the sampler differs from it: by filters, or by keys
+    and values in few bits. Auto does so for the latter alone, as filters are usually meant.
+    """
     sampler_clip_max: float = setting(3.0, "Correction ceiling", advanced=True, gt=0)
     """Upper bound of the sampler correction."""
     sampler_clip_min: float | None = setting(None, "Correction floor", advanced=True, ge=0)
@@ -140,14 +143,20 @@ class PolicyMethodConfig(SamplingMethodConfig):
         """Those of the largest variance, where some are left out."""
         return self.train_completions or self.group_size
 
-    def needs_old_logprobs(self, accumulated: int) -> bool:
+    def needs_old_logprobs(self, accumulated: int, cache_bits: int = 0) -> bool:
         """Whether the log-probabilities at rollout time must be computed before an update is made of it.
 
         A sampler correction and a penalty in the reward compare with them and always need them.
         """
-        return (
-            self.sampler_correction != "off" or self.kl_in_reward or super().needs_old_logprobs(accumulated)
-        )
+        corrected = self.correction(cache_bits) is not None
+        return corrected or self.kl_in_reward or super().needs_old_logprobs(accumulated)
+
+    def correction(self, cache_bits: int) -> CorrectionMode | None:
+        """How what was drawn from keys and values in so many bits (0: as they are) is corrected; None: not at all."""
+        if self.sampler_correction == "auto":
+            whole = self.loss_type in get_args(RowLoss)
+            return None if not cache_bits else "sequence_truncate" if whole else "token_truncate"
+        return None if self.sampler_correction == "off" else self.sampler_correction
 
     @property
     def needs_reference(self) -> bool:

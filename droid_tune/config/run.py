@@ -105,7 +105,7 @@ class RunConfig(Closed):
                 f"another row's answer; use {method.rows_needed} or more"
             )
         if self.environment is not None:
-            require_fitting_environment(self.environment, method)
+            require_fitting_environment(self.environment, method, self.sampling)
         if isinstance(method, SamplingMethodConfig):
             require_fitting_rewards(self.rewards, self.environment)
             require_fitting_slices(method, self.training)

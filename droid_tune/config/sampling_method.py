@@ -41,8 +41,9 @@ class SamplingMethodConfig(MethodConfig):
         """Whether a rollout is still trained on after the weights have changed; `accumulated` slices are an update."""
         return accumulated % (self.steps_per_generation * self.num_iterations) != 0
 
-    def needs_old_logprobs(self, accumulated: int) -> bool:
-        """Whether the log-probabilities at rollout time must be computed before an update is made of it.
+    def needs_old_logprobs(self, accumulated: int, cache_bits: int = 0) -> bool:
+        """Whether the log-probabilities at rollout time must be computed before an update is made of it; `cache_bits` are
+        those of the sampler's keys and values (0: as they are).
 
         They need not where every slice is used before the weights change; then the current ones, without gradient,
         are the same numbers.

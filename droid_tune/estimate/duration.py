@@ -99,7 +99,7 @@ def _rollout(
     wave = min(rows, plan.decode_rows)
     steps = waves * completion
     kept = ceil(wave / group) * prompt + wave * completion / 2
-    traffic = active_bytes(facts) + kept * sizes.key_values
+    traffic = active_bytes(facts) + kept * sizes.kept_key_values
     bound = max(traffic / speed.bandwidth, wave * 2 * facts.active_parameters / arithmetic) / DECODING
     numbers = (
         steps * wave * facts.vocabulary

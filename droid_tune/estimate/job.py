@@ -225,7 +225,8 @@ def _evaluations(config: RunConfig) -> int:
 
 def _score_passes(config: RunConfig, method: SamplingMethodConfig) -> float:
     """Forward passes over a rollout besides the update's own."""
-    old = float(method.needs_old_logprobs(config.training.gradient_accumulation_steps))
+    accumulated = config.training.gradient_accumulation_steps
+    old = float(method.needs_old_logprobs(accumulated, config.sampling.cache_bits))
     if not isinstance(method, PolicyMethodConfig):
         return old + method.num_iterations  # the teacher's, each time
     entropies = method.num_iterations if method.top_entropy_quantile < 1 else 0

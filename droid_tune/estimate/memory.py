@@ -131,8 +131,8 @@ def rollout_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors
     }
     draws = factors.draw_filtered if job.filters else factors.draw
     logits = int(draws * 4 * rows * sizes.vocabulary)
-    starting = {"kv_cache": read + copies * sizes.key_values, "activations": 0, "logits": logits}
-    held = (copies + own) * sizes.key_values + rows * sizes.state_per_row
+    starting = {"kv_cache": read + copies * sizes.kept_key_values, "activations": 0, "logits": logits}
+    held = (copies + own) * sizes.kept_key_values + rows * sizes.state_per_row
     decoding = {
         "kv_cache": held,
         "activations": _forward(sizes, rows, 1, prompt + completion, factors) + held // sizes.layers,

@@ -11,6 +11,7 @@ from droid_tune.config.rewards import RewardConfig, RewardModelReward
 from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.config.teaching_methods import TeacherConfig
 from droid_tune.errors import UserError
+from droid_tune.estimate.cache_bits import bytes_share
 from droid_tune.estimate.trained import Trained, trained_part
 from droid_tune.model_files.facts import ModelFacts
 from droid_tune.model_files.hub_facts import facts_at_hand
@@ -59,11 +60,19 @@ class Sizes:
     teacher: int = 0  # bytes of the largest model that grades the student
     judges: int = 0  # bytes of the reward models that are no part of the base
     state_per_row: int = 0
+    #: bits in which keys and values are kept while completions are sampled; 0: as they are
+    cache_bits: int = 0
 
     @property
     def key_values(self) -> int:
         """Bytes of one token's keys and values over all layers."""
         return self.cache_per_token or 2 * self.layers * self.key_width * self.item
+
+    @property
+    def kept_key_values(self) -> int:
+        """The same as it is kept while completions are sampled."""
+        width = max(1, self.query_width // max(1, self.heads))
+        return round(self.key_values * bytes_share(self.cache_bits, self.item, width))
 
 
 def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
@@ -97,6 +106,7 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         keeps_attention=facts.keeps_attention,
         teacher=_teacher(config),
         judges=sum(map(partial(_judge, config), config.rewards)) if config.samples else 0,
+        cache_bits=config.sampling.cache_bits,
     )
 
 

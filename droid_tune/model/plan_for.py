@@ -13,6 +13,7 @@ from droid_tune import words
 from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.config.run import RunConfig
 from droid_tune.config.sampling_method import SamplingMethodConfig
+from droid_tune.errors import UserError
 from droid_tune.estimate.job import StepJob, asks_teacher, has_entropy_bonus, reads_numbers
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.planning import choose, smallest
@@ -28,7 +29,12 @@ def plan_for(
     config: RunConfig, policy: Policy, *, prompt_length: int | None = None, answer_length: int | None = None
 ) -> MemoryPlan:
     """The plan of a run. `prompt_length` is the longest prompt where known, `answer_length` the longest of answers that
-    are compared."""
+    are compared. Raises UserError where the settings ask for what this model cannot do."""
+    if config.samples and config.sampling.cache_bits and not policy.architecture.decodes_shared:
+        raise UserError(
+            f"`kv_cache` {config.sampling.kv_cache} is not known for this model, whose caches are of another kind",
+            remedy="use `kv_cache: full`",
+        )
     memory = config.memory
     return best_plan(
         footprint(policy, config),

@@ -97,12 +97,17 @@ class GroupDecoder:
     """Prompts stay shared: every slot of rows reads one copy of its prompt (see model/kernels/shared_attention.py)."""
 
     def __init__(
-        self, model: nn.Module, prompts: Sequence[PrefilledPrompt], row_prompts: Sequence[int]
+        self,
+        model: nn.Module,
+        prompts: Sequence[PrefilledPrompt],
+        row_prompts: Sequence[int],
+        cache_bits: int = 0,
     ) -> None:
         self._model = model
         self._lengths = [prompt.length for prompt in prompts]
         self._arrange(np.asarray(row_prompts))
-        self._caches = group_caches([prompt.caches for prompt in prompts], self._slots.prompts, self._layout)
+        caches = [prompt.caches for prompt in prompts]
+        self._caches = group_caches(caches, self._slots.prompts, self._layout, cache_bits)
 
     def _arrange(self, row_prompts: np.ndarray) -> None:
         self._row_prompts = row_prompts
@@ -182,10 +187,15 @@ class PromptDecoder:
         self._row_prompts = self._row_prompts[kept]
 
 
-def make_decoder(policy: Policy, prompts: Sequence[PrefilledPrompt], row_prompts: Sequence[int]) -> Decoder:
-    """The best decoder that these caches allow."""
+def make_decoder(
+    policy: Policy,
+    prompts: Sequence[PrefilledPrompt],
+    row_prompts: Sequence[int],
+    cache_bits: int = 0,
+) -> Decoder:
+    """The best decoder that these caches allow; `cache_bits` (0: all) is heeded where prompts are shared."""
     if policy.architecture.decodes_shared:
-        return GroupDecoder(policy.model, prompts, row_prompts)
+        return GroupDecoder(policy.model, prompts, row_prompts, cache_bits)
     if policy.architecture.merges_prompts:
         return BatchDecoder(policy.model, prompts, row_prompts)
     return PromptDecoder(policy.model, prompts, row_prompts)

@@ -135,7 +135,7 @@ class _Run:
         ready = prefilled(self._policy, prompts, plan.prefill_tokens, plan.joined_tokens)
         row_prompts = [unique.index(row.prompt) for row in rows]
         logits = mx.concatenate([ready[index].logits for index in row_prompts])
-        return make_decoder(self._policy, ready, row_prompts), logits
+        return make_decoder(self._policy, ready, row_prompts, self._sampling.cache_bits), logits
 
     def _take(self, rows: list[_Row], places: np.ndarray, draw: Draw, *, last: bool) -> None:
         """Append one token to every unfinished row."""

@@ -229,7 +229,8 @@ class Explorer:
             rollout.prompt_tokens, rollout.group_size, rollout.tokens, rollout.completion_mask
         )
         old = reference = None
-        if method.needs_old_logprobs(session.config.training.gradient_accumulation_steps):
+        accumulated = session.config.training.gradient_accumulation_steps
+        if method.needs_old_logprobs(accumulated, session.config.sampling.cache_bits):
             session.phase("update", step, 0, 0, "old policy")
             old = logprobs_of_all(self.session, rows)
         if method.needs_reference:
@@ -272,14 +273,15 @@ class Explorer:
         Filters are part of them: a token that top-p made likelier counts for less.
         """
         method = self.method
-        if old is None or method.sampler_correction == "off":
+        correction = method.correction(self.session.config.sampling.cache_bits)
+        if old is None or correction is None:
             return None
         drawn = rollout.drawn_logprobs
         return sampler_ratio(
             old,
             rollout.sampled_logprobs if drawn is None else drawn,
             mask,
-            method.sampler_correction,
+            correction,
             clip_max=method.sampler_clip_max,
             clip_min=method.sampler_clip_min,
         )

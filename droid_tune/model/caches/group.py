@@ -10,6 +10,7 @@ import mlx.nn as nn
 
 from droid_tune.model.arrays import close
 from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError, empty_caches
+from droid_tune.model.kernels.few_bits import Held, arrays_of, changed, in_bits, write
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.kernels.shared_attention import Shared, in_slots
 
@@ -17,15 +18,19 @@ from droid_tune.model.kernels.shared_attention import Shared, in_slots
 class GroupCache:
     """One layer's keys and values while S slots of R rows are decoded together, all rows equally far.
 
-    The rows' own part grows by blocks; `lengths` (S,) are the prompts', which differ from slot to slot.
+    The rows' own part grows by blocks; `lengths` (S,) are the prompts', which differ from slot to slot. With `bits` all of
+    it is kept in so many.
     """
 
     block = 64
 
-    def __init__(self, keys: mx.array, values: mx.array, layout: SlotLayout, window: int | None) -> None:
-        self.prefix_keys, self.prefix_values = keys, values
-        self.keys: mx.array | None = None
-        self.values: mx.array | None = None
+    def __init__(
+        self, keys: mx.array, values: mx.array, layout: SlotLayout, window: int | None, bits: int = 0
+    ) -> None:
+        self.prefix_keys, self.prefix_values = in_bits(keys, bits), in_bits(values, bits)
+        self.keys: Held | None = None
+        self.values: Held | None = None
+        self._bits = bits
         self.layout = layout
         self.window = window
         self.used = 0
@@ -37,15 +42,15 @@ class GroupCache:
 
     def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[Shared, None]:
         """Append one token per row."""
-        keys, values = in_slots(keys, self.layout.slots), in_slots(values, self.layout.slots)
+        new_keys, new_values = (
+            in_bits(in_slots(new, self.layout.slots), self._bits) for new in (keys, values)
+        )
         if self.keys is None or self.values is None or self.used == self.keys.shape[3]:
-            self.keys, self.values = (
-                _grown(self.keys, keys, self.block),
-                _grown(self.values, values, self.block),
-            )
+            self.keys = _grown(self.keys, new_keys, self.block)
+            self.values = _grown(self.values, new_values, self.block)
         end = self.used + 1
-        self.keys[..., self.used : end, :] = keys
-        self.values[..., self.used : end, :] = values
+        write(self.keys, (..., slice(self.used, end), slice(None)), new_keys)
+        write(self.values, (..., slice(self.used, end), slice(None)), new_values)
         self.used = end
         prefix_mask, own_mask = self.layout.masks(end, self.window)
         shared = Shared(
@@ -64,22 +69,25 @@ class GroupCache:
     def keep(self, layout: SlotLayout, slots: mx.array, rows: mx.array) -> None:
         """Go on in `layout`: its slot i continues old slot `slots[i]`; its rows (S', R') are old flat rows."""
         if layout.slots != self.layout.slots or slots.tolist() != list(range(layout.slots)):
-            self.prefix_keys = mx.contiguous(self.prefix_keys[slots, :, : layout.longest])
-            self.prefix_values = mx.contiguous(self.prefix_values[slots, :, : layout.longest])
-        for name in ("keys", "values"):
-            own: mx.array | None = getattr(self, name)
-            if own is not None:
-                setattr(self, name, _rearranged(own[..., : self.used, :], rows, self.block))
+
+            def chosen(prefix: mx.array) -> mx.array:
+                return mx.contiguous(prefix[slots, :, : layout.longest])
+
+            self.prefix_keys = changed(self.prefix_keys, chosen)
+            self.prefix_values = changed(self.prefix_values, chosen)
+
+        def rearranged(own: mx.array) -> mx.array:
+            return _rearranged(own[..., : self.used, :], rows, self.block)
+
+        if self.keys is not None and self.values is not None:
+            self.keys, self.values = changed(self.keys, rearranged), changed(self.values, rearranged)
         self.layout = layout
 
     @property
     def state(self) -> list[mx.array]:
         """The arrays to evaluate: the prompt's, then the completions' once there are any."""
-        return [
-            self.prefix_keys,
-            self.prefix_values,
-            *(own for own in (self.keys, self.values) if own is not None),
-        ]
+        held = (self.prefix_keys, self.prefix_values, self.keys, self.values)
+        return [array for one in held if one is not None for array in arrays_of(one)]
 
 
 class SlotLayout:
@@ -113,9 +121,13 @@ class SlotLayout:
         return None if visible is None else visible[:, None, None, None, None, :], own
 
 
-def _grown(own: mx.array | None, like: mx.array, block: int) -> mx.array:
-    room = mx.zeros((*like.shape[:3], block, like.shape[4]), dtype=like.dtype)
-    return room if own is None else mx.concatenate([own, room], axis=3)
+def _grown(own: Held | None, like: Held, block: int) -> Held:
+    def room(array: mx.array) -> mx.array:
+        return mx.zeros((*array.shape[:3], block, array.shape[4]), dtype=array.dtype)
+
+    if own is None:
+        return changed(like, room)
+    return changed(own, lambda array: mx.concatenate([array, room(array)], axis=3))
 
 
 def _rearranged(own: mx.array, rows: mx.array, block: int) -> mx.array:
@@ -127,9 +139,10 @@ def _rearranged(own: mx.array, rows: mx.array, block: int) -> mx.array:
 
 
 def group_caches(
-    caches: Sequence[Sequence[Any]], chosen: Sequence[int], layout: SlotLayout
+    caches: Sequence[Sequence[Any]], chosen: Sequence[int], layout: SlotLayout, bits: int = 0
 ) -> list[GroupCache]:
-    """One cache per layer for slots that continue the prompts `chosen`; `caches` are prefix caches, by prompt."""
+    """One cache per layer for slots that continue the prompts `chosen`; `caches` are prefix caches, by prompt, `bits` those
+    of what is kept (0: as it is)."""
     return [
         GroupCache(
             mx.concatenate([padded_prompt(caches[prompt][layer].keys, layout.longest) for prompt in chosen]),
@@ -138,6 +151,7 @@ def group_caches(
             ),
             layout,
             caches[0][layer].window,
+            bits,
         )
         for layer in range(len(caches[0]))
     ]

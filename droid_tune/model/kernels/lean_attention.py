@@ -15,6 +15,7 @@ from typing import Any, cast
 import mlx.core as mx
 
 from droid_tune.estimate.memory import BLOCK_WEIGHTS, LEAST_BLOCK
+from droid_tune.model.kernels.few_bits import Held, mean_of, scores_of
 from droid_tune.numerics import exponential
 
 #: None, "causal", or booleans that broadcast to (n, 1, T, S), True where a query sees a key
@@ -101,15 +102,15 @@ class _Blocks:
         return mx.where(visible, scores, -mx.inf)
 
 
-def against_keys(queries: mx.array, keys: mx.array) -> mx.array:
+def against_keys(queries: mx.array, keys: Held) -> mx.array:
     """(n, H, R, t, D) and (n, H, s, D) to (n, H, R, t, s), one matrix product per key head."""
-    product = queries.reshape(*queries.shape[:2], -1, queries.shape[-1]) @ keys.swapaxes(-1, -2)
+    product = scores_of(queries.reshape(*queries.shape[:2], -1, queries.shape[-1]), keys)
     return product.reshape(*queries.shape[:-1], keys.shape[2])
 
 
-def over_keys(weights: mx.array, keys: mx.array) -> mx.array:
+def over_keys(weights: mx.array, keys: Held) -> mx.array:
     """(n, H, R, t, s) and (n, H, s, D) to (n, H, R, t, D)."""
-    product = weights.reshape(*weights.shape[:2], -1, weights.shape[-1]) @ keys
+    product = mean_of(weights.reshape(*weights.shape[:2], -1, weights.shape[-1]), keys)
     return product.reshape(*weights.shape[:-1], keys.shape[-1])
 
 

@@ -39,9 +39,9 @@ def _attention(
 def _trained_attention(
     queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, mask: Any, sinks: Any = None
 ) -> mx.array:
-    if isinstance(keys, Shared) and sinks is None:
+    if sinks is None and isinstance(keys, Shared):
         return attend(queries, keys, scale)
-    plain = isinstance(keys, mx.array) and sinks is None and not hasattr(cache, "bits")
-    if plain and takes(queries, mask):
+    plain = sinks is None and not hasattr(cache, "bits")
+    if plain and isinstance(keys, mx.array) and takes(queries, mask):
         return lean_attention(queries, keys, values, scale, mask)
     return _attention(queries, keys, values, cache, scale, mask, sinks)

@@ -16,18 +16,20 @@ from typing import Any, cast
 import mlx.core as mx
 
 from droid_tune.estimate.memory import BLOCK_WEIGHTS
+from droid_tune.model.kernels.few_bits import Held, mean_of, scores_of
 from droid_tune.model.kernels.lean_attention import against_keys, from_queries, over_keys
 from droid_tune.numerics import exponential
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What stands in for a layer's keys (values are None then): the parts that `attend` joins."""
+    """What stands in for a layer's keys (values are None then): the parts that `attend` joins. Those in few bits have no
+    derivative."""
 
-    prefix_keys: mx.array  # (S, H, L, D)
-    prefix_values: mx.array
-    own_keys: mx.array  # (S, H, R, t, D)
-    own_values: mx.array
+    prefix_keys: Held  # (S, H, L, D)
+    prefix_values: Held
+    own_keys: Held  # (S, H, R, t, D)
+    own_values: Held
     prefix_mask: mx.array | None  # broadcastable to (S, H, R, rep, T, L), True where visible
     own_mask: mx.array | None  # broadcastable to (S, H, R, rep, T, t)
 
@@ -72,11 +74,12 @@ class _Joined:
             _of_rows(mask, rows) for mask in (shared.prefix_mask, shared.own_mask)
         )
 
-    def given(self, q: mx.array) -> tuple[mx.array, ...]:
+    def given(self, q: mx.array) -> tuple[Any, ...]:
         """The arguments of `forward`: queries (S, H, R, rep * T, D), and both parts' keys and values."""
         shared, rows = self._shared, self._rows
-        own = (q, shared.own_keys, shared.own_values)
-        q, keys, values = own if rows is None else (part[:, :, rows] for part in own)
+        keys, values = shared.own_keys, shared.own_values
+        if rows is not None:
+            q, keys, values = q[:, :, rows], keys[:, :, rows], values[:, :, rows]
         return q, shared.prefix_keys, shared.prefix_values, keys, values
 
     def differentiable(self, *given: mx.array) -> tuple[mx.array, mx.array]:
@@ -88,10 +91,10 @@ class _Joined:
     def forward(
         self,
         q: mx.array,
-        prefix_keys: mx.array,
-        prefix_values: mx.array,
-        own_keys: mx.array,
-        own_values: mx.array,
+        prefix_keys: Held,
+        prefix_values: Held,
+        own_keys: Held,
+        own_values: Held,
     ) -> tuple[mx.array, mx.array]:
         """The output (S, H, R, rep * T, D), and each query's log-normaliser."""
         far, near = self._scores(q, prefix_keys, own_keys)
@@ -99,7 +102,7 @@ class _Joined:
         far, near = _mass(far, best), _mass(near, best)
         total = far.sum(axis=-1, keepdims=True) + near.sum(axis=-1, keepdims=True)
         far, near = far.astype(q.dtype), near.astype(q.dtype)
-        out = _share(over_keys(far, prefix_values), near @ own_values, total)
+        out = _share(over_keys(far, prefix_values), mean_of(near, own_values), total)
         return out, best + mx.log(total)
 
     def backward(
@@ -122,8 +125,8 @@ class _Joined:
             near.swapaxes(-1, -2) @ gradient,
         )
 
-    def _scores(self, q: mx.array, prefix_keys: mx.array, own_keys: mx.array) -> tuple[mx.array, mx.array]:
-        far, near = against_keys(q, prefix_keys), q @ own_keys.swapaxes(-1, -2)
+    def _scores(self, q: mx.array, prefix_keys: Held, own_keys: Held) -> tuple[mx.array, mx.array]:
+        far, near = against_keys(q, prefix_keys), scores_of(q, own_keys)
         return self._masked(far, self._prefix_mask), self._masked(near, self._own_mask)
 
     def _masked(self, part: mx.array, mask: mx.array | None) -> mx.array:
