@@ -52,7 +52,7 @@ def page_body(
 
 
 def _overview(stories: Sequence[Story]) -> Html:
-    headings = (
+    headings = [
         "Run",
         "State",
         "Steps",
@@ -62,9 +62,17 @@ def _overview(stories: Sequence[Story]) -> Html:
         "95% bounds",
         "General answers",
         "Time",
-    )
+    ]
     rows = [_overview_row(story) for story in stories]
-    return table(headings, rows, right=(2, 4, 5, 7, 8)) if rows else tag("p", "There is no run to tell of.")
+    if any(story.summary.joules for story in stories):  # not every system tells
+        headings.append("Energy")
+        drew = [words.energy(joules) if (joules := story.summary.joules) else "–" for story in stories]
+        rows = [(*row, one) for row, one in zip(rows, drew, strict=True)]
+    return (
+        table(tuple(headings), rows, right=(2, 4, 5, 7, 8, 9))
+        if rows
+        else tag("p", "There is no run to tell of.")
+    )
 
 
 def _overview_row(story: Story) -> tuple[str, ...]:

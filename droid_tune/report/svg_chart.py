@@ -148,9 +148,12 @@ def _words(said: str, x: float, y: float, anchor: str) -> Html:
 
 
 def ticks(least: float, most: float, count: int) -> list[float]:
-    """Round numbers between two, about `count` of them: 1, 2 or 5 times a power of ten apart."""
-    rough = (most - least) / count
-    power = 10 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
-    first = math.ceil(least / step - 1e-9)
-    return [round(number * step, 12) for number in range(first, math.floor(most / step + 1e-9) + 1)]
+    """Round numbers between two, as near to `count` of them as can be: 1, 2 or 5 times a power of ten apart."""
+    power = 10 ** math.floor(math.log10((most - least) / count))
+    ways = [_multiples(least, most, power * factor) for factor in (1, 2, 5, 10)]
+    return min(ways, key=lambda way: abs(len(way) - count))
+
+
+def _multiples(least: float, most: float, step: float) -> list[float]:
+    first, last = math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]

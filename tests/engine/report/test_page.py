@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from droid_tune.model.loading import load_policy
 from droid_tune.queue.run_queue import RunQueue
 from droid_tune.report.general import FORGOTTEN, General, GeneralAnswer, general_rows, write_general
 from droid_tune.report.markup import Html, tag, text
+from droid_tune.report.page import page
+from droid_tune.report.story import read_story
 from droid_tune.report.svg_chart import Curve, chart, thinned, ticks
 from droid_tune.runs.folder import create_run
 from tests.engine.report.test_story import group, held_out, looked, training, write
@@ -80,6 +83,16 @@ def test_a_run_becomes_one_self_contained_page(run: Path, tmp_path: Path) -> Non
     assert "400 tokens, 10.0 times as long as at the start" in page
     assert "General answers became less likely by 0.50 nats a token: something was forgotten." in page
     assert "1 held-out prompt of 1 shown were answered better before." in page
+
+
+def test_energy_is_told_where_the_system_told_it(run: Path) -> None:
+    story = read_story(run)
+    assert "Energy" not in page("x", [story])
+    drew = replace(story, summary=replace(story.summary, joules=7200.0))
+    told = page("x", [story, drew])
+    assert '<th class="number">Energy</th>' in told
+    assert '<td class="number">–</td></tr>' in told
+    assert '<td class="number">2 Wh</td></tr>' in told
 
 
 def test_the_night_is_one_page(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,6 +159,7 @@ def test_a_curve_is_thinned_without_losing_a_peak() -> None:
     ("least", "most", "expected"),
     [
         (0.0, 1.0, [0.0, 0.5, 1.0]),
+        (0.108, 0.992, [0.2, 0.4, 0.6, 0.8]),
         (0.0, 400.0, [0.0, 100.0, 200.0, 300.0, 400.0]),
         (-1e-5, 1e-5, [-1e-5, -5e-6, 0.0, 5e-6, 1e-5]),
         (0.29, 0.31, [0.29, 0.295, 0.3, 0.305, 0.31]),
