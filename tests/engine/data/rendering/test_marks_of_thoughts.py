@@ -15,7 +15,8 @@ GLM = (
     "{% for m in messages %}<|{{ m.role }}|>{% if m.role == 'assistant' %}"
     "{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% else %}</think>{% endif %}{{ m.content }}"
     "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.name }}</tool_call>{% endfor %}"
-    "{% else %}{{ m.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|><think>{% endif %}"
+    "{% else %}{{ m.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}"
+    "<|assistant|>{{ '</think>' if enable_thinking is false else '<think>' }}{% endif %}"
 )
 #: Gemma 4's: a thought in a channel, closed in the prompt where thinking is off, and never written again.
 GEMMA = (
@@ -75,6 +76,7 @@ def own_tokenizer() -> Any:
     [
         (GLM, [ASKED, SAID], "template", ["</think>One.<|endoftext|>"]),
         (GLM, [ASKED, THOUGHT], "template", ["I add.</think>One.<|endoftext|>"]),
+        (GLM, [ASKED, THOUGHT], "off", ["One.<|endoftext|>"]),
         (
             GLM,
             [ASKED, CALL, RESULT, SAID],
