@@ -13,11 +13,30 @@ from typing import Any, cast
 from droid_tune.model_files.float8 import CODES, stays_packed
 from droid_tune.model_files.headers import Tensor, read_headers
 from droid_tune.model_files.model_folder import Stamps, stamps_of
+from droid_tune.model_files.packing_groups import Packing
 
 #: architectures whose memory was measured against the formulas (tests/benchmarks/estimate_accuracy.py) or that
 #: are built alike: pre-norm attention and a gated feed-forward part
 KNOWN = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text", "phi3"})
+#: architectures whose weights a config's sizes count: within 2 % of what is published for 35 models, or more (November 2026);
+#: others have parts that these sizes do not tell of (experts under other names, states, embeddings of each layer)
+COUNTED = KNOWN | {
+    *(
+        "qwen3_moe",
+        "mixtral",
+        "olmoe",
+        "gpt_oss",
+        "minimax",
+        "deepseek_v2",
+        "deepseek_v3",
+        "kimi_k2",
+        "glm4_moe",
+    ),
+    *("cohere", "cohere2", "granite", "olmo2", "internlm2", "internlm3", "stablelm", "exaone4", "ernie4_5"),
+}
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.(.+)$")
+#: the towers of models that see or hear: mlx-lm leaves them out
+_SEES_OR_HEARS = re.compile(r"(?:^|\.)(?:vision|visual|audio)\w*\.")
 #: experts as transformers stores them, each by itself; mlx-lm stacks them
 _ONE_EXPERT = re.compile(r"\.experts\.\d+\.")
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
@@ -197,8 +216,20 @@ def facts_of(
     group = packing.whole("group_size") or 0
     coded = packing.text("quant_method") == "fp8" and not stays_packed(config)
     if by_layer:
-        return _weighed(facts, tensors, by_layer, group, unpacked=not stays_packed(config))
+        settings = cast("dict[str, Any]", quantisation) if isinstance(quantisation, dict) else {}
+        packed = Packing.of(tensors, settings, group, hidden)
+        return _weighed(facts, tensors, by_layer, packed, unpacked=not stays_packed(config))
+    facts = replace(facts, known=facts.known and (weight_bytes > 0 or _is_counted(config)))
     return _imagined(facts, packing.whole("bits") or 0, group, weight_bytes, coded=coded)
+
+
+def _is_counted(config: dict[str, Any]) -> bool:
+    """Whether a config's sizes alone tell how large the weights are."""
+    text = _of_text(config)
+    told = _Reader(text)
+    return text.get("model_type") in COUNTED and bool(
+        told.whole("vocab_size") and told.whole("num_attention_heads", "n_head")
+    )
 
 
 def _generic(architecture: str) -> tuple[str, ...]:
@@ -211,30 +242,32 @@ def _weighed(
     facts: ModelFacts,
     tensors: tuple[Tensor, ...],
     by_layer: dict[int, list[tuple[str, Tensor]]],
-    group: int,
+    packed: Packing,
     *,
     unpacked: bool,
 ) -> ModelFacts:
     """With what the weights' own headers say; `unpacked`: float8 weights become bfloat16 when they are read."""
     widest = max(by_layer.values(), key=lambda part: sum(tensor.nbytes for _, tensor in part))
-    linears = _linears(widest, facts.hidden, group)
-    per_layer = sum(linear.numbers for linear in linears)
-    outside = sum(t.size for t in tensors if _LAYER.search(t.name) is None and not _is_packing(t.name))
+    linears = _linears(widest, packed)
     embedding = facts.vocabulary * facts.hidden
-    if facts.quantised:
-        outside = embedding * (1 if facts.tied else 2)
-    parameters = facts.layers * per_layer + outside
     active = sum(n.inputs * n.outputs * min(n.experts, facts.experts_per_token) for n in linears)
     return replace(
         facts,
         weight_bytes=sum(
             tensor.nbytes * (2 if unpacked and tensor.dtype == CODES else 1) for tensor in tensors
         ),
-        parameters=parameters,
+        parameters=sum(map(packed.numbers, tensors)),
+        query_width=_width(linears, "q_proj") or facts.query_width,
+        key_width=_width(linears, "k_proj") or facts.key_width,
         active_parameters=facts.layers * active + embedding,
         linears=linears,
         embedding_parameters=embedding,
     )
+
+
+def _width(linears: tuple[Linear, ...], name: str) -> int:
+    """What a projection of the widest layer's attention gives, 0 where it has none of that name."""
+    return next((one.outputs for one in linears if one.name == f"self_attn.{name}"), 0)
 
 
 def _imagined(
@@ -285,43 +318,25 @@ def _by_layer(tensors: tuple[Tensor, ...]) -> dict[int, list[tuple[str, Tensor]]
     found: dict[int, list[tuple[str, Tensor]]] = {}
     for tensor in tensors:
         match = _LAYER.search(tensor.name)
-        if match:
+        if match and not _SEES_OR_HEARS.search(tensor.name):
             found.setdefault(int(match[1]), []).append((match[2], tensor))
     return found
 
 
-def _linears(layer: list[tuple[str, Tensor]], hidden: int, group: int) -> tuple[Linear, ...]:
-    """The matrices of a layer; a packed one has a scale for each `group` of its inputs."""
-    scales = {name.removesuffix(".scales"): t for name, t in layer if name.endswith(".scales")}
-    if scales and not group:
-        group = _group(scales, {name.removesuffix(".weight"): t for name, t in layer}, hidden)
+def _linears(layer: list[tuple[str, Tensor]], packed: Packing) -> tuple[Linear, ...]:
+    """The matrices of a layer."""
     found: dict[str, Linear] = {}
     for name, tensor in layer:
         if not name.endswith(".weight") or len(tensor.shape) not in (2, 3):
             continue
         own = name.removesuffix(".weight")
         *experts, outputs, inputs = tensor.shape
-        if own in scales:
-            inputs = scales[own].shape[-1] * group
+        unpacked = packed.inputs(tensor.name.removesuffix(".weight"))
         called = _ONE_EXPERT.sub(".switch_mlp.", own)
         others = found[called].experts if called in found else 0
         count = others + (experts[0] if experts else 1)
-        found[called] = Linear(called, inputs, outputs, own in scales, count)
+        found[called] = Linear(called, unpacked or inputs, outputs, unpacked is not None, count)
     return tuple(found.values())
-
-
-def _group(scales: dict[str, Tensor], packed: dict[str, Tensor], hidden: int) -> int:
-    """Inputs per scale, where the config does not say: the group by which some matrix is as wide as the model."""
-    for group in (64, 32, 128, 16):
-        for name, scale in scales.items():
-            words = packed[name].shape[-1] if name in packed else 0
-            if group * scale.shape[-1] == hidden and words * 32 % hidden == 0:
-                return group
-    return 64
-
-
-def _is_packing(name: str) -> bool:
-    return name.endswith((".scales", ".biases"))
 
 
 def _embedding(tensors: tuple[Tensor, ...]) -> tuple[int, int] | None:

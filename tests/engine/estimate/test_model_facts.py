@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.estimate.trained import trained_part
 from droid_tune.model_files.facts import facts_of, read_model
+from droid_tune.model_files.headers import Tensor
 from droid_tune.model_files.hub import local_model
 from tests.engine.estimate.conftest import CONFIG, MATRICES, PER_LAYER, MakeModel, dense, packed
 from tests.weights import header_only
@@ -20,7 +21,7 @@ from tests.weights import header_only
 def test_sizes_come_from_the_headers(make_model: MakeModel) -> None:
     facts = read_model(make_model(dense()))
     assert (facts.layers, facts.hidden, facts.key_width, facts.query_width) == (2, 64, 32, 64)
-    assert facts.parameters == 2 * PER_LAYER + 1000 * 64 + 64 + 2 * 0  # layers, embedding, final norm
+    assert facts.parameters == 2 * PER_LAYER + 1000 * 64 + 64 + 2 * 64  # layers, embedding, norms
     assert facts.weight_bytes == 2 * (2 * PER_LAYER + 64_000 + 64 + 2 * 64)
     assert facts.compute_bytes == 2
     assert not facts.quantised
@@ -32,7 +33,43 @@ def test_packed_matrices_are_as_wide_as_they_were(make_model: MakeModel, bits: i
     facts = read_model(make_model(packed(bits, group)))
     assert facts.quantised
     assert {one.name: (one.outputs, one.inputs) for one in facts.linears} == MATRICES
-    assert facts.parameters == 2 * PER_LAYER + 64_000
+    assert facts.parameters == 2 * PER_LAYER + 64_000 + 64 + 2 * 64
+
+
+def test_a_matrix_that_is_packed_in_its_own_way_is_as_wide_too() -> None:
+    name = "model.layers.0.mlp.up_proj"
+    tensors = (
+        Tensor(f"{name}.weight", "U32", (192, 64 * 8 // 32)),
+        Tensor(f"{name}.scales", "BF16", (192, 64 // 64)),
+        Tensor("model.layers.0.self_attn.k_proj.weight", "U32", (32, 64 * 4 // 32)),
+        Tensor("model.layers.0.self_attn.k_proj.scales", "U8", (32, 64 // 32)),
+        Tensor("vision_tower.encoder.layers.0.self_attn.k_proj.weight", "BF16", (500, 100)),
+    )
+    packing = {"group_size": 32, "bits": 4, "mode": "mxfp4", name: {"group_size": 64, "bits": 8}}
+    facts = facts_of({**CONFIG, "quantization": packing}, tensors)
+    assert {one.name: (one.outputs, one.inputs, one.experts) for one in facts.linears} == {
+        "mlp.up_proj": (192, 64, 1),
+        "self_attn.k_proj": (32, 64, 1),
+    }
+    assert (facts.key_width, facts.parameters) == (32, 192 * 64 + 32 * 64 + 500 * 100)
+
+
+@pytest.mark.parametrize(
+    ("changes", "known"),
+    [
+        ({}, True),
+        ({"model_type": "qwen3_moe", "num_experts": 4, "moe_intermediate_size": 32}, True),
+        ({"model_type": "ernie4_5_moe", "moe_num_experts": 64}, False),
+        ({"model_type": "gemma3n_text", "hidden_size_per_layer_input": 256}, False),
+        ({"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}, "vocab_size": None}, False),
+    ],
+)
+def test_without_weights_only_counted_architectures_are_known(
+    changes: dict[str, object], known: bool
+) -> None:
+    config = {**CONFIG, **changes}
+    assert facts_of(config, ()).known == known
+    assert facts_of(config, (), weight_bytes=1_000_000).known
 
 
 def test_the_name_of_the_folder_says_nothing(make_model: MakeModel) -> None:
