@@ -51,6 +51,14 @@ def selectable(made: QLabel) -> QLabel:
     return made
 
 
+def flowing(made: QLabel) -> QLabel:
+    """As tall as the text is at the width it gets; else a wrapped label is as tall as Qt finds comely, whatever its width."""
+    policy = made.sizePolicy()
+    policy.setHeightForWidth(True)
+    made.setSizePolicy(policy)
+    return made
+
+
 def frame(role: str, parent: QWidget) -> QFrame:
     """A frame that the style sheet knows by its role (`card`, `inset`, `footer`)."""
     made = QFrame(parent)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QToolButton, QWidget
 
 from ui import icons
 from ui.theme import current_theme
-from ui.widgets.basics import column, label, row, selectable
+from ui.widgets.basics import column, flowing, label, row, selectable
 
 Level = Literal["info", "good", "warning", "error"]
 
@@ -46,8 +46,8 @@ class NoticeBar(QFrame):
         self._sign = QLabel(self)
         layout.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
         words = column(spacing=2)
-        self._said = _words(text, "strong" if remedy else "", self)
-        self._help = _words(remedy, "small", self)
+        self._said = flowing(selectable(label(text, "strong" if remedy else "", parent=self, wrap=True)))
+        self._help = flowing(selectable(label(remedy, "small", parent=self, wrap=True)))
         words.addWidget(self._said)
         words.addWidget(self._help)
         words.addStretch(1)  # the text stays beside the sign, however tall the bar becomes
@@ -107,15 +107,6 @@ class NoticeBar(QFrame):
 
 #: how long a word that all went well stands where nothing is asked
 GOOD_MS = 10_000
-
-
-def _words(text: str, role: str, parent: QWidget) -> QLabel:
-    """As tall as the text is at the width it gets."""
-    made = selectable(label(text, role, parent=parent, wrap=True))
-    policy = made.sizePolicy()
-    policy.setHeightForWidth(True)
-    made.setSizePolicy(policy)
-    return made
 
 
 class NoticeStack(QWidget):

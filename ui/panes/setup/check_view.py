@@ -16,7 +16,7 @@ from droid_tune.estimate.signal import Answer, CheckReport, Group
 from droid_tune.events import Phase
 from droid_tune.metrics import rank
 from ui.session import Session
-from ui.widgets.basics import Page, button, clear, column, frame, label, row, scrolling, selectable
+from ui.widgets.basics import Page, button, clear, column, flowing, frame, label, row, scrolling, selectable
 from ui.widgets.episode_view import EpisodeView, calls_of, cut_chip, episode_in_words
 from ui.widgets.notice import NoticeBar
 from ui.widgets.state_chip import Chip, reward_tone
@@ -170,9 +170,9 @@ class CheckView(QDialog):
         box = column(card, spacing=4)
         box.setContentsMargins(14, 10, 14, 10)
         asked = shown(group.prompt)
-        box.addWidget(selectable(label(asked, "strong", parent=card, wrap=True)))
+        box.addWidget(flowing(selectable(label(asked, "strong", parent=card, wrap=True))))
         if group.answer:
-            box.addWidget(label(f"Answer: {shown(group.answer)}", "small", parent=card, wrap=True))
+            box.addWidget(flowing(label(f"Answer: {shown(group.answer)}", "small", parent=card, wrap=True)))
         best_first = sorted(group.completions, key=lambda one: -rank(one.reward))
         for one in best_first[:SHOWN_ANSWERS]:
             if one.turns:
@@ -180,7 +180,7 @@ class CheckView(QDialog):
                 continue
             cut = "  (cut off)" if one.cut else ""
             text = f"{words.metric('reward', one.reward)}   {shown(one.text)}{cut}"
-            box.addWidget(selectable(label(text, parent=card, wrap=True)))
+            box.addWidget(flowing(selectable(label(text, parent=card, wrap=True))))
         self._page.addWidget(card)
 
     def _show_episode(self, one: Answer, card: QWidget, box: QVBoxLayout) -> None:
@@ -226,7 +226,7 @@ def figures(report: CheckReport) -> list[tuple[str, str]]:
         made, failed = calls_of(turn for turns in played for turn in turns)
         shown.append(("Calls of tools", f"{made:,}, {failed:,} failed"))
     for name, one in list(report.rewards.items())[:4]:
-        title = "Reward in all" if name == "total" else f"Reward {name}"
+        title = "Reward" if name == "total" else f"Reward {name}"
         shown.append((title, f"{one['mean']:.2f} ± {one['std']:.2f}"))
     shown.append(("Peak memory", words.size(measured.peak_bytes)))
     shown.append(("Estimated before", words.size(measured.estimated_peak_bytes)))

@@ -19,7 +19,7 @@ def run_in_words(config: RunConfig) -> str:
         trained = "" if learnt == group else f", {learnt} of {group} trained on"
         turns = "" if acted is None else f"{words.count(acted.max_turns, 'turn')} and "
         return (
-            f"{type(config.method).label}: {steps}, each {words.count(prompts, 'prompt')} × {group} {each}s "
+            f"{type(config.method).label}: {steps}, each {words.count(prompts, 'prompt')} × {words.count(group, each)} "
             f"of up to {turns}{words.count(config.sampling.max_completion_length, 'token')}{trained}; "
             f"{words.count(total, each)} in all."
         )
