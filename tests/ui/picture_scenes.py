@@ -174,12 +174,15 @@ def several_answers(window: MainWindow) -> QWidget:
 
 def rollouts_with_tools(window: MainWindow) -> QWidget:
     state = window.session.shown
-    state.apply(episode_group(max(1, state.step)))
+    step = max(1, state.step)
+    group = episode_group(step, place=len(state.rollouts.get(step, ())))  # beside those that the run has
+    state.apply(group)
     pane = cast("RolloutsPane", pane_of(window, "rollouts"))
     pane.show_view("step")
-    pane.by_step.refresh()
-    view = pane.by_step._list
-    view.setCurrentIndex(view.model().index(view.model().rowCount() - 1, 0))
+    view = pane.by_step
+    until(lambda: view.refresh() or group in view._groups)
+    view._list.setCurrentIndex(view._prompts.index(view._groups.index(group)))
+    until(lambda: view.page._group is group and not view.page.column.busy)
     return window
 
 
@@ -222,7 +225,7 @@ def hub(window: MainWindow) -> QWidget:
 def signal_check(window: MainWindow) -> QWidget:
     press(pane_of(window, "setup"), "Signal Check…")
     sheet = dialog(window)
-    until(lambda: any(one.text() == "Train" and one.isVisible() for one in sheet.findChildren(QPushButton)))
+    until(lambda: any(one.text() == "Close" and one.isVisible() for one in sheet.findChildren(QPushButton)))
     return sheet
 
 
