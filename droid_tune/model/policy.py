@@ -17,7 +17,10 @@ from droid_tune.model.checks.probe import Architecture
 
 @dataclass
 class Policy:
-    """What is trained. `stop_tokens` end a completion: eos of the tokenizer and of the generation config."""
+    """What is trained. `stop_tokens` end a completion: eos of the tokenizer and of the generation config.
+
+    The model is in evaluation mode, but while a gradient is computed (`model.gradients.scoring`).
+    """
 
     model: nn.Module
     tokenizer: Any

@@ -65,7 +65,6 @@ def generate(
         for member in range(group_size)
     ]
     run = _Run(policy, prompts, sampling, seed, plan, len(rows), watch)
-    policy.model.eval()
     merged = adapter_merged(policy.model, policy.adapted if plan.merge else ())
     with own_kernels(), merged:
         for start in range(0, len(rows), plan.decode_rows):

@@ -149,7 +149,7 @@ def gradients_through(
 ) -> dict[str, Any]:
     """The gradient, over the trainable parameters, of what `head` makes of the states behind `rows`."""
     work = _Work(policy, rows, plan, dropout_seed, head)
-    with _mode(policy, train=True), _kernels(policy, training=True):
+    with _training(policy), _kernels(policy, training=True):
         if two_stage(policy, rows, plan):
             for prompt, batches in rows.micro_batches(plan.train_rows):
                 work.group(prompt, batches)
@@ -228,7 +228,6 @@ def reading(policy: Policy, *, reference: bool = False) -> Generator[None]:
     """Inside, the policy (or its reference) computes without a gradient, in our kernels."""
     with (
         as_reference(policy) if reference else _unchanged(),
-        _mode(policy, train=False),
         _kernels(policy, training=False),
     ):
         yield
@@ -264,8 +263,9 @@ def place(target: FloatArray, row_index: np.ndarray, flat: np.ndarray, values: m
 
 
 @contextmanager
-def _mode(policy: Policy, *, train: bool) -> Generator[None]:
-    policy.model.train(train)
+def _training(policy: Policy) -> Generator[None]:
+    """A policy's model is in evaluation mode but here; each change goes through all of its modules."""
+    policy.model.train()
     try:
         yield
     finally:

@@ -54,7 +54,6 @@ def play(
     """
     game = Game(policy, environment, rows, group_size, sampling, limits, seeding, plan, options)
     table = _Table(game, watch, on_end, on_token)
-    policy.model.eval()
     merged = adapter_merged(policy.model, policy.adapted if plan.merge else ())
     try:
         with own_kernels(), merged:
