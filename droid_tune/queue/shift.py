@@ -11,6 +11,7 @@ from typing import Protocol
 from droid_tune.errors import UserError
 from droid_tune.events import Event
 from droid_tune.paths import RunPaths
+from droid_tune.queue.power_wait import PowerGate
 from droid_tune.queue.queue_turns import at_work, begin_turn, settle_turn, wait_until_free
 from droid_tune.queue.queued_run import FRUITLESS, QueuedRun
 from droid_tune.queue.run_queue import RunQueue
@@ -34,33 +35,37 @@ class Overseer(Protocol):
         """How the turn ended."""
 
 
-def work_off(queue: RunQueue, overseer: Overseer, before_each: Callable[[], None] | None = None) -> None:
+def work_off(queue: RunQueue, overseer: Overseer, power: PowerGate | None = None) -> None:
     """Let the runs begin and train them all; returns when nothing waits, the queue is paused or a stop is wished.
 
-    `before_each` returns when the next run may begin. Raises UserError where another process works the queue off already.
+    Where `power` closes, the run that trains is saved and goes on later. Raises UserError where another process works the
+    queue off already.
     """
     with at_work(queue):
         queue.set_mode("on")
         while queue.mode == "on" and not overseer.should_stop():
-            if before_each is not None:
-                before_each()
+            if power is not None:
+                power.wait()
                 if queue.mode != "on" or overseer.should_stop():
                     break
             run = begin_turn(queue)
             if run is None:
                 break
-            ended = _turn(queue, run, overseer)
+            ended = _turn(queue, run, overseer, power)
             settle_turn(queue, run, ended.end, ended.why)
             overseer.ended(run, ended)
         if queue.mode != "off" and not overseer.should_stop():
             queue.set_mode("off")
 
 
-def _turn(queue: RunQueue, run: QueuedRun, overseer: Overseer) -> TurnEnded:
+def _turn(queue: RunQueue, run: QueuedRun, overseer: Overseer, power: PowerGate | None) -> TurnEnded:
     """Train one run in a child; one that ends its process again and again has failed."""
+    resting = False
 
     def should_stop() -> bool:
-        return overseer.should_stop() or queue.mode == "off"
+        nonlocal resting
+        resting = resting or (power is not None and power.closes())
+        return resting or overseer.should_stop() or queue.mode == "off"
 
     folder = Path(run.run)
     try:

@@ -6,7 +6,6 @@ import argparse
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -179,13 +178,13 @@ def start(queue: RunQueue, arguments: argparse.Namespace) -> int:
     """Work the queue off in this terminal."""
     from droid_tune.cli.driving import stopping_gracefully
     from droid_tune.control import Control
-    from droid_tune.queue.power_wait import wait_for_power
+    from droid_tune.queue.power_wait import PowerGate
     from droid_tune.queue.shift import work_off
 
     control = Control()
     overseer = TerminalOverseer(control, quiet=arguments.json, as_events=arguments.events)
     with stopping_gracefully(control):
-        work_off(queue, overseer, partial(wait_for_power, control.stop_requested, say))
+        work_off(queue, overseer, PowerGate(control.stop_requested, say))
     if arguments.json:
         print_json(described_queue(queue))
     elif not arguments.events:

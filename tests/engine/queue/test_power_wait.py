@@ -1,4 +1,4 @@
-"""No run of a queue begins while the battery is low; it begins by itself afterwards."""
+"""No run of a queue begins, or goes on, while the battery is low; it does by itself afterwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from droid_tune.machine.power import PowerReading
 from droid_tune.paths import settings_file
-from droid_tune.queue.power_wait import wait_for_power
+from droid_tune.queue.power_wait import PowerGate
 
 LOW = PowerReading(charge=0.1, plugged_in=False)
 FINE = PowerReading(charge=0.1, plugged_in=True)
@@ -23,7 +23,7 @@ def waited(*readings: PowerReading, stops: bool = False) -> tuple[list[str], int
     """What was said, and how many readings were taken."""
     said: list[str] = []
     left = list(readings)
-    wait_for_power(lambda: stops, said.append, lambda: left.pop(0), every=0.0)
+    PowerGate(lambda: stops, said.append, lambda: left.pop(0), every=0.0).wait()
     return said, len(readings) - len(left)
 
 
@@ -33,6 +33,19 @@ def test_a_low_battery_is_said_once_and_waited_for() -> None:
 
 def test_nothing_is_said_where_a_run_may_begin() -> None:
     assert waited(FINE) == ([], 1)
+
+
+def test_a_run_that_trains_is_asked_to_rest_and_the_machine_is_not_asked_each_time() -> None:
+    said: list[str] = []
+    left = [FINE, FINE, LOW]
+    gate = PowerGate(lambda: False, said.append, lambda: left.pop(0), every=0.0)
+    gate.wait()
+    assert [gate.closes(), gate.closes()] == [False, True]
+    assert said == ["the run is saved and waits: the battery has 10%"]
+    slow = PowerGate(lambda: False, said.append, lambda: FINE, every=3600.0)
+    slow.wait()
+    slow._read = lambda: LOW
+    assert not slow.closes()
 
 
 def test_a_stop_ends_the_wait() -> None:

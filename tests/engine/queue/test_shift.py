@@ -38,6 +38,19 @@ class Quiet:
 Child = Callable[[Path], TurnEnded]
 
 
+class Battery:
+    """Stands for the gate: it closes once, while the first run trains, and opens by itself."""
+
+    def __init__(self) -> None:
+        self.waits, self.closings = 0, [True, False]
+
+    def wait(self) -> None:
+        self.waits += 1
+
+    def closes(self) -> bool:
+        return bool(self.closings and self.closings.pop())
+
+
 def worked_off(monkeypatch: pytest.MonkeyPatch, *children: Child) -> tuple[RunQueue, Quiet]:
     """A queue of the runs a and b, whose children these are, one after the other."""
     left = list(children)
@@ -87,6 +100,25 @@ def test_a_run_that_ends_its_process_thrice_at_the_same_step_has_failed(
     queue, _ = worked_off(monkeypatch, dies, dies, dies, completed)
     assert states(queue) == {"a": "failed", "b": "completed"}
     assert "begun 3 times without a step forward" in queue.runs()[0].why
+
+
+def test_a_run_is_saved_while_the_battery_is_low_and_goes_on_before_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[str] = []
+
+    def child(folder: Path, _hear: object, should_stop: Callable[[], bool]) -> TurnEnded:
+        begun.append(folder.name[-1])
+        return TurnEnded("stopped", "Stopped on request.") if should_stop() else TurnEnded("completed")
+
+    monkeypatch.setattr(shift, "train_in_child", child)
+    queue, quiet, battery = RunQueue(), Quiet(), Battery()
+    for name in "ab":
+        queue.add(resolve({"name": name}))
+    work_off(queue, quiet, battery)  # type: ignore[arg-type]
+    assert begun == ["a", "a", "b"]
+    assert states(queue) == {"a": "completed", "b": "completed"}
+    assert battery.waits == 4  # before each turn, and before the end is seen
 
 
 def test_a_run_that_stops_by_its_own_settings_is_held_and_the_next_begins(
