@@ -110,7 +110,11 @@ CATALOGUE: dict[str, Metric] = {
         Metric("pass@1", "pass@1", "share", "up", "The share of right completions."),
         Metric("pass@G", "pass@G", "share", "up", "Prompts with a right completion in their group."),
         Metric(
-            "reward_std", "Reward spread", "", "neither", "Mean spread within a group; 0 teaches nothing."
+            "reward_std",
+            "Reward spread",
+            "",
+            "neither",
+            "Of all the step's completions together; what teaches is the spread within a group.",
         ),
         Metric(
             "frac_reward_zero_std",

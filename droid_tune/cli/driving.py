@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -28,13 +28,16 @@ Emit = Callable[[Event], None]
 Training = Callable[["Control", Emit], object]
 
 
-def drive(training: Training, run_id: str, *, as_events: bool, stop_after: int | None) -> int:
-    """Train to the end or to a stop, say what can be done next; returns the exit code."""
+def drive(
+    training: Training, run_id: str, *, as_events: bool, stop_after: int | None, past: Iterable[Event] = ()
+) -> int:
+    """Train to the end or to a stop, say what can be done next; returns the exit code. `past`: events of a run that goes
+    on."""
     from droid_tune.control import Control
 
     control = Control(attended=sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty())
     driven = DrivenRun(control, stop_after)
-    with stopping_gracefully(control), event_lines() if as_events else listener() as out:
+    with stopping_gracefully(control), event_lines() if as_events else listener(past) as out:
         audience = Audience(out, control)
 
         def emit(event: Event) -> None:

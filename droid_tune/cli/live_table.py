@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from droid_tune import words
 from droid_tune.cli.output import amount, console
-from droid_tune.events import Completion, Evaluation, Event, Notice, RolloutGroup, RunFinished, Steered, Step
+from droid_tune.events import (
+    Completion,
+    Evaluation,
+    Event,
+    Notice,
+    RolloutGroup,
+    RunFinished,
+    RunStarted,
+    Steered,
+    Step,
+)
 from droid_tune.metrics import CATALOGUE, describe, rank
 from droid_tune.runs.state import RunState
 from droid_tune.runs.steering import steered_sentence
@@ -65,15 +75,16 @@ class Listener(Protocol):
 
 
 @contextmanager
-def listener() -> Generator[Listener]:
-    """A live table on a terminal, plain lines anywhere else."""
+def listener(past: Iterable[Event] = ()) -> Generator[Listener]:
+    """A live table on a terminal, plain lines anywhere else. `past` is what a run that goes on told before."""
     screen = console()
+    looks = [event for event in past if isinstance(event, Evaluation)]
     if not screen.is_terminal:
-        yield PlainLines(screen)
+        yield PlainLines(screen, looks)
         return
     from rich.live import Live
 
-    table = LiveTable(screen)
+    table = LiveTable(screen, looks)
     with Live(table, console=screen, refresh_per_second=4, vertical_overflow="crop"):
         yield table
     screen.print(finish_sentence(table.state))
@@ -84,16 +95,26 @@ def small_state() -> RunState:
     return RunState(rollout_characters=0)
 
 
+def recall(state: RunState, event: Event, looks: Sequence[Evaluation]) -> None:
+    """When a run goes on: what was measured before, so that what it gains is counted from its own beginning."""
+    if isinstance(event, RunStarted):
+        for look in looks:
+            if look.step <= event.start_step:
+                state.apply(look.model_copy(update={"time": 0.0}))  # no time of this session
+
+
 class PlainLines:
     """One line for each step, evaluation and notice: for pipes and log files."""
 
-    def __init__(self, screen: Console) -> None:
+    def __init__(self, screen: Console, looks: Sequence[Evaluation] = ()) -> None:
         self._screen = screen
+        self._looks = looks
         self._state = small_state()
 
     def apply(self, event: Event) -> None:
         """Tell one event, where it is worth a line."""
         self._state.apply(event)
+        recall(self._state, event, self._looks)
         match event:
             case Step(step=step):
                 values = (f"{heading(name)} {shown(event, name)}" for name in columns([event]))
@@ -116,13 +137,15 @@ class PlainLines:
 class LiveTable:
     """What rich redraws: `__rich__` is asked four times a second."""
 
-    def __init__(self, screen: Console) -> None:
+    def __init__(self, screen: Console, looks: Sequence[Evaluation] = ()) -> None:
         self._screen = screen
+        self._looks = looks
         self.state = small_state()
 
     def apply(self, event: Event) -> None:
         """Take one event in; what is to stay on the screen is printed above the table."""
         self.state.apply(event)
+        recall(self.state, event, self._looks)
         match event:
             case Notice():
                 self._screen.print(notice_sentence(event))

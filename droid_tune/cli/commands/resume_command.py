@@ -43,7 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Goes on from the newest good checkpoint. Exit 0 completed, 1 failed, 130 stopped; UserError without a run, and
     where something changed that nobody accepted."""
     from droid_tune.cli.driving import called, drive, follow
+    from droid_tune.paths import RunPaths
     from droid_tune.runs.folder import find_run, read_config
+    from droid_tune.runs.log import read_events
     from droid_tune.train.engine import follows, resume_training
     from droid_tune.train.engine_child import train_apart
 
@@ -58,7 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
         train = train_apart if arguments.separate_process else resume_training
         return train(folder, control, emit, arguments.steps, arguments.checkpoint)
 
-    return drive(go_on, called(folder), as_events=arguments.events, stop_after=arguments.stop_after)
+    past = read_events(RunPaths(folder).events)
+    return drive(
+        go_on, called(folder), as_events=arguments.events, stop_after=arguments.stop_after, past=past
+    )
 
 
 def agreed(folder: Path, arguments: argparse.Namespace) -> Path:

@@ -87,6 +87,17 @@ def test_a_pipe_gets_one_line_for_each_happening() -> None:
     ]
 
 
+def test_what_a_resumed_run_gained_is_counted_from_its_beginning() -> None:
+    out = io.StringIO()
+    looks = [Evaluation(step=step, metrics={"eval/accuracy": step / 10}, rows=8) for step in (0, 2, 4)]
+    lines = PlainLines(Console(file=out, width=200, markup=False, highlight=False), looks)
+    resumed = RunStarted(config={}, total_steps=6, start_step=2)
+    later = Evaluation(step=6, metrics={"eval/accuracy": 0.9}, rows=8)
+    for event in (resumed, later, RunFinished(outcome="completed", step=6)):
+        lines.apply(event)
+    assert out.getvalue().splitlines()[-1].endswith("held-out accuracy 0% -> 90%")
+
+
 def test_the_live_table_can_be_drawn_at_every_moment() -> None:
     out = io.StringIO()
     screen = Console(file=out, width=100, markup=False, highlight=False)
