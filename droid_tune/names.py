@@ -64,7 +64,7 @@ CorrectionMode = Literal["token_truncate", "token_mask", "sequence_truncate", "s
 SamplerCorrection = Literal["auto", "off", CorrectionMode]
 
 #: bits in which keys and values are kept while completions are sampled
-KVCache = Literal["full", "8bit", "4bit"]
+KVCache = Literal["as_is", "8bit", "4bit"]
 #: whether the temperature acts before the filters or after them
 FilterOrder = Literal["temperature_first", "temperature_last"]
 #: why a completion ended

@@ -29,7 +29,7 @@ def require_fitting_environment(
     if sampling.cache_bits:
         raise ValueError(
             f"`kv_cache` {sampling.kv_cache} is for answers of one turn, and `environment` {environment.type} plays "
-            "several; use kv_cache: full"
+            "several; use kv_cache: as_is"
         )
     if environment.credit != "turn":
         return

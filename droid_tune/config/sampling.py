@@ -37,10 +37,10 @@ class SamplingConfig(Closed):
     """Above 1, tokens already used become less likely; 1 is off."""
     order: FilterOrder = setting("temperature_first", "Filter order", advanced=True)
     """Temperature before the filters (transformers, TRL) or after them (mlx-lm)."""
-    kv_cache: KVCache = setting("full", "Keys and values", advanced=True)
+    kv_cache: KVCache = setting("as_is", "Keys and values", advanced=True)
     """8 or 4 bits hold what the model remembers of prompts and completions while it samples in half or in a quarter of the
     memory: most of it where completions are long. What is drawn then differs a little from what the model says; the
-    sampler correction makes up for it. Held-out rows are answered so too. Full keeps them as they are.
+    sampler correction makes up for it. Held-out rows are answered so too.
     """
     stop_strings: tuple[str, ...] = setting((), "Stop texts", advanced=True)
     """A completion ends where one of these appears."""
@@ -50,13 +50,13 @@ class SamplingConfig(Closed):
     @property
     def cache_bits(self) -> int:
         """Bits of a kept key or value; 0: as it is."""
-        return {"full": 0, "8bit": 8, "4bit": 4}[self.kv_cache]
+        return {"as_is": 0, "8bit": 8, "4bit": 4}[self.kv_cache]
 
     @field_validator("kv_cache", mode="before")
     @classmethod
     def _bits_by_number(cls, value: Any) -> Any:
         """mlx-lm counts them, and has none or null for all."""
-        return {"None": "full", "0": "full", "8": "8bit", "4": "4bit"}.get(str(value), value)
+        return {"None": "as_is", "0": "as_is", "8": "8bit", "4": "4bit"}.get(str(value), value)
 
     @model_validator(mode="after")
     def _stops_are_texts(self) -> Self:

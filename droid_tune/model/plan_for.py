@@ -33,7 +33,7 @@ def plan_for(
     if config.samples and config.sampling.cache_bits and not policy.architecture.decodes_shared:
         raise UserError(
             f"`kv_cache` {config.sampling.kv_cache} is not known for this model, whose caches are of another kind",
-            remedy="use `kv_cache: full`",
+            remedy="use `kv_cache: as_is`",
         )
     memory = config.memory
     return best_plan(

@@ -16,6 +16,8 @@ Kind = Literal["switch", "choice", "number", "text", "words", "pairs", "table", 
 
 #: values of choices that read badly with their underscores merely removed
 CHOICE_WORDS = {
+    "4bit": "4 bits",
+    "8bit": "8 bits",
     "adamw": "AdamW",
     "adam": "Adam",
     "lora": "LoRA",

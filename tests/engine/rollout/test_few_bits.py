@@ -140,7 +140,7 @@ def test_bits_are_read_as_mlx_lm_counts_them() -> None:
 
 
 def test_few_bits_are_refused_where_they_would_have_no_effect(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"`kv_cache` 4bit is for answers of one turn.*use kv_cache: full"):
+    with pytest.raises(UserError, match=r"`kv_cache` 4bit is for answers of one turn.*use kv_cache: as_is"):
         resolve({"sampling": {"kv_cache": "4bit"}, "environment": {"type": "tools", "path": "shop.py"}})
     policy = tiny_policy("llama")
     policy.architecture = replace(policy.architecture, decodes_shared=False)
