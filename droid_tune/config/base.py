@@ -82,11 +82,17 @@ def configs_by_type(union: Any) -> dict[str, Any]:
     return {member.model_fields["type"].default: member for member in get_args(get_args(union)[0])}
 
 
+#: more settings than these are no help in a sentence
+MOST_NAMED = 40
+
+
 def unknown_key(key: str, known: list[str]) -> str:
     """The sentence for a key that no field has."""
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     if near:
         return f"unknown setting `{key}`; did you mean `{near[0]}`?"
+    if len(known) > MOST_NAMED:
+        return f"unknown setting `{key}`; none of the {len(known)} settings is called nearly so"
     return f"unknown setting `{key}`; known here are {', '.join(sorted(known))}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -96,17 +97,20 @@ def canonical(values: Mapping[str, Any]) -> Values:
     return result
 
 
-def parse_overrides(pairs: Iterable[str]) -> Values:
-    """`["group_size=4", "optimizer.learning_rate=1e-5"]` as nested values. Values are read as YAML."""
+def parse_overrides(pairs: Iterable[str], option: str = "--set") -> Values:
+    """`["group_size=4", "optimizer.learning_rate=1e-5"]` as nested values. Values are read as YAML.
+
+    Raises UserError that names the `option` they were given by.
+    """
     values: Values = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
-            raise UserError(f"`--set {pair}` needs the form name=value.")
+            raise UserError(f"`{option} {pair}` needs the form name=value.")
         try:
             path = find_setting(key.strip())
         except ValueError as error:
-            raise UserError(f"--set {key}: {error}.") from None
+            raise UserError(f"{option} {key}: {error}.") from None
         nested: Values = {path[-1]: _scalar(text)}
         for name in reversed(path[:-1]):
             nested = {name: nested}
@@ -116,11 +120,12 @@ def parse_overrides(pairs: Iterable[str]) -> Values:
 
 def _scalar(text: str) -> Any:
     """YAML, except that 1e-5 is a number (YAML 1.1 wants 1.0e-5)."""
+    with suppress(ValueError):
+        if "e" in text.lower():
+            return float(text)
     try:
-        return float(text) if "e" in text.lower() else yaml.safe_load(text)
-    except ValueError:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # a date that no calendar has
         return text
 
 

@@ -70,7 +70,7 @@ def export_run(run_dir: Path, request: ExportRequest, watch: Watch = UNWATCHED) 
     source = _source(run_dir, request)
     target.refuse(source, request)
     with new_folder(request.out) as partial:
-        require_space(partial, target.bytes_needed(source, request), "the export", "export again")
+        require_space(partial.parent, target.bytes_needed(source, request), "the export", "export again")
         exported = _written(target, source, request, partial, watch)
     return replace(exported, notes=(*exported.notes, *target.finish(source, request.out, watch)))
 

@@ -86,7 +86,7 @@ def variants(config: RunConfig, varied: Sequence[str]) -> dict[str, RunConfig]:
     found: dict[str, RunConfig] = {}
     for pairs in itertools.product(*axes):
         label = ", ".join(pair.replace("=", " ", 1) for pair in pairs)
-        overrides = parse_overrides(pairs)
+        overrides = parse_overrides(pairs, "--vary")
         if own := OWN_SETTINGS & set(_paths(overrides)):
             raise UsageError(f"`{sorted(own)[0]}` cannot vary: the race decides it", place="--vary")
         try:

@@ -135,8 +135,7 @@ def request_of(arguments: argparse.Namespace, run: Path) -> ExportRequest:
         raise UsageError(
             "`--requantise` is not for this target", value=target, remedy=f"it goes with {fitting}"
         )
-    if target == "hub" and not arguments.repository:
-        raise UsageError("`--to hub` needs `--repository OWNER/NAME`", remedy="add it")
+    _check_repository(arguments, target)
     if arguments.out is None and target != "lmstudio":
         raise UsageError("`--out DIR` is missing", remedy="name a new or empty folder")
     name = slug(run_name(read_config(run)))
@@ -149,6 +148,24 @@ def request_of(arguments: argparse.Namespace, run: Path) -> ExportRequest:
         check=arguments.check,
         force=arguments.force,
     )
+
+
+def _check_repository(arguments: argparse.Namespace, target: str) -> None:
+    """Before the work, not behind it. Raises UsageError."""
+    from droid_tune.model_files.hub import is_hub_id
+
+    if target != "hub":
+        for name in ("repository", "public", "yes"):
+            if getattr(arguments, name):
+                raise UsageError(
+                    f"`--{name}` goes with `--to hub`", value=target, remedy="add it, or leave both"
+                )
+    elif not arguments.repository:
+        raise UsageError("`--to hub` needs `--repository OWNER/NAME`", remedy="add it")
+    elif not is_hub_id(arguments.repository):
+        raise UsageError(
+            "the Hub's repositories are called owner/name", value=arguments.repository, place="--repository"
+        )
 
 
 def as_json(exported: Exported, request: ExportRequest) -> dict[str, Any]:

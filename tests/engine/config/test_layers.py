@@ -134,6 +134,8 @@ def test_laying_over_is_associative_and_nothing_over_something_is_something(
         ("stop_strings=[a, b]", {"sampling": {"stop_strings": ["a", "b"]}}),
         ("target_modules=['*.q_proj']", {"adapter": {"target_modules": ["*.q_proj"]}}),
         ("method=dapo", {"method": {"type": "dapo"}}),
+        ("name=see: [", {"name": "see: ["}),
+        ("name=2026-13-40", {"name": "2026-13-40"}),
     ],
 )
 def test_a_setting_is_given_by_its_short_or_full_name(pair: str, values: dict[str, Any]) -> None:
@@ -152,6 +154,7 @@ def test_a_wrong_setting_is_refused(pair: str, sentence: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_overrides([pair])
     assert sentence in str(caught.value)
+    assert len(str(caught.value)) < 120
 
 
 # -- files ---------------------------------------------------------------------------------------------------------------

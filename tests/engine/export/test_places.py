@@ -220,7 +220,11 @@ def test_nothing_is_uploaded_without_a_yes(
     assert main([*words, "--out", str(tmp_path / "two"), "--yes"]) == 0
     assert asked == ["me/model"]
     assert main(["export", str(learnt_run), "--to", "hub", "--out", str(tmp_path / "three")]) == 2
-    capsys.readouterr()
+    assert main([*words[:-4], "--repository", "no name", "--out", str(tmp_path / "three")]) == 2
+    assert "owner/name (found 'no name')" in capsys.readouterr().err
+    assert main(["export", str(learnt_run), "--out", str(tmp_path / "three"), "--public"]) == 2
+    assert "`--public` goes with `--to hub` (found 'adapter')" in capsys.readouterr().err
+    assert not (tmp_path / "three").exists()
     weights = tmp_path / "one" / "model.safetensors"
     written = weights.stat().st_mtime_ns
     assert main([*words, "--out", str(tmp_path / "one"), "--yes"]) == 0  # what was kept is uploaded as it is

@@ -82,7 +82,7 @@ def test_every_combination_runs_under_what_is_special_about_it() -> None:
         (["learning_rate=1e-5"], "and these are 1"),
         (["learning_rate=1e-5,1e-5"], "and these are 1"),
         (["learning_rate"], "`learning_rate` needs the form"),
-        (["learning_rte=1,2"], "did you mean `learning_rate`"),
+        (["learning_rte=1,2"], "--vary learning_rte: unknown setting .* did you mean `learning_rate`"),
         (["learning_rate=1e-5,fast"], "learning_rate fast"),
         (["iterations=10,20"], "`training.iterations` cannot vary"),
         (["evaluation.rows=10,20"], "`evaluation.rows` cannot vary"),
