@@ -73,6 +73,14 @@ def needs_of(one: Any) -> list[str]:
     return _required(type(one).reset)
 
 
+def taken_by(reset: Callable[..., Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a row that `reset` takes: all where it has `**kwargs`, none where it has no parameters."""
+    named = inspect.signature(reset).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in named.values()):
+        return dict(row)
+    return {name: value for name, value in row.items() if name in named}
+
+
 @dataclass(frozen=True)
 class EpisodeJudge:
     """Where an episode's reward comes from: `method`, `function`, `attribute`, or nowhere (empty)."""

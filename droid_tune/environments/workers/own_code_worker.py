@@ -15,7 +15,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from droid_tune.environments.workers.own_class import EpisodeJudge, class_of, judge_of, methods_of, needs_of
+from droid_tune.environments.workers.own_class import (
+    EpisodeJudge,
+    class_of,
+    judge_of,
+    methods_of,
+    needs_of,
+    taken_by,
+)
 from droid_tune.environments.workers.own_tools import functions_of, refuse_doubles, schema_for
 from droid_tune.rewards.workers.protocol import Message, serve, throw_dice
 from droid_tune.rewards.workers.user_code import Refused, described, execute, load_dice, place_of, shown
@@ -73,7 +80,7 @@ def begin(request: Message) -> Message:
     with Limited(request["seconds"]):
         one = Held.made()
         throw_dice(request["seed"])  # whatever the constructor drew
-        given = awaited(one.reset(**request["row"]))
+        given = awaited(one.reset(**taken_by(one.reset, request["row"])))
     if given is not None and not isinstance(given, str):
         raise Refused(f"the method `reset` gave {shown(given)}, not a text or None")
     Held.episodes[request["episode"]] = one

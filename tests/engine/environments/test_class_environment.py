@@ -106,6 +106,19 @@ def test_a_class_with_a_reward_function_beside_it_plays_a_game(tmp_path: Path) -
         assert (last.ending, last.episode_reward) == ("answered", 1.0)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "seen"), [("self", "()"), ("self, answer=0", "cat"), ("self, **row", "answer,prompt")]
+)
+def test_reset_is_given_the_columns_that_it_takes(tmp_path: Path, parameters: str, seen: str) -> None:
+    said_of = {"self": "()", "self, answer=0": "answer", "self, **row": "','.join(sorted(row))"}[parameters]
+    source = (
+        f"class A:\n    def reset({parameters}):\n        return str({said_of})\n"
+        "    def go(self) -> str:\n        'Goes.'\n        return ''\n    def get_reward(self):\n        return 1.0\n"
+    )
+    with opened(tmp_path, source, "class") as environment:
+        assert begin(environment, WORD).opening[-1].content.endswith(seen)
+
+
 def test_a_reward_function_is_given_the_trajectory_and_the_columns(tmp_path: Path) -> None:
     with opened(tmp_path, GUESS, "class", reward="shaped") as environment:
         answer = said(begin(environment, WORD), call("guess", word="cat"), "Done.")

@@ -21,6 +21,7 @@ from droid_tune.methods.losses.pairs.pair_batch import PairBatch
 from droid_tune.model.fusing import fuse_adapter
 from droid_tune.model.loading import load_policy, make_policy
 from droid_tune.model.policy import Policy
+from droid_tune.model.reference import as_reference
 from droid_tune.train.execution import learner_for
 from droid_tune.train.pairs.beforehand import crossed_over
 from droid_tune.train.pairs.judged_rows import JudgedRows, JudgedUnit, judged_rows_of
@@ -288,6 +289,30 @@ def test_a_mismatched_answer_stands_behind_the_other_prompt(tmp_path: Path) -> N
     first, second, _ = learner._take()
     text = learner.session.policy.tokenizer.decode(crossed_over(second, first).answers[0].tokens)
     assert text == "<|user|>What is three less one?<|end|><|assistant|>The answer is 4.<|end|>"
+
+
+def test_the_divergence_is_that_of_the_neighbours_answers(tmp_path: Path) -> None:
+    learner = learner_on(tmp_path, VERDICTS, {"type": "kto"})
+    stirred(learner.session.policy)
+    units = learner._take()
+
+    def gap(answered: Sequence[JudgedUnit]) -> float:
+        """How much likelier the answers are than for the reference, on average."""
+        judged = judged_rows_of([crossed_over(unit, one) for unit, one in zip(units, answered, strict=True)])
+        policy = learner.session.policy
+        likelier = []
+        for row in range(len(units)):
+            with as_reference(policy):
+                before = row_scores(policy, judged, row)
+                mx.eval(before)
+            after = row_scores(policy, judged, row)
+            likelier.append(float(((after - before) * mx.array(judged.answer_mask[row])).sum().item()))
+        return float(np.mean(likelier))
+
+    expected = gap([units[-1], *units[:-1]])
+    assert learner.before.divergence(units) == pytest.approx(max(0.0, expected), abs=1e-4)
+    assert expected > 0.01  # else nothing is shown
+    assert abs(expected - gap(units)) > 0.01
 
 
 def test_a_long_answer_is_cut_and_a_prompt_that_leaves_no_room_is_refused(tmp_path: Path) -> None:
