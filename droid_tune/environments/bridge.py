@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -33,6 +34,8 @@ class Bridge:
         self._posts: SimpleQueue[Message | None] = SimpleQueue()
         self._waiting: dict[int, Awaited] = {}
         self._closed = False
+        #: set once the child was started, or could not be: then the next message says why
+        self.started = threading.Event()
         self._thread = threading.Thread(target=self._work, name="environment", daemon=True)
         self._thread.start()
 
@@ -48,6 +51,9 @@ class Bridge:
         self._posts.put(message)
 
     def _work(self) -> None:
+        with suppress(ChildError, Stopped):
+            self._child.start()
+        self.started.set()
         while not self._closed:
             posts = self._drained()
             if posts is None:

@@ -180,6 +180,10 @@ class Environment(Protocol):
         """Refuse data in which it can never begin. Raises UserError naming the column."""
         ...
 
+    def prepare(self, episodes: int) -> None:
+        """Start the children that so many episodes at once are spread over, and wait for them. Raises Stopped."""
+        ...
+
     def open(self, row: Mapping[str, Any], seeds: Seeds) -> Handle[Episode]:
         """Begin an episode of a row (as `Dataset` has it). `result` raises EpisodeError where it cannot begin."""
         ...

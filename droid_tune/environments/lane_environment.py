@@ -62,6 +62,10 @@ class LaneEnvironment:
             self.close()
             raise
 
+    def prepare(self, episodes: int) -> None:
+        """Start the children that so many episodes at once are spread over, and wait for them. Raises Stopped."""
+        self.lanes.start(episodes, self.watch)
+
     def open(self, row: Mapping[str, Any], seeds: Seeds) -> Coming[Episode] | ReadyAnswer[Episode]:
         """An episode of a row. The handle's `result` raises EpisodeError where it cannot begin."""
         try:

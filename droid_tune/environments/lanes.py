@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import Stopped
-from droid_tune.rewards.process import Child
+from droid_tune.rewards.process import Child, ChildError
 
 Given = TypeVar("Given")
 Job = tuple[Callable[[Child], Any], "Future[Any]"]
@@ -93,6 +94,15 @@ class Lanes:
             return least
         self._lanes.append(Lane(self._make()))
         return self._lanes[-1]
+
+    def start(self, count: int, watch: Watch) -> None:
+        """Have so many children (`count` at most) started side by side, and wait for them: one that cannot start is told
+        by the first job that needs it. Raises Stopped."""
+        while len(self._lanes) < min(count, self._count):
+            self._lanes.append(Lane(self._make()))
+        for coming in [Coming(lane.put(lambda child: child.start()), watch) for lane in self._lanes]:
+            with suppress(ChildError):
+                coming.result()
 
     def close(self) -> None:
         """End all children."""

@@ -112,6 +112,10 @@ class OfReasoningGym:
             watch=self.watch,
         )
 
+    def prepare(self, episodes: int) -> None:
+        """Start the children that judge so many answers at once, and wait for them. Raises Stopped."""
+        self.lanes.start(episodes, self.watch)
+
     def open(self, row: Mapping[str, Any], seeds: Seeds) -> ReadyAnswer[Episode] | Coming[Episode]:
         """An episode of a row: its question, and one answer. The handle's `result` raises EpisodeError."""
         try:

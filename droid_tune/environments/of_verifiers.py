@@ -22,6 +22,7 @@ from droid_tune.rewards.sandbox import Rules, offers
 _WORKER = "droid_tune.environments.workers.verifiers_worker"
 _LOADING_SECONDS = 120.0
 _GRACE_S = 5.0
+_LOOK_S = 0.01
 #: episodes that one child plays before another one is begun
 _SHARE = 8
 #: columns that a rollout of the library is made of
@@ -65,6 +66,14 @@ class OfVerifiers:
         """The rows that the environment brings, before any episode is open. Raises UserError."""
         return self._asked({"do": "rows", "split": split, "count": count})["rows"]
 
+    def prepare(self, episodes: int) -> None:
+        """Start the children that so many episodes at once are spread over, and wait for them. Raises Stopped."""
+        while len(self._bridges) < self._wanted(episodes - 1):
+            self._add_bridge()
+        for bridge in self._bridges:
+            while not bridge.started.wait(_LOOK_S):
+                self.watch.pause_point()
+
     def open(self, row: Mapping[str, Any], seeds: Seeds) -> Then[Episode]:
         """An episode of a row. The handle's `result` raises EpisodeError where it cannot begin."""
         number, bridge = next(self._numbers), self._bridge()
@@ -91,12 +100,18 @@ class OfVerifiers:
 
     def _bridge(self) -> Bridge:
         """The child for the next episode: each is begun once those before it have their share."""
-        wanted = min(self.config.at_once, self._open // _SHARE + 1)
-        if len(self._bridges) < wanted:
-            child = self._child() if self._bridges else self._first
-            self._bridges.append(Bridge(child, self.config.timeout_seconds, _GRACE_S))
+        if len(self._bridges) < self._wanted(self._open):
+            self._add_bridge()
         self._open += 1
         return self._bridges[self._open % len(self._bridges)]
+
+    def _wanted(self, episodes: int) -> int:
+        """Children that one episode more than these are played by."""
+        return min(self.config.at_once, episodes // _SHARE + 1)
+
+    def _add_bridge(self) -> None:
+        child = self._child() if self._bridges else self._first
+        self._bridges.append(Bridge(child, self.config.timeout_seconds, _GRACE_S))
 
     def _child(self) -> Child:
         config = self.config

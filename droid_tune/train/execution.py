@@ -170,7 +170,7 @@ def build_session(
         rewards.check_rows(train[: min(len(train), 100)])
     if environment is not None:
         environment.check_rows(train[: min(len(train), 100)])
-    return TrainingSession(
+    session = TrainingSession(
         config=config,
         policy=policy,
         train=train,
@@ -189,6 +189,17 @@ def build_session(
         emit=conduct.emit,
         world=conduct.world,
     )
+    if environment is not None:  # else the first rollout would stand still for it
+        environment.prepare(most_episodes(session))
+    return session
+
+
+def most_episodes(session: TrainingSession) -> int:
+    """As many as may be open at once."""
+    method = session.config.method
+    assert isinstance(method, SamplingMethodConfig)
+    rows = session.config.training.batch_size * method.group_size
+    return max(1, min(-(-rows // session.world.size), session.plan.decode_rows))
 
 
 def batches_of(config: RunConfig, rows: Chosen) -> PromptBatches:

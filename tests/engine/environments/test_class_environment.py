@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from droid_tune.environments.episode import EpisodeError, Seeds, Turn
@@ -260,6 +261,22 @@ def test_a_class_that_is_no_environment_is_refused(
         pass
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_children_are_started_beforehand_as_many_as_are_asked_for_and_allowed(tmp_path: Path) -> None:
+    def children() -> set[int]:
+        return {one.pid for one in psutil.Process().children()}
+
+    before = children()
+    with opened(tmp_path, COUNTER, "class", at_once=3) as environment:
+        environment.prepare(2)
+        assert len(children() - before) == 2
+        environment.prepare(9)
+        started = children() - before
+        assert len(started) == 3
+        for member in range(3):
+            begin(environment, COUNT, member)
+        assert children() - before == started
 
 
 def test_data_without_what_reset_needs_are_refused(tmp_path: Path) -> None:

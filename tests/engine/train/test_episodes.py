@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 
 from droid_tune.config import resolve
+from droid_tune.control import Control
+from droid_tune.data.dataset import open_configured
 from droid_tune.errors import UserError
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.events import Event, RolloutGroup
 from droid_tune.metrics import CATALOGUE
 from droid_tune.rewards.combine import TooManyFailures
+from droid_tune.train.distributed import World
+from droid_tune.train.execution import build_session
 from droid_tune.train.experience import Experience
 from droid_tune.train.policy_gradient import PolicyGradient
+from droid_tune.train.training_session import Conduct
 from tests.engine.rollout.episodes.scripted import Scripted
 from tests.engine.train.learning import assert_exact, by_hand, flat, learner_of, moved
 
@@ -247,6 +252,14 @@ def test_slices_of_a_rollout_and_a_second_pass_learn_from_the_same_tokens(tmp_pa
         revived = Experience.from_tensors(experience_of(learner).to_tensors())
         np.testing.assert_array_equal(revived.completion_mask, experience_of(learner).completion_mask)
     assert learner.explorer.rollouts == 1
+
+
+def test_the_environment_is_started_for_all_episodes_of_a_rollout_before_the_first(tmp_path: Path) -> None:
+    session, environment = acting(tmp_path).session, Scripted()
+    dataset = open_configured(session.config.data, "grpo")
+    conduct = Conduct(Control(), lambda event: None, World())
+    build_session(session.config, session.policy, dataset, session.rewards, conduct, environment)
+    assert (environment.prepared, environment.opened) == (8, 0)
 
 
 def test_what_a_step_has_read_and_waited_for_is_that_of_all_its_rollouts(tmp_path: Path) -> None:

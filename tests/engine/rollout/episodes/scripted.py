@@ -50,6 +50,7 @@ class Scripted:
     seed: int = 0
     opened: int = 0
     closed: int = 0
+    prepared: int = 0
     tools: Sequence[Message] = ()
     asked: list[str] = field(default_factory=list[str])
 
@@ -63,6 +64,9 @@ class Scripted:
 
     def check_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Every row has what it needs."""
+
+    def prepare(self, episodes: int) -> None:
+        self.prepared = episodes
 
     def open(self, row: Mapping[str, Any], seeds: Seeds) -> Late[ScriptedEpisode]:
         return Late(lambda: self._begin(row, seeds), self.delay())
