@@ -61,16 +61,18 @@ class RunQueue:
         return is_locked(self.worker_lock)
 
     def find(self, name: str) -> QueuedRun:
-        """A run by its number in the list (from 1), its id, or a beginning of its id that fits one only."""
+        """A run by its number in the list (from 1), its id or name, or a beginning of its id; one only may fit."""
         runs = self.runs()
         if name.isdecimal() and 1 <= int(name) <= len(runs):
             return runs[int(name) - 1]
-        exact = [run for run in runs if run.id == name]
+        exact = [run for run in runs if run.id == name] or [run for run in runs if run.name == name]
         found = exact or [run for run in runs if name and run.id.startswith(name)]
         if len(found) == 1:
             return found[0]
         if found:
-            raise UserError(f"`{name}` fits {len(found)} runs of the queue", remedy="write more of it")
+            raise UserError(
+                f"`{name}` fits {len(found)} runs of the queue", remedy="say its number in the list"
+            )
         raise UserError(
             f"The queue has no run `{name}`; it holds {words.count(len(runs), 'run')}",
             remedy="`droid-tune queue list` shows them",

@@ -9,7 +9,7 @@ import yaml
 from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.metrics import describe
-from droid_tune.report.general import FORGOTTEN
+from droid_tune.report.general import FORGOTTEN, General
 from droid_tune.report.markup import Html, joined, table, tag
 from droid_tune.report.outcome import SHOWN_PROMPTS, outcome_parts
 from droid_tune.report.story import Story, Told
@@ -88,14 +88,8 @@ def _worse(story: Story) -> Html:
             (kind, f"{before:.3f}", f"{after:.3f}", f"{after - before:+.3f}")
             for kind, (before, after) in story.general.by_kind().items()
         ]
-        verdict = (
-            f"General answers became less likely by {story.general.after - story.general.before:.2f} nats a token: "
-            "something was forgotten."
-            if story.general.has_forgotten
-            else f"General answers are as likely as before (within {FORGOTTEN:g} nats a token)."
-        )
         parts += [
-            tag("p", verdict),
+            tag("p", _verdict(story.general)),
             table(("General answers", "Before", "After", "Change"), rows, right=(1, 2, 3)),
         ]
     if story.lost:
@@ -107,6 +101,16 @@ def _worse(story: Story) -> Html:
         )
         parts.append(_answers(story.lost[:SHOWN_PROMPTS]))
     return joined(tag("h3", "What got worse"), *parts) if parts else Html("")
+
+
+def _verdict(general: General) -> str:
+    """Of general answers as a whole."""
+    change = general.after - general.before
+    if general.has_forgotten:
+        return f"General answers became less likely by {change:.2f} nats a token: something was forgotten."
+    if change < -FORGOTTEN:
+        return f"General answers became more likely by {-change:.2f} nats a token."
+    return f"General answers are as likely as before (within {FORGOTTEN:g} nats a token)."
 
 
 def _then_and_now(story: Story) -> Html:

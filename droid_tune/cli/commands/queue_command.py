@@ -45,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pausing.add_argument("entry", nargs="?", metavar="ENTRY", help="hold only this run back")
     pausing.add_argument("--after-run", action="store_true", help="let the run that trains end first")
     releasing = action("release", "let a run wait again that was held back or that failed")
-    releasing.add_argument("entry", metavar="ENTRY", help="its number in the list, or its id")
+    releasing.add_argument("entry", metavar="ENTRY", help="its number in the list, its name or its id")
     moving = action("move", "give a run another place")
-    moving.add_argument("entry", metavar="ENTRY", help="its number in the list, or its id")
+    moving.add_argument("entry", metavar="ENTRY", help="its number in the list, its name or its id")
     moving.add_argument("where", metavar="WHERE", help=WHERE)
     removing = action("remove", "take a run out of the queue; what it trained stays among the runs")
-    removing.add_argument("entry", metavar="ENTRY", help="its number in the list, or its id")
+    removing.add_argument("entry", metavar="ENTRY", help="its number in the list, its name or its id")
     action("clear", "take out what has ended")
 
 

@@ -231,7 +231,7 @@ def test_what_has_ended_is_cleared(queue: RunQueue) -> None:
 def test_a_run_is_found_by_number_and_by_the_beginning_of_its_id(queue: RunQueue) -> None:
     b = queue.runs()[1]
     assert queue.find("2") == b
-    assert queue.find(b.id) == b
+    assert queue.find(b.id) == queue.find("b") == b
     with pytest.raises(UserError, match="has no run `9`; it holds 3 runs"):
         queue.find("9")
     with pytest.raises(UserError, match="fits 3 runs"):

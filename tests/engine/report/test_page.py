@@ -85,6 +85,14 @@ def test_a_run_becomes_one_self_contained_page(run: Path, tmp_path: Path) -> Non
     assert "1 held-out prompt of 1 shown were answered better before." in page
 
 
+@pytest.mark.parametrize(
+    ("after", "said"), [(1.05, "as likely as before (within 0.1"), (0.4, "became more likely by 0.60 nats")]
+)
+def test_general_answers_that_did_not_get_worse_are_told_as_that(after: float, said: str, run: Path) -> None:
+    answers = (GeneralAnswer(kind="facts", prompt="a", tokens=4, before=1.0, after=after),)
+    assert said in page("x", [replace(read_story(run), general=General(step=40, answers=answers))])
+
+
 def test_energy_is_told_where_the_system_told_it(run: Path) -> None:
     story = read_story(run)
     assert "Energy" not in page("x", [story])
