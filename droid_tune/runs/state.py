@@ -183,8 +183,26 @@ class RunState:
 
     @property
     def seconds_per_step(self) -> float | None:
-        """The median of the recent steps: one slow evaluation does not shake it."""
-        return statistics.median(self._step_times) if self._step_times else None
+        """The median of the recent paces: one slow evaluation does not shake it."""
+        paces = self._paces()
+        return statistics.median(paces) if paces else None
+
+    def _paces(self) -> list[float]:
+        """Seconds a step, each over as many recent steps as share a rollout: one of these samples, the others do not."""
+        times = list(self._step_times)
+        together = min(len(times), self._steps_a_rollout)
+        return [
+            statistics.fmean(times[end - together : end])
+            for end in range(together, len(times) + 1)
+            if together
+        ]
+
+    @property
+    def _steps_a_rollout(self) -> int:
+        """How many updates a rollout serves by the settings."""
+        method, training = (_mapping(self.config.get(part)) for part in ("method", "training"))
+        slices, passes = (_count(method.get(name)) for name in ("steps_per_generation", "num_iterations"))
+        return max(1, slices * passes // _count(training.get("gradient_accumulation_steps")))
 
     @property
     def seconds_left(self) -> float | None:
@@ -197,9 +215,10 @@ class RunState:
     @property
     def seconds_left_range(self) -> tuple[float, float] | None:
         """Time to the last step at the quicker and at the slower of the recent steps (their quartiles)."""
-        if self.seconds_left is None or len(self._step_times) < 4:
+        paces = self._paces()
+        if self.seconds_left is None or len(paces) < 4:
             return None
-        quick, _, slow = statistics.quantiles(self._step_times, n=4)
+        quick, _, slow = statistics.quantiles(paces, n=4)
         steps = max(0, self.end_step - self.step)
         return quick * steps, slow * steps
 
@@ -373,6 +392,11 @@ class RunState:
 
 def _characters(group: RolloutGroup) -> int:
     return len(group.prompt) + sum(len(one.text) + 200 for one in group.completions)
+
+
+def _count(value: object) -> int:
+    """A setting that counts, 1 where it is none."""
+    return value if isinstance(value, int) and value > 0 else 1
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -45,6 +45,21 @@ def test_the_time_left_is_the_median_step_times_the_steps_left() -> None:
     assert state.seconds_left == 14  # 7 steps
 
 
+def test_of_steps_that_share_a_rollout_the_time_left_counts_the_one_that_samples() -> None:
+    config = {
+        "method": {"steps_per_generation": 4, "num_iterations": 2},
+        "training": {"gradient_accumulation_steps": 2},
+    }
+    times = [9, 1, 1, 1] * 3
+    events = [step(number, step_time=taken) for number, taken in enumerate(times, start=1)]
+    state = RunState().apply_all([RunStarted(config=config, total_steps=20), *events])
+    assert (state.seconds_per_step, state.seconds_left) == (3, 24)
+    assert state.seconds_left_range == (24, 24)
+    assert (
+        RunState().apply_all([RunStarted(config=config, total_steps=20), *events[:2]]).seconds_per_step == 5
+    )
+
+
 def test_without_step_times_the_clock_between_steps_serves() -> None:
     state = RunState().apply_all([started(3), step(1, time=100), step(2, time=104)])
     assert state.seconds_left == 4
