@@ -11,7 +11,7 @@ from droid_tune.config.rewards import ModelReward
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.templates import render_prompt
-from droid_tune.rewards.base import Failed, Outcome, Reward, RewardError, Sample, reference_text
+from droid_tune.rewards.base import Failed, Outcome, Reward, RewardError, Sample, reference_texts
 from droid_tune.rewards.endpoint import Endpoint, EndpointError, check_key_variable
 from droid_tune.rewards.in_flight import answers
 from droid_tune.rewards.judging import question, read_score
@@ -49,7 +49,7 @@ class ModelJudged(Reward):
 
     def _question(self, sample: Sample) -> str | Failed:
         try:
-            reference = reference_text(sample.row)
+            reference = " or ".join(reference_texts(sample.row)) or None
         except RewardError as error:
             return error.failed
         config = self._config

@@ -10,7 +10,13 @@ from droid_tune.rewards.base import EachReward, Sample
 from droid_tune.words import share
 
 #: scripts whose Unicode names begin otherwise than the script is called
-_BEGINNINGS = {"HAN": ("CJK",), "JAPANESE": ("HIRAGANA", "KATAKANA", "CJK"), "KOREAN": ("HANGUL",)}
+_BEGINNINGS = {
+    "HAN": ("CJK", "IDEOGRAPHIC"),
+    "JAPANESE": ("HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "CJK", "IDEOGRAPHIC"),
+    "KOREAN": ("HANGUL",),
+}
+#: letters of no script: Ukrainian's apostrophe, raised letters
+_OF_NONE = "MODIFIER"
 
 
 def language_reward(config: LanguageReward) -> EachReward:
@@ -19,6 +25,7 @@ def language_reward(config: LanguageReward) -> EachReward:
 
     def judge(sample: Sample) -> float | None:
         scripts = [script_of(letter) for letter in sample.completion if letter.isalpha()]
+        scripts = [script for script in scripts if script != _OF_NONE]
         return sum(script in wanted for script in scripts) / len(scripts) if scripts else None
 
     script = config.script.capitalize()

@@ -8,20 +8,21 @@ from collections.abc import Sequence
 from rapidfuzz.distance import LCSseq
 
 from droid_tune.config.rewards import SimilarityReward
-from droid_tune.rewards.base import EachReward, Sample, reference_text
+from droid_tune.rewards.base import EachReward, Sample, reference_texts
 from droid_tune.word_split import words
 
 
 def similarity_reward(config: SimilarityReward) -> EachReward:
-    """0 to 1; thoughts are left out. Not applicable to a row without `answer`."""
+    """0 to 1; thoughts are left out, of several right answers the nearest counts. Not applicable to a row without `answer`."""
     common = longest_common_subsequence if config.measure == "rouge_l" else shared_words
 
     def judge(sample: Sample) -> float | None:
-        reference = reference_text(sample.row)
-        if reference is None:
-            return None
-        spoken, wanted = words(sample.spoken or ""), words(reference)
-        return f_measure(common(spoken, wanted), len(spoken), len(wanted))
+        references = reference_texts(sample.row)
+        spoken = words(sample.spoken or "")
+        scores = (
+            f_measure(common(spoken, wanted), len(spoken), len(wanted)) for wanted in map(words, references)
+        )
+        return max(scores, default=None)
 
     name = "ROUGE-L" if config.measure == "rouge_l" else "token F1"
     return EachReward(judge, needs=("answer",), why=lambda _, value: f"{name} {value:.2f}")

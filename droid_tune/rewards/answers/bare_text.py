@@ -11,6 +11,10 @@ _ELEMENT = re.compile(
 )
 #: `- 18` in a line of its own is an item; behind an `=` it is less than nothing
 _ITEM = re.compile(r"(?m)(?<![=/×(] \n)(?<![=/×(]\n)^[ \t]*(?:(?:[-*+•‣>]|[✅✔☑])[ \t]+)+(?=\S)")
+#: tokens that end turns of other templates than the model's own
+_ENDS = re.compile(
+    r"(?:\s*(?:<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text|return)\|>|</s>|<end_of_turn>|<turn\|>|<eos>))+\s*\Z"
+)
 _DEEPEST = 3
 
 
@@ -21,4 +25,4 @@ def laid_bare(text: str) -> str:
             text, changed = _ELEMENT.subn(r"\2", text)
             if not changed:
                 break
-    return _ITEM.sub("", _STRUCK.sub(" ", text))
+    return _ENDS.sub("", _ITEM.sub("", _STRUCK.sub(" ", text)))

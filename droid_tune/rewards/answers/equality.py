@@ -53,8 +53,9 @@ def readings(answer: str, reference: str) -> list[tuple[str, str]]:
         return [(answer, reference)]
     left, right = _NAMED.fullmatch(answer), _NAMED.fullmatch(reference)
     if left and right:
-        same = left[1].replace(" ", "") == right[1].replace(" ", "")
-        return [(left[2], right[2])] if same else [(answer, reference)]
+        if left[1].replace(" ", "") == right[1].replace(" ", ""):
+            return [(left[2], right[2])]
+        return [] if _of_other_variables(left, right) else [(answer, reference)]
     wanted = right[2] if right else _of(_SUM, reference) or reference
     pairs = [(answer, reference)]
     forms = [left[2] if left else "", *(_of(form, answer) for form in (_SUM, _LABELLED, _CHOICE))]
@@ -62,6 +63,12 @@ def readings(answer: str, reference: str) -> list[tuple[str, str]]:
         if form.strip() and (form, wanted) not in pairs:
             pairs.append((form, wanted))
     return pairs
+
+
+def _of_other_variables(left: re.Match[str], right: re.Match[str]) -> bool:
+    """`y = 3` says nothing of `x = 3`; `f(x) = 5x` says the same as `y = 5x`."""
+    values = as_quantity(left[2]), as_quantity(right[2])
+    return len(left[1]) == len(right[1]) == 1 and None not in values
 
 
 def _of(pattern: re.Pattern[str], text: str) -> str:

@@ -35,6 +35,12 @@ _STATEMENT = re.compile(
     r"|答案(?:是|为|：|:)[：:]?|(?:答え|正解|答案)は[：:]?|(?:정답|답)[은는][ ]?[：:]?",
     re.IGNORECASE,
 )
+#: "42 is the answer"
+_SAID_BEFORE = re.compile(
+    r"(?<![\w.,/])([-+]?[$€£]?\d(?:[\d,./]*\d)?%?)[$*]*\s+is\s+(?:therefore\s+|thus\s+)?(?:the|my|our)\s+"
+    r"(?:final\s+|correct\s+)?answer\b(?!\s*[:=])",
+    re.IGNORECASE,
+)
 _SENTENCE_END = re.compile(r"[.!?](?=[\s*_\"'$)]*(?:$|\s))|[。！？]")
 _ABBREVIATION = re.compile(r"(?:\b(?:[A-Za-z]\.[A-Za-z]|St|Dr|Mr|Mrs|Ms|No|vs|approx|Rs|in|ft|sq|cu)|\.\.)$")
 _LONGEST_ABBREVIATION = 8
@@ -190,7 +196,8 @@ def statements(text: str) -> list[Mark]:
             found.append(Mark(said.strip(), statement.start(), statement.end() + len(said), closed=False))
         elif not line.strip(" *_:$"):
             found.extend(_under(text, statement.start(), statement.end() + len(line)))
-    return sorted([*found, *_labelled(text, found)], key=lambda mark: mark.start)
+    said_before = (Mark(one[1], one.start(), one.end(), closed=False) for one in _SAID_BEFORE.finditer(text))
+    return sorted([*found, *_labelled(text, found), *said_before], key=lambda mark: mark.start)
 
 
 def _labelled(text: str, stated: list[Mark]) -> Iterator[Mark]:

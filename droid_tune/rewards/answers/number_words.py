@@ -17,7 +17,7 @@ _NUMBER = re.compile(
     rf"(?:an?[ ])?(?:{_WORDS})(?:(?:[ ]|-|[ ]and[ ])(?:{_WORDS})){{0,20}}(?![\w-])(?![ ](?:and|or|point|to)\b)",
     re.IGNORECASE,
 )
-_IN_TEXT = re.compile(rf"(?<![\w-]){_NUMBER.pattern}", re.IGNORECASE)
+_IN_TEXT = re.compile(rf"(?<![\w-])((?:minus|negative)[ ])?{_NUMBER.pattern}", re.IGNORECASE)
 _SIGN = re.compile(r"(?:minus|negative)[ ]", re.IGNORECASE)
 _ALONE_A_PRONOUN = ("one",)
 
@@ -43,8 +43,13 @@ def last_in_words(sentence: str) -> str | None:
     found = list(_IN_TEXT.finditer(sentence))
     if len(found) != 1 or found[0].group().lower() in _ALONE_A_PRONOUN:
         return None
-    value = _value(found[0].group())
-    return str(value) if value is not None and _counts(sentence[found[0].end() :].split(",")[0]) else None
+    sign = found[0][1] or ""
+    value = _value(found[0].group().removeprefix(sign))
+    return (
+        f"{'-' if sign else ''}{value}"
+        if value is not None and _counts(sentence[found[0].end() :].split(",")[0])
+        else None
+    )
 
 
 def _value(words: str) -> int | None:

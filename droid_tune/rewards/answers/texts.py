@@ -21,12 +21,16 @@ _TRUTH_SAID = re.compile(
     r"(?:^|[.!?:\n])[\s*_\"'$#]{0,40}(yes|no|true|false)\b[*_\"'$]*(?=\s*(?:$|[.,;:!—–\n]|-\s))",
     re.IGNORECASE,
 )
-_TRUTH_AT_END = re.compile(r"\b(?:is|are|was|were)[\s*_]+(true|false)\b[*_]*[.!]?\s*$", re.IGNORECASE)
+_TRUTH_AT_END = re.compile(
+    r"(?:\b(?:is|are|was|were)|['’]s)[\s*_]+(true|false)\b[*_]*[.!]?\s*$", re.IGNORECASE
+)
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?\s*(?:m\.?)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
 _O_CLOCK = re.compile(r"(?<=\d)\s+o'?clock\b")
 _RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?:\s*(?::|to)\s*\d{1,9}(?:\.\d{1,9})?){1,5}", re.IGNORECASE)
 _TITLE = re.compile(r"\b(dr|mr|mrs|ms|st|prof|jr|sr)\.(?=\s|$|,)")
+#: `CO_2` and CO₂ are CO2; the base of a number stays apart
+_SUBSCRIPT = re.compile(r"(?<=[a-z])_\{?(\d{1,3})\}?")
 _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 _SLASHES = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})")
 _MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec"
@@ -44,6 +48,7 @@ def normalised(text: str) -> str:
     text = unicodedata.normalize("NFKC", untypeset(text)).casefold()
     text = text.replace("“", '"').replace("”", '"').replace("…", "...")
     text = " ".join(text.split()).lstrip(_EDGES).rstrip(_EDGES + ".,;:")
+    text = _SUBSCRIPT.sub(r"\1", text)
     return _TITLE.sub(r"\1", _ARTICLE.sub("", text))
 
 

@@ -116,6 +116,7 @@ _WHOLE = {
 #: of a unit in characters, and nobody writes half of it
 _LONGEST = 100
 _AREA = {"square": 2, "sq": 2, "sq.": 2, "cubic": 3, "cu": 3, "cu.": 3}
+_RAISED = re.compile(r"\b([a-zA-Z]+) (squared|cubed)\b")
 _FACTOR = re.compile(r"([^\d^/*·\s]+)\s*(?:(?:\^|\*\*)\s*\{?\s*(-?[1-4])\s*\}?|([23]))?")
 
 
@@ -157,7 +158,9 @@ def read_unit(text: str) -> Unit | None:
     """The unit that a whole text names, None where it names none."""
     if len(text) > _LONGEST:
         return None
-    text = " ".join(text.split())
+    text = _RAISED.sub(
+        lambda found: f"{found[1]}^{2 if found[2] == 'squared' else 3}", " ".join(text.split())
+    )
     text = _WHOLE.get(text.lower(), text)
     over, _, under = re.sub(r"\bper\b", "/", text).replace("*", " ").replace("·", " ").partition("/")
     powers: dict[str, int] = {}

@@ -140,7 +140,7 @@ def _unit_behind(rest: str) -> str:
     changed = _CHANGES.match(rest)
     if changed is not None:
         return f" {changed[1]}"
-    for count in (3, 2, 1):
+    for count in (4, 3, 2, 1):
         found = re.match(rf"\s+((?:[^\s\d]\S*\s*){{{count}}})(?=\s|$)", rest) or re.match(
             rf"\s+((?:[^\s\d]+\s*){{{count}}})", rest
         )

@@ -13,7 +13,7 @@ from droid_tune.config.rewards import (
     SimilarityReward,
 )
 from droid_tune.errors import UserError
-from droid_tune.rewards.base import Graded, Outcome, Reward, Sample
+from droid_tune.rewards.base import Graded, Outcome, Reward, Sample, number_of
 from droid_tune.rewards.language import language_reward
 from droid_tune.rewards.length import length_reward
 from droid_tune.rewards.partial_format import partial_format_reward
@@ -93,6 +93,12 @@ def test_similarity_counts_what_is_common(
     ) == pytest.approx(token_f1)
 
 
+def test_of_several_right_answers_the_nearest_counts() -> None:
+    reward = similarity_reward(SimilarityReward())
+    [found] = reward.score([Sample("", "b c", {"answer": ["x y", "b c"]})])
+    assert number_of(found) == 1
+
+
 def test_similarity_to_nothing_does_not_apply() -> None:
     assert score(similarity_reward(SimilarityReward()), "a") is None
 
@@ -125,6 +131,9 @@ def test_repetition_stays_within_its_bounds(text: str, n: int) -> None:
         ("LATIN", "ab 好好", 0.5),
         ("HAN", "好 ab c", 0.25),
         ("JAPANESE", "ひらカタ漢字", 1.0),
+        ("JAPANESE", "コーヒーと人々", 1.0),
+        ("HAN", "人々", 1.0),
+        ("CYRILLIC", "памʼять", 1.0),
         ("KOREAN", "안녕", 1.0),
         ("CYRILLIC", "да no", 0.5),
         ("LATIN", "123 !?", None),
