@@ -97,7 +97,7 @@ def listed(value: Any) -> list[Any]:
     if text.startswith("["):
         try:
             return list(json.loads(text.replace("'", '"')))
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             text = text.strip("[]")
     return [part.strip().strip("'\"") for part in text.split(",") if part.strip()]
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from droid_tune.config.faults import in_words
 from droid_tune.config.run import SECTIONS, RunConfig
 from droid_tune.config.setting_names import find_setting, section_aliases
+from droid_tune.config.yaml_text import yaml_value
 from droid_tune.errors import UserError
 
 Values = dict[str, Any]
@@ -22,7 +23,7 @@ Values = dict[str, Any]
 def read_values(path: Path) -> Values:
     """The mapping in a YAML or JSON file. Raises UserError naming file, line and column."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"The config {path} cannot be read: {error.strerror or error}.") from None
     except UnicodeDecodeError as error:
@@ -30,9 +31,11 @@ def read_values(path: Path) -> Values:
             f"The config {path} is not UTF-8 text (byte {error.start + 1}); save it as UTF-8."
         ) from None
     try:
-        loaded: object = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        loaded: object = json.loads(text) if path.suffix == ".json" else yaml_value(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}.") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid JSON: {error}.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
@@ -120,12 +123,12 @@ def parse_overrides(pairs: Iterable[str], option: str = "--set") -> Values:
 
 def _scalar(text: str) -> Any:
     """YAML, except that 1e-5 is a number (YAML 1.1 wants 1.0e-5)."""
-    with suppress(ValueError):
-        if "e" in text.lower():
+    if "e" in text.lower():
+        with suppress(ValueError):
             return float(text)
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):  # a date that no calendar has
+        return yaml_value(text)
+    except yaml.YAMLError:
         return text
 
 

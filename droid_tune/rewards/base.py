@@ -173,6 +173,6 @@ def _texts_in_json(value: str) -> object:
     """`["one", "two"]` as a list; any other text as it is."""
     try:
         found = json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return value
     return found if all(isinstance(one, str) for one in found) else value

@@ -62,7 +62,7 @@ def read_case(line: str, place: str) -> Case:
     remedy = 'write {"answer": "4", "completion": "It is 4."}, a line each'
     try:
         value: Any = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"The line is no JSON: {error}", place=place, remedy=remedy) from None
     if not isinstance(value, dict):
         raise UserError("The line is no JSON object", place=place, remedy=remedy)
@@ -103,7 +103,8 @@ def judged_case(case: Case, scores: RewardScores, index: int) -> JudgedCase:
     why = why_of(scores, index)
     reward = or_none(scores.totals[index])
     if reward is None and not why:
-        why = why_no_answer(case.row) or "no reward applies: the row has no `answer`"
+        missing = "the row has no `answer`" if "answer" not in case.row else "each of them gave None"
+        why = why_no_answer(case.row) or f"no reward applies: {missing}"
     return JudgedCase(
         answer=str(case.row.get("answer", "")),
         completion=case.completion,

@@ -53,12 +53,10 @@ class UserFile(Reward):
         try:
             reply = self._child.start() or {}
         except ChildError as error:
-            raise UserError(
-                f"The reward file could not be loaded: it {error}", place=str(self._path), remedy=_REMEDY
-            ) from None
+            raise UserError(f"{NOT_LOADED}: it {error}", place=str(self._path), remedy=_REMEDY) from None
         if "error" in reply:
             self._child.close()
-            raise UserError(f"The reward file {reply['error']}", place=reply["place"], remedy=_REMEDY)
+            raise UserError(f"{NOT_LOADED}: {reply['error']}", place=reply["place"], remedy=_REMEDY)
         return reply
 
     def score(self, samples: Sequence[Sample]) -> list[Outcome]:
@@ -137,6 +135,7 @@ class UserFile(Reward):
         self._child.close()
 
 
+NOT_LOADED = "The reward file could not be loaded"
 _REMEDY = "mend it and try it with `droid-tune test-reward`"
 
 
@@ -157,7 +156,7 @@ def rules_of(file: Path, readable: Sequence[str], *, network: bool) -> Rules:
 def read_source(path: Path) -> str:
     """The file's text. Raises UserError where it is missing or no UTF-8."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(
             "The Python file does not exist", place=str(path), remedy="give the path of a Python file"

@@ -17,6 +17,7 @@ import yaml
 
 from droid_tune.config import RunConfig, build, dump_yaml
 from droid_tune.config.trust import trust
+from droid_tune.config.yaml_text import yaml_value
 from droid_tune.errors import UserError
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import may_tell_the_date
@@ -27,8 +28,6 @@ from droid_tune.runs.lock import is_locked
 from droid_tune.runs.run_annotations import Annotations, read_annotations
 from droid_tune.runs.status import State, Status, read_status
 
-#: libyaml reads a config in a sixth of the time, where PyYAML was built with it
-_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: runs whose settings are kept in memory, so that a list of thousands is read again in no time
 _MOST_KNOWN = 20_000
 #: the fused model of a run that starts so: a folder of its own in the run's
@@ -135,10 +134,10 @@ def read_config(folder: Path) -> RunConfig:
     """The resolved config of a run. Raises UserError where there is none or it is of a newer version."""
     path = RunPaths(folder).config
     try:
-        values: Any = yaml.load(path.read_text(encoding="utf-8"), _YAML)
+        values: Any = yaml_value(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{folder} is not a run: it has no config.yaml.") from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {error}.") from None
     if not isinstance(values, dict):
         raise UserError("holds no settings of a run", place=str(path))

@@ -21,7 +21,7 @@ from droid_tune.errors import UserError
 from droid_tune.machine.child_lines import lines_of
 from droid_tune.machine.isolated import isolated_python
 from droid_tune.machine.own_process import own_environment
-from droid_tune.rewards.user_file import UserFile
+from droid_tune.rewards.user_file import NOT_LOADED, UserFile
 from droid_tune.trial_report import BenchQuestion, LookedAt, Rescored, RescoredStep, Trial
 
 _LOOK_S = 0.05
@@ -69,7 +69,7 @@ def look_at_text(path: str, text: str, function: str = "") -> LookedAt:
     except UserError as error:
         at = re.search(r":(\d+)$", error.place)
         line = int(at.group(1)) if at else 0
-        said = re.sub(r" \([^()]*, line \d+\)$", "", error.message.removeprefix("The reward file "))
+        said = re.sub(r" \([^()]*, line \d+\)$", "", error.message.removeprefix(f"{NOT_LOADED}: "))
         return LookedAt(f"Line {line}: {said}." if line else f"The file {said}.", False, line)
     try:
         columns = ", ".join(f"`{column}`" for column in found.needs)

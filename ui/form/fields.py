@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from droid_tune.config.yaml_text import yaml_value
 from ui.form.word_lists import join_words, split_words
 
 Kind = Literal["switch", "choice", "number", "text", "words", "pairs", "table", "run"]
@@ -148,7 +149,7 @@ def _number(text: str, whole: bool) -> Any:
 def _table(text: str) -> Any:
     """Settings by name, as YAML writes them on one line; what is none stays text, so that validation can say so."""
     try:
-        value: Any = yaml.safe_load("{" + text + "}")
+        value: Any = yaml_value("{" + text + "}")
     except yaml.YAMLError:
         return text
     if not isinstance(value, dict):

@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from droid_tune.config import parse_overrides, read_values
 from droid_tune.config.config_file import LARGEST, is_config, read_config_file, with_absolute_paths
+from droid_tune.config.yaml_text import MOST_DEPTH
 from droid_tune.errors import UserError
+from droid_tune.rewards.cases import read_case
+from droid_tune.runs.folder import read_config
 
 
 @pytest.mark.parametrize(
@@ -57,4 +61,46 @@ def test_paths_are_seen_from_the_config_files_folder(tmp_path: Path) -> None:
         "data": {"path": str(tmp_path / "rows")},
         "model": {"path": "org/name"},
         "method": "sft",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: 2024-13-01",
+        f"training: {{iterations: {'9' * 5_000}}}",
+        "[" * (MOST_DEPTH + 1)
+        + "]" * (MOST_DEPTH + 1),  # good YAML; what is far deeper ends PyYAML's process
+        "{a: " * 500,
+        "- " * 500,
+    ],
+    ids=lambda text: text[:18],
+)
+def test_no_yaml_of_any_shape_gets_through_the_parser_s_own_errors(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text, encoding="utf-8")
+    for read in (read_values, lambda path: read_config(path.parent)):
+        with pytest.raises(UserError) as told:
+            read(file)
+        assert str(file) in str(told.value)
+    assert parse_overrides([f"name={text}"])["name"] == text
+
+
+@pytest.mark.parametrize("text", ['{"iters": ' + "9" * 5_000 + "}", "[" * 100_000, '{"a":' * 50_000])
+def test_nor_does_any_json(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="not valid JSON"):
+        read_values(file)
+    with pytest.raises(UserError, match="no JSON"):
+        read_case(text, "cases.jsonl:1")
+
+
+def test_settings_may_begin_with_a_mark_of_byte_order_and_values_with_an_e_are_texts(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text('\ufeff{"name": "x"}', encoding="utf-8")
+    assert read_values(file) == {"name": "x"}
+    assert parse_overrides(["name=[e", "optimizer.learning_rate=1e-5"]) == {
+        "name": "[e",
+        "optimizer": {"learning_rate": 1e-5},
     }

@@ -92,3 +92,12 @@ def test_reasoning_gym_s_tasks_without_answers_are_named() -> None:
         rewards.check_rows(rows)
     assert why_no_answer({"answer": "5", "metadata": {"source_dataset": "rush_hour"}}) == ""
     assert why_no_answer({"answer": None, "metadata": {"source_dataset": "basic_arithmetic"}}) == ""
+
+
+def test_a_reward_file_may_begin_with_a_mark_of_byte_order_and_none_is_told_as_its_word(
+    tmp_path: Path,
+) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("\ufeffdef f(completion, row):\n    return None\n", encoding="utf-8")
+    (judged,) = score_cases(mine, [read_case('{"answer": "4", "completion": "4"}', "cases.jsonl:1")])
+    assert (judged.reward, judged.why) == (None, "no reward applies: each of them gave None")

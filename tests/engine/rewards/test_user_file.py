@@ -145,12 +145,12 @@ def test_columns_that_the_function_cannot_do_without_are_known_before_training(m
     [
         (
             "def reward(completion, row)\n    return 1\n",
-            r"rewards\.py:1: The reward file SyntaxError: expected ':'",
+            r"rewards\.py:1: The reward file could not be loaded: SyntaxError: expected ':'",
         ),
-        ("x = 1\n1 / 0\n", r"rewards\.py:2: The reward file ZeroDivisionError"),
+        ("x = 1\n1 / 0\n", r"rewards\.py:2: The reward file could not be loaded: ZeroDivisionError"),
         (
             "import no_such_module\n",
-            r"rewards\.py:1: The reward file ModuleNotFoundError: No module named 'no_such_module'",
+            r"rewards\.py:1: The reward file could not be loaded: ModuleNotFoundError: No module named 'no_such_module'",
         ),
         ("x = 1\n", r"has no public function; write `def reward\(completion, row\)`"),
         (
