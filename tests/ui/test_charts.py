@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QWheelEvent
+from PySide6.QtGui import QColor, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QMenu, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -21,7 +22,9 @@ from ui.session import Session
 from ui.widgets.axis_texts import roomy, round_ticks, tick_texts
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.charting.chart_words import summary_of
+from ui.widgets.charting.curve_plot import CurvePlot
 from ui.widgets.charting.scale_across import ScaleAcross
+from ui.widgets.charting.soft_band import SoftBand
 from ui.widgets.charting.values_sheet import ValuesModel, ValuesSheet
 from ui.widgets.curves import band_edges, trend
 
@@ -350,3 +353,41 @@ def test_a_stack_is_shown_whole_as_it_grows(window: QWidget) -> None:
     assert across[0] <= 1
     assert across[1] >= 11
     assert up[1] >= 1
+
+
+def test_a_drawing_is_painted_once(window: QWidget, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The range that a first paint took moved the axes, so that each drawing was painted twice."""
+    painted: list[CurvePlot] = []
+    paint = CurvePlot.paintEvent
+
+    def count(plot: CurvePlot, event: QPaintEvent) -> None:
+        painted.append(plot)
+        paint(plot, event)
+
+    monkeypatch.setattr(CurvePlot, "paintEvent", count)
+    chart = shown(ChartSpec("Reward", (Line("reward", "Reward", band="spread"),)), window)
+    window.show()
+    chart.show_series({"reward": series([0.1, 0.2]), "spread": series([0.1, 0.1])}, 0)
+    QApplication.processEvents()
+    QApplication.processEvents()
+    painted.clear()
+    chart.show_series({"reward": series([0.1, 0.2, 7.0]), "spread": series([0.1, 0.1, 0.1])}, 0)
+    for _ in range(3):
+        QApplication.processEvents()
+    assert len(painted) == 1
+
+
+@pytest.mark.parametrize(
+    "low", [[0.0, 1.0, 0.5, 0.2], [0.0, 1.0, float("nan"), 0.2]], ids=["whole", "in pieces"]
+)
+def test_a_band_is_the_area_between_its_edges(low: list[float], window: QWidget) -> None:
+    steps, high = np.arange(4.0), np.array([1.0, 3.0, 2.0, 0.9])
+    edges = [
+        pg.PlotCurveItem(steps, values, pen=None) for values in (np.array(low), high + np.array(low) * 0)
+    ]
+    band, theirs = SoftBand(*edges, "#000000"), pg.FillBetweenItem(*edges)
+    inside = [QPointF(1.0, 2.0), QPointF(0.5, 1.2), QPointF(3.0, 0.5), QPointF(1.0, 0.5), QPointF(2.0, 2.5)]
+    found = [band.path().contains(point) for point in inside]
+    assert found == [theirs.path().contains(point) for point in inside]
+    assert True in found
+    assert False in found

@@ -172,6 +172,7 @@ class Chart(QFrame):
         self._empty.setVisible(not present)
         drawing = Drawing(self._smoothing, shown.across, self._buckets, self.devicePixelRatioF())
         self._curves.draw(shown, self._ghost, drawing)
+        self._plot.settle()
         self._head.show_legend(legend_of(self.spec, self._curves.items))
         self._pointing.look()
         self._tell_accessibility()

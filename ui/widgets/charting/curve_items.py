@@ -19,6 +19,7 @@ from ui.widgets.charting.curve_signs import SIGNS, CurveSign
 from ui.widgets.charting.mark_layer import DOT, SIZE, CurveMarks
 from ui.widgets.charting.plot_area import PlotArea
 from ui.widgets.charting.scale_across import ScaleAcross
+from ui.widgets.charting.soft_band import SoftBand
 from ui.widgets.curves import Floats, Smoother, band_edges, bucketed
 
 #: thick antialiased pens are slow on curves that go up and down so often as to come to this many heights of their chart:
@@ -74,7 +75,7 @@ class CurveItems:
         if self._edged:
             self.low, self.high = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
             soft = translucent(color, STACKED if stacked else SOFT)
-            self.area = pg.FillBetweenItem(self.low, self.high, brush=soft)
+            self.area = SoftBand(self.low, self.high, soft)
             area.add(self.area)
         self.raw: Any = None
         self.ghost: Any = None
@@ -153,6 +154,7 @@ class CurveItems:
             if self._edged:
                 for item in (self.low, self.high):
                     item.setData([], [])
+                self.area.updatePath()
 
     def _edges(
         self, series: Mapping[str, Series], steps: Floats, own: Floats
@@ -203,6 +205,7 @@ class CurveItems:
         places = drawing.across.place(steps[::stride])
         for item, edge in zip((self.low, self.high), edges, strict=True):
             item.setData(places, edge[::stride])
+        self.area.updatePath()
         self._area.box.itemBoundsChanged(self.area)  # its edges are in no view that would look
 
 

@@ -76,6 +76,10 @@ class CurvePlot(Plot):
             self.area.add(made, ignore_bounds=True)
             self._lines.append(made)
 
+    def settle(self) -> None:
+        """Show the range of what was drawn at once: taken by a first paint, it moves the axes, and a second paint follows."""
+        self.box.prepareForPaint()
+
     def show_cursor(self, place: float | None) -> None:
         """A line at the place that is looked at; None for no line."""
         self.step_line.setVisible(place is not None)
