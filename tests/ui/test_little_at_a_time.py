@@ -30,6 +30,7 @@ from ui.panes.monitor.chart_board import ChartBoard
 from ui.panes.rollouts.by_step.group_page import GroupPage
 from ui.panes.rollouts.cards.completion_card import SHORT
 from ui.widgets.basics import column, scrolling
+from ui.widgets.calm_bar import CalmBar
 from ui.widgets.chart import Chart
 from ui.widgets.charting.step_cursor import StepCursor
 from ui.widgets.long_text import LONGEST
@@ -164,6 +165,31 @@ def test_all_of_a_long_text_is_laid_out_once_up_to_its_bound(place: QWidget, qtb
     page.show_text("word " * (LONGEST // 5))  # the same again
     assert len(asked) == settled
     assert page.height() == page.document().size().height()
+
+
+def test_a_bar_that_goes_on_paints_nothing_at_once(qtbot: QtBot) -> None:
+    """Qt's own paints all of the window that waits to be painted, within `setValue`."""
+    page = QWidget()
+    qtbot.addWidget(page)
+    other, bar = QLabel("0", page), CalmBar(page)
+    lines = column(page)
+    lines.addWidget(other)
+    lines.addWidget(bar)
+    page.show()
+    QApplication.processEvents()
+    painted: list[int] = []
+
+    class Painted(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() == QEvent.Type.Paint:
+                painted.append(bar.value())
+            return False
+
+    bar.installEventFilter(Painted(page))
+    bar.setValue(50)
+    bar.setValue(90)
+    assert painted == []
+    qtbot.waitUntil(lambda: painted == [90])
 
 
 def test_each_step_of_a_course_has_its_turn_however_often_it_is_renewed(qtbot: QtBot, owner: QObject) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QWidget
 
 from droid_tune import words
 from droid_tune.runs.state import RunState
 from droid_tune.words import literal
 from ui.widgets.basics import column, label, plain_tip
+from ui.widgets.calm_bar import CalmBar
 
 #: with and without the progress bar, so that the toolbar keeps its own
 HEIGHT = 38
@@ -33,7 +34,7 @@ class Activity(QFrame):
         self._words: QLabel = label("", "small", parent=self)
         self._words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._words.setMinimumWidth(80)
-        self._bar = QProgressBar(self)
+        self._bar = CalmBar(self)
         self._bar.setTextVisible(False)
         self._bar.setRange(0, 1000)
         layout.addWidget(self._words)

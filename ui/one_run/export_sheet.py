@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QLayout,
     QLineEdit,
     QMessageBox,
-    QProgressBar,
     QWidget,
 )
 
@@ -37,6 +36,7 @@ from droid_tune.runs.folder import slug
 from ui.one_run.export_job import ExportThread
 from ui.session import Session
 from ui.widgets.basics import button, column, label, row, selectable
+from ui.widgets.calm_bar import CalmBar
 from ui.widgets.checkpoint_picker import CheckpointPicker
 from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.switch import Switch
@@ -64,7 +64,7 @@ class ExportSheet(QDialog):
         self._summary = label("", "secondary", parent=self, wrap=True)
         lines.addWidget(self._summary)
         lines.addLayout(self._questions())
-        self._bar = QProgressBar(self)
+        self._bar = CalmBar(self)
         self._bar.setAccessibleName("How far the export is")
         self._bar.setTextVisible(False)
         self._bar.hide()

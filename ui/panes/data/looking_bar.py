@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QProgressBar, QWidget
+from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
 from droid_tune.data.reading.hub_dataset import HUB_PREFIX
 from ui.widgets.basics import button, label, row
+from ui.widgets.calm_bar import CalmBar
 
 
 class LookingBar(QWidget):
@@ -19,7 +20,7 @@ class LookingBar(QWidget):
         super().__init__(parent)
         bar = row(self, spacing=10)
         self._what = label("", "small", parent=self)
-        self._done = QProgressBar(self)
+        self._done = CalmBar(self)
         self._done.setRange(0, 1000)
         self._done.setTextVisible(False)
         self._done.setAccessibleName("Looking through the data")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QProgressBar, QWidget
+from PySide6.QtWidgets import QFrame, QWidget
 
 from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
@@ -12,6 +12,7 @@ from droid_tune.names import Way
 from droid_tune.runs.state import RunState
 from ui.one_run.leaked import leaked_words
 from ui.widgets.basics import column, label, line, restyle, row
+from ui.widgets.calm_bar import CalmBar
 from ui.widgets.figure import Figure
 from ui.widgets.state_chip import StateChip
 
@@ -37,7 +38,7 @@ class RunHeader(QFrame):
         top.addWidget(self._chip)
         top.addWidget(self._phase, 1)  # all that is left: a longer phase would be cut until the next layout
         layout.addLayout(top)
-        self._bar = QProgressBar(self)
+        self._bar = CalmBar(self)
         self._bar.setRange(0, 1000)
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName("Progress of the run")

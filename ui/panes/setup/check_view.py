@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QDialog, QGridLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from droid_tune import words
 from droid_tune.config import RunConfig
@@ -17,6 +17,7 @@ from droid_tune.events import Phase
 from droid_tune.metrics import rank
 from ui.session import Session
 from ui.widgets.basics import Page, button, clear, column, flowing, frame, label, row, scrolling, selectable
+from ui.widgets.calm_bar import CalmBar
 from ui.widgets.episode_view import EpisodeView, calls_of, cut_chip, episode_in_words
 from ui.widgets.notice import NoticeBar
 from ui.widgets.state_chip import Chip, reward_tone
@@ -75,7 +76,7 @@ class CheckView(QDialog):
             "measured with the longest prompt. Nothing is changed."
         )
         self._page.addWidget(label(said, "small", parent=page, wrap=True))
-        self._bar = QProgressBar(page)
+        self._bar = CalmBar(page)
         self._bar.setRange(0, 0)
         self._bar.setTextVisible(False)
         self._page.addWidget(self._bar)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QBoxLayout, QGridLayout, QHBoxLayout, QProgressBar, QWidget
+from PySide6.QtWidgets import QBoxLayout, QGridLayout, QHBoxLayout, QWidget
 
 from droid_tune import words
 from droid_tune.control import Watch
@@ -19,6 +19,7 @@ from ui.panes.data.data_job import DataJob
 from ui.panes.data.rows.look import Look
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import button, clear, column, label, row
+from ui.widgets.calm_bar import CalmBar
 from ui.widgets.notice import NoticeStack
 from ui.widgets.one_by_one import OneByOne
 from ui.widgets.tables import scrolling_card
@@ -140,7 +141,7 @@ class StatisticsView(QWidget):
     def _bar(self) -> QHBoxLayout:
         bar = row(spacing=10)
         self._said = label("", "small", parent=self)
-        self._progress = QProgressBar(self)
+        self._progress = CalmBar(self)
         self._progress.setRange(0, 1000)
         self._progress.setTextVisible(False)
         self._progress.setAccessibleName("Measuring the rows")

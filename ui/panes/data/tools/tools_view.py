@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QListWidget,
     QListWidgetItem,
-    QProgressBar,
     QSizePolicy,
     QSpinBox,
     QWidget,
@@ -34,6 +33,7 @@ from ui.panes.data.rows.look import Look
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.panes.data.tools.change_form import CHANGES, Ask, Change, Preview, plan_change, write_change
 from ui.widgets.basics import button, clear, column, frame, label, row
+from ui.widgets.calm_bar import CalmBar
 from ui.widgets.notice import NoticeStack
 from ui.widgets.plain_view import Piece, PlainView
 from ui.widgets.quiet_combo import QuietCombo
@@ -133,7 +133,7 @@ class ToolsView(QWidget):
 
     def _progress(self) -> QHBoxLayout:
         bar = row(spacing=10)
-        self._bar = QProgressBar(self)
+        self._bar = CalmBar(self)
         self._bar.setRange(0, 1000)
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName("Working on the rows")

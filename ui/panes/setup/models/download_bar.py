@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QProgressBar, QWidget
+from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
 from ui.widgets.basics import button, column, label, row
+from ui.widgets.calm_bar import CalmBar
 from ui.work.download_desk import DownloadDesk
 
 #: of the bar, which holds no more than 2^31
@@ -22,7 +23,7 @@ class DownloadBar(QWidget):
         layout = column(self, spacing=4)
         line = row(spacing=8)
         self._said = label("", "small", parent=self)
-        self._bar = QProgressBar(self)
+        self._bar = CalmBar(self)
         self._bar.setTextVisible(False)
         self._bar.setRange(0, _PARTS)
         self._bar.setAccessibleName("How far the download is")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QFrame, QProgressBar, QWidget
+from PySide6.QtWidgets import QFrame, QWidget
 
 from droid_tune import words
 from ui.widgets.basics import button, label, row
+from ui.widgets.calm_bar import CalmBar
 
 TRYING = "Trying…"
 
@@ -23,7 +24,7 @@ class BenchFoot(QFrame):
         self.setProperty("role", "footer")
         bar = row(self, spacing=10)
         bar.setContentsMargins(20, 10, 20, 10)
-        self._bar = QProgressBar(self)
+        self._bar = CalmBar(self)
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName("How far the trial is")
         self._bar.setMaximumWidth(200)
