@@ -68,7 +68,7 @@ def test_rows_are_found_from_disk_a_portion_at_a_time_off_the_windows_thread(
     assert threads.count(True) == 0
     assert len(threads) >= ROWS // PORTION
     assert rows.current == HITS[0] - 1
-    assert data._go.value() == HITS[0], "the number beside the table is the chosen row's"
+    assert data._bar._go.value() == HITS[0], "the number beside the table is the chosen row's"
     qtbot.keyClick(bar.field, Qt.Key.Key_Return)
     assert (rows.current, bar.said.text()) == (HITS[1] - 1, "2 of 3 rows")
     press(window, "Find Next")
