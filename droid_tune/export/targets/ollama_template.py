@@ -14,12 +14,14 @@ Turns = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class TurnPieces:
-    """What stands before and behind each role's text. `opening` comes first where no system text is given."""
+    """What stands before and behind each role's text. `opening` comes first where no system text is given, `asking` last:
+    it may be less, or more, than what stands before an answer that is there."""
 
     opening: str
     system: tuple[str, str]
     user: tuple[str, str]
     assistant: tuple[str, str]
+    asking: str
 
     def render(self, turns: Turns) -> str:
         """As Ollama would, with the answer next."""
@@ -28,7 +30,7 @@ class TurnPieces:
         for turn in turns:
             before, behind = wraps[turn["role"]]
             text += before + turn["content"] + behind
-        return text + self.assistant[0]
+        return text + self.asking
 
     def to_ollama(self) -> str:
         """In Go's template language, as a Modelfile has it."""
@@ -39,7 +41,7 @@ class TurnPieces:
             test = "if" if number == 0 else "else if"
             said += f'{{{{ {test} eq .Role "{role}" }}}}{before}{{{{ .Content }}}}{behind}'
         opening = f"{{{{ if not .System }}}}{self.opening}{{{{ end }}}}" if self.opening else ""
-        return f"{opening}{said}{{{{ end }}}}{{{{ end }}}}{self.assistant[0]}"
+        return f"{opening}{said}{{{{ end }}}}{{{{ end }}}}{self.asking}"
 
 
 def ollama_template(template: ChatTemplate, beginning: str) -> str | None:
@@ -54,8 +56,8 @@ def ollama_template(template: ChatTemplate, beginning: str) -> str | None:
                 return None
     except (UserError, ValueError):
         return None
-    told = (pieces.opening, *pieces.system, *pieces.user, *pieces.assistant)
-    return None if any("{{" in piece or '"""' in piece for piece in told) else pieces.to_ollama()
+    said = (pieces.opening, *pieces.system, *pieces.user, *pieces.assistant, pieces.asking)
+    return None if any("{{" in piece or '"""' in piece for piece in said) else pieces.to_ollama()
 
 
 def _pieces(template: ChatTemplate, beginning: str) -> TurnPieces:
@@ -63,7 +65,8 @@ def _pieces(template: ChatTemplate, beginning: str) -> TurnPieces:
     asked = _rendered(template, [_turn("user", _USER)]).removeprefix(beginning)
     longer = _rendered(template, [_turn("user", _USER), _turn("assistant", _ANSWER), _turn("user", _AGAIN)])
     first, behind = _split(asked, _USER)
-    between, _ = _split(_split(_split(longer, _USER)[1], _ANSWER)[1], _AGAIN)
+    told, rest = _split(_split(longer, _USER)[1], _ANSWER)
+    between, _ = _split(rest, _AGAIN)
     plain = template.render([_turn("user", _USER)], answer_next=False, switches={})  # pyright: ignore[reportArgumentType]
     user_end = _split(plain, _USER)[1]
     # An answer mostly ends as a question does; else what both questions begin with is theirs.
@@ -71,7 +74,7 @@ def _pieces(template: ChatTemplate, beginning: str) -> TurnPieces:
     if not first.endswith(user_before):
         user_before = _common_end(first, between)
     answer_end = between[: len(between) - len(user_before)]
-    if not behind.startswith(user_end):
+    if not (behind.startswith(user_end) and told.startswith(user_end)):
         raise ValueError("the answer does not begin behind the turn")
     with_system = _rendered(template, [_turn("system", _SYSTEM), _turn("user", _USER)]).removeprefix(
         beginning
@@ -84,7 +87,8 @@ def _pieces(template: ChatTemplate, beginning: str) -> TurnPieces:
         opening=first[: len(first) - len(user_before)],
         system=(before, middle[: len(middle) - len(user_before)]),
         user=(user_before, user_end),
-        assistant=(behind[len(user_end) :], answer_end),
+        assistant=(told[len(user_end) :], answer_end),
+        asking=behind[len(user_end) :],
     )
 
 

@@ -50,6 +50,13 @@ def test_a_system_text_of_the_templates_own_is_written_where_none_is_given(smol_
     assert found == CHATML
 
 
+def test_an_answer_that_is_asked_for_may_begin_otherwise_than_one_that_is_there(stories_model: Path) -> None:
+    found = ollama_template(ChatTemplate.of(load_tokenizer(stories_model)), "")
+    assert found is not None
+    assert '"assistant" }}Assistant: {{ .Content }}\n{{ end }}' in found
+    assert found.endswith("{{ end }}{{ end }}Assistant:")  # no space: the model begins with one
+
+
 def test_a_template_that_is_no_row_of_turns_is_left_out(shared_dir: Path) -> None:
     mistral = ChatTemplate.of(load_tokenizer(shared_dir / "tokenizers" / "mistral_nemo"))
     assert ollama_template(mistral, "<s>") is None  # its system text stands in the last user's turn
