@@ -127,13 +127,14 @@ def band_edges(
 LEAST_FOR_TREND = 4
 
 
-def trend(values: Floats) -> str:
-    """Whether the last quarter lies above or below the first, measured by the whole range."""
+def trend(values: Floats, span: float | None = None) -> str:
+    """Whether the last quarter lies above or below the first, measured by the whole range, `span` where it is known."""
     if len(values) < LEAST_FOR_TREND:
         return "too few values for a trend"
     quarter = max(1, len(values) // 4)
     change = float(values[-quarter:].mean() - values[:quarter].mean())
-    span = float(values.max() - values.min())
+    if span is None:
+        span = float(values.max() - values.min())
     if span == 0 or abs(change) < 0.15 * span:
         return "steady"
     return "rising" if change > 0 else "falling"

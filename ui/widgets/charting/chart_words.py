@@ -49,10 +49,10 @@ def summary_of(name: str, metric: str, found: Series | None, across: ScaleAcross
     """One curve in a sentence: where it is, between what, and which way it goes."""
     if found is None or not len(found):
         return ""
-    values = np.array(found.values)
+    values = np.frombuffer(found.values)  # read and let go: a view that is kept would stop the series' growth
+    low, high = float(values.min()), float(values.max())
     where = (across or ScaleAcross()).named(found.steps[-1])
     return (
         f"{name}: {words.metric(metric, found.last)} at {where}, "
-        f"between {words.metric(metric, float(values.min()))} and {words.metric(metric, float(values.max()))}, "
-        f"{trend(values)}."
+        f"between {words.metric(metric, low)} and {words.metric(metric, high)}, {trend(values, high - low)}."
     )
