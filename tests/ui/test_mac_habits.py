@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import resolve
@@ -24,6 +26,7 @@ from ui.frame.power_watch import PowerWatch
 from ui.frame.spoken import Spoken
 from ui.main_window import MainWindow
 from ui.panes.monitor.steer_sheet import SteerSheet
+from ui.panes.playground.pane import PlaygroundPane
 from ui.panes.settings.pane import SettingsPane
 from ui.panes.setup.check_view import CheckView
 from ui.panes.table import PANES_BY_KEY
@@ -156,6 +159,40 @@ def test_high_contrast_is_seven_to_one_for_words_and_three_for_lines(tokens: Tok
 def test_the_usual_words_are_read_too(tokens: Tokens) -> None:
     for words in (tokens.text, tokens.secondary):
         assert contrast(words, tokens.surface) >= 4.5
+
+
+def reached_by_tab(pane: QWidget) -> list[str]:
+    """What Tab goes to in a pane, by its name, in order."""
+    parts, one = list[QWidget](), pane.nextInFocusChain()
+    while one is not None and one is not pane:
+        if pane.isAncestorOf(one) and one.isVisible() and one.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            parts.append(one)
+        one = one.nextInFocusChain()
+    return [part.accessibleName() or str(part.property("text")) for part in parts]
+
+
+def test_tab_goes_from_top_to_bottom_and_gets_out_of_every_field(
+    window: MainWindow, data_home: Path, qtbot: QtBot
+) -> None:
+    folder = write_run(data_home / "runs" / "done", complete(60, answered=True))
+    for step in (2, 4):
+        (folder / "checkpoints" / f"step-{step:06d}").mkdir(parents=True)
+    with qtbot.waitSignal(window.session.runs_changed):
+        window.session.refresh_runs()
+    with qtbot.waitSignal(window.session.shown_changed):
+        window.session.show_run(folder)
+    for key, order in {
+        "data": ["Show: Rows", "Go to row", "Split: Train", "Rows"],
+        "result": ["Export…", "Plot: Held-out accuracy", "Which prompts: Most Telling"],
+        "runs": ["Runs", "Move to Trash", "Checkpoint", "Metric to compare"],
+        "playground": ["Trained model", "Add Column", "Your question", "Ask"],
+    }.items():
+        window.show_pane(key)
+        pane = window.pane(key)
+        qtbot.waitUntil(lambda pane=pane, order=order: set(order) <= set(reached_by_tab(pane)))
+        assert [name for name in reached_by_tab(pane) if name in order] == order
+    field = cast("PlaygroundPane", window.pane("playground"))._prompt
+    assert field.tabChangesFocus()
 
 
 @pytest.mark.parametrize("restless", [False, True])

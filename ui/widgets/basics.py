@@ -137,6 +137,7 @@ class Page(QWidget):
 def scrolling(content: QWidget, parent: QWidget) -> QScrollArea:
     """Vertical scrolling around a page."""
     area = QScrollArea(parent)
+    area.setAccessibleName("Page")  # the arrow keys scroll it
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -122,6 +122,10 @@ class Chart(QFrame):
         """The chart in words, for VoiceOver and the table."""
         return self.content.summary() or self.spec.empty + "."
 
+    def follow(self, before: QWidget) -> None:
+        """Tab comes to it from there."""
+        QWidget.setTabOrder(before, self._plot)
+
     def told_at(self, step: float) -> str:
         """The values at a step in words: `step 27 · Reward 0.8`."""
         return self.content.told_at(step)

@@ -72,6 +72,7 @@ class TellingDelegate(QStyledItemDelegate):
 def scrolling_card(content: QWidget, parent: QWidget) -> QScrollArea:
     """A card around something that may be higher than its place."""
     area = QScrollArea(parent)
+    area.setAccessibleName("Page")  # the arrow keys scroll it
     area.setProperty("role", "card")
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidgetResizable(True)

@@ -30,8 +30,6 @@ class DataBar(QWidget):
         self._found: Inspection | None = None
         bar = row(self, spacing=10)
         self.view = Segmented(VIEWS, self, "Show")
-        self.split = Segmented(tuple(SPLIT_WORDS.items()), self, "Split")
-        self._count = label("", "small", parent=self)
         self._go = QSpinBox(self)
         self._go.setPrefix("Row ")
         self._go.setGroupSeparatorShown(True)
@@ -39,6 +37,8 @@ class DataBar(QWidget):
         self._go.setAccessibleName("Go to row")
         self._go.setToolTip("Go to a row by its number")
         self._go.valueChanged.connect(self.row_wanted)
+        self._count = label("", "small", parent=self)
+        self.split = Segmented(tuple(SPLIT_WORDS.items()), self, "Split")
         bar.addWidget(self.view)
         bar.addStretch(1)
         bar.addWidget(self._go)

@@ -17,6 +17,7 @@ class PromptField(QPlainTextEdit):
         self.setPlaceholderText("Ask something (Return sends, Shift-Return breaks the line)")
         self.setAccessibleName("Your question")
         self.setFixedHeight(64)
+        self.setTabChangesFocus(True)  # else the keyboard would never get out of it
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         plain = not event.modifiers() & Qt.KeyboardModifier.ShiftModifier

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from droid_tune import words
 from droid_tune.metrics import describe
@@ -135,6 +135,9 @@ class ResultPane(FillingPane):
             self._chart = Chart(ChartSpec(known.label, (line,)), self)
             self._chart.setMaximumHeight(HIGHEST)
             self._curve_place.addWidget(self._chart)
+            self._chart.follow(
+                self._actions.findChildren(QPushButton)[-1]
+            )  # made later, it stands before the answers
         elif self._chart.spec.lines != (line,):
             self._chart.show_title(known.label)
             self._chart.set_lines((line,))

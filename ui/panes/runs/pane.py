@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QSplitter, QWidget
+from PySide6.QtWidgets import QPushButton, QSplitter, QWidget
 
 from droid_tune import words
 from droid_tune.names import LAST
@@ -121,6 +121,8 @@ class RunsPane(FillingPane):
         self._list.opened.connect(self._deeds.show_result)
         self._actions = self._make_actions(detail)
         layout.addWidget(self._actions)
+        # whose checkpoint the actions take was made before them, and stands below
+        QWidget.setTabOrder(self._actions.findChildren(QPushButton)[-1], self._facts.checkpoint)
         layout.addWidget(self._further)
         sides = row(spacing=20)
         sides.addWidget(self._facts, 2, Qt.AlignmentFlag.AlignTop)
