@@ -43,6 +43,11 @@ _MATERIAL = frozenset(
     )
 )
 _CHOICES = ("choices", "options")
+#: columns in which sets of pairs keep how good the two answers are
+_SCORES = tuple(
+    (form.format("chosen"), form.format("rejected"))
+    for form in ("score_{}", "{}_score", "{}_rating", "rating_{}", "{}-rating", "{}-score")
+)
 
 SeenRow = Mapping[str, Any]
 
@@ -52,7 +57,8 @@ class ColumnsSeen:
 
     def __init__(self, layout: Layout, method: str | None) -> None:
         self.layout, self.method = layout, method
-        self.counted = 0
+        self.counted = self.alike = self.turned = 0
+        self._sides = [one for one in layout.fields if one.name in ("chosen", "rejected")]
         self.rows = self.unanswered = self.several = self.words_beside = self.systems_beside = 0
         self._unread: Counter[str] = Counter()
         self._instead: Counter[tuple[str, str]] = Counter()
@@ -77,6 +83,8 @@ class ColumnsSeen:
             self._instead.update(dict.fromkeys(instead, times))
         if self._imitates:
             self._count_several(rows)
+        if len(self._sides) == 2 and self.layout.need != "prompt":
+            self._count_pairs(rows)
         if self.layout.need == "prompt":
             self.counted += sum(map(self._counts_choices, rows))
         if self._turns is not None or self._may_lack:
@@ -108,6 +116,15 @@ class ColumnsSeen:
         for row in odd:
             for found in self.layout.found(self._answer, row)[:1]:
                 self.several += len(right_answers(value_at(row, found)) or ()) > 1
+
+    def _count_pairs(self, rows: Sequence[SeenRow]) -> None:
+        """Pairs of equal answers, and those whose own scores say that the rejected one is better."""
+        columns = [self.layout.columns(one)[0] for one in self._sides]
+        for row in rows:
+            better, worse = (value_at(row, name) for name in columns)
+            self.alike += better == worse
+            scores = next(((row[a], row[b]) for a, b in _SCORES if a in row and b in row), (0, 0))
+            self.turned += all(isinstance(one, int | float) for one in scores) and scores[0] < scores[1]
 
     def _counts_choices(self, row: SeenRow) -> bool:
         """Whether the answer is the place of a choice in the row's list, as MMLU's is."""
@@ -179,6 +196,10 @@ class ColumnsSeen:
         if self.words_beside:
             rows = self._share(self.words_beside)
             yield f"The assistant's last words are not used in {rows}: `{REFERENCE.name}` is the reference."
+        if self.alike:
+            yield f"The chosen and the rejected answer are the same in {self._share(self.alike)}: such pairs teach nothing."
+        if self.turned:
+            yield f"The rejected answer has the higher score in {self._share(self.turned)}: look which one is meant as chosen."
         if self.several:
             yield f"There are several right answers in {self._share(self.several)}; {by} learns the first."
         if self.layout.need == "prompt" and "preference" in self.layout.format.needs:

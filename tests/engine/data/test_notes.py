@@ -170,6 +170,20 @@ def test_two_files_for_one_split_are_told_but_parts_of_one_are_not(
     assert (said in notes) if said else ("both read" not in notes)
 
 
+def test_pairs_that_teach_nothing_or_the_wrong_thing_are_told(tmp_path: Path):
+    pair = {"prompt": "?", "chosen": "a", "rejected": "b"}
+    alike, turned = {**pair, "rejected": "a"}, {**pair, "score_chosen": 2.0, "score_rejected": 8.0}
+    said = notes(tmp_path, "dpo", pair, alike, turned, turned)
+    assert (
+        "The chosen and the rejected answer are the same in 25% of the rows: such pairs teach nothing."
+        in said
+    )
+    assert any(
+        note.startswith("The rejected answer has the higher score in 50% of the rows") for note in said
+    )
+    assert notes(tmp_path, "dpo", pair) == []
+
+
 def test_an_answer_that_counts_the_choices_is_told(tmp_path: Path):
     row = {"question": "Which?", "choices": ["a", "b"], "answer": 1}
     said = notes(tmp_path, "grpo", row)
