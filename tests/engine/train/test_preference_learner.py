@@ -22,6 +22,7 @@ from droid_tune.model.fusing import fuse_adapter
 from droid_tune.model.loading import load_policy, make_policy
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
+from droid_tune.train.examples import TrainingExample
 from droid_tune.train.execution import learner_for
 from droid_tune.train.pairs.beforehand import crossed_over
 from droid_tune.train.pairs.judged_rows import JudgedRows, JudgedUnit, judged_rows_of
@@ -270,6 +271,24 @@ def test_the_references_scores_survive_a_checkpoint_and_changed_rows_are_scored_
     known = changed.before.references.of(changed._take(), note)
     assert [unit.key for unit in scored] == [(0, 0)]
     assert known[1:].tolist() == np.array(kept["reference_scores"])[1:].tolist()
+
+
+def test_a_unit_is_recognised_by_its_tokens_and_by_what_of_them_is_learnt() -> None:
+    def unit(tokens: list[int], learn: list[bool]) -> JudgedUnit:
+        return JudgedUnit((0, 0), (TrainingExample(0, tokens, learn),))
+
+    one = unit([5, 6, 7], [False, True, True])
+    assert one.digest == unit([5, 6, 7], [False, True, True]).digest
+    assert (
+        len(
+            {
+                one.digest,
+                unit([5, 6, 8], [False, True, True]).digest,
+                unit([5, 6, 7], [False, False, True]).digest,
+            }
+        )
+        == 3
+    )
 
 
 def test_two_answers_share_their_prompt(tmp_path: Path) -> None:
