@@ -49,6 +49,8 @@ def read_values(path: Path) -> Values:
 
 #: settings that are tables of the user's own: a higher layer replaces them, it does not add to them
 WHOLE = frozenset(("mapping", "files", "args", "tasks"))
+#: sections that a word stands for: their type
+TYPED = ("method", "environment")
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any], whole: frozenset[str] | None = None) -> Values:
@@ -60,7 +62,7 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any], whole: frozenset[s
     merged: Values = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        if key in ("method", "environment"):
+        if key in TYPED:
             value, under = _as_section(value), _as_section(under)
             if (
                 value is not None
@@ -90,12 +92,12 @@ def canonical(values: Mapping[str, Any]) -> Values:
     """Aliases inside the sections written as the fields they stand for, so that layers meet under one name."""
     result: Values = dict(values)
     for section in SECTIONS:
-        given = _as_section(result.get(section))
-        if given is not None:
+        given = _as_section(result.get(section)) if section in TYPED else result.get(section)
+        if isinstance(given, dict):
             aliases = section_aliases(section)
             result[section] = {
                 aliases.get(key, key) if aliases.get(key, key) not in given else key: value
-                for key, value in given.items()
+                for key, value in cast(Values, given).items()
             }
     return result
 

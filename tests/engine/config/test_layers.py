@@ -177,6 +177,13 @@ def test_a_file_that_is_no_config_is_refused_with_the_place(
     assert place in str(caught.value)
 
 
+@pytest.mark.parametrize("section", ["model", "data"])
+def test_a_word_in_place_of_a_section_is_said_to_be_none(section: str) -> None:
+    """It was taken for the section's type, and told as an unknown setting `type`."""
+    with pytest.raises(UserError, match=f"{section}: must hold settings .*got 'starter'"):
+        resolve(parse_overrides([f"{section}=starter"]))
+
+
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text("# nothing yet\n", encoding="utf-8")
     assert read_values(tmp_path / "run.yaml") == {}
