@@ -17,6 +17,7 @@ from droid_tune.cli.live_table import Listener, listener
 from droid_tune.cli.output import say, silence, terminals
 from droid_tune.events import Event, Notice, Paused, RunFinished, RunStarted, Step, to_line
 from droid_tune.paths import runs_dir
+from droid_tune.runs.anchor import Anchor
 
 if TYPE_CHECKING:
     from droid_tune.control import Control
@@ -28,11 +29,30 @@ Emit = Callable[[Event], None]
 Training = Callable[["Control", Emit], object]
 
 
+def drive_in(
+    folder: Path, training: Training, *, as_events: bool, stop_after: int | None, past: Iterable[Event] = ()
+) -> int:
+    """`drive`, and the run is called by where its folder is at the end: it may have been moved meanwhile."""
+    with Anchor(folder) as anchor:
+        return drive(
+            training,
+            lambda: called(anchor.where() or folder),
+            as_events=as_events,
+            stop_after=stop_after,
+            past=past,
+        )
+
+
 def drive(
-    training: Training, run_id: str, *, as_events: bool, stop_after: int | None, past: Iterable[Event] = ()
+    training: Training,
+    named: Callable[[], str],
+    *,
+    as_events: bool,
+    stop_after: int | None,
+    past: Iterable[Event] = (),
 ) -> int:
     """Train to the end or to a stop, say what can be done next; returns the exit code. `past`: events of a run that goes
-    on."""
+    on; `named`: how commands name the run, asked at the end."""
     from droid_tune.control import Control
 
     control = Control(attended=sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty())
@@ -46,7 +66,7 @@ def drive(
 
         training(control, emit)
     if driven.finished is not None:
-        say(next_step(driven.finished, run_id, answers=driven.answers))
+        say(next_step(driven.finished, named(), answers=driven.answers))
     return driven.exit_code()
 
 

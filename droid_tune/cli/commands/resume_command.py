@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Goes on from the newest good checkpoint. Exit 0 completed, 1 failed, 130 stopped; UserError without a run, and
     where something changed that nobody accepted."""
-    from droid_tune.cli.driving import called, drive, follow
+    from droid_tune.cli.driving import drive_in, follow
     from droid_tune.paths import RunPaths
     from droid_tune.runs.folder import find_run, read_config
     from droid_tune.runs.log import read_events
@@ -61,9 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         return train(folder, control, emit, arguments.steps, arguments.checkpoint)
 
     past = read_events(RunPaths(folder).events)
-    return drive(
-        go_on, called(folder), as_events=arguments.events, stop_after=arguments.stop_after, past=past
-    )
+    return drive_in(folder, go_on, as_events=arguments.events, stop_after=arguments.stop_after, past=past)
 
 
 def agreed(folder: Path, arguments: argparse.Namespace) -> Path:

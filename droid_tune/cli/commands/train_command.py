@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         rehearse(config, dataset)
         print(dump_yaml(config), end="")
         return 0
-    from droid_tune.cli.driving import called, drive, follow
+    from droid_tune.cli.driving import drive_in, follow
     from droid_tune.runs.folder import create_run, find_run
     from droid_tune.runs.steering import copy_changes
     from droid_tune.train.engine import follows, run_training
@@ -56,9 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     if steered_as is not None:
         copy_changes(steered_as, folder)
     say(f"run {folder.name} in {folder}")
-    return drive(
+    return drive_in(
+        folder,
         partial(train_apart, folder) if arguments.separate_process else partial(run_training, config, folder),
-        called(folder),
         as_events=arguments.events,
         stop_after=arguments.stop_after,
     )

@@ -93,6 +93,11 @@ class Conversation:
         open_thought = thinking.opens_thought(text)
         if begun and open_thought and begun.lstrip().startswith(open_thought.group(1)):
             begun = begun.lstrip().removeprefix(open_thought.group(1)).lstrip("\n")
+        if not text + begun:
+            raise UserError(
+                "The model's chat template writes nothing of the row, so the model would read nothing",
+                remedy="choose another model, or mend its chat template",
+            )
         return text + begun
 
     def answer(self, place: int) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from droid_tune.cli.driving import called, drive
+from droid_tune.cli.driving import called, drive, drive_in
 from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import Event, Notice, Paused, RunFinished, RunStarted, Step, parse_event
@@ -47,12 +47,12 @@ def steps_in(lines: str) -> list[int]:
 
 
 def test_a_completed_run_is_done_and_its_events_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert drive(training(3), RUN, as_events=True, stop_after=None) == 0
+    assert drive(training(3), lambda: RUN, as_events=True, stop_after=None) == 0
     assert steps_in(capsys.readouterr().out) == [1, 2, 3]
 
 
 def test_a_stop_that_was_asked_for_by_number_is_done(capsys: pytest.CaptureFixture[str]) -> None:
-    assert drive(training(5), RUN, as_events=True, stop_after=2) == 0
+    assert drive(training(5), lambda: RUN, as_events=True, stop_after=2) == 0
     assert steps_in(capsys.readouterr().out) == [1, 2]
 
 
@@ -65,7 +65,7 @@ def test_a_run_held_for_want_of_memory_stops_where_nobody_could_let_it_go_on(
         outcome = "stopped" if control.stop_requested() else "completed"
         emit(RunFinished.model_validate({"outcome": outcome, "step": 1}))
 
-    assert drive(train, RUN, as_events=True, stop_after=None) == 130
+    assert drive(train, lambda: RUN, as_events=True, stop_after=None) == 130
 
 
 class Keyboard:
@@ -96,7 +96,7 @@ def test_a_run_that_waits_to_be_mended_goes_on_with_enter(
         else:
             emit(RunFinished(outcome="completed", step=1))
 
-    assert drive(train, RUN, as_events=True, stop_after=None) == code
+    assert drive(train, lambda: RUN, as_events=True, stop_after=None) == code
     said = capsys.readouterr().err
     assert "paused: No space is left. Free some." in said
     assert "press Enter to continue, Ctrl-C to save and stop" in said
@@ -109,7 +109,7 @@ def test_without_a_terminal_nobody_attends(capsys: pytest.CaptureFixture[str]) -
         seen.append(control.attended)
         emit(RunFinished(outcome="completed", step=1))
 
-    drive(train, RUN, as_events=True, stop_after=None)
+    drive(train, lambda: RUN, as_events=True, stop_after=None)
     assert seen == [False]
 
 
@@ -121,7 +121,7 @@ def test_the_first_ctrl_c_lets_the_run_save_and_stop(
         if step == 2:
             os.kill(os.getpid(), number)
 
-    assert drive(training(5, interrupt), RUN, as_events=True, stop_after=None) == 130
+    assert drive(training(5, interrupt), lambda: RUN, as_events=True, stop_after=None) == 130
     told = capsys.readouterr()
     assert steps_in(told.out) == [1, 2]
     assert "Ctrl-C again quits at once" in told.err
@@ -134,7 +134,7 @@ def test_what_nohup_ignores_stays_ignored(capsys: pytest.CaptureFixture[str]) ->
 
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert drive(training(3, hang_up), RUN, as_events=True, stop_after=None) == 0
+        assert drive(training(3, hang_up), lambda: RUN, as_events=True, stop_after=None) == 0
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -150,7 +150,7 @@ def test_the_second_ctrl_c_is_the_systems_own() -> None:
             handlers.append(signal.getsignal(signal.SIGINT))
 
     before = signal.getsignal(signal.SIGINT)
-    drive(training(5, interrupt), RUN, as_events=True, stop_after=None)
+    drive(training(5, interrupt), lambda: RUN, as_events=True, stop_after=None)
     assert handlers == [signal.SIG_DFL]
     assert signal.getsignal(signal.SIGINT) == before
 
@@ -160,14 +160,14 @@ def test_a_reward_model_is_used_and_not_asked(capsys: pytest.CaptureFixture[str]
         emit(RunStarted(config={"method": {"type": "reward"}}, total_steps=1))
         emit(RunFinished(outcome="completed", step=1))
 
-    assert drive(train, RUN, as_events=False, stop_after=None) == 0
+    assert drive(train, lambda: RUN, as_events=False, stop_after=None) == 0
     said = capsys.readouterr().err
     assert f"{{type: reward_model, path: {RUN}}}" in said
     assert "generate" not in said
 
 
 def test_a_stopped_run_names_the_command_that_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
-    drive(training(5), RUN, as_events=True, stop_after=2)
+    drive(training(5), lambda: RUN, as_events=True, stop_after=2)
     assert capsys.readouterr().err == f"go on:  droid-tune resume {RUN}\n"
 
 
@@ -177,7 +177,7 @@ def test_a_failed_run_says_why_on_stderr_and_has_a_code_of_its_own(
     def fail(_control: Control, emit: Emit) -> None:
         emit(RunFinished(outcome="failed", step=0, why="No space is left."))
 
-    assert drive(fail, RUN, as_events=True, stop_after=None) == 1
+    assert drive(fail, lambda: RUN, as_events=True, stop_after=None) == 1
     assert capsys.readouterr().err == "droid-tune: No space is left.\n"
 
 
@@ -186,7 +186,7 @@ def test_a_mistake_found_while_starting_reaches_the_caller() -> None:
         raise UserError("the model folder has no weights")
 
     with pytest.raises(UserError, match="no weights"):
-        drive(refuse, RUN, as_events=False, stop_after=None)
+        drive(refuse, lambda: RUN, as_events=False, stop_after=None)
 
 
 @pytest.mark.parametrize("as_events", [True, False])
@@ -196,7 +196,7 @@ def test_a_reader_that_leaves_stops_the_run(as_events: bool, monkeypatch: pytest
     os.close(read_end)
     with os.fdopen(write_end, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
-        assert drive(training(50), RUN, as_events=as_events, stop_after=None) == 130
+        assert drive(training(50), lambda: RUN, as_events=as_events, stop_after=None) == 130
 
 
 def test_a_terminal_that_is_closed_stops_the_run(project_root: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_terminal_that_is_closed_stops_the_run(project_root: Path) -> None:
         "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
         "from droid_tune.cli.driving import drive\n"
         "from tests.engine.cli.test_driving import training\n"
-        "raise SystemExit(drive(training(500, lambda _: time.sleep(0.02)), 'r', as_events=False, stop_after=None))"
+        "raise SystemExit(drive(training(500, lambda _: time.sleep(0.02)), lambda: 'r', as_events=False, stop_after=None))"
     )
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
@@ -225,7 +225,7 @@ def test_a_terminal_that_is_closed_stops_the_run(project_root: Path) -> None:
 
 
 def test_without_a_terminal_the_steps_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert drive(training(2), RUN, as_events=False, stop_after=None) == 0
+    assert drive(training(2), lambda: RUN, as_events=False, stop_after=None) == 0
     assert capsys.readouterr().out.split("\n")[:2] == ["step 1/2", "step 2/2"]
 
 
@@ -235,3 +235,17 @@ def test_a_run_outside_the_list_is_called_by_its_folder(
     monkeypatch.setenv("DROID_TUNE_HOME", str(tmp_path))
     assert called(tmp_path / "runs" / "brave-run") == "brave-run"
     assert called(tmp_path / "my runs" / "one") == f"'{tmp_path}/my runs/one'"
+
+
+def test_a_run_whose_folder_was_moved_meanwhile_is_called_by_where_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+
+    def train(control: Control, emit: Emit) -> None:
+        folder.rename(tmp_path / "moved")
+        emit(RunFinished(outcome="stopped", step=1))
+
+    assert drive_in(folder, train, as_events=True, stop_after=None) == 130
+    assert f"droid-tune resume {tmp_path / 'moved'}" in capsys.readouterr().err

@@ -96,6 +96,17 @@ def test_a_template_that_refuses_is_one_sentence():
         render_prompt(Letters(), row)
 
 
+def test_a_template_that_writes_nothing_is_refused():
+    """The model would have learnt to answer nothing in particular: prompts of no token were trained on without a word."""
+
+    class Silent(Letters):
+        def apply_chat_template(self, conversation: list[dict[str, Any]], **options: Any) -> str:
+            return ""
+
+    with pytest.raises(UserError, match="template writes nothing of the row"):
+        render_prompt(Silent(), ROW)
+
+
 def test_a_prompt_that_leaves_no_room_names_its_row():
     check_length([1] * 8, 10, "train.jsonl:7", room=2)
     with pytest.raises(
