@@ -470,14 +470,13 @@ def test_a_replayed_run_fills_monitor_and_rollouts(
         session.show_run(folder)
     window.show_pane("monitor")
     monitor = window.pane("monitor")
-    qtbot.waitUntil(
-        lambda: {"Reward", "Reward parts"} <= {chart.spec.title for chart in monitor.board.charts}
-    )
-    summaries = {chart.spec.title: chart.summary() for chart in monitor.board.charts}
-    assert "at step 60" in summaries["Reward"]
-    assert "rising" in summaries["Reward"]
-    assert "Accuracy" in summaries["Reward parts"]
-    assert "Format" in summaries["Reward parts"]
+
+    def said(title: str) -> str:
+        return next((chart.summary() for chart in monitor.board.charts if chart.spec.title == title), "")
+
+    qtbot.waitUntil(lambda: "Accuracy" in said("Reward parts") and "at step 60" in said("Reward"))
+    assert "rising" in said("Reward")
+    assert "Format" in said("Reward parts")
     window.show_pane("rollouts")
     rollouts = window.pane("rollouts")
     assert rollouts.by_step._step.text() == "Step 60"

@@ -77,7 +77,7 @@ def test_a_run_is_tried_in_the_playground(
         assert window.current_key() == "playground"
         playground = window.pane("playground")
         assert isinstance(playground, PlaygroundPane)
-        assert playground._runs.currentData() == str(data_home / "runs" / name)
+        assert playground.asking.runs.currentData() == str(data_home / "runs" / name)
 
 
 def test_choosing_another_run_puts_the_question_away(
