@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import Watch
 from droid_tune.errors import Stopped, UsageError, UserError
+from droid_tune.export.checking.comparison import Compared, CountedShare, Judged, compare
+from droid_tune.export.checking.exam import Exam, ExamQuestion, Sitting
 from droid_tune.export.result import export_run
 from droid_tune.export.targets.fused_folder import FusedFolder
 from droid_tune.model.adapter_files import read_arrays
@@ -155,6 +158,29 @@ def spoil(monkeypatch: pytest.MonkeyPatch, plant: Plant, run: Path) -> None:
         return notes
 
     monkeypatch.setattr(FusedFolder, "write", faulty)
+
+
+def judged(right: float, rows: int, equal: int, *, same_precision: bool = True) -> tuple[str, ...]:
+    """The faults of a model that says `equal` of 200 tokens and answers `right` rows; here 90 % are right."""
+    exam = Exam((ExamQuestion("", [1], [7] * 200),), (), (), 200)
+    here = Sitting([[7] * 200], [[None] * 200], [""], [False], None, None, None)
+    there = replace(here, likeliest=[[7] * equal + [8] * (200 - equal)])
+    accuracy = Judged(CountedShare(0.9 * rows, rows), CountedShare(right, rows))
+    blank = Compared("mlx-lm", rows, True, same_precision, 0, 0, accuracy, None, None)
+    return compare(exam, here, there, blank).faults
+
+
+def test_so_much_may_differ_at_the_same_precision_and_no_more() -> None:
+    assert judged(90, 100, 198) == ()
+    (said,) = judged(90, 100, 197)
+    assert said.startswith("only 98.5% of 200 greedy tokens")
+    assert judged(89, 100, 200) == judged(91, 100, 200) == ()
+    for right in (88, 92):
+        (said,) = judged(right, 100, 200)
+        assert said.startswith(f"held-out accuracy is {right}%")
+    assert judged(8, 10, 200) == ()  # one answer of few: a tie that fell the other way
+    assert len(judged(7, 10, 200)) == 1
+    assert judged(10, 100, 20, same_precision=False) == ()  # fewer bits are told, not refused
 
 
 # --- types of weights -----------------------------------------------------------------------------------------------
