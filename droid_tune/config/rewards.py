@@ -175,7 +175,7 @@ class CodeReward(RewardConfig):
     allow_running_code: bool = setting(False, "Run the model's code")
     """Code written by a model runs on this computer, in a limited child process. Off by default."""
     tests_field: str = setting("tests", "Tests column")
-    """The column that holds the row's tests."""
+    """The column that holds the row's tests: asserts, functions of pytest, classes of unittest, or HumanEval's `check`."""
     timeout_seconds: float = setting(5.0, "Time limit", unit="s", gt=0, le=600)
     """Per completion."""
     memory_mb: int = setting(512, "Memory limit", unit="MB", ge=64)
