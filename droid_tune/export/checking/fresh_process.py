@@ -41,6 +41,7 @@ def run_program(command: Sequence[str], watch: Watch = UNWATCHED) -> str:
                 stdout=printed,
                 stderr=subprocess.STDOUT,
                 env=_environment(),
+                start_new_session=True,  # a terminal's Ctrl-C is ours alone
             )
         except OSError as error:
             raise UserError(f"{command[0]} cannot be started: {error.strerror}") from error
@@ -53,6 +54,7 @@ def run_program(command: Sequence[str], watch: Watch = UNWATCHED) -> str:
         printed.seek(0)
         text = printed.read().decode(errors="replace")
     if process.returncode:
+        watch.pause_point()  # who stops us may have ended it too
         said = text.strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
         raise UserError(f"it cannot be opened: {_without_class(said[0])}")
     return text

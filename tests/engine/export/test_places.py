@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -98,6 +99,14 @@ def test_a_program_that_cannot_be_started_is_a_sentence(tmp_path: Path) -> None:
     broken.write_text("")
     with pytest.raises(UserError, match=f"^{broken} cannot be started: Permission denied"):
         run_program([str(broken), "create"])
+
+
+def test_a_program_that_the_same_stop_ended_is_no_fault_of_what_was_written() -> None:
+    ends_itself = [sys.executable, "-c", "raise KeyboardInterrupt"]
+    with pytest.raises(UserError, match="cannot be opened"):
+        run_program(ends_itself)
+    with pytest.raises(Stopped):
+        run_program(ends_itself, Watch(should_stop=lambda: True))
 
 
 # --- LM Studio ------------------------------------------------------------------------------------------------------
