@@ -17,11 +17,11 @@ from droid_tune.runs.log import EventLog
 from droid_tune.trial_report import RescoredStep
 
 ROWS = [
-    {"prompt": "1 + 1?", "answer": "2", "hint": "two"},
-    {"prompt": "1 + 2?", "answer": "3", "hint": "three"},
+    {"prompt": "1 + 1?", "answer": "2", "hint": "twin"},
+    {"prompt": "1 + 2?", "answer": "3", "hint": "trio"},
 ]
 #: by step, the texts of a group of each row
-TEXTS = {1: (("2", "5"), ("4", "4")), 2: (("2", "two"), ("3", "three"))}
+TEXTS = {1: (("2", "5"), ("4", "4")), 2: (("2", "twin"), ("3", "trio"))}
 ACCURACY = [AccuracyReward()]
 
 
