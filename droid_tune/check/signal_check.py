@@ -128,6 +128,7 @@ class _Check:
             ),
             data=self.data,
             shortened=(*shortened.sentences(), *passes.sentences()),
+            sampled_tokens=shortened.tokens if shortened.tokens < shortened.of_tokens else 0,
         )
         return report_of(measured, self.config)
 

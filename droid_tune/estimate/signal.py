@@ -77,6 +77,15 @@ class Measured:
     failures: tuple[str, ...] = ()
     data: DataReadiness | None = None
     shortened: tuple[str, ...] = ()  # what was left out to stay within the check's time
+    #: the most tokens of a sampled completion, where that is fewer than the run's; 0: as many
+    sampled_tokens: int = 0
+
+    @property
+    def telling(self) -> tuple[Group, ...]:
+        """The groups that say something of the run: what the check itself cut might have ended otherwise."""
+        if not self.sampled_tokens:
+            return self.groups
+        return tuple(group for group in self.groups if not any(one.cut for one in group.completions))
 
 
 @dataclass(frozen=True)
@@ -87,10 +96,10 @@ class CheckReport:
     pass_rate: float | None
     pass_at_group: float | None
     rewards: dict[str, dict[str, float]]
-    flat_share: float
-    too_hard_share: float
-    too_easy_share: float
-    cut_share: float
+    flat_share: float | None
+    too_hard_share: float | None
+    too_easy_share: float | None
+    cut_share: float | None
     mean_length: float
     findings: tuple[Finding, ...]
     verdict: Verdict
@@ -108,7 +117,7 @@ class CheckReport:
 
 def report_of(measured: Measured, config: RunConfig) -> CheckReport:
     """Rates, findings and the verdict."""
-    groups = measured.groups
+    groups = measured.telling
     answers = [one for group in groups for one in group.completions]
     judged = [one for one in answers if one.passed is not None]
     judged_groups = [group for group in groups if group.judged]
@@ -121,10 +130,10 @@ def report_of(measured: Measured, config: RunConfig) -> CheckReport:
         pass_rate=_share(sum(bool(one.passed) for one in judged), len(judged)),
         pass_at_group=_share(sum(group.passes > 0 for group in judged_groups), len(judged_groups)),
         rewards=_by_reward(answers),
-        flat_share=_share(len(flat), len(groups)) or 0.0,
-        too_hard_share=_share(len(flat) - len(easy), len(groups)) or 0.0,
-        too_easy_share=_share(len(easy), len(groups)) or 0.0,
-        cut_share=_share(sum(one.cut for one in answers), len(answers)) or 0.0,
+        flat_share=_share(len(flat), len(groups)),
+        too_hard_share=_share(len(flat) - len(easy), len(groups)),
+        too_easy_share=_share(len(easy), len(groups)),
+        cut_share=_share(sum(one.cut for one in answers), 0 if measured.sampled_tokens else len(answers)),
         mean_length=sum(one.length for one in answers) / max(1, len(answers)),
         findings=findings,
         verdict=_verdict(findings),
@@ -173,9 +182,13 @@ def _findings(measured: Measured, config: RunConfig, easy: int) -> Iterator[Find
     if measured.failures:
         remedy = Remedy("Mend the reward; `droid-tune test-reward` tries it on rows of the data.")
         yield Finding("error", f"A reward failed: {measured.failures[0]}", (remedy,))
-    if measured.groups and isinstance(config.method, PolicyMethodConfig):
-        yield from _about_signal(measured, config, config.method, easy)
+    if not isinstance(config.method, PolicyMethodConfig):
+        return
+    if measured.telling:
+        yield from _about_signal(measured.telling, config, config.method, easy)
         yield from _about_lengths(measured, config)
+    elif measured.groups:
+        yield _unknown_signal(measured.sampled_tokens, config.sampling.max_completion_length)
 
 
 def _about_numbers(measured: Measured, config: RunConfig) -> Iterator[Finding]:
@@ -213,10 +226,17 @@ def _about_memory(measured: Measured, config: RunConfig) -> Iterator[Finding]:
     yield Finding("error", f"{said}: it may fail or slow the whole system down.", tuple(remedies))
 
 
+def _unknown_signal(sampled: int, longest: int) -> Finding:
+    said = (
+        f"Whether there is something to learn is not known: the check cut its completions at {sampled:,} of the {longest:,} "
+        "tokens that they may have."
+    )
+    return Finding("warning", said, (Remedy("Look at the rewards of the run's first steps."),))
+
+
 def _about_signal(
-    measured: Measured, config: RunConfig, method: PolicyMethodConfig, easy: int
+    groups: Sequence[Group], config: RunConfig, method: PolicyMethodConfig, easy: int
 ) -> Iterator[Finding]:
-    groups = measured.groups
     flat = [group for group in groups if group.flat]
     share = len(flat) / len(groups)
     hard = len(flat) - easy
@@ -260,7 +280,7 @@ def _for_flat(
 
 
 def _about_lengths(measured: Measured, config: RunConfig) -> Iterator[Finding]:
-    answers = [one for group in measured.groups for one in group.completions]
+    answers = [one for group in measured.telling for one in group.completions]
     cut = sum(one.cut for one in answers)
     length = config.sampling.max_completion_length
     if cut < MUCH_CUT * len(answers):

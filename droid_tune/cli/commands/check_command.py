@@ -66,8 +66,8 @@ def print_report(report: CheckReport) -> None:
     rates = {
         "Right answers": report.pass_rate,
         "Prompts answered right at least once": report.pass_at_group,
-        "Groups with equal rewards": report.flat_share if measured.groups else None,
-        "Cut off at the limit": report.cut_share if measured.groups else None,
+        "Groups with equal rewards": report.flat_share,
+        "Cut off at the limit": report.cut_share,
     }
     rows = [(name, amount(rate, "share")) for name, rate in rates.items() if rate is not None]
     rows += [

@@ -56,6 +56,26 @@ def test_nothing_but_wrong_answers_is_bad_and_easier_rows_help() -> None:
     assert "16 completions" in words
 
 
+def test_what_the_check_itself_cut_says_nothing_of_the_run() -> None:
+    """A slow machine's check cuts completions at fewer tokens than the run does."""
+    config = resolve({"sampling": {"max_completion_length": 40}})
+
+    report = report_of(measured(group(CUT, CUT), sampled_tokens=16), config)
+    said = " ".join(finding.text for finding in report.findings)
+    assert "not known: the check cut its completions at 16 of the 40 tokens" in said
+    assert "cut off at 40" not in said
+    assert (report.verdict, report.pass_rate, report.cut_share, report.flat_share) == (
+        "weak",
+        None,
+        None,
+        None,
+    )
+
+    report = report_of(measured(group(CUT, CUT), group(RIGHT, WRONG), sampled_tokens=16), config)
+    assert (report.verdict, report.pass_rate, report.flat_share) == ("good", 0.5, 0.0)
+    assert report_of(measured(group(CUT, CUT)), config).cut_share == 1.0
+
+
 def test_nothing_but_right_answers_asks_for_harder_rows() -> None:
     report = report_of(measured(group(RIGHT, RIGHT)), resolve({}))
     words = " ".join(remedy.text for finding in report.findings for remedy in finding.remedies)

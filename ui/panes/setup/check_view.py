@@ -217,11 +217,10 @@ def figures(report: CheckReport) -> list[tuple[str, str]]:
         shown.append(("Right answers", words.share(report.pass_rate)))
     if report.pass_at_group is not None:
         shown.append(("Prompts right at least once", words.share(report.pass_at_group)))
-    if measured.groups:
-        shown += [
-            ("Groups with equal rewards", words.share(report.flat_share)),
-            ("Cut off at the limit", words.share(report.cut_share)),
-        ]
+    if report.flat_share is not None:
+        shown.append(("Groups with equal rewards", words.share(report.flat_share)))
+    if report.cut_share is not None:
+        shown.append(("Cut off at the limit", words.share(report.cut_share)))
     played = [one.turns for group in measured.groups for one in group.completions if one.turns]
     if played:
         made, failed = calls_of(turn for turns in played for turn in turns)
