@@ -348,19 +348,30 @@ def test_a_child_does_not_outlive_an_application_that_was_killed(tmp_path: Path)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
     with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment) as application:
         family = psutil.Process(application.pid).children
-        children = wait_for(
-            lambda: [one for one in family(recursive=True) if Path(one.cwd(), "asked").exists()]
-        )
+        children = wait_for(lambda: [one for one in family(recursive=True) if has_asked(one)])
         application.kill()
-    assert wait_for(
-        lambda: all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in children)
-    )
+    assert wait_for(lambda: all(map(has_ended, children)))
+
+
+def has_asked(child: psutil.Process) -> bool:
+    """Some of a family come and go while one looks."""
+    try:
+        return Path(child.cwd(), "asked").exists()
+    except psutil.Error:
+        return False
+
+
+def has_ended(child: psutil.Process) -> bool:
+    try:
+        return not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def wait_for(look: Callable[[], Any]) -> Any:
-    """The first answer that is true, within half a minute."""
-    for _ in range(300):
+    """The first answer that is true, within two minutes: a machine may stall."""
+    for _ in range(1_200):
         if found := look():
             return found
         time.sleep(0.1)
-    raise AssertionError("nothing happened within 30 s")
+    raise AssertionError("nothing happened within 120 s")
