@@ -57,12 +57,19 @@ def test_setup_has_two_columns_where_there_is_room(shown: MainWindow, qtbot: QtB
     def place(part: QWidget) -> QPoint:
         return part.mapTo(page, QPoint())
 
-    qtbot.waitUntil(lambda: place(page.settings).x() > place(page.picker).x() + page.picker.width())
-    assert place(page.panel).y() == place(page.picker).y()
-    assert place(page.rewards).x() == place(page.picker).x()
+    def stands_beside() -> bool:
+        left, right = place(page.picker), place(page.settings)
+        level = place(page.panel).y() == left.y() and place(page.rewards).x() == left.x()
+        return level and right.x() > left.x() + page.picker.width()
+
+    def stands_below() -> bool:
+        above, below = place(page.rewards), place(page.settings)
+        return below.x() == place(page.picker).x() and below.y() > above.y()
+
+    # Parts come in one by one, and the page is laid out anew behind each.
+    qtbot.waitUntil(stands_beside)
     shown.resize(1280, 800)
-    qtbot.waitUntil(lambda: place(page.settings).x() == place(page.picker).x())
-    assert place(page.settings).y() > place(page.rewards).y()
+    qtbot.waitUntil(stands_below)
 
 
 def test_charts_grow_with_the_window(shown: MainWindow, qtbot: QtBot) -> None:
