@@ -343,7 +343,7 @@ def test_a_child_does_not_outlive_an_application_that_was_killed(tmp_path: Path)
     program = (
         "from pathlib import Path\nfrom droid_tune.config.rewards import UserFileReward\n"
         "from droid_tune.rewards.base import Sample\nfrom droid_tune.rewards.user_file import UserFile\n"
-        "UserFile(UserFileReward(path='rewards.py'), Path.cwd()).score([Sample('', '')])\n"
+        "UserFile(UserFileReward(path='rewards.py', timeout_seconds=600), Path.cwd()).score([Sample('', '')])\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
     with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment) as application:
