@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import re
 
-#: what opens thoughts -> what closes them, in the spelling of each family of models
+from droid_tune.data.rendering import thinking
+
+#: what opens thoughts -> what closes them: the marks that templates write, and those that models write besides
 TAGS = {
-    "<think>": "</think>",
-    "<thinking>": "</thinking>",
+    **thinking.TAGS,
     "<thought>": "</thought>",
     "<reasoning>": "</reasoning>",
-    "<seed:think>": "</seed:think>",
-    "<mm:think>": "</mm:think>",
     "<longcat_think>": "</longcat_think>",
     "<|begin_of_thought|>": "<|end_of_thought|>",
-    "<|channel>thought": "<channel|>",
     "<unused94>": "<unused95>",
-    "[THINK]": "[/THINK]",
     "◁think▷": "◁/think▷",
-    "<|START_THINKING|>": "<|END_THINKING|>",
     "<|channel|>analysis<|message|>": "<|channel|>final<|message|>",
 }
 _OPENS = re.compile("|".join(map(re.escape, TAGS)))
