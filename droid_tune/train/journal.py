@@ -133,9 +133,8 @@ class Journal:
         self._listener(self._log.write(event))
         if isinstance(event, RunStarted):
             self._has_begun = True
-            self._begun = (
-                time.monotonic()
-            )  # not before: reading a model is no training; a sleeping Mac's clock stands
+            # Not before: reading a model is no training. A sleeping Mac's clock stands.
+            self._begun = time.monotonic()
             self._tell_waiting()
 
     def notice(self, code: str, text: str, remedy: str = "", *, level: str = "warning") -> None:

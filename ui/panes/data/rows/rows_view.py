@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -125,10 +126,9 @@ def column_widths(wanted: Sequence[int], room: int) -> list[int]:
     """As wide as each wants to be, the widest narrower until all have room; what is left over goes to all alike."""
     if not wanted:
         return []
-    most = max(LEAST_COLUMN, *(width for width in wanted))
-    while most > LEAST_COLUMN and sum(_held(wanted, most)) > room:
-        most -= 1
-    held = _held(wanted, most)
+    limits = range(LEAST_COLUMN, max(LEAST_COLUMN, *wanted) + 1)
+    fitting = bisect_right(limits, room, key=lambda most: sum(_held(wanted, most)))
+    held = _held(wanted, limits[max(0, fitting - 1)])
     left = max(0, room - sum(held)) // len(held)
     return [width + left for width in held]
 
