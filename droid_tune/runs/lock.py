@@ -6,6 +6,8 @@ import contextlib
 import errno
 import fcntl
 import os
+import random
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +18,8 @@ from droid_tune.runs.soft_lock import SoftLock
 
 #: what systems answer where somebody else holds the lock
 _HELD = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES))
+#: a look at a lock takes microseconds: who still finds one after so many tries gives up
+_TRIES = 500
 
 
 class RunLock:
@@ -39,7 +43,7 @@ class RunLock:
         except OSError as error:
             raise disk_error(error, self.path) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take_among_looks(descriptor)
         except OSError as error:
             holder = os.read(descriptor, 32).decode(errors="replace").strip()
             if error.errno in _HELD:
@@ -91,9 +95,31 @@ class RunLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._descriptor >= 0:  # none where it could not be taken again
+            with contextlib.suppress(
+                OSError
+            ):  # a child that is just being started holds a copy until it runs
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
         if self._soft is not None:
             self._soft.release()
+
+
+def _take_among_looks(descriptor: int) -> None:
+    """The lock for oneself. Raises OSError where another trains, or the disk has no locks.
+
+    `is_locked` shares the lock while it looks: what can be shared is only looked at, and is tried again.
+    """
+    for attempt in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _HELD or attempt == _TRIES - 1:
+                raise
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            time.sleep(random.uniform(0.0, 0.002))  # two that begin at once do not meet again
+        else:
+            return
 
 
 def is_locked(path: Path) -> bool:
