@@ -16,7 +16,7 @@ class Rollout:
     """P prompts with G completions each, N = P * G rows, groups consecutive; T is the longest completion.
 
     `sampled_logprobs` are of softmax(logits / temperature) in float32, without filters, as they were while sampling
-    (at temperature 0, greedy, of the plain softmax). `drawn_logprobs` are of the distribution that a token was drawn
+    (at temperature 0, greedy, 0). `drawn_logprobs` are of the distribution that a token was drawn
     from, filters and all: what an importance weight divides by. None where no filter was active: they are the same.
 
     Where an environment answers between the model's turns, the completion holds both: the mask is 1 on the model's tokens

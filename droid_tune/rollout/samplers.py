@@ -175,8 +175,8 @@ def filtered_logits(
 
 class Draw(NamedTuple):
     """Tokens (n,) uint32 and their log-probabilities (n,) under softmax(logits / temperature), without the filters:
-    the ones that training compares with. At temperature 0 they are those of temperature 1. `drawn` (n,) are those
-    after the filters, under the distribution that the tokens were drawn from."""
+    the ones that training compares with. `drawn` (n,) are those after the filters, under the distribution that the tokens
+    were drawn from. At temperature 0, where nothing is drawn and nothing trained on, both are 0."""
 
     tokens: mx.array
     logprobs: mx.array
@@ -193,9 +193,10 @@ def sample(
     acts = chance[:, 2:3] < settings.xtc_probability if settings.xtc_probability else None
     kept = filtered_logits(logits, settings, seen=seen, xtc_acts=acts)
     if settings.temperature == 0:
-        tokens = mx.argmax(kept, axis=-1)
-        logprobs = token_logprobs(logits, tokens, settings.temperature)
-        return Draw(tokens, logprobs, logprobs)
+        certain = mx.zeros(
+            kept.shape[:1]
+        )  # exponentials of all logits would be a tenth of a small model's step
+        return Draw(mx.argmax(kept, axis=-1), certain, certain)
     tokens, drawn = draw(kept, chance)
     if not settings.filters:
         return Draw(tokens, drawn, drawn)

@@ -18,12 +18,14 @@ from mlx_lm.models import activations, base
 @dataclass(frozen=True)
 class Kernels:
     """Functions with the signatures of mlx-lm's of the same names; `shares_prompts`: the attention knows `Shared` keys,
-    and caches may answer with them; `chunked`: recurrences go by chunks, not token by token."""
+    and caches may answer with them; `chunked`: recurrences go by chunks, not token by token; `joins_lora`: weights and
+    adapter are one product where that pays."""
 
     swiglu: Callable[[mx.array, mx.array], mx.array]
     attention: Callable[..., mx.array]
     shares_prompts: bool = False
     chunked: bool = False
+    joins_lora: bool = False
 
 
 PLAIN = Kernels(activations.swiglu, base.scaled_dot_product_attention)

@@ -14,8 +14,10 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+from mlx_lm.tuner.lora import LoRALinear
 
-from droid_tune.model.kernels.in_force import PLAIN, in_force
+from droid_tune.model.kernels.in_force import PLAIN, Kernels, in_force
+from droid_tune.model.kernels.lora_in_one import lora_in_one
 from droid_tune.model.kernels.recurrence.asked import gated_delta_update, recurrent_gla, ssm_update, wkv7
 
 MODELS = "mlx_lm.models."
@@ -28,10 +30,11 @@ def install(model: nn.Module) -> None:
             if getattr(file, name, None) is theirs:
                 setattr(file, name, asking)
         for name, ours in RECURRENCES.items():
-            _let_ask(file, name, ours)
+            _let_ask(file, name, ours, _chunked)
     for kind in {type(module) for module in model.modules()}:
         for name, ours in RECURRENT_METHODS.get(kind.__name__, {}).items():
-            _let_ask(kind, name, ours)
+            _let_ask(kind, name, ours, _chunked)
+    _let_ask(LoRALinear, "__call__", lora_in_one, _joins_lora)
 
 
 def goes_token_by_token(model: nn.Module) -> bool:
@@ -39,7 +42,9 @@ def goes_token_by_token(model: nn.Module) -> bool:
     return any(type(module).__name__ in LOOPS for module in model.modules())
 
 
-def _let_ask(place: ModuleType | type, name: str, ours: Callable[..., Any]) -> None:
+def _let_ask(
+    place: ModuleType | type, name: str, ours: Callable[..., Any], wanted: Callable[[Kernels], bool]
+) -> None:
     """Put a function that asks in the place of mlx-lm's, if `place` has one of this name."""
     theirs = vars(place).get(name)
     if theirs is None or hasattr(theirs, "__wrapped__"):
@@ -47,11 +52,19 @@ def _let_ask(place: ModuleType | type, name: str, ours: Callable[..., Any]) -> N
 
     @wraps(theirs)
     def asking(*arguments: Any, **named: Any) -> Any:
-        if in_force().chunked:
+        if wanted(in_force()):
             return ours(theirs, *arguments, **named)
         return theirs(*arguments, **named)
 
     setattr(place, name, asking)
+
+
+def _chunked(kernels: Kernels) -> bool:
+    return kernels.chunked
+
+
+def _joins_lora(kernels: Kernels) -> bool:
+    return kernels.joins_lora
 
 
 def _files_of(model: nn.Module) -> Iterator[ModuleType]:

@@ -1,5 +1,6 @@
 """The engine's own kernels: SwiGLU and attention that keep less for the backward pass, attention that reads a shared
-prompt once, recurrences by chunks. Every attention that they do not know stays mlx-lm's own.
+prompt once, recurrences by chunks, adapters in one product with their weights. Every attention that they do not know stays
+mlx-lm's own.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def own_kernels(*, shares_prompts: bool = False, training: bool = False) -> Abst
     """
     attention = _trained_attention if training else _attention
     chunked = training or mx.default_device() == mx.cpu
-    return using(Kernels(swiglu, attention, shares_prompts, chunked))
+    return using(Kernels(swiglu, attention, shares_prompts, chunked, joins_lora=True))
 
 
 def _attention(

@@ -10,10 +10,12 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from mlx_lm.models.activations import swiglu as plain_swiglu
+from mlx_lm.tuner.lora import LoRALinear
 
 from droid_tune.model.arrays import layers_of
-from droid_tune.model.kernels import lean_attention, shared_attention
+from droid_tune.model.kernels import lean_attention, lora_in_one, shared_attention
 from droid_tune.model.kernels.in_force import PLAIN, Kernels, in_force, using
+from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.kernels.shared_attention import Shared, attend
 from droid_tune.model.kernels.swiglu import swiglu
 from droid_tune.numerics import exponential
@@ -211,3 +213,49 @@ def assert_close(mine: mx.array, theirs: mx.array, relative: float) -> None:
     mine, theirs = mine.astype(mx.float32), theirs.astype(mx.float32)
     assert mine.shape == theirs.shape
     assert float(mx.linalg.norm(mine - theirs).item()) <= relative * float(mx.linalg.norm(theirs).item())
+
+
+def lora(kind: mx.Dtype = mx.float32, *, bias: bool = True, dropout: float = 0.0) -> LoRALinear:
+    """A layer of 6 to 10 numbers, both factors without zeros."""
+    made: Any = LoRALinear(6, 10, r=3, dropout=dropout, scale=2.0, bias=bias)
+    made.lora_b = mx.random.normal((3, 10), key=mx.random.key(1))
+    made.linear.apply(lambda array: array.astype(kind))
+    return made
+
+
+def lora_gradients(layer: Any, inputs: mx.array, slope: mx.array) -> list[mx.array]:
+    """The layer's output, and its derivative by inputs and both factors."""
+
+    def run(x: mx.array, a: mx.array, b: mx.array) -> list[mx.array]:
+        layer.lora_a, layer.lora_b = a, b
+        return [layer(x)]
+
+    given = [inputs, layer.lora_a, layer.lora_b]
+    outputs, gradients = mx.vjp(run, given, [slope])
+    layer.lora_a, layer.lora_b = given[1:]
+    return [*outputs, *gradients]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_lora_in_one_product_and_its_gradients_are_those_of_mlx_lm(bias: bool) -> None:
+    tiny_policy("llama")  # layers ask from now on
+    layer, inputs = lora(bias=bias), mx.random.normal((2, 9, 6), key=mx.random.key(2))
+    slope = mx.random.normal((2, 9, 10), key=mx.random.key(3))
+
+    plain = lora_gradients(layer, inputs, slope)
+    with own_kernels(training=True):
+        ours = lora_gradients(layer, inputs, slope)
+
+    assert lora_in_one.takes(layer, inputs)
+    for mine, theirs in zip(ours, plain, strict=True):
+        assert_close(mine, theirs, 1e-5)
+
+
+def test_lora_stays_beside_weights_that_cannot_hold_it_or_where_one_matrix_does_not_pay() -> None:
+    many, few = mx.ones((2, 9, 6)), mx.ones((1, 4, 6))
+    dropping = lora(dropout=0.5)
+
+    assert not lora_in_one.takes(lora(), few)
+    assert not lora_in_one.takes(lora(mx.bfloat16), many)
+    assert not lora_in_one.takes(dropping, many)
+    assert lora_in_one.takes(dropping.eval(), many)

@@ -174,14 +174,21 @@ def test_rows_and_positions_and_seeds_have_numbers_of_their_own() -> None:
     assert len(np.unique(found)) == len(found)
 
 
-@pytest.mark.parametrize("how", [{}, {"top_k": 2}, {"temperature": 0.5, "top_p": 0.6}, {"temperature": 0.0}])
+@pytest.mark.parametrize("how", [{}, {"top_k": 2}, {"temperature": 0.5, "top_p": 0.6}])
 def test_recorded_logprobs_are_those_without_filters(how: dict[str, Any]) -> None:
     logits = mx.random.normal((16, 50), key=mx.random.key(1))
     found = sample(logits, SamplerSettings(**how), chances(5, range(16), 1)[:, 0])
-    scaled = np.array(logits, dtype=np.float64) / (how.get("temperature", 1.0) or 1.0)
+    scaled = np.array(logits, dtype=np.float64) / how.get("temperature", 1.0)
     scores = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
     chosen = np.take_along_axis(scores, np.array(found.tokens)[:, None].astype(int), axis=1)[:, 0]
     np.testing.assert_allclose(np.array(found.logprobs), chosen, atol=1e-5)
+
+
+def test_what_is_taken_greedily_is_certain() -> None:
+    logits = mx.random.normal((16, 50), key=mx.random.key(1))
+    found = sample(logits, SamplerSettings(temperature=0.0), chances(5, range(16), 1)[:, 0])
+    assert found.tokens.tolist() == mx.argmax(logits, axis=-1).tolist()
+    assert found.logprobs.tolist() == found.drawn.tolist() == [0.0] * 16
 
 
 def test_xtc_acts_on_its_share_of_rows() -> None:
