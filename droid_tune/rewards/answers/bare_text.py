@@ -1,4 +1,6 @@
-"""What only lays a text out: HTML around words, marks of lists and quotes before a line, and what is struck through."""
+"""What only lays a text out: HTML around words, marks of lists and quotes before a line, what is struck through,
+and what calculators were told.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,15 @@ _ITEM = re.compile(r"(?m)(?<![=/×(] \n)(?<![=/×(]\n)^[ \t]*(?:(?:[-*+•‣>]|
 _ENDS = re.compile(
     r"(?:\s*(?:<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text|return)\|>|</s>|<end_of_turn>|<turn\|>|<eos>))+\s*\Z"
 )
+#: what GSM8K's solutions write for a calculator: `$<<9*2=18>>18`
+_CALCULATED = re.compile(r"<<[^<>\n]{1,100}>>(?=[-\d.$])")
 _DEEPEST = 3
 
 
 def laid_bare(text: str) -> str:
     """The text without its layout; emphasis, headings and LaTeX stay."""
     if "<" in text:
+        text = _CALCULATED.sub("", text)
         for _ in range(_DEEPEST):
             text, changed = _ELEMENT.subn(r"\2", text)
             if not changed:

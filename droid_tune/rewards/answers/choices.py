@@ -24,14 +24,15 @@ _ALONE = re.compile(rf"\s*{_KIND}?{_LETTER}[).:]?{_CLOSE}\s*")
 _HEDGE = re.compile(r"\bor\b|/")
 #: what may follow a bare letter that was chosen; before any other word it is an article, a name or a variable
 _AFTER = re.compile(
-    r"\s*(?:$|[).:;,\-–—<>=。，！、]|\n|是?正确|です|だ|입니다|이다|(?:because|since|as|for|which|where|with|due|given|is\s+correct)\b)",
+    r"\s*(?:$|[).:;,!\-–—<>=。，！、]|\n|是?正确|です|だ|입니다|이다|(?:because|since|as|for|which|where|with|due|given|is\s+correct)\b)",
     re.IGNORECASE,
 )
 
 _REFERENCE = re.compile(
     r"(?:(?i:option|choice|answer)\s*:?\s*)?(?:[(\[]?([A-J])[)\]]?[.:)]?|[(\[]([a-j])[)\]]|([a-d])[.)]?)"
 )
-_REFERENCE_WITH_TEXT = re.compile(r"(?:\(([A-Ja-j])\)|([A-J])[).:])\s+(\S.*)", re.DOTALL)
+#: but `J. K. Rowling` and `C. Lewis` are people
+_REFERENCE_WITH_TEXT = re.compile(r"(?:\(([A-Ja-j])\)|([A-J])(?:[):]|\.(?!\s?[A-Z]\.)))\s+(\S.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\(?[A-J]\)?(?:\s*(?:,|&|and|;)\s*\(?[A-J]\)?)+|(?=[A-J]{2,6}$)A?B?C?D?E?F?G?H?I?J?")
 
 _STATES = re.compile(
@@ -46,10 +47,14 @@ _STATES = re.compile(
 _BUT = re.compile(r"not\s+.{0,40}?\bbut\s+(?:rather\s+)?", re.IGNORECASE)
 _CALLED_RIGHT = re.compile(
     rf"(?:(?:\b(?:option|choice|answer)\s+)|(?=\()|(?:^|[\n.,])|\b(?:so|thus|therefore|hence|that|only)\s+)(?P<first>{_LETTER})\s+(?:is|seems|looks)\s+(?:therefore\s+|thus\s+|indeed\s+)?"
-    r"(?:the\s+)?(?:correct|right|best|true\b|answer|only\s+(?:\w+\s+)?(?:one|option|choice|answer))"
+    r"(?:the\s+)?(?:correct|right|better|best|true\b|most\s+likely|answer|only\s+(?:\w+\s+)?(?:one|option|choice|answer))"
     rf"|\bonly\s+(?:option\s+|choice\s+)?(?P<only>{_LETTER})\s+(?:is|works|fits|satisfies|matches|holds|remains|gives|can)\b"
     rf"|(?:^|[\n.,]|\bso\s+)(?P<chosen>{_LETTER})\s+it\s+is\b",
     re.IGNORECASE,
+)
+_CALLED_RIGHT_TOGETHER = re.compile(
+    rf"(?<!\w)(?P<letters>{_LETTER}(?:,{_LETTER}){{0,4}},?\s{{0,4}}(?:and|&){_LETTER})\s+are\s+(?:both\s+|all\s+)?(?:the\s+)?"
+    r"(?:correct|right|true)\b",
 )
 _LABELLED = re.compile(r"^[^\S\n]*[*_]*\(?([A-Ja-j])[).:][*_]*[^\S\n]*(.*)$", re.MULTILINE)
 _VERDICT = re.compile(
@@ -57,11 +62,18 @@ _VERDICT = re.compile(
     r"(?![\w])",
     re.IGNORECASE,
 )
+#: `A: no. B: yes.` and `A is wrong, B is right` in one line
+_JUDGED = re.compile(rf"(?<![\w'])\(?([A-J])(?:\)|[:.]|\s+is\b)?{_VERDICT.pattern}", re.IGNORECASE)
+_DENIES = re.compile(r"\b(?:not|cannot|never|everything\s+but|anything\s+but)\b|n['’]t\b", re.IGNORECASE)
+_UNSURE = re.compile(r"(?:\bnot|n['’]t)\s+(?:sure|certain|know|think|believe)\b", re.IGNORECASE)
 _LINE_LABEL = re.compile(r"^[^\S\n]*[*_]*(?:\(([A-Ja-j])\)|([A-J])[).:])(?:[*_]|\s|$)", re.MULTILINE)
+_BARE_LINE = re.compile(r"\s*[*_]*[A-J][*_]*\n")
 _ENDS = re.compile(r"(?P<before>\S*)\s+[*_$]*(?:\((?P<in>[A-Ja-j])\)|(?P<bare>[A-J]))[*_$]*[.!]?[*_$\s]*$")
 #: in characters: no letters of choices and what follows them take more
 _FAR = 400
-_DECIDING_WORDS = "so thus therefore hence is option choice answer : → => choose pick select it's"
+_DECIDING_WORDS = (
+    "so thus therefore hence is option choice answer : → => choose pick select it's it’s leaving leaves"
+)
 _DECIDES = frozenset(_DECIDING_WORDS.split())
 _NAMED = re.compile(r"\(([A-Ja-j])\)|(?<![\w'])([B-HJ])(?![\w'’])|\b(?:option|choice)\s+([A-J])\b")
 
@@ -94,12 +106,12 @@ def chosen_letters(spoken: str) -> Letters | None:
     if decided is not None:
         return decided or None
     listed = len(set(_labels(text))) > 1
-    alone = None if listed else letters_at_start(text)
-    if alone is not None:
-        return alone or None
     ticked = _ticked(text)
     if ticked is not None:
         return ticked
+    alone = letters_at_start(text) if not listed or _BARE_LINE.match(text) else None
+    if alone is not None:
+        return alone or None
     last = last_line(text)
     if not listed or _ALONE.fullmatch(last):
         return letters_at_start(last) or _letter_at_end(text)
@@ -109,6 +121,8 @@ def chosen_letters(spoken: str) -> Letters | None:
 def _ticked(text: str) -> Letters | None:
     """The letters whose lines are called right where every labelled line is called right or wrong."""
     lines = [(letter.upper(), _VERDICT.match(said)) for letter, said in _LABELLED.findall(text)]
+    if len(lines) < 2:
+        lines = [(found[1].upper(), found) for found in _JUDGED.finditer(text) if found[1].isupper()]
     right = frozenset(letter for letter, verdict in lines if verdict and verdict["right"])
     judged = len(lines) > 1 and all(verdict for _, verdict in lines)
     return right if judged and 0 < len(right) < len(lines) else None
@@ -136,6 +150,8 @@ def _statements(text: str) -> list[tuple[int, Letters]]:
     for verdict in _CALLED_RIGHT.finditer(text):
         letter = verdict["first"] or verdict["only"] or verdict["chosen"]
         found.append((verdict.start(), _letters_in(letter)))
+    together = _CALLED_RIGHT_TOGETHER.finditer(text)
+    found += [(verdict.start(), _letters_in(verdict["letters"])) for verdict in together]
     return found
 
 
@@ -150,7 +166,8 @@ def letters_at_start(text: str) -> Letters | None:
         return None
     written, rest = found.group(), text[found.end() :]
     bracketed = re.search(r"[)\]}*_$\"'`]\s*$", written) is not None
-    if not bracketed and not _AFTER.match(rest):
+    explained = written.strip().isupper() and re.match(r"\s*\(\w*\W", rest) is not None
+    if not bracketed and not explained and not _AFTER.match(rest):
         return None
     if found["more"] and _HEDGE.search(found["more"]):
         return frozenset()
@@ -189,8 +206,10 @@ def _letter_at_end(text: str) -> Letters | None:
         "point",
     ):
         return None
-    if others and before not in _DECIDES:
+    decides = before in _DECIDES or found["before"].endswith(":")
+    unsure = _UNSURE.search(sentence) is not None
+    if unsure or ((others or _DENIES.search(sentence)) and not decides):
         return None
-    if found["bare"] in ("A", "I") and before not in _DECIDES:
+    if found["bare"] in ("A", "I") and not decides:
         return None
     return frozenset((found["in"] or found["bare"]).upper())

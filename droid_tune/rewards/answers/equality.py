@@ -24,6 +24,9 @@ _CHOICE = re.compile(r"\(?[A-J]\)[.:]?\s+(\S.*)|[A-J][.:]\s+(\S.*)", re.DOTALL)
 _JOINED = re.compile(r"\d+(?:-\d+)+")
 _JOINED_THRICE = re.compile(r"\d+(?:-\d+){2,}")
 _UNSOLVED = re.compile(r"\$?\s*[-+]?\d+(?:\.\d+)?\s*\*?\s*[a-z]\s*=")
+_MODULUS = re.compile(
+    r"\$?(?:[a-z]\s*(?:\\equiv|≡|=)\s*)?(?P<value>-?\d{1,30})\s*(?:\\pmod|\\bmod|\(?\s*\\?mod)\s*\{?\s*\d{1,30}\s*\}?\)?\$?"
+)
 _RELATION = re.compile(r"[<>≤≥≠]|\\(?:[gl]eq?|[gl]t|neq?)(?![a-zA-Z])")
 _UNIT_AT_END = re.compile(r"(?<=[\d)}πa-z])\s+([a-zA-Z°][a-zA-Z°/ .]*(?:\^\{?[23]\}?)?)$")
 
@@ -48,7 +51,7 @@ def pairs_for_mathematics(answer: str, reference: str) -> list[tuple[str, str]]:
 
 def readings(answer: str, reference: str) -> list[tuple[str, str]]:
     """Answer and reference in the forms in which they may be compared: `x = 5` is 5, unless the other names x too."""
-    answer, reference = untypeset(answer), untypeset(reference)
+    answer, reference = without_lone_modulus(untypeset(answer), untypeset(reference))
     if len(answer) > _LONGEST:
         return [(answer, reference)]
     left, right = _NAMED.fullmatch(answer), _NAMED.fullmatch(reference)
@@ -63,6 +66,17 @@ def readings(answer: str, reference: str) -> list[tuple[str, str]]:
         if form.strip() and (form, wanted) not in pairs:
             pairs.append((form, wanted))
     return pairs
+
+
+def without_lone_modulus(answer: str, reference: str) -> tuple[str, str]:
+    """Both without the modulus that one of them names alone: `x \\equiv 3 \\pmod{7}` and 3."""
+    found = [_MODULUS.fullmatch(one) for one in (answer, reference)]
+    if (found[0] is None) == (found[1] is None):
+        return answer, reference
+    left, right = (
+        one["value"] if one else text for one, text in zip(found, (answer, reference), strict=True)
+    )
+    return left, right
 
 
 def _of_other_variables(left: re.Match[str], right: re.Match[str]) -> bool:

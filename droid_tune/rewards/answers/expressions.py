@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from droid_tune.rewards.answers.solution_sets import as_set
 from droid_tune.rewards.answers.typesetting import untypeset
 
 #: beyond this an answer is a text, and no computer algebra is asked about it
@@ -70,15 +71,13 @@ _MIXED = re.compile(r"(?<![\d.^/_])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])")
 _ROOT_SIGN = re.compile(r"√\s*(?:\(([^()]*)\)|(\d+(?:\.\d+)?|[a-zA-Z]))")
 _AND_OR = re.compile(r",?\s*(?:\b(?:and|or)\b|;)\s*")
 _MATRIX = re.compile(r"\[\s*(\[[^\[\]]+\](?:\s*,\s*\[[^\[\]]+\])+)\s*\]")
-_LESS = r"(<=|≤|\\leq?(?:slant)?(?![a-zA-Z])|<(?!=))"
-_CHAIN = re.compile(rf"^([^<>≤≥=]+?)\s*{_LESS}\s*[a-z]\s*{_LESS}\s*([^<>≤≥=]+)$")
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*°")
 _TRIGONOMETRY = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 
 
 def is_mathematical(text: str) -> bool:
     """Whether a text could be an expression at all: a sentence is none, nor is what holds 400 digits."""
-    text = untypeset(text).strip(" $")
+    text = as_set(untypeset(text).strip(" $"))
     if len(text) > LONGEST_EXPRESSION or re.search(rf"\d{{{_MOST_DIGITS + 1}}}", text):
         return False
     words = _LONG_WORD.findall(_COMMAND.sub(" ", text))
@@ -90,7 +89,7 @@ def as_latex(text: str) -> str:
     """An expression as LaTeX for computer algebra, whether it was written in LaTeX or as plain text."""
     text = untypeset(text).strip(" $").rstrip(".")
     text = _MATRIX.sub(_matrix, text.replace("{bmatrix}", "{pmatrix}"))
-    text = _CHAIN.sub(_interval, text.replace("\\varnothing", "\\emptyset"))
+    text = as_set(text.replace("\\varnothing", "\\emptyset"))
     for sign, command in _SYMBOLS.items():
         text = text.replace(sign, f"\\{command} ")
     text = _ROOT_SIGN.sub(lambda found: f"\\sqrt{{{found[1] or found[2]}}}", text)
@@ -110,12 +109,6 @@ def _matrix(found: re.Match[str]) -> str:
     """`[[1, 2], [3, 4]]` as LaTeX's matrix."""
     rows = [row.replace(",", "&") for row in re.findall(r"\[([^\[\]]*)\]", found[1])]
     return "\\begin{pmatrix}" + "\\\\".join(rows) + "\\end{pmatrix}"
-
-
-def _interval(found: re.Match[str]) -> str:
-    """`1 < x <= 3` as the interval that it is."""
-    opening, closing = ("(" if found[2] == "<" else "["), (")" if found[3] == "<" else "]")
-    return f"{opening}{found[1].strip()},{found[4].strip()}{closing}"
 
 
 def _command(found: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from droid_tune.config.rewards import Extraction
+from droid_tune.rewards.answers.compounds import same_units_joined
 from droid_tune.rewards.answers.expressions import is_mathematical
 from droid_tune.rewards.answers.marks import (
     Mark,
@@ -23,10 +24,12 @@ from droid_tune.rewards.answers.marks import (
 from droid_tune.rewards.answers.number_words import last_in_words
 from droid_tune.rewards.answers.numbers import as_quantity, last_number
 from droid_tune.rewards.answers.open_values import without_open_values
+from droid_tune.rewards.answers.predicates import last_sentence, predicate, said_to_be
 from droid_tune.rewards.answers.retractions import behind_retraction
 from droid_tune.rewards.answers.texts import truth, truth_said
 from droid_tune.rewards.answers.typesetting import untypeset
-from droid_tune.rewards.answers.values import last_value, leading_value
+from droid_tune.rewards.answers.values import last_value, leading_value, without_modulus
+from droid_tune.rewards.answers.worded_parts import as_place, last_place, parts_in_digits, without_parts
 from droid_tune.rewards.thoughts import after_thinking
 
 
@@ -137,25 +140,43 @@ def value_in(content: str) -> str | None:
 
 
 def _is_value(reference: str) -> bool:
-    return as_quantity(reference) is not None
+    return as_quantity(reference) is not None or same_units_joined(reference) is not None
 
 
 def _unmarked(spoken: str, reference: str) -> list[str]:
     """Without a mark: the last value, the last yes or no, or the last line and the whole text."""
     if _is_value(reference):
-        value = last_value(spoken) or _in_words(re.split(r"(?<=[.!?])\s", last_line(spoken))[-1])
-        return [] if value is None else [value]
+        sentence = last_sentence(last_line(spoken))
+        value = last_value(without_modulus(spoken)) or _in_words(sentence)
+        if value is None and as_place(reference) is not None:
+            value = last_place(sentence)
+        return [] if value is None else _without_exclamation(value, spoken)
     if truth(reference) is not None:
         said = truth_said(spoken)
         return [str(said)] if said is not None else [spoken.strip()]
     value = last_value(spoken) if is_mathematical(reference) else None
-    texts = [spoken.strip(), last_line(spoken), *last_formula(spoken), value or "", _said_to_be(spoken)]
+    texts = [
+        spoken.strip(),
+        last_line(spoken),
+        *last_formula(spoken),
+        value or "",
+        said_to_be(last_line(spoken)),
+        predicate(last_line(spoken)),
+    ]
     return list(dict.fromkeys(text for text in texts if text))
+
+
+def _without_exclamation(value: str, spoken: str) -> list[str]:
+    """`12!` behind a sentence is 12, of which nobody writes the factorial; `3!` and what stands in a formula stays one."""
+    calls = re.fullmatch(r"[$€£]?\d[\d,.]*\d!+", value) is not None and f"{value}$" not in spoken
+    return [value, value.rstrip("!")] if calls else [value]
 
 
 def _in_words(sentence: str) -> str | None:
     """The number in words of a text without digits: the sentence itself, or the only one in it."""
-    return sentence if as_quantity(sentence) is not None else last_in_words(sentence)
+    if as_quantity(sentence) is not None:
+        return sentence
+    return last_in_words(without_parts(sentence)) or last_value(parts_in_digits(sentence))
 
 
 #: what makes of the number behind it a bound, or the number of a page
@@ -165,21 +186,6 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _DEEPEST = 8
-_LONGEST_SENTENCE = 400
-_TO_BE = re.compile(r"(?:.*\s)?(?:is|was|are|were|be)\s+(?P<what>[^.!?]{2,60})[.!]?", re.IGNORECASE)
-_DOUBTED = re.compile(
-    r"\b(?:not|never|no|nor|neither|nothing|or|may|maybe|might|could|perhaps)\b|n['’]t\b|\?", re.I
-)
-
-
-def _said_to_be(text: str) -> str:
-    """`entailment` of a last sentence "The relation is entailment."; empty where it denies, doubts or leaves it open."""
-    sentence = re.split(r"(?<=[.!?])\s", last_line(text))[-1]
-    doubted = len(sentence) > _LONGEST_SENTENCE or _DOUBTED.search(sentence)
-    found = None if doubted else _TO_BE.fullmatch(sentence.strip(" *_"))
-    return found["what"] if found else ""
-
-
 _FORMULA = re.compile(r"\$\$?([^$\n]+)\$\$?[.!\s]*$")
 
 

@@ -8,11 +8,11 @@ _SMALL_NAMES = """
     zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
     eighteen nineteen
 """
-_SMALL = {name: value for value, name in enumerate(_SMALL_NAMES.split())}
+SMALL = {name: value for value, name in enumerate(_SMALL_NAMES.split())}
 _TENS_NAMES = "twenty thirty forty fifty sixty seventy eighty ninety"
-_TENS = {name: 10 * value for value, name in enumerate(_TENS_NAMES.split(), start=2)}
+TENS = {name: 10 * value for value, name in enumerate(_TENS_NAMES.split(), start=2)}
 _LARGE = {"thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
-_WORDS = "|".join(sorted({*_SMALL, *_TENS, *_LARGE, "hundred", "dozen"}, key=len, reverse=True))
+_WORDS = "|".join(sorted({*SMALL, *TENS, *_LARGE, "hundred", "dozen"}, key=len, reverse=True))
 _NUMBER = re.compile(
     rf"(?:an?[ ])?(?:{_WORDS})(?:(?:[ ]|-|[ ]and[ ])(?:{_WORDS})){{0,20}}(?![\w-])(?![ ](?:and|or|point|to)\b)",
     re.IGNORECASE,
@@ -27,7 +27,7 @@ def in_digits(text: str) -> str:
     sign = _SIGN.match(text)
     start = sign.end() if sign else 0
     found = _NUMBER.match(text, start)
-    value = _value(found.group()) if found else None
+    value = value_of_words(found.group()) if found else None
     if found is None or value is None or not _counts(text[found.end() :]):
         return text
     return f"{'-' if sign else ''}{value}{text[found.end() :]}"
@@ -44,7 +44,7 @@ def last_in_words(sentence: str) -> str | None:
     if len(found) != 1 or found[0].group().lower() in _ALONE_A_PRONOUN:
         return None
     sign = found[0][1] or ""
-    value = _value(found[0].group().removeprefix(sign))
+    value = value_of_words(found[0].group().removeprefix(sign))
     return (
         f"{'-' if sign else ''}{value}"
         if value is not None and _counts(sentence[found[0].end() :].split(",")[0])
@@ -52,19 +52,19 @@ def last_in_words(sentence: str) -> str | None:
     )
 
 
-def _value(words: str) -> int | None:
+def value_of_words(words: str) -> int | None:
     """The value of number words in the order in which English says them; None for `two three`."""
     total = group = 0
     last = 100  # the next word of a group is smaller
     for word in re.split(r"[ -]+", words.lower()):
         if word in ("a", "an", "and"):
             continue
-        small = _SMALL.get(word, _TENS.get(word))
+        small = SMALL.get(word, TENS.get(word))
         if small is not None:
             if small >= last:
                 return None
             group += small
-            last = 10 if word in _TENS else 0
+            last = 10 if word in TENS else 0
         elif word == "hundred":
             group, last = (group or 1) * 100, 100
         elif word == "dozen":

@@ -9,6 +9,7 @@ from fractions import Fraction
 from droid_tune.rewards.answers.number_words import in_digits
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import Unit, read_unit
+from droid_tune.rewards.answers.worded_parts import parts_in_digits
 
 #: a number of more digits is refused: nobody meant it, and its end would decide
 _MOST_DIGITS = 60
@@ -43,13 +44,16 @@ _QUANTITY = re.compile(
     (?P<currency> [{_CURRENCY}] | (?:USD|EUR|GBP|INR|JPY|Rs\.?) (?=\s?\d) )? \s? (?P<minus> -?)
     (?: (?P<whole> {_DIGITS} ) \s+ (?P<part> \d+/\d+ ) (?![\d/.])      # 1 3/4
       | (?P<european> \d{{1,3}} (?:[.\ ]\d{{3}})+ ,\d{{1,2}} (?!\d) )       # 1.234,56 and 1 234,56
-      | (?P<spaced> \d{{1,3}} (?:\ \d{{3}})+ ) (?![\d.,/])               # 1 234 567
+      | (?P<spaced> \d{{1,3}} (?: (?:\ \d{{3}})+ | (?:\.\d{{3}}){{2,}} ) ) (?![\d.,/])   # 1 234 567 and 1.234.567
       | (?P<plain> {_UNSIGNED} ) )
     (?: \s* (?: × | x | \* | · | \\times | \\cdot ) \s* 10 \s* (?:\^|\*\*) \s* [({{]? (?P<power> [-+]?\d{{1,2}}) [)}}]? )?
     (?P<rest> .*)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_DOLLARS = re.compile(r"(?<!\w)(?:US|AU?|CA?|HK|NZ|SG?|MX|R)\$(?=\s?\d)")
+_OUT_OF = re.compile(r"^\s*(\d{1,9}) (?:out of|in)(?: every)? (\d{1,9})[\s.]*$")
+_THOUSANDS_BY_POINTS = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _VALUE = re.compile(_UNSIGNED, re.VERBOSE)
 _FRACTION = re.compile(r"(?:(\d)\s*|(?<!\s)\s*)\\frac\s*(?:\{\s*(\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
 _PERCENT = re.compile(r"(?:%|per\s?cent\b|percent\b|percentage points?\b)\s*", re.IGNORECASE)
@@ -75,6 +79,7 @@ _NO_NOUN_WORDS = """
     multiplied less than thousand million billion trillion thousands
 """
 _NO_NOUN = frozenset(_NO_NOUN_WORDS.split())
+_EUROS = (("euros", 1),)
 _GREEK = re.compile(r"[\u0370-\u03ff]")
 
 
@@ -98,7 +103,8 @@ class Quantity:
 def tidy(text: str) -> str:
     """A number's text without typesetting: `\\frac{3}{4}` is 3/4, LaTeX's dollars around a formula are gone."""
     text = untypeset(text)
-    text = _FRACTION.sub(_plain_fraction, text)
+    text = _DOLLARS.sub("$", _FRACTION.sub(_plain_fraction, text))
+    text = _OUT_OF.sub(r"\1/\2", text)
     if text.count("$") > 1:
         text = text.replace("$", "")  # LaTeX, not money
     text = re.sub(r"\s+", " ", text).strip(" \"'`*_“”").rstrip(".,;:?").rstrip(" *_`\"'")
@@ -122,7 +128,7 @@ def as_quantity(text: str) -> Quantity | None:
 
     `$1,234.00` and `12 apples` are numbers; `x^2`, `2x`, `3 and 4`, `ln 2`, `5!` and `1-2` are not.
     """
-    text = tidy(text)
+    text = parts_in_digits(tidy(text))
     if not any(map(str.isdigit, text)):
         text = in_digits(text)
     found = _QUANTITY.fullmatch(text)
@@ -133,6 +139,8 @@ def as_quantity(text: str) -> Quantity | None:
     if value is None or suffix is None:
         return None
     scale, percent, unit = suffix
+    if unit is not None and unit.powers == _EUROS and _THOUSANDS_BY_POINTS.fullmatch(found["plain"] or ""):
+        value *= 1000  # 1.500 €: no price has three decimals, and no country with euros a decimal point
     sign = -1 if (found["sign"] not in ("", "+")) != (found["minus"] == "-") else 1
     one_letter = len(found["rest"]) == 1 and found["rest"].isalpha() and found["rest"].isascii()
     return Quantity(sign * value * scale, percent, unit, term=one_letter and scale == 1)
@@ -145,7 +153,7 @@ def _value(found: re.Match[str]) -> Fraction | None:
         whole = parse_value(found["whole"])
         return None if part is None or whole is None else whole + part
     written = found["european"] and re.sub("[. ]", "", found["european"]).replace(",", ".")
-    value = parse_value(written or (found["spaced"] or "").replace(" ", "") or found["plain"])
+    value = parse_value(written or re.sub("[. ]", "", found["spaced"] or "") or found["plain"])
     return None if value is None else value * Fraction(10) ** int(found["power"] or 0)
 
 

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from datetime import date
 from fractions import Fraction
 
+from droid_tune.rewards.answers.dates import as_date
 from droid_tune.rewards.answers.typesetting import untypeset
+from droid_tune.rewards.answers.worded_parts import as_place
 
 _EDGES = " \"'`*_$“”‘’«»"
 _ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2}|\w\.\w)")
 _TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
+_TRUE = ("true", "correct", "right")
 _TRUTH_SAID = re.compile(
     r"(?:^|[.!?:\n])[\s*_\"'$#]{0,40}(yes|no|true|false)\b[*_\"'$]*(?=\s*(?:$|[.,;:!—–\n]|-\s))",
     re.IGNORECASE,
 )
 _TRUTH_AT_END = re.compile(
-    r"(?:\b(?:is|are|was|were)|['’]s)[\s*_]+(true|false)\b[*_]*[.!]?\s*$", re.IGNORECASE
+    r"(?:\b(?:is|are|was|were)|['’]s)(?P<denied>\s+not\b|n['’]t\b)?[\s*_]+"
+    r"(?P<said>true|false|correct|incorrect|right|wrong)\b[*_]*[.!]?\s*$",
+    re.IGNORECASE,
 )
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?\s*(?:m\.?)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
@@ -31,16 +34,8 @@ _RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?:\s*(?::|to)\s*\d{1,9}(?:\.\d{1,9})
 _TITLE = re.compile(r"\b(dr|mr|mrs|ms|st|prof|jr|sr)\.(?=\s|$|,)")
 #: `CO_2` and CO₂ are CO2; the base of a number stays apart
 _SUBSCRIPT = re.compile(r"(?<=[a-z])_\{?(\d{1,3})\}?")
-_ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
-_SLASHES = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})")
-_MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec"
-_MONTHS: Sequence[str] = _MONTH_NAMES.split()
-_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
-_DAY = r"(\d{1,2})(?:st|nd|rd|th)?"
-_MONTH_FIRST = re.compile(rf"{_MONTH}\s+{_DAY}(?:,?\s+(\d{{4}}))?", re.IGNORECASE)
-_DAY_FIRST = re.compile(rf"{_DAY}\s+(?:of\s+)?{_MONTH}(?:,?\s+(\d{{4}}))?", re.IGNORECASE)
-#: the year of a day without one: a leap year, and nobody's
-_NO_YEAR = 4
+#: `J. K.`, `J.R.R.`, `U.S.`: initials are one word
+_INITIALS = re.compile(r"(?<!\w)[^\W\d_](?:\.\s?[^\W\d_](?!\w))+\.?|(?<!\w)[^\W\d_]\.(?=\s[^\W\d_]{2})")
 
 
 def normalised(text: str) -> str:
@@ -48,7 +43,7 @@ def normalised(text: str) -> str:
     text = unicodedata.normalize("NFKC", untypeset(text)).casefold()
     text = text.replace("“", '"').replace("”", '"').replace("…", "...")
     text = " ".join(text.split()).lstrip(_EDGES).rstrip(_EDGES + ".,;:")
-    text = _SUBSCRIPT.sub(r"\1", text)
+    text = _INITIALS.sub(lambda found: re.sub(r"[.\s]", "", found.group()), _SUBSCRIPT.sub(r"\1", text))
     return _TITLE.sub(r"\1", _ARTICLE.sub("", text))
 
 
@@ -59,8 +54,11 @@ def truth(text: str) -> bool | None:
 
 def truth_said(text: str) -> bool | None:
     """The last yes or no with which a sentence of the text begins, or that stands alone or ends it ("it is true")."""
-    found = _TRUTH_SAID.findall(text) or _TRUTH_AT_END.findall(text)
-    return _TRUTHS[found[-1].lower()] if found else None
+    found = _TRUTH_SAID.findall(text)
+    if found:
+        return _TRUTHS[found[-1].lower()]
+    ends = _TRUTH_AT_END.search(text)
+    return None if ends is None else (ends["said"].lower() in _TRUE) is (ends["denied"] is None)
 
 
 def same_kind(left: str, right: str) -> bool | None:
@@ -71,6 +69,9 @@ def same_kind(left: str, right: str) -> bool | None:
     items = _enumerated(left), _enumerated(right)
     if len(items[0]) > 1 and items[0] == items[1]:
         return True
+    places = as_place(left), as_place(right)
+    if None not in places:
+        return places[0] == places[1]
     days = as_date(left), as_date(right)
     if None not in days:
         return days[0] == days[1]
@@ -103,30 +104,6 @@ def _time(text: str) -> re.Match[str] | None:
     """`3:30 pm`, `15:30:00`, and `9 pm` or 9 o'clock as 9:00."""
     text = _O_CLOCK.sub(":00" if ":" not in text else "", text)
     return _TIME.fullmatch(_HOUR.sub(r"\1:00 \2m", text) if _HOUR.fullmatch(text) else text)
-
-
-def as_date(text: str) -> date | None:
-    """`2024-05-01`, `May 1, 2024`, `1st of May 2024`, `May 1`, `15/01/2024`; 05/01/2024 is nobody's for certain."""
-    iso, month_first, day_first, slashes = (
-        form.fullmatch(text) for form in (_ISO, _MONTH_FIRST, _DAY_FIRST, _SLASHES)
-    )
-    try:
-        if iso:
-            return date(int(iso[1]), int(iso[2]), int(iso[3]))
-        if month_first:
-            return date(int(month_first[3] or _NO_YEAR), _month(month_first[1]), int(month_first[2]))
-        if day_first:
-            return date(int(day_first[3] or _NO_YEAR), _month(day_first[2]), int(day_first[1]))
-        if slashes and (max(int(slashes[1]), int(slashes[2])) > 12 or int(slashes[1]) == int(slashes[2])):
-            day, month = sorted((int(slashes[1]), int(slashes[2])), reverse=True)
-            return date(int(slashes[3]), month, day)
-    except ValueError:
-        pass
-    return None
-
-
-def _month(name: str) -> int:
-    return _MONTHS.index(name[:3].lower()) + 1
 
 
 def _is_clock(time: re.Match[str]) -> bool:

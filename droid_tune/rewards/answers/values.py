@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from droid_tune.rewards.answers.compounds import joined_in_text
 from droid_tune.rewards.answers.numbers import as_quantity
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import read_unit
+from droid_tune.rewards.answers.worded_parts import mixed_in_digits
 
 _OPERATOR = re.compile(r"[-+*/×·÷^=≈<>≤≥±]+|\\(?:[gl]eq?|[gl]t|neq?)|plus|minus|times")
 _OPERATOR_AT_END = re.compile(r"[-+*/×·÷^±(\[{]$")
@@ -35,6 +37,17 @@ _COMES_TO = re.compile(
 _SAID_ANEW = re.compile(
     r"\b(?:or|and|which|so|mean(?:s|ing)|confirm\w*|round\w*|therefore|thus|hence|gives?|leav\w+|equals?|makes?|totals)\b|[=<>≈]"
 )
+_ARROW = re.compile(r"[=-]>|[→⇒⟹]|\\(?:[rR]ightarrow|Longrightarrow|implies)(?![a-zA-Z])")
+_MODULUS = re.compile(r"(?<=\d)\s*(?:\\pmod\s*|\\bmod\s*|\(mod\s+)\{?\d{1,30}\}?\)?")
+_OUT_OF = re.compile(r"(?<![\w.,/])(\d{1,9}) out of (\d{1,9})(?![\w/]|[.,]\d)")
+_CHANCE = re.compile(
+    r"\b((?:chances?|probability|odds)\b[^.\d\n]{0,40}?) (\d{1,9}) in (\d{1,9})\b", re.IGNORECASE
+)
+#: a remark in brackets behind all that is said, unless it says the value anew
+_REMARK = re.compile(
+    r"(?<=[\s.])\((?!\s*(?:which|that|or|so|i\.?e|namely|about|approx\w*|total|[=≈])\b|\s*[=≈])"
+    r"(?=[^()]*[A-Za-z]{2}[^()]*[A-Za-z]{2})[^()\n]{1,200}\)[.!*_\s]*$"
+)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 _SIGN_IN_WORDS = re.compile(r"(?<!\d )(?<![)\]}] )\b(?:minus|negative) (?=[$€£]?\d)", re.IGNORECASE)
 
@@ -44,7 +57,7 @@ def last_value(text: str) -> str | None:
 
     Of `48 + 24 = 72` it is 72, of `2 * 3` all of it, and of `2π` too: a number taken out of an expression is none.
     """
-    text = _up_to_result(_in_words_and_numbers(untypeset(text)))
+    text = _up_to_result(_in_words_and_numbers(without_remark(untypeset(text))))
     formula = list(_OPEN_FORMULA.finditer(text))
     if formula and not re.search(r"\d", text[formula[-1].end() :]):
         return _after_equals(formula[-1][1] + _unit_behind(text[formula[-1].end() :]))
@@ -67,6 +80,17 @@ def last_value(text: str) -> str | None:
     )
 
 
+def without_modulus(text: str) -> str:
+    """The text without what its numbers are told by: of `3 \\pmod{7}` 3 is the value."""
+    return _MODULUS.sub("", text)
+
+
+def without_remark(text: str) -> str:
+    """The text without the brackets it ends in, where its last line gives a number before them."""
+    before = _REMARK.sub("", text)
+    return before if re.search(r"\d", before.rstrip().rpartition("\n")[2]) else text
+
+
 def _up_to_result(text: str) -> str:
     """Without what the last sentence says behind `= 15 liters` and what that is of, unless it says the result anew."""
     start = max((found.end() for found in _SENTENCE.finditer(text.rstrip())), default=0)
@@ -78,7 +102,9 @@ def _up_to_result(text: str) -> str:
 
 def _in_words_and_numbers(text: str) -> str:
     """Numbers apart from unparted words, `1 234 567` in one piece, and "minus 2" as -2; "5 minus 2" stays."""
-    text = _SIGN_IN_WORDS.sub("-", _BORDER.sub(" ", text))
+    text = _ARROW.sub(" = ", _CHANCE.sub(r"\1 \2/\3", joined_in_text(text)))
+    text = _OUT_OF.sub(r"\1/\2", text)
+    text = mixed_in_digits(_SIGN_IN_WORDS.sub("-", _BORDER.sub(" ", text)))
     return _THOUSANDS.sub(lambda found: found.group().replace(" ", ""), text)
 
 

@@ -42,7 +42,7 @@ def equal(answer: str, reference: str) -> bool:
         parse(f"${text.strip().strip('$')}$", fallback_mode="no_fallback", parsing_timeout=0)
         for text in (reference, answer)
     ]
-    return all(sides) and bool(verify(sides[0], sides[1], timeout_seconds=None))
+    return all(sides) and bool(verify(sides[0], sides[1], timeout_seconds=None, allow_set_relation_comp=True))
 
 
 def handle(request: Message) -> Message:
