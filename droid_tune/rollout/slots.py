@@ -15,23 +15,27 @@ class Slots:
     """
 
     def __init__(self, row_prompts: np.ndarray, lengths: Sequence[int]) -> None:
-        self.size = slot_size(np.unique(row_prompts, return_counts=True)[1], lengths)
+        prompts, counts = np.unique(row_prompts, return_counts=True)
+        self.size = slot_size(counts, lengths)
+        of_each = -(-counts // self.size)
         #: of each slot (S,) its prompt
-        self.prompts: list[int] = []
-        members: list[np.ndarray] = []
-        for prompt in np.unique(row_prompts):
-            rows = np.flatnonzero(row_prompts == prompt)
-            for start in range(0, len(rows), self.size):
-                spare = max(0, start + self.size - len(rows))
-                members.append(np.pad(rows[start : start + self.size], (0, spare), mode="edge"))
-                self.prompts.append(int(prompt))
+        self.prompts: list[int] = np.repeat(prompts, of_each).tolist()
         #: (S, R): which row sits where
-        self.members = np.stack(members)
+        self.members = _members(row_prompts, counts, of_each, self.size)
         flat = self.members.reshape(-1)
         self.in_order = bool(np.array_equal(flat, np.arange(len(row_prompts))))
         #: from rows to places in the slots, and back
         self.inward = mx.array(flat)
-        self.outward = mx.array(np.array([np.flatnonzero(flat == row)[0] for row in range(len(row_prompts))]))
+        self.outward = mx.array(np.unique(flat, return_index=True)[1])
+
+
+def _members(row_prompts: np.ndarray, counts: np.ndarray, of_each: np.ndarray, size: int) -> np.ndarray:
+    """The rows (S, R) of each slot, prompt after prompt; `counts` rows of each prompt fill `of_each` slots of it."""
+    order = np.argsort(row_prompts, kind="stable")
+    first, last = np.cumsum(counts) - counts, np.cumsum(counts) - 1
+    number = np.arange(of_each.sum()) - np.repeat(np.cumsum(of_each) - of_each, of_each)  # within its prompt
+    starts = np.repeat(first, of_each) + size * number
+    return order[np.minimum(starts[:, None] + np.arange(size), np.repeat(last, of_each)[:, None])]
 
 
 def slot_size(counts: np.ndarray, lengths: Sequence[int]) -> int:

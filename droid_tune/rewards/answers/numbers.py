@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from droid_tune.rewards.answers.number_words import in_digits
 from droid_tune.rewards.answers.typesetting import untypeset
@@ -123,6 +124,7 @@ def last_number(text: str) -> str | None:
     return numbers[-1] if numbers else None
 
 
+@lru_cache(maxsize=256)  # six times for each verdict, of few texts: half of its time
 def as_quantity(text: str) -> Quantity | None:
     """The number that a whole text states, None where it is anything but one number with its unit.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from fractions import Fraction
+from functools import lru_cache
 
 from droid_tune.rewards.answers.dates import as_date
 from droid_tune.rewards.answers.typesetting import untypeset
@@ -38,6 +39,7 @@ _SUBSCRIPT = re.compile(r"(?<=[a-z])_\{?(\d{1,3})\}?")
 _INITIALS = re.compile(r"(?<!\w)[^\W\d_](?:\.\s?[^\W\d_](?!\w))+\.?|(?<!\w)[^\W\d_]\.(?=\s[^\W\d_]{2})")
 
 
+@lru_cache(maxsize=256)
 def normalised(text: str) -> str:
     """Lower case, single spaces, one spelling of each letter, no quotes, emphasis, article or closing point around it."""
     text = unicodedata.normalize("NFKC", untypeset(text)).casefold()

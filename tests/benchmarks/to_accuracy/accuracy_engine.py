@@ -47,14 +47,14 @@ class Climb:
 
 
 def settings(work: dict[str, Any]) -> dict[str, Any]:
+    """Both sides' own settings; rate, schedule, passes and steps are those that the model recommends."""
     return {
         "model": {"path": work["model"]},
         "data": {"path": work["data"]},
         "method": {"type": "grpo", "beta": work["beta"], "group_size": work["group"]},
-        "training": {"iterations": work["updates"], "batch_size": work["prompts"], "seed": work["seed"]},
+        "training": {"batch_size": work["prompts"], "seed": work["seed"]},
         "sampling": {"max_completion_length": work["completion"]},
         "adapter": {"rank": work["rank"], "scale": work["scale"]},
-        "optimizer": {"learning_rate": work["learning_rate"], "schedule": "constant"},
         "evaluation": {"rows": work["rows"], "steps_per_eval": work["every"]},
         "checkpoint": {"save_every": 100_000, "save_minutes": 0},
         "rewards": [
@@ -75,7 +75,8 @@ def main() -> None:
         finished = run_training(config, run, control, climb)
     if finished.outcome not in ("completed", "stopped"):
         sys.exit(finished.why)
-    found = W.summary(climb.curve, work, peak_mb=mx.get_peak_memory() / 2**20, settings=given)
+    peak, rate = mx.get_peak_memory() / 2**20, config.optimizer.learning_rate
+    found = W.summary(climb.curve, work, peak_mb=peak, settings=given, rate=rate)
     Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")
     print({key: value for key, value in found.items() if key != "curve"})
 
