@@ -114,6 +114,11 @@ class Draft:
             return []
         return [reward.model_dump(mode="json") for reward in self.defaults().rewards]
 
+    def kinds(self) -> Values:
+        """Which method, environment and rewards there are, as the config has them."""
+        environment = {"type": self.environment} if self.environment else None
+        return {"method": {"type": self.method}, "environment": environment, "rewards": self.rewards}
+
     # --- changing -----------------------------------------------------------------------------------------------
 
     def set(self, path: str, value: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from droid_tune import words
+from droid_tune.config.setting_titles import choice_value, setting_title
 from droid_tune.data.reading.fingerprint import Fingerprint
 from droid_tune.events import RolloutGroup
 from droid_tune.paths import RunPaths
@@ -105,21 +106,29 @@ def _newest_answers(rollouts: Path) -> dict[str, RolloutGroup]:
 
 
 def compared_settings(runs: Sequence[ComparedRun]) -> list[ComparedLine]:
-    """The settings in which they differ, by dotted path; those of one run's own method are `–` in the others."""
-    flat = [dict(flat_settings(run.summary.settings)) for run in runs]
+    """The settings in which they differ, as Setup names them; those of one run's own method are `–` in the others."""
+    settings = [run.summary.settings for run in runs]
+    flat = [dict(flat_settings(one)) for one in settings]
     paths = dict.fromkeys(path for one in flat for path in one if path != "name")
-    lines = (ComparedLine(path, tuple(_value(one.get(path)) for one in flat)) for path in paths)
+    lines = (
+        ComparedLine(
+            setting_title(path, *settings),
+            tuple(_value(path, one.get(path), own) for one, own in zip(flat, settings, strict=True)),
+        )
+        for path in paths
+    )
     return [line for line in lines if line.differs]
 
 
-def _value(value: Any) -> str:
+def _value(path: str, value: Any, settings: Mapping[str, Any]) -> str:
     if value is None or value == [] or value == {}:
         return NOTHING
-    if isinstance(value, bool):  # as a config says it
-        return str(value).lower()
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, float):
         return words.number(value)
-    return words.shortened(words.literal(str(value)), LONGEST_VALUE, "…")
+    said = choice_value(path, value, settings) if isinstance(value, str) else str(value)
+    return words.shortened(words.literal(said), LONGEST_VALUE, "…")
 
 
 def compared_data(runs: Sequence[ComparedRun]) -> list[ComparedLine]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from droid_tune import words
+from droid_tune.config.setting_titles import choice_value, setting_name
 from droid_tune.runs.folder import RunSummary
 
 #: settings named behind a run's name, and characters of each one's value
@@ -16,7 +17,7 @@ FIRST = ("data.path", "optimizer.learning_rate", "method.loss_type", "method.bet
 
 
 def differences(runs: Sequence[RunSummary]) -> dict[str, str]:
-    """By a run's id what tells it from others of the same name: `learning rate 3e-4`; empty where none has its name.
+    """By a run's id what tells it from others of the same name: `Learning rate 3e-4`; empty where none has its name.
 
     Runs that are set up alike are told apart by when they began.
     """
@@ -32,7 +33,7 @@ def differences(runs: Sequence[RunSummary]) -> dict[str, str]:
 def _told_apart(group: list[RunSummary]) -> dict[str, str]:
     settings = {run.id: dict(_flat(run.settings)) for run in group}
     paths = _differing(list(settings.values()))
-    said = {key: _said(own, paths) for key, own in settings.items()}
+    said = {run.id: _said(settings[run.id], paths, run.settings) for run in group}
     taken = Counter(said.values())
     return {
         run.id: " · ".join(filter(None, (said[run.id], words.when(run.created))))
@@ -49,17 +50,17 @@ def _differing(settings: list[dict[str, Any]]) -> list[str]:
     return [path for path in FIRST if path in differ] + [path for path in differ if path not in FIRST]
 
 
-def _said(own: Mapping[str, Any], paths: list[str]) -> str:
+def _said(own: Mapping[str, Any], paths: list[str], settings: Mapping[str, Any]) -> str:
     said = [
-        f"{path.rpartition('.')[2].replace('_', ' ')} {_value(own[path])}" for path in paths if path in own
+        f"{setting_name(path, settings)} {_value(path, own[path], settings)}" for path in paths if path in own
     ]
     return ", ".join(said[:MOST_NAMED])
 
 
-def _value(value: Any) -> str:
+def _value(path: str, value: Any, settings: Mapping[str, Any]) -> str:
     if isinstance(value, float):
         return words.number(value)
-    text = str(value).rstrip("/").rpartition("/")[2]
+    text = choice_value(path, str(value), settings).rstrip("/").rpartition("/")[2]
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
 
 

@@ -84,7 +84,7 @@ def test_settings_code_and_answers_stand_side_by_side(pane: RunsPane, qtbot: QtB
     made = opened(pane, {"one", "three"}, qtbot)
     model = made.settings.model()
     cells = [[str(model.index(row, place).data()) for place in range(3)] for row in range(model.rowCount())]
-    rate = next(line for line in cells if line[0] == "optimizer.learning_rate")
+    rate = next(line for line in cells if line[0] == "Optimizer, Learning rate")
     assert set(rate[1:]) == {"1e-4", "0.001"}
     made.view.choose("settings")
     made.view.chosen.emit("settings")

@@ -19,7 +19,7 @@ from droid_tune.config.run import SECTIONS, RunConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.config.training_config import OptimizerConfig
 from droid_tune.model_files.found import module_names
-from ui.form.fields import FieldSpec, as_text, choice_label, from_text, spec_of, specs_of
+from ui.form.fields import FieldSpec, as_text, from_text, spec_of, specs_of
 from ui.form.form import SettingRow, SettingsGroup
 from ui.form.word_lists import join_words, split_words
 from ui.main_window import MainWindow
@@ -130,11 +130,6 @@ def test_quotes_hold_a_text_together(text: str, words: list[str]) -> None:
 @given(st.lists(st.text()))
 def test_texts_of_a_list_come_back_as_they_were_shown(words: list[str]) -> None:
     assert split_words(join_words(words)) == words
-
-
-def test_choices_read_like_words() -> None:
-    assert choice_label("dr_grpo") == "Dr. GRPO"
-    assert choice_label("two_stage") == "Two stage"
 
 
 def test_the_advanced_rows_are_made_when_their_fold_opens(qtbot: QtBot) -> None:

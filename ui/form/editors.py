@@ -9,7 +9,8 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QCompleter, QLineEdit, QWidget
 
-from ui.form.fields import FieldSpec, Kind, as_text, choice_label, from_text
+from droid_tune.config.setting_titles import choice_label
+from ui.form.fields import FieldSpec, Kind, as_text, from_text
 from ui.theme import current_theme
 from ui.widgets.basics import restyle, row
 from ui.widgets.quiet_combo import QuietCombo

@@ -15,32 +15,6 @@ from ui.form.word_lists import join_words, split_words
 
 Kind = Literal["switch", "choice", "number", "text", "words", "pairs", "table", "run"]
 
-#: values of choices that read badly with their underscores merely removed
-CHOICE_WORDS = {
-    "4bit": "4 bits",
-    "8bit": "8 bits",
-    "adamw": "AdamW",
-    "adam": "Adam",
-    "lora": "LoRA",
-    "dora": "DoRA",
-    "full": "Every weight",
-    "grpo": "GRPO",
-    "bnpo": "BNPO",
-    "dr_grpo": "Dr. GRPO",
-    "dapo": "DAPO",
-    "cispo": "CISPO",
-    "sapo": "SAPO",
-    "luspo": "LUSPO",
-    "vespo": "VESPO",
-    "rouge_l": "ROUGE-L",
-    "token_f1": "Token F1",
-    "ema": "Moving average",
-    "hash": "After ####",
-    "boxed": "In \\boxed{}",
-    "answer_tag": "In <answer> tags",
-}
-
-
 @dataclass(frozen=True)
 class FieldSpec:
     """One setting as the form shows it."""
@@ -101,11 +75,6 @@ def spec_of(path: str, info: FieldInfo) -> FieldSpec:
         low=low,
         high=high,
     )
-
-
-def choice_label(value: str) -> str:
-    """A word of the config as people read it: `Per sequence` for `per_sequence`."""
-    return CHOICE_WORDS.get(value, value.replace("_", " ").capitalize())
 
 
 def as_text(value: Any, kind: Kind) -> str:

@@ -62,9 +62,9 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_only_the_settings_that_differ_are_told(two: tuple[Path, Path]) -> None:
     found = {line.name: line.values for line in compared_settings([*map(read_compared, two)])}
-    assert found["optimizer.learning_rate"] == ("1e-4", "3e-4")
-    assert found["method.type"] == ("grpo", "dr_grpo")
-    assert "training.iterations" not in found
+    assert found["Optimizer, Learning rate"] == ("1e-4", "3e-4")
+    assert found["Method"] == ("GRPO", "Dr. GRPO")
+    assert "Training, Steps" not in found
     assert compared_settings([read_compared(two[0])] * 2) == []
 
 

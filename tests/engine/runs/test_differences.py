@@ -38,8 +38,8 @@ def test_the_settings_that_differ_are_named() -> None:
     fast = run("b", optimizer={"learning_rate": 3e-4}, training={"iterations": 60})
     names = differences([slow, fast])
     assert names == {
-        "a": "learning rate 1e-5",
-        "b": "learning rate 3e-4",
+        "a": "Learning rate 1e-5",
+        "b": "Learning rate 3e-4",
     }
 
 
@@ -47,8 +47,8 @@ def test_what_people_look_for_comes_first_and_two_are_enough() -> None:
     one = run("a", data={"path": "/x/easy"}, training={"iterations": 10, "seed": 1}, method={"beta": 0.0})
     two = run("b", data={"path": "/y/hard"}, training={"iterations": 20, "seed": 2}, method={"beta": 0.1})
     assert differences([one, two]) == {
-        "a": "path easy, beta 0",
-        "b": "path hard, beta 0.1",
+        "a": "Data easy, KL penalty 0",
+        "b": "Data hard, KL penalty 0.1",
     }
 
 

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QWidget
 from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.setting_titles import setting_title
 from droid_tune.errors import UserError
 from ui.background import Task
 from ui.form.starting_runs import Start, startable
@@ -157,8 +158,7 @@ class SetupPane(Pane):
         """The first one, and how many there are."""
         count = len(self._faults)
         path, said = next(iter(self._faults.items()))
-        title = self.page.environment.title_of(path) or self.page.settings.title_of(path)
-        first = f"{title}: {said}" if path else said
+        first = f"{setting_title(path, self.session.draft.kinds())}: {said}" if path else said
         return first + (f" {words.count(count, 'setting')} to mend in all." if count > 1 else "")
 
     def _run_in_words(self) -> str:

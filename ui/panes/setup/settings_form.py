@@ -11,6 +11,7 @@ from droid_tune.config.method_table import card_of, family_of
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.config.model_and_data import AdapterConfig, DataConfig, ModelConfig
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.config.setting_titles import section_heading
 from droid_tune.config.tracking_config import TrackingConfig
 from droid_tune.config.training_config import (
     CheckpointConfig,
@@ -29,16 +30,16 @@ from ui.widgets.basics import clear, column, label
 from ui.widgets.segmented import Segmented
 
 SECTIONS = (
-    ("training", "Training", TrainingConfig),
-    ("sampling", "Sampling", SamplingConfig),
-    ("optimizer", "Optimizer", OptimizerConfig),
-    ("adapter", "Adapter", AdapterConfig),
-    ("evaluation", "Evaluation", EvaluationConfig),
-    ("checkpoint", "Checkpoints", CheckpointConfig),
-    ("memory", "Memory", MemoryConfig),
-    ("tracking", "Tracking", TrackingConfig),
-    ("data", "Prompts", DataConfig),
-    ("model", "Start", ModelConfig),
+    ("training", TrainingConfig),
+    ("sampling", SamplingConfig),
+    ("optimizer", OptimizerConfig),
+    ("adapter", AdapterConfig),
+    ("evaluation", EvaluationConfig),
+    ("checkpoint", CheckpointConfig),
+    ("memory", MemoryConfig),
+    ("tracking", TrackingConfig),
+    ("data", DataConfig),
+    ("model", ModelConfig),
 )
 #: has a place of its own on the page
 ELSEWHERE = frozenset({"path", "files"})
@@ -65,7 +66,8 @@ class SettingsForm(QWidget):
 
     def add_sections(self) -> None:
         """The settings that every method has; so far down the page that the first paint does not show them."""
-        for section, title, config in SECTIONS:
+        for section, config in SECTIONS:
+            title = section_heading(section)
             self._section_box.addSpacing(6)
             self._section_box.addWidget(label(title, "strong", parent=self))
             group = self._group(section, SettingsGroup(title, specs_of(config, section, ELSEWHERE), self))
@@ -134,17 +136,6 @@ class SettingsForm(QWidget):
             if shown is not None:
                 shown.editor.setFocus(Qt.FocusReason.OtherFocusReason)
                 return
-
-    def title_of(self, path: str) -> str:
-        """`Training, Steps` for `training.iterations`: as the page names it."""
-        section, _, name = path.partition(".")
-        group = self.groups.get(section)
-        spec = group.spec(path) if group is not None else None
-        if path == "model.path":
-            return "Model"
-        if group is None or spec is None:
-            return path.replace("rewards", "Reward ").replace("[", "").replace("].", ", ")
-        return f"{group.accessibleName()}, {spec.title or name}"
 
 
 def default_words(draft: Draft, path: str) -> str:

@@ -163,13 +163,6 @@ class EnvironmentChoice(QWidget):
                 return True
         return False
 
-    def title_of(self, path: str) -> str:
-        """`Functions as tools, File` for `environment.path`; empty for a setting that is not here."""
-        spec = self._group.spec(path) if self._group is not None else None
-        if self._group is None or spec is None:
-            return "Tools and turns" if path == "environment" else ""
-        return f"{self._group.accessibleName()}, {spec.title}"
-
     # --- slots --------------------------------------------------------------------------------------------------
 
     @Slot()
