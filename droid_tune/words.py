@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 
@@ -10,6 +11,9 @@ LINE_SIGNS = ("———", "– –", "···", "–·–", "–··")
 YEAR_S, MOST_YEARS = 31_557_600, 1000
 #: invisible characters that steer the direction or join of text
 _STEERING = {"Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
+
+
+_CODE = re.compile(r"`([^`\n]+)`")
 
 
 def duration(seconds: float) -> str:
@@ -132,6 +136,11 @@ def sentence(text: str) -> str:
 def count(amount: int, noun: str, plural: str = "") -> str:
     """`1 row`, `2,000 rows`."""
     return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
+
+
+def quoted(text: str) -> str:
+    """What stands in marks of code (`beta`) in quotes, for where text is shown as it is."""
+    return _CODE.sub("“\\1”", text)
 
 
 def shortened(text: str, most: int, mark: str = "...") -> str:

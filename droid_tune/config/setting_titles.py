@@ -9,6 +9,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from droid_tune import words
 from droid_tune.config.environments import ENVIRONMENT_CONFIGS
 from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.config.rewards import REWARD_CONFIGS
@@ -41,6 +42,19 @@ CHOICE_WORDS = {
     "sapo": "SAPO",
     "luspo": "LUSPO",
     "vespo": "VESPO",
+    "rloo": "RLOO",
+    "gmpo": "GMPO",
+    "a2po": "A*-PO",
+    "reinforce": "REINFORCE",
+    "kto": "KTO",
+    "ipo": "IPO",
+    "simpo": "SimPO",
+    "tpo-l": "TPO-L",
+    "apo_zero_unpaired": "APO-zero",
+    "reverse_kl": "Reverse KL",
+    "forward_kl": "Forward KL",
+    "js_divergence": "Jensen-Shannon",
+    "topk_logits": "Top-k logits",
     "rouge_l": "ROUGE-L",
     "token_f1": "Token F1",
     "ema": "Moving average",
@@ -90,14 +104,22 @@ def setting_name(path: str, *settings: Mapping[str, Any]) -> str:
     return title + "".join(f" {int(part) + 1}" if part.isdigit() else f", {part}" for part in rest[1:])
 
 
-def choice_value(path: str, value: str, settings: Mapping[str, Any]) -> str:
-    """A text that stands in a setting as people read it; what the user wrote stays as it is."""
-    section, _, name = path.rpartition(".")
-    kinds = _KINDS.get(section.partition(".")[0])
-    if name == "type" and kinds is not None:
-        return str(kinds[value].label) if value in kinds else value
+def setting_value(path: str, value: Any, settings: Mapping[str, Any]) -> str:
+    """A setting's value as people read it, with its unit; empty for none. Texts of the user's stay as they are."""
+    if value is None or value == [] or value == {}:
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
     field = _field(path, (settings,))
-    return choice_label(value) if field is not None and value in _choices(field.annotation) else value
+    if isinstance(value, (int, float)):
+        extra = field.json_schema_extra if field is not None else None
+        unit = extra.get("unit", "") if isinstance(extra, dict) else ""
+        return f"{words.number(value) if isinstance(value, float) else f'{value:,}'} {unit}".strip()
+    section, *rest = path.split(".")
+    kind = _KINDS.get(section, {}).get(str(value)) if _is_kind(section, _parted(section, rest)[1]) else None
+    if kind is not None:
+        return str(kind.label)
+    return choice_label(value) if field is not None and value in _choices(field.annotation) else str(value)
 
 
 def _parted(section: str, rest: list[str]) -> tuple[str, list[str]]:

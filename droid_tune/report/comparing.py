@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from droid_tune import words
-from droid_tune.config.setting_titles import choice_value, setting_title
+from droid_tune.config.setting_titles import setting_title, setting_value
 from droid_tune.data.reading.fingerprint import Fingerprint
 from droid_tune.events import RolloutGroup
 from droid_tune.paths import RunPaths
@@ -109,7 +109,7 @@ def compared_settings(runs: Sequence[ComparedRun]) -> list[ComparedLine]:
     """The settings in which they differ, as Setup names them; those of one run's own method are `–` in the others."""
     settings = [run.summary.settings for run in runs]
     flat = [dict(flat_settings(one)) for one in settings]
-    paths = dict.fromkeys(path for one in flat for path in one if path != "name")
+    paths = _kinds_first(dict.fromkeys(path for one in flat for path in one if path != "name"))
     lines = (
         ComparedLine(
             setting_title(path, *settings),
@@ -120,15 +120,15 @@ def compared_settings(runs: Sequence[ComparedRun]) -> list[ComparedLine]:
     return [line for line in lines if line.differs]
 
 
+def _kinds_first(paths: Iterable[str]) -> list[str]:
+    """Which reward or method it is above what it is set to."""
+    place = {path.rpartition(".")[0]: at for at, path in reversed(list(enumerate(paths)))}
+    return sorted(paths, key=lambda path: (place[path.rpartition(".")[0]], not path.endswith(".type")))
+
+
 def _value(path: str, value: Any, settings: Mapping[str, Any]) -> str:
-    if value is None or value == [] or value == {}:
-        return NOTHING
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, float):
-        return words.number(value)
-    said = choice_value(path, value, settings) if isinstance(value, str) else str(value)
-    return words.shortened(words.literal(said), LONGEST_VALUE, "…")
+    said = words.literal(setting_value(path, value, settings))
+    return words.shortened(said, LONGEST_VALUE, "…") or NOTHING
 
 
 def compared_data(runs: Sequence[ComparedRun]) -> list[ComparedLine]:

@@ -15,6 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 26
 MOST_POINTS = 400
 #: told apart by colour and by the way they are dashed, in the order of `words.LINE_SIGNS`
 COLOURS = ("#2f63e6", "#c2410c", "#15803d", "#7e22ce", "#0e7490", "#b91c1c", "#4d7c0f", "#a16207")
+AXIS_COLOUR = "#777777"
 DASHES = ("", "7 3", "2 3", "10 3 2 3", "10 3 2 3 2 3")
 
 Point = tuple[float, float]
@@ -144,7 +145,7 @@ def _axes(frame: _Frame, unit: str) -> list[Html]:
 
 
 def _words(said: str, x: float, y: float, anchor: str) -> Html:
-    return tag("text", said, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, font_size="11", fill="#777")
+    return tag("text", said, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, font_size="11", fill=AXIS_COLOUR)
 
 
 def ticks(least: float, most: float, count: int) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from droid_tune import words
-from droid_tune.config.setting_titles import choice_value, setting_name
+from droid_tune.config.setting_titles import setting_name, setting_value
 from droid_tune.runs.folder import RunSummary
 
 #: settings named behind a run's name, and characters of each one's value
@@ -58,9 +58,7 @@ def _said(own: Mapping[str, Any], paths: list[str], settings: Mapping[str, Any])
 
 
 def _value(path: str, value: Any, settings: Mapping[str, Any]) -> str:
-    if isinstance(value, float):
-        return words.number(value)
-    text = choice_value(path, str(value), settings).rstrip("/").rpartition("/")[2]
+    text = setting_value(path, value, settings).rstrip("/").rpartition("/")[2] or "none"
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
 
 

@@ -186,6 +186,39 @@ def rollouts_with_tools(window: MainWindow) -> QWidget:
     return window
 
 
+def _setup_of(method: str = "grpo", environment: str = "") -> Scene:
+    """The cards and settings of a method, or of what a model acts in."""
+
+    def made(window: MainWindow) -> QWidget:
+        pane = cast("SetupPane", pane_of(window, "setup"))
+        pane.edits.choose_environment("")
+        pane.edits.choose_method(method)
+        part: QWidget = pane.page.methods
+        if environment:
+            pane.edits.choose_environment(environment)
+            part = pane.page.environment
+        area = pane.findChildren(QScrollArea)[0]
+        until(lambda: not part.size().isEmpty())
+        QApplication.processEvents()
+        area.verticalScrollBar().setValue(part.mapTo(pane.page, part.rect().topLeft()).y() - 40)
+        return window
+
+    return made
+
+
+def queue_at_work(window: MainWindow) -> QWidget:
+    """Runs that wait, and one that trains where the engine is a real one."""
+    session = window.session
+    window.show_pane("setup")
+    for name in ("the first", "one with a name that is far longer than the list is wide", "the last"):
+        session.draft.set_name(name)
+        window.enqueue()
+    window.show_pane("runs")
+    session.start_queue()
+    until(lambda: session.live is not None and session.live.step > 0)
+    return window
+
+
 # --- sheets and windows of their own ------------------------------------------------------------------------------------
 
 
@@ -215,6 +248,30 @@ def written_reward(window: MainWindow) -> QWidget:
     sheet = cast(Any, dialog(window))
     until(lambda: not sheet.working)
     return sheet
+
+
+def failing_reward(window: MainWindow) -> QWidget:
+    """A reward file that raises where an answer has no number."""
+    with TemporaryDirectory() as made:
+        file = Path(made) / "shaky_reward.py"
+        file.write_text(FAILING, encoding="utf-8")
+        window.session.draft.set_rewards([{"type": "user_file", "path": str(file)}])
+        window.session.draft_changed.emit()
+        press(pane_of(window, "setup"), "Edit and Try…")
+        sheet = cast(Any, dialog(window))
+        until(lambda: not sheet.working and sheet.rows.chip.isVisibleTo(sheet))
+        return sheet
+
+
+FAILING = """\
+\"\"\"A reward that fails where an answer has no number.\"\"\"
+
+import re
+
+
+def reward(completion, row):
+    return float(re.search(r"-?[0-9]+", completion).group()) == float(row["answer"])
+"""
 
 
 def hub(window: MainWindow) -> QWidget:
@@ -283,7 +340,10 @@ SCENES: dict[str, Scene] = {
     "tools": _view_of_data("tools"),
     "values": values,
     "steer": steer,
+    **{f"setup-{one}": _setup_of(one) for one in ("dpo", "distillation", "self_distillation", "reward")},
+    **{f"setup-{one}": _setup_of(environment=one) for one in ("openenv", "verifiers", "reasoning_gym")},
     "workbench": workbench,
+    "failing-reward": failing_reward,
     "written-reward": written_reward,
     "hub": hub,
     "signal-check": signal_check,
@@ -297,4 +357,5 @@ SCENES: dict[str, Scene] = {
     "issues": issues,
     "setup-tools": setup_with_tools,
     "signal-check-tools": signal_check,
+    "queue": queue_at_work,
 }

@@ -21,7 +21,7 @@ from ui.compare.compared_answers import ComparedAnswers
 from ui.compare.compared_code import ComparedCode
 from ui.compare.compared_curves import LETTERS, ComparedCurves
 from ui.compare.difference_table import DifferenceTable
-from ui.widgets.basics import closes_by_key, column, label, row, selectable
+from ui.widgets.basics import closes_by_key, column, label, prose, row, selectable
 from ui.widgets.one_by_one import OneByOne
 from ui.widgets.segmented import Segmented
 
@@ -57,7 +57,7 @@ class CompareWindow(QWidget):
         bar.addStretch(1)
         lines.addLayout(bar)
         lines.addWidget(selectable(label("\n".join(self._names), "small", parent=self, wrap=True)))
-        self._said = label("Reading the runs…", "secondary", parent=self, wrap=True)
+        self._said = prose("Reading the runs…", "secondary", parent=self)
         lines.addWidget(self._said)
         self.curves = ComparedCurves(self)
         self.settings = DifferenceTable("Settings in which the runs differ", self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from dataclasses import dataclass
 from typing import Any, Literal, Union, cast, get_args, get_origin
@@ -10,10 +11,12 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from droid_tune.config.setting_titles import choice_label
 from droid_tune.config.yaml_text import yaml_value
 from ui.form.word_lists import join_words, split_words
 
 Kind = Literal["switch", "choice", "number", "text", "words", "pairs", "table", "run"]
+
 
 @dataclass(frozen=True)
 class FieldSpec:
@@ -30,6 +33,16 @@ class FieldSpec:
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+
+    @property
+    def told(self) -> str:
+        """The help; choices that it names are called as they are in the list."""
+        said = self.help
+        for choice in self.choices:
+            label = choice_label(choice)
+            is_word = choice.isalpha() and label[1:].islower()  # of the language: only where it is explained
+            said = re.sub(rf"\b{re.escape(choice)}\b{r'(?=:)' if is_word else ''}", label, said)
+        return said
 
     @property
     def bounds(self) -> str:

@@ -16,7 +16,7 @@ from ui.form.editors import ChoiceEditor, Editor, SwitchEditor, TextEditor
 from ui.form.fields import FieldSpec, Kind
 from ui.form.run_picker import RunEditor
 from ui.theme import current_theme
-from ui.widgets.basics import column, label, line, plain_tip, row
+from ui.widgets.basics import column, label, line, plain_tip, prose, row
 
 EDITORS: dict[Kind, type[Editor]] = {"switch": SwitchEditor, "choice": ChoiceEditor, "run": RunEditor}
 
@@ -35,7 +35,7 @@ class SettingRow(QWidget):
         self.editor.setToolTip(f"{spec.path}\n{spec.bounds}".strip())
         self._changed = self._reset_button()
         self._reset_color = ""
-        self._fault = label("", "fault", parent=self, wrap=True)
+        self._fault = prose("", "fault", parent=self)
         self._fault.hide()
         outer = column(self, spacing=2)
         outer.setContentsMargins(14, 8, 8, 8)
@@ -83,7 +83,7 @@ class SettingRow(QWidget):
         words = column(spacing=1)
         words.addWidget(label(self.spec.title, parent=self))
         if self.spec.help:
-            words.addWidget(label(self.spec.help, "small", parent=self, wrap=True))
+            words.addWidget(prose(self.spec.told, "small", parent=self))
         return words
 
     def _reset_button(self) -> QToolButton:

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QDialog, QLayout, QWidget
 
 from droid_tune import words
-from ui.widgets.basics import button, column, label, row, selectable
+from ui.widgets.basics import button, column, label, prose, row, selectable
 
 WIDTH = 520
 
@@ -29,7 +29,7 @@ class ChangesSheet(QDialog):
         layout.addWidget(label(title, "heading", parent=self, wrap=True))
         self.said = [words.literal(change) for change in changes]
         for sentence in self.said:
-            layout.addWidget(selectable(label(f"• {sentence}", parent=self, wrap=True)))
+            layout.addWidget(selectable(prose(f"• {sentence}", parent=self)))
         help_text = (
             "Going on is no longer exact. A new run begins from the same checkpoint; this one stays as it is."
         )

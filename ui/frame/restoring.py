@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QComboBox, QHeaderView, QLineEdit, QSplitter, QWid
 
 #: a combo box with this property keeps its choice, a field its text, the head of a table its columns and order
 REMEMBERED = "remembered"
+#: on such a head: a person made its columns as wide as they are
+ARRANGED = "arranged"
 
 Part = TypeVar("Part", bound=QWidget)
 
@@ -24,6 +26,8 @@ def kept_looks(pane: QWidget) -> dict[str, str]:
         kept[f"head {head.accessibleName()}"] = base64.b64encode(bytes(head.saveState().data())).decode(
             "ascii"
         )
+        if head.property(ARRANGED):
+            kept[f"arranged {head.accessibleName()}"] = "yes"
     for field in _remembered(pane, QLineEdit):
         kept[f"text {field.accessibleName()}"] = field.text()
     for combo in _remembered(pane, QComboBox):
@@ -39,6 +43,7 @@ def restore_looks(pane: QWidget, kept: dict[str, str]) -> None:
     for head in _remembered(pane, QHeaderView):
         if state := _state(kept, f"head {head.accessibleName()}"):
             head.restoreState(state)
+            head.setProperty(ARRANGED, f"arranged {head.accessibleName()}" in kept)
     for field in _remembered(pane, QLineEdit):
         field.setText(kept.get(f"text {field.accessibleName()}", ""))
     for combo in _remembered(pane, QComboBox):

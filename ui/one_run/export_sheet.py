@@ -35,7 +35,7 @@ from droid_tune.names import ExportTarget
 from droid_tune.runs.folder import slug
 from ui.one_run.export_job import ExportThread
 from ui.session import Session
-from ui.widgets.basics import button, column, label, row, selectable
+from ui.widgets.basics import button, column, label, prose, row, selectable
 from ui.widgets.calm_bar import CalmBar
 from ui.widgets.checkpoint_picker import CheckpointPicker
 from ui.widgets.quiet_combo import QuietCombo
@@ -61,7 +61,7 @@ class ExportSheet(QDialog):
         self._proposed = ""
         lines = column(self, spacing=12, margins=20)
         lines.addWidget(label(f"Export “{words.literal(run.name)}”", "heading", parent=self, wrap=True))
-        self._summary = label("", "secondary", parent=self, wrap=True)
+        self._summary = prose("", "secondary", parent=self)
         lines.addWidget(self._summary)
         lines.addLayout(self._questions())
         self._bar = CalmBar(self)
@@ -69,7 +69,7 @@ class ExportSheet(QDialog):
         self._bar.setTextVisible(False)
         self._bar.hide()
         lines.addWidget(self._bar)
-        self._said = selectable(label("", parent=self, wrap=True))
+        self._said = selectable(prose("", parent=self))
         lines.addWidget(self._said, 1, Qt.AlignmentFlag.AlignTop)
         lines.addLayout(self._buttons())
         # A fixed minimum would be pushed to the window system at each change of the words.

@@ -20,7 +20,7 @@ from droid_tune.machine.own_process import own_command, own_environment
 from ui.background import Task
 from ui.session import Session
 from ui.theme import current_theme
-from ui.widgets.basics import button, closes_by_key, column, label, row
+from ui.widgets.basics import button, closes_by_key, column, prose, row
 
 if TYPE_CHECKING:
     from droid_tune.report.markup import Html
@@ -30,7 +30,8 @@ SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 #: Qt's own CSS is small: what the page looks like in the window
 STYLE = """
 h1 {{ font-size: 22px; }} h2 {{ font-size: 17px; margin-top: 26px; }} h3 {{ font-size: 14px; margin-top: 14px; }}
-th, td {{ padding: 4px 14px 4px 0; }} th {{ font-weight: 600; text-align: left; }} pre {{ white-space: pre-wrap; }}
+table {{ margin-top: 14px; }} th, td {{ padding: 4px 14px 4px 0; }}
+th {{ font-weight: 600; text-align: left; }} pre {{ white-space: pre-wrap; }}
 .number {{ text-align: right; }} .quiet {{ color: {secondary}; }} .good {{ color: {good}; }} .bad {{ color: {bad}; }}
 .warning {{ color: {warning}; }} a {{ color: {accent}; }}
 """
@@ -55,7 +56,7 @@ class ReportWindow(QWidget):
         self._browser.setAccessibleName(title)
         self._browser.anchorClicked.connect(self._go_to)
         lines.addWidget(self._browser, 1)
-        self._word = label("Reading the runs…", "small", parent=self, wrap=True)
+        self._word = prose("Reading the runs…", "small", parent=self)
         bar = row(spacing=8)
         bar.addWidget(self._word, 1)
         self._measure = button(
@@ -155,14 +156,19 @@ class ReportWindow(QWidget):
 
 
 def in_window(figure: Html) -> Html:
-    """A chart as Qt's text widget shows one: its words, and its drawing as a picture in a paragraph."""
+    """A chart as Qt's text widget shows one: in the theme's colours, its words, and its drawing as a picture."""
     from droid_tune.report.markup import Html
+    from droid_tune.report.svg_chart import AXIS_COLOUR, COLOURS
+
+    tokens = current_theme().tokens
+    colours = dict(zip(COLOURS, current_theme().curves, strict=False)) | {AXIS_COLOUR: tokens.secondary}
+    themed = re.sub("|".join(colours), lambda found: colours[found[0]], figure)
 
     def picture(found: re.Match[str]) -> str:
         data = base64.b64encode(found.group(0).encode()).decode()
         return f'<p><img width="560" height="220" src="data:image/svg+xml;base64,{data}"></p>'
 
-    return Html(f"<div>{SVG.sub(picture, figure)}</div>")
+    return Html(f"<div>{SVG.sub(picture, themed)}</div>")
 
 
 def measure(folders: Sequence[Path]) -> str:

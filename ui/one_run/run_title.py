@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
-from ui.widgets.basics import column, label, row
+from ui.widgets.basics import column, label, prose, row
 from ui.widgets.state_chip import StateChip
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class RunTitle(QWidget):
         top.addWidget(self._chip)
         top.addStretch(1)
         lines.addLayout(top)
-        self._why = label("", "small", parent=self, wrap=True)
+        self._why = prose("", "small", parent=self)
         lines.addWidget(self._why)
 
     def show_run(self, run: RunSummary, state: str) -> None:

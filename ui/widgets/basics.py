@@ -31,15 +31,32 @@ def plain_tip(text: str) -> str:
 
 
 def label(text: str, role: str = "", *, parent: QWidget, wrap: bool = False) -> QLabel:
-    """A label that never takes its text for markup."""
-    made = QLabel(parent)
+    """A label that never takes its text for markup. One that wraps is as tall as its text is at the width it gets."""
+    return _dressed(QLabel(parent), text, role, wrap)
+
+
+class Prose(QLabel):
+    """A label for words of our own: what they name in marks of code stands in quotes, for a label shows no code."""
+
+    def setText(self, text: str) -> None:
+        super().setText(words.quoted(text))
+
+
+def prose(text: str = "", role: str = "", *, parent: QWidget) -> QLabel:
+    """A label that wraps, for a sentence that the engine, the config or this window says."""
+    return _dressed(Prose(parent), text, role, wrap=True)
+
+
+def _dressed(made: QLabel, text: str, role: str, wrap: bool) -> QLabel:
     made.setTextFormat(Qt.TextFormat.PlainText)
     made.setText(text)
     made.setWordWrap(wrap)
     if role:
         made.setProperty("role", role)
     if wrap:
-        made.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        made.setSizePolicy(policy)
     return made
 
 
@@ -48,14 +65,6 @@ def selectable(made: QLabel) -> QLabel:
     made.setTextInteractionFlags(
         Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
     )
-    return made
-
-
-def flowing(made: QLabel) -> QLabel:
-    """As tall as the text is at the width it gets; else a wrapped label is as tall as Qt finds comely, whatever its width."""
-    policy = made.sizePolicy()
-    policy.setHeightForWidth(True)
-    made.setSizePolicy(policy)
     return made
 
 

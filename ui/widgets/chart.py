@@ -151,7 +151,7 @@ class Chart(QFrame):
         self._plot.dress()
         self._draw_mark_lines()
         self._curves.renew(self.spec)
-        self._head.show_legend(legend_of(self.spec, self._curves.items))
+        self._head.show_legend(legend_of(self.spec, self._curves.items, self.content.series))
         self._drawn = ()
 
     @Slot()
@@ -177,7 +177,7 @@ class Chart(QFrame):
         drawing = Drawing(self._smoothing, shown.across, self._buckets, self.devicePixelRatioF())
         self._curves.draw(shown, self._ghost, drawing)
         self._plot.settle()
-        self._head.show_legend(legend_of(self.spec, self._curves.items))
+        self._head.show_legend(legend_of(self.spec, self._curves.items, self.content.series))
         self._pointing.look()
         self._tell_accessibility()
         self._strip.update()

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QToolButton, QWidget
 
 from ui import icons
 from ui.theme import current_theme
-from ui.widgets.basics import column, flowing, label, row, selectable
+from ui.widgets.basics import column, prose, row, selectable
 
 Level = Literal["info", "good", "warning", "error"]
 
@@ -46,8 +46,8 @@ class NoticeBar(QFrame):
         self._sign = QLabel(self)
         layout.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
         words = column(spacing=2)
-        self._said = flowing(selectable(label(text, "strong" if remedy else "", parent=self, wrap=True)))
-        self._help = flowing(selectable(label(remedy, "small", parent=self, wrap=True)))
+        self._said = selectable(prose(text, "strong" if remedy else "", parent=self))
+        self._help = selectable(prose(remedy, "small", parent=self))
         words.addWidget(self._said)
         words.addWidget(self._help)
         words.addStretch(1)  # the text stays beside the sign, however tall the bar becomes

@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePai
 
 from ui.widgets.basics import plain_tip
 
-#: pixels of the arrow and the margins
-ARROW = 28
+#: pixels between the frame of the text and the text
+MARGIN = 1
 
 
 class QuietCombo(QComboBox):
@@ -22,7 +22,7 @@ class QuietCombo(QComboBox):
     def event(self, event: QEvent) -> bool:
         """Where the mouse rests, a choice that has no room is told whole, unless something else is to be told."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent) and not self.toolTip():
-            cut = self.fontMetrics().horizontalAdvance(self.currentText()) > self._room()
+            cut = self.fontMetrics().horizontalAdvance(self.currentText()) > self.room()
             QToolTip.showText(event.globalPos(), plain_tip(self.currentText()) if cut else "", self)
             return True
         return super().event(event)
@@ -32,14 +32,18 @@ class QuietCombo(QComboBox):
         painter, option = QStylePainter(self), QStyleOptionComboBox()
         self.initStyleOption(option)
         dots = Qt.TextElideMode.ElideRight
-        option.currentText = self.fontMetrics().elidedText(self.currentText(), dots, self._room())  # pyright: ignore[reportAttributeAccessIssue]
+        option.currentText = self.fontMetrics().elidedText(self.currentText(), dots, self.room())  # pyright: ignore[reportAttributeAccessIssue]
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
         painter.end()
 
-    def _room(self) -> int:
+    def room(self) -> int:
         """Pixels for the text."""
-        return self.width() - self.iconSize().width() - ARROW
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        text = QStyle.SubControl.SC_ComboBoxEditField
+        frame = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, text, self)
+        return frame.width() - 2 * MARGIN
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QFocusEvent, QKeyEvent
+from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtGui import QFocusEvent, QFont, QFontMetrics, QKeyEvent
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QFrame, QPushButton, QSizePolicy, QWidget
 
 from ui.widgets.basics import restyle, row
@@ -26,6 +26,15 @@ class Segment(QPushButton):
         super().__init__(text, parent)
         self.setCheckable(True)
         self.setProperty("role", "segment")
+
+    def sizeHint(self) -> QSize:
+        """With room for the text as it is when this one is chosen: bold."""
+        bold = self.font()
+        bold.setWeight(QFont.Weight.DemiBold)
+        more = QFontMetrics(bold).horizontalAdvance(self.text()) - self.fontMetrics().horizontalAdvance(
+            self.text()
+        )
+        return super().sizeHint() + QSize(max(0, more), 0)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         restyle(self, "ringed", event.reason() in BY_KEYS)

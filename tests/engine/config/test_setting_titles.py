@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from droid_tune.config import resolve
-from droid_tune.config.setting_titles import choice_label, choice_value, setting_name, setting_title
+from droid_tune.config.setting_titles import choice_label, setting_name, setting_title, setting_value
 from droid_tune.runs.identity import flat_settings
 
 OWN = resolve({"rewards": [{"type": "format"}], "environment": {"type": "tools", "path": "tools.py"}})
@@ -47,7 +47,14 @@ def test_where_methods_differ_the_heading_is_none_of_theirs() -> None:
 
 def test_choices_read_like_words_and_own_texts_stay() -> None:
     assert (choice_label("dr_grpo"), choice_label("two_stage")) == ("Dr. GRPO", "Two stage")
-    assert choice_value("method.type", "grpo", ONE) == "GRPO"
-    assert choice_value("rewards.0.type", "format", ONE) == "Format"
-    assert choice_value("sampling.kv_cache", "8bit", ONE) == "8 bits"
-    assert choice_value("rewards.0.pattern", "8bit", ONE) == "8bit"
+    assert setting_value("method.type", "grpo", ONE) == "GRPO"
+    assert setting_value("rewards.0.type", "format", ONE) == "Format"
+    assert setting_value("sampling.kv_cache", "8bit", ONE) == "8 bits"
+    assert setting_value("rewards.0.pattern", "8bit", ONE) == "8bit"
+
+
+def test_values_have_their_units() -> None:
+    assert setting_value("environment.max_turn_tokens", 4096, ONE) == "4,096 tokens"
+    assert setting_value("environment.timeout_seconds", 0.5, ONE) == "0.5 s"
+    assert setting_value("data.shuffle", False, ONE) == "off"
+    assert setting_value("optimizer.learning_rate", None, ONE) == ""

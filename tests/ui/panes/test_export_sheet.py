@@ -147,7 +147,7 @@ def test_a_package_that_is_missing_is_told_in_a_sentence(
     sheet._folder.setText(str(tmp_path / "out"))
     sheet._export.click()
     said = ended(sheet, qtbot)
-    assert said.startswith("The package `gguf`, which this needs, cannot be loaded")
+    assert said.startswith("The package “gguf”, which this needs, cannot be loaded")
     assert "Error" not in said
 
 

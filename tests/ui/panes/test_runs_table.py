@@ -18,6 +18,7 @@ from droid_tune.runs.folder import RunSummary
 from droid_tune.runs.run_annotations import Annotations, read_annotations
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
+from ui.frame.restoring import kept_looks, restore_looks
 from ui.main_window import MainWindow
 from ui.panes.runs.pane import RunsPane
 from ui.panes.runs.runs_columns import COLUMNS, PLACES
@@ -194,3 +195,22 @@ def test_thousands_of_runs_are_listed_sorted_and_searched_at_once(pane: RunsPane
 def numbered(run: RunSummary, number: int) -> RunSummary:
     best = Best(6, "eval/accuracy", number % 100 / 100)
     return replace(run, id=f"run-{number}", name=f"run {number}", best=best, created=1e9 + number)
+
+
+def test_columns_have_room_for_what_they_say_until_a_hand_makes_them_otherwise(pane: RunsPane) -> None:
+    view, name = pane._list.view, PLACES["name"]
+    long = "GRPO on arithmetic with a higher rate"
+
+    def show_another(key: str) -> None:
+        pane.session.runs = [replace(run, id=f"{key} {run.id}", name=long) for run in pane.session.runs]
+        pane._list.show_runs()
+
+    show_another("some")
+    assert view.columnWidth(name) >= view.fontMetrics().horizontalAdvance(long)
+    kept = kept_looks(pane)
+    view.setColumnWidth(name, 90)
+    show_another("other")
+    assert view.columnWidth(name) == 90
+    restore_looks(pane, kept)  # of a session in which nobody had
+    show_another("third")
+    assert view.columnWidth(name) > 90

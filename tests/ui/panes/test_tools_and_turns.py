@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from droid_tune import words
 from droid_tune.config.environments import ENVIRONMENT_CONFIGS
 from droid_tune.errors import UserError
 from tests.ui.fake_engine import FakeEngine
@@ -44,7 +45,7 @@ def test_each_kind_has_its_settings_and_what_it_is_in_words(pane: SetupPane, kin
     config = ENVIRONMENT_CONFIGS[kind]
     press(choice(pane), config.label)
     assert pane.session.draft.environment == kind
-    assert config.summary in shown_texts(choice(pane))
+    assert words.quoted(config.summary) in shown_texts(choice(pane))
     shown = shown_texts(choice(pane))
     assert {spec.title for spec in specs_of(config, "environment") if not spec.advanced} <= set(shown)
 
@@ -154,8 +155,8 @@ def test_what_was_chosen_is_told_by_what_it_is_not_by_its_file(pane: SetupPane) 
 def test_what_cannot_be_used_is_one_sentence_until_it_is_mended(
     pane: SetupPane, engine: FakeEngine, qtbot: QtBot
 ) -> None:
-    why = "The environment's file has the function `now` without a docstring; mend it."
-    engine.failure = UserError(why)
+    why = "The environment's file has the function “now” without a docstring; mend it."
+    engine.failure = UserError(why.replace("“", "`").replace("”", "`"))
     press(choice(pane), "Bundled Example")
     qtbot.waitUntil(lambda: any(why in text for text in shown_texts(choice(pane))))
     engine.failure = None

@@ -16,7 +16,7 @@ from droid_tune.data.mapping import Proposal
 from ui.panes.data.data_reader import in_order, in_use
 from ui.panes.data.rows.rows_model import cell_text, whole_text
 from ui.panes.data.rows.seen_row import field_pieces
-from ui.widgets.basics import button, clear, column, label, row
+from ui.widgets.basics import button, clear, column, label, prose, row
 from ui.widgets.plain_view import Piece, PlainView
 from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.tables import scrolling_card
@@ -89,7 +89,7 @@ class ColumnsView(QWidget):
         self._grid.setVerticalSpacing(8)
         self._grid.setColumnStretch(1, 1)
         layout.addLayout(self._grid)
-        self._fault = label("", "fault", parent=inside, wrap=True)
+        self._fault = prose("", "fault", parent=inside)
         layout.addWidget(self._fault)
         foot = row(spacing=8)
         foot.addWidget(

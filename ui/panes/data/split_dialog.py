@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLayout, Q
 from droid_tune import words
 from droid_tune.data.reading.discover import assigned
 from ui.panes.data.files_card import SPLIT_WORDS
-from ui.widgets.basics import button, column, label, plain_tip
+from ui.widgets.basics import button, column, label, plain_tip, prose
 from ui.widgets.quiet_combo import QuietCombo
 
 LEFT_OUT = "none"
@@ -33,7 +33,7 @@ class SplitDialog(QDialog):
         words = "The model learns from the train files. Held-out files only measure how good it has become."
         layout.addWidget(label(words, "secondary", parent=self, wrap=True))
         layout.addLayout(self._files(paths))
-        self._fault = label("", "fault", parent=self, wrap=True)
+        self._fault = prose("", "fault", parent=self)
         layout.addWidget(self._fault)
         layout.addWidget(self._buttons())
         # A fixed minimum would be pushed to the window system at each change of the words.

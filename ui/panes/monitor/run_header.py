@@ -11,7 +11,7 @@ from droid_tune.metrics import describe
 from droid_tune.names import Way
 from droid_tune.runs.state import RunState
 from ui.one_run.leaked import leaked_words
-from ui.widgets.basics import column, label, line, restyle, row
+from ui.widgets.basics import column, label, line, prose, restyle, row
 from ui.widgets.calm_bar import CalmBar
 from ui.widgets.figure import Figure
 from ui.widgets.state_chip import StateChip
@@ -52,7 +52,7 @@ class RunHeader(QFrame):
         layout.addLayout(figures)
         self._line = line(self)
         layout.addWidget(self._line)
-        self._foot = label("", "small", parent=self, wrap=True)
+        self._foot = prose("", "small", parent=self)
         layout.addWidget(self._foot)
 
     def show_state(self, state: RunState, *, stopping: bool) -> None:

@@ -13,7 +13,7 @@ from droid_tune.config import RunConfig
 from droid_tune.config.load import parse_overrides
 from droid_tune.errors import UserError
 from droid_tune.runs.steering import STEERABLE, current, steered, wish
-from ui.widgets.basics import button, column, label, row
+from ui.widgets.basics import button, column, label, prose, row
 
 TITLES = {
     "learning_rate": ("Learning rate", "Its peak; the schedule goes on from it"),
@@ -42,7 +42,7 @@ class SteerSheet(QDialog):
         layout.addWidget(label(said, "small", parent=self, wrap=True))
         self._fields = self._make_fields()
         layout.addLayout(self._grid)
-        self._fault = label("", "fault", parent=self, wrap=True)
+        self._fault = prose("", "fault", parent=self)
         self._fault.hide()
         layout.addWidget(self._fault)
         bar = row(spacing=8)

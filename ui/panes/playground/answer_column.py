@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QWidget
 
 from droid_tune import words
 from ui.theme import mono_font
-from ui.widgets.basics import column, label, line, row, selectable
+from ui.widgets.basics import column, label, line, prose, row, selectable
 from ui.widgets.episode_view import EpisodeView, episode_in_words
 from ui.widgets.state_chip import Chip
 
@@ -30,7 +30,7 @@ class AnswerPart(QWidget):
         lines.addWidget(self._text)
         self._turns = column(spacing=6)
         lines.addLayout(self._turns)
-        self._aside = label("", "small", parent=self, wrap=True)
+        self._aside = prose("", "small", parent=self)
         self._aside.hide()
         lines.addWidget(self._aside)
         foot = row(spacing=8)

@@ -10,7 +10,7 @@ from droid_tune.report.outcome import bounds_words, outcome, value_words
 from droid_tune.report.story import Story
 from ui.one_run.leaked import leaked_words
 from ui.panes.result.bounds_bar import BoundsBar
-from ui.widgets.basics import column, label, row, selectable
+from ui.widgets.basics import column, prose, row, selectable
 from ui.widgets.figure import Figure
 
 KEYS = ("before", "after", "best", "changed", "time", "memory")
@@ -26,7 +26,7 @@ class ResultCard(QFrame):
         self.setProperty("role", "card")
         lines = column(self, spacing=12)
         lines.setContentsMargins(16, 14, 16, 14)
-        self._said = selectable(label("", parent=self, wrap=True))
+        self._said = selectable(prose("", parent=self))
         lines.addWidget(self._said)
         figures = row(spacing=18)
         self._figures = {key: Figure("", self) for key in KEYS}
@@ -35,7 +35,7 @@ class ResultCard(QFrame):
         lines.addLayout(figures)
         self.bar = BoundsBar(self)
         lines.addWidget(self.bar)
-        self._flat = label("", "fault", parent=self, wrap=True)
+        self._flat = prose("", "fault", parent=self)
         lines.addWidget(self._flat)
 
     def show_story(self, story: Story) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QMenu, QTableView, QWidget
 
 from droid_tune import words
+from ui.frame.restoring import ARRANGED
 from ui.panes.runs.run_progress import RunNames, progress_of
 from ui.panes.runs.runs_columns import COLUMNS, PLACES, RunLine
 from ui.panes.runs.runs_model import RunsModel
@@ -20,6 +21,9 @@ from ui.widgets.tables import dress_table
 
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
+
+#: pixels of a column that fits what stands in it, and of how many rows that is looked at
+WIDEST, ROWS_LOOKED_AT = 340, 40
 
 
 class RunsTable(QWidget):
@@ -33,6 +37,7 @@ class RunsTable(QWidget):
     def __init__(self, session: Session, names: RunNames, parent: QWidget) -> None:
         super().__init__(parent)
         self._session, self._names = session, names
+        self._fitting = True  # as long as no person can have made columns wider
         self.model = RunsModel(self)
         self.model.written_in.connect(self.written_in)
         lines = column(self, spacing=8)
@@ -63,8 +68,11 @@ class RunsTable(QWidget):
         head.setAccessibleName("Columns of the table of runs")
         head.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         head.customContextMenuRequested.connect(self._choose_columns)
+        head.setResizeContentsPrecision(ROWS_LOOKED_AT)
+        head.sectionResized.connect(self._note_hand)
         for place, one in enumerate(COLUMNS):
             view.setColumnWidth(place, one.width)
+        self._fitting = False
         view.selectionModel().selectionChanged.connect(self._tell_chosen)
         view.opened.connect(self.opened)
         view.trash_asked.connect(self.trash_asked)
@@ -76,6 +84,7 @@ class RunsTable(QWidget):
         chosen = self._chosen_ids()
         if self.model.show([self._line(run) for run in self._session.runs]):
             self._choose_again(chosen)
+            self._fit_columns()
         self._say_count()
 
     def _line(self, run: RunSummary) -> RunLine:
@@ -155,6 +164,24 @@ class RunsTable(QWidget):
         self.chosen_changed.emit()
 
     # --- columns ------------------------------------------------------------------------------------------------
+
+    def _fit_columns(self) -> None:
+        """Wide enough for what stands in them, until a person makes them otherwise."""
+        head = self.view.horizontalHeader()
+        if head.property(ARRANGED):
+            return
+        self._fitting = True
+        for place, one in enumerate(COLUMNS):
+            wanted = max(self.view.sizeHintForColumn(place), head.sectionSizeHint(place))
+            self.view.setColumnWidth(place, max(one.width, min(wanted, WIDEST)))
+        self._fitting = False
+
+    @Slot(int)
+    def _note_hand(self, place: int) -> None:
+        """The last column takes what the others leave, whenever the window is resized."""
+        head = self.view.horizontalHeader()
+        if not self._fitting and head.visualIndex(place) < head.count() - 1:
+            head.setProperty(ARRANGED, True)
 
     @Slot(QPoint)
     def _choose_columns(self, where: QPoint) -> None:

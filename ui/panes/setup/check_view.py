@@ -16,7 +16,7 @@ from droid_tune.estimate.signal import Answer, CheckReport, Group
 from droid_tune.events import Phase
 from droid_tune.metrics import rank
 from ui.session import Session
-from ui.widgets.basics import Page, button, clear, column, flowing, frame, label, row, scrolling, selectable
+from ui.widgets.basics import Page, button, clear, column, frame, label, prose, row, scrolling, selectable
 from ui.widgets.calm_bar import CalmBar
 from ui.widgets.episode_view import EpisodeView, calls_of, cut_chip, episode_in_words
 from ui.widgets.notice import NoticeBar
@@ -75,7 +75,7 @@ class CheckView(QDialog):
             f"{PROMPTS} prompts are sampled and scored as the run would, one backward pass is tried, and memory is "
             "measured with the longest prompt. Nothing is changed."
         )
-        self._page.addWidget(label(said, "small", parent=page, wrap=True))
+        self._page.addWidget(prose(said, "small", parent=page))
         self._bar = CalmBar(page)
         self._bar.setRange(0, 0)
         self._bar.setTextVisible(False)
@@ -171,9 +171,9 @@ class CheckView(QDialog):
         box = column(card, spacing=4)
         box.setContentsMargins(14, 10, 14, 10)
         asked = shown(group.prompt)
-        box.addWidget(flowing(selectable(label(asked, "strong", parent=card, wrap=True))))
+        box.addWidget(selectable(label(asked, "strong", parent=card, wrap=True)))
         if group.answer:
-            box.addWidget(flowing(label(f"Answer: {shown(group.answer)}", "small", parent=card, wrap=True)))
+            box.addWidget(label(f"Answer: {shown(group.answer)}", "small", parent=card, wrap=True))
         best_first = sorted(group.completions, key=lambda one: -rank(one.reward))
         for one in best_first[:SHOWN_ANSWERS]:
             if one.turns:
@@ -181,7 +181,7 @@ class CheckView(QDialog):
                 continue
             cut = "  (cut off)" if one.cut else ""
             text = f"{words.metric('reward', one.reward)}   {shown(one.text)}{cut}"
-            box.addWidget(flowing(selectable(label(text, parent=card, wrap=True))))
+            box.addWidget(selectable(label(text, parent=card, wrap=True)))
         self._page.addWidget(card)
 
     def _show_episode(self, one: Answer, card: QWidget, box: QVBoxLayout) -> None:

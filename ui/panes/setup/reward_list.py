@@ -15,7 +15,7 @@ from ui.form.editors import TextEditor
 from ui.form.fields import FieldSpec, spec_of, specs_of
 from ui.form.form import Fold, SettingRow
 from ui.theme import current_theme
-from ui.widgets.basics import button, clear, column, label, line, row
+from ui.widgets.basics import button, clear, column, label, line, prose, row
 
 Values = dict[str, Any]
 
@@ -42,7 +42,7 @@ class RewardCard(QFrame):
         own = str(values.get("name") or "")
         title = f"{self.kind.label} ({own})" if own else self.kind.label
         words.addWidget(label(title, "strong", parent=self))
-        words.addWidget(label(self.kind.summary, "small", parent=self, wrap=True))
+        words.addWidget(prose(self.kind.summary, "small", parent=self))
         head.addLayout(words, 1)
         head.addWidget(self._try_button())
         head.addWidget(label("Weight", "small", parent=self))
@@ -50,7 +50,7 @@ class RewardCard(QFrame):
         head.addWidget(self._weight)
         head.addWidget(self._remove_button())
         layout.addLayout(head)
-        self._weight_fault = label("", "fault", parent=self, wrap=True)
+        self._weight_fault = prose("", "fault", parent=self)
         self._weight_fault.setContentsMargins(14, 0, 14, 6)
         self._weight_fault.hide()
         layout.addWidget(self._weight_fault)

@@ -26,7 +26,7 @@ from ui.form.fields import as_text, specs_of
 from ui.form.form import SettingsGroup
 from ui.form.run_picker import RunEditor
 from ui.form.starting_runs import Start
-from ui.widgets.basics import clear, column, label
+from ui.widgets.basics import clear, column, label, prose
 from ui.widgets.segmented import Segmented
 
 SECTIONS = (
@@ -92,7 +92,7 @@ class SettingsForm(QWidget):
         kinds.choose(method)
         kinds.chosen.connect(self.method_chosen)
         self._method_box.addWidget(kinds)
-        self._method_box.addWidget(label(METHOD_CONFIGS[method].summary, "small", parent=self, wrap=True))
+        self._method_box.addWidget(prose(METHOD_CONFIGS[method].summary, "small", parent=self))
 
     def _group(self, section: str, group: SettingsGroup) -> SettingsGroup:
         group.edited.connect(self.edited)

@@ -15,7 +15,7 @@ MOST_NAMED = 6
 
 
 class ChartHead(QWidget):
-    """A chart of a single line has no legend."""
+    """The legend takes no room while it names nothing."""
 
     def __init__(self, title: str, help: str, parent: QWidget) -> None:  # noqa: A002
         super().__init__(parent)
@@ -41,7 +41,7 @@ class ChartHead(QWidget):
         self._entries = tuple(entries)
         clear(self._legend_row)
         self.legend = []
-        if len(entries) < 2:
+        if not entries:
             return
         for name, color, sign in entries[:MOST_NAMED]:
             self._add(f'<span style="color:{color}">{sign}</span> {html.escape(name)}')

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from PySide6.QtGui import QColor
 
+from droid_tune.runs.series import Series
 from ui.theme import current_theme
 from ui.widgets.charting.chart_content import ChartContent
 from ui.widgets.charting.chart_spec import ChartSpec
@@ -71,11 +72,19 @@ def sign_of(place: int) -> CurveSign:
     return SIGNS[place % len(SIGNS)]
 
 
-def legend_of(spec: ChartSpec, curves: Sequence[CurveItems]) -> list[tuple[str, str, str]]:
-    """(name, colour, sign) of each line, as its curve is drawn; `curves` is empty where none is made yet."""
+def legend_of(
+    spec: ChartSpec, curves: Sequence[CurveItems], series: Mapping[str, Series]
+) -> list[tuple[str, str, str]]:
+    """(name, colour, sign) of each line that has values, as its curve is drawn; `curves` is empty where none is made yet.
+
+    A chart of a single line needs none.
+    """
+    if len(spec.lines) < 2:
+        return []
     restless = [curve.restless for curve in curves] or [False] * len(spec.lines)
     signs = ("■" if spec.stacked else sign_of(place).said(restless=one) for place, one in enumerate(restless))
     return [
         (line.label, color, sign)
         for line, color, sign in zip(spec.lines, colors_of(spec), signs, strict=True)
+        if series.get(line.source)
     ]

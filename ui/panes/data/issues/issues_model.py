@@ -101,6 +101,6 @@ def _cells(line: IssueLine) -> tuple[str, ...]:
         place,
         str(issue.column or ""),
         words.literal(issue.field or ""),
-        words.literal(issue.message).replace("\n", " "),
+        words.quoted(words.literal(issue.message)).replace("\n", " "),
         words.literal(issue.excerpt).replace("\n", " "),
     )

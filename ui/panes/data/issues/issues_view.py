@@ -17,7 +17,7 @@ from droid_tune.data.splits import BINARY_SUFFIXES
 from ui.background import Task
 from ui.panes.data.issues.issues_model import IssuesModel
 from ui.panes.data.issues.open_in_editor import open_at
-from ui.widgets.basics import button, column, label, row
+from ui.widgets.basics import button, column, prose, row
 from ui.widgets.plain_view import Piece, PlainView
 from ui.widgets.tables import data_table
 
@@ -76,7 +76,7 @@ class IssuesView(QWidget):
         place = QWidget(parent)
         layout = column(place, spacing=6)
         bar = row(spacing=10)
-        self._what = label("", parent=place, wrap=True)
+        self._what = prose("", parent=place)
         self._open = button("Open in Editor", parent=place, help="Open the file at this line in your editor")
         self._open.clicked.connect(self._open_editor)
         bar.addWidget(self._what, 1)

@@ -32,7 +32,7 @@ from ui.panes.data.files_card import SPLIT_WORDS
 from ui.panes.data.rows.look import Look
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.panes.data.tools.change_form import CHANGES, Ask, Change, Preview, plan_change, write_change
-from ui.widgets.basics import button, clear, column, frame, label, row
+from ui.widgets.basics import button, clear, column, frame, label, prose, row
 from ui.widgets.calm_bar import CalmBar
 from ui.widgets.notice import NoticeStack
 from ui.widgets.plain_view import Piece, PlainView
@@ -117,7 +117,7 @@ class ToolsView(QWidget):
         card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         layout = column(card, spacing=8)
         layout.setContentsMargins(14, 10, 14, 10)
-        self._words = label("", "secondary", parent=card, wrap=True)
+        self._words = prose("", "secondary", parent=card)
         layout.addWidget(self._words)
         bar = row(spacing=12)
         self._grid = QGridLayout()

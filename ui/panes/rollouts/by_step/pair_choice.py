@@ -90,5 +90,5 @@ class PairChoice(QObject):
             self._said.setText("Now call another one " + ("worse." if self.worse is None else "better."))
         else:
             self._said.setText(
-                f"A pair: {self.better + 1} is better than {self.worse + 1}. `droid-tune pairs RUN` writes all pairs."
+                f"A pair: {self.better + 1} is better than {self.worse + 1}. “droid-tune pairs RUN” writes all pairs."
             )

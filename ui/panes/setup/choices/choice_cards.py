@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QWidget
 
-from ui.widgets.basics import column, label, restyle
+from ui.widgets.basics import column, label, prose, restyle
 
 
 class ChoiceCard(QFrame):
@@ -27,7 +27,7 @@ class ChoiceCard(QFrame):
         layout = column(self, spacing=3)
         layout.setContentsMargins(12, 10, 12, 10)
         layout.addWidget(label(title, "strong", parent=self))
-        layout.addWidget(label(words, "small", parent=self, wrap=True))
+        layout.addWidget(prose(words, "small", parent=self))
         layout.addStretch(1)
 
     def show_chosen(self, chosen: bool) -> None:

@@ -19,7 +19,7 @@ from ui.draft import Draft
 from ui.form.fields import FieldSpec, specs_of
 from ui.form.form import Fold, SettingsGroup
 from ui.panes.setup.choices.help_texts import add_help
-from ui.widgets.basics import button, clear, column, label, row
+from ui.widgets.basics import button, clear, column, prose, row
 from ui.widgets.segmented import Segmented
 
 NONE = ""
@@ -44,11 +44,11 @@ class EnvironmentChoice(QWidget):
         lines = column(self, spacing=8)
         lines.addLayout(self._bar())
         lines.addLayout(self._buttons())
-        self._summary = label("", "small", parent=self, wrap=True)
+        self._summary = prose("", "small", parent=self)
         lines.addWidget(self._summary)
-        self._found = label("", "small", parent=self, wrap=True)
+        self._found = prose("", "small", parent=self)
         lines.addWidget(self._found)
-        self._fault = label("", "fault", parent=self, wrap=True)
+        self._fault = prose("", "fault", parent=self)
         self._fault.hide()
         lines.addWidget(self._fault)
         self._box = column(spacing=0)

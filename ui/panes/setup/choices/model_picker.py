@@ -13,7 +13,7 @@ from droid_tune.model_files.found import FoundModel, describe, find_models
 from ui.background import Task
 from ui.panes.setup.models.download_bar import DownloadBar
 from ui.session import Session
-from ui.widgets.basics import button, column, label, row
+from ui.widgets.basics import button, column, prose, row
 from ui.widgets.simple_list import Entry, EntryList
 from ui.widgets.two_lines import TwoLineDelegate
 from ui.work.download_desk import DownloadDesk
@@ -66,7 +66,7 @@ class ModelPicker(QFrame):
         fetching.setContentsMargins(8, 0, 8, 0)
         fetching.addWidget(DownloadBar(self.desk, self))
         layout.addLayout(fetching)
-        self._fault = label("", "fault", parent=self, wrap=True)
+        self._fault = prose("", "fault", parent=self)
         self._fault.setContentsMargins(8, 0, 8, 0)
         self._fault.hide()
         layout.addWidget(self._fault)

@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QWidget
 
 from droid_tune.config import PRESETS
-from ui.widgets.basics import column, label
+from ui.widgets.basics import column, prose
 from ui.widgets.segmented import Segmented
 
 
@@ -21,7 +21,7 @@ class PresetChoice(QWidget):
         self._keys = Segmented([(key, preset.title) for key, preset in PRESETS.items()], self, "Preset")
         self._keys.chosen.connect(self._choose)
         lines.addWidget(self._keys)
-        self._words = label("", "small", parent=self, wrap=True)
+        self._words = prose("", "small", parent=self)
         lines.addWidget(self._words)
 
     def show_preset(self, preset: str) -> None:

@@ -6,7 +6,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
-from ui.widgets.basics import button, column, label, row
+from ui.widgets.basics import button, column, label, prose, row
 from ui.widgets.calm_bar import CalmBar
 from ui.work.download_desk import DownloadDesk
 
@@ -39,7 +39,7 @@ class DownloadBar(QWidget):
             made.setAutoDefault(False)
             line.addWidget(made)
         layout.addLayout(line)
-        self._fault = label("", "fault", parent=self, wrap=True)
+        self._fault = prose("", "fault", parent=self)
         layout.addWidget(self._fault)
         desk.changed.connect(self._show)
         self._show()

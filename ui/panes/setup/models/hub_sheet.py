@@ -12,7 +12,7 @@ from ui.panes.setup.models.download_bar import DownloadBar
 from ui.panes.setup.models.fit_badges import FitBadges
 from ui.panes.setup.models.hub_results import HubResults
 from ui.session import Session
-from ui.widgets.basics import button, column, frame, label, restyle, row
+from ui.widgets.basics import button, column, frame, prose, restyle, row
 from ui.widgets.simple_list import Entry, EntryList
 from ui.widgets.two_lines import TwoLineDelegate
 from ui.work.download_desk import DownloadDesk
@@ -42,11 +42,11 @@ class HubSheet(QDialog):
         box.setContentsMargins(20, 16, 20, 8)
         self._search = self._field(top)
         box.addWidget(self._search)
-        self._said = label("", "small", parent=top, wrap=True)
+        self._said = prose("", "small", parent=top)
         box.addWidget(self._said)
         self._list = self._make_list(top)
         box.addWidget(self._list, 1)
-        self._detail = label("", "small", parent=top, wrap=True)
+        self._detail = prose("", "small", parent=top)
         self._detail.setAccessibleName("What the chosen model takes")
         box.addWidget(self._detail)
         box.addWidget(DownloadBar(desk, top))

@@ -11,7 +11,7 @@ from droid_tune import words
 from droid_tune.config.methods import METHOD_CONFIGS
 from ui.panes.setup.readiness.forecasting import model_bytes
 from ui.panes.setup.readiness.text_grid import TextGrid
-from ui.widgets.basics import column, label, line
+from ui.widgets.basics import column, label, line, prose
 from ui.widgets.memory_bar import BarMark, MemoryBar, Part
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class EstimatePanel(QFrame):
         layout.addWidget(self._bar)
         self._time = label("", "strong", parent=self, wrap=True)
         layout.addWidget(self._time)
-        self._notes = label("", "small", parent=self, wrap=True)
+        self._notes = prose("", "small", parent=self)
         layout.addWidget(self._notes)
         layout.addWidget(line(self))
         self._stages = TextGrid(self)
@@ -56,7 +56,7 @@ class EstimatePanel(QFrame):
         layout.addWidget(line(self))
         self._methods = TextGrid(self)
         layout.addLayout(self._methods)
-        self._fault = label("", "fault", parent=self, wrap=True)
+        self._fault = prose("", "fault", parent=self)
         self._fault.hide()
         layout.addWidget(self._fault)
         self.hide()

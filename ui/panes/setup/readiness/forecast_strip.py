@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from droid_tune import words
 from ui.panes.setup.readiness.forecasting import VERDICTS, forecast_details, forecast_words, model_bytes
 from ui.theme import current_theme
-from ui.widgets.basics import button, clear, column, label, plain_tip, row
+from ui.widgets.basics import button, clear, column, plain_tip, prose, row
 from ui.widgets.state_chip import Chip
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ForecastStrip(QWidget):
         layout = column(self, spacing=6)
         line = row(spacing=10)
         self._bar = SlimMemoryBar(self)
-        self._words = label("", "small", parent=self, wrap=True)
+        self._words = prose("", "small", parent=self)
         self._words.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
         self._chip = Chip(self)
         line.addWidget(self._chip)
@@ -139,9 +139,7 @@ class ForecastStrip(QWidget):
         self._show_chip()
         clear(self._rows)
         for finding in found.findings() if found is not None else ():
-            said = label(
-                finding.text, "fault" if finding.level == "error" else "small", parent=self, wrap=True
-            )
+            said = prose(finding.text, "fault" if finding.level == "error" else "small", parent=self)
             self._rows.addWidget(said, 1)
             for remedy in finding.remedies:
                 made = button(
@@ -162,7 +160,7 @@ class ForecastStrip(QWidget):
         if files:
             were = "was" if len(files) == 1 else "were"
             said = f"{', '.join(files)} {were} not tried yet as now written: does it tell right from wrong?"
-            self._trials.addWidget(label(said, "small", parent=self, wrap=True), 1)
+            self._trials.addWidget(prose(said, "small", parent=self), 1)
             made = button("Try Rewards…", parent=self, help="On rows of the data, in a second")
             made.clicked.connect(self.trial_asked)
             self._trials.addWidget(made)

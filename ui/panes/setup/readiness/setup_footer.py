@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
 from ui.panes.setup.readiness.forecast_strip import ForecastStrip
-from ui.widgets.basics import button, column, label, restyle, row
+from ui.widgets.basics import button, column, prose, restyle, row
 
 
 class SetupFooter(QFrame):
@@ -26,7 +26,7 @@ class SetupFooter(QFrame):
 
     def _bar(self) -> QHBoxLayout:
         bar = row(spacing=12)
-        self.summary = label("", "small", parent=self, wrap=True)
+        self.summary = prose("", "small", parent=self)
         bar.addWidget(self.summary, 1)
         check = button(
             "Signal Check…",

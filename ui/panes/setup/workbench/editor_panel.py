@@ -18,7 +18,7 @@ from ui.frame.drops import local_paths
 from ui.panes.setup.workbench.code_editor import CodeEditor
 from ui.panes.setup.workbench.reward_text import ChangedElsewhere, RewardText
 from ui.panes.setup.workbench.text_look import TextLook
-from ui.widgets.basics import button, column, label, restyle, row
+from ui.widgets.basics import button, column, label, prose, restyle, row
 from ui.widgets.notice import NoticeStack
 
 PYTHON_FILES = "Python (*.py)"
@@ -49,7 +49,7 @@ class EditorPanel(QFrame):
         layout.addWidget(self.notices)
         self.code = CodeEditor(self)
         layout.addWidget(self.code, 1)
-        self._said = label("", "small", parent=self, wrap=True)
+        self._said = prose("", "small", parent=self)
         layout.addWidget(self._said)
         self._look = TextLook(engine, self._asked_about, self)
         self._look.found.connect(self._show_look)
@@ -241,5 +241,5 @@ class EditorPanel(QFrame):
         self.ready = found.ok
         self.code.mark_line(found.line)
         restyle(self._said, "role", "small" if found.ok else "fault")
-        self._said.setText(words.literal(found.sentence).replace("`", ""))
+        self._said.setText(words.literal(found.sentence))
         self.looked.emit(found.ok)

@@ -10,7 +10,7 @@ from droid_tune.runs.series import Series
 from droid_tune.trial_report import Rescored, RescoredCompletion, RescoredStep
 from ui.panes.setup.workbench.plain_rows import Column, PlainRows
 from ui.panes.setup.workbench.tries_view import below_all, cell, right_tone, right_words, said
-from ui.widgets.basics import column, label, selectable
+from ui.widgets.basics import column, prose, selectable
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.tables import data_table
 
@@ -72,7 +72,7 @@ class PastView(QSplitter):
         self._completions: list[RescoredCompletion] = []
         top = QWidget(self)
         box = column(top, spacing=8)
-        self.words = selectable(label(NOTHING_YET, "small", parent=top, wrap=True))
+        self.words = selectable(prose(NOTHING_YET, "small", parent=top))
         self.words.setAccessibleName("What scoring it anew says")
         box.addWidget(self.words)
         self.chart = Chart(ChartSpec("Reward", CURVES, empty="No step was scored yet"), top)
@@ -109,6 +109,6 @@ class PastView(QSplitter):
     def end(self, found: Rescored | None, why: str = "") -> None:
         """All of it, or as much as was scored until it ended; the greatest changes first."""
         said_words = list(found.sentences()) if found is not None else [why]
-        self.words.setText(words.literal(" ".join(said_words)).replace("`", ""))
+        self.words.setText(words.literal(" ".join(said_words)))
         self.model.show_items(self._completions)
         self.table.sortByColumn(CHANGE, Qt.SortOrder.DescendingOrder)

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHeaderView, QWidget
 from droid_tune import words
 from droid_tune.trial_report import LEVEL_WORDS, Trial, Try
 from ui.panes.setup.workbench.plain_rows import Column, PlainRows
-from ui.widgets.basics import column, frame, label, selectable
+from ui.widgets.basics import column, frame, prose, selectable
 from ui.widgets.state_chip import Chip
 from ui.widgets.tables import data_table
 
@@ -85,10 +85,10 @@ class TriesView(QWidget):
         self.chip = Chip(card)
         self.chip.hide()
         box.addWidget(self.chip, 0, Qt.AlignmentFlag.AlignLeft)
-        self.words = selectable(label(NOTHING_YET, parent=card, wrap=True))
+        self.words = selectable(prose(NOTHING_YET, parent=card))
         self.words.setAccessibleName("Verdict")
         box.addWidget(self.words)
-        self.notes = selectable(label("", "small", parent=card, wrap=True))
+        self.notes = selectable(prose("", "small", parent=card))
         self.notes.hide()
         box.addWidget(self.notes)
         layout.addWidget(card)
@@ -109,8 +109,9 @@ class TriesView(QWidget):
         self.chip.show()
         self.words.setText(words.literal("\n".join(verdict.sentences)))
         printed = [f"The last call of {name} printed: {text}" for name, text in trial.printed.items()]
-        notes = [one for one in (trial.agreement.sentence(), *trial.notes, *printed) if one]
-        self.notes.setText(words.literal("\n".join(notes)).replace("`", ""))
+        failed = next((one.failures[0] for one in trial.tries if one.failures), "")
+        notes = [one for one in (failed, trial.agreement.sentence(), *trial.notes, *printed) if one]
+        self.notes.setText(words.literal("\n".join(notes)))
         self.notes.setVisible(bool(notes))
         self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.model.show_items(trial.tries)
