@@ -23,6 +23,7 @@ from ui.widgets.axis_texts import roomy, round_ticks, tick_texts
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.charting.chart_words import summary_of
 from ui.widgets.charting.curve_plot import CurvePlot
+from ui.widgets.charting.curve_set import colors_of
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.charting.soft_band import SoftBand
 from ui.widgets.charting.values_sheet import ValuesModel, ValuesSheet
@@ -123,6 +124,16 @@ def test_the_legend_and_the_description_name_every_curve(window: QWidget) -> Non
         for entry, name in zip(chart._head.legend, ("Mean", "Held-out"), strict=True)
     ]
     assert "Held-out: " in chart.accessibleDescription()
+
+
+def test_the_legend_names_no_curve_that_is_not_there(window: QWidget) -> None:
+    lines = (Line("loss", "A", key="a"), Line("loss", "B", key="b"))
+    chart = shown(ChartSpec("Loss", lines), window)
+    chart.show_series({"b": series([1.0, 2.0, 3.0])}, 0)
+    ((name, color, _),) = chart._head._entries  # B alone, in B's own colour: it is not A's curve
+    assert (name, color) == ("B", colors_of(chart.spec)[1])
+    chart.show_series({"a": series([1.0, 2.0]), "b": series([1.0, 2.0, 3.0])}, 0)
+    assert [entry[0] for entry in chart._head._entries] == ["A", "B"]
 
 
 def test_the_table_has_a_line_per_metric(qtbot: QtBot) -> None:

@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from droid_tune.config.rewards import computes_here
 from droid_tune.errors import UserError
 from droid_tune.paths import runs_dir
-from droid_tune.trial_report import LookedAt
+from droid_tune.trial_report import Agreement, LookedAt, Trial, Try, Verdict
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
 from tests.ui.spoken_names import nameless
@@ -24,6 +24,7 @@ from ui.engine_worker import Engine
 from ui.main_window import MainWindow
 from ui.panes.setup.workbench.past_view import CHANGE
 from ui.panes.setup.workbench.reward_text import ChangedElsewhere, RewardText
+from ui.panes.setup.workbench.tries_view import TriesView
 from ui.panes.setup.workbench.workbench_sheet import WorkbenchSheet
 from ui.session import Session
 from ui.theme import Theme
@@ -92,6 +93,17 @@ def test_a_built_in_reward_is_tried_as_soon_as_the_sheet_opens(opened: Open, eng
     assert engine.benched[0].config["rewards"] == [{"type": "accuracy", "weight": 1.0}]
     assert engine.benched[0].config["data"] == {}
     assert sheet.rows.model.rowCount() == 2
+
+
+def test_why_a_reward_failed_stands_above_the_table(qtbot: QtBot) -> None:
+    view = TriesView(None)  # pyright: ignore[reportArgumentType]
+    qtbot.addWidget(view)
+    why = "The reward `mine` failed on completion 2 (mine.py:4): AttributeError"
+    tries = [Try(0, "own answer", "2 + 2?", "4", 1.0), Try(0, "empty", "2 + 2?", "", None, failures=[why])]
+    view.show_trial(Trial(tries, [], {}, Verdict("weak", ["It failed."]), Agreement(1, 0, 0)))
+    assert view.notes.text().startswith(
+        "The reward “mine” failed on completion 2 (mine.py:4): AttributeError"
+    )
 
 
 def test_all_rewards_are_tried_together(opened: Open, engine: FakeEngine) -> None:
