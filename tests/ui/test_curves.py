@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pyqtgraph as pg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PySide6.QtCore import QObject
+from pytestqt.qtbot import QtBot
 
+from droid_tune.runs.series import Series
+from ui.widgets.charting.curve_items import arrays
+from ui.widgets.charting.curve_line import CurveLine
+from ui.widgets.charting.said_summary import SaidSummary
 from ui.widgets.curves import Smoother, bucketed, smoothed
 
 
@@ -72,3 +80,41 @@ def test_a_curve_that_was_taken_back_is_smoothed_anew() -> None:
         smoother.of(np.array([1.0, 2.0, 3.0]), 0.5)
         assert np.allclose(smoother.of(np.array(numbers), 0.5)[-1], plainly_smoothed(numbers, 0.5)[-1])
     assert np.allclose(smoother.of(np.array([7.0, 2.0, 4.0]), 0.9), plainly_smoothed([7.0, 2.0, 4.0], 0.9))
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "values", [[3.0, 1.0, 2.0, 5.0], [NAN, 1.0, NAN, 2.0], [INF, 1.0, -INF, 0.0], [NAN] * 4]
+)
+@pytest.mark.parametrize("within", [None, (0.0, 9.0), (2.0, 9.0), (2.5, 3.0), (20.0, 30.0)])
+def test_a_line_has_the_bounds_that_pyqtgraph_finds(
+    values: list[float], within: tuple[float, float] | None
+) -> None:
+    places = np.array([1.0, 2.0, 3.0, 4.0])
+    line, theirs = CurveLine(), pg.PlotCurveItem()
+    for one in (line, theirs):
+        one.setData(places, np.array(values), pen=pg.mkPen("red", width=2))
+    told, expected = line.dataBounds(1, 1.0, within), theirs.dataBounds(1, 1.0, within)
+    assert told == expected or (expected[0] != expected[0] and told == (None, None))  # the box takes neither
+    assert line.dataBounds(0) == theirs.dataBounds(0) == (1.0, 4.0)
+
+
+def test_a_drawn_series_grows_on() -> None:
+    found = Series()
+    for step in range(5):
+        found.append(step, float(step))
+    kept = bucketed(*arrays(found), 100)
+    found.append(5, 5.0)  # raises where somebody holds a view of it
+    assert (len(found), kept[1].tolist()) == (6, [0, 1, 2, 3, 4])
+
+
+def test_a_summary_is_said_at_once_and_then_when_its_pause_is_over(qtbot: QtBot) -> None:
+    told: list[int] = []
+    owner = QObject()
+    summary = SaidSummary(lambda: told.append(1), owner)
+    for _ in range(3):
+        summary.change()
+    assert len(told) == 1
+    qtbot.waitUntil(lambda: len(told) == 2)

@@ -25,6 +25,7 @@ from ui.widgets.charting.curve_items import Drawing
 from ui.widgets.charting.curve_plot import CurvePlot
 from ui.widgets.charting.curve_set import CurveSet, colors_of, legend_of
 from ui.widgets.charting.run_marks import LINED, MOST_LINES, MarkStrip, RunMark
+from ui.widgets.charting.said_summary import SaidSummary
 from ui.widgets.charting.scale_across import ScaleAcross
 from ui.widgets.charting.step_cursor import StepCursor
 from ui.widgets.charting.values_sheet import ValuesSheet
@@ -63,12 +64,14 @@ class Chart(QFrame):
         layout.addWidget(self._empty, 1)
         self._pointing = ChartPointing(self._plot, cursor or StepCursor(self), self._shown, self)
         self._pointing.looked_at.connect(self._show_values_at)
+        self._said = SaidSummary(self._tell_summary, self)
         self._plot.resized.connect(self._fit_width)
         self._plot.told.connect(self.open_values)
         self._plot.menu_wanted.connect(self._open_menu)
         self._plot.box.sigXRangeChanged.connect(self._range_moved)
         self.set_lines(spec.lines)
-        self._tell_accessibility()  # before its first value too
+        self._tell_title()
+        self._tell_summary()  # before its first value too
         current_theme().changed.connect(self._retint)
 
     def _shown(self) -> ChartContent:
@@ -87,7 +90,7 @@ class Chart(QFrame):
         """Another title over the same curves."""
         self._head.title.setText(title)
         self.spec = replace(self.spec, title=title)
-        self._tell_accessibility()
+        self._tell_title()
 
     def show_marks(self, marks: tuple[RunMark, ...]) -> None:
         """Signs below the plot, and lines through it for what changed the run."""
@@ -179,14 +182,16 @@ class Chart(QFrame):
         self._plot.settle()
         self._head.show_legend(legend_of(self.spec, self._curves.items, self.content.series))
         self._pointing.look()
-        self._tell_accessibility()
+        self._said.change()
         self._strip.update()
 
-    def _tell_accessibility(self) -> None:
+    def _tell_title(self) -> None:
         """The plot has the keyboard, so it is the one that is read out when it gets it."""
+        self.setAccessibleName(f"Chart: {self.spec.title}")
+        self._plot.setAccessibleName(f"Plot: {self.spec.title}")
+
+    def _tell_summary(self) -> None:
         said = self.summary()
-        for part, name in ((self, f"Chart: {self.spec.title}"), (self._plot, f"Plot: {self.spec.title}")):
-            part.setAccessibleName(name)
         self.setAccessibleDescription(said)
         self._plot.setAccessibleDescription(f"{said} {PLOT_KEYS}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,13 @@ Floats = NDArray[np.float64]
 
 
 def bucketed(steps: Floats, values: Floats, buckets: int) -> tuple[Floats, Floats]:
-    """At most `2 * buckets` points that show every peak: the least and greatest value of each bucket, in order."""
+    """At most `2 * buckets` points that show every peak: the least and greatest value of each bucket, in order.
+
+    They are copies, also where all are shown.
+    """
     count = len(values)
     if count <= 2 * buckets:
-        return steps, values
+        return steps.copy(), values.copy()
     size = -(-count // buckets)
     starts = np.arange(0, count, size)
     low = np.minimum.reduceat(values, starts)
@@ -99,6 +103,7 @@ class Smoother:
         self._count += count
 
 
+@lru_cache(maxsize=4)
 def _triangle(weight: float) -> Floats:
     """(L, L): what the value of each column adds to the total of each row."""
     steps = np.arange(_BLOCK)[:, None] - np.arange(_BLOCK)

@@ -202,16 +202,16 @@ class CurveItems:
     def _draw_band(self, steps: Floats, edges: list[Floats], drawing: Drawing) -> None:
         # Every n-th point is enough for a soft band, and keeps both edges in step with each other.
         stride = max(1, len(steps) // (2 * drawing.buckets))
-        places = drawing.across.place(steps[::stride])
+        places = drawing.across.place(steps[::stride].copy())
         for item, edge in zip((self.low, self.high), edges, strict=True):
-            item.setData(places, edge[::stride])
+            item.setData(places, edge[::stride].copy())
         self.area.updatePath()
         self._area.box.itemBoundsChanged(self.area)  # its edges are in no view that would look
 
 
 def arrays(found: Series) -> tuple[Floats, Floats]:
-    """Steps and values (N,), copied: a view would stop the series' growth."""
-    return np.array(found.steps), np.array(found.values)
+    """Steps and values (N,) where they lie: whoever keeps one of them stops the series' growth."""
+    return np.frombuffer(found.steps), np.frombuffer(found.values)
 
 
 def is_restless(values: Floats) -> bool:

@@ -11,6 +11,8 @@ from typing import Any, Literal, cast
 import pyqtgraph as pg
 from PySide6.QtWidgets import QGraphicsGridLayout
 
+from ui.widgets.charting.curve_line import CurveLine
+
 Side = Literal["left", "bottom"]
 SIDES: tuple[Side, ...] = ("left", "bottom")
 
@@ -46,7 +48,7 @@ class PlotArea(pg.GraphicsWidget):
 
         Its `PlotDataItem` has signs at points as well, which nobody asks it for here, and costs four times as much.
         """
-        line = cast(Any, pg.PlotCurveItem(connect="finite", **looks))
+        line = cast(Any, CurveLine(**looks))
         self.add(line)
         return line
 
