@@ -26,15 +26,28 @@ def rehearse(config: RunConfig, dataset: Dataset) -> None:
 
 
 def check_template(config: RunConfig, rows: Rows) -> None:
-    """The first rows through the model's own chat template. Raises UserError with the first that it refuses."""
+    """The first rows through the model's own chat template; a run leaves out those that it refuses. Raises UserError where
+    it refuses them all."""
     from droid_tune.data.lens import Lens
     from droid_tune.model.loading import load_model_tokenizer
     from droid_tune.model_files.hub import resolve_model
 
     lens = Lens.of(config, load_model_tokenizer(resolve_model(config.model.path, config.model.revision)))
-    longest = max((lens.measure(row).longest for row in rows[:RENDERED_ROWS]), default=0)
-    looked_at = words.count(min(len(rows), RENDERED_ROWS), "row")
-    say(f"template: the first {looked_at} rendered, the longest to {words.count(longest, 'token')}")
+    lengths: list[int] = []
+    refused: list[str] = []
+    for number in range(min(len(rows), RENDERED_ROWS)):
+        try:
+            lengths.append(lens.measure(rows.row(number)).longest)
+        except UserError as error:
+            refused.append(f"{rows.place(number)}: {error}")
+    looked_at = words.count(len(lengths) + len(refused), "row")
+    if refused and not lengths:
+        raise UserError(f"None of the first {looked_at} can be used; {refused[0]}")
+    say(
+        f"template: the first {looked_at} rendered, the longest to {words.count(max(lengths, default=0), 'token')}"
+    )
+    if refused:
+        say(f"{len(refused)} of them will be left out; the first is {refused[0]}")
 
 
 def check_rewards(config: RunConfig, rows: Rows) -> None:

@@ -101,6 +101,25 @@ def test_a_dry_run_finds_what_is_wrong_with_the_data(
     assert told.count("\n") == 1
 
 
+def test_a_dry_run_says_which_rows_a_run_will_leave_out(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row that cannot be learnt from ends no run, so it ends no rehearsal either, unless all are such."""
+    pairs = [
+        {"prompt": "1 + 1?", "chosen": "2", "rejected": "3"},
+        {"prompt": "Say it.", "chosen": "It.", "rejected": "It."},
+    ]
+    told = {}
+    for name, rows in (("some", pairs), ("none", pairs[1:])):
+        (data / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        code = main(["train", "--data", str(data), "--method", "dpo", "--set", "batch_size=1", "--dry-run"])
+        told[name] = (code, capsys.readouterr().err)
+    assert told["some"][0] == 0
+    assert "train.jsonl:2: Both answers are the same" in told["some"][1]
+    assert told["none"][0] == 1
+    assert "train.jsonl:1: Both answers are the same" in told["none"][1]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
