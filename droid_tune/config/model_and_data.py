@@ -27,8 +27,8 @@ class ModelConfig(Closed):
     )
     """last: the newest weights of that run. best: those with the best held-out evaluation. Or a checkpoint's step."""
     start_mode: Literal["continue", "fuse"] = setting("continue", "How to start from it", advanced=True)
-    """continue: its adapter is trained further, the reference stays the base model. fuse: it is merged into
-    the model, which becomes the reference, and a new adapter begins.
+    """continue: its adapter is trained further, the reference stays the base model (of DPO, KTO and BCO it is that
+    adapter as the run begins). fuse: it is merged into the model, which becomes the reference, and a new adapter begins.
     """
 
     @model_validator(mode="after")

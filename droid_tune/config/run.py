@@ -17,6 +17,7 @@ from droid_tune.config.consistency import (
 from droid_tune.config.environments import AnyEnvironment, judges_by_itself
 from droid_tune.config.methods import AnyMethod, GRPOConfig
 from droid_tune.config.model_and_data import AdapterConfig, DataConfig, ModelConfig
+from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.config.sampling_method import SamplingMethodConfig
@@ -126,3 +127,10 @@ class RunConfig(Closed):
     def samples(self) -> bool:
         """Whether the model answers prompts while it learns; else there are no rollouts and no rewards."""
         return type(self.method).samples
+
+    @property
+    def starts_as_reference(self) -> bool:
+        """Whether a run that goes on from an adapter has that adapter as its reference: pairs are judged against the model
+        as training begins, as in TRL, or what SFT moved would count as a preference."""
+        compares = isinstance(self.method, PreferenceConfig) and self.method.compares
+        return compares and bool(self.model.start_from) and self.model.start_mode == "continue"

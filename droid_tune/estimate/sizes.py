@@ -7,6 +7,7 @@ from functools import partial
 
 from droid_tune.config import RunConfig
 from droid_tune.config.ppo_method import PPOConfig
+from droid_tune.config.preference_methods import PreferenceConfig
 from droid_tune.config.rewards import RewardConfig, RewardModelReward
 from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.config.teaching_methods import TeacherConfig
@@ -158,6 +159,9 @@ def _optimizer(name: str, trained: Trained) -> int:
 def _reference(config: RunConfig, trained: Trained) -> int:
     """A copy of what is trained, where bypassing the adapter does not give the reference (model/reference.py)."""
     method = config.method
+    if isinstance(method, PreferenceConfig):
+        copied = config.starts_as_reference or (method.compares and trained.full)
+        return trained.bytes if copied else 0
     if not isinstance(method, SamplingMethodConfig) or not method.needs_reference:
         return 0
     return trained.bytes if method.keeps_reference or trained.full else 0

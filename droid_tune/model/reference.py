@@ -1,8 +1,8 @@
 """What the KL penalty compares with: never a second model.
 
-static: the base model, which is the policy with its adapter bypassed (training in full needs a copy of the trained
-weights, because there is nothing to bypass). ema and periodic: a copy of the trainable parameters only, put in place of
-the policy's while the reference is scored.
+static: the base model, which is the policy with its adapter bypassed. There is nothing to bypass where all weights are
+trained, or where pairs are judged against the adapter of an earlier run: these keep a copy of what is trained. ema and
+periodic: such a copy that follows. It is put in place of the policy's while the reference is scored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from droid_tune.names import ReferenceMode
 class ReferencePolicy:
     """The moving part of a reference; `arrays` is None where bypassing the adapter is enough, or none is `needed`.
 
-    A policy that comes with `reference_arrays` (it goes on from an earlier run in full) keeps them as its static ones.
+    A policy that comes with `reference_arrays` (it goes on from an earlier run) keeps them as its static ones.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class ReferencePolicy:
         self._policy = policy
         self._share = share or partial(policy_share, mode, ema_alpha=ema_alpha, every=every)
         self.mode: ReferenceMode = mode
-        if not needed or (mode == "static" and policy.adapter.type != "full"):
+        if not needed:
             policy.reference_arrays = None
-        elif mode != "static" or policy.reference_arrays is None:
+        elif mode != "static" or (policy.adapter.type == "full" and policy.reference_arrays is None):
             policy.reference_arrays = _copy(policy.trainable())
 
     @property

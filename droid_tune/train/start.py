@@ -45,9 +45,9 @@ def _policy_at_start(config: RunConfig, run_dir: Path, watch: Watch) -> Policy:
     """The model with the adapter that the run begins with.
 
     `start_from` with continue: the earlier adapter is trained further on the model that it was trained on, which
-    stays the reference. With fuse: the earlier adapter is merged into that model; the result is kept in the run's
-    folder (so that a resume and mlx-lm find it) and becomes the reference, and a new adapter begins. `watch` may end
-    it with Stopped.
+    stays the reference, but see `RunConfig.starts_as_reference`. With fuse: the earlier adapter is merged into that
+    model; the result is kept in the run's folder (so that a resume and mlx-lm find it) and becomes the reference, and a
+    new adapter begins. `watch` may end it with Stopped.
     """
     model, seed = config.model, config.training.seed
     if not model.start_from:
@@ -84,9 +84,10 @@ def remark_on_start(config: RunConfig, policy: Policy, notify: Notify) -> None:
     if adapter.type != "full":
         kind = f"Its adapter ({adapter.type}, rank {adapter.rank})"
     differs = (adapter.type, adapter.rank) != (config.adapter.type, config.adapter.rank)
+    held_to = "is what it begins with" if config.starts_as_reference else "stays the model before it"
     notify(
         "starts_from",
-        f"The run goes on from {name}. {kind} is trained further; the reference stays the model before it.",
+        f"The run goes on from {name}. {kind} is trained further; the reference {held_to}.",
         "The rank and modules of this run's settings do not count; fuse the earlier run to choose new ones."
         if differs
         else "",
@@ -126,6 +127,8 @@ def _continued(config: RunConfig, earlier: Path, watch: Watch) -> Policy:
         # There is no adapter to bypass: the reference needs the weights as they were before the earlier run.
         policy.reference_arrays = policy.trainable()
     load_adapter(policy, earlier)
+    if config.starts_as_reference:
+        policy.reference_arrays = policy.trainable()
     return policy
 
 

@@ -95,6 +95,21 @@ def test_only_a_moving_reference_costs_memory(beta: float, mode: str, copies: in
     assert found.reference == copies * found.trained
 
 
+@pytest.mark.parametrize(
+    ("method", "changes", "copies"),
+    [
+        ("dpo", {}, 0),
+        ("dpo", {"adapter": {"type": "full"}}, 1),
+        ("kto", {"model": {"start_from": "earlier"}}, 1),
+        ("kto", {"model": {"start_from": "earlier", "start_mode": "fuse"}}, 0),
+        ("simpo", {"adapter": {"type": "full"}, "model": {"start_from": "earlier"}}, 0),
+    ],
+)
+def test_pairs_keep_what_they_are_compared_with(method: str, changes: dict[str, object], copies: int) -> None:
+    found = sizes_of(resolve({"method": method, **changes}), FACTS, "cpu")
+    assert found.reference == copies * found.trained
+
+
 @settings(deadline=None)
 @given(st.sampled_from(["longest_prompt", "longest_completion", "prompts", "group_size"]), st.integers(2, 6))
 def test_more_work_never_takes_less_memory(what: str, times: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from droid_tune.train.engine import resume_training
 from droid_tune.train.start import remark_on_start, starting_policy
 from droid_tune.train.weights import newest_weights
 from tests.engine.train.conftest import TINY, digest, resume, tiny, train
+from tests.engine.train.stopping import stopped_after
+from tests.engine.train.test_preference_learner import PAIRS
 
 SFT: dict[str, Any] = {
     "method": "sft",
@@ -112,6 +115,30 @@ def test_the_kl_of_the_first_step_tells_the_two_apart(earlier: Path, tmp_path: P
     assert kl(first)[0] > 1e-3  # the policy has left the base already
     assert kl(second)[0] == pytest.approx(0, abs=1e-6)  # the policy is its reference
     assert kl(second)[1] > 0
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_pairs_are_compared_with_what_sft_learnt_in_both_ways(tmp_path: Path, kind: str) -> None:
+    """DPO's reference is the model as it begins; a stop and a resume change nothing."""
+    assert train(resolve(merge(SFT, {"adapter": {"type": kind}})), tmp_path / "sft")[0].outcome == "completed"
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in PAIRS))
+    changes: dict[str, Any] = {
+        "model": {"start_from": str(tmp_path / "sft")},
+        "method": {"type": "dpo", "beta": 0.5},
+        "data": {"path": str(tmp_path)},
+        "optimizer": {"learning_rate": 1e-3},
+    }
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    finished, record = train(tiny(**changes), whole)
+    assert finished.outcome == "completed", finished.why
+    assert said(record).endswith("is trained further; the reference is what it begins with.")
+    first, *_, last = [event.metrics for event in record if event.type == "step"]
+    assert first["loss"] == pytest.approx(np.log(2), abs=1e-5)
+    assert first["rewards/margins"] == pytest.approx(0, abs=1e-4)
+    assert abs(last["rewards/margins"] or 0.0) > 1e-3
+    stopped_after(parts, 1, **changes)
+    assert resume(parts)[0].outcome == "completed"
+    assert digest(parts) == digest(whole)
 
 
 @pytest.mark.parametrize("mode", ["continue", "fuse"])
