@@ -48,12 +48,16 @@ class Field:
         return need is None or self.need in (None, need)
 
 
-#: Where other trainers keep what a reward checks against: verl's rule rewards, AI2's RLVR sets, ms-swift's and TRL's `solution`.
-REFERENCES = ("reward_model.ground_truth", "ground_truth", "solution")
+#: Where other trainers keep what a reward checks against: verl's rule rewards, AI2's RLVR sets, bare results beside a worked
+#: answer, ms-swift's and TRL's `solution`.
+BARE_REFERENCES = ("final_answer", "reference_answer", "expected_answer", "gold_answer")
+REFERENCES = ("reward_model.ground_truth", "ground_truth", *BARE_REFERENCES, "solution")
 SYSTEM = Field("system", required=False)
 REFERENCE = Field("answer", "answer", required=False, instead=REFERENCES, need="prompt")
-TOOLS = Field("tools", "tools", required=False, instead=("functions",))
+TOOLS = Field("tools", "tools", required=False, instead=("functions", "input.tools"))
 TEMPLATE_SETTINGS = Field("chat_template_kwargs", "object", required=False)
+#: verl's column for what a template calls by the same name
+THINKING_COLUMN = "enable_thinking"
 #: Fields of every format that asks something.
 COMMON = (SYSTEM, TOOLS, TEMPLATE_SETTINGS)
 
@@ -120,7 +124,12 @@ class Layout:
         found = [name for name in self._columns[one.name] if has(row, name)]
         if found or one.name in self.mapping:
             return found
-        return [name for name in one.instead if _may_stand_for(one, value_at(row, name))][:1]
+        return [name for name in self.instead(one) if _may_stand_for(one, value_at(row, name))][:1]
+
+    def instead(self, one: Field) -> tuple[str, ...]:
+        """Where a field may stand besides its own columns; what is imitated is the solution before the bare result."""
+        first = one.kind == "answer" and self.need == "demonstration"
+        return tuple(sorted(one.instead, key=lambda name: name != "solution")) if first else one.instead
 
     @property
     def prompt_column(self) -> str | None:

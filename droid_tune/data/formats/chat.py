@@ -10,7 +10,7 @@ def conversation_row(fields: Row, messages: list[Row]) -> Row:
     A reference beside the turns goes before the assistant's own words.
     """
     system = fields.get("system")
-    if system and messages[0]["role"] not in ("system", "developer"):
+    if system and str(system).strip() and messages[0]["role"] not in ("system", "developer"):
         messages = [{"role": "system", "content": system}, *messages]
     before, last = split_last_answer(messages)
     said = None if last is None else last["content"]

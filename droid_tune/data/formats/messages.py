@@ -26,7 +26,7 @@ _OTHER_ROLES = {
     "ai": "assistant",
 }
 #: Keys by which a turn says whether it is learnt; they become one `weight`.
-_FLAGS = ("train", "training", "train_turn", "loss")
+_FLAGS = ("train", "training", "trainable", "train_turn", "loss", "loss_scale")
 #: how tables and texts write that something is not so
 _NOT = frozenset(("false", "no", "0", "0.0"))
 #: The keys of a turn that something reads; others are told.

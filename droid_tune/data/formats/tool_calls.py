@@ -42,7 +42,23 @@ def _call(item: Any) -> Call | None:
 
 
 def _with_object(function: Call) -> Call:
-    return {**function, "arguments": arguments_of(function.get("arguments"))}
+    return {**function, "arguments": without_nulls(arguments_of(function.get("arguments")))}
+
+
+class WrittenOut(dict[str, Any]):
+    """An object that was JSON text: what it calls null is meant. In objects of tables null is a column of other rows."""
+
+
+def without_nulls(value: Any) -> Any:
+    """Objects without the keys that hold null: tables have every column in every row."""
+    if isinstance(value, WrittenOut):
+        return value
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+        return {key: without_nulls(item) for key, item in items if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in cast("list[Any]", value)]
+    return value
 
 
 def arguments_of(written: Any) -> Any:
@@ -55,4 +71,6 @@ def arguments_of(written: Any) -> Any:
             return written
     if found is None or isinstance(found, str):
         return {}
-    return found if isinstance(found, dict) else written
+    if not isinstance(found, dict):
+        return written
+    return WrittenOut(found) if isinstance(written, str) else found

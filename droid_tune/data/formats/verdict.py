@@ -11,7 +11,7 @@ from droid_tune.data.formats.messages import plain_messages
 from droid_tune.data.formats.prompt_completion import answer_of, prompt_of
 from droid_tune.data.formats.repeated_prompt import apart, turns_in
 
-_LABEL = Field("label", "verdict", synonyms=("desirable",))
+_LABEL = Field("label", "verdict", synonyms=("desirable", "kto_tag"))
 
 
 def _normalise(fields: Row) -> Row:

@@ -8,11 +8,12 @@ from typing import Any, cast
 
 from droid_tune import words
 from droid_tune.data.formats.answers import right_answers
-from droid_tune.data.formats.base import REFERENCE, TURN_KINDS, Layout
+from droid_tune.data.formats.base import BARE_REFERENCES, REFERENCE, THINKING_COLUMN, TURN_KINDS, Layout
 from droid_tune.data.formats.columns import ABSENT, value_at
 from droid_tune.data.formats.field_checks import holds_turns
 from droid_tune.data.formats.messages import READ_KEYS, as_turns, role_of
 from droid_tune.data.formats.table import label_of
+from droid_tune.data.splits import SPLIT_NAMES
 
 #: Names counted, and of these shown in a sentence: rows may have keys without end.
 _COUNTED, _SHOWN = 10_000, 8
@@ -42,6 +43,8 @@ _MATERIAL = frozenset(
         *(f"{kind}{number}" for kind in ("option", "option_", "choice", "sol") for number in "abcd12345"),
     )
 )
+#: the column in which sets of one file keep to which split a row belongs
+_SPLIT = "split"
 _CHOICES = ("choices", "options")
 #: columns in which sets of pairs keep how good the two answers are
 _SCORES = tuple(
@@ -60,6 +63,7 @@ class ColumnsSeen:
         self.counted = self.alike = self.turned = 0
         self._sides = [one for one in layout.fields if one.name in ("chosen", "rejected")]
         self.rows = self.unanswered = self.several = self.words_beside = self.systems_beside = 0
+        self._splits: Counter[str] = Counter()
         self._unread: Counter[str] = Counter()
         self._instead: Counter[tuple[str, str]] = Counter()
         self._turn_keys: Counter[str] = Counter()
@@ -81,6 +85,9 @@ class ColumnsSeen:
             unread, instead = self._of_shape(shape)
             self._unread.update(dict.fromkeys(unread, times))
             self._instead.update(dict.fromkeys(instead, times))
+        if any(_SPLIT in shape for shape in self._by_shape):
+            said = (SPLIT_NAMES.get(str(row.get(_SPLIT)).strip().lower()) for row in rows)
+            self._splits.update(split for split in said if split is not None)
         if self._imitates:
             self._count_several(rows)
         if len(self._sides) == 2 and self.layout.need != "prompt":
@@ -95,12 +102,12 @@ class ColumnsSeen:
         """`(columns that are not read, (column, field) of those read as a field of another name)`, by names alone."""
         found = self._by_shape.get(shape)
         if found is None:
-            read: set[str] = set()
+            read: set[str] = {THINKING_COLUMN}
             instead: list[tuple[str, str]] = []
             for one in self.layout.fields:
                 own = [name for name in self.layout.columns(one) if _root(name, shape) is not None]
                 if not own and one.name not in self.layout.mapping:
-                    own = [name for name in one.instead if _root(name, shape) is not None][:1]
+                    own = [name for name in self.layout.instead(one) if _root(name, shape) is not None][:1]
                     instead += [(name, one.name) for name in own]
                 read.update(_root(name, shape) or name for name in own)
             found = tuple(name for name in shape if name not in read), tuple(instead)
@@ -175,6 +182,7 @@ class ColumnsSeen:
             )
         for (column, name), times in self._instead.items():
             yield f"`{column}` is read as `{name}` in {self._share(times)}."
+        yield from self._sentences_about_marks()
         if self._turn_keys:
             shown = ", ".join(f"`{name}` ({times:,})" for name, times in self._turn_keys.most_common(_SHOWN))
             yield f"Turns have keys that are not read: {shown}."
@@ -204,6 +212,22 @@ class ColumnsSeen:
             yield f"There are several right answers in {self._share(self.several)}; {by} learns the first."
         if self.layout.need == "prompt" and "preference" in self.layout.format.needs:
             yield f"{by} compares no pairs: `chosen` is the reference answer, and only rewards can ask for `rejected`."
+
+    def _sentences_about_marks(self) -> Iterator[str]:
+        """Columns that say which answer is meant, or where a row belongs, and do not decide it."""
+        beside = Counter({name: n for name, n in self._unread.items() if name in BARE_REFERENCES})
+        if beside and self.layout.need == "prompt":
+            [(name, _times)] = beside.most_common(1)
+            yield (
+                f"`{REFERENCE.name}` is what rewards compare with, not {self._shares(beside)}: add --map {REFERENCE.name}={name} "
+                "where that is the bare result."
+            )
+        held_back = self._splits["valid"] + self._splits["test"]
+        if held_back and self._splits["train"]:
+            yield (
+                f"`{_SPLIT}` says that {self._share(held_back)} are for validation or tests, and they are used as the others "
+                "of the file: put them into a file of their own."
+            )
 
     def _shares(self, counts: Counter[str]) -> str:
         shown = [f"`{name[:40]}` ({self._share(times)})" for name, times in counts.most_common(_SHOWN)]

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from droid_tune.data.formats.base import Row
+from droid_tune.data.formats.base import THINKING_COLUMN, Row
 from droid_tune.data.formats.messages import Message
-from droid_tune.data.formats.tool_calls import arguments_of
+from droid_tune.data.formats.tool_calls import arguments_of, without_nulls
 from droid_tune.data.rendering.chat_template import RESERVED, ChatTemplate
+from droid_tune.data.rendering.foreign_marks import ending_token, header_in
 from droid_tune.data.rendering.shapes import Note, TemplateOptions
 from droid_tune.data.rendering.thinking import place_thoughts, split_thoughts
 from droid_tune.errors import UserError
@@ -39,6 +40,15 @@ def fitted(turns: Sequence[Message], template: ChatTemplate, tell: Told) -> list
 def _fitted(turn: Message, template: ChatTemplate, ids: _CallIds, tell: Told) -> Message:
     fit = {key: value for key, value in turn.items() if value is not None and key not in FLAGS}
     fit["content"] = turn.get("content") or ""
+    header = header_in(fit["content"])
+    if header and header not in template.marks:
+        tell(
+            Note(
+                "foreign_marks",
+                f"`{header}` of another model's template stands in a row's text and is read as text: write the turns "
+                "as messages, or take the marks out.",
+            )
+        )
     if fit["role"] == "assistant" and (turn.get("weight") or 0) not in (0, 1):
         tell(
             Note(
@@ -78,14 +88,23 @@ def _unclosed(turn: Message, template: ChatTemplate, tell: Told) -> Message:
                 )
             )
             return {**turn, "content": content.removesuffix(text)}
-    return turn
+    foreign = ending_token(content)
+    if foreign is None or not content[: foreign.start()].strip():
+        return turn
+    tell(
+        Note(
+            "foreign_end",
+            f"`{foreign[1]}`, which ends answers of another model, is left out at the end of an answer.",
+        )
+    )
+    return {**turn, "content": content[: foreign.start()]}
 
 
 def _call(call: Any) -> Message:
     """A tool call as OpenAI writes it; arguments that are the text of a JSON object become that object."""
     if not isinstance(call, dict):
         raise UserError("A tool call is no object", value=str(call), remedy='write {"name", "arguments"}')
-    given = without_nulls(cast("dict[str, Any]", call))
+    given = {key: value for key, value in cast("dict[str, Any]", call).items() if value is not None}
     function = dict(
         given.get("function") or {key: given[key] for key in ("name", "arguments") if key in given}
     )
@@ -163,16 +182,6 @@ def _json(value: Any, name: str, *, one: bool = False) -> Any:
     return value
 
 
-def without_nulls(value: Any) -> Any:
-    """Objects without the keys that hold null: tables have every column in every row."""
-    if isinstance(value, dict):
-        items = cast("dict[str, Any]", value).items()
-        return {key: without_nulls(item) for key, item in items if item is not None}
-    if isinstance(value, list):
-        return [without_nulls(item) for item in cast("list[Any]", value)]
-    return value
-
-
 def switches_of(row: Row, options: TemplateOptions, tell: Told) -> dict[str, Any]:
     """What the template is told besides the turns: the thinking switch, the day, then the row's own settings."""
     switches: dict[str, Any] = {}
@@ -181,6 +190,8 @@ def switches_of(row: Row, options: TemplateOptions, tell: Told) -> dict[str, Any
         switches = {"enable_thinking": options.thinking == "on", "thinking": options.thinking == "on"}
     if options.date:
         switches["strftime_now"] = options.date
+    if isinstance(row.get(THINKING_COLUMN), bool):
+        switches[THINKING_COLUMN] = switches["thinking"] = row[THINKING_COLUMN]
     own = row.get("chat_template_kwargs")
     if own:
         given = cast("dict[str, Any]", without_nulls(_json(own, "chat_template_kwargs", one=True)))

@@ -59,7 +59,8 @@ def _answered(row: Row) -> list[Message]:
 def _with_system(turns: list[Message], row: Row, system_prompt: str) -> list[Message]:
     if turns and turns[0]["role"] in SYSTEM_ROLES:
         return turns
-    system = row.get("system") or system_prompt
+    own = row.get("system")
+    system = own if own and str(own).strip() else system_prompt
     return [{"role": "system", "content": system}, *turns] if system else turns
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 
+from droid_tune.data.rendering.foreign_marks import END_TOKENS
+
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
 _NAMES = "b|strong|i|em|u|mark|code|span|p|div|final_answer|final|result|output|solution|response"
 _ELEMENT = re.compile(
@@ -13,10 +15,7 @@ _ELEMENT = re.compile(
 )
 #: `- 18` in a line of its own is an item; behind an `=` it is less than nothing
 _ITEM = re.compile(r"(?m)(?<![=/×(] \n)(?<![=/×(]\n)^[ \t]*(?:(?:[-*+•‣>]|[✅✔☑])[ \t]+)+(?=\S)")
-#: tokens that end turns of other templates than the model's own
-_ENDS = re.compile(
-    r"(?:\s*(?:<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text|return)\|>|</s>|<end_of_turn>|<turn\|>|<eos>))+\s*\Z"
-)
+_ENDS = re.compile(rf"(?:\s*(?:{'|'.join(map(re.escape, END_TOKENS))}))+\s*\Z")
 #: what GSM8K's solutions write for a calculator: `$<<9*2=18>>18`
 _CALCULATED = re.compile(r"<<[^<>\n]{1,100}>>(?=[-\d.$])")
 _DEEPEST = 3

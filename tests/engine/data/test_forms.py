@@ -10,6 +10,7 @@ import pytest
 
 from droid_tune.data.dataset import open_dataset
 from droid_tune.data.formats.base import Row
+from droid_tune.data.formats.messages import plain_messages
 from droid_tune.data.validate import validate
 from droid_tune.errors import UserError
 from tests.engine.data.parquet_files import parquet_bytes
@@ -63,6 +64,9 @@ def test_a_prompt_that_is_the_text_of_turns_is_these_turns(tmp_path: Path):
     [
         ({"messages": [USER], "ground_truth": "2", "dataset": "gsm8k"}, "2"),
         ({"prompt": "?", "ground_truth": 2.5}, "2.5"),
+        ({"messages": [USER, PROSE], "final_answer": "2"}, "2"),
+        ({"prompt": "?", "completion": "We add both.", "expected_answer": "2"}, "2"),
+        ({"prompt": "?", "solution": "We add both.", "reference_answer": "2"}, "2"),
         ({"prompt": "?", "ground_truth": '{"func_name": "validate_lowercase"}'}, None),
         ({"prompt": "?", "ground_truth": {"func_name": "validate_lowercase"}}, None),
         ({"prompt": "?", "reward_model": {"ground_truth": {"target": ["a", "b"]}}}, ["a", "b"]),
@@ -178,7 +182,9 @@ def test_conversations_may_begin_with_the_model(tmp_path: Path):
     assert [turn["role"] for turn in row["messages"]] == ["assistant", "user", "assistant"]
 
 
-@pytest.mark.parametrize("flag", [{"weight": 0}, {"train": False}, {"training": False}])
+@pytest.mark.parametrize(
+    "flag", [{"weight": 0}, {"train": False}, {"training": False}, {"trainable": False}, {"loss_scale": 0.0}]
+)
 def test_flags_of_turns_become_one_weight(tmp_path: Path, flag: dict[str, Any]):
     wrong = {"role": "assistant", "content": "5", **flag}
     row = read(tmp_path, "sft", {"messages": [USER, wrong, USER, {**PROSE, "weight": 1}]})
@@ -212,6 +218,24 @@ def test_calls_of_tools_are_kept_with_their_arguments_as_objects(tmp_path: Path,
     row = read(tmp_path, "sft", {"messages": [USER, {"role": "assistant", **turn}]})
     call = {"type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
     assert row["messages"][1] == {"role": "assistant", "content": "", "tool_calls": [call]}
+
+
+def test_the_solution_is_imitated_and_the_bare_result_is_not(tmp_path: Path):
+    row = {"prompt": "?", "final_answer": "2", "solution": "We add both: 2."}
+    assert read(tmp_path, "sft", row)["answer"] == "We add both: 2."
+
+
+def test_what_a_calls_text_says_is_null_is_meant_and_a_tables_blank_is_not(tmp_path: Path):
+    def learnt(arguments: Any) -> Any:
+        call = {"function": {"name": "f", "arguments": arguments}}
+        row = read(
+            tmp_path, "sft", {"messages": [USER, {"role": "assistant", "content": "", "tool_calls": [call]}]}
+        )
+        (turn,) = plain_messages(row["messages"][1:])
+        return turn["tool_calls"][0]["function"]["arguments"]
+
+    assert learnt('{"end": null, "at": 1}') == {"end": None, "at": 1}
+    assert learnt({"end": None, "at": 1}) == {"at": 1}
 
 
 def test_a_templates_settings_may_be_the_json_text_of_an_object(tmp_path: Path):

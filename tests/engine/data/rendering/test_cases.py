@@ -261,6 +261,24 @@ def test_an_end_token_written_by_hand_is_not_learnt_twice() -> None:
     assert [note.code for note in example.notes] == ["end_in_answer"]
 
 
+def test_marks_of_another_models_template_are_no_part_of_an_answer_and_told() -> None:
+    (example,) = render_examples(tokenizer("llama3_1"), chat(user("2+2?"), model("4<|im_end|>\n")))
+    assert learnt("llama3_1", example) == "4<|eot_id|>"
+    assert [note.code for note in example.notes] == ["foreign_end"]
+    (html,) = render_examples(tokenizer("llama3_1"), chat(user("2+2?"), model("<s>5</s>")))
+    assert learnt("llama3_1", html) == "<s>5</s><|eot_id|>"
+    asked = render_prompt(tokenizer("llama3_1"), {"prompt": "<|im_start|>user\n2+2?<|im_end|>"})
+    assert [note.code for note in asked.notes] == ["foreign_marks"]
+
+
+def test_verls_column_switches_thoughts_of_its_row() -> None:
+    row = chat(user("2+2?"), model("4"), enable_thinking=False)
+    (example,) = render_examples(tokenizer("qwen3"), row)
+    assert learnt("qwen3", example) == "4<|im_end|>"
+    blank = render_prompt(tokenizer("qwen3"), {"prompt": "2+2?", "system": "  "})
+    assert "system" not in blank.text
+
+
 def test_a_developer_is_the_system_where_the_template_knows_none() -> None:
     row = chat({"role": "developer", "content": "Be brief."}, user("Hi"), model("Hey"))
     (example,) = render_examples(tokenizer("qwen3"), row)
