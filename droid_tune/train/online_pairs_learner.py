@@ -42,6 +42,7 @@ from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.batch import Batch
 from droid_tune.train.drawing import draw
 from droid_tune.train.explore import cut_off, rollout_metrics
+from droid_tune.train.learner import Gathered
 from droid_tune.train.row_reader import PromptRow
 from droid_tune.train.sampler import Sampler
 from droid_tune.train.scoring_pass import logprobs_of_all, scored
@@ -75,6 +76,7 @@ class OnlinePairs(LessonLearner):
         super().__init__(session)
         method = self.method
         self.judge = None
+        self._pairs = 0.0
         if method.judge_url:
             check_key_variable(method.judge_key_variable, "method.judge_key_variable")
             endpoint = Endpoint(
@@ -182,6 +184,15 @@ class OnlinePairs(LessonLearner):
 
     # -- an update ---------------------------------------------------------------------------------
 
+    def gather(self, step: int) -> Gathered:
+        """The gradient of an update, over all of its pairs."""
+        self._pairs = 0.0
+        return super().gather(step)
+
+    def whole(self) -> float:
+        """The pairs that the update's slices learn from: ties are skipped, so slices may hold more and fewer of them."""
+        return max(self._pairs, 1.0)
+
     def has_signal(self, part: Lessons) -> bool:
         """Whether a pair is no tie."""
         return bool(part.taught.any())
@@ -201,9 +212,10 @@ class OnlinePairs(LessonLearner):
             mx.array(mine.old_logprobs),
             mx.array(mine.advantages[::2].astype(np.float32)),
         )
-        count = max(float(part.taught.any(axis=1).sum()) / 2 * slices, 1.0)
+        count = float(part.taught.any(axis=1).reshape(-1, 2).any(axis=1).sum())
+        self._pairs += count
         now = mx.array(scored(session, rows).logprobs)
-        (value, sums), weights = mx.value_and_grad(self._loss(pairs, count))(now)
+        (value, sums), weights = mx.value_and_grad(self._loss(pairs))(now)
         mx.eval(value, sums, weights)
 
         def loss(chosen: NDArray[np.int64], logprobs: mx.array, _: Any) -> Loss:
@@ -222,11 +234,11 @@ class OnlinePairs(LessonLearner):
         accumulator.add(number_of(value), gradients)
         own_sums = {name: number_of(one) for name, one in sums.items()}
         totals = combined(session.world.gather_sums(own_sums))
-        return {name: one * slices / count for name, one in totals.items()}
+        return {name: one / count for name, one in totals.items()} if count else {}
 
-    def _loss(self, pairs: _Pairs, count: float) -> Callable[[mx.array], Loss]:
-        """The loss as a function of all log-probabilities (N, T)."""
-        method, first = self.method, pairs.preference >= 0.5
+    def _loss(self, pairs: _Pairs) -> Callable[[mx.array], Loss]:
+        """The sum of all pairs' losses as a function of all log-probabilities (N, T)."""
+        method, first, count = self.method, pairs.preference >= 0.5, 1.0
 
         def loss(logprobs: mx.array) -> Loss:
             if isinstance(method, NashMDConfig):

@@ -17,17 +17,21 @@ from droid_tune.errors import Stopped, UserError
 from droid_tune.rewards.pair_judge import PairJudge
 from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.execution import learner_for, reference_for
+from droid_tune.train.experience import SliceCursor
+from droid_tune.train.learner import Gathered
 from droid_tune.train.online_pairs_learner import OnlinePairs, _Pairs, between
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.teaching.lessons import Lessons
 from tests.engine.train.conftest import digest, resume, tiny, train
-from tests.engine.train.learning import assert_exact, assert_same, session_of, stirred
+from tests.engine.train.learning import assert_exact, assert_same, flat, session_of, stirred
 from tests.engine.train.stopping import stopped_after
 from tests.engine.train.test_preference_learner import quantised
 
 
-def paired(folder: Path, **method: Any) -> tuple[OnlinePairs, Lessons]:
-    session = session_of(folder, method={"group_size": 2, **method})
+def paired(
+    folder: Path, training: dict[str, Any] | None = None, **method: Any
+) -> tuple[OnlinePairs, Lessons]:
+    session = session_of(folder, method={"group_size": 2, **method}, training=training or {})
     reference_for(session)
     learner = learner_for(session)
     assert isinstance(learner, OnlinePairs)
@@ -67,7 +71,7 @@ def plain_gradient(learner: OnlinePairs, lessons: Lessons) -> Any:
         mx.array(mask), mx.array(lessons.old_logprobs), mx.array(lessons.advantages[::2].astype(np.float32))
     )
     own = policy.trainable()
-    loss = learner._loss(pairs, max(float(mask.any(axis=1).sum()) / 2, 1.0))
+    loss = learner._loss(pairs)
 
     def total(parameters: dict[str, mx.array]) -> mx.array:
         policy.model.update(tree_unflatten(list(parameters.items())))
@@ -115,6 +119,26 @@ def test_the_size_of_micro_batches_changes_no_number(tmp_path: Path) -> None:
     again, found = learnt(learner, lessons)
     assert again == pytest.approx(value, abs=1e-6)
     assert_same(found, gradients, tolerance=2e-5)  # two roundings
+
+
+def test_an_update_is_one_mean_over_all_of_its_pairs(tmp_path: Path) -> None:
+    """Of four pairs one is a tie: a slice of one pair and a slice of two are no means of the same weight."""
+    found: list[Gathered] = []
+    for slices in (1, 2):
+        learner, lessons = paired(
+            tmp_path / str(slices),
+            {"batch_size": 4, "gradient_accumulation_steps": slices},
+            type="online_dpo",
+            steps_per_generation=slices,
+        )
+        preference = np.repeat([0.5, 1.0, 0.0, 1.0], 2).astype(np.float32)
+        taught = lessons.mask * (preference != 0.5)[:, None]
+        learner.experience = replace(lessons, taught=taught.astype(np.float32), advantages=preference)
+        learner.cursor = SliceCursor(len(lessons), slices, 1)
+        found.append(learner.gather(0))
+    whole, cut = found
+    assert whole.loss == pytest.approx(cut.loss, rel=1e-5)
+    assert_same(cut.gradients, flat(whole.gradients), tolerance=1e-5)
 
 
 def test_ties_teach_nothing_unless_asked(tmp_path: Path) -> None:
