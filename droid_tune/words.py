@@ -14,6 +14,12 @@ _STEERING = {"Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 
 
 _CODE = re.compile(r"`([^`\n]+)`")
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+def filled(template: str, **values: str) -> str:
+    """A template with its `{names}` filled in, all at once: a value may hold braces itself. Names without one stay."""
+    return _SLOT.sub(lambda found: values.get(found[1], found[0]), template)
 
 
 def duration(seconds: float) -> str:

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.rewards.endpoint import Endpoint
 from droid_tune.rewards.in_flight import answers
-
-QUESTION = (
-    "Two answers to one question follow. Say which is better: more correct, more helpful, clearer. Reply with a single "
-    "letter, A or B.\n\nQuestion:\n{prompt}\n\nAnswer A:\n{first}\n\nAnswer B:\n{second}\n\nThe better answer is"
-)
-_LETTER = re.compile(r"\b([AB])\b")
+from droid_tune.rewards.judging import pair_question, read_preference
 
 
 class PairJudge:
@@ -33,7 +26,4 @@ class PairJudge:
         return (forth + 1.0 - back) / 2
 
     def _asked(self, texts: tuple[str, str, str]) -> float:
-        prompt, first, second = texts
-        question = QUESTION.replace("{prompt}", prompt).replace("{first}", first).replace("{second}", second)
-        letters = _LETTER.findall(self._endpoint.reply(question))
-        return 0.5 if not letters else float(letters[-1] == "A")
+        return read_preference(self._endpoint.reply(pair_question(*texts)))

@@ -116,3 +116,11 @@ def test_a_megabyte_of_text_is_made_visible_in_no_time(text: str) -> None:
     shown = words.literal(long)
     assert time.thread_time() - before < 0.3
     assert shown[: len(words.literal(text))] == words.literal(text)
+
+
+def test_a_template_is_filled_at_once_so_that_values_may_hold_its_names() -> None:
+    template = "{prompt} ({context}) {other} {}"
+    assert (
+        words.filled(template, prompt="Say {context}.", context="{prompt}")
+        == "Say {context}. ({prompt}) {other} {}"
+    )

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+#: what a sum of weighted rewards may lack
+ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -47,13 +50,18 @@ def shown_to_teachers(
             (
                 other
                 for other in range(start, start + group_size)
-                if rewards[other] >= rules.success_reward_threshold
+                if succeeds(rewards[other], rules.success_reward_threshold)
                 and not (rules.dont_reprompt_on_self_success and other == row)
             ),
             None,
         )
         found.append(Shown(demonstration, _told(feedback, demonstration, rules)))
     return found
+
+
+def succeeds(reward: float, threshold: float) -> bool:
+    """Whether a reward reaches the threshold; weights that add up to it (0.6, 0.3, 0.1) do so but for their rounding."""
+    return reward >= threshold - ROUNDING
 
 
 def _told(feedback: str | None, demonstration: int | None, rules: ShowingRules) -> str | None:

@@ -10,10 +10,11 @@ import numpy as np
 
 from droid_tune.config.teaching_methods import SDPOConfig, ShownConfig
 from droid_tune.data.formats.answers import answer_text
-from droid_tune.methods.distillation.demonstrations import ShowingRules, Shown, shown_to_teachers
+from droid_tune.methods.distillation.demonstrations import ShowingRules, Shown, shown_to_teachers, succeeds
 from droid_tune.methods.losses import settings_of
 from droid_tune.train.batch import Batch
 from droid_tune.train.row_reader import PromptRow, RowReader
+from droid_tune.words import filled
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def solution_in_view(row: PromptRow, reader: RowReader, method: ShownConfig) -> 
     context = shown_text(row.fields, method.context_field)
     if not context:
         return RicherPrompt(row.tokens, teaches=False)
-    text = method.teacher_template.replace("{prompt}", row.text).replace("{context}", context)
+    text = filled(method.teacher_template, prompt=row.text, context=context)
     return _read(row, reader, text)
 
 
@@ -46,7 +47,9 @@ def lessons_of_the_group(batch: Batch, reader: RowReader, method: SDPOConfig) ->
     size, rollout = batch.rollout.group_size, batch.rollout
     rewards = np.nan_to_num(batch.totals, nan=-np.inf).tolist()
     feedbacks = [
-        None if reward >= method.success_reward_threshold else feedback_on(batch.rows[place // size], method)
+        None
+        if succeeds(reward, method.success_reward_threshold)
+        else feedback_on(batch.rows[place // size], method)
         for place, reward in enumerate(rewards)
     ]
     shown = shown_to_teachers(rewards, size, feedbacks, settings_of(ShowingRules, method))
@@ -70,8 +73,9 @@ def _of_sdpo(
         return RicherPrompt(row.tokens, teaches=False)
     seen = "" if shown.demonstration is None else f"\n\nA correct answer:\n{texts[shown.demonstration]}"
     told = "" if shown.feedback is None else f"\n\nAn earlier answer of yours was wrong: {shown.feedback}"
-    text = method.teacher_template.replace("{prompt}", row.text)
-    return _read(row, reader, text.replace("{demonstration}", seen).replace("{feedback}", told))
+    return _read(
+        row, reader, filled(method.teacher_template, prompt=row.text, demonstration=seen, feedback=told)
+    )
 
 
 def _read(row: PromptRow, reader: RowReader, text: str) -> RicherPrompt:

@@ -15,6 +15,7 @@ import pytest
 from droid_tune.config.methods import GRPOConfig
 from droid_tune.methods.completions import length_metrics, loss_mask
 from droid_tune.methods.correction import sampler_ratio, sampling_metrics
+from droid_tune.methods.distillation.demonstrations import ShowingRules, shown_to_teachers
 from droid_tune.methods.entropy_bonus import (
     EntropySettings,
     EntropyState,
@@ -227,3 +228,11 @@ def test_the_share_of_the_policy_by_reference_mode() -> None:
 def test_mixing_weighs_the_policy_by_its_share() -> None:
     assert mixed(mx.array([4.0]), mx.array([8.0]), 0.25).item() == 7.0
     assert mixed(mx.array([4.0]), mx.array([8.0]), 1.0).item() == 4.0
+
+
+def test_weights_that_add_up_to_the_threshold_are_a_success() -> None:
+    """0.6 + 0.3 + 0.1 is 1 but for its rounding."""
+    earned = 0.6 + 0.3 + 0.1
+    assert earned < 1.0
+    shown = shown_to_teachers([earned, 0.9], 2, [None, None], ShowingRules())
+    assert [one.demonstration for one in shown] == [None, 0]

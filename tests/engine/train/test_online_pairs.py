@@ -211,6 +211,8 @@ def test_a_judge_of_pairs_is_given_no_key_that_is_not_known(tmp_path: Path) -> N
         (("A", "A"), 0.5),
         (("B.", "I say B"), 0.5),
         (("neither", "B"), 0.75),
+        (("A is better than B", "B is better than A"), 0.5),
+        (("<think>B? No.</think>\nShorter and right.\n**A**", "A is wordy.\nB"), 1.0),
     ],
 )
 def test_a_judge_is_asked_in_both_orders(replies: tuple[str, str], said: float) -> None:
