@@ -10,8 +10,27 @@ from pathlib import Path
 
 import platformdirs
 
+from droid_tune.errors import UserError, abbreviated
+
 APP_NAME = "Droid Tune"
 HOME_VARIABLE = "DROID_TUNE_HOME"
+
+
+def user_path(name: str | Path) -> Path:
+    """A path that a user wrote, `~` for the home folder; of somebody who is not there it stays as it is, as in a shell.
+
+    What it names need not exist. Raises UserError where the system cannot even look: too long a name, a folder above it that
+    may not be entered.
+    """
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's own raises for somebody who is not there
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # ValueError: a zero byte
+        why = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"The path {abbreviated(str(path))} cannot be used ({why})") from None
+    return path
 
 
 def data_dir() -> Path:
@@ -103,7 +122,7 @@ def tools_starter_dir() -> Path:
 
 def tools_file(name: str) -> Path:
     """What `environment.path` means: `shop` is the bundled example's file of tools, `~` the user's folder."""
-    return tools_starter_dir() / "shop.py" if name == BUNDLED_TOOLS else Path(name).expanduser()
+    return tools_starter_dir() / "shop.py" if name == BUNDLED_TOOLS else user_path(name)
 
 
 def sample_data_dir() -> Path:
@@ -119,7 +138,7 @@ def data_path(name: str) -> Path:
         case "tools-sample":
             return tools_starter_dir() / "data"
         case _:
-            return Path(name).expanduser()
+            return user_path(name)
 
 
 def hub_cache_dir() -> Path:

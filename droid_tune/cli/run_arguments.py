@@ -11,6 +11,7 @@ from droid_tune.cli.consent import add_trust_argument, ask_about_file
 from droid_tune.cli.output import say
 from droid_tune.errors import UsageError, UserError
 from droid_tune.names import LAST
+from droid_tune.paths import user_path
 
 if TYPE_CHECKING:
     from droid_tune.config import RunConfig
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("the run (a later one wins: preset, config file, arguments, --set)")
-    run.add_argument("--config", type=Path, metavar="RUN.yaml", help="settings in YAML or JSON")
+    run.add_argument("--config", type=user_path, metavar="RUN.yaml", help="settings in YAML or JSON")
     run.add_argument(
         "--model", metavar="M", help="`starter` (the default), a model folder or a Hugging Face id"
     )

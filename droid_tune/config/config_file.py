@@ -11,7 +11,7 @@ from droid_tune.config.load import read_values
 from droid_tune.config.migrate import Imported, import_foreign, is_foreign
 from droid_tune.config.run import SECTIONS
 from droid_tune.errors import UserError
-from droid_tune.paths import BUNDLED_DATA, BUNDLED_MODELS, BUNDLED_TOOLS
+from droid_tune.paths import BUNDLED_DATA, BUNDLED_MODELS, BUNDLED_TOOLS, user_path
 
 YAML = (".yaml", ".yml")
 #: no config is larger, in bytes
@@ -71,10 +71,12 @@ def _absolute(section: Any, base: Path) -> Any:
         return section
     settings = cast("dict[str, Any]", section)
     server = settings.get("server")
-    if isinstance(server, str) and server and (base / Path(server).expanduser() / "openenv.yaml").is_file():
-        return {**settings, "server": str((base / Path(server).expanduser()).resolve())}
+    if isinstance(server, str) and server and "://" not in server:
+        folder = base / user_path(server)
+        if (folder / "openenv.yaml").is_file():
+            return {**settings, "server": str(folder.resolve())}
     path = settings.get("path")
     if not isinstance(path, str) or path in (*BUNDLED_MODELS, *BUNDLED_DATA, BUNDLED_TOOLS):
         return settings
-    found = base / Path(path).expanduser()
+    found = base / user_path(path)
     return {**settings, "path": str(found.resolve())} if path and found.exists() else settings

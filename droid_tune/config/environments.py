@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from droid_tune.config.base import Closed, configs_by_type, setting
 from droid_tune.config.rewards import FailureShare
 from droid_tune.names import RewrittenHistory, TurnCredit
-from droid_tune.paths import tools_file
+from droid_tune.paths import tools_file, user_path
 
 #: what its column of rewards is called beside those of the run
 ENVIRONMENT = "environment"
@@ -181,13 +181,11 @@ class OpenEnvEnvironment(EnvironmentConfig):
     @property
     def folder(self) -> Path | None:
         """The folder that holds the server's code; None for a package and an address."""
-        named = Path(self.server).expanduser()
+        if self.is_address:
+            return None
+        named = user_path(self.server)
         is_path = any(mark in self.server for mark in ("/", "\\")) or self.server.startswith((".", "~"))
-        return (
-            named.resolve()
-            if not self.is_address and (is_path or (named / "openenv.yaml").is_file())
-            else None
-        )
+        return named.resolve() if is_path or (named / "openenv.yaml").is_file() else None
 
 
 def _is_of_this_computer(address: str) -> bool:

@@ -16,7 +16,7 @@ from droid_tune.config.load import build, canonical, merge, read_values
 from droid_tune.config.methods import METHOD_CONFIGS, GRPOConfig
 from droid_tune.config.run import RunConfig
 from droid_tune.errors import UserError
-from droid_tune.paths import bundled_model_dir
+from droid_tune.paths import bundled_model_dir, user_path
 
 RECOMMENDED_FILE = "droid-tune.yaml"
 
@@ -80,7 +80,7 @@ def preset_values(name: str, method: str) -> dict[str, Any]:
 
 def recommended_values(model: str, method: str) -> dict[str, Any]:
     """What the model folder recommends for a method: `common` with `methods.<name>` laid over it; else {}."""
-    folder = bundled_model_dir(model) or Path(model).expanduser()
+    folder = bundled_model_dir(model) or user_path(model)
     file = folder / RECOMMENDED_FILE
     try:
         stamp = file.stat()

@@ -12,7 +12,7 @@ from droid_tune.config.reward_modules import modules_beside
 from droid_tune.config.rewards import CodeReward, ModelReward, UserFileReward
 from droid_tune.config.run import RunConfig
 from droid_tune.config.teaching_methods import TeacherConfig
-from droid_tune.paths import BUNDLED_TOOLS
+from droid_tune.paths import BUNDLED_TOOLS, user_path
 
 #: environment variables in which keys of judges are known to stand
 KNOWN_KEYS = frozenset(
@@ -131,7 +131,7 @@ def is_private(host: str) -> bool:
 
 def code_files(config: RunConfig) -> list[Path]:
     """The Python files that the settings run, and those beside them that they import."""
-    files = [Path(one.path).expanduser() for one in config.rewards if isinstance(one, UserFileReward)]
+    files = [user_path(one.path) for one in config.rewards if isinstance(one, UserFileReward)]
     if isinstance(config.environment, OwnCodeConfig):
         files.append(config.environment.file)
     return [*files, *(module for file in files for module in modules_beside(file)), *served_files(config)]

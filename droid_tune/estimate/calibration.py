@@ -11,14 +11,15 @@ import json
 import math
 import os
 import platform
-import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from droid_tune.config.environments import EnvironmentConfig
+from droid_tune.errors import DiskError
 from droid_tune.model_files.facts import ModelFacts
 from droid_tune.paths import cache_dir
+from droid_tune.runs.durable import write_text
 
 VERSION = 1
 #: how much a new run's factor weighs against what was known; the newest tell most
@@ -130,10 +131,6 @@ def read_calibration(file: Path) -> Calibration | None:
 
 def write_calibration(file: Path, calibration: Calibration) -> None:
     """Replace the file whole. A cache that cannot be written is no fault of the run's."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, DiskError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=file.parent, suffix=".partial", delete=False, encoding="utf-8"
-        ) as partial:
-            json.dump({"version": VERSION, **asdict(calibration)}, partial)
-        Path(partial.name).replace(file)
+        write_text(file, json.dumps({"version": VERSION, **asdict(calibration)}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from droid_tune.control import UNWATCHED, Watch, waited_for
 from droid_tune.errors import UserError
 from droid_tune.model_files.from_hub.hub_faults import hub_fault, no_connection
 from droid_tune.model_files.headers import missing_shards, weight_files
-from droid_tune.paths import bundled_model_dir, hub_cache_dir
+from droid_tune.paths import bundled_model_dir, hub_cache_dir, user_path
 
 _LONGEST_NAME = 96
 _PART = re.compile(r"\w(?:[\w.-]*\w)?", re.ASCII)
@@ -29,8 +28,7 @@ def folder_named(name: str) -> Path | None:
     """The folder that a name stands for; None for an id of the Hub. Raises `UserError` where it is neither."""
     if (bundled := bundled_model_dir(name)) is not None:
         return bundled
-    # Not Path.expanduser, which raises for `~somebody` who is not there.
-    path = Path(os.path.expanduser(name))  # noqa: PTH111
+    path = user_path(name)
     if name and path.is_dir():
         return path
     if name and path.exists():

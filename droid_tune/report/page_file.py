@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from droid_tune.errors import UserError
+from droid_tune.paths import user_path
 from droid_tune.report.page import GENERATOR, page
 from droid_tune.report.story import Story
 from droid_tune.runs.durable import disk_error, write_text
@@ -16,7 +17,7 @@ HEAD = 600
 
 def page_file(path: Path) -> Path:
     """Where the page may be written. Raises UserError where a folder or another file stands there."""
-    file = path.expanduser()
+    file = user_path(path)
     if file.is_dir():
         raise UserError(f"{file} is a folder", place="--out", remedy="name a file, e.g. report.html")
     if file.exists():

@@ -9,6 +9,7 @@ from typing import Any
 from droid_tune.config.rewards import UserFileReward
 from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.errors import UserError
+from droid_tune.paths import user_path
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample
 from droid_tune.rewards.process import Child, ChildEndedError, ChildError
 from droid_tune.rewards.sandbox import Rules, beside, offers
@@ -27,7 +28,7 @@ class UserFile(Reward):
         self, config: UserFileReward, folder: Path, watch: Watch = UNWATCHED, text: str | None = None
     ) -> None:
         self._config, self._watch, self._text = config, watch, text
-        self._path = (folder / Path(config.path).expanduser()).resolve()
+        self._path = (folder / user_path(config.path)).resolve()
         self._begin()
 
     def _begin(self) -> None:
@@ -149,7 +150,7 @@ def caution_of(file: Path, *, network: bool) -> str:
 
 def rules_of(file: Path, readable: Sequence[str], *, network: bool) -> Rules:
     """What a file's code may reach: what lies beside it, and what its settings allow."""
-    allowed = [str(Path(one).expanduser().resolve()) for one in readable]
+    allowed = [str(user_path(one).resolve()) for one in readable]
     return Rules((*beside(file), *allowed), network, listed=(str(file.parent),))
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from droid_tune.config import dump_yaml
-from droid_tune.errors import UserError
+from droid_tune.config.trust import trust
+from droid_tune.errors import DiskError, UserError
 from droid_tune.paths import RunPaths, private_file, private_folder
 from droid_tune.runs.durable import disk_error, linked, write_text
-from droid_tune.runs.folder import create_run, read_config, run_name
+from droid_tune.runs.folder import fresh_folder, read_config, run_name
 
 #: what a branch has of the run it comes from: how it went so far, what it began with, and the checkpoints
 _LOGS = ("events.jsonl", "rollouts.jsonl", "identity.json")
@@ -25,8 +27,9 @@ def branch_off(folder: Path) -> Path:
     if not RunPaths(folder).checkpoint_folders():
         raise UserError(f"The run {folder.name} has no checkpoint to branch off from")
     named = config.model_copy(update={"name": f"{run_name(config)} (branch)"[:120]})
-    target = create_run(named)
+    target = fresh_folder(named)
     try:
+        private_folder(target)
         for name in _LOGS:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, target / name)
@@ -35,10 +38,15 @@ def branch_off(folder: Path) -> Path:
             if (folder / name).is_dir():
                 shutil.copytree(folder / name, target / name, copy_function=linked, ignore=_unfinished)
                 private_folder(target / name)
-        write_text(RunPaths(target).config, dump_yaml(named))
+        write_text(RunPaths(target).config, dump_yaml(named))  # by this it is one of the runs, and whole
+    except DiskError:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
         raise disk_error(error, target, "branch off again") from error
+    with suppress(UserError):  # it would be asked again
+        trust(named)
     return target
 
 

@@ -19,7 +19,7 @@ from droid_tune.errors import UserError
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.model_folder import read_json
 from droid_tune.model_files.tokenizer import SPEAKING_FILES
-from droid_tune.paths import RunPaths
+from droid_tune.paths import RunPaths, user_path
 from droid_tune.runs.best import completed_step, result_is_newest
 from droid_tune.runs.folder import find_run, fused_base, read_config
 
@@ -68,7 +68,7 @@ def _of_reward(reward: RewardConfig) -> Iterator[tuple[str, list[Path]]]:
 
 def _readable(whose: str, names: tuple[str, ...]) -> Iterator[tuple[str, list[Path]]]:
     """Single files; a folder may be of any size, and is not read through."""
-    files = [file for file in (Path(name).expanduser() for name in names) if file.is_file()]
+    files = [file for file in map(user_path, names) if file.is_file()]
     if files:
         yield f"What {whose} may read", files
 
@@ -90,7 +90,7 @@ def _of_reward_model(name: str) -> list[Path]:
     run = _run_named(name)
     if run is not None:
         return [*_result(run), *_under(run)]
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     paths = RunPaths(folder)
     if not paths.reward_head.is_file():
         return _of_model(name)

@@ -21,7 +21,7 @@ from droid_tune.config.yaml_text import yaml_value
 from droid_tune.errors import UserError
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import may_tell_the_date
-from droid_tune.paths import RunPaths, private_folder, runs_dir
+from droid_tune.paths import RunPaths, private_folder, runs_dir, user_path
 from droid_tune.runs.best import MEASURES, Best
 from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.lock import is_locked
@@ -221,22 +221,36 @@ def _state(folder: Path, status: Status, *, is_done: bool) -> State:
 
 
 def list_runs(folder: Path | None = None) -> list[RunSummary]:
-    """All runs, newest first. A folder that cannot be read is listed as failed, with the reason."""
+    """All runs, newest first. A folder that cannot be read is listed as failed, with the reason. Raises UserError where
+    the runs' own folder cannot."""
     base = folder or runs_dir()
-    if not base.is_dir():
+    try:
+        children = list(base.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    found: list[RunSummary] = []
-    for child in base.iterdir():
-        if child.is_dir() and (child / "config.yaml").exists():
-            try:
-                found.append(summarise(child))
-            except (UserError, OSError) as error:
-                found.append(_unreadable(child, str(error)))
+    except OSError as error:
+        raise UserError(
+            f"The folder of the runs, {base}, cannot be read ({error.strerror or error})"
+        ) from error
+    found = (run for run in map(_listed, children) if run is not None)
     return sorted(found, key=lambda run: run.created, reverse=True)
 
 
-def _unreadable(folder: Path, why: str) -> RunSummary:
-    changed = folder.stat().st_mtime
+def _listed(child: Path) -> RunSummary | None:
+    """The line of what lies among the runs; None of what is none, or was thrown away meanwhile."""
+    try:
+        return summarise(child) if (child / "config.yaml").exists() else None
+    except OSError as error:
+        return _unreadable(child, f"{child} cannot be read ({error.strerror or error}).")
+    except UserError as error:
+        return _unreadable(child, str(error))
+
+
+def _unreadable(folder: Path, why: str) -> RunSummary | None:
+    try:
+        changed = folder.stat().st_mtime
+    except OSError:
+        return None
     return RunSummary(folder.name, folder.name, folder, "failed", 0, 0, "", "", "", changed, changed, why)
 
 
@@ -248,7 +262,7 @@ def fused_base(run: Path) -> Path | None:
 
 def find_run(name: str) -> Path:
     """A run by folder path, id, or a beginning of its id that fits one only. Raises UserError."""
-    as_path = Path(name).expanduser()
+    as_path = user_path(name)
     if (as_path / "config.yaml").exists():
         return as_path
     base = runs_dir()

@@ -27,7 +27,7 @@ from droid_tune.data.reading.fingerprint import Fingerprint, change_of, fingerpr
 from droid_tune.errors import UserError, abbreviated
 from droid_tune.model_files.hub import local_model
 from droid_tune.names import LAST
-from droid_tune.paths import RunPaths, private_folder
+from droid_tune.paths import RunPaths, private_folder, user_path
 from droid_tune.runs.companions import companions_of, judging_companions, model_parts
 from droid_tune.runs.durable import write_text
 from droid_tune.runs.folder import read_config
@@ -312,7 +312,7 @@ def _own_files(config: RunConfig) -> Iterator[tuple[str, Path]]:
         yield ENVIRONMENT, config.environment.file
     for reward in config.rewards if config.samples else ():
         if isinstance(reward, UserFileReward):
-            yield reward.name or reward.type, Path(reward.path).expanduser()
+            yield reward.name or reward.type, user_path(reward.path)
 
 
 def _reward_texts(config: RunConfig) -> Iterator[tuple[str, str]]:

@@ -106,8 +106,8 @@ class RunState:
     def apply(self, event: Event) -> None:
         """Fold one event in."""
         self.revision += 1
-        gap = event.time - self.changed_at if self.changed_at and not isinstance(event, RunStarted) else 0.0
-        self.worked_seconds += gap if 0 < gap < LONGEST_GAP_S else 0.0
+        if not isinstance(event, RunStarted):
+            self.worked_seconds += _between(self.changed_at, event.time) or 0.0
         self.changed_at = event.time or self.changed_at
         match event:
             case RunStarted():
@@ -319,7 +319,9 @@ class RunState:
 
     def _tick(self, event: Step) -> None:
         """How far the run is on its own clock and in tokens: what curves can be drawn over in place of steps."""
-        spent = max(0.0, event.time - self._session_at) if self._session_at and event.time else 0.0
+        spent = _between(self._session_at, event.time)
+        if spent is None:
+            spent = event.metrics.get("step_time") or 0.0
         self.clock.append(event.step, (self.clock.last or 0.0) + spent)
         self._session_at = event.time or self._session_at
         seen = event.metrics.get("num_tokens") or 0.0
@@ -388,6 +390,13 @@ class RunState:
         self.result = event.result
         self.step = event.step or self.step  # a run that failed before it loaded has none to tell
         self.phase = None
+
+
+def _between(sooner: float, later: float) -> float | None:
+    """Seconds of work between two moments of the system's clock; None where that was put forward or back, the machine
+    slept, or a moment is not known (0)."""
+    gap = later - sooner
+    return gap if sooner and later and 0 <= gap < LONGEST_GAP_S else None
 
 
 def _characters(group: RolloutGroup) -> int:

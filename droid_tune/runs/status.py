@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from droid_tune.events import finite_values
 from droid_tune.runs.best import Best
 from droid_tune.runs.durable import write_text
 
@@ -38,7 +39,8 @@ class Status:
 
 def write_status(folder: Path, **values: Any) -> None:
     """Replace the status; whole or not there. Raises UserError where the disk refuses."""
-    write_text(folder / STATUS_FILE, json.dumps({**values, "updated": time.time()}))
+    told = finite_values({**values, "updated": time.time()})
+    write_text(folder / STATUS_FILE, json.dumps(told, allow_nan=False))
 
 
 def read_status(folder: Path) -> Status:

@@ -13,6 +13,7 @@ from droid_tune.model.reference import ReferencePolicy
 from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.journal import Journal
 from droid_tune.train.learner import Learner, State, Tensors
+from droid_tune.train.no_numbers import require_numbers_in
 from droid_tune.train.optimizer import optimizer_tensors, restore_optimizer
 from droid_tune.train.shared_checkpoint import SavedState
 from droid_tune.train.training_session import TrainingSession
@@ -44,17 +45,15 @@ class BoundaryKeeper:
         if self.saved_step == boundary.step or not self.session.world.leads:
             return
         self.session.phase("save", boundary.step, 0, 1, "checkpoint")
-        saved = self.store.save(
-            boundary.step,
-            boundary.state,
-            {
-                "adapters": self.session.policy.trainable(),
-                "heads": apart_arrays(self.session.policy),
-                "optimizer": optimizer_tensors(self.optimizer),
-                "reference": self.reference.arrays or {},
-                "rollout": boundary.tensors,
-            },
-        )
+        files = {
+            "adapters": self.session.policy.trainable(),
+            "heads": apart_arrays(self.session.policy),
+            "optimizer": optimizer_tensors(self.optimizer),
+            "reference": self.reference.arrays or {},
+        }
+        rate = self.session.config.learning_rate
+        require_numbers_in(files, self.journal.paths.id, boundary.step, rate)
+        saved = self.store.save(boundary.step, boundary.state, {**files, "rollout": boundary.tensors})
         self.saved_step = boundary.step
         self.session.emit(
             CheckpointSaved(step=boundary.step, path=f"checkpoints/{saved.folder.name}", bytes=saved.bytes)

@@ -160,7 +160,8 @@ class CheckpointStore:
         aside = self.folder / f"aside-{number}"
         private_folder(aside)
         results = [file for file in (paths.adapter_weights, paths.adapter_config) if file.is_file()]
-        for path in (*later, *results):
+        # The result first: without it a move that is cut off leaves nothing older than the newest checkpoint.
+        for path in (*results, *later):
             path.replace(aside / path.name)
         sync_folder(self.folder)
         return aside

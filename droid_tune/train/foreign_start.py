@@ -15,14 +15,14 @@ from droid_tune.model.peft_files import is_peft, read_peft
 from droid_tune.model_files.facts import read_model
 from droid_tune.model_files.hub import resolve_model
 from droid_tune.model_files.model_folder import read_json
-from droid_tune.paths import RunPaths
+from droid_tune.paths import RunPaths, user_path
 
 PLACE = "model.start_from"
 
 
 def peft_start(config: RunConfig) -> Path | None:
     """The folder that the run starts from where it is an adapter of PEFT's."""
-    folder = Path(config.model.start_from).expanduser()
+    folder = user_path(config.model.start_from)
     return folder if folder.is_dir() and is_peft(folder) else None
 
 
@@ -38,7 +38,7 @@ def write_as_mlx(config: RunConfig, peft: Path, folder: Path) -> None:
 @contextmanager
 def named_where_unfit(config: RunConfig) -> Generator[None]:
     """Inside, an adapter that does not fit is named as what it is, with the reason."""
-    folder = Path(config.model.start_from).expanduser()
+    folder = user_path(config.model.start_from)
     try:
         yield
     except UserError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import mlx.core as mx
 
 from droid_tune import words
@@ -23,11 +25,7 @@ def trouble_with_numbers(run_id: str, step: int, rate: float, weights: Tensors) 
         f"(steps {step - NON_FINITE_LIMIT + 1} to {step}); none of these was applied"
     )
     if not _finite(weights):
-        return UserError(
-            f"The weights are not numbers any more. {said}",
-            remedy=f"go back to an earlier checkpoint (`droid-tune resume {run_id} --checkpoint STEP`) with a lower learning "
-            f"rate than {words.number(rate)}, or begin a new run with one",
-        )
+        return UserError(f"The weights are not numbers any more. {said}", remedy=_way_back(run_id, rate))
     return NotFiniteError(
         said,
         remedy=f"lower the learning rate, which is {words.number(rate)}: Steer… in the window, or "
@@ -35,5 +33,28 @@ def trouble_with_numbers(run_id: str, step: int, rate: float, weights: Tensors) 
     )
 
 
-def _finite(weights: Tensors) -> bool:
-    return all(bool(mx.isfinite(array).all()) for array in weights.values())
+def require_numbers_in(files: Mapping[str, Tensors], run_id: str, step: int, rate: float) -> None:
+    """Before a save: what is no number can be gone on with by nobody, and would push the last good checkpoint out.
+
+    `files` are arrays by the name of a checkpoint's file. Raises UserError.
+    """
+    broken = next((name for name, tensors in files.items() if not _finite(tensors)), None)
+    if broken is not None:
+        what = {"adapters": "weights", "heads": "head's weights"}.get(broken, f"{broken}'s averages")
+        raise UserError(
+            f"The {what} are not numbers any more after step {step:,}, which is not saved",
+            remedy=_way_back(run_id, rate),
+        )
+
+
+def _way_back(run_id: str, rate: float) -> str:
+    return (
+        f"go back to an earlier checkpoint (`droid-tune resume {run_id} --checkpoint STEP`) with a lower learning "
+        f"rate than {words.number(rate)}, or begin a new run with one"
+    )
+
+
+def _finite(tensors: Tensors) -> bool:
+    found = [mx.isfinite(array).all() for array in tensors.values()]
+    mx.eval(found)
+    return all(bool(one) for one in found)

@@ -22,6 +22,7 @@ from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.heads.value_head import add_reward_head, apart_arrays, head_file, load_apart
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
+from droid_tune.paths import user_path
 from droid_tune.runs.durable import disk_error, linked
 from droid_tune.runs.folder import FUSED_BASE, STARTED_FROM, find_run, fused_base
 from droid_tune.train.diagnosis.remarks import Notify
@@ -175,7 +176,7 @@ def earlier_result(config: RunConfig) -> tuple[Path, RunWeights]:
     Raises UserError where that run has no result yet, or not the checkpoint that is asked for.
     """
     name = config.model.start_from
-    given = Path(name).expanduser()
+    given = user_path(name)
     folder = given if given.is_dir() else find_run(name)
     if not (folder / SETTINGS).exists() or not (folder / WEIGHTS).exists():
         raise no_start(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from platformdirs.api import PlatformDirsABC
 from platformdirs.macos import MacOS
 from platformdirs.unix import Unix
 
+from droid_tune.errors import UserError
 from droid_tune.paths import (
     BUNDLED_MODELS,
     HOME_VARIABLE,
@@ -22,6 +25,7 @@ from droid_tune.paths import (
     starter_model_dir,
     tools_file,
     tools_starter_dir,
+    user_path,
 )
 
 
@@ -68,3 +72,25 @@ def test_files_lie_where_a_mac_and_where_linux_have_them(
     monkeypatch.setattr("platformdirs.PlatformDirs", kind)
     assert (data_dir(), cache_dir(), log_dir()) == tuple(Path("/home/ada") / place for place in places)
     assert settings_file() == data_dir() / "settings.json"
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "a/" * 3000, "a\0b"], ids=["long name", "long path", "zero byte"]
+)
+def test_a_path_that_cannot_be_one_is_a_sentence(name: str) -> None:
+    with pytest.raises(UserError, match=r"^The path '.{3,90}' cannot be used \(.+\)\.$"):
+        user_path(name)
+
+
+def test_a_path_need_not_be_there_and_its_user_neither() -> None:
+    assert user_path("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
+    assert user_path("~/not/there") == Path.home() / "not" / "there"
+
+
+def test_a_folder_that_may_not_be_entered_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "stat", refused)
+    with pytest.raises(UserError, match="Permission denied"):
+        user_path("/others/secret")

@@ -119,3 +119,7 @@ def test_fusing_without_a_run_is_said_at_the_run(window: MainWindow) -> None:
     window.session.draft.set("model.start_mode", "fuse")
     pane._validate()
     assert "nothing to fuse" in pane.page.settings.groups["model"].rows["model.start_from"].fault
+
+
+def test_a_start_that_can_be_no_path_is_told_as_none() -> None:
+    assert misfit("x" * 300, "starter").startswith("There is no run and no folder")

@@ -13,7 +13,7 @@ from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.errors import UserError
 from droid_tune.model_files.facts import ModelFacts, read_model
 from droid_tune.model_files.hub import local_model
-from droid_tune.paths import RunPaths
+from droid_tune.paths import RunPaths, user_path
 
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
@@ -42,8 +42,8 @@ def misfit(start_from: str, model: str) -> str:
     """Why a run on `model` cannot start from that run or folder, in one sentence; empty where it can, or who knows."""
     from droid_tune.runs.folder import find_run
 
-    given = Path(start_from).expanduser()
     try:
+        given = user_path(start_from)
         folder = given if given.is_dir() else find_run(start_from)
     except UserError:
         return f"There is no run and no folder {start_from}; choose one from the list."

@@ -29,9 +29,11 @@ from droid_tune.config.exporting import (
     usual_place,
 )
 from droid_tune.control import Watch
+from droid_tune.errors import UserError
 from droid_tune.model_files.hub import is_hub_id
 from droid_tune.model_files.ready_folder import files_to_upload
 from droid_tune.names import ExportTarget
+from droid_tune.paths import user_path
 from droid_tune.runs.folder import slug
 from ui.one_run.export_job import ExportThread
 from ui.session import Session
@@ -186,7 +188,7 @@ class ExportSheet(QDialog):
         chosen = self._type.currentData()
         return ExportRequest(
             target=self.target,
-            out=Path(self._folder.text()).expanduser(),
+            out=user_path(self._folder.text()),
             checkpoint=self._checkpoint.choice,
             weights=None if chosen == REQUANTISED else chosen,
             requantise=chosen == REQUANTISED,
@@ -198,14 +200,19 @@ class ExportSheet(QDialog):
 
     @Slot()
     def _begin(self) -> None:
-        self._start_export(self.request())
+        self._start_export()
 
     @Slot()
     def _force(self) -> None:
-        self._start_export(self.request(force=True))
+        self._start_export(force=True)
 
-    def _start_export(self, request: ExportRequest) -> None:
+    def _start_export(self, *, force: bool = False) -> None:
         engine, folder = self._session.engine, self._run.folder
+        try:
+            request = self.request(force=force)
+        except UserError as error:  # no folder can have that name
+            self._show_fault(str(error))
+            return
         self._exported = None
         self._work(lambda watch: engine.export(folder, request, watch), self._show_exported)
 

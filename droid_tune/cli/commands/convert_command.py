@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from droid_tune import words
 from droid_tune.cli.output import say
 from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
+from droid_tune.paths import user_path
 
 HELP = "write data in another format into a new folder"
 #: Rows that the format cannot hold, said one by one up to this many.
@@ -15,9 +15,9 @@ SHOWN_LEFT_OUT = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, metavar="PATH", help="a file, or a folder with train.jsonl")
+    parser.add_argument("path", type=user_path, metavar="PATH", help="a file, or a folder with train.jsonl")
     parser.add_argument("--to", required=True, metavar="FORMAT", help="messages, prompt_answer, text, ...")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument("--out", type=user_path, required=True, metavar="DIR", help="a new or empty folder")
     add_mapping_argument(parser)
 
 

@@ -13,6 +13,7 @@ from droid_tune.cli.entry import STOPPED
 from droid_tune.cli.output import print_json, say
 from droid_tune.cli.run_arguments import add_checkpoint_argument
 from droid_tune.errors import UsageError
+from droid_tune.paths import user_path
 
 if TYPE_CHECKING:
     from droid_tune.config.exporting import ExportRequest
@@ -27,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("run", metavar="RUN", help="its id, the beginning of it, or its folder")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="a new or empty folder; --to lmstudio knows its own place"
+        "--out",
+        type=user_path,
+        metavar="DIR",
+        help="a new or empty folder; --to lmstudio knows its own place",
     )
     parser.add_argument(
         "--to", choices=tuple(TARGETS), metavar="TARGET", help=f"{', '.join(TARGETS)}; adapter unless said"

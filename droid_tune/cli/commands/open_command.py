@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 
 from droid_tune.errors import UsageError, UserError
+from droid_tune.paths import user_path
 
 HELP = "open the application (with that data folder dropped in)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "droid-tune [FOLDER]"
-    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="a folder with train.jsonl")
+    parser.add_argument(
+        "folder", nargs="?", type=user_path, metavar="FOLDER", help="a folder with train.jsonl"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

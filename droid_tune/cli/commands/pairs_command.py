@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from droid_tune import words
 from droid_tune.cli.output import say
 from droid_tune.errors import UserError
+from droid_tune.paths import user_path
 
 if TYPE_CHECKING:
     from droid_tune.data.dataset import Dataset
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run", metavar="RUN|FILE", help="a run (its id, the beginning of it, its folder), or a rollouts.jsonl"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument("--out", type=user_path, required=True, metavar="DIR", help="a new or empty folder")
     parser.add_argument(
         "--least-margin",
         type=float,
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the folder and prints its path. Raises UserError where nothing gives a pair."""
+    from droid_tune.paths import user_path
     from droid_tune.runs.completions.preference_pairs import (
         asked_in,
         choices_in,
@@ -45,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     from droid_tune.runs.folder import find_run
 
-    given = Path(arguments.run).expanduser()
+    given = user_path(arguments.run)
     place = given if given.exists() else find_run(arguments.run)
     choices = choices_in(place) if place.is_dir() else {}
     groups = rollouts_in(place)

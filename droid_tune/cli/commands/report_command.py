@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from droid_tune import words
 from droid_tune.cli.output import print_json, say
 from droid_tune.errors import UsageError, UserError
+from droid_tune.paths import user_path
 
 if TYPE_CHECKING:
     from droid_tune.report.story import HeldOutValue, Story
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="ids, beginnings of them, or folders")
     parser.add_argument("--queue", action="store_true", help="the runs of the queue that have begun")
     parser.add_argument(
-        "--out", type=Path, default=Path("report.html"), metavar="FILE", help="the page (report.html)"
+        "--out", type=user_path, default=Path("report.html"), metavar="FILE", help="the page (report.html)"
     )
     parser.add_argument(
         "--no-model",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from droid_tune import words
@@ -13,6 +12,7 @@ from droid_tune.cli.output import amount, print_json, print_table, progress_line
 from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
 from droid_tune.control import Watch
 from droid_tune.errors import UsageError
+from droid_tune.paths import user_path
 from droid_tune.trial_report import LEVEL_WORDS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MOST_STEPS = 24
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
-        type=Path,
+        type=user_path,
         metavar="REWARD",
         help="a Python file with a reward, a run's YAML config, or the name of a built-in reward (accuracy)",
     )
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cases",
-        type=Path,
+        type=user_path,
         metavar="FILE",
         help="score pairs instead of rows: JSON lines with answer, completion and, where they matter, prompt, "
         "prompt_ends, finish_reason and further columns",

@@ -10,6 +10,7 @@ from droid_tune import words
 from droid_tune.cli.output import print_json, print_table, say
 from droid_tune.cli.run_arguments import positive
 from droid_tune.errors import UsageError
+from droid_tune.paths import user_path
 
 if TYPE_CHECKING:
     from droid_tune.data.dataset import Dataset
@@ -38,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", action="store_true", help="answers to held-out rows instead")
     parser.add_argument("--limit", type=positive, default=20, metavar="N")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write all that were found there, as JSONL")
+    parser.add_argument(
+        "--out", type=user_path, metavar="FILE", help="write all that were found there, as JSONL"
+    )
     parser.add_argument("--prompts", action="store_true", help="the prompts instead, the hardest first")
     parser.add_argument(
         "--drop", choices=("solved", "hopeless"), help="write the run's data without them (--to DIR)"
@@ -46,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--winners", action="store_true", help="write the right completions as data for SFT (--to DIR)"
     )
-    parser.add_argument("--to", type=Path, metavar="DIR", help="a new folder for --drop or --winners")
+    parser.add_argument("--to", type=user_path, metavar="DIR", help="a new folder for --drop or --winners")
 
 
 def run(arguments: argparse.Namespace) -> int:

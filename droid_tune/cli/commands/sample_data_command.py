@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from droid_tune import words
 from droid_tune.cli.consent import add_trust_argument, ask_about_file
 from droid_tune.cli.output import say
+from droid_tune.paths import user_path
 
 if TYPE_CHECKING:
     from droid_tune.data.editing.convert import Written
@@ -19,10 +20,13 @@ HELP = "write sample data for a method, or the rows that an environment brings, 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", default="grpo", metavar="NAME", help="grpo (the default), sft, ...")
     parser.add_argument(
-        "--config", type=Path, metavar="RUN.yaml", help="settings whose `environment` brings rows of its own"
+        "--config",
+        type=user_path,
+        metavar="RUN.yaml",
+        help="settings whose `environment` brings rows of its own",
     )
     add_trust_argument(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument("--out", type=user_path, required=True, metavar="DIR", help="a new or empty folder")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
 
 

@@ -15,6 +15,7 @@ from droid_tune.cli.consent import add_trust_argument, ask_about_file
 from droid_tune.cli.output import say
 from droid_tune.cli.run_arguments import data_settings, values_in
 from droid_tune.errors import UsageError, UserError
+from droid_tune.paths import user_path
 from droid_tune.words import count as counted
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ SHOWN_ROWS = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
-        type=Path,
+        type=user_path,
         metavar="RUN.yaml",
         help="the rows as this run reads them, its environment's tools and first turns among them; what is said beside it wins",
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from pathlib import Path
 
 from droid_tune.cli.output import say
 from droid_tune.cli.run_arguments import add_driving_arguments, add_run_arguments, asked_config
+from droid_tune.paths import user_path
 
 HELP = "train a model; by default the starter model on the sample data"
 
@@ -15,7 +15,7 @@ HELP = "train a model; by default the starter model on the sample data"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="the run's folder; by default a new one in the list"
+        "--out", type=user_path, metavar="DIR", help="the run's folder; by default a new one in the list"
     )
     parser.add_argument(
         "--steered-as",

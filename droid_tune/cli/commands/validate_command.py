@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from droid_tune.cli.output import print_table, progress_line
 from droid_tune.cli.run_arguments import add_mapping_argument, mapping_from
 from droid_tune.errors import UsageError
+from droid_tune.paths import user_path
 
 if TYPE_CHECKING:
     from droid_tune.control import Watch
@@ -26,7 +27,7 @@ SHOWN_ISSUES = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, metavar="PATH", help="a file, or a folder with train.jsonl")
+    parser.add_argument("path", type=user_path, metavar="PATH", help="a file, or a folder with train.jsonl")
     parser.add_argument("--method", metavar="NAME", help="check for this method; by default for any")
     parser.add_argument(
         "--model", metavar="M", help="check also that this model's chat template shows every row"

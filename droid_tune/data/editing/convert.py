@@ -19,6 +19,7 @@ from droid_tune.data.editing.targets import TARGETS, converted
 from droid_tune.data.formats.base import Row
 from droid_tune.data.splits import SPLITS
 from droid_tune.errors import UsageError, UserError
+from droid_tune.paths import user_path
 
 
 @dataclass
@@ -104,7 +105,7 @@ def _tick(index: int, before: int, total: int, watch: Watch) -> None:
 
 def new_folder(path: str | Path) -> Path:
     """A folder to write data to: new, or there and empty. Raises `UserError`; nothing of the user's is overwritten."""
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         occupied = any(folder.iterdir())

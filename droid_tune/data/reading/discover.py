@@ -13,7 +13,7 @@ from droid_tune.data.formats.table import need_of
 from droid_tune.data.issues import FileFault
 from droid_tune.data.reading.hub_dataset import HUB_PREFIX, HubReference, fetch
 from droid_tune.data.splits import SPLIT_NAMES, SPLITS, DataFile, Split, split_of, suffix_of, whole_name
-from droid_tune.paths import data_path
+from droid_tune.paths import data_path, user_path
 
 #: The folder of the bundled data that holds the same problems with their working.
 WORKED = "worked"
@@ -148,9 +148,7 @@ def twins(files: Sequence[DataFile]) -> dict[Path, str]:
 
 def given(files: Mapping[Split, Sequence[str | Path]]) -> Found:
     """Files whose splits were chosen, wherever they lie."""
-    chosen = tuple(
-        DataFile(Path(one).expanduser(), split) for split in SPLITS for one in files.get(split, ())
-    )
+    chosen = tuple(DataFile(user_path(one), split) for split in SPLITS for one in files.get(split, ()))
     if any(one.split == "train" for one in chosen):
         return Found(chosen)
     return Found(

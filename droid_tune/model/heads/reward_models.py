@@ -36,6 +36,7 @@ from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
 from droid_tune.model_files.hub import resolve_model
 from droid_tune.model_files.model_folder import read_json
+from droid_tune.paths import user_path
 from droid_tune.runs.folder import find_run, fused_base, read_config
 
 #: an answer: the tokens of its prompt, and its own
@@ -108,7 +109,7 @@ def open_reward_model(name: str, sharing: Policy | None = None, watch: Watch = U
         options = TemplateOptions.of(config.data)
         longest = config.training.max_seq_length
         return _of_adapter(run, base, sharing, watch, options, longest)
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if (folder / HEAD_WEIGHTS).is_file():
         base = resolve_model(str(read_json(folder / SETTINGS).get("model") or ""), "", watch)
         return _of_adapter(folder, base, sharing, watch, TemplateOptions(), None)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
+import math
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +17,11 @@ import pytest
 
 from droid_tune.cli.commands.runs_command import described, row
 from droid_tune.config import resolve
+from droid_tune.errors import UserError
 from droid_tune.paths import RunPaths
+from droid_tune.runs.branch import branch_off
 from droid_tune.runs.folder import create_run, list_runs, summarise
+from droid_tune.runs.status import read_status, write_status
 from droid_tune.train.checkpoint import CheckpointStore
 
 SHAPES: list[Any] = [
@@ -125,3 +133,84 @@ def test_a_manifest_of_any_shape_is_passed_over_for_the_good_one_before(run: Pat
     assert newest is not None
     assert newest.step == 3
     assert [one.folder.name for one in bad] == ["step-000004"]
+
+
+def test_a_run_that_may_not_be_entered_or_is_thrown_away_meanwhile_hides_no_other(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, locked = (create_run(resolve({"name": name})) for name in ("gone", "locked"))
+    real = Path.stat
+
+    def stat(path: Path, **options: Any) -> Any:
+        if path == gone / "config.yaml":
+            shutil.rmtree(gone, ignore_errors=True)
+        if path.parent == locked:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    found = {one.folder: one for one in list_runs()}
+    assert set(found) == {run, locked}
+    assert found[locked].why == f"{locked} cannot be read (Permission denied)."
+
+
+def test_a_folder_of_runs_that_may_not_be_read_is_a_sentence(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(UserError, match=r"The folder of the runs, .+, cannot be read \(Permission denied\)"):
+        list_runs()
+
+
+def test_a_status_holds_no_number_that_json_has_not(run: Path) -> None:
+    write_status(run, state="running", step=3, metrics={"reward": math.nan, "loss": 0.5})
+    assert "NaN" not in (run / "status.json").read_text()
+    assert read_status(run).metrics == {"loss": 0.5}
+
+
+def test_a_branch_that_is_cut_off_at_any_call_is_no_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed: nothing tidies up behind it."""
+    (run / "events.jsonl").write_text("{}\n")
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    real, cut = os.open, 0
+    for cut in itertools.count(1):
+        calls = itertools.count(1)
+
+        def opened(*args: Any, number: int = cut, counted: Any = calls, **options: Any) -> int:
+            if next(counted) == number:
+                raise KeyboardInterrupt
+            return real(*args, **options)
+
+        with pytest.MonkeyPatch.context() as patched, suppress(KeyboardInterrupt):
+            patched.setattr(os, "open", opened)
+            branch_off(run)
+            break
+        for one in list_runs():
+            assert (
+                one.folder == run or (one.folder / "checkpoints" / "step-000004" / "manifest.json").is_file()
+            )
+    assert cut > 3
+    assert len(list_runs()) >= 2
+
+
+@pytest.mark.parametrize("moved", range(4))
+def test_a_setting_aside_that_is_cut_off_leaves_nothing_older_than_the_newest_checkpoint(
+    run: Path, moved: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a run came to would be taken for its newest weights, once it had gone on from an earlier checkpoint."""
+    for file in (RunPaths(run).adapter_weights, RunPaths(run).adapter_config):
+        file.write_text("")
+    store, calls, real = CheckpointStore(RunPaths(run).checkpoints), itertools.count(), Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        if next(calls) == moved:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with suppress(OSError):
+        store.set_aside(3)
+    assert 4 in RunPaths(run).checkpoint_folders() or not RunPaths(run).adapter_weights.exists()

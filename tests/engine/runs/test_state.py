@@ -225,3 +225,12 @@ def test_time_of_work_counts_no_sleep_and_not_what_lies_between_sessions() -> No
     )
     assert state.worked_seconds == 15.0
     assert time_words(state) == ("Time of work", "15 s")
+
+
+def test_a_clock_that_is_put_forward_or_back_by_a_day_moves_no_curve() -> None:
+    day = 86_400.0
+    moments = [1_000.0, 1_002.0, 1_004.0 + day, 1_006.0 + day, 1_008.0, 1_010.0]
+    steps = [Step(step=n, metrics={"step_time": 2.0}, time=at) for n, at in enumerate(moments[1:], start=1)]
+    state = RunState().apply_all([RunStarted(config={}, total_steps=9, time=moments[0]), *steps])
+    assert state.clock.values.tolist() == [2.0, 4.0, 6.0, 8.0, 10.0]
+    assert state.worked_seconds == 6.0

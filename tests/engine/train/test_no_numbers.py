@@ -11,11 +11,13 @@ import pytest
 
 from droid_tune.control import Control
 from droid_tune.events import Continued, Event, Paused, RunFinished, Steered, Step
+from droid_tune.paths import RunPaths
 from droid_tune.runs.folder import create_run
 from droid_tune.runs.steering import send, wish
 from droid_tune.train import update
 from droid_tune.train.engine import run_training
-from tests.engine.train.conftest import resume, tiny
+from droid_tune.train.optimizer import optimizer_tensors, restore_optimizer
+from tests.engine.train.conftest import resume, tiny, train
 
 CONFIG = tiny(
     training={"iterations": 6, "batch_size": 1}, method={"group_size": 2}, checkpoint={"save_every": 50}
@@ -146,3 +148,34 @@ def test_weights_that_are_no_numbers_are_not_saved_and_an_earlier_checkpoint_is_
     assert not of(record, Paused)
     assert "The weights are not numbers any more" in finished.why
     assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("spoilt", ["weights", "optimizer"])
+def test_a_step_that_leaves_no_numbers_is_not_saved_over_the_good_ones(
+    spoilt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With two checkpoints kept, two such saves would have pushed the last good one out."""
+    apply = update.Updater.apply
+
+    def spoiling(self: update.Updater, *args: Any) -> None:
+        apply(self, *args)
+        if args[-1] < 3:
+            return
+        arrays = self.session.policy.learnt() if spoilt == "weights" else optimizer_tensors(self.optimizer)
+        broken = {
+            name: mx.full(one.shape, float("inf"), one.dtype) for name, one in arrays.items() if one.size > 1
+        }
+        if spoilt == "weights":
+            self.session.policy.model.load_weights(list(broken.items()), strict=False)
+        else:
+            restore_optimizer(self.optimizer, {**arrays, **broken})
+
+    monkeypatch.setattr(update.Updater, "apply", spoiling)
+    monkeypatch.setattr("tests.engine.train.test_no_numbers.TOO_HIGH", 1.0)
+    config = CONFIG.model_copy(update={"checkpoint": CONFIG.checkpoint.model_copy(update={"save_every": 1})})
+    finished, _ = train(config, tmp_path / "run")
+    assert finished.outcome == "failed"
+    what = {"weights": "weights", "optimizer": "optimizer's averages"}[spoilt]
+    assert finished.why.startswith(f"The {what} are not numbers any more after step 3, which is not saved")
+    assert "--checkpoint STEP" in finished.why
+    assert sorted(RunPaths(tmp_path / "run").checkpoint_folders()) == [1, 2]

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QWidget
 
 from droid_tune import words
 from droid_tune.errors import UserError
+from droid_tune.paths import user_path
 from droid_tune.trial_report import LookedAt
 from ui.engine_worker import EngineDoor
 from ui.frame.drops import local_paths
@@ -98,7 +99,7 @@ class EditorPanel(QFrame):
             self._show(RewardText.from_template())
             return
         try:
-            self._show(RewardText.opened(Path(path).expanduser()))
+            self._show(RewardText.opened(user_path(path)))
         except UserError as error:
             self._show(RewardText.from_template())
             self._say_fault(error)
