@@ -13,6 +13,8 @@ YEAR_S, MOST_YEARS = 31_557_600, 1000
 _STEERING = {"Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 
 
+#: of 61 characters and more, with nowhere to break a line
+_LONG_WORD = re.compile(r"([^\s/]{32})[^\s/]{5,}([^\s/]{24})")
 _CODE = re.compile(r"`([^`\n]+)`")
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -147,6 +149,11 @@ def count(amount: int, noun: str, plural: str = "") -> str:
 def quoted(text: str) -> str:
     """What stands in marks of code (`beta`) in quotes, for where text is shown as it is."""
     return _CODE.sub("“\\1”", text)
+
+
+def ends_of_long_words(text: str) -> str:
+    """The text with both ends alone of each word, or part of a path, that would not fit on a line of some 60 characters."""
+    return _LONG_WORD.sub(r"\1…\2", text)
 
 
 def shortened(text: str, most: int, mark: str = "...") -> str:

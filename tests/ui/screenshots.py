@@ -74,6 +74,7 @@ def opened(run: Path | None, home: Path, *, real: bool) -> MainWindow:
 def take(out: Path, window: MainWindow, panes: Sequence[str], scenes: Sequence[str] | None) -> None:
     from PySide6.QtCore import QThreadPool
 
+    from tests.ui.picture_scenes import until
     from ui.theme import current_theme
 
     out.mkdir(parents=True, exist_ok=True)
@@ -87,7 +88,8 @@ def take(out: Path, window: MainWindow, panes: Sequence[str], scenes: Sequence[s
                 window.show_pane(pane)
                 settle()
                 window.grab().save(str(out / f"{pane}-{look}-{width}.png"))
-    window.close()
+    window.stop_and_close()  # what a scene began is saved first
+    until(lambda: not window.isVisible())
     QThreadPool.globalInstance().waitForDone()
 
 

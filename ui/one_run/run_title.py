@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
-from ui.widgets.basics import column, label, prose, row
+from ui.widgets.basics import column, prose, row
+from ui.widgets.elided_label import ElidedLabel
 from ui.widgets.state_chip import StateChip
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class RunTitle(QWidget):
         super().__init__(parent)
         lines = column(self, spacing=12)
         top = row(spacing=10)
-        self._title = label("", "title", parent=self)
+        self._title = ElidedLabel("title", self)
         self._chip = StateChip(self)
         top.addWidget(self._title)
         top.addWidget(self._chip)

@@ -36,10 +36,21 @@ def label(text: str, role: str = "", *, parent: QWidget, wrap: bool = False) -> 
 
 
 class Prose(QLabel):
-    """A label for words of our own: what they name in marks of code stands in quotes, for a label shows no code."""
+    """A label for words of our own: what they name in marks of code stands in quotes, for a label shows no code.
+
+    Of a name that no line has room for it shows both ends, and the mouse tells it whole.
+    """
+
+    _whole = ""
 
     def setText(self, text: str) -> None:
-        super().setText(words.quoted(text))
+        quoted = words.quoted(text)
+        shown = words.ends_of_long_words(quoted)
+        whole = plain_tip(quoted) if shown != quoted else ""
+        if whole or self._whole:  # a tip of the label's own stays
+            self.setToolTip(whole)
+        self._whole = whole
+        super().setText(shown)
 
 
 def prose(text: str = "", role: str = "", *, parent: QWidget) -> QLabel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QHelpEvent, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QToolTip, QWidget
 
@@ -26,6 +26,13 @@ class QuietCombo(QComboBox):
             QToolTip.showText(event.globalPos(), plain_tip(self.currentText()) if cut else "", self)
             return True
         return super().event(event)
+
+    def sizeHint(self) -> QSize:
+        """A little more than Qt's, whose widest choice lacks a pixel now and then."""
+        return super().sizeHint() + QSize(2 * MARGIN, 0)
+
+    def minimumSizeHint(self) -> QSize:
+        return super().minimumSizeHint() + QSize(2 * MARGIN, 0)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """As Qt does, but a choice that has no room ends in dots."""

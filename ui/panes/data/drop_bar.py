@@ -14,6 +14,7 @@ from ui import icons
 from ui.panes.data.data_reader import Source
 from ui.theme import current_theme
 from ui.widgets.basics import button, column, frame, label, plain_tip, row
+from ui.widgets.elided_label import ElidedLabel
 
 KINDS = "Data (*.jsonl *.ndjson *.json *.csv *.tsv *.parquet *.gz)"
 
@@ -59,8 +60,8 @@ class DropBar(QWidget):
         self._sign = QLabel(zone)
         bar.addWidget(self._sign)
         words = column(spacing=1)
-        self._name = label("", "heading", parent=zone)
-        self._place = label("", "small", parent=zone, wrap=True)
+        self._name = ElidedLabel("heading", zone)
+        self._place = ElidedLabel("small", zone)
         words.addWidget(self._name)
         words.addWidget(self._place)
         bar.addLayout(words, 1)

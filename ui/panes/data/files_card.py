@@ -12,6 +12,7 @@ from droid_tune.data.formats.table import FORMATS_BY_NAME
 from droid_tune.data.report import FileReport, Report
 from ui.panes.data.share_bar import ShareBar
 from ui.widgets.basics import clear, column, label, plain_tip
+from ui.widgets.elided_label import ElidedLabel
 from ui.widgets.state_chip import Chip
 from ui.widgets.tables import scrolling_card
 
@@ -49,7 +50,8 @@ class FilesCard(QWidget):
 
     def _line(self, file: FileReport) -> list[QWidget]:
         """Name, split, format, bar, counts."""
-        name = label(words.literal(Path(file.path).name), "strong", parent=self._inside)
+        name = ElidedLabel("strong", self._inside)
+        name.setText(words.literal(Path(file.path).name))
         name.setToolTip(plain_tip(file.path))
         name.setMaximumWidth(220)
         form = FORMATS_BY_NAME[file.format].title if file.format else ""

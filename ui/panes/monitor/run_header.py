@@ -13,6 +13,7 @@ from droid_tune.runs.state import RunState
 from ui.one_run.leaked import leaked_words
 from ui.widgets.basics import column, label, line, prose, restyle, row
 from ui.widgets.calm_bar import CalmBar
+from ui.widgets.elided_label import ElidedLabel
 from ui.widgets.figure import Figure
 from ui.widgets.state_chip import StateChip
 
@@ -30,7 +31,7 @@ class RunHeader(QFrame):
         layout = column(self, spacing=10)
         layout.setContentsMargins(16, 14, 16, 14)
         top = row(spacing=10)
-        self._name = label("", "heading", parent=self)
+        self._name = ElidedLabel("heading", self)
         self._chip = StateChip(self)
         self._phase = label("", "small", parent=self)
         self._phase.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
 
 #: pixels of a column that fits what stands in it, and of how many rows that is looked at
-WIDEST, ROWS_LOOKED_AT = 340, 40
+WIDEST, ROWS_LOOKED_AT = 260, 40
 
 
 class RunsTable(QWidget):

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
-from ui.widgets.basics import clear, column, label, row
+from droid_tune import words
+from ui.widgets.basics import clear, column, label, plain_tip, row
 
 #: lines that have room in a legend
 MOST_NAMED = 6
+#: characters of a name there: a run's may have 120
+LONGEST_NAME = 32
 
 
 class ChartHead(QWidget):
@@ -44,7 +47,9 @@ class ChartHead(QWidget):
         if not entries:
             return
         for name, color, sign in entries[:MOST_NAMED]:
-            self._add(f'<span style="color:{color}">{sign}</span> {html.escape(name)}')
+            shown = html.escape(words.shortened(name, LONGEST_NAME, "…"))
+            entry = self._add(f'<span style="color:{color}">{sign}</span> {shown}')
+            entry.setToolTip(plain_tip(name) if len(name) > LONGEST_NAME else "")
         if more := entries[MOST_NAMED:]:
             self._add(f"and {len(more)} more").setToolTip(
                 ", ".join(f"{name} {sign}" for name, _, sign in more)

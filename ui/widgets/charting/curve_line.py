@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyqtgraph as pg
@@ -30,11 +30,11 @@ class CurveLine(pg.PlotCurveItem):
         super().setData(*args, **kargs)
 
     def dataBounds(self, ax: int, frac: float = 1.0, orthoRange: Any = None) -> Bounds:
-        places, values = self.getData()
-        if places is None or not len(places):
+        places, values = cast("tuple[Floats | None, Floats | None]", self.getData())
+        if places is None or values is None or not len(places):
             return (None, None)
         if frac < 1.0 or not np.isfinite(places[[0, -1]]).all() or (ax == 0 and orthoRange is not None):
-            return super().dataBounds(ax, frac, orthoRange)
+            return cast("Bounds", super().dataBounds(ax, frac, orthoRange))
         if ax == 0:
             return float(places[0]), float(places[-1])
         first, end = 0, len(places)

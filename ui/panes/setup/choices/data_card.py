@@ -6,7 +6,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
 from droid_tune import words
-from ui.widgets.basics import button, column, label, row
+from ui.widgets.basics import button, column, row
+from ui.widgets.elided_label import ElidedLabel
 
 #: data that comes with the application, by its name in the settings
 BUNDLED_WORDS = {
@@ -26,8 +27,8 @@ class DataCard(QFrame):
         bar = row(self, spacing=10)
         bar.setContentsMargins(14, 10, 10, 10)
         lines = column(spacing=1)
-        self._name = label("", "strong", parent=self)
-        self._place = label("", "small", parent=self, wrap=True)
+        self._name = ElidedLabel("strong", self)
+        self._place = ElidedLabel("small", self)
         lines.addWidget(self._name)
         lines.addWidget(self._place)
         bar.addLayout(lines, 1)
