@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import Watch
+from droid_tune.export.learnt_prompt import prompt_notes
 
 if TYPE_CHECKING:
     from droid_tune.config import RunConfig
@@ -51,6 +52,10 @@ class Target:
     def write(self, source: ExportSource, request: ExportRequest, folder: Path, watch: Watch) -> list[str]:
         """Write into a new folder; returns what a person should know, a sentence each. Raises UserError, `Stopped`."""
         raise NotImplementedError
+
+    def learnt_prompt(self, source: ExportSource, folder: Path) -> list[str]:
+        """What of the run's prompts the written files do not hold, a sentence each."""
+        return prompt_notes(source.config, source.policy)
 
     def open(self, base: Path, folder: Path, exam: Exam, watch: Watch) -> tuple[str, Sitting]:
         """By what it was opened, and what the written model says, with the run's policy out of memory. `base` is the

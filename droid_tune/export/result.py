@@ -115,6 +115,7 @@ def _written(
     watch.tell(2, 4, "writing")
     use, step, base = target.how_to_use(source, request.out), source.weights.step, source.policy.path
     notes = target.write(source, request, folder, watch)
+    notes = [*notes, *(target.learnt_prompt(source, folder) if target.answers else [])]
     compared = None
     if checking is not None:
         _let_go(source)

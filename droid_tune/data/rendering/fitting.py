@@ -15,6 +15,7 @@ from droid_tune.data.rendering.foreign_marks import ending_token, header_in
 from droid_tune.data.rendering.shapes import Note, TemplateOptions
 from droid_tune.data.rendering.thinking import place_thoughts, split_thoughts
 from droid_tune.errors import UserError
+from droid_tune.names import Thinking
 
 #: Keys of a turn that say whether it is learnt; no template reads them.
 FLAGS = ("weight", "train", "training")
@@ -182,12 +183,16 @@ def _json(value: Any, name: str, *, one: bool = False) -> Any:
     return value
 
 
+def thinking_switches(thinking: Thinking) -> dict[str, Any]:
+    """Templates call it by either name; one that they do not know changes nothing."""
+    return (
+        {} if thinking == "template" else {"enable_thinking": thinking == "on", "thinking": thinking == "on"}
+    )
+
+
 def switches_of(row: Row, options: TemplateOptions, tell: Told) -> dict[str, Any]:
     """What the template is told besides the turns: the thinking switch, the day, then the row's own settings."""
-    switches: dict[str, Any] = {}
-    if options.thinking != "template":
-        # Templates call it by either name; one that they do not know changes nothing.
-        switches = {"enable_thinking": options.thinking == "on", "thinking": options.thinking == "on"}
+    switches: dict[str, Any] = thinking_switches(options.thinking)
     if options.date:
         switches["strftime_now"] = options.date
     if isinstance(row.get(THINKING_COLUMN), bool):

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from droid_tune.config.exporting import ExportRequest
+from droid_tune.config.prompt_options import mlx_options
 from droid_tune.control import Watch
 from droid_tune.export.base import ExportSource, Target
 from droid_tune.export.checking.exam import Exam, Sitting
@@ -43,4 +44,4 @@ class AdapterFolder(Target):
     def how_to_use(self, source: ExportSource, out: Path) -> str:
         """mlx-lm's command."""
         words = ["mlx_lm.generate", "--model", str(source.policy.path), "--adapter-path", str(out)]
-        return f"{shlex.join(words)} --prompt '...'"
+        return f"{shlex.join([*words, *mlx_options(source.config.data)])} --prompt '...'"

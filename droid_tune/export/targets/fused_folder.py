@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from droid_tune.config.exporting import ExportRequest
+from droid_tune.config.prompt_options import mlx_options
 from droid_tune.control import Watch
 from droid_tune.errors import UserError
 from droid_tune.export.base import ExportSource, Target
@@ -61,7 +62,8 @@ class FusedFolder(Target):
 
     def how_to_use(self, source: ExportSource, out: Path) -> str:
         """mlx-lm's command."""
-        return f"{shlex.join(['mlx_lm.generate', '--model', str(out)])} --prompt '...'"
+        words = ["mlx_lm.generate", "--model", str(out), *mlx_options(source.config.data)]
+        return f"{shlex.join(words)} --prompt '...'"
 
 
 def write_ends(policy: Policy, folder: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from droid_tune import words
 from droid_tune.config.base import MethodConfig
+from droid_tune.config.prompt_options import mlx_options
 from droid_tune.export.base import ExportSource
+from droid_tune.export.learnt_prompt import prompt_notes
 from droid_tune.metrics import describe
 from droid_tune.model_files.hub import is_hub_id
 from droid_tune.paths import RunPaths
@@ -31,7 +34,8 @@ def model_card(source: ExportSource) -> str:
         + ("." if step is None else f"; the weights are those after {words.count(step, 'step')}."),
         _table("Held out", ("metric", "before", "after"), _before_and_after(source)),
         _table("Settings", ("setting", "value"), _settings(source)),
-        "```sh\nmlx_lm.generate --model THIS_MODEL --prompt '...'\n```",
+        *prompt_notes(config, source.policy),
+        f"```sh\n{shlex.join(['mlx_lm.generate', '--model', 'THIS_MODEL', *mlx_options(config.data)])} --prompt '...'\n```",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import Watch
 from droid_tune.data.rendering.chat_template import ChatTemplate, has_chat_template
+from droid_tune.data.rendering.fitting import thinking_switches
 from droid_tune.errors import UserError
 from droid_tune.export.base import ExportSource
 from droid_tune.export.checking.fresh_process import run_program
 from droid_tune.export.gguf.reading import read_keys
+from droid_tune.export.learnt_prompt import prompt_notes
 from droid_tune.export.targets.gguf_model import GgufModel
 from droid_tune.export.targets.ollama_template import ollama_template
 from droid_tune.runs.folder import run_name, slug
@@ -34,6 +36,14 @@ class OllamaModel(GgufModel):
                 "The chat template cannot be said in Ollama's language; Ollama takes what it makes of the one in the file."
             )
         return notes
+
+    def learnt_prompt(self, source: ExportSource, folder: Path) -> list[str]:
+        """The Modelfile has a system prompt, and its template the thinking switch as the run had it."""
+        lines = (folder / MODELFILE).read_text(encoding="utf-8").splitlines()
+        kept = {line.partition(" ")[0] for line in lines}
+        return prompt_notes(
+            source.config, source.policy, system_kept="SYSTEM" in kept, thinking_kept="TEMPLATE" in kept
+        )
 
     def finish(self, source: ExportSource, out: Path, watch: Watch) -> list[str]:
         """`ollama create`, where it is installed; what it could not do is said, and the folder stays."""
@@ -57,7 +67,11 @@ def _create(name: str, out: Path) -> str:
 
 def _template(source: ExportSource, beginning: str) -> str | None:
     tokenizer = source.policy.tokenizer
-    return ollama_template(ChatTemplate.of(tokenizer), beginning) if has_chat_template(tokenizer) else None
+    if not has_chat_template(tokenizer):
+        return None
+    return ollama_template(
+        ChatTemplate.of(tokenizer), beginning, thinking_switches(source.config.data.thinking)
+    )
 
 
 def _modelfile(source: ExportSource, file: str, template: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,15 +45,30 @@ class TurnPieces:
         return f"{opening}{said}{{{{ end }}}}{{{{ end }}}}{self.asking}"
 
 
-def ollama_template(template: ChatTemplate, beginning: str) -> str | None:
+@dataclass(frozen=True)
+class _Told:
+    """A template with what it is told besides the turns."""
+
+    template: ChatTemplate
+    switches: dict[str, Any]
+
+    def rendered(self, turns: Any, *, answer_next: bool = True) -> str:
+        return self.template.render(turns, answer_next=answer_next, switches=self.switches)
+
+
+def ollama_template(
+    template: ChatTemplate, beginning: str, switches: Mapping[str, Any] | None = None
+) -> str | None:
     """The template in Ollama's language; None where it does not come apart into pieces, or has Go's own signs.
 
-    `beginning` is the text of the token that the program itself puts before everything.
+    `beginning` is the text of the token that the program itself puts before everything, `switches` what the template is
+    told besides the turns.
     """
+    told = _Told(template, dict(switches or {}))
     try:
-        pieces = _pieces(template, beginning)
+        pieces = _pieces(told, beginning)
         for turns in _conversations():
-            if beginning + pieces.render(turns) != _with_beginning(_rendered(template, turns), beginning):
+            if beginning + pieces.render(turns) != _with_beginning(told.rendered(turns), beginning):
                 return None
     except (UserError, ValueError):
         return None
@@ -60,14 +76,14 @@ def ollama_template(template: ChatTemplate, beginning: str) -> str | None:
     return None if any("{{" in piece or '"""' in piece for piece in said) else pieces.to_ollama()
 
 
-def _pieces(template: ChatTemplate, beginning: str) -> TurnPieces:
+def _pieces(template: _Told, beginning: str) -> TurnPieces:
     """Raises ValueError where a text is not found in what was rendered."""
-    asked = _rendered(template, [_turn("user", _USER)]).removeprefix(beginning)
-    longer = _rendered(template, [_turn("user", _USER), _turn("assistant", _ANSWER), _turn("user", _AGAIN)])
+    asked = template.rendered([_turn("user", _USER)]).removeprefix(beginning)
+    longer = template.rendered([_turn("user", _USER), _turn("assistant", _ANSWER), _turn("user", _AGAIN)])
     first, behind = _split(asked, _USER)
     told, rest = _split(_split(longer, _USER)[1], _ANSWER)
     between, _ = _split(rest, _AGAIN)
-    plain = template.render([_turn("user", _USER)], answer_next=False, switches={})  # pyright: ignore[reportArgumentType]
+    plain = template.rendered([_turn("user", _USER)], answer_next=False)
     user_end = _split(plain, _USER)[1]
     # An answer mostly ends as a question does; else what both questions begin with is theirs.
     user_before = between.removeprefix(user_end)
@@ -76,9 +92,7 @@ def _pieces(template: ChatTemplate, beginning: str) -> TurnPieces:
     answer_end = between[: len(between) - len(user_before)]
     if not (behind.startswith(user_end) and told.startswith(user_end)):
         raise ValueError("the answer does not begin behind the turn")
-    with_system = _rendered(template, [_turn("system", _SYSTEM), _turn("user", _USER)]).removeprefix(
-        beginning
-    )
+    with_system = template.rendered([_turn("system", _SYSTEM), _turn("user", _USER)]).removeprefix(beginning)
     before, rest = _split(with_system, _SYSTEM)
     middle = _split(rest, _USER)[0]
     if not middle.endswith(user_before):
@@ -94,10 +108,6 @@ def _pieces(template: ChatTemplate, beginning: str) -> TurnPieces:
 
 def _turn(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
-
-
-def _rendered(template: ChatTemplate, turns: Any) -> str:
-    return template.render(turns, answer_next=True, switches={})
 
 
 def _with_beginning(text: str, beginning: str) -> str:

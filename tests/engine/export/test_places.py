@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from droid_tune.cli import main
+from droid_tune.config import resolve
 from droid_tune.config.exporting import ExportRequest, usual_place
+from droid_tune.config.prompt_options import mlx_options
 from droid_tune.control import Watch
 from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.errors import Stopped, UserError
 from droid_tune.export.checking.fresh_process import run_program
+from droid_tune.export.learnt_prompt import prompt_notes
 from droid_tune.export.result import export_run
 from droid_tune.export.targets import hub_repository, ollama_model
 from droid_tune.export.targets.hub_repository import upload
@@ -61,6 +64,27 @@ def test_an_answer_that_is_asked_for_may_begin_otherwise_than_one_that_is_there(
 def test_a_template_that_is_no_row_of_turns_is_left_out(shared_dir: Path) -> None:
     mistral = ChatTemplate.of(load_tokenizer(shared_dir / "tokenizers" / "mistral_nemo"))
     assert ollama_template(mistral, "<s>") is None  # its system text stands in the last user's turn
+
+
+def test_thinking_stands_in_the_template_as_the_run_switched_it(shared_dir: Path) -> None:
+    qwen = ChatTemplate.of(load_tokenizer(shared_dir / "tokenizers" / "qwen3"))
+    off = ollama_template(qwen, "", {"enable_thinking": False})
+    assert off is not None
+    assert off.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+
+
+def test_what_a_model_learnt_behind_and_no_file_holds_is_told(shared_dir: Path) -> None:
+    policy: Any = SimpleNamespace(tokenizer=load_tokenizer(shared_dir / "tokenizers" / "qwen3"))
+    data = {"system_prompt": "Be brief.", "thinking": "off"}
+    told = prompt_notes(resolve({"method": "sft", "data": data}), policy)
+    assert [note.split(",")[0] for note in told] == [
+        "It learnt behind the system prompt of its run ('Be brief.')",
+        "It learnt with thinking switched off",
+    ]
+    assert prompt_notes(resolve({"method": "sft"}), policy) == []
+    assert mlx_options(resolve({"method": "sft", "data": data}).data) == [
+        *("--system-prompt", "Be brief.", "--chat-template-config", '{"enable_thinking": false}')
+    ]
 
 
 @pytest.mark.usefixtures("opened_here")
