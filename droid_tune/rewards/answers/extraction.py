@@ -132,8 +132,8 @@ def _said(mark: Mark, spoken: str, reference: str) -> list[str]:
 
 
 def value_in(content: str) -> str | None:
-    """The number that a statement gives: all of it, what follows its last `=`, or what it begins with."""
-    for text in (content, content.rpartition("=")[2]):
+    """The number that a statement gives: all of it or of its first clause, what follows its last `=`, or what it begins with."""
+    for text in (content, _CLAUSE.split(content, maxsplit=1)[0], content.rpartition("=")[2]):
         if as_quantity(text) is not None:
             return text.strip()
     return leading_value(content.rpartition("=")[2])
@@ -185,6 +185,8 @@ _NO_ANSWER = re.compile(
     r"|part|problem|question|example|equation|case|line) [$€£]?\d",
     re.IGNORECASE,
 )
+#: where "The answer is 12, since 12 - 5 = 7" goes on to say why
+_CLAUSE = re.compile(r",(?!\d)|;|\s\(|\s(?:because|since|as|pois|porque|weil|denn|car)\s", re.IGNORECASE)
 _DEEPEST = 8
 _FORMULA = re.compile(r"\$\$?([^$\n]+)\$\$?[.!\s]*$")
 

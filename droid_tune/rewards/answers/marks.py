@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from droid_tune.rewards.answers.languages import answer_statements, answer_words
+
 #: the second is that of GLM's vocabulary
 _TAGS = {"<answer>": "</answer>", "<|begin_of_box|>": "<|end_of_box|>"}
 _TAG = re.compile("|".join(map(re.escape, [*_TAGS, *_TAGS.values()])), re.IGNORECASE)
@@ -23,15 +25,17 @@ _KEYED = re.compile(
     re.IGNORECASE,
 )
 _HASH = re.compile(r"(?<!#)####(?!#)[ \t]*([^\n]*)")
-_ANSWER_WORD = r"(?:answer|antwort|respuesta|réponse|risposta|ответ|(?:final|end)\s+(?:result|value))"
+_ANSWER_WORD = r"(?:answer|(?:final|end)\s+(?:result|value))"
 #: a heading or label that the answer stands under or behind
 _LABEL_LINE = re.compile(
-    rf"^[ \t]*(?:#{{1,6}}[ \t]*)?[*_]*(?:the\s+)?(?:final\s+|correct\s+)?(?:{_ANSWER_WORD}|result)[*_]*+[ \t]*+:?[*_]*+[ \t]*+$",
+    r"^[ \t]*(?:#{1,6}[ \t]*)?[*_]*(?:the\s+)?(?:final\s+|correct\s+)?"
+    rf"(?:{_ANSWER_WORD}|{answer_words()}|result)[*_]*+[ \t]*+:?[*_]*+[ \t]*+$",
     re.IGNORECASE | re.MULTILINE,
 )
 _STATEMENT = re.compile(
     rf"\b{_ANSWER_WORD}[*_`]*+(?:\s++to\s+[^.\n]{{1,60}}?)?[*_`\s]*+"
-    r"(?:(?:is|=|:|would\s+be|must\s+be|should\s+be|ist|es|est|è|будет)(?![\w'])[*_`:]*[ \t]*)+:?"
+    r"(?:(?:is|=|:|would\s+be|must\s+be|should\s+be)(?![\w'])[*_`:]*[ \t]*)+:?"
+    rf"|{answer_statements()}"
     r"|答案(?:是|为|：|:)[：:]?|(?:答え|正解|答案)は[：:]?|(?:정답|답)[은는][ ]?[：:]?",
     re.IGNORECASE,
 )
@@ -41,7 +45,7 @@ _SAID_BEFORE = re.compile(
     r"(?:final\s+|correct\s+)?answer\b(?!\s*[:=])",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?](?=[\s*_\"'$)]*(?:$|\s))|[。！？]")
+_SENTENCE_END = re.compile(r"[.!?](?=[\s*_\"'$)]*(?:$|\s))|[。！？।]")
 _ABBREVIATION = re.compile(r"(?:\b(?:[A-Za-z]\.[A-Za-z]|St|Dr|Mr|Mrs|Ms|No|vs|approx|Rs|in|ft|sq|cu)|\.\.)$")
 _LONGEST_ABBREVIATION = 8
 #: in characters: a sentence that says more is no answer, nor is a box that holds more

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 
+from droid_tune.rewards.answers.languages import COPULAS, DENIALS, unparted_predicate
+
 _LONGEST_SENTENCE = 400
-_TO_BE = re.compile(r"(?:.*\s)?(?:is|was|are|were|be)\s+(?P<what>[^.!?]{2,60})[.!]?", re.IGNORECASE)
+_TO_BE = re.compile(
+    rf"(?:.*\s)?(?:is|was|are|were|be|—|{'|'.join(COPULAS)})\s+(?P<what>[^.!?]{{2,60}})[.!]?", re.IGNORECASE
+)
 _DOUBTED = re.compile(
-    r"\b(?:not|cannot|never|no|nor|neither|nothing|or|may|maybe|might|could|perhaps)\b|n['’]t\b|\?", re.I
+    r"\b(?:not|cannot|never|no|nor|neither|nothing|or|may|maybe|might|could|perhaps|"
+    rf"{'|'.join(DENIALS)})\b|n['’]t\b|\?",
+    re.IGNORECASE,
 )
 _SUBJECT_WORDS = "it this that there they the these so thus hence therefore"
 _SUBJECTS = frozenset(_SUBJECT_WORDS.split())
@@ -27,7 +33,7 @@ def said_to_be(line: str) -> str:
     sentence = last_sentence(line)
     doubted = len(sentence) > _LONGEST_SENTENCE or _DOUBTED.search(sentence)
     found = None if doubted else _TO_BE.fullmatch(sentence.strip(" *_"))
-    return found["what"] if found else ""
+    return found["what"] if found else unparted_predicate(sentence)
 
 
 def predicate(line: str) -> str:

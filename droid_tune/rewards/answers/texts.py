@@ -12,15 +12,17 @@ from fractions import Fraction
 from functools import lru_cache
 
 from droid_tune.rewards.answers.dates import as_date
+from droid_tune.rewards.answers.languages import TRUTHS
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.worded_parts import as_place
 
 _EDGES = " \"'`*_$“”‘’«»"
 _ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2}|\w\.\w)")
-_TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
+_TRUTHS = {"yes": True, "true": True, "no": False, "false": False, **TRUTHS}
 _TRUE = ("true", "correct", "right")
 _TRUTH_SAID = re.compile(
-    r"(?:^|[.!?:\n])[\s*_\"'$#]{0,40}(yes|no|true|false)\b[*_\"'$]*(?=\s*(?:$|[.,;:!—–\n]|-\s))",
+    rf"(?:^|[.!?:\n。])[\s*_\"'$#]{{0,40}}({'|'.join(sorted(_TRUTHS, key=len, reverse=True))})"
+    r"(?!\w)[*_\"'$]*(?=\s*(?:$|[.,;:!—–\n，。、！]|-\s))",
     re.IGNORECASE,
 )
 _TRUTH_AT_END = re.compile(
@@ -35,6 +37,8 @@ _RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?:\s*(?::|to)\s*\d{1,9}(?:\.\d{1,9})
 _TITLE = re.compile(r"\b(dr|mr|mrs|ms|st|prof|jr|sr)\.(?=\s|$|,)")
 #: `CO_2` and CO₂ are CO2; the base of a number stays apart
 _SUBSCRIPT = re.compile(r"(?<=[a-z])_\{?(\d{1,3})\}?")
+#: the charge of `Fe^{3+}`
+_CHARGE = re.compile(r"(?<=[a-z\d])\^\{?(\d?[+-])\}?(?!\w)")
 #: `J. K.`, `J.R.R.`, `U.S.`: initials are one word
 _INITIALS = re.compile(r"(?<!\w)[^\W\d_](?:\.\s?[^\W\d_](?!\w))+\.?|(?<!\w)[^\W\d_]\.(?=\s[^\W\d_]{2})")
 
@@ -45,7 +49,8 @@ def normalised(text: str) -> str:
     text = unicodedata.normalize("NFKC", untypeset(text)).casefold()
     text = text.replace("“", '"').replace("”", '"').replace("…", "...")
     text = " ".join(text.split()).lstrip(_EDGES).rstrip(_EDGES + ".,;:")
-    text = _INITIALS.sub(lambda found: re.sub(r"[.\s]", "", found.group()), _SUBSCRIPT.sub(r"\1", text))
+    text = _CHARGE.sub(r"\1", _SUBSCRIPT.sub(r"\1", text))
+    text = _INITIALS.sub(lambda found: re.sub(r"[.\s]", "", found.group()), text)
     return _TITLE.sub(r"\1", _ARTICLE.sub("", text))
 
 

@@ -48,6 +48,10 @@ _REMARK = re.compile(
     r"(?<=[\s.])\((?!\s*(?:which|that|or|so|i\.?e|namely|about|approx\w*|total|[=≈])\b|\s*[=≈])"
     r"(?=[^()]*[A-Za-z]{2}[^()]*[A-Za-z]{2})[^()\n]{1,200}\)[.!*_\s]*$"
 )
+_PLACES = re.compile(
+    r"\b(?:in|from|see|of|by)[ ](?:steps?|table|figure|page|section|part|equation|line|example)[ ]\(?\d{1,3}\)?(?![\d.,]?\d)",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 _SIGN_IN_WORDS = re.compile(r"(?<!\d )(?<![)\]}] )\b(?:minus|negative) (?=[$€£]?\d)", re.IGNORECASE)
 
@@ -57,7 +61,7 @@ def last_value(text: str) -> str | None:
 
     Of `48 + 24 = 72` it is 72, of `2 * 3` all of it, and of `2π` too: a number taken out of an expression is none.
     """
-    text = _up_to_result(_in_words_and_numbers(without_remark(untypeset(text))))
+    text = _up_to_result(_in_words_and_numbers(without_remark(without_places(untypeset(text)))))
     formula = list(_OPEN_FORMULA.finditer(text))
     if formula and not re.search(r"\d", text[formula[-1].end() :]):
         return _after_equals(formula[-1][1] + _unit_behind(text[formula[-1].end() :]))
@@ -83,6 +87,12 @@ def last_value(text: str) -> str | None:
 def without_modulus(text: str) -> str:
     """The text without what its numbers are told by: of `3 \\pmod{7}` 3 is the value."""
     return _MODULUS.sub("", text)
+
+
+def without_places(text: str) -> str:
+    """The text without the numbers by which it refers to its own parts (`in step 3`), where it has others."""
+    rest = _PLACES.sub("", text)
+    return rest if re.search(r"\d", rest) else text
 
 
 def without_remark(text: str) -> str:
@@ -189,7 +199,7 @@ def leading_value(text: str) -> str | None:
     rest = text[found.end() :]
     if rest[:1] == "%":
         return text[: found.end() + 1]
-    if re.match(r"\s?:\s?\d", rest) or (rest and not rest[0].isspace() and rest[0] not in ".,;:*)$"):
+    if re.match(r"\s?:\s?\d", rest) or (rest and not rest[0].isspace() and rest[0] not in ".,;:*)$،؛।"):
         return None
     plain = rest.lstrip("*)$")
     if (
