@@ -6,11 +6,10 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, Slot
 from PySide6.QtGui import QCloseEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QMainWindow, QWidget
+from PySide6.QtWidgets import QMainWindow
 
 from ui.frame.beat import Beat
 from ui.frame.drops import DropCatcher, DropZone
-from ui.frame.find_bar import FindBar
 from ui.frame.menu_bar.edit_menu import EditMenu
 from ui.frame.menu_bar.file_menu import FileMenu
 from ui.frame.menu_bar.help_menu import HelpMenu
@@ -19,7 +18,6 @@ from ui.frame.menu_bar.view_menu import ViewMenu, WindowMenu
 from ui.frame.orders.path_opening import Opening
 from ui.frame.orders.run_orders import RunOrders
 from ui.frame.orders.run_results import RunResults
-from ui.frame.pane_stack import PaneStack
 from ui.frame.platform_manners import Wakefulness, show_badge
 from ui.frame.power_watch import PowerWatch
 from ui.frame.questions.closing import Closing
@@ -29,15 +27,14 @@ from ui.frame.questions.queue_notice import QueueNotice
 from ui.frame.questions.resume_offers import ResumeOffers
 from ui.frame.result_turn import ResultTurn
 from ui.frame.runs_watch import RunsWatch
-from ui.frame.sidebar import Sidebar
 from ui.frame.spoken import Spoken
 from ui.frame.toolbar import RunToolbar
+from ui.frame.window_body import WindowBody
 from ui.panes.base import Pane
 from ui.panes.table import PANES, PANES_BY_KEY
 from ui.session import Session
 from ui.settings import save_settings
-from ui.widgets.basics import column, row
-from ui.widgets.notice import Level, NoticeStack
+from ui.widgets.notice import Level
 
 
 class MainWindow(QMainWindow):
@@ -71,27 +68,11 @@ class MainWindow(QMainWindow):
     # --- parts --------------------------------------------------------------------------------------------------
 
     def _make_body(self) -> None:
-        body = QWidget(self)
-        sides = row(body, spacing=0)
-        self._sidebar = Sidebar(PANES, body)
-        self._sidebar.chosen.connect(self.show_pane)
-        sides.addWidget(self._sidebar)
-        sides.addWidget(self._make_main(body), 1)
-        self.setCentralWidget(body)
-
-    def _make_main(self, body: QWidget) -> QWidget:
-        """Beside the sidebar: banners, the find bar, and the pane that is seen."""
-        main = QWidget(body)
-        stack = column(main, spacing=0)
-        self._banners = NoticeStack(main)
-        self._banners.setContentsMargins(20, 12, 20, 0)
-        stack.addWidget(self._banners)
-        self._panes = PaneStack(self.session, main)
+        body = WindowBody(self.session, self)
+        self._sidebar, self._find_bar = body.sidebar, body.find_bar
+        self._banners, self._panes = body.banners, body.panes
         self._panes.turned.connect(self._turned)
-        self._find_bar = FindBar(main)
-        stack.addWidget(self._find_bar)
-        stack.addWidget(self._panes, 1)
-        return main
+        self.setCentralWidget(body)
 
     def _make_orders(self) -> None:
         self._opening = Opening(self.session, self._panes, self._banners, self)
@@ -195,10 +176,8 @@ class MainWindow(QMainWindow):
 
     @Slot(str)
     def _turned(self, key: str) -> None:
-        self._sidebar.choose(key)
         entry = PANES_BY_KEY[key]
         self._toolbar.show_pane(entry.title, shows_run=entry.shows_run, composes=key == "setup")
-        self._find_bar.leave()
 
     @Slot()
     def _to_setup(self) -> None:

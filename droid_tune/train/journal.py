@@ -62,9 +62,9 @@ class Journal:
         self._waiting: list[Notice] = []
         self._has_begun = False
         self._created = begun(folder)
-        self._known: dict[str, float] = {}
         self._status_written = 0.0
         known = read_status(folder)
+        self._known, self._known_at = dict(known.metrics or {}), known.step or 0
         self._energy = EnergyMeter(known.joules)
         self._seconds_before, self._begun = known.seconds or 0.0, math.inf
 
@@ -107,6 +107,8 @@ class Journal:
     def begin(self, step: int, total_steps: int) -> None:
         """The run goes on from `step` updates, of `total_steps`."""
         self.step, self.total_steps = step, total_steps
+        if step < self._known_at:  # of steps that are taken back
+            self._known = {}
         self._write_status("running")
 
     def _take_up_again(self) -> None:

@@ -34,6 +34,7 @@ VIEWS = (
     ("answers", "Answers"),
 )
 
+NO_CURVES = "None of these runs has come as far as its first value."
 SHADED = "A shaded cell is not as in A, the first run."
 
 
@@ -76,7 +77,7 @@ class CompareWindow(QWidget):
     def _show_runs(self, runs: list[ComparedRun]) -> None:
         """Page by page, with whatever else the window has to do between two."""
         pages = (self._show_settings, self._show_data, self._show_code, self._show_answers)
-        self.curves.show_runs(runs)
+        self._sentences["curves"] = "" if self.curves.show_runs(runs) else NO_CURVES
         self._drawing.begin([partial(page, runs) for page in pages])
         self._turn()
 

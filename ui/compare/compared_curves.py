@@ -52,8 +52,11 @@ class ComparedCurves(QWidget):
         self._grid.setSpacing(12)
         lines.addWidget(scrolling(board, self), 1)
 
-    def show_runs(self, runs: Sequence[ComparedRun]) -> None:
-        """Make a chart for every metric that one of them tells, one by one; the runs are called by their letters."""
+    def show_runs(self, runs: Sequence[ComparedRun]) -> int:
+        """Make a chart for every metric that one of them tells, one by one; how many they are.
+
+        The runs are called by their letters.
+        """
         self._runs = runs
         told = [name for name in COMPARED if any(len(run.state.series.get(name, ())) for run in runs)]
         for place in range(COLUMNS_BESIDE):
@@ -64,6 +67,7 @@ class ComparedCurves(QWidget):
             self._grid.setRowMinimumHeight(place, HEIGHT)
             self._grid.setRowStretch(place, 1)
         self._drawing.renew({metric: partial(self._make, metric) for metric in told})
+        return len(told)
 
     def _make(self, metric: str) -> None:
         known, place = describe(metric), len(self.charts)

@@ -34,7 +34,7 @@ from droid_tune.runs.lock import RunLock, is_locked
 from droid_tune.runs.log import EventLog, LineFile, read_events, replay
 from droid_tune.runs.soft_lock import SoftLock
 from droid_tune.runs.state import RunState
-from droid_tune.runs.status import write_status
+from droid_tune.runs.status import read_status, write_status
 from droid_tune.train.journal import Journal
 from tests.engine.train.conftest import Training, resume, tiny, train
 
@@ -246,6 +246,21 @@ def delete(folder: Path) -> None:
     """Also while an engine in another process makes and replaces files in it."""
     while folder.exists():
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize(("step", "kept"), [(7, {"eval/accuracy": 0.3, "reward": 0.5}), (2, {"reward": 0.5})])
+def test_a_resume_keeps_what_the_list_of_runs_shows_until_then(
+    step: int, kept: dict[str, float], tmp_path: Path
+) -> None:
+    folder = create_run(tiny(), tmp_path / "run")
+    write_status(
+        folder, state="stopped", step=7, total_steps=9, metrics={"eval/accuracy": 0.3, "reward": 0.4}
+    )
+    with Journal(folder, lambda _event: None) as journal:
+        journal.begin(step, 9)
+        journal.progressed(step + 1, {"reward": 0.5})
+        journal.finish(RunFinished(outcome="stopped", step=step + 1))
+    assert read_status(folder).metrics == kept
 
 
 def test_a_folder_that_moves_is_followed_and_never_split(training: Training, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ class RunHeader(QFrame):
         speed = speed_of(state, samples=main == "reward")
         figures["speed"].show_value(
             f"{speed:,.0f}" if speed is not None else "–",
-            "tokens/s",
+            "tokens/s" if speed is not None else "",
             name="Sampling speed" if main == "reward" else "Training speed",
         )
         budget = f"of {words.size(state.memory.budget_bytes)}" if state.memory is not None else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFormLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from droid_tune import words
 from droid_tune.metrics import describe
@@ -16,7 +16,8 @@ from ui.widgets.checkpoint_picker import CheckpointPicker
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary
 
-FACTS = ("Method", "Differs in", "Model", "Data", "Progress", "Begun", "Newest values", "Best", "Folder")
+DIFFERENCE, GO_ON = "Differs in", "Go on from"
+FACTS = ("Method", DIFFERENCE, "Model", "Data", "Progress", "Begun", "Newest values", "Best", "Folder")
 NOTHING = "–"
 
 
@@ -27,25 +28,36 @@ class RunFacts(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._form = QFormLayout(self)
-        self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.setHorizontalSpacing(16)
-        self._form.setVerticalSpacing(5)
+        self._grid = QGridLayout(self)  # a form layout gives texts that wrap too few lines
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(16)
+        self._grid.setVerticalSpacing(5)
+        self._grid.setColumnStretch(1, 1)
+        self._names: dict[str, QLabel] = {}
         self._values = {name: selectable(label("", parent=self, wrap=True)) for name in FACTS}
         for name, value in self._values.items():
-            self._form.addRow(label(name, "secondary", parent=self), value)
+            self._add_row(name, value)
         self.checkpoint = CheckpointPicker(self)
         self.checkpoint.activated.connect(self.checkpoint_chosen)
-        self._checkpoint_row = self._form.rowCount()
-        self._form.addRow(label("Go on from", "secondary", parent=self), self.checkpoint)
+        self._add_row(GO_ON, self.checkpoint)
+
+    def _add_row(self, name: str, value: QWidget) -> None:
+        row = self._grid.rowCount()
+        self._names[name] = label(name, "secondary", parent=self)
+        self._grid.addWidget(self._names[name], row, 0)
+        self._grid.addWidget(value, row, 1)
 
     def show_run(self, run: RunSummary, step: int, difference: str) -> None:
         """A run at its step; `difference`: what tells it from others of its name."""
         for name, value in _facts_of(run, step, difference).items():
             self._values[name].setText(value)
-        self._form.setRowVisible(self._values["Differs in"], bool(telling(run, difference)))
         self.checkpoint.show_run(run)
-        self._form.setRowVisible(self._checkpoint_row, self.checkpoint.count() > 1)
+        for name, value, shown in (
+            (DIFFERENCE, self._values[DIFFERENCE], bool(telling(run, difference))),
+            (GO_ON, self.checkpoint, self.checkpoint.count() > 1),
+        ):
+            self._names[name].setVisible(shown)
+            value.setVisible(shown)
 
 
 def _facts_of(run: RunSummary, step: int, difference: str) -> dict[str, str]:
@@ -55,7 +67,7 @@ def _facts_of(run: RunSummary, step: int, difference: str) -> dict[str, str]:
     )
     return {
         "Method": method_label(run),
-        "Differs in": words.literal(telling(run, difference)),
+        DIFFERENCE: words.literal(telling(run, difference)),
         "Model": words.literal(run.model),
         "Data": words.literal(run.data),
         "Progress": f"step {step:,} of {run.total_steps:,}",
