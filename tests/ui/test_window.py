@@ -414,8 +414,11 @@ def test_stop_and_save_closes_when_the_run_is_saved(
     engine.hold_at = 2
     train_to(window, 2, qtbot)
     window.close()
+    stood: list[bool] = []
+    window.session.engine_run.ended.connect(lambda *_: stood.append(window.isVisible()))
     press(window, STOP_AND_SAVE, qtbot)
     qtbot.waitUntil(lambda: not window.isVisible())
+    assert stood == [True]  # what draws the run's end and what closes have a turn each
     assert window.session.live is not None
     assert window.session.live.life == "stopped"
 

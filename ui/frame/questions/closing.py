@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
 from ui.frame.questions.closing_sheet import ClosingSheet
@@ -17,6 +17,10 @@ class Closing(QObject):
         self._session, self._window = session, window
         self._waits = False  # to close as soon as the run is saved
         self._question: ClosingSheet | None = None
+        # In a turn of its own: with the run's end, which draws everything anew, it kept the window for 0.19 s.
+        self._closes = QTimer(self)
+        self._closes.setSingleShot(True)
+        self._closes.timeout.connect(window.close)
 
     def may_close(self) -> bool:
         """Whether nothing trains; else the window closes once the run is saved, which is asked where it does not stop."""
@@ -33,7 +37,7 @@ class Closing(QObject):
         if self._question is not None:
             self._question.reject()
         if self._waits:
-            self._window.close()
+            self._closes.start()
 
     @Slot()
     def stop_and_close(self) -> None:
