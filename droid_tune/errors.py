@@ -1,5 +1,6 @@
 """What goes wrong by the user's doing, said in one sentence (floor 0)."""
 
+import errno
 from typing import Literal
 
 
@@ -86,6 +87,33 @@ def missing_package(error: BaseException) -> str:
             remedy=f"install Droid Tune anew, or that package alone with pip install {package}",
         )
     )
+
+
+#: what a system refuses for reasons that lie with the computer, or with whose files these are
+_REFUSALS = frozenset(
+    getattr(errno, name)
+    for name in [
+        "EACCES",
+        "EPERM",
+        "EROFS",
+        "ENOSPC",
+        "EDQUOT",
+        "EIO",
+        "ENAMETOOLONG",
+        "EMFILE",
+        "ENFILE",
+        "EAGAIN",
+        "ENOMEM",
+    ]
+)
+
+
+def refused_by_system(error: BaseException) -> str:
+    """What to say where the system gives no file, no room or no process; empty where something else is the matter."""
+    if not isinstance(error, OSError) or error.errno not in _REFUSALS:
+        return ""
+    what = str(error.filename) if error.filename else "a file or a process"
+    return str(UserError(f"The system refuses {what} ({error.strerror})"))
 
 
 def abbreviated(value: object, longest: int = 80) -> str:

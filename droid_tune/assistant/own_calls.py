@@ -45,14 +45,17 @@ def ask(words: Sequence[str]) -> Any:
 def begin(words: Sequence[str]) -> dict[str, str]:
     """Start a training that outlives this server; returns its run and folder once it has one. Raises UserError."""
     with tempfile.NamedTemporaryFile(prefix="droid-tune-", suffix=".log", delete=False) as log:
-        process = subprocess.Popen(
-            own_command(*words),
-            env=own_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                own_command(*words),
+                env=own_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UserError(f"No process for the run can be started: {error.strerror or error}") from error
     file, until = Path(log.name), time.monotonic() + BEGIN_S
     while time.monotonic() < until:
         ended, said = process.poll() is not None, file.read_text(encoding="utf-8", errors="replace")

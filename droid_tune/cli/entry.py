@@ -12,7 +12,7 @@ from typing import NoReturn, Protocol, cast
 
 from droid_tune import __version__
 from droid_tune.cli.output import silence
-from droid_tune.errors import UsageError, UserError, missing_package
+from droid_tune.errors import UsageError, UserError, missing_package, refused_by_system
 
 DONE, FAILED, WRONG_USAGE, STOPPED = 0, 1, 2, 130
 
@@ -83,12 +83,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"droid-tune: {said}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        return STOPPED
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nobody is left to tell.
         silence(sys.stdout)
         return FAILED
+    except OSError as error:
+        if not (said := refused_by_system(error)):
+            raise
+        print(f"droid-tune: {said}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return STOPPED
 
 
 def run(words: list[str]) -> int:

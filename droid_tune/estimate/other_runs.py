@@ -60,7 +60,7 @@ def _foretold(folder: Path) -> int:
     """The peak that the run's last beginning tells of, in its log's first lines."""
     with suppress(OSError), RunPaths(folder).events.open("rb") as lines:
         for _, line in zip(range(_FIRST_LINES), lines, strict=False):
-            with suppress(ValueError, LookupError, TypeError, RecursionError):
+            with suppress(ValueError, LookupError, TypeError, RecursionError, OverflowError):
                 event: Any = json.loads(line)
                 if event["type"] == "run_started":
                     return int(event["memory"]["estimated_peak_bytes"])

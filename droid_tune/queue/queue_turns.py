@@ -12,6 +12,7 @@ from droid_tune.errors import UserError
 from droid_tune.paths import RunPaths
 from droid_tune.queue.queued_run import QueuedRun, read_queued_config
 from droid_tune.queue.run_queue import RunQueue
+from droid_tune.runs.durable import clear_unfinished
 from droid_tune.runs.folder import create_run, fresh_folder
 from droid_tune.runs.lock import RunLock, is_locked
 from droid_tune.runs.status import read_status
@@ -33,6 +34,7 @@ def at_work(queue: RunQueue) -> Generator[None]:
                 remedy="what is added gets its turn there; `droid-tune queue pause` halts it",
             )
         lock = RunLock(queue.worker_lock).__enter__()
+        clear_unfinished(queue.folder)
     try:
         yield
     finally:

@@ -24,7 +24,7 @@ from droid_tune.errors import UserError
 from droid_tune.paths import private_folder, queue_dir
 from droid_tune.queue.queued_run import OPEN, QueuedRun, QueueState, read_queued_run, write_queued_run
 from droid_tune.runs.durable import disk_error, sync_folder, write_text
-from droid_tune.runs.folder import fresh_name, run_name
+from droid_tune.runs.folder import children_of, fresh_name, run_name
 from droid_tune.runs.lock import is_locked
 
 QueueMode = Literal["on", "last", "off"]
@@ -43,7 +43,7 @@ class RunQueue:
 
     def runs(self) -> list[QueuedRun]:
         """All of them in their order, those that ended too."""
-        found = [read_queued_run(config) for config in self.folder.glob("*.yaml")]
+        found = [read_queued_run(file) for file in children_of(self.folder) if file.suffix == ".yaml"]
         return sorted(found, key=lambda run: (run.place, run.id))
 
     @property

@@ -47,7 +47,7 @@ class ChildTooBigError(ChildError):
 
 
 class ChildEndedError(ChildError):
-    """It ended by itself."""
+    """It ended by itself, or could not be started."""
 
 
 class Child:
@@ -88,19 +88,11 @@ class Child:
         """The reply to `setup` where this started a new process."""
         if self._process is not None:
             return None
-        self._scratch = Scratch()
-        folder, home = self._scratch.folder, self._scratch.home
-        self._prints = folder / "prints.txt"
-        with self._prints.open("ab") as errors:
-            self._process = subprocess.Popen(
-                self._command(folder),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                cwd=home,
-                env={**environment(home), MARK: self._mark},
-                start_new_session=True,
-            )
+        try:
+            self._process = self._started()
+        except OSError as error:
+            self.close()
+            raise ChildEndedError(f"cannot be started ({error.strerror or error})") from error
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             os.set_blocking(pipe.fileno(), False)
@@ -109,6 +101,22 @@ class Child:
         )
         self._settled = frozenset(one.pid for one in family(self._process.pid))
         return reply
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        """A new process in a folder of its own. Raises OSError."""
+        self._scratch = Scratch()
+        folder, home = self._scratch.folder, self._scratch.home
+        self._prints = folder / "prints.txt"
+        with self._prints.open("ab") as errors:
+            return subprocess.Popen(
+                self._command(folder),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=home,
+                env={**environment(home), MARK: self._mark},
+                start_new_session=True,
+            )
 
     def end_what_it_started(self) -> None:
         """End the processes that its answers have left behind; those that its setup started stay."""

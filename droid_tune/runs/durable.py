@@ -53,6 +53,25 @@ def write_text(path: Path, text: str) -> None:
         raise disk_error(error, path) from error
 
 
+def clear_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed within `write_text` left in a folder."""
+    for path in folder.glob(".*.tmp"):
+        writer = path.name.split(".")[-2]
+        if writer.isdecimal() and not _lives(int(writer)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def linked(source: str, target: str) -> str:
     """A second name for a file that nobody writes to; a copy where the disk has no second names. Raises OSError."""
     try:

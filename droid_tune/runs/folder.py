@@ -105,7 +105,7 @@ def dated(config: RunConfig) -> RunConfig:
 def fresh_folder(config: RunConfig) -> Path:
     """Where a new run goes that was given no folder; nothing is made yet."""
     base = runs_dir()
-    return base / fresh_name(config, lambda name: (base / name).exists())
+    return base / fresh_name(config, lambda name: os.path.lexists(base / name))
 
 
 def fresh_name(config: RunConfig, taken: Callable[[str], bool]) -> str:
@@ -223,17 +223,25 @@ def _state(folder: Path, status: Status, *, is_done: bool) -> State:
 def list_runs(folder: Path | None = None) -> list[RunSummary]:
     """All runs, newest first. A folder that cannot be read is listed as failed, with the reason. Raises UserError where
     the runs' own folder cannot."""
-    base = folder or runs_dir()
+    found = (run for run in map(_listed, children_of(folder or runs_dir())) if run is not None)
+    return sorted(found, key=lambda run: run.created, reverse=True)
+
+
+def children_of(folder: Path) -> list[Path]:
+    """What lies in a folder of ours; nothing where there is none. Raises UserError where it cannot be read."""
     try:
-        children = list(base.iterdir())
+        return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise UserError(
-            f"The folder of the runs, {base}, cannot be read ({error.strerror or error})"
-        ) from error
-    found = (run for run in map(_listed, children) if run is not None)
-    return sorted(found, key=lambda run: run.created, reverse=True)
+        raise UserError(f"The folder {folder} cannot be read ({error.strerror or error})") from error
+
+
+def _holds_a_run(folder: Path) -> bool:
+    try:
+        return (folder / "config.yaml").exists()
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be read ({error.strerror or error})") from error
 
 
 def _listed(child: Path) -> RunSummary | None:
@@ -263,21 +271,17 @@ def fused_base(run: Path) -> Path | None:
 def find_run(name: str) -> Path:
     """A run by folder path, id, or a beginning of its id that fits one only. Raises UserError."""
     as_path = user_path(name)
-    if (as_path / "config.yaml").exists():
+    if _holds_a_run(as_path):
         return as_path
-    base = runs_dir()
-    matches = (
-        sorted(p for p in base.glob("*/config.yaml") if p.parent.name.startswith(name))
-        if base.is_dir()
-        else []
-    )
+    children = [child for child in children_of(runs_dir()) if child.name.startswith(name)]
+    matches = sorted(child for child in children if _holds_a_run(child))
     if len(matches) == 1:
-        return matches[0].parent
-    exact = [match for match in matches if match.parent.name == name]
+        return matches[0]
+    exact = [match for match in matches if match.name == name]
     if exact:
-        return exact[0].parent
+        return exact[0]
     if matches:
         raise UserError(
-            f"`{name}` fits {len(matches)} runs: {', '.join(m.parent.name for m in matches[:5])}; write more of it."
+            f"`{name}` fits {len(matches)} runs: {', '.join(m.name for m in matches[:5])}; write more of it."
         )
     raise UserError(f"There is no run `{name}`; `droid-tune runs` lists them.")

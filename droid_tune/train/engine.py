@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 from droid_tune.config import RunConfig, build
 from droid_tune.control import Control
-from droid_tune.errors import Stopped, UserError
+from droid_tune.errors import Stopped, UserError, refused_by_system
 from droid_tune.events import RunFinished
 from droid_tune.machine import garbage
 from droid_tune.machine.device_faults import FRESH, device_fault, told
 from droid_tune.machine.scratch import scratch_folder
 from droid_tune.names import LAST
 from droid_tune.runs.best import chosen_step
+from droid_tune.runs.durable import clear_unfinished
 from droid_tune.runs.folder import read_config
 from droid_tune.runs.lock import RunLock
 from droid_tune.tracking.tracked_listener import TrackedListener
@@ -96,6 +97,7 @@ def _lead(assignment: Assignment, control: Control, emit: Listener) -> RunFinish
         journal.listen(tracked)
         with RunLock(journal.paths.lock) as lock, closing(tracked), journal:
             journal.lock = lock
+            clear_unfinished(journal.paths.folder)
             if lock.caution:
                 journal.notice("lock_without_system", f"{lock.caution}.")
             world = join_world()
@@ -149,6 +151,9 @@ def _words(error: Exception, journal: Journal) -> str:
             return str(error) or "Stopped on request."
         case UserError():
             return str(error)
+        case _ if said := refused_by_system(error):
+            log.exception("the system refused the run %s something", journal.paths.id)
+            return said
         case _ if (fault := device_fault(error)) is not None:
             log.exception("the device failed the run %s", journal.paths.id)
             if fault.smaller:

@@ -35,18 +35,23 @@ class TemplateLimitError(UserError):
 
 
 class TemplateChild:
-    """One process; one conversation at a time, which may take `seconds` of a processor."""
+    """One process; one conversation at a time, which may take `seconds` of a processor. Raises UserError."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._process = subprocess.Popen(
-            isolated_python(_WORKER, str(seconds)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=harmless_environment(),
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                isolated_python(_WORKER, str(seconds)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=harmless_environment(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UserError(
+                f"No process for the chat template can be started: {error.strerror or error}"
+            ) from error
         self._known: dict[str, int] = {}  # templates by their text
         self._sent = 0
         assert self._process.stdout is not None

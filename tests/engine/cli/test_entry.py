@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 
 import pytest
 
 from droid_tune.cli import entry, main
-from droid_tune.errors import UsageError, UserError
+from droid_tune.errors import UsageError, UserError, refused_by_system
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,7 +57,13 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(UserError("no data"), 1), (UsageError("no such thing"), 2), (KeyboardInterrupt(), 130)],
+    [
+        (UserError("no data"), 1),
+        (UsageError("no such thing"), 2),
+        (KeyboardInterrupt(), 130),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 1),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), 1),
+    ],
 )
 def test_each_kind_of_end_has_its_exit_code(
     error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
@@ -109,3 +116,10 @@ def test_help_reads_no_catalogue_and_no_settings() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_what_the_system_refuses_is_a_sentence_and_a_mistake_of_ours_is_none() -> None:
+    refused = PermissionError(errno.EACCES, "Permission denied", "/x/config.yaml")
+    assert refused_by_system(refused) == "The system refuses /x/config.yaml (Permission denied)."
+    assert refused_by_system(FileNotFoundError(errno.ENOENT, "No such file", "/x")) == ""
+    assert refused_by_system(ValueError("x")) == ""

@@ -1,5 +1,6 @@
 """A user's file may do anything wrong that a file can: each is said with file and line, and nothing else is lost."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -375,3 +376,21 @@ def wait_for(look: Callable[[], Any]) -> Any:
             return found
         time.sleep(0.1)
     raise AssertionError("nothing happened within 120 s")
+
+
+def test_a_process_that_cannot_be_started_fails_the_completion_and_the_next_one_is_scored(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many processes that the system gives no more."""
+    reward = make("def f(completion, row):\n    return 1\n")
+    reward.close()
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", refused)
+        assert "cannot be started (Resource temporarily unavailable)" in failure(reward).message
+        with pytest.raises(UserError, match="it cannot be started"):
+            make("def f(completion, row):\n    return 1\n")
+    assert score(reward, "a") == [1.0]

@@ -19,8 +19,9 @@ from droid_tune.cli.commands.runs_command import described, row
 from droid_tune.config import resolve
 from droid_tune.errors import UserError
 from droid_tune.paths import RunPaths
+from droid_tune.queue.run_queue import RunQueue
 from droid_tune.runs.branch import branch_off
-from droid_tune.runs.folder import create_run, list_runs, summarise
+from droid_tune.runs.folder import create_run, find_run, list_runs, summarise
 from droid_tune.runs.status import read_status, write_status
 from droid_tune.train.checkpoint import CheckpointStore
 
@@ -161,7 +162,7 @@ def test_a_folder_of_runs_that_may_not_be_read_is_a_sentence(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(Path, "iterdir", refused)
-    with pytest.raises(UserError, match=r"The folder of the runs, .+, cannot be read \(Permission denied\)"):
+    with pytest.raises(UserError, match=r"The folder .+ cannot be read \(Permission denied\)"):
         list_runs()
 
 
@@ -214,3 +215,28 @@ def test_a_setting_aside_that_is_cut_off_leaves_nothing_older_than_the_newest_ch
     with suppress(OSError):
         store.set_aside(3)
     assert 4 in RunPaths(run).checkpoint_folders() or not RunPaths(run).adapter_weights.exists()
+
+
+def test_a_run_and_a_queue_that_may_not_be_read_are_told_when_they_are_asked_for(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.stat
+
+    def stat(path: Path, **options: Any) -> Any:
+        if path.parent == run:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    for name in (run.name, str(run)):
+        with pytest.raises(UserError, match=rf"{run} cannot be read \(Permission denied\)"):
+            find_run(name)
+    queue = RunQueue(run.parent / "queue")
+    queue.set_mode("off")
+
+    def refused(_: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(UserError, match=r"queue cannot be read \(Permission denied\)"):
+        queue.runs()

@@ -20,6 +20,8 @@ from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import ROLLOUTS, TRANSIENT, Event, Paused, RolloutGroup, RunFinished, RunStarted, Step
 from droid_tune.paths import RunPaths
+from droid_tune.queue.queue_turns import at_work
+from droid_tune.queue.run_queue import RunQueue
 from droid_tune.runs.durable import disk_error, write_text
 from droid_tune.runs.folder import (
     begun,
@@ -35,6 +37,7 @@ from droid_tune.runs.log import EventLog, LineFile, read_events, replay
 from droid_tune.runs.soft_lock import SoftLock
 from droid_tune.runs.state import RunState
 from droid_tune.runs.status import read_status, write_status
+from droid_tune.train.engine import run_training
 from droid_tune.train.journal import Journal
 from tests.engine.train.conftest import Training, resume, tiny, train
 
@@ -165,6 +168,24 @@ def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
     write_text(path, "new")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_next_look(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    run = create_run(tiny(data={"path": str(tmp_path / "no-data")}), tmp_path / "run")
+    queue = RunQueue(tmp_path / "queue")
+    queue.set_mode("off")
+    for folder in (run, queue.folder):
+        (folder / f".status.json.{ended.pid}.tmp").touch()
+        (folder / f".status.json.{os.getppid()}.tmp").touch()  # that one still writes
+        (folder / ".own.tmp").touch()
+    assert run_training(read_config(run), run, Control(), print).outcome == "failed"
+    with at_work(queue):
+        pass
+    for folder in (run, queue.folder):
+        left = {one.name for one in folder.iterdir() if one.name.endswith(".tmp")}
+        assert left == {f".status.json.{os.getppid()}.tmp", ".own.tmp"}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -106,3 +108,14 @@ def test_a_row_behind_an_endless_template_gets_one_sentence(children: TemplateCh
     endless.chat_template = HOSTILE["computed longer"][0]
     with pytest.raises(UserError, match=r"^The model's chat template computed longer than 0\.3 s .*mend its"):
         render_prompt(endless, {"prompt": "2 + 2?"})
+
+
+def test_a_process_that_cannot_be_started_is_a_sentence(
+    children: TemplateChildren, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    with pytest.raises(UserError, match="No process for the chat template can be started: Resource"):
+        text(children, "{{ 1 }}")
