@@ -206,9 +206,9 @@ def test_packing_changes_nothing(tmp_path: Path, name: str) -> None:
     assert_same(one.gradients, flat(other.gradients), 1e-5)
 
 
-@pytest.mark.parametrize("name", ["dpo", "bco"])
+@pytest.mark.parametrize("name", ["dpo", "bco", "simpo"])
 def test_accumulated_batches_are_averaged(tmp_path: Path, name: str) -> None:
-    """Batches of equal size: two of three rows have the gradient of one batch of all six, where tokens are not pooled."""
+    """Two batches of the same three rows have the gradient of one batch of all six; a likelihood's tokens are no exception."""
     method, rows = METHODS[name], rows_for(METHODS[name])
     whole = learner_on(tmp_path, [*rows, *rows], method).gather(0)
     halves = learner_on(

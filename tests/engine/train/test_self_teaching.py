@@ -16,11 +16,12 @@ from droid_tune.model.reference import as_reference
 from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.diagnosis.diagnose import Diagnosis
 from droid_tune.train.execution import learner_for, reference_for
+from droid_tune.train.learner import Gathered
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.teaching.lessons import Lessons
 from droid_tune.train.teaching.self_teaching import SelfTeaching
 from tests.engine.train.conftest import digest, resume, tiny, train
-from tests.engine.train.learning import assert_exact, assert_same, session_of, stirred
+from tests.engine.train.learning import assert_exact, assert_same, flat, session_of, stirred
 from tests.engine.train.stopping import stopped_after
 from tests.engine.train.test_preference_learner import quantised
 
@@ -173,6 +174,24 @@ def test_the_size_of_micro_batches_and_the_backward_pass_change_no_number(tmp_pa
         again, found = learnt(learner, lessons)
         assert again == pytest.approx(value, abs=1e-6)
         assert_same(found, gradients, tolerance=2e-5)  # two roundings
+
+
+def test_the_slices_of_an_update_add_up(tmp_path: Path) -> None:
+    """Both terms of SDPO: of two slices each is half of the mean over all rows."""
+    found: list[Gathered] = []
+    for slices in (1, 2):
+        learner, _ = taught(
+            tmp_path / str(slices),
+            KINDS["mixed"]
+            | {"group_size": 4, "steps_per_generation": slices, "success_reward_threshold": 0.1},
+            training={"gradient_accumulation_steps": slices},
+        )
+        learner.rollouts = 0  # the same rollout again
+        learner.session.batches.restore({**learner.session.batches.state(), "drawn": 0})
+        found.append(learner.gather(0))
+    whole, cut = found
+    assert whole.loss == pytest.approx(cut.loss, rel=1e-4)
+    assert_same(cut.gradients, flat(whole.gradients), tolerance=1e-4)
 
 
 def test_a_group_whose_rewards_are_equal_still_teaches(tmp_path: Path) -> None:
