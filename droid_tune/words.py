@@ -156,6 +156,12 @@ def ends_of_long_words(text: str) -> str:
     return _LONG_WORD.sub(r"\1…\2", text)
 
 
+def without_middle(text: str, most: int) -> str:
+    """The text with `…` in place of its middle, of `most` characters at most: the end is what tells like names apart."""
+    head = most // 3
+    return text if len(text) <= most else f"{text[:head]}…{text[len(text) - most + head + 1 :]}"
+
+
 def shortened(text: str, most: int, mark: str = "...") -> str:
     """A text on one line of at most `most` characters; one that was cut ends in `mark`."""
     line = " ".join(text.split())

@@ -126,6 +126,18 @@ def test_the_legend_and_the_description_name_every_curve(window: QWidget) -> Non
     assert "Held-out: " in chart.accessibleDescription()
 
 
+def test_long_names_in_a_legend_are_told_apart_by_their_ends(window: QWidget) -> None:
+    names = [
+        f"GRPO on the arithmetic of the starter · Learning rate {rate}" for rate in ("1e-4", "3e-4", "1e-3")
+    ]
+    chart = shown(ChartSpec("Reward", tuple(Line("reward", name, key=name) for name in names)), window)
+    chart.show_series(dict.fromkeys(names, series([1.0, 2.0, 3.0])), 0)
+    shortened = [entry.text().rpartition("> ")[2] for entry in chart._head.legend]
+    assert [text[-4:] for text in shortened] == ["1e-4", "3e-4", "1e-3"]
+    assert {len(text) for text in shortened} == {33}
+    assert [entry.toolTip() for entry in chart._head.legend] == names
+
+
 def test_the_legend_names_no_curve_that_is_not_there(window: QWidget) -> None:
     lines = (Line("loss", "A", key="a"), Line("loss", "B", key="b"))
     chart = shown(ChartSpec("Loss", lines), window)

@@ -13,8 +13,8 @@ from ui.widgets.basics import clear, column, label, plain_tip, row
 
 #: lines that have room in a legend
 MOST_NAMED = 6
-#: characters of a name there: a run's may have 120
-LONGEST_NAME = 32
+#: characters that all names there may have together, and each one at least: a run's may have 120
+LONGEST_NAMES, LEAST_OF_A_NAME = 100, 20
 
 
 class ChartHead(QWidget):
@@ -46,10 +46,11 @@ class ChartHead(QWidget):
         self.legend = []
         if not entries:
             return
+        most = max(LEAST_OF_A_NAME, LONGEST_NAMES // min(len(entries), MOST_NAMED))
         for name, color, sign in entries[:MOST_NAMED]:
-            shown = html.escape(words.shortened(name, LONGEST_NAME, "…"))
-            entry = self._add(f'<span style="color:{color}">{sign}</span> {shown}')
-            entry.setToolTip(plain_tip(name) if len(name) > LONGEST_NAME else "")
+            shown = words.without_middle(name, most)
+            entry = self._add(f'<span style="color:{color}">{sign}</span> {html.escape(shown)}')
+            entry.setToolTip(plain_tip(name) if shown != name else "")
         if more := entries[MOST_NAMED:]:
             self._add(f"and {len(more)} more").setToolTip(
                 ", ".join(f"{name} {sign}" for name, _, sign in more)
