@@ -159,7 +159,12 @@ def test_what_cannot_be_used_is_one_sentence_until_it_is_mended(
     engine.failure = UserError(why.replace("“", "`").replace("”", "`"))
     press(choice(pane), "Bundled Example")
     qtbot.waitUntil(lambda: any(why in text for text in shown_texts(choice(pane))))
+    assert pane._footer.summary.text() == why  # at the foot too, and nothing says that it fits
+    assert not pane._footer.forecast.isVisibleTo(pane)
+    pane._go_to_fault()
+    assert pane.window().focusWidget() is choice(pane)._group.rows["environment.path"].editor.focusProxy()
     engine.failure = None
     pane.edits.edit("environment.max_turns", 4)
     qtbot.waitUntil(lambda: any(text.startswith("price(item)") for text in shown_texts(choice(pane))))
     assert not any(why in text for text in shown_texts(choice(pane)))
+    assert "episodes of up to 4 turns" in pane._footer.summary.text()

@@ -83,6 +83,8 @@ class SetupPane(Pane):
         footer.forecast.applied.connect(edits.apply_remedy)
         footer.forecast.data_asked.connect(self._ask_for_data)
         footer.forecast.trial_asked.connect(page.rewards.try_all)
+        for answered in (self._answers.tools.told, self._answers.tools.failed):
+            answered.connect(self._validate)
         edits.remade.connect(self._show_method)
         edits.changed.connect(self._show_anew)
         edits.typed.connect(self._typed)
@@ -151,8 +153,12 @@ class SetupPane(Pane):
         self.page.settings.show_faults(self._faults)
         self.page.rewards.show_faults(self._faults)
         self.page.environment.show_faults(self._faults)
-        say = self._footer.say_faulty if self._faults else self._footer.say_ready
-        say(self._faults_in_words() if self._faults else self._run_in_words())
+        if self._faults:
+            self._footer.say_faulty(self._faults_in_words())
+            return
+        self._footer.say_ready(self._run_in_words())
+        if unusable := self._answers.unusable:
+            self._footer.say_faulty(unusable)
 
     def _faults_in_words(self) -> str:
         """The first one, and how many there are."""
@@ -211,6 +217,6 @@ class SetupPane(Pane):
 
     @Slot()
     def _go_to_fault(self) -> None:
-        faults = self._faults
+        faults = self._faults or {"environment": self._answers.unusable}
         if not (self.page.environment.go_to_first(faults) or self.page.rewards.list.go_to_first(faults)):
             self.page.settings.go_to_first(self._faults)

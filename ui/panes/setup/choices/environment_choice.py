@@ -40,7 +40,7 @@ class EnvironmentChoice(QWidget):
         super().__init__(parent)
         self._kind: str | None = None
         self._group: SettingsGroup | None = None
-        self._faulty, self._unusable = "", ""  # by the settings, and by what it is
+        self._faulty, self.unusable = "", ""  # by the settings, and by what it is
         lines = column(self, spacing=8)
         lines.addLayout(self._bar())
         lines.addLayout(self._buttons())
@@ -132,13 +132,13 @@ class EnvironmentChoice(QWidget):
     @Slot(str)
     def show_unusable(self, sentence: str) -> None:
         """Why it cannot be used; empty where it can, or where nobody knows yet."""
-        self._unusable = sentence
+        self.unusable = sentence
         if sentence:
             self._found.hide()
         self._show_fault()
 
     def _show_fault(self) -> None:
-        said = self._faulty or self._unusable
+        said = self._faulty or self.unusable
         self._fault.setText(words.literal(said))
         self._fault.setVisible(bool(said))
 
@@ -156,8 +156,12 @@ class EnvironmentChoice(QWidget):
 
     def go_to_first(self, faults: Mapping[str, str]) -> bool:
         """Put the keyboard into the first faulty setting here; whether there is one."""
+        first = (
+            next(iter(self._group.rows), "") if self._group is not None else ""
+        )  # names what is to be used
         for path in faults:
-            shown = self._group.reveal(path) if self._group is not None else None
+            wanted = first if path == "environment" else path
+            shown = self._group.reveal(wanted) if self._group is not None else None
             if shown is not None:
                 shown.editor.setFocus(Qt.FocusReason.OtherFocusReason)
                 return True

@@ -18,7 +18,7 @@ class DraftAnswers(QObject):
 
     def __init__(self, session: Session, page: SetupPage, footer: SetupFooter, parent: QObject) -> None:
         super().__init__(parent)
-        forecast = footer.forecast
+        forecast, self._page = footer.forecast, page
         self._forecaster = Forecaster(self)
         self._forecaster.told.connect(forecast.show_estimate)
         self._forecaster.told.connect(page.panel.show_estimate)
@@ -33,6 +33,11 @@ class DraftAnswers(QObject):
         self._readiness = ReadinessAsker(self)
         self._readiness.told.connect(forecast.show_data)
         session.data_changed.connect(self._readiness.forget_data)
+
+    @property
+    def unusable(self) -> str:
+        """Why the chosen environment cannot be used; empty where it can, or while that is being looked at."""
+        return "" if self.tools.asking else self._page.environment.unusable
 
     def ask(self, config: RunConfig) -> None:
         """Everything about a config that can be trained."""

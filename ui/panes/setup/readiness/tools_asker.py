@@ -13,6 +13,8 @@ from ui.engine_worker import EngineDoor
 
 #: without another question
 ASK_AFTER_MS = 600
+#: where a sentence says that it is from: its reader is there
+PLACE = "environment: "
 
 
 class ToolsAsker(QObject):
@@ -31,6 +33,11 @@ class ToolsAsker(QObject):
         self._later.setSingleShot(True)
         self._later.setInterval(ASK_AFTER_MS)
         self._later.timeout.connect(self._look)
+
+    @property
+    def asking(self) -> bool:
+        """Whether an answer is still to come."""
+        return self._later.isActive() or self._task is not None
 
     def ask(self, config: RunConfig) -> None:
         """Told a moment after the last question; what was asked before is not asked again."""
@@ -58,6 +65,14 @@ class ToolsAsker(QObject):
             self._task = Task(
                 partial(self._engine.tools, self._config),
                 self,
-                done=self.told.emit,
-                failed=self.failed.emit,
+                done=self._answer,
+                failed=self._refuse,
             ).start()
+
+    def _answer(self, tools: list[str]) -> None:
+        self._task = None
+        self.told.emit(tools)
+
+    def _refuse(self, sentence: str) -> None:
+        self._task = None
+        self.failed.emit(sentence.removeprefix(PLACE))
