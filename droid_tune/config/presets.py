@@ -45,6 +45,12 @@ PRESETS: dict[str, Preset] = {
         {"training": {"iterations": 1000}, "optimizer": {"schedule": "cosine", "warmup_steps": 20}},
         {"method": {"group_size": 8}},
     ),
+    "few_samples": Preset(
+        "Few samples",
+        "Fewer completions of more prompts, each used four times: learns sooner where sampling takes long.",
+        {},
+        {"training": {"batch_size": 8}, "method": {"group_size": 4, "num_iterations": 4}},
+    ),
     "low_memory": Preset(
         "Low memory",
         "Two completions, one prompt, the smallest portions: for 8 GB and large models.",

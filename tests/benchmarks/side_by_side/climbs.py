@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.benchmarks.side_by_side.rounds import ENGINE
 
-#: tried for a peer, of which its best counts; ours takes what the example recommends, and says so
+#: tried for a peer, of which its best counts; ours says which it took
 RATES = (1e-4, 3e-4, 1e-3)
 
 

@@ -1,6 +1,7 @@
 """Writes the rows of a task with 500 held-out ones: `python -m tests.benchmarks.to_accuracy.accuracy_rows TASK FOLDER`.
 
-Tasks are those of `tests/benchmarks/self_teaching.py`: `sample`, the starter's own; `carry`, where every sum has one.
+Tasks are those of `tests/benchmarks/self_teaching.py`: `sample`, the starter's own; `carry`, where every problem has one;
+`borrow`, differences with one alone.
 """
 
 from __future__ import annotations
