@@ -37,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the folder and prints its path. Raises UserError where nothing gives a pair."""
-    from droid_tune.paths import user_path
     from droid_tune.runs.completions.preference_pairs import (
         asked_in,
         choices_in,
