@@ -201,6 +201,25 @@ def test_the_list_is_seen_moved_held_back_and_emptied(
     qtbot.waitUntil(lambda: [run.name for run in desk.runs] == ["b"])
 
 
+def test_a_run_that_nobody_works_on_any_more_is_not_called_training(
+    window: MainWindow, pane: RunsPane, qtbot: QtBot
+) -> None:
+    kept = RunQueue()
+    kept.add(named("a"))
+    with at_work(kept):
+        begin_turn(kept)  # and the window is killed
+    window.session.queue.read()
+    queue, desk = pane._queue, window.session.queue
+    qtbot.waitUntil(lambda: bool(desk.runs))
+    entry = queue._entries.entry(queue._entries.place_of(desk.runs[0].id))
+    assert entry is not None
+    assert (desk.runs[0].state, entry.detail) == ("running", "Interrupted")
+    queue._choose(desk.runs[0].id)
+    assert not queue._actions["hold"].isEnabled()
+    queue._actions["remove"].click()
+    qtbot.waitUntil(lambda: not desk.runs)
+
+
 def test_the_run_of_the_setup_pane_is_added(window: MainWindow, qtbot: QtBot) -> None:
     window.show_pane("setup")
     assert window._toolbar.enqueue.isVisible()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DOTS = {
     "running": "accent",
+    "interrupted": "warning",
     "waiting": "secondary",
     "held": "warning",
     "completed": "good",
@@ -125,11 +126,12 @@ class QueueList(QFrame):
         """Draw the list as it was read last."""
         desk, chosen = self._desk, self._chosen()
         self.setVisible(bool(desk.runs))
-        if self._entries.show([_entry(run) for run in desk.runs]):
+        at_work = desk.works or desk.works_elsewhere
+        if self._entries.show([_entry(run, at_work=at_work) for run in desk.runs]):
             self._choose(chosen.id if chosen else "")
         self._list.setMinimumHeight(TwoLineDelegate.height + 6)
         self._list.setMaximumHeight(TwoLineDelegate.height * min(max(len(desk.runs), 1), SEEN_ROWS) + 6)
-        goes_on = desk.mode != "off" and (desk.works or desk.works_elsewhere)
+        goes_on = desk.mode != "off" and at_work
         waits = any(run.state in ("waiting", "running") for run in desk.runs)
         self._start.setVisible(not goes_on)
         self._start.setEnabled(waits and not desk.works_elsewhere)
@@ -153,10 +155,13 @@ class QueueList(QFrame):
     def _show_actions(self) -> None:
         run, runs = self._chosen(), self._desk.runs
         place = runs.index(run) if run in runs else -1
-        still = run is not None and run.state != "running"
+        at_work = self._desk.works or self._desk.works_elsewhere
+        still = run is not None and (run.state != "running" or not at_work)
         self._actions["up"].setEnabled(place > 0)
         self._actions["down"].setEnabled(0 <= place < len(runs) - 1)
-        self._actions["hold"].setEnabled(still and run is not None and run.state != "completed")
+        self._actions["hold"].setEnabled(
+            still and run is not None and run.state not in ("completed", "running")
+        )
         self._actions["remove"].setEnabled(still)
 
     def _chosen(self) -> QueuedRun | None:
@@ -220,7 +225,8 @@ class QueueList(QFrame):
         self._timer.stop()
 
 
-def _entry(run: QueuedRun) -> Entry:
-    """A run's two lines: its name, and how it stands."""
-    detail = run.why or life_words(run.state)
-    return Entry(run.id, words.literal(run.name), words.literal(detail), dot=DOTS[run.state], tip=run.why)
+def _entry(run: QueuedRun, *, at_work: bool) -> Entry:
+    """A run's two lines: its name, and how it stands. One that nobody works on any more goes on with the queue."""
+    state = "interrupted" if run.state == "running" and not at_work else run.state
+    detail = run.why or life_words(state)
+    return Entry(run.id, words.literal(run.name), words.literal(detail), dot=DOTS[state], tip=run.why)
