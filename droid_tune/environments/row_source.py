@@ -11,6 +11,7 @@ from droid_tune.environments.of_reasoning_gym import OfReasoningGym
 from droid_tune.environments.of_verifiers import OfVerifiers
 from droid_tune.environments.table import open_environment
 from droid_tune.errors import UserError
+from droid_tune.paths import user_path
 
 #: more are cut off, held-out rows at a tenth of them
 MOST_ROWS = 100_000
@@ -41,8 +42,8 @@ def write_own_rows(config: RunConfig, folder: Path, seed: int, watch: Watch = UN
             )
     finally:
         environment.close()
-    target = new_folder(folder)
-    counts = {
-        split: write_rows(target / f"{split}.jsonl", iter(rows)) for split, rows in splits.items() if rows
-    }
-    return Written(target, counts)
+    with new_folder(folder) as target:
+        counts = {
+            split: write_rows(target / f"{split}.jsonl", iter(rows)) for split, rows in splits.items() if rows
+        }
+    return Written(user_path(folder), counts)

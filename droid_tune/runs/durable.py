@@ -39,8 +39,8 @@ def _full_sync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a small file whole: a reader sees the old text or the new one, never a part."""
+def write_text(path: Path, text: str, then: str = "resume the run") -> None:
+    """Replace a small file whole: a reader sees the old text or the new one, never a part. Raises DiskError; `then` as there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         private_file(temporary)
@@ -50,7 +50,7 @@ def write_text(path: Path, text: str) -> None:
         sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise disk_error(error, path) from error
+        raise disk_error(error, path, then) from error
 
 
 def clear_unfinished(folder: Path) -> None:

@@ -18,7 +18,7 @@ import yaml
 from droid_tune.config import RunConfig, build, dump_yaml
 from droid_tune.config.trust import trust
 from droid_tune.config.yaml_text import yaml_value
-from droid_tune.errors import UserError
+from droid_tune.errors import DiskError, UserError
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import may_tell_the_date
 from droid_tune.paths import RunPaths, private_folder, runs_dir, user_path
@@ -85,9 +85,14 @@ def create_run(config: RunConfig, folder: Path | None = None) -> Path:
         private_folder(target)
         if RunPaths(target).config.exists():
             raise UserError(f"{target} holds a run already; resume it, or choose another folder.")
-        write_text(RunPaths(target).config, dump_yaml(config))
+        write_text(RunPaths(target).config, dump_yaml(config), "")
     except OSError as error:
         raise disk_error(error, target, "") from error
+    except DiskError:
+        if folder is None:
+            with suppress(OSError):
+                target.rmdir()
+        raise
     with suppress(UserError):  # it would be asked again
         trust(config)
     return target

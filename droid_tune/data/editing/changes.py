@@ -23,6 +23,7 @@ from droid_tune.data.reading.spill import Numbers
 from droid_tune.data.splits import SPLITS, Split
 from droid_tune.data.templates import prompt_text
 from droid_tune.errors import UsageError
+from droid_tune.paths import user_path
 
 #: One row of a plan: the split it comes from, and its number there.
 Source = tuple[Split, Numbers]
@@ -213,13 +214,14 @@ def _rows_of(dataset: Dataset, plan: ChangePlan, split: Split) -> Iterator[Row]:
 
 def carry_out(dataset: Dataset, plan: ChangePlan, out: str | Path, tick: Tick = quiet) -> Written:
     """Write the rows of a plan to a new folder, each as it stands in its file. Raises `UserError`."""
-    written = Written(new_folder(out))
+    written = Written(user_path(out))
     total, before = sum(map(plan.count, SPLITS)), 0
-    for split in SPLITS:
-        if plan.count(split):
-            rows = _ticking(_rows_of(dataset, plan, split), before, total, tick)
-            written.rows[split] = write_rows(written.folder / f"{split}.jsonl", rows)
-            before += plan.count(split)
+    with new_folder(out) as folder:
+        for split in SPLITS:
+            if plan.count(split):
+                rows = _ticking(_rows_of(dataset, plan, split), before, total, tick)
+                written.rows[split] = write_rows(folder / f"{split}.jsonl", rows)
+                before += plan.count(split)
     return written
 
 

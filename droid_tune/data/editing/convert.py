@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,9 @@ from droid_tune.data.formats.base import Row
 from droid_tune.data.splits import SPLITS
 from droid_tune.errors import UsageError, UserError
 from droid_tune.paths import user_path
+
+#: within the folder, while it is written
+_UNFINISHED = ".unfinished"
 
 
 @dataclass
@@ -68,21 +73,22 @@ def convert(
 ) -> Written:
     """Write all splits in another format to a new folder of JSONL. Raises `UsageError`, `UserError`, `Stopped`."""
     check_target(target)
-    written = Written(new_folder(out))
+    written = Written(user_path(out))
     total = sum(map(len, dataset.splits.values()))
     done = 0
-    for split in SPLITS:
-        rows = dataset.splits[split]
-        tick = partial(_tick, before=done, total=total, watch=watch)
-        count = write_rows(written.folder / f"{split}.jsonl", _converted_rows(rows, target, written, tick))
-        if count:
-            written.rows[split] = count
-        done += len(rows)
-    if not written.rows:
-        place, why = written.left_out[0]
-        raise UserError(
-            f"No row can be written as {target}: {why}", place=place, remedy="choose another format"
-        )
+    with new_folder(out) as folder:
+        for split in SPLITS:
+            rows = dataset.splits[split]
+            tick = partial(_tick, before=done, total=total, watch=watch)
+            count = write_rows(folder / f"{split}.jsonl", _converted_rows(rows, target, written, tick))
+            if count:
+                written.rows[split] = count
+            done += len(rows)
+        if not written.rows:
+            place, why = written.left_out[0]
+            raise UserError(
+                f"No row can be written as {target}: {why}", place=place, remedy="choose another format"
+            )
     return written
 
 
@@ -103,12 +109,20 @@ def _tick(index: int, before: int, total: int, watch: Watch) -> None:
         watch.tell(before + index, total)
 
 
-def new_folder(path: str | Path) -> Path:
-    """A folder to write data to: new, or there and empty. Raises `UserError`; nothing of the user's is overwritten."""
+@contextmanager
+def new_folder(path: str | Path) -> Generator[Path]:
+    """Where to write data that is to be in the folder `path`, new or empty, with the end of the block: all of it or nothing.
+
+    Raises `UserError`; nothing of the user's is overwritten.
+    """
     folder = user_path(path)
+    unfinished = folder / _UNFINISHED
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        occupied = any(folder.iterdir())
+        occupied = any(one.name != _UNFINISHED for one in folder.iterdir())
+        if not occupied:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
     except OSError as error:
         raise UserError(
             f"The folder cannot be made ({error.strerror})", place=str(folder), remedy="choose another"
@@ -117,7 +131,21 @@ def new_folder(path: str | Path) -> Path:
         raise UserError(
             "The folder is not empty", place=str(folder), remedy="choose a new one; nothing is overwritten"
         )
-    return folder
+    try:
+        yield unfinished
+        # train.jsonl last: a folder without it is no data.
+        for file in sorted(unfinished.iterdir(), reverse=True):
+            file.replace(folder / file.name)
+    except OSError as error:
+        raise _unwritten(error, folder) from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _unwritten(error: OSError, place: Path) -> UserError:
+    return UserError(
+        f"Writing failed ({error.strerror})", place=str(place), remedy="make room or choose another folder"
+    )
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -134,8 +162,7 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
         if count:
             partial_path.replace(path)
     except OSError as error:
-        said = f"Writing failed ({error.strerror})"
-        raise UserError(said, place=str(path), remedy="make room or choose another folder") from None
+        raise _unwritten(error, path) from None
     finally:
         partial_path.unlink(missing_ok=True)
     return count

@@ -10,6 +10,7 @@ from droid_tune.data.editing.convert import Written, new_folder, write_rows
 from droid_tune.data.formats.base import Need, Row
 from droid_tune.data.formats.table import need_of
 from droid_tune.data.synthetic.arithmetic import demonstration_rows, preference_rows, reward_rows
+from droid_tune.paths import user_path
 
 TRAIN_ROWS, VALID_ROWS = 160, 32
 
@@ -115,8 +116,9 @@ def _judged(place: int, pair: Row) -> Row:
 def write_sample(method: str, out: str | Path, seed: int = 0) -> Written:
     """Write train.jsonl and valid.jsonl for a method into a new folder. Raises `UserError` when it is not empty."""
     need = need_of(method)
-    written = Written(new_folder(out))
-    for split, count, held_out in (("train", TRAIN_ROWS, False), ("valid", VALID_ROWS, True)):
-        rows = sample_rows(need, count, seed, held_out=held_out)
-        written.rows[split] = write_rows(written.folder / f"{split}.jsonl", rows)
+    written = Written(user_path(out))
+    with new_folder(out) as folder:
+        for split, count, held_out in (("train", TRAIN_ROWS, False), ("valid", VALID_ROWS, True)):
+            rows = sample_rows(need, count, seed, held_out=held_out)
+            written.rows[split] = write_rows(folder / f"{split}.jsonl", rows)
     return written

@@ -18,7 +18,7 @@ from droid_tune.data.dataset import Dataset
 from droid_tune.data.editing.convert import Written, new_folder, write_rows
 from droid_tune.errors import UserError
 from droid_tune.events import Completion, RolloutGroup
-from droid_tune.paths import RunPaths
+from droid_tune.paths import RunPaths, user_path
 from droid_tune.runs.durable import write_text
 from droid_tune.runs.log import read_events
 
@@ -180,14 +180,15 @@ def write_pairs(made: PairsMade, out: str | Path, held_out_share: float) -> Writ
             f"No group gives a pair ({made.said_left_out or 'there are no groups'})",
             remedy="choose pairs by hand in Rollouts, or name another run",
         )
-    written = Written(new_folder(out))
+    written = Written(user_path(out))
     held_out = [_is_held_out(pair, held_out_share) for pair in made.pairs]
     if all(held_out):
         held_out = [False] * len(held_out)
-    for split, wanted in (("train", False), ("valid", True)):
-        rows = [pair for pair, held in zip(made.pairs, held_out, strict=True) if held == wanted]
-        if rows:
-            written.rows[split] = write_rows(written.folder / f"{split}.jsonl", rows)
+    with new_folder(out) as folder:
+        for split, wanted in (("train", False), ("valid", True)):
+            rows = [pair for pair, held in zip(made.pairs, held_out, strict=True) if held == wanted]
+            if rows:
+                written.rows[split] = write_rows(folder / f"{split}.jsonl", rows)
     return written
 
 

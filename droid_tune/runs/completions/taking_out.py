@@ -12,6 +12,7 @@ from droid_tune.data.editing.convert import new_folder, write_rows
 from droid_tune.data.report import Report
 from droid_tune.data.validate import validate
 from droid_tune.errors import UserError
+from droid_tune.paths import user_path
 from droid_tune.runs.completions.asking import CompletionLine, Wanted, find, group_at, lines_of
 from droid_tune.runs.completions.completion_index import CompletionIndex
 from droid_tune.runs.completions.preference_pairs import require_one_turn
@@ -66,9 +67,9 @@ def save_winners(
         watch.pause_point()
         if (group := group_at(index.rollouts, line.offset)) is not None:
             require_one_turn(group)
-    folder = new_folder(out)
-    write_rows(folder / "train.jsonl", (_example(line, dataset) for line in winners))
-    return validate(folder, "sft")
+    with new_folder(out) as folder:
+        write_rows(folder / "train.jsonl", (_example(line, dataset) for line in winners))
+    return validate(user_path(out), "sft")
 
 
 def _winners(lines: Iterator[CompletionLine]) -> Iterator[CompletionLine]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from droid_tune.data.dataset import open_dataset
 from droid_tune.data.editing.convert import TARGETS, convert
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.table import FORMATS
+from droid_tune.data.synthetic.samples import write_sample
 from droid_tune.data.validate import validate
 from droid_tune.errors import UserError
 
@@ -134,3 +138,30 @@ def test_answers_in_a_prompt_stay_context_and_a_begun_answer_is_told(tmp_path: P
     (tmp_path / "b.jsonl").write_text(json.dumps({"prompt": [USER, BOT], "completion": [BOT]}) + "\n")
     written = convert(open_dataset(tmp_path / "b.jsonl"), "messages", tmp_path / "begun")
     assert written.said_lost == ["In 1 row what begins the answer in the prompt is learnt with it."]
+
+
+def test_a_writing_that_is_cut_off_leaves_no_data_and_the_next_one_has_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed: nothing tidies up behind it. Of train and valid only one would have been taken for all there is."""
+    out, real, cut = tmp_path / "out", Path.replace, 0
+    for cut in range(1, 9):
+        calls = itertools.count(1)
+
+        def replace(path: Path, target: Path, number: int = cut, counted: Any = calls) -> Path:
+            if next(counted) == number:
+                raise KeyboardInterrupt
+            return real(path, target)
+
+        with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+            patched.setattr(Path, "replace", replace)
+            patched.setattr(shutil, "rmtree", lambda *_, **__: None)
+            write_sample("sft", out)
+            break
+        assert not (out / "train.jsonl").exists()
+        for file in out.glob("*.jsonl"):  # what the kill came between, which a person may see
+            file.unlink()
+        write_sample("sft", out)
+        assert sorted(one.name for one in out.iterdir()) == ["train.jsonl", "valid.jsonl"]
+        shutil.rmtree(out)
+    assert cut == 5

@@ -425,3 +425,15 @@ def test_a_run_says_that_it_has_no_lock_of_the_system_s(
     finished, record = train(tiny(training={"iterations": 1}), tmp_path / "run")
     assert finished.outcome == "completed"
     assert "lock_without_system" in {getattr(event, "code", "") for event in record}
+
+
+def test_a_full_disk_that_takes_no_settings_leaves_no_folder_and_names_no_run(
+    data_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UserError, match=r"No space is left .+; free some and begin again\.$"):
+        create_run(tiny())
+    assert list((data_home / "runs").iterdir()) == []
