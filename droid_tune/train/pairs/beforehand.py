@@ -98,12 +98,14 @@ class Beforehand:
 
     @cached_property
     def base(self) -> str:
-        """The digest of the model that the reference is; empty where nothing is compared with it."""
+        """The digest of what the reference's scores depend on beside the rows; empty where nothing is compared with it."""
         if not self.method.compares:
             return ""
         found = digests_of(self.session.policy.path)
         if self.session.config.starts_as_reference:
             found["start"] = "its adapter"  # a copy in the run's folder, which nobody changes
+        if self.recipe.ld_alpha is not None:  # kept are sums over answers, which it weighs
+            found["ld_alpha"] = str(self.recipe.ld_alpha)
         return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
     # -- passes without a gradient -----------------------------------------------------------------

@@ -371,8 +371,8 @@ def test_without_room_for_a_pair_the_plan_is_asked_for_one(tmp_path: Path) -> No
     assert replace(learner.session.plan).train_rows >= 2
 
 
-def test_scores_of_another_base_are_not_used(tmp_path: Path) -> None:
-    """A model folder whose weights changed between stop and resume."""
+def test_scores_of_another_base_or_weight_are_not_used(tmp_path: Path) -> None:
+    """A model folder whose weights changed between stop and resume, or a change of `ld_alpha` that was accepted."""
     learner = learner_on(tmp_path, PAIRS, {"type": "dpo"})
     learner.gather(0)
     state, kept = learner.state(), learner.tensors()
@@ -380,6 +380,9 @@ def test_scores_of_another_base_are_not_used(tmp_path: Path) -> None:
     assert learner.tensors().keys() == kept.keys()
     learner.restore(state | {"reference_base": "another"}, kept)
     assert learner.tensors() == {}
+    weighed = learner_on(tmp_path, PAIRS, {"type": "dpo", "ld_alpha": 0.5})
+    weighed.restore(state, kept)
+    assert weighed.tensors() == {}
     older = {name: value for name, value in state.items() if name != "reference_base"}
     learner.restore(older, kept)
     assert learner.tensors().keys() == kept.keys()
