@@ -18,6 +18,7 @@ from droid_tune.config.preference_methods import (
 )
 from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.config.teaching_methods import TaughtConfig
+from droid_tune.estimate.bucketed_lengths import bucketed
 from droid_tune.model_files.facts import ModelFacts
 
 #: lengths to go by while nothing is known of the data
@@ -154,7 +155,7 @@ def _supervised_job(
     config: RunConfig, known: DataLengths, limit: int, evaluation_rows: int, evaluations: int
 ) -> StepJob:
     """SFT: rows that are read up to the answer and learnt from there (or learnt whole)."""
-    longest = _between(known.longest_prompt + known.longest_answer, limit)
+    longest = bucketed(_between(known.longest_prompt + known.longest_answer, limit))
     usual = _between(known.median_prompt + known.median_answer, limit)
     answers_only = not isinstance(config.method, SFTConfig) or config.method.answer_only_loss
     learnt = _between(known.longest_answer, longest) if answers_only else longest

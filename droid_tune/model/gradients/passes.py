@@ -14,11 +14,11 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from droid_tune.estimate.bucketed_lengths import bucketed
 from droid_tune.model.arrays import Indices
 from droid_tune.model.caches.packing import NOTHING, first_fit, segment_caches
 from droid_tune.model.caches.prefix import Leaves, caches_with, empty_caches, read_leaves
 from droid_tune.model.checks.probe import Architecture, body_of, head_of
-from droid_tune.model.gradients.bucketed_lengths import bucketed
 from droid_tune.model.gradients.head import Head
 from droid_tune.model.gradients.scoring_rows import IntArray, ScoringRows, last_scored
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from droid_tune.model.gradients.bucketed_lengths import bucketed
+from droid_tune.estimate.bucketed_lengths import bucketed
 
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]

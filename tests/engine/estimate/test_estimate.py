@@ -275,6 +275,13 @@ def test_a_prompt_leaves_room_for_its_answer() -> None:
     assert job_of(config, facts_of(CONFIG, ()), DataLengths(500, 5000)).longest_prompt == 40
 
 
+@pytest.mark.parametrize("method", ["sft", "simpo"])
+def test_rows_are_as_long_as_they_are_padded(method: str) -> None:
+    """Of 42 tokens each: SimPO with 32 pairs of the starter took 82.7 MB where 71.0 were told, and 81.4 with 48."""
+    job = job_of(resolve({"method": method}), facts_of(CONFIG, ()), DataLengths(17, 23, 19, 19))
+    assert (job.longest_prompt + job.longest_completion, job.longest_completion) == (48, 19)
+
+
 def test_a_group_that_is_used_twice_needs_half_the_rollouts() -> None:
     config = run(method={"type": "grpo", "num_iterations": 2})
     assert job_of(config, facts_of(CONFIG, ()), None).rollouts_per_step == 0.5

@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from droid_tune.model.gradients.bucketed_lengths import bucketed
+from droid_tune.estimate.bucketed_lengths import bucketed
 from droid_tune.model.gradients.passes import whole_rows
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 
