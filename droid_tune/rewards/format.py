@@ -11,8 +11,8 @@ from droid_tune.rewards.thoughts import with_opening
 #: some patterns take exponential time on some texts; no completion may hold up the run
 _SECONDS = 2.0
 
-_ANSWER = r"(?:(?!</?think>).)*</think>\s*<answer>(?:(?!</?answer>).)*</answer>\s*"
-#: thoughts, then the answer, and nothing else around them
+_ANSWER = r"(?:(?!</?think>).)*</think>\s*<answer>(?!\s*</answer>)(?:(?!</?answer>).)*</answer>\s*"
+#: thoughts (they may be empty), then an answer that says something, and nothing else around them
 THINK_ANSWER = rf"\s*<think>{_ANSWER}"
 #: the same where nobody said how the prompt ended: the template may have opened <think> already
 MAYBE_OPENED = rf"\s*(?:<think>)?{_ANSWER}"

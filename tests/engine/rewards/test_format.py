@@ -19,6 +19,7 @@ def score(completion: str, **settings: object) -> object:
         ("<think>a</think><answer>4</answer> and more", 0.0),
         ("<think>a</think><answer>4</answer><answer>5</answer>", 0.0),
         ("<think>a<think>b</think><answer>4</answer>", 0.0),
+        ("<think>a</think><answer> \n</answer>", 0.0),
         ("", 0.0),
     ],
 )
