@@ -217,7 +217,7 @@ class Loop:
         self.hand.until(lambda: shown._said.isHidden(), "the runs are read")
         self.hand.press("Settings")
         self.hand.until(lambda: shown.settings.model().rowCount() > 0, "the settings that differ")
-        assert "training.iterations" in self.hand.ask(
+        assert "Training, Steps" in self.hand.ask(
             lambda: [
                 shown.settings.model().index(n, 0).data() for n in range(shown.settings.model().rowCount())
             ]
