@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn, Protocol, cast
 
 from droid_tune import __version__
@@ -65,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 stopped (by whatever signal)."""
     # Before MLX starts Metal: long kernels must not be taken for hangs.
     os.environ.setdefault("AGX_RELAX_CDM_CTXSTORE_TIMEOUT", "1")
+    # Python passes over a folder that is none, MLX does not. (Path.is_dir raises where it may not look.)
+    if not os.path.isdir(os.environ.get("TMPDIR", "/")):  # noqa: PTH112
+        del os.environ["TMPDIR"]
     try:
         return run(list(sys.argv[1:] if argv is None else argv))
     except UsageError as error:
@@ -88,12 +92,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         silence(sys.stdout)
         return FAILED
     except OSError as error:
-        if not (said := refused_by_system(error)):
+        if not (said := refused_by_system(error) or folder_is_gone()):
             raise
         print(f"droid-tune: {said}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return STOPPED
+
+
+def folder_is_gone() -> str:
+    """What to say where the working folder was removed under the terminal, which libraries take badly; else empty."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return "The folder that this was started in is gone; change to another one and try again."
+    return ""
 
 
 def run(words: list[str]) -> int:

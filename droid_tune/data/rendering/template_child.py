@@ -35,23 +35,21 @@ class TemplateLimitError(UserError):
 
 
 class TemplateChild:
-    """One process; one conversation at a time, which may take `seconds` of a processor. Raises UserError."""
+    """One process; one conversation at a time, which may take `seconds` of a processor.
+
+    Raises OSError where the system gives no process: no UserError, which would be taken for a fault of the row.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        try:
-            self._process = subprocess.Popen(
-                isolated_python(_WORKER, str(seconds)),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=harmless_environment(),
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise UserError(
-                f"No process for the chat template can be started: {error.strerror or error}"
-            ) from error
+        self._process = subprocess.Popen(
+            isolated_python(_WORKER, str(seconds)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=harmless_environment(),
+            start_new_session=True,
+        )
         self._known: dict[str, int] = {}  # templates by their text
         self._sent = 0
         assert self._process.stdout is not None

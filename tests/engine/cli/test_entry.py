@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -123,3 +125,21 @@ def test_what_the_system_refuses_is_a_sentence_and_a_mistake_of_ours_is_none() -
     assert refused_by_system(refused) == "The system refuses /x/config.yaml (Permission denied)."
     assert refused_by_system(FileNotFoundError(errno.ENOENT, "No such file", "/x")) == ""
     assert refused_by_system(ValueError("x")) == ""
+
+
+def test_a_working_folder_that_is_gone_and_a_temporary_one_that_never_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_words: list[str]) -> int:
+        Path.cwd()
+        raise AssertionError
+
+    monkeypatch.setattr(entry, "run", fail)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "never"))
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["methods"]) == 1
+    assert capsys.readouterr().err.startswith("droid-tune: The folder that this was started in is gone;")
+    assert "TMPDIR" not in os.environ

@@ -13,7 +13,7 @@ import pytest
 from droid_tune.data.rendering import chat_template
 from droid_tune.data.rendering.template_child import TemplateChildren, TemplateLimitError
 from droid_tune.data.templates import render_prompt
-from droid_tune.errors import UserError
+from droid_tune.errors import UserError, refused_by_system
 from tests.engine.data.rendering.tokenizers import tokenizer
 
 TURNS: list[dict[str, Any]] = [
@@ -110,12 +110,15 @@ def test_a_row_behind_an_endless_template_gets_one_sentence(children: TemplateCh
         render_prompt(endless, {"prompt": "2 + 2?"})
 
 
-def test_a_process_that_cannot_be_started_is_a_sentence(
+def test_a_process_that_cannot_be_started_is_the_systems_refusal_and_no_fault_of_the_row(
     children: TemplateChildren, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: Any, **__: Any) -> None:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(subprocess, "Popen", refused)
-    with pytest.raises(UserError, match="No process for the chat template can be started: Resource"):
+    with pytest.raises(OSError, match="Resource temporarily unavailable") as refusal:
         text(children, "{{ 1 }}")
+    assert refused_by_system(refusal.value) == (
+        "The system refuses a file or a process (Resource temporarily unavailable)."
+    )
