@@ -57,15 +57,29 @@ Loss = tuple[mx.array, dict[str, mx.array]]
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Rows of pairs: the first answers (every other row), the second ones, and of each how it is preferred (n,)."""
+    """Rows of pairs: the first answers (every other row), the second ones, and of each how it is preferred (n,).
+
+    `learnt` are the numbers of the pairs that are learnt from: a tie that is skipped has no loss either.
+    """
 
     mask: mx.array
     reference: mx.array
     preference: mx.array
+    learnt: mx.array
+
+    @classmethod
+    def of(cls, lessons: Lessons) -> _Pairs:
+        assert lessons.old_logprobs is not None
+        mask, preference = lessons.taught, lessons.advantages[::2].astype(np.float32)
+        learnt = np.flatnonzero(are_learnt(mask)).astype(np.int32)
+        return cls(
+            mx.array(mask), mx.array(lessons.old_logprobs), mx.array(preference[learnt]), mx.array(learnt)
+        )
 
     def explored(self, logprobs: mx.array, which: int) -> Explored:
         mask = self.mask[which::2]
-        return Explored(summed(logprobs[which::2], mask), summed(self.reference[which::2], mask))
+        own, reference = summed(logprobs[which::2], mask), summed(self.reference[which::2], mask)
+        return Explored(own[self.learnt], reference[self.learnt])
 
 
 class OnlinePairs(LessonLearner):
@@ -205,14 +219,8 @@ class OnlinePairs(LessonLearner):
         slices = session.config.training.gradient_accumulation_steps
         session.phase("update", step, number, slices, "slices")
         mine = part.take(own)
-        assert mine.old_logprobs is not None
         rows = mine.scored(mine.taught)
-        pairs = _Pairs(
-            mx.array(mine.taught),
-            mx.array(mine.old_logprobs),
-            mx.array(mine.advantages[::2].astype(np.float32)),
-        )
-        count = float(part.taught.any(axis=1).reshape(-1, 2).any(axis=1).sum())
+        pairs, count = _Pairs.of(mine), float(are_learnt(part.taught).sum())
         self._pairs += count
         now = mx.array(scored(session, rows).logprobs)
         (value, sums), weights = mx.value_and_grad(self._loss(pairs))(now)
@@ -242,8 +250,10 @@ class OnlinePairs(LessonLearner):
 
         def loss(logprobs: mx.array) -> Loss:
             if isinstance(method, NashMDConfig):
-                reference, mask = pairs.reference[::2], pairs.mask[::2]
-                return nash_loss(logprobs[::2], reference, mask, pairs.preference, method.beta, count)
+                reference, mask = pairs.reference[::2][pairs.learnt], pairs.mask[::2][pairs.learnt]
+                return nash_loss(
+                    logprobs[::2][pairs.learnt], reference, mask, pairs.preference, method.beta, count
+                )
             sides = pairs.explored(logprobs, 0), pairs.explored(logprobs, 1)
             if isinstance(method, XPOConfig):
                 return xpo_loss(*sides, first, method.loss_type, method.beta, method.alpha, count)
@@ -251,6 +261,11 @@ class OnlinePairs(LessonLearner):
             return preference_loss(*sides, first, method.loss_type, method.beta, count)
 
         return loss
+
+
+def are_learnt(taught: Floats) -> NDArray[np.bool_]:
+    """Of each pair of rows (n,) whether a token of either is taught; `taught` (2n, T)."""
+    return np.asarray(taught.reshape(len(taught) // 2, -1).any(axis=1), np.bool_)
 
 
 def interleaved(own: Rollout, other: Rollout) -> Rollout:

@@ -66,10 +66,7 @@ def test_a_small_step_lowers_the_loss_as_its_gradient_says(tmp_path: Path, name:
 
 def plain_gradient(learner: OnlinePairs, lessons: Lessons) -> Any:
     """Of the loss of all rows' log-probabilities, each by a pass of its own, in whatever width the weights have."""
-    policy, mask = learner.session.policy, lessons.taught
-    pairs = _Pairs(
-        mx.array(mask), mx.array(lessons.old_logprobs), mx.array(lessons.advantages[::2].astype(np.float32))
-    )
+    policy, pairs = learner.session.policy, _Pairs.of(lessons)
     own = policy.trainable()
     loss = learner._loss(pairs)
 
@@ -133,12 +130,20 @@ def test_an_update_is_one_mean_over_all_of_its_pairs(tmp_path: Path) -> None:
         )
         preference = np.repeat([0.5, 1.0, 0.0, 1.0], 2).astype(np.float32)
         taught = lessons.mask * (preference != 0.5)[:, None]
-        learner.experience = replace(lessons, taught=taught.astype(np.float32), advantages=preference)
-        learner.cursor = SliceCursor(len(lessons), slices, 1)
+        experience = replace(lessons, taught=taught.astype(np.float32), advantages=preference)
+        learner.experience, learner.cursor = experience, SliceCursor(8, slices, 1)
         found.append(learner.gather(0))
-    whole, cut = found
-    assert whole.loss == pytest.approx(cut.loss, rel=1e-5)
-    assert_same(cut.gradients, flat(whole.gradients), tolerance=1e-5)
+    without_the_tie = experience.take(np.arange(2, 8))
+    learner.experience, learner.cursor = without_the_tie, SliceCursor(6, 1, 1)
+    learner.session.config = learner.session.config.model_copy(
+        update={
+            "training": learner.session.config.training.model_copy(update={"gradient_accumulation_steps": 1})
+        }
+    )
+    found.append(learner.gather(0))
+    for other in found[1:]:
+        assert other.loss == pytest.approx(found[0].loss, rel=1e-5)
+        assert_same(other.gradients, flat(found[0].gradients), tolerance=1e-5)
 
 
 def test_ties_teach_nothing_unless_asked(tmp_path: Path) -> None:
