@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from droid_tune.config import RunConfig
-from droid_tune.config.methods import SFTConfig
+from droid_tune.config.recipes.methods import SFTConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.templates import TemplateOptions, render_examples
 from droid_tune.errors import UserError
@@ -26,9 +26,9 @@ from droid_tune.report.general import (
     write_general,
 )
 from droid_tune.runs.folder import read_config
-from droid_tune.train.examples import TrainingExample, example_rows
-from droid_tune.train.start import starting_policy
-from droid_tune.train.weights import newest_weights
+from droid_tune.train.rows.examples import TrainingExample, example_rows
+from droid_tune.train.saving.weights import newest_weights
+from droid_tune.train.starting.start import starting_policy
 
 #: nats a token of every answer
 Likelihoods = list[float]

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from droid_tune.config import RunConfig, merge, resolve
 from droid_tune.config.base import Closed
 from droid_tune.config.environments import ENVIRONMENT_CONFIGS
-from droid_tune.config.faults import as_sentence
-from droid_tune.config.load import canonical, field_path
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.files.faults import as_sentence
+from droid_tune.config.files.load import canonical, field_path
 from droid_tune.config.presets import PRESETS, preset_values, recommended_values
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.config.setting_names import find_setting
 from droid_tune.errors import UserError
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from droid_tune.data.rendering.shapes import TemplateOptions
     from droid_tune.data.rendering.shown import ShownRow
     from droid_tune.estimate.signal import CheckReport
+    from droid_tune.playground.seen_openings import SeenOpenings
     from droid_tune.runs.folder import RunSummary
-    from droid_tune.seen_openings import SeenOpenings
     from droid_tune.trial_report import BenchQuestion, LookedAt, Rescored, RescoredStep, Trial
 
 
@@ -62,7 +62,7 @@ class Steering(Protocol):
 
 
 class Answerer(Protocol):
-    """`droid_tune.playground.Playground`, as far as the window asks."""
+    """`droid_tune.playground.playground.Playground`, as far as the window asks."""
 
     def reply(
         self,
@@ -230,7 +230,7 @@ class Engine:
         """Change the name in the run's config; nothing that decides the training."""
         from droid_tune.config import dump_yaml
         from droid_tune.paths import RunPaths
-        from droid_tune.runs.durable import write_text
+        from droid_tune.runs.disk.durable import write_text
         from droid_tune.runs.folder import read_config
 
         renamed = read_config(folder).model_copy(update={"name": name})
@@ -238,7 +238,7 @@ class Engine:
 
     def playground(self, folder: Path, checkpoint: str) -> Answerer:
         """What a run has learnt, to ask. Call it in the thread that asks."""
-        from droid_tune.acting_playground import ActingPlayground
+        from droid_tune.playground.acting_playground import ActingPlayground
 
         return ActingPlayground.of_run(folder, checkpoint)
 
@@ -247,14 +247,14 @@ class Engine:
     ) -> CheckReport:
         """Sample a few prompts with the starting model. Call it in a thread of its own."""
         from droid_tune.check.signal_check import check_signal
-        from droid_tune.config.trust import trust
+        from droid_tune.config.asking.trust import trust
 
         trust(config)  # the form's settings are the person's own
         return check_signal(config, prompts=prompts, control=control, on_progress=on_progress)
 
     def tools(self, config: RunConfig) -> list[str]:
         """Starts the environment for a moment; call it in the background."""
-        from droid_tune.offered_tools import tools_offered
+        from droid_tune.playground.offered_tools import tools_offered
 
         return tools_offered(config)
 
@@ -273,7 +273,7 @@ class Engine:
 
     def _seen_openings(self) -> SeenOpenings:
         if self._openings is None:
-            from droid_tune.seen_openings import SeenOpenings
+            from droid_tune.playground.seen_openings import SeenOpenings
 
             self._openings = SeenOpenings()
         return self._openings

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from droid_tune import __version__, words
 from droid_tune.assistant.assistant_tools import READING, WRITING
-from droid_tune.config.faults import in_words
+from droid_tune.config.files.faults import in_words
 from droid_tune.errors import UserError
 
 INSTRUCTIONS = (

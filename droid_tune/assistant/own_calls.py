@@ -13,8 +13,8 @@ from typing import Any
 from droid_tune.errors import UserError
 from droid_tune.machine.own_process import own_command, own_environment
 from droid_tune.paths import RunPaths
+from droid_tune.runs.disk.lock import is_locked
 from droid_tune.runs.folder import find_run
-from droid_tune.runs.lock import is_locked
 
 #: how long a run that was begun may take until it says where it is, and one that was stopped until it is saved
 BEGIN_S, STOP_S = 120.0, 60.0

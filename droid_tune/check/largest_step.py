@@ -10,9 +10,9 @@ import mlx.core as mx
 import numpy as np
 
 from droid_tune.config import RunConfig
-from droid_tune.config.methods import SFTConfig
-from droid_tune.config.preference_methods import PreferenceConfig, RewardModelConfig
-from droid_tune.config.sampling_method import SamplingMethodConfig
+from droid_tune.config.recipes.methods import SFTConfig
+from droid_tune.config.recipes.preference_methods import PreferenceConfig, RewardModelConfig
+from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
 from droid_tune.estimate.check_pace import LARGEST, Pace
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.sizes import OPTIMIZER_COPIES, trained_copies
@@ -22,10 +22,10 @@ from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.gradients.value_gradients import value_gradients
 from droid_tune.model.heads.value_head import reward_head
 from droid_tune.rollout.generate import generate
-from droid_tune.train.examples import TrainingExample, example_rows
-from droid_tune.train.pairs.judged_rows import judged_rows_of
-from droid_tune.train.row_reader import readable
-from droid_tune.train.run_record import Observed
+from droid_tune.train.learners.pairs.judged_rows import judged_rows_of
+from droid_tune.train.rows.examples import TrainingExample, example_rows
+from droid_tune.train.rows.row_reader import readable
+from droid_tune.train.saving.run_record import Observed
 from droid_tune.train.training_session import TrainingSession
 
 

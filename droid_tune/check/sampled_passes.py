@@ -12,11 +12,11 @@ from droid_tune.check.largest_step import backward
 from droid_tune.config import RunConfig
 from droid_tune.errors import AbsentTeacherError
 from droid_tune.train.execution import learner_for
-from droid_tune.train.learner import Learner
-from droid_tune.train.optimizer import gradient_norm
+from droid_tune.train.learners.learner import Learner
+from droid_tune.train.learners.teaching.lesson_learner import LessonLearner
 from droid_tune.train.stopwatch import Stopwatch
-from droid_tune.train.teaching.lesson_learner import LessonLearner
 from droid_tune.train.training_session import TrainingSession
+from droid_tune.train.updating.optimizer import gradient_norm
 
 
 @dataclass(frozen=True)

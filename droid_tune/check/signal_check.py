@@ -14,8 +14,8 @@ from droid_tune.check.checked_groups import checked_groups
 from droid_tune.check.largest_step import LargestStep
 from droid_tune.check.sampled_passes import SampledPass, SampledPasses
 from droid_tune.config import RunConfig
-from droid_tune.config.policy_method import PolicyMethodConfig
-from droid_tune.config.sampling_method import SamplingMethodConfig
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
 from droid_tune.control import Control, Watch
 from droid_tune.data.dataset import open_configured
 from droid_tune.data.lens import room_of
@@ -28,12 +28,12 @@ from droid_tune.estimate.readiness import DataReadiness, readiness_of
 from droid_tune.estimate.signal import CheckReport, Measured, report_of
 from droid_tune.events import REWARD_FAILED, Event, Notice, Phase
 from droid_tune.machine.scratch import scratch_folder
-from droid_tune.train.acting import acted_in
 from droid_tune.train.distributed import World
 from droid_tune.train.execution import build_session, rewards_of
-from droid_tune.train.pace import fitted, measured_pace
-from droid_tune.train.run_record import Observed, lengths_of, ratios
-from droid_tune.train.start import starting_policy
+from droid_tune.train.exploring.acting import acted_in
+from droid_tune.train.exploring.pace import fitted, measured_pace
+from droid_tune.train.saving.run_record import Observed, lengths_of, ratios
+from droid_tune.train.starting.start import starting_policy
 from droid_tune.train.training_session import Conduct, TrainingSession
 
 Progress = Callable[[Phase], None]

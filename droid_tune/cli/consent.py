@@ -33,7 +33,7 @@ def ask_about_file(
 
     `brought`: what the file itself reaches for; what the person added to it is not asked about. None: all of it.
     """
-    from droid_tune.config.trust import digest_of_file
+    from droid_tune.config.asking.trust import digest_of_file
 
     if file is not None:
         digest = digest_of_file(file, config)
@@ -42,7 +42,7 @@ def ask_about_file(
 
 def ask_about_run(folder: Path, config: RunConfig, *, trusted: bool) -> None:
     """Ask about a run's folder that came from elsewhere. Raises UserError as `ask_about_file` does."""
-    from droid_tune.config.trust import digest_of_run
+    from droid_tune.config.asking.trust import digest_of_run
 
     _ask(f"The run {folder}", digest_of_run(config), config, trusted=trusted)
 
@@ -50,8 +50,8 @@ def ask_about_run(folder: Path, config: RunConfig, *, trusted: bool) -> None:
 def _ask(
     what: str, digest: str, config: RunConfig, *, trusted: bool, brought: list[str] | None = None
 ) -> None:
-    from droid_tune.config.reaching_out import reaches
-    from droid_tune.config.trust import is_trusted, trust
+    from droid_tune.config.asking.reaching_out import reaches
+    from droid_tune.config.asking.trust import is_trusted, trust
 
     found = [clause for clause in reaches(config) if brought is None or clause in brought]
     if not found or is_trusted(digest) or int(os.environ.get("MLX_RANK", "0")) > 0:

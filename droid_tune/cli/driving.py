@@ -17,7 +17,7 @@ from droid_tune.cli.live_table import Listener, listener
 from droid_tune.cli.output import say, silence, terminals
 from droid_tune.events import Event, Notice, Paused, RunFinished, RunStarted, Step, to_line
 from droid_tune.paths import runs_dir
-from droid_tune.runs.anchor import Anchor
+from droid_tune.runs.disk.anchor import Anchor
 
 if TYPE_CHECKING:
     from droid_tune.control import Control

@@ -121,7 +121,7 @@ def asked_config(arguments: argparse.Namespace) -> RunConfig:
 
     Raises UsageError, UserError.
     """
-    from droid_tune.config.trust import trust
+    from droid_tune.config.asking.trust import trust
 
     config = config_from(arguments)
     ask_about_file(arguments.config, config, trusted=arguments.trust, brought=brought_by(arguments.config))
@@ -133,8 +133,8 @@ def asked_config(arguments: argparse.Namespace) -> RunConfig:
 def brought_by(file: Path | None) -> list[str] | None:
     """What a config file reaches for by itself, without what the command line adds; None where it is no whole config."""
     from droid_tune.config import resolve
-    from droid_tune.config.config_file import read_config_file, with_absolute_paths
-    from droid_tune.config.reaching_out import reaches
+    from droid_tune.config.asking.reaching_out import reaches
+    from droid_tune.config.files.config_file import read_config_file, with_absolute_paths
 
     if file is None:
         return []
@@ -147,8 +147,8 @@ def brought_by(file: Path | None) -> list[str] | None:
 def config_from(arguments: argparse.Namespace) -> RunConfig:
     """All layers as one resolved config. Raises UsageError with the first fault."""
     from droid_tune.config import parse_overrides, resolve
-    from droid_tune.config.config_file import with_absolute_paths
-    from droid_tune.config.load import canonical, merge_words
+    from droid_tune.config.files.config_file import with_absolute_paths
+    from droid_tune.config.files.load import canonical, merge_words
 
     file: Path | None = arguments.config
     try:
@@ -169,7 +169,7 @@ def config_from(arguments: argparse.Namespace) -> RunConfig:
 
 def values_in(file: Path) -> dict[str, Any]:
     """The settings in a config file; another trainer's are made ours, with a word about each that is not the same."""
-    from droid_tune.config.config_file import read_config_file
+    from droid_tune.config.files.config_file import read_config_file
 
     imported = read_config_file(file)
     for note in imported.notes:

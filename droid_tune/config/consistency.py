@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import get_args
 
 from droid_tune.config.environments import ENVIRONMENT, AnyEnvironment
-from droid_tune.config.methods import AnyMethod
-from droid_tune.config.policy_method import PolicyMethodConfig
-from droid_tune.config.ppo_method import PPOConfig
+from droid_tune.config.recipes.methods import AnyMethod
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.ppo_method import PPOConfig
+from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
+from droid_tune.config.recipes.teaching_methods import SelfTaughtConfig
 from droid_tune.config.rewards import AnyReward
 from droid_tune.config.sampling import SamplingConfig
-from droid_tune.config.sampling_method import SamplingMethodConfig
-from droid_tune.config.teaching_methods import SelfTaughtConfig
 from droid_tune.config.training_config import TrainingConfig
 from droid_tune.names import RowLoss
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from droid_tune.config.environments import judges_by_itself
-from droid_tune.config.load import build, canonical, merge, read_values
-from droid_tune.config.methods import METHOD_CONFIGS, GRPOConfig
+from droid_tune.config.files.load import build, canonical, merge, read_values
+from droid_tune.config.recipes.methods import METHOD_CONFIGS, GRPOConfig
 from droid_tune.config.run import RunConfig
 from droid_tune.errors import UserError
 from droid_tune.paths import bundled_model_dir, user_path

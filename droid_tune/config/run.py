@@ -15,12 +15,12 @@ from droid_tune.config.consistency import (
     require_fitting_slices,
 )
 from droid_tune.config.environments import AnyEnvironment, judges_by_itself
-from droid_tune.config.methods import AnyMethod, GRPOConfig
 from droid_tune.config.model_and_data import AdapterConfig, DataConfig, ModelConfig
-from droid_tune.config.preference_methods import PreferenceConfig
+from droid_tune.config.recipes.methods import AnyMethod, GRPOConfig
+from droid_tune.config.recipes.preference_methods import PreferenceConfig
+from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
 from droid_tune.config.rewards import AccuracyReward, AnyReward
 from droid_tune.config.sampling import SamplingConfig
-from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.config.tracking_config import TrackingConfig
 from droid_tune.config.training_config import (
     CheckpointConfig,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from droid_tune.config.base import Closed, unknown_key
 from droid_tune.config.environments import ENVIRONMENT_CONFIGS
-from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.config.model_and_data import AdapterConfig, DataConfig, ModelConfig
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.config.run import RunConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.config.tracking_config import TrackingConfig

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from droid_tune import words
 from droid_tune.config.environments import ENVIRONMENT_CONFIGS
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.config.rewards import REWARD_CONFIGS
 from droid_tune.config.run import RunConfig
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from droid_tune.config import RunConfig
-from droid_tune.config.methods import METHOD_CONFIGS, SFTConfig
-from droid_tune.config.preference_methods import PreferenceConfig
+from droid_tune.config.recipes.methods import METHOD_CONFIGS, SFTConfig
+from droid_tune.config.recipes.preference_methods import PreferenceConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Row
 from droid_tune.data.rendering.judged import judged_rows, render_judged

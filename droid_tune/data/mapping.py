@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from droid_tune.data.formats.base import Field, Layout, RowFormat
-from droid_tune.data.formats.columns import has, names_in, value_at
-from droid_tune.data.formats.field_checks import check_value
+from droid_tune.data.formats.parts.columns import has, names_in, value_at
+from droid_tune.data.formats.parts.field_checks import check_value
 from droid_tune.data.formats.table import need_of, usable_formats
 from droid_tune.data.issues import RowFault
 from droid_tune.names import Need

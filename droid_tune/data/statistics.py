@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.editing.changes import prompt_keys
-from droid_tune.data.formats.answers import right_answers
+from droid_tune.data.formats.parts.answers import right_answers
 from droid_tune.data.formats.prompt_completion import answer_of
 from droid_tune.data.lens import prompt_length
 from droid_tune.data.order.batches import permutation

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from droid_tune.data.formats.base import Row
-from droid_tune.data.rendering.chat_template import has_chat_template
 from droid_tune.data.rendering.plain import closed, plain_examples, plain_prompt
 from droid_tune.data.rendering.sequences import examples_of, prompt_of
 from droid_tune.data.rendering.shapes import (
@@ -21,6 +20,7 @@ from droid_tune.data.rendering.shapes import (
     TemplateOptions,
     Tokenizer,
 )
+from droid_tune.data.rendering.templates.chat_template import has_chat_template
 from droid_tune.data.rendering.turns import prompt_text, turns_of
 from droid_tune.errors import UserError
 

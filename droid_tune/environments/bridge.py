@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from droid_tune.control import Allowance
 from droid_tune.environments.episode import Message
 from droid_tune.errors import Stopped
-from droid_tune.rewards.process import Child, ChildError
+from droid_tune.rewards.children.process import Child, ChildError
 
 #: a message that comes while the child waits for something to happen waits so long
 _WAIT_S = 0.02

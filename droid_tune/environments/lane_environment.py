@@ -14,7 +14,7 @@ from droid_tune.environments.openings import prompt_turns, with_observation
 from droid_tune.environments.own_episode import OwnEpisode
 from droid_tune.environments.showing import Showing, ShownTools
 from droid_tune.errors import UserError
-from droid_tune.rewards.process import Child, ChildError
+from droid_tune.rewards.children.process import Child, ChildError
 
 #: what a child gets beyond its own clock before it is ended
 GRACE_S = 2.0

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import Stopped
-from droid_tune.rewards.process import Child, ChildError
+from droid_tune.rewards.children.process import Child, ChildError
 
 Given = TypeVar("Given")
 Job = tuple[Callable[[Child], Any], "Future[Any]"]

@@ -13,8 +13,8 @@ from droid_tune.environments.openings import refuse_without
 from droid_tune.environments.own_episode import BY_TURNS
 from droid_tune.environments.showing import Showing
 from droid_tune.errors import UserError
-from droid_tune.rewards.process import Child, ChildError
-from droid_tune.rewards.sandbox import Rules, offers
+from droid_tune.rewards.children.process import Child, ChildError
+from droid_tune.rewards.children.sandbox import Rules, offers
 
 _WORKER = "droid_tune.environments.workers.openenv_worker"
 _LOADING_SECONDS = 120.0

@@ -14,9 +14,9 @@ from droid_tune.environments.lanes import Coming, Lanes, ReadyAnswer, failing
 from droid_tune.environments.openings import prompt_turns
 from droid_tune.environments.showing import Showing, ShownTools
 from droid_tune.errors import UserError
-from droid_tune.rewards.process import Child, ChildError
+from droid_tune.rewards.children.process import Child, ChildError
+from droid_tune.rewards.children.sandbox import Rules
 from droid_tune.rewards.reasoning_gym import source_of
-from droid_tune.rewards.sandbox import Rules
 
 _WORKER = "droid_tune.environments.workers.reasoning_gym_worker"
 _LOADING_SECONDS = 120.0

@@ -9,7 +9,7 @@ from typing import Any
 from droid_tune.config.run import RunConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Row
-from droid_tune.data.rendering.chat_template import ChatTemplate
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 from droid_tune.data.templates import Prompt, TemplateOptions, render_prompt
 from droid_tune.environments.episode import Environment, EpisodeError, Message, Seeds
 from droid_tune.environments.table import open_environment

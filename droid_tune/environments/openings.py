@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from droid_tune.data.formats.tool_calls import arguments_of
+from droid_tune.data.formats.parts.tool_calls import arguments_of
 from droid_tune.data.rendering.turns import SYSTEM_ROLES, asked_turns
 from droid_tune.environments.calls.base import CallFormat
 from droid_tune.environments.episode import EpisodeError, Message, Role, ToolCall, Turn

@@ -13,7 +13,7 @@ from droid_tune.environments.lane_environment import LaneEnvironment
 from droid_tune.environments.openings import refuse_without
 from droid_tune.environments.showing import Showing
 from droid_tune.errors import UserError
-from droid_tune.rewards.process import Child, ChildError
+from droid_tune.rewards.children.process import Child, ChildError
 from droid_tune.rewards.user_file import caution_of, read_source, rules_of
 
 _WORKER = "droid_tune.environments.workers.own_code_worker"

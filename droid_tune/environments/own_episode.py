@@ -14,7 +14,7 @@ from droid_tune.environments.lanes import Coming, Lane, Lanes, ReadyAnswer
 from droid_tune.environments.replies import error_text, refusal, result_turns, shortened
 from droid_tune.environments.showing import ShownTools
 from droid_tune.environments.turn_reader import ReadTurn
-from droid_tune.rewards.process import Child, ChildError, ChildHungError
+from droid_tune.rewards.children.process import Child, ChildError, ChildHungError
 
 #: the environment's calls say what they earn, as `Owner.judge`
 BY_TURNS = "turns"

@@ -19,7 +19,7 @@ from droid_tune.config.environments import EnvironmentConfig
 from droid_tune.errors import DiskError
 from droid_tune.model_files.facts import ModelFacts
 from droid_tune.paths import cache_dir
-from droid_tune.runs.durable import write_text
+from droid_tune.runs.disk.durable import write_text
 
 VERSION = 1
 #: how much a new run's factor weighs against what was known; the newest tell most

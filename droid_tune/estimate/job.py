@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from droid_tune.config import RunConfig
-from droid_tune.config.methods import SFTConfig
-from droid_tune.config.policy_method import PolicyMethodConfig
-from droid_tune.config.ppo_method import PPOConfig
-from droid_tune.config.preference_methods import (
+from droid_tune.config.recipes.methods import SFTConfig
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.ppo_method import PPOConfig
+from droid_tune.config.recipes.preference_methods import (
     BCOConfig,
     DPOConfig,
     KTOConfig,
     PreferenceConfig,
     RewardModelConfig,
 )
-from droid_tune.config.sampling_method import SamplingMethodConfig
-from droid_tune.config.teaching_methods import TaughtConfig
+from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
+from droid_tune.config.recipes.teaching_methods import TaughtConfig
 from droid_tune.estimate.bucketed_lengths import bucketed
 from droid_tune.model_files.facts import ModelFacts
 

@@ -13,7 +13,7 @@ from typing import Any
 from droid_tune.machine.host import Host
 from droid_tune.machine.pressure import process_bytes
 from droid_tune.paths import RunPaths, runs_dir
-from droid_tune.runs.lock import is_locked
+from droid_tune.runs.disk.lock import is_locked
 
 #: lines of a run's log in which it says what it will take
 _FIRST_LINES = 200

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from droid_tune import words
 from droid_tune.config import RunConfig
-from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
 from droid_tune.estimate.finding import Finding, Remedy
 from droid_tune.estimate.readiness import DataReadiness
 from droid_tune.events import PlayedTurn

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from droid_tune.config import RunConfig
-from droid_tune.config.ppo_method import PPOConfig
-from droid_tune.config.preference_methods import PreferenceConfig
+from droid_tune.config.recipes.ppo_method import PPOConfig
+from droid_tune.config.recipes.preference_methods import PreferenceConfig
+from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
+from droid_tune.config.recipes.teaching_methods import TeacherConfig
 from droid_tune.config.rewards import RewardConfig, RewardModelReward
-from droid_tune.config.sampling_method import SamplingMethodConfig
-from droid_tune.config.teaching_methods import TeacherConfig
 from droid_tune.errors import UserError
 from droid_tune.estimate.cache_bits import bytes_share
 from droid_tune.estimate.trained import Trained, trained_part

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from droid_tune import words
 from droid_tune.config import RunConfig, merge
-from droid_tune.config.policy_method import PolicyMethodConfig
-from droid_tune.config.sampling_method import SamplingMethodConfig
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
 from droid_tune.estimate.forecast import Estimate, Suggestion
 
 #: a change that saves less than this share is not worth a line

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from droid_tune.config import RunConfig
     from droid_tune.export.checking.exam import Exam, Sitting
     from droid_tune.model.policy import Policy
-    from droid_tune.train.weights import RunWeights
+    from droid_tune.train.saving.weights import RunWeights
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from droid_tune import words
 from droid_tune.config.run import RunConfig
-from droid_tune.data.formats.messages import Message
-from droid_tune.data.rendering.chat_template import ChatTemplate, has_chat_template
+from droid_tune.data.formats.parts.messages import Message
 from droid_tune.data.rendering.fitting import thinking_switches
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate, has_chat_template
 from droid_tune.errors import UserError
 from droid_tune.model.policy import Policy
 

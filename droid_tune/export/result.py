@@ -15,14 +15,14 @@ from droid_tune.errors import UsageError, UserError
 from droid_tune.machine import garbage
 from droid_tune.model_files.base_digest import change_since
 from droid_tune.paths import RunPaths
-from droid_tune.runs.durable import cause_of, disk_error, require_space
+from droid_tune.runs.disk.durable import cause_of, disk_error, require_space
 from droid_tune.runs.folder import read_config
 
 if TYPE_CHECKING:
     from droid_tune.export.base import ExportSource, Target
     from droid_tune.export.checking.comparison import Compared
     from droid_tune.model.policy import Policy
-    from droid_tune.train.weights import RunWeights
+    from droid_tune.train.saving.weights import RunWeights
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def export_run(run_dir: Path, request: ExportRequest, watch: Watch = UNWATCHED) 
     is taken as it is), and where the comparison fails; `Stopped` where `watch` ends it. Nothing half-written stays.
     """
     from droid_tune.export.table import writer_for
-    from droid_tune.train.weights import weights_of
+    from droid_tune.train.saving.weights import weights_of
 
     target = writer_for(read_config(run_dir), request.target)
     step = weights_of(run_dir, request.checkpoint).step
@@ -89,7 +89,7 @@ def _check_request(request: ExportRequest) -> None:
 
 def _source(run_dir: Path, request: ExportRequest) -> ExportSource:
     from droid_tune.export.base import ExportSource
-    from droid_tune.train.weights import weights_of
+    from droid_tune.train.saving.weights import weights_of
 
     weights = weights_of(run_dir, request.checkpoint)
     source = ExportSource(run_dir, read_config(run_dir), weights, trained_policy(run_dir, weights))
@@ -162,8 +162,8 @@ def trained_policy(run_dir: Path, weights: RunWeights | None = None) -> Policy:
     """The run's model with what it learnt so far, ready to answer. Raises UserError where it learnt nothing yet."""
     from droid_tune.model.adapter_files import load_arrays, read_arrays
     from droid_tune.model.heads.value_head import apart_arrays, load_apart
-    from droid_tune.train.start import starting_policy
-    from droid_tune.train.weights import newest_weights
+    from droid_tune.train.saving.weights import newest_weights
+    from droid_tune.train.starting.start import starting_policy
 
     config = read_config(run_dir)
     found = weights or newest_weights(run_dir)

@@ -18,7 +18,7 @@ from mlx_lm.utils import load_model, load_tokenizer
 
 from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.control import UNWATCHED, Watch
-from droid_tune.data.rendering.chat_template import ChatTemplate
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 from droid_tune.errors import UserError
 from droid_tune.machine import garbage
 from droid_tune.machine.scratch import scratch_folder

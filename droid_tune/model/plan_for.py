@@ -10,9 +10,9 @@ from dataclasses import replace
 import mlx.core as mx
 
 from droid_tune import words
-from droid_tune.config.preference_methods import PreferenceConfig
+from droid_tune.config.recipes.preference_methods import PreferenceConfig
+from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
 from droid_tune.config.run import RunConfig
-from droid_tune.config.sampling_method import SamplingMethodConfig
 from droid_tune.errors import UserError
 from droid_tune.estimate.job import StepJob, asks_teacher, has_entropy_bonus, reads_numbers
 from droid_tune.estimate.plan import MemoryPlan

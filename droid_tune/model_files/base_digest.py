@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from droid_tune.runs.durable import write_text
+from droid_tune.runs.disk.durable import write_text
 
 #: blocks of a file that are looked at, from its beginning to its end, and their size in bytes
 BLOCKS, BLOCK_BYTES = 32, 2**16

@@ -12,9 +12,9 @@ from droid_tune.errors import UserError
 from droid_tune.paths import RunPaths
 from droid_tune.queue.queued_run import QueuedRun, read_queued_config
 from droid_tune.queue.run_queue import RunQueue
-from droid_tune.runs.durable import clear_unfinished
+from droid_tune.runs.disk.durable import clear_unfinished
+from droid_tune.runs.disk.lock import RunLock, is_locked
 from droid_tune.runs.folder import create_run, fresh_folder
-from droid_tune.runs.lock import RunLock, is_locked
 from droid_tune.runs.status import read_status
 
 #: how a turn may end: a run that was stopped or cut off goes on at its next one, one that was `held` (it stopped where its

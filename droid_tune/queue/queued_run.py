@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from droid_tune.config import RunConfig, build, read_values
 from droid_tune.errors import UserError
-from droid_tune.runs.durable import write_text
+from droid_tune.runs.disk.durable import write_text
 from droid_tune.runs.folder import RunSummary, summarise
 
 QueueState = Literal["waiting", "held", "running", "completed", "failed"]

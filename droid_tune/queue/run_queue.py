@@ -23,9 +23,9 @@ from droid_tune.config import RunConfig, dump_yaml
 from droid_tune.errors import UserError
 from droid_tune.paths import private_folder, queue_dir
 from droid_tune.queue.queued_run import OPEN, QueuedRun, QueueState, read_queued_run, write_queued_run
-from droid_tune.runs.durable import disk_error, sync_folder, write_text
+from droid_tune.runs.disk.durable import disk_error, sync_folder, write_text
+from droid_tune.runs.disk.lock import is_locked
 from droid_tune.runs.folder import children_of, fresh_name, run_name
-from droid_tune.runs.lock import is_locked
 
 QueueMode = Literal["on", "last", "off"]
 #: where a run is moved to, besides a number from 1 on

@@ -16,7 +16,7 @@ from droid_tune.queue.queue_turns import at_work, begin_turn, settle_turn, wait_
 from droid_tune.queue.queued_run import FRUITLESS, QueuedRun
 from droid_tune.queue.run_queue import RunQueue
 from droid_tune.queue.training_child import TurnEnded, train_in_child
-from droid_tune.runs.lock import is_locked
+from droid_tune.runs.disk.lock import is_locked
 from droid_tune.runs.status import read_status
 
 

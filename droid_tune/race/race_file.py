@@ -15,11 +15,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from droid_tune.config import RunConfig, build, parse_overrides
-from droid_tune.config.load import merge_words
+from droid_tune.config.files.load import merge_words
 from droid_tune.errors import UsageError, UserError
 from droid_tune.paths import RunPaths, private_folder, races_dir, runs_dir
 from droid_tune.race.ladder import Ladder
-from droid_tune.runs.durable import disk_error, write_text
+from droid_tune.runs.disk.durable import disk_error, write_text
 from droid_tune.runs.folder import create_run, fresh_name, run_name, slug
 
 PLAN_FILE = "race.json"

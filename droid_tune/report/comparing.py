@@ -15,8 +15,8 @@ from droid_tune.events import RolloutGroup
 from droid_tune.paths import RunPaths
 from droid_tune.report.story import HeldOutAnswers
 from droid_tune.runs.folder import RunSummary, summarise
-from droid_tune.runs.identity import flat_settings, kept_data
 from droid_tune.runs.log import read_events
+from droid_tune.runs.origin.identity import flat_settings, kept_data
 from droid_tune.runs.state import RunState
 
 NOTHING = "–"

@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from droid_tune.paths import resources_dir
-from droid_tune.runs.durable import write_text
+from droid_tune.runs.disk.durable import write_text
 
 #: in a run's folder
 GENERAL_FILE = "general.json"

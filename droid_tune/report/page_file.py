@@ -9,7 +9,7 @@ from droid_tune.errors import UserError
 from droid_tune.paths import user_path
 from droid_tune.report.page import GENERATOR, page
 from droid_tune.report.story import Story
-from droid_tune.runs.durable import disk_error, write_text
+from droid_tune.runs.disk.durable import disk_error, write_text
 
 #: characters in which a page of ours names what made it
 HEAD = 600

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import yaml
 
 from droid_tune import words
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.metrics import describe
 from droid_tune.report.general import FORGOTTEN, General
 from droid_tune.report.markup import Html, joined, table, tag

@@ -14,9 +14,9 @@ from droid_tune.config.rewards import CodeReward
 from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, RewardError, Sample
-from droid_tune.rewards.process import Child, ChildError
+from droid_tune.rewards.children.process import Child, ChildError
+from droid_tune.rewards.children.sandbox import Rules, offers
 from droid_tune.rewards.row_tests import names_wanted, row_tests
-from droid_tune.rewards.sandbox import Rules, offers
 
 #: every fenced block, whatever its language: the end of one must not be taken for the beginning of the next
 _BLOCK = re.compile(r"^[ \t]*(```|~~~)([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)

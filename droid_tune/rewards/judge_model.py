@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from droid_tune.config.asking.reaching_out import plain_http
 from droid_tune.config.model_and_data import AdapterConfig
-from droid_tune.config.reaching_out import plain_http
 from droid_tune.config.rewards import ModelReward
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.templates import render_prompt
 from droid_tune.rewards.base import Failed, Outcome, Reward, RewardError, Sample, reference_texts
-from droid_tune.rewards.endpoint import Endpoint, EndpointError, check_key_variable
-from droid_tune.rewards.in_flight import answers
-from droid_tune.rewards.judging import question, read_score
+from droid_tune.rewards.judges.endpoint import Endpoint, EndpointError, check_key_variable
+from droid_tune.rewards.judges.in_flight import answers
+from droid_tune.rewards.judges.judging import question, read_score
 
 _MOST_REMEMBERED = 50_000
 _LONGEST_REPLY_TOKENS = 512

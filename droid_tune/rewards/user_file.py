@@ -11,8 +11,8 @@ from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.errors import UserError
 from droid_tune.paths import user_path
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, Sample
-from droid_tune.rewards.process import Child, ChildEndedError, ChildError
-from droid_tune.rewards.sandbox import Rules, beside, offers
+from droid_tune.rewards.children.process import Child, ChildEndedError, ChildError
+from droid_tune.rewards.children.sandbox import Rules, beside, offers
 
 _LOADING_SECONDS = 60.0
 

@@ -16,15 +16,15 @@ from typing import Any
 import yaml
 
 from droid_tune.config import RunConfig, build, dump_yaml
-from droid_tune.config.trust import trust
-from droid_tune.config.yaml_text import yaml_value
+from droid_tune.config.asking.trust import trust
+from droid_tune.config.files.yaml_text import yaml_value
 from droid_tune.errors import DiskError, UserError
 from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import may_tell_the_date
 from droid_tune.paths import RunPaths, private_folder, runs_dir, user_path
 from droid_tune.runs.best import MEASURES, Best
-from droid_tune.runs.durable import disk_error, write_text
-from droid_tune.runs.lock import is_locked
+from droid_tune.runs.disk.durable import disk_error, write_text
+from droid_tune.runs.disk.lock import is_locked
 from droid_tune.runs.run_annotations import Annotations, read_annotations
 from droid_tune.runs.status import State, Status, read_status
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from droid_tune.errors import UserError
-from droid_tune.runs.durable import write_text
+from droid_tune.runs.disk.durable import write_text
 
 ANNOTATIONS_FILE = "annotations.json"
 MOST_TAGS, LONGEST_TAG, LONGEST_NOTE = 20, 40, 4_000

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from droid_tune import words
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.events import (
     REWARD_FAILED,
     CheckpointSaved,

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, get_args
 
 from droid_tune.events import finite_values
 from droid_tune.runs.best import Best
-from droid_tune.runs.durable import write_text
+from droid_tune.runs.disk.durable import write_text
 
 State = Literal["created", "running", "completed", "stopped", "failed", "interrupted"]
 STATUS_FILE = "status.json"

@@ -19,11 +19,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from droid_tune import words
 from droid_tune.config import RunConfig, build, merge
-from droid_tune.config.load import parse_overrides
+from droid_tune.config.files.load import parse_overrides
 from droid_tune.errors import UsageError, UserError
 from droid_tune.events import Steered
 from droid_tune.paths import private_file
-from droid_tune.runs.durable import disk_error
+from droid_tune.runs.disk.durable import disk_error
 
 FILE = "steering.jsonl"
 Action = Literal["save", "evaluate"]

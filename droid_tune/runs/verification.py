@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from droid_tune.paths import RunPaths
-from droid_tune.runs.durable import sha256_of
+from droid_tune.runs.disk.durable import sha256_of
 
 MANIFEST = "manifest.json"
 STATE = "state.json"

@@ -24,13 +24,13 @@ from droid_tune.machine.device_faults import FRESH, device_fault, told
 from droid_tune.machine.scratch import scratch_folder
 from droid_tune.names import LAST
 from droid_tune.runs.best import chosen_step
-from droid_tune.runs.durable import clear_unfinished
+from droid_tune.runs.disk.durable import clear_unfinished
+from droid_tune.runs.disk.lock import RunLock
 from droid_tune.runs.folder import read_config
-from droid_tune.runs.lock import RunLock
 from droid_tune.tracking.tracked_listener import TrackedListener
 from droid_tune.train.assignment import Assignment
-from droid_tune.train.journal import Journal, Listener, SilentJournal
-from droid_tune.train.portions import want_smaller
+from droid_tune.train.saving.journal import Journal, Listener, SilentJournal
+from droid_tune.train.steering.portions import want_smaller
 
 if TYPE_CHECKING:
     from droid_tune.train.distributed import World

@@ -11,11 +11,11 @@ from droid_tune.config.rewards import AccuracyReward
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
 from droid_tune.rollout.rollout import Rollout
-from droid_tune.train.batch import Batch
-from droid_tune.train.episode_rewards import episode_metrics
-from droid_tune.train.row_reader import PromptRow
-from droid_tune.train.sampler import Sampler
-from droid_tune.train.score import Scorer
+from droid_tune.train.exploring.batch import Batch
+from droid_tune.train.exploring.episode_rewards import episode_metrics
+from droid_tune.train.exploring.sampler import Sampler
+from droid_tune.train.exploring.score import Scorer
+from droid_tune.train.rows.row_reader import PromptRow
 from droid_tune.train.training_session import TrainingSession
 
 #: held-out groups told to whoever watches, per evaluation

@@ -7,17 +7,17 @@ from functools import partial
 from pathlib import Path
 
 from droid_tune.config import RunConfig
-from droid_tune.config.method_table import METHODS
-from droid_tune.config.online_methods import OnlinePairConfig
-from droid_tune.config.policy_method import PolicyMethodConfig
-from droid_tune.config.preference_methods import PreferenceConfig
-from droid_tune.config.sampling_method import SamplingMethodConfig
-from droid_tune.config.teaching_methods import SelfTaughtConfig
+from droid_tune.config.recipes.method_table import METHODS
+from droid_tune.config.recipes.online_methods import OnlinePairConfig
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.preference_methods import PreferenceConfig
+from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
+from droid_tune.config.recipes.teaching_methods import SelfTaughtConfig
 from droid_tune.control import UNWATCHED, Control, Watch
 from droid_tune.data.dataset import Dataset, changes, open_configured
 from droid_tune.data.order.batches import PromptBatches
 from droid_tune.data.order.signal_batches import SignalBatches
-from droid_tune.data.rendering.added_turns import require_turns
+from droid_tune.data.rendering.templates.added_turns import require_turns
 from droid_tune.environments.episode import Environment
 from droid_tune.errors import UserError
 from droid_tune.events import Phase
@@ -35,12 +35,9 @@ from droid_tune.paths import private_file
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.rewards.table import build_rewards
 from droid_tune.runs.best import best_kept, chosen_step
-from droid_tune.runs.durable import cause_of, disk_error, require_space
-from droid_tune.runs.identity import changes_beside_data, identity_of, keep_identity
-from droid_tune.train.acting import acted_in, check_alone
-from droid_tune.train.announcing import announce
+from droid_tune.runs.disk.durable import cause_of, disk_error, require_space
+from droid_tune.runs.origin.identity import changes_beside_data, identity_of, keep_identity
 from droid_tune.train.assignment import Assignment, Span
-from droid_tune.train.checkpoint import Checkpoint, CheckpointStore, bytes_of
 from droid_tune.train.diagnosis.diagnose import Diagnosis
 from droid_tune.train.diagnosis.remarks import (
     remark_on_rewards,
@@ -49,24 +46,27 @@ from droid_tune.train.diagnosis.remarks import (
     remark_on_verdicts,
 )
 from droid_tune.train.distributed import World, check_share
-from droid_tune.train.journal import Journal
-from droid_tune.train.learner import Learner, State
+from droid_tune.train.exploring.acting import acted_in, check_alone
+from droid_tune.train.learners.learner import Learner, State
+from droid_tune.train.learners.online_pairs_learner import OnlinePairs
+from droid_tune.train.learners.pairs.preference_learner import PreferenceLearner
+from droid_tune.train.learners.policy_gradient import PolicyGradient
+from droid_tune.train.learners.ppo_learner import PPO
+from droid_tune.train.learners.supervised import Supervised
+from droid_tune.train.learners.teaching.distilling import Distilling
+from droid_tune.train.learners.teaching.self_teaching import SelfTeaching
 from droid_tune.train.loop import Loop
-from droid_tune.train.memory_guard import MemoryGuard
-from droid_tune.train.online_pairs_learner import OnlinePairs
-from droid_tune.train.optimizer import build_optimizer, optimizer_tensors
-from droid_tune.train.pairs.preference_learner import PreferenceLearner
-from droid_tune.train.policy_gradient import PolicyGradient
-from droid_tune.train.portions import take_smaller
-from droid_tune.train.ppo_learner import PPO
-from droid_tune.train.row_reader import Chosen, RowReader
-from droid_tune.train.run_record import RunRecord, estimate_of
-from droid_tune.train.shared_checkpoint import SavedState, shared_checkpoint
-from droid_tune.train.start import remark_on_start, starting_policy
-from droid_tune.train.supervised import Supervised
-from droid_tune.train.teaching.distilling import Distilling
-from droid_tune.train.teaching.self_teaching import SelfTeaching
+from droid_tune.train.rows.row_reader import Chosen, RowReader
+from droid_tune.train.saving.checkpoint import Checkpoint, CheckpointStore, bytes_of
+from droid_tune.train.saving.journal import Journal
+from droid_tune.train.saving.run_record import RunRecord, estimate_of
+from droid_tune.train.saving.shared_checkpoint import SavedState, shared_checkpoint
+from droid_tune.train.starting.announcing import announce
+from droid_tune.train.starting.start import remark_on_start, starting_policy
+from droid_tune.train.steering.memory_guard import MemoryGuard
+from droid_tune.train.steering.portions import take_smaller
 from droid_tune.train.training_session import Conduct, TrainingSession
+from droid_tune.train.updating.optimizer import build_optimizer, optimizer_tensors
 
 #: from so many rows on, looking through them takes a second or more
 LONG_LOOK = 2_000

@@ -19,25 +19,25 @@ from droid_tune.errors import NotFiniteError, Stopped, UserError
 from droid_tune.events import Evaluation, Notice, Step, finite
 from droid_tune.model.reference import ReferencePolicy
 from droid_tune.runs.best import Best, better
-from droid_tune.runs.identity import keep_rewards_anew
+from droid_tune.runs.origin.identity import keep_rewards_anew
 from droid_tune.train.assignment import Span
-from droid_tune.train.boundary import Boundary, BoundaryKeeper
-from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.diagnosis.diagnose import Diagnosis
 from droid_tune.train.diagnosis.standing_still import StandingStill
 from droid_tune.train.evaluate import Evaluated
-from droid_tune.train.helm import Helm
-from droid_tune.train.journal import Journal
-from droid_tune.train.learner import Learner, State
-from droid_tune.train.memory_guard import MemoryGuard, Reading, read_memory
-from droid_tune.train.memory_minder import MemoryMinder
-from droid_tune.train.mending import Mender
-from droid_tune.train.no_numbers import NON_FINITE_LIMIT, trouble_with_numbers
-from droid_tune.train.optimizer import gradient_norm, learning_rate_at
-from droid_tune.train.run_record import RunRecord
-from droid_tune.train.shared_checkpoint import SavedState
+from droid_tune.train.learners.learner import Learner, State
+from droid_tune.train.saving.boundary import Boundary, BoundaryKeeper
+from droid_tune.train.saving.checkpoint import CheckpointStore
+from droid_tune.train.saving.journal import Journal
+from droid_tune.train.saving.run_record import RunRecord
+from droid_tune.train.saving.shared_checkpoint import SavedState
+from droid_tune.train.steering.helm import Helm
+from droid_tune.train.steering.memory_guard import MemoryGuard, Reading, read_memory
+from droid_tune.train.steering.memory_minder import MemoryMinder
+from droid_tune.train.steering.mending import Mender
+from droid_tune.train.steering.no_numbers import NON_FINITE_LIMIT, trouble_with_numbers
 from droid_tune.train.training_session import TrainingSession
-from droid_tune.train.update import Updater, WhyNot, update_metrics, why_not
+from droid_tune.train.updating.optimizer import gradient_norm, learning_rate_at
+from droid_tune.train.updating.update import Updater, WhyNot, update_metrics, why_not
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

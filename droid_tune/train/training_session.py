@@ -17,7 +17,7 @@ from droid_tune.events import Event, Phase, PhaseName
 from droid_tune.model.policy import Policy
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.train.distributed import World
-from droid_tune.train.row_reader import Chosen, PromptRow, RowReader, readable
+from droid_tune.train.rows.row_reader import Chosen, PromptRow, RowReader, readable
 
 #: least seconds between two progress events of one phase
 PROGRESS_INTERVAL_S = 0.1

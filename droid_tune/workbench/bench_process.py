@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from droid_tune.config import resolve
-from droid_tune.config.trust import trust
+from droid_tune.config.asking.trust import trust
 from droid_tune.control import Control, Watch
 from droid_tune.data.dataset import open_configured
 from droid_tune.errors import Stopped, UserError

@@ -27,9 +27,9 @@ path = sft_work.model_path(work)
 import mlx.core as mx  # noqa: E402
 
 from droid_tune.config import RunConfig, resolve  # noqa: E402
-from droid_tune.train.examples import TrainingExample  # noqa: E402
-from droid_tune.train.pairs.judged_rows import JudgedUnit  # noqa: E402
-from droid_tune.train.row_reader import RowReader  # noqa: E402
+from droid_tune.train.learners.pairs.judged_rows import JudgedUnit  # noqa: E402
+from droid_tune.train.rows.examples import TrainingExample  # noqa: E402
+from droid_tune.train.rows.row_reader import RowReader  # noqa: E402
 from tests.benchmarks.token_loop import loop_of  # noqa: E402
 
 

@@ -26,7 +26,7 @@ from droid_tune.rollout.episodes import row_answers, tally
 from droid_tune.rollout.episodes.episode_row import EpisodeLimits, Seeding
 from droid_tune.rollout.episodes.play import play
 from droid_tune.rollout.rollout import Rollout
-from droid_tune.train.start import starting_policy
+from droid_tune.train.starting.start import starting_policy
 from tests.engine.rollout.episodes import scripted
 from tests.engine.rollout.episodes.scripted import Scripted
 

@@ -51,9 +51,9 @@ from droid_tune.model.loading import make_policy  # noqa: E402
 from droid_tune.model.plan_for import plan_for  # noqa: E402
 from droid_tune.model.reference import ReferencePolicy  # noqa: E402
 from droid_tune.rollout.generate import generate  # noqa: E402
-from droid_tune.train.accumulator import Accumulator  # noqa: E402
-from droid_tune.train.optimizer import build_optimizer, clip_to_norm, gradient_norm  # noqa: E402
-from droid_tune.train.run_record import Observed, ratios  # noqa: E402
+from droid_tune.train.saving.run_record import Observed, ratios  # noqa: E402
+from droid_tune.train.updating.accumulator import Accumulator  # noqa: E402
+from droid_tune.train.updating.optimizer import build_optimizer, clip_to_norm, gradient_norm  # noqa: E402
 
 #: methods that sample; the others read rows that are there
 SAMPLING = ("grpo", "ppo")

@@ -16,15 +16,15 @@ from droid_tune.model.loading import load_policy
 from droid_tune.model.plan_for import limit_memory, plan_for
 from droid_tune.rewards.table import build_rewards
 from droid_tune.train.assignment import Span
-from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.distributed import World
 from droid_tune.train.execution import learner_for, reference_for
-from droid_tune.train.journal import SilentJournal
 from droid_tune.train.loop import Loop
-from droid_tune.train.memory_guard import MemoryGuard
-from droid_tune.train.optimizer import build_optimizer
-from droid_tune.train.row_reader import Chosen, RowReader
+from droid_tune.train.rows.row_reader import Chosen, RowReader
+from droid_tune.train.saving.checkpoint import CheckpointStore
+from droid_tune.train.saving.journal import SilentJournal
+from droid_tune.train.steering.memory_guard import MemoryGuard
 from droid_tune.train.training_session import TrainingSession
+from droid_tune.train.updating.optimizer import build_optimizer
 
 
 class GivenRows:

@@ -297,7 +297,7 @@ def test_a_second_process_on_a_run_is_refused_with_the_first_ones_number(
     run_folder: Path, say: Words
 ) -> None:
     # A lock belongs to an open file: this process can hold the first one itself.
-    from droid_tune.runs.lock import RunLock
+    from droid_tune.runs.disk.lock import RunLock
 
     with RunLock(run_folder / "lock"):
         before = contents(run_folder)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from droid_tune.config import resolve
-from droid_tune.config.methods import METHOD_CONFIGS
-from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
 from droid_tune.control import Control
 from droid_tune.events import Event
 from droid_tune.runs.folder import create_run

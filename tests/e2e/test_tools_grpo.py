@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from droid_tune.config import resolve
-from droid_tune.config.config_file import read_config_file
+from droid_tune.config.files.config_file import read_config_file
 from droid_tune.events import RolloutGroup
 from droid_tune.paths import tools_starter_dir
 from tests.e2e.test_starter_grpo import average, train_in_a_thread

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from droid_tune.acting_playground import ActingPlayground
 from droid_tune.config import resolve
-from droid_tune.config.config_file import read_config_file
+from droid_tune.config.asking.trust import trust
+from droid_tune.config.files.config_file import read_config_file
 from droid_tune.config.sampling import SamplingConfig
-from droid_tune.config.trust import trust
 from droid_tune.control import Control
 from droid_tune.paths import tools_starter_dir
-from droid_tune.playground import Playground
-from droid_tune.playing import Player, Stage
+from droid_tune.playground.acting_playground import ActingPlayground
+from droid_tune.playground.playground import Playground
+from droid_tune.playground.playing import Player, Stage
 from droid_tune.rollout.episodes.play import play
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.runs.folder import create_run
@@ -70,7 +70,7 @@ def test_what_is_played_is_what_the_run_would_learn_from(monkeypatch: pytest.Mon
         rollouts.append(play(*given, **more))
         return rollouts[-1]
 
-    monkeypatch.setattr("droid_tune.playing.play", kept)
+    monkeypatch.setattr("droid_tune.playground.playing.play", kept)
     player = Player(config)
     try:
         played = [player.play({"prompt": "What do seven pears cost?"}, number) for number in range(4)]

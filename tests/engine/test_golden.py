@@ -19,7 +19,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from droid_tune.config.methods import GRPOConfig
+from droid_tune.config.recipes.methods import GRPOConfig
 from droid_tune.methods.advantages import compute_advantages
 from droid_tune.methods.completions import length_metrics, loss_mask
 from droid_tune.methods.correction import sampling_metrics
@@ -29,7 +29,7 @@ from droid_tune.methods.overlong import soft_overlong_reward
 from droid_tune.methods.reference_sync import mixed, policy_share
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.numerics import token_entropies, token_logprobs
-from droid_tune.train.experience import Experience, SliceCursor
+from droid_tune.train.exploring.experience import Experience, SliceCursor
 
 ADAPTER = Path(__file__).with_name("golden_adapter.py")
 TOLERANCE = 1e-5

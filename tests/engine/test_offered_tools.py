@@ -10,7 +10,7 @@ import pytest
 
 from droid_tune.config import RunConfig, resolve
 from droid_tune.errors import UserError
-from droid_tune.offered_tools import NO_TOOLS, tool_in_words, tools_offered
+from droid_tune.playground.offered_tools import NO_TOOLS, tool_in_words, tools_offered
 
 
 def acting(model: str = "tools-starter", **environment: Any) -> RunConfig:

@@ -17,11 +17,11 @@ from droid_tune.control import Watch
 from droid_tune.data.order.seeds import rollout_seed
 from droid_tune.errors import Stopped, UserError
 from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.playground.seen_openings import SeenOpenings
 from droid_tune.rollout.episodes.episode_row import EpisodeLimits, Seeding
 from droid_tune.rollout.episodes.play import play
-from droid_tune.seen_openings import SeenOpenings
-from droid_tune.train.acting import acted_in
-from droid_tune.train.start import starting_policy
+from droid_tune.train.exploring.acting import acted_in
+from droid_tune.train.starting.start import starting_policy
 
 CLASS = '''
 import random

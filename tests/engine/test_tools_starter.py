@@ -13,7 +13,7 @@ from mlx.utils import tree_flatten
 from mlx_lm import generate, load
 
 from droid_tune.config import resolve
-from droid_tune.config.config_file import read_config_file, with_absolute_paths
+from droid_tune.config.files.config_file import read_config_file, with_absolute_paths
 from droid_tune.config.presets import recommended_values
 from droid_tune.environments.calls.table import format_of, shows_tools
 from droid_tune.environments.workers.tool_schema import tool_schema

@@ -14,7 +14,7 @@ TELL = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from droid_tune.config import rewards, run
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 models = [run.TrainingConfig, *METHOD_CONFIGS.values(), *rewards.REWARD_CONFIGS.values()]
 print(json.dumps({
     "file": run.__file__,

@@ -18,9 +18,9 @@ from droid_tune.errors import UserError
 from droid_tune.estimate.signal import Answer, CheckReport, Group, Measured, report_of
 from droid_tune.events import CheckpointSaved, Event, Phase, RunFinished
 from droid_tune.paths import RunPaths, runs_dir
+from droid_tune.playground.seen_openings import SeenOpenings
 from droid_tune.runs.folder import RunSummary, list_runs, read_config
 from droid_tune.runs.log import EventLog
-from droid_tune.seen_openings import SeenOpenings
 from droid_tune.trial_report import (
     Agreement,
     AnswerVerdict,

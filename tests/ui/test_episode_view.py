@@ -21,8 +21,8 @@ from ui.widgets.episode_view import (
     episode_in_words,
     spoken,
 )
-from ui.widgets.finder import found_in
-from ui.widgets.text_page import TextPage
+from ui.widgets.lists.finder import found_in
+from ui.widgets.texts.text_page import TextPage
 
 
 def drawn(qtbot: QtBot, *turns: PlayedTurn) -> EpisodeView:

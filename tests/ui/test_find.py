@@ -21,8 +21,8 @@ from ui.panes.rollouts.pane import RolloutsPane
 from ui.panes.runs.pane import RunsPane
 from ui.session import Session
 from ui.theme import LIGHT
-from ui.widgets.finder import SeenFinder
-from ui.widgets.styled_text import with_sought
+from ui.widgets.lists.finder import SeenFinder
+from ui.widgets.texts.styled_text import with_sought
 from ui.work.run_reading import read_run
 
 #: the sought text stands in three rows, in portions of their own

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config.environments import ReasoningGymEnvironment, VerifiersEnvironment
-from droid_tune.config.methods import DAPOConfig, GRPOConfig
 from droid_tune.config.model_and_data import AdapterConfig, DataConfig
+from droid_tune.config.recipes.methods import DAPOConfig, GRPOConfig
 from droid_tune.config.rewards import REWARD_CONFIGS
 from droid_tune.config.run import SECTIONS, RunConfig
 from droid_tune.config.sampling import SamplingConfig

@@ -33,9 +33,9 @@ from ui.widgets.basics import column, scrolling
 from ui.widgets.calm_bar import CalmBar
 from ui.widgets.chart import Chart
 from ui.widgets.charting.step_cursor import StepCursor
-from ui.widgets.long_text import LONGEST
 from ui.widgets.one_by_one import OneByOne
-from ui.widgets.text_page import TextPage
+from ui.widgets.texts.long_text import LONGEST
+from ui.widgets.texts.text_page import TextPage
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
 

@@ -20,7 +20,7 @@ from ui.frame.restoring import kept_looks
 from ui.main_window import MainWindow
 from ui.session import Session
 from ui.settings import Settings
-from ui.widgets.finder import found_in
+from ui.widgets.lists.finder import found_in
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", r"raise\(\)")
 

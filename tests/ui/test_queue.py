@@ -13,7 +13,7 @@ from droid_tune.config import RunConfig, resolve
 from droid_tune.paths import RunPaths
 from droid_tune.queue.queue_turns import at_work, begin_turn
 from droid_tune.queue.run_queue import RunQueue
-from droid_tune.runs.lock import RunLock
+from droid_tune.runs.disk.lock import RunLock
 from tests.ui.fake_engine import FakeEngine
 from ui.main_window import MainWindow
 from ui.panes.runs.pane import RunsPane

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
-from droid_tune.runs.identity import Identity, keep_identity
+from droid_tune.runs.origin.identity import Identity, keep_identity
 from tests.ui.fake_engine import FakeControl, FakeEngine
 from tests.ui.recording import complete, config, recorded, write_run
 from ui.background import Task

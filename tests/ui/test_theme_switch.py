@@ -24,7 +24,7 @@ from ui.theme import Theme
 from ui.widgets.basics import button, column, frame, label, scrolling
 from ui.widgets.segmented import Segmented
 from ui.widgets.state_chip import Chip
-from ui.widgets.text_page import TextPage
+from ui.widgets.texts.text_page import TextPage
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
 from droid_tune.report.comparing import ComparedRun, compared_code
-from ui.widgets.plain_view import Piece, PlainView
+from ui.widgets.texts.plain_view import Piece, PlainView
 
 #: the colour of a line by its first sign
 TONES = {"+": ("good", "good_soft"), "-": ("bad", "bad_soft"), "@": ("secondary", "")}

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 from droid_tune.report.comparing import ComparedLine
 from ui.theme import current_theme
 from ui.widgets.basics import plain_tip
-from ui.widgets.tables import dress_table
+from ui.widgets.lists.tables import dress_table
 
 
 class DifferenceTable(QTableView):

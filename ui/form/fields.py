@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from droid_tune.config.files.yaml_text import yaml_value
 from droid_tune.config.setting_titles import choice_label
-from droid_tune.config.yaml_text import yaml_value
 from ui.form.word_lists import join_words, split_words
 
 Kind = Literal["switch", "choice", "number", "text", "words", "pairs", "table", "run"]

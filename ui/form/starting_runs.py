@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from droid_tune import words
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.errors import UserError
 from droid_tune.model_files.facts import ModelFacts, read_model
 from droid_tune.model_files.hub import local_model

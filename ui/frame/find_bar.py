@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QLineEdit, QWidget
 
 from ui.panes.base import Pane
 from ui.widgets.basics import button, label, row
-from ui.widgets.finder import Finder
+from ui.widgets.lists.finder import Finder
 
 
 class FindBar(QFrame):

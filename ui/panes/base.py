@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QLineEdit, QStackedLayout, QWidget
 
 from ui.panes.empty import EmptyState
 from ui.session import Session
-from ui.widgets.finder import Finder, SeenFinder
-from ui.widgets.search_field import SearchField
+from ui.widgets.lists.finder import Finder, SeenFinder
+from ui.widgets.lists.search_field import SearchField
 
 #: what the Runs pane is asked for by text
 COMPARE = "compare"

@@ -12,9 +12,9 @@ from droid_tune import words
 from droid_tune.events import PlayedCall, PlayedTurn
 from droid_tune.names import EpisodeCut
 from ui.widgets.basics import button, column, frame, label, row, selectable
-from ui.widgets.long_text import has_sought, long_text
-from ui.widgets.parted_text import parted
 from ui.widgets.state_chip import Chip
+from ui.widgets.texts.long_text import has_sought, long_text
+from ui.widgets.texts.parted_text import parted
 
 #: characters of a turn before "Show all"
 LONG = 600

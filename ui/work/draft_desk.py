@@ -9,8 +9,8 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from droid_tune import words
-from droid_tune.config.config_file import read_config_file, with_absolute_paths
-from droid_tune.config.trust import allow_file, unallowed_reach
+from droid_tune.config.asking.trust import allow_file, unallowed_reach
+from droid_tune.config.files.config_file import read_config_file, with_absolute_paths
 from droid_tune.paths import BUNDLED_DATA
 from ui.draft import Draft
 from ui.settings import Settings

@@ -40,7 +40,7 @@ class Resuming(QObject):
 
     def branch_off(self, resumption: Resumption) -> None:
         """Make a new run of what is there now; the old one stays as it is."""
-        from droid_tune.runs.branch import branch_off
+        from droid_tune.runs.origin.branch import branch_off
 
         self._begin(partial(branch_off, resumption.folder), partial(self._branched, resumption))
 

@@ -24,7 +24,7 @@ RECENT_ROLLOUT_BYTES = 1_000_000
 def foreign_reach_of(folder: Path) -> list[str]:
     """What the run of a folder from elsewhere reaches for; a folder that is no run is the engine's to refuse."""
     with contextlib.suppress(UserError):
-        from droid_tune.runs.foreign import foreign_reach
+        from droid_tune.runs.origin.foreign import foreign_reach
 
         return foreign_reach(folder)
     return []
@@ -32,7 +32,7 @@ def foreign_reach_of(folder: Path) -> list[str]:
 
 def read_resumed(resumption: Resumption) -> tuple[RunState, list[str]]:
     """A run that is to go on, and what its user should be asked about first."""
-    from droid_tune.runs.identity import doubts_of
+    from droid_tune.runs.origin.identity import doubts_of
 
     doubts = [] if resumption.accepted else doubts_of(resumption.folder, resumption.checkpoint)
     return read_run(resumption.folder), doubts

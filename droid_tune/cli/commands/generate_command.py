@@ -10,7 +10,7 @@ from droid_tune.cli.run_arguments import add_checkpoint_argument, positive
 from droid_tune.errors import UsageError
 
 if TYPE_CHECKING:
-    from droid_tune.playground import Playground
+    from droid_tune.playground.playground import Playground
 
 HELP = "answer a prompt with a model or a run's result"
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def playground(arguments: argparse.Namespace) -> Playground:
     """The loaded model of a run, or of `--model`. Raises UserError where there is none."""
-    from droid_tune.playground import Playground
+    from droid_tune.playground.playground import Playground
     from droid_tune.runs.folder import find_run
 
     if arguments.run_name is None:

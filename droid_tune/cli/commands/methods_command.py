@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """All methods as a table, or one with its help page; with `--json` their settings as JSON schema."""
-    from droid_tune.config.method_table import METHODS
+    from droid_tune.config.recipes.method_table import METHODS
 
     names = list(METHODS) if arguments.name is None else [known(arguments.name)]
     if arguments.json:
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def known(name: str) -> str:
     """A method by its name, its label or nearly so. Raises UsageError."""
-    from droid_tune.config.method_table import METHODS
+    from droid_tune.config.recipes.method_table import METHODS
 
     plain = name.lower().replace("-", "_").replace(". ", "_").replace(" ", "_")
     if plain in METHODS:
@@ -51,7 +51,7 @@ def explain(name: str) -> None:
     """The method's page, then its settings with their defaults; those under advanced come last."""
     from rich.markdown import Markdown
 
-    from droid_tune.config.method_table import METHODS
+    from droid_tune.config.recipes.method_table import METHODS
 
     out = console()
     out.print(Markdown(METHODS[name].help_text()), width=min(out.width, 100))
@@ -74,7 +74,7 @@ def shown(value: Any) -> str:
 
 def described(name: str) -> dict[str, Any]:
     """One method for programs; `settings` is the `properties` of its JSON schema."""
-    from droid_tune.config.method_table import METHODS
+    from droid_tune.config.recipes.method_table import METHODS
 
     method = METHODS[name]
     return {

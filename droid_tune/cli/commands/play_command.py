@@ -11,8 +11,8 @@ from droid_tune.cli.output import amount, print_json, say
 from droid_tune.cli.run_arguments import add_run_arguments, asked_config, positive
 
 if TYPE_CHECKING:
-    from droid_tune.data.formats.messages import Message
-    from droid_tune.playing import PlayedOut
+    from droid_tune.data.formats.parts.messages import Message
+    from droid_tune.playground.playing import PlayedOut
 
 HELP = (
     "play episodes of an environment without training: which calls are made, what they give, what is earned"
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from droid_tune.control import Control, Watch
     from droid_tune.data.dataset import open_configured
     from droid_tune.errors import Stopped, UserError
-    from droid_tune.playing import Player
+    from droid_tune.playground.playing import Player
 
     config = asked_config(arguments)
     check_model(config)

@@ -66,8 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def agreed(folder: Path, arguments: argparse.Namespace) -> Path:
     """The run to go on with: this one, or a branch of it. Raises UserError where what changed is not accepted."""
-    from droid_tune.runs.branch import branch_off
-    from droid_tune.runs.identity import doubts_of
+    from droid_tune.runs.origin.branch import branch_off
+    from droid_tune.runs.origin.identity import doubts_of
 
     doubts = doubts_of(folder, arguments.checkpoint)
     for sentence in doubts:

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 def environment_rows(arguments: argparse.Namespace) -> Written:
     """What the environment of a config file brings. Raises UserError."""
     from droid_tune.config import resolve
-    from droid_tune.config.config_file import read_config_file, with_absolute_paths
+    from droid_tune.config.files.config_file import read_config_file, with_absolute_paths
     from droid_tune.environments.row_source import write_own_rows
 
     config = resolve(with_absolute_paths(read_config_file(arguments.config).values, Path()))

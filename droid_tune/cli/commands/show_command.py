@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from droid_tune.data.reading.listing import ListedRow
     from droid_tune.data.rendering.shown import ShownRow
     from droid_tune.names import Split
-    from droid_tune.seen_openings import SeenOpenings
+    from droid_tune.playground.seen_openings import SeenOpenings
 
 HELP = "print rows as the model sees them, with the learnt part marked"
 #: Rows shown to a person who names none; `--json` has them all.
@@ -87,8 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _config(arguments: argparse.Namespace) -> RunConfig:
     """The run whose rows are shown: that of the file, else one of supervised training."""
     from droid_tune.config import resolve
-    from droid_tune.config.config_file import with_absolute_paths
-    from droid_tune.config.load import canonical, merge_words
+    from droid_tune.config.files.config_file import with_absolute_paths
+    from droid_tune.config.files.load import canonical, merge_words
 
     file: Path | None = arguments.config
     data = {"system_prompt": arguments.system_prompt, "thinking": arguments.thinking}
@@ -113,7 +113,7 @@ def _show(
     """Raises UserError for an environment that cannot be used, and Stopped."""
     from droid_tune.data.rendering.shown import ShownRow, show_row
     from droid_tune.data.templates import TemplateOptions
-    from droid_tune.seen_openings import SeenOpenings
+    from droid_tune.playground.seen_openings import SeenOpenings
 
     tokenizer = _tokenizer(config)
     options = TemplateOptions.of(config.data)

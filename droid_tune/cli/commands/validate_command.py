@@ -67,7 +67,7 @@ def rendered_report(arguments: argparse.Namespace, mapping: dict[str, str], watc
 
 def known_method(name: str | None) -> None:
     """Raises UsageError where no method is called that; None stands for any."""
-    from droid_tune.config.methods import METHOD_CONFIGS
+    from droid_tune.config.recipes.methods import METHOD_CONFIGS
 
     if name is not None and name not in METHOD_CONFIGS:
         raise UsageError(f"there is no method `{name}`", remedy=f"choose one of {', '.join(METHOD_CONFIGS)}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from droid_tune.data.formats.base import Layout, Need, Row, RowFormat
-from droid_tune.data.formats.messages import Message, is_learnt, is_plain_text, plain_messages
+from droid_tune.data.formats.parts.messages import Message, is_learnt, is_plain_text, plain_messages
 from droid_tune.data.rendering.turns import RowTurns, row_turns
 
 #: What every format that asks something can hold beside it.

@@ -8,7 +8,7 @@ from typing import Any
 
 from droid_tune.data.editing.source_row import CannotConvertError, SourceRow, plain_text
 from droid_tune.data.formats.base import Layout, Row
-from droid_tune.data.formats.messages import Message, is_plain_text
+from droid_tune.data.formats.parts.messages import Message, is_plain_text
 from droid_tune.data.formats.table import FORMATS, FORMATS_BY_NAME
 from droid_tune.data.issues import RowFault
 

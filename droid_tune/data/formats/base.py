@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from droid_tune.data.formats.answers import answer_in, may_be_answer
-from droid_tune.data.formats.columns import ABSENT, has, path_of, value_at
-from droid_tune.data.formats.field_checks import Kind, check_value, may_hold
-from droid_tune.data.formats.messages import as_turns, is_learnt
-from droid_tune.data.formats.tools import parsed_object, parsed_tools
+from droid_tune.data.formats.parts.answers import answer_in, may_be_answer
+from droid_tune.data.formats.parts.columns import ABSENT, has, path_of, value_at
+from droid_tune.data.formats.parts.field_checks import Kind, check_value, may_hold
+from droid_tune.data.formats.parts.messages import as_turns, is_learnt
+from droid_tune.data.formats.parts.tools import parsed_object, parsed_tools
 from droid_tune.data.issues import RowFault, listed
 from droid_tune.names import Need
 

@@ -1,7 +1,7 @@
 """`{"messages": [{"role", "content"}]}`: whole conversations; SFT learns every turn of the assistant's."""
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
-from droid_tune.data.formats.messages import plain_messages, split_last_answer
+from droid_tune.data.formats.parts.messages import plain_messages, split_last_answer
 
 
 def conversation_row(fields: Row, messages: list[Row]) -> Row:

@@ -2,7 +2,7 @@
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
 from droid_tune.data.formats.chat import conversation_row
-from droid_tune.data.formats.messages import plain_messages
+from droid_tune.data.formats.parts.messages import plain_messages
 
 
 def _normalise(fields: Row) -> Row:

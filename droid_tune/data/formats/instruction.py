@@ -1,7 +1,7 @@
 """`{"instruction", "output" or "response", "input"?, "history"?}`: Alpaca's shape; `input` follows the instruction."""
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
-from droid_tune.data.formats.earlier_turns import with_history, with_learnt_history
+from droid_tune.data.formats.parts.earlier_turns import with_history, with_learnt_history
 
 HISTORY = Field("history", "history", required=False)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from droid_tune.data.formats.annotations import agreed, answers_given
-from droid_tune.data.formats.answers import answer_in
 from droid_tune.data.formats.base import Field, Row, RowFormat
+from droid_tune.data.formats.parts.annotations import agreed, answers_given
+from droid_tune.data.formats.parts.answers import answer_in
 
 #: What the shown text is called, the likeliest first.
 _SHOWN = ("prompt", "question", "instruction", "query", "text", "input")

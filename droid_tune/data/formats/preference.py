@@ -4,11 +4,11 @@
 """
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
-from droid_tune.data.formats.earlier_turns import with_history
 from droid_tune.data.formats.instruction import HISTORY, instruction_prompt
-from droid_tune.data.formats.messages import Message, is_plain_text
+from droid_tune.data.formats.parts.earlier_turns import with_history
+from droid_tune.data.formats.parts.messages import Message, is_plain_text
+from droid_tune.data.formats.parts.repeated_prompt import apart, dialogue, shared_turns, turns_in
 from droid_tune.data.formats.prompt_completion import answer_of, prompt_of
-from droid_tune.data.formats.repeated_prompt import apart, dialogue, shared_turns, turns_in
 
 
 def _normalise(fields: Row) -> Row:

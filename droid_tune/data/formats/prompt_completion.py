@@ -3,8 +3,8 @@
 from typing import Any
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
-from droid_tune.data.formats.messages import plain_messages, turns_as_text
-from droid_tune.data.formats.repeated_prompt import apart, turns_in
+from droid_tune.data.formats.parts.messages import plain_messages, turns_as_text
+from droid_tune.data.formats.parts.repeated_prompt import apart, turns_in
 
 
 def answer_of(value: Any) -> str | None:

@@ -1,8 +1,8 @@
 """`{"query", "response", "history"?, "system"?}`: ms-swift's older shape."""
 
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
-from droid_tune.data.formats.earlier_turns import with_history, with_learnt_history
 from droid_tune.data.formats.instruction import HISTORY
+from droid_tune.data.formats.parts.earlier_turns import with_history, with_learnt_history
 
 
 def _normalise(fields: Row) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.data.formats.base import Need, RowFormat
 from droid_tune.data.formats.chat import MESSAGES
 from droid_tune.data.formats.conversations import CONVERSATIONS

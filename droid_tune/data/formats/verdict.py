@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from droid_tune.data.formats.base import COMMON, Field, Row, RowFormat
-from droid_tune.data.formats.field_checks import said_wanted, verdict_in
-from droid_tune.data.formats.messages import plain_messages
+from droid_tune.data.formats.parts.field_checks import said_wanted, verdict_in
+from droid_tune.data.formats.parts.messages import plain_messages
+from droid_tune.data.formats.parts.repeated_prompt import apart, turns_in
 from droid_tune.data.formats.prompt_completion import answer_of, prompt_of
-from droid_tune.data.formats.repeated_prompt import apart, turns_in
 
 _LABEL = Field("label", "verdict", synonyms=("desirable", "kto_tag"))
 

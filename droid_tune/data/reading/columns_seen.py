@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from droid_tune import words
-from droid_tune.data.formats.answers import right_answers
 from droid_tune.data.formats.base import BARE_REFERENCES, REFERENCE, THINKING_COLUMN, TURN_KINDS, Layout
-from droid_tune.data.formats.columns import ABSENT, value_at
-from droid_tune.data.formats.field_checks import holds_turns
-from droid_tune.data.formats.messages import READ_KEYS, as_turns, role_of
+from droid_tune.data.formats.parts.answers import right_answers
+from droid_tune.data.formats.parts.columns import ABSENT, value_at
+from droid_tune.data.formats.parts.field_checks import holds_turns
+from droid_tune.data.formats.parts.messages import READ_KEYS, as_turns, role_of
 from droid_tune.data.formats.table import label_of
 from droid_tune.data.splits import SPLIT_NAMES
 

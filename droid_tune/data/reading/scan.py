@@ -9,7 +9,7 @@ from typing import IO, Any
 from droid_tune import words
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.base import Layout, Need, Row
-from droid_tune.data.formats.columns import value_at
+from droid_tune.data.formats.parts.columns import value_at
 from droid_tune.data.formats.table import label_of, need_of, said_need, said_readers
 from droid_tune.data.formats.verdict import said_unread_label
 from droid_tune.data.issues import FileFault, Issue, IssueLog, IssueRun, RowFault, excerpt_of, listed

@@ -11,12 +11,12 @@ from itertools import takewhile
 from typing import Any
 
 from droid_tune.data.formats.base import Row
-from droid_tune.data.formats.messages import Message
+from droid_tune.data.formats.parts.messages import Message
 from droid_tune.data.rendering import thinking
-from droid_tune.data.rendering.chat_template import PROBE, Asked, ChatTemplate, given
 from droid_tune.data.rendering.fitting import fitted, is_learnt, switches_of
 from droid_tune.data.rendering.guarding import Guard
 from droid_tune.data.rendering.shapes import Note, TemplateOptions
+from droid_tune.data.rendering.templates.chat_template import PROBE, Asked, ChatTemplate, given
 from droid_tune.data.rendering.turns import RowTurns
 from droid_tune.errors import UserError
 

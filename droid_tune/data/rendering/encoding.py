@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from droid_tune.data.rendering.chat_template import unwrapped
+from droid_tune.data.rendering.templates.chat_template import unwrapped
 
 Span = tuple[int, int]
 

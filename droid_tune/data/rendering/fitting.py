@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from droid_tune.data.formats.base import THINKING_COLUMN, Row
-from droid_tune.data.formats.messages import Message
-from droid_tune.data.formats.tool_calls import arguments_of, without_nulls
-from droid_tune.data.rendering.chat_template import RESERVED, ChatTemplate
+from droid_tune.data.formats.parts.messages import Message
+from droid_tune.data.formats.parts.tool_calls import arguments_of, without_nulls
 from droid_tune.data.rendering.foreign_marks import ending_token, header_in
 from droid_tune.data.rendering.shapes import Note, TemplateOptions
+from droid_tune.data.rendering.templates.chat_template import RESERVED, ChatTemplate
 from droid_tune.data.rendering.thinking import place_thoughts, split_thoughts
 from droid_tune.errors import UserError
 from droid_tune.names import Thinking

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, cast
 
-from droid_tune.data.rendering.chat_template import ChatTemplate
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 
 #: Characters that nobody writes: each stands for a control token on its way through the template.
 _PLANES = (0x100000, 0xF0000)

@@ -7,10 +7,10 @@ from itertools import takewhile
 from typing import Any
 
 from droid_tune.data.formats.base import Row
-from droid_tune.data.rendering.chat_template import has_chat_template
 from droid_tune.data.rendering.plain import plain_examples
 from droid_tune.data.rendering.sequences import examples_of
 from droid_tune.data.rendering.shapes import Example, Note, TemplateOptions
+from droid_tune.data.rendering.templates.chat_template import has_chat_template
 from droid_tune.errors import UserError
 
 #: the answers of a row in the order in which losses take them

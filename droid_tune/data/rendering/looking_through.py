@@ -18,7 +18,7 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.lens import Lens
-from droid_tune.data.rendering.chat_template import ChatTemplate, unwrapped
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate, unwrapped
 from droid_tune.errors import UserError
 from droid_tune.paths import cache_dir
 

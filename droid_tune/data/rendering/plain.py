@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from droid_tune.data.formats.base import Row
-from droid_tune.data.formats.messages import Message
-from droid_tune.data.rendering.chat_template import ChatTemplate
+from droid_tune.data.formats.parts.messages import Message
 from droid_tune.data.rendering.encoding import encode
 from droid_tune.data.rendering.fitting import is_learnt, tools_of
 from droid_tune.data.rendering.sequences import written_control
 from droid_tune.data.rendering.shapes import Example, Note, Prompt, TemplateOptions
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 from droid_tune.data.rendering.thinking import place_thoughts
 from droid_tune.data.rendering.turns import RowTurns, row_turns
 from droid_tune.errors import UserError

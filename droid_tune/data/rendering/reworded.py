@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from droid_tune.data.formats.base import Row
-from droid_tune.data.formats.messages import Message
+from droid_tune.data.formats.parts.messages import Message
 
 
 def reworded(row: Row, text: str) -> Row:

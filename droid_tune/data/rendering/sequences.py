@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from droid_tune.data.formats.base import Row
-from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.data.rendering.conversation import Conversation
 from droid_tune.data.rendering.encoding import encode
 from droid_tune.data.rendering.shapes import Example, Note, Prompt, TemplateOptions, Tokenizer
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 from droid_tune.data.rendering.turns import RowTurns, row_turns
 from droid_tune.errors import UserError
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from droid_tune.data.formats.messages import Message
+from droid_tune.data.formats.parts.messages import Message
 from droid_tune.names import Thinking
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from droid_tune.data.formats.messages import Message
+from droid_tune.data.formats.parts.messages import Message
 
 #: Opening and closing marks that templates write.
 TAGS = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from droid_tune.data.formats.base import Row
-from droid_tune.data.formats.messages import Message, plain_messages
+from droid_tune.data.formats.parts.messages import Message, plain_messages
 
 SYSTEM_ROLES = ("system", "developer")
 

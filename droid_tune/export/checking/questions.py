@@ -12,7 +12,7 @@ from droid_tune.config.rewards import AccuracyReward
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.dataset import open_configured
 from droid_tune.data.formats.base import Row
-from droid_tune.data.rendering.chat_template import has_chat_template
+from droid_tune.data.rendering.templates.chat_template import has_chat_template
 from droid_tune.errors import UserError
 from droid_tune.export.checking.comparison import CountedShare
 from droid_tune.export.checking.exam import MOST_TOKENS, Exam, ExamQuestion, ExamTurns, Sitting
@@ -20,7 +20,7 @@ from droid_tune.export.checking.sitting_mlx import likeliest_next, own_answer, r
 from droid_tune.model.policy import Policy
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
-from droid_tune.train.row_reader import PromptRow, RowReader
+from droid_tune.train.rows.row_reader import PromptRow, RowReader
 
 #: what is asked where the run's data is no more, or has no row that can be asked
 PROMPTS = (

@@ -10,7 +10,7 @@ from typing import Any
 
 import gguf
 
-from droid_tune.data.rendering.chat_template import ChatTemplate, has_chat_template, unwrapped
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate, has_chat_template, unwrapped
 from droid_tune.errors import UserError
 from droid_tune.export.gguf.pretokenizers import pre_tokenizer_of
 

@@ -16,7 +16,7 @@ from droid_tune.export.targets.model_card import model_card
 from droid_tune.model_files.from_hub.hub_faults import TOO_OFTEN, UNKNOWN_PERSON, no_connection, status_of
 from droid_tune.model_files.hub import is_hub_id
 from droid_tune.model_files.ready_folder import files_to_upload, has_origin, write_origin
-from droid_tune.rewards.endpoint import find_key
+from droid_tune.rewards.judges.endpoint import find_key
 
 log = logging.getLogger(__name__)
 

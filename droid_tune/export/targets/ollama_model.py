@@ -8,8 +8,8 @@ from pathlib import Path
 
 from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import Watch
-from droid_tune.data.rendering.chat_template import ChatTemplate, has_chat_template
 from droid_tune.data.rendering.fitting import thinking_switches
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate, has_chat_template
 from droid_tune.errors import UserError
 from droid_tune.export.base import ExportSource
 from droid_tune.export.checking.fresh_process import run_program

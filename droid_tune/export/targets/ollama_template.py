@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from droid_tune.data.rendering.chat_template import ChatTemplate
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 from droid_tune.errors import UserError
 
 _SYSTEM, _USER, _ANSWER, _AGAIN = "Sq8xv", "Uw5kz", "Ay3hq", "Vd7mj"

@@ -28,7 +28,7 @@ from droid_tune.model.fusing import fuse_adapter, save_model
 from droid_tune.model.heads.classifier import CLASSIFIER
 from droid_tune.model.heads.reward_models import Answer, RewardModel, open_reward_model
 from droid_tune.model.heads.value_head import HEAD_WEIGHTS, reward_head
-from droid_tune.train.row_reader import RowReader
+from droid_tune.train.rows.row_reader import RowReader
 
 #: a causal model's class by the end of its name
 _CAUSAL = "ForCausalLM"

@@ -18,7 +18,7 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import Stopped, UserError
 from droid_tune.model_files.from_hub.hub_faults import hub_fault, no_connection
 from droid_tune.paths import hub_cache_dir
-from droid_tune.runs.durable import disk_error, require_space
+from droid_tune.runs.disk.durable import disk_error, require_space
 
 #: what is downloaded of a model: nothing that holds code or a pickle
 HUB_FILES = ["*.json", "model*.safetensors", "tokenizer.model", "*.tiktoken", "*.txt", "*.jinja"]

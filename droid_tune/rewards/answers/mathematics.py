@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from droid_tune.control import UNWATCHED, Allowance, Watch
 from droid_tune.rewards.base import Failed, Outcome
-from droid_tune.rewards.process import Child, ChildEndedError, ChildHungError, ChildTooBigError
+from droid_tune.rewards.children.process import Child, ChildEndedError, ChildHungError, ChildTooBigError
 
 #: of the processor's time for a comparison, and how many times that by the clock
 _SECONDS = 5.0

@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from droid_tune.config import RunConfig
-from droid_tune.config.load import read_values
-from droid_tune.config.migrate import import_foreign
+from droid_tune.config.files.load import read_values
+from droid_tune.config.foreign.migrate import import_foreign
 from droid_tune.config.presets import resolve
 from droid_tune.config.rewards import REWARD_CONFIGS, RewardConfig, UserFileReward
 from droid_tune.errors import UserError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from droid_tune.data.formats.answers import right_answers
 from droid_tune.data.formats.base import Row
+from droid_tune.data.formats.parts.answers import right_answers
 from droid_tune.data.templates import prompt_text
 from droid_tune.trial_report import Source, Try
 

@@ -2,7 +2,7 @@
 sandbox of the system's own services on macOS. Run as a program it says what the system offers. Standard library only.
 
 Landlock: Documentation/userspace-api/landlock.rst of Linux; it also keeps a process from the memory of those outside.
-The rules come from `droid_tune.rewards.sandbox`.
+The rules come from `droid_tune.rewards.children.sandbox`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from droid_tune.config.environments import EnvironmentConfig
-from droid_tune.data.rendering.added_turns import TurnAdder
+from droid_tune.data.rendering.templates.added_turns import TurnAdder
 from droid_tune.environments.episode import Answered, Ending, Episode, Handle, Seeds
 from droid_tune.names import RewrittenHistory
 from droid_tune.rollout.episodes.trajectory import Recorder, Trajectory

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from droid_tune.data.formats.base import Row
 from droid_tune.data.lens import require_known
-from droid_tune.data.rendering.added_turns import TurnAdder
+from droid_tune.data.rendering.templates.added_turns import TurnAdder
 from droid_tune.data.rendering.thinking import opened_mark
 from droid_tune.data.templates import Prompt, render_prompt
 from droid_tune.environments.episode import EpisodeError

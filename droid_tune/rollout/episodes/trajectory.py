@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from droid_tune.data.formats.messages import Message
+from droid_tune.data.formats.parts.messages import Message
 from droid_tune.data.rendering.thinking import block
 from droid_tune.environments.episode import Answered, CallRecord, Ending, Turn
 from droid_tune.events import PlayedCall, PlayedTurn

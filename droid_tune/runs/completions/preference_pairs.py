@@ -19,7 +19,7 @@ from droid_tune.data.editing.convert import Written, new_folder, write_rows
 from droid_tune.errors import UserError
 from droid_tune.events import Completion, RolloutGroup
 from droid_tune.paths import RunPaths, user_path
-from droid_tune.runs.durable import write_text
+from droid_tune.runs.disk.durable import write_text
 from droid_tune.runs.log import read_events
 
 Pair = dict[str, Any]

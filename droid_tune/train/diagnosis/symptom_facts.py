@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from droid_tune.config import RunConfig
-from droid_tune.config.policy_method import PolicyMethodConfig
 from droid_tune.config.presets import recommended_values
-from droid_tune.config.teaching_methods import SelfTaughtConfig
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.teaching_methods import SelfTaughtConfig
 from droid_tune.train.diagnosis.history import History
 
 

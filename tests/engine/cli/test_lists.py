@@ -7,7 +7,7 @@ import json
 import pytest
 
 from droid_tune.cli import main
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 
 
 def test_methods_as_json_hold_every_method_with_its_defaults(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from droid_tune.cli import main
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 
 
 @pytest.mark.parametrize("method", METHOD_CONFIGS)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from droid_tune.config import parse_overrides, read_values
-from droid_tune.config.config_file import LARGEST, is_config, read_config_file, with_absolute_paths
-from droid_tune.config.yaml_text import MOST_DEPTH
+from droid_tune.config.files.config_file import LARGEST, is_config, read_config_file, with_absolute_paths
+from droid_tune.config.files.yaml_text import MOST_DEPTH
 from droid_tune.errors import UserError
 from droid_tune.rewards.cases import read_case
 from droid_tune.runs.folder import read_config

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from droid_tune.config.base import Closed, setting
 from droid_tune.config.docstrings import attribute_docstrings
-from droid_tune.config.methods import GRPOConfig, GSPOConfig
-from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.methods import GRPOConfig, GSPOConfig
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
 
 
 class Oven(Closed):

@@ -8,7 +8,7 @@ import pytest
 
 from droid_tune.config import build, dump_yaml, resolve
 from droid_tune.config.environments import ClassEnvironment, ToolsEnvironment
-from droid_tune.config.load import parse_overrides, read_values
+from droid_tune.config.files.load import parse_overrides, read_values
 from droid_tune.errors import UserError
 
 
@@ -76,7 +76,7 @@ def test_what_is_written_reads_back(tmp_path: Any) -> None:
 
 def test_another_type_replaces_the_section_and_words_reach_its_settings() -> None:
     values = {"environment": {"type": "tools", "path": "tools.py", "functions": ["add"]}}
-    from droid_tune.config.load import merge
+    from droid_tune.config.files.load import merge
 
     config = build(merge(values, {"environment": {"type": "class", "path": "game.py"}}))
     assert config.environment == ClassEnvironment(path="game.py")

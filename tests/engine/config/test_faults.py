@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from droid_tune.config import build
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.errors import UserError
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from droid_tune.config import PRESETS, merge, parse_overrides, read_values, resolve
-from droid_tune.config.methods import METHOD_CONFIGS, GRPOConfig
-from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.methods import METHOD_CONFIGS, GRPOConfig
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
 from droid_tune.errors import UserError
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from droid_tune.config import resolve
-from droid_tune.config.foreign_keys import NO_COUNTERPART, SAME, snake
-from droid_tune.config.methods import METHOD_CONFIGS
-from droid_tune.config.migrate import import_foreign, is_foreign
+from droid_tune.config.foreign.foreign_keys import NO_COUNTERPART, SAME, snake
+from droid_tune.config.foreign.migrate import import_foreign, is_foreign
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.config.rewards import AccuracyReward, UserFileReward
 from droid_tune.config.run import RunConfig
 from droid_tune.errors import UserError

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from droid_tune.config import RunConfig, build, dump_yaml, read_values, resolve
 from droid_tune.config.base import Closed
 from droid_tune.config.environments import ENVIRONMENT_CONFIGS
-from droid_tune.config.methods import METHOD_CONFIGS, GRPOConfig, SFTConfig
-from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.methods import METHOD_CONFIGS, GRPOConfig, SFTConfig
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
 from droid_tune.config.rewards import REWARD_CONFIGS
 from droid_tune.config.run import SECTIONS
 from droid_tune.config.setting_names import known_settings, section_aliases

@@ -6,7 +6,7 @@ import pytest
 
 from droid_tune.config import resolve
 from droid_tune.config.setting_titles import choice_label, setting_name, setting_title, setting_value
-from droid_tune.runs.identity import flat_settings
+from droid_tune.runs.origin.identity import flat_settings
 
 OWN = resolve({"rewards": [{"type": "format"}], "environment": {"type": "tools", "path": "tools.py"}})
 ONE = OWN.model_dump(mode="json")

@@ -9,8 +9,15 @@ import pytest
 
 from droid_tune.cli.entry import main
 from droid_tune.config import RunConfig, resolve
-from droid_tune.config.reaching_out import plain_http, reaches
-from droid_tune.config.trust import digest_of_file, digest_of_run, is_key_known, is_trusted, trust, trust_file
+from droid_tune.config.asking.reaching_out import plain_http, reaches
+from droid_tune.config.asking.trust import (
+    digest_of_file,
+    digest_of_run,
+    is_key_known,
+    is_trusted,
+    trust,
+    trust_file,
+)
 from droid_tune.runs.folder import create_run
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from droid_tune.data.dataset import open_dataset
 from droid_tune.data.formats.base import Row
-from droid_tune.data.formats.messages import plain_messages
+from droid_tune.data.formats.parts.messages import plain_messages
 from droid_tune.data.validate import validate
 from droid_tune.errors import UserError
 from tests.engine.data.parquet_files import parquet_bytes

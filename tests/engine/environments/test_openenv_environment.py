@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from droid_tune.config import resolve
-from droid_tune.config.reaching_out import code_files, reaches
+from droid_tune.config.asking.reaching_out import code_files, reaches
 from droid_tune.environments.episode import Environment, EpisodeError, Seeds, Turn
 from droid_tune.environments.table import open_environment
 from droid_tune.environments.workers.openenv_texts import action_tool, text_of

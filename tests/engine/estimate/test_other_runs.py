@@ -15,7 +15,7 @@ GIB = 2**30
 HOLDER = """
 import sys, time
 from pathlib import Path
-from droid_tune.runs.lock import RunLock
+from droid_tune.runs.disk.lock import RunLock
 with RunLock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

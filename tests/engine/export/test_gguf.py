@@ -16,7 +16,7 @@ from mlx_lm.utils import load_model
 from tokenizers import AddedToken
 
 from droid_tune.config.exporting import ExportRequest
-from droid_tune.data.rendering.chat_template import unwrapped
+from droid_tune.data.rendering.templates.chat_template import unwrapped
 from droid_tune.errors import UserError
 from droid_tune.export.checking.comparison import Compared, Judged, compare
 from droid_tune.export.checking.questions import _conversations, sit_here

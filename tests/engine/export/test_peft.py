@@ -19,7 +19,7 @@ from droid_tune.errors import UserError
 from droid_tune.export.result import export_run, trained_policy
 from droid_tune.export.targets import peft_folder
 from droid_tune.model.adapter_files import read_arrays
-from droid_tune.train.start import starting_policy
+from droid_tune.train.starting.start import starting_policy
 from tests.engine.export.conftest import SFT
 from tests.engine.train.conftest import train
 

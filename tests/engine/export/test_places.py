@@ -14,7 +14,7 @@ from droid_tune.config import resolve
 from droid_tune.config.exporting import ExportRequest, usual_place
 from droid_tune.config.prompt_options import mlx_options
 from droid_tune.control import Watch
-from droid_tune.data.rendering.chat_template import ChatTemplate
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 from droid_tune.errors import Stopped, UserError
 from droid_tune.export.checking.fresh_process import run_program
 from droid_tune.export.learnt_prompt import prompt_notes

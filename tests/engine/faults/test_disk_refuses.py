@@ -20,13 +20,13 @@ from droid_tune.errors import DiskError, UserError
 from droid_tune.events import Event, Notice
 from droid_tune.export.result import export_run
 from droid_tune.queue.run_queue import RunQueue
+from droid_tune.runs.disk.lock import RunLock, is_locked
 from droid_tune.runs.folder import create_run, list_runs, read_config
-from droid_tune.runs.lock import RunLock, is_locked
 from droid_tune.runs.log import read_events
 from droid_tune.runs.status import read_status, write_status
-from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.engine import resume_training, run_training
-from droid_tune.train.journal import Journal
+from droid_tune.train.saving.checkpoint import CheckpointStore
+from droid_tune.train.saving.journal import Journal
 from tests.engine.faults.saboteur import ERRORS, Saboteur, every_failure
 from tests.engine.train.conftest import digest, tiny, train
 

@@ -11,7 +11,7 @@ import pytest
 
 from droid_tune.control import Control
 from droid_tune.events import Event, Step
-from droid_tune.rewards.family import MARK
+from droid_tune.rewards.children.family import MARK
 from droid_tune.runs.folder import create_run
 from tests.engine.train.conftest import Training, tiny
 

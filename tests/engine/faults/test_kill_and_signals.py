@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from droid_tune.events import Step
+from droid_tune.runs.disk.lock import is_locked
 from droid_tune.runs.folder import list_runs, summarise
-from droid_tune.runs.lock import is_locked
 from droid_tune.runs.log import read_events
 from tests.engine.train.conftest import TINY, digest
 

@@ -12,7 +12,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from droid_tune.config.methods import GRPOConfig
+from droid_tune.config.recipes.methods import GRPOConfig
 from droid_tune.methods.completions import length_metrics, loss_mask
 from droid_tune.methods.correction import sampler_ratio, sampling_metrics
 from droid_tune.methods.distillation.demonstrations import ShowingRules, shown_to_teachers

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from droid_tune import names
-from droid_tune.config import methods as config
+from droid_tune.config.recipes import methods as config
 from droid_tune.methods.losses import LossRows, LossSpec, finish_metrics, policy_loss, slice_context
 from droid_tune.methods.losses import spec as loss_spec
 from droid_tune.methods.losses.masks import top_entropy_mask

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from droid_tune.config import resolve
-from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
 from droid_tune.methods.advantages import Advantages
 from droid_tune.methods.turn_credit import returns, turn_advantages
 from droid_tune.rollout.episodes.trajectory import Trajectory
-from droid_tune.train.episode_rewards import with_turns
+from droid_tune.train.exploring.episode_rewards import with_turns
 
 
 def test_a_return_is_the_reward_and_the_discounted_rest():

@@ -20,7 +20,7 @@ from droid_tune.model.loading import load_policy
 from droid_tune.model_files.facts import read_model
 from droid_tune.model_files.plausible_sizes import check_sizes
 from droid_tune.paths import starter_model_dir
-from droid_tune.playground import Playground
+from droid_tune.playground.playground import Playground
 
 FILES = ("config.json", "tokenizer_config.json", "tokenizer.json")
 

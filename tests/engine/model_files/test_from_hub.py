@@ -150,7 +150,7 @@ class TestDownload:
             download_model("org/tiny", watch=pausing(200_000))
         usage = shutil.disk_usage(tmp_path)
         free: Callable[[object], object] = lambda _: usage._replace(free=150_000)  # noqa: E731
-        monkeypatch.setattr("droid_tune.runs.durable.shutil.disk_usage", free)
+        monkeypatch.setattr("droid_tune.runs.disk.durable.shutil.disk_usage", free)
         download_model("org/tiny")
 
     @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 from droid_tune.config.rewards import CodeReward
 from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Graded, Outcome, RewardError, Sample, number_of
+from droid_tune.rewards.children.sandbox import offers
 from droid_tune.rewards.code import Code, code_of
 from droid_tune.rewards.row_tests import row_tests
-from droid_tune.rewards.sandbox import offers
 
 ADD = "def add(a, b):\n    return a + b\n"
 TESTS = ["assert add(1, 2) == 3", "assert add(0, 0) == 0", "assert add(2, 2) == 5", "assert add(1, 1) == 2"]

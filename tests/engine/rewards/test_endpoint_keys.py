@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from droid_tune.rewards.endpoint import Endpoint, EndpointError
+from droid_tune.rewards.judges.endpoint import Endpoint, EndpointError
 
 KEY = "sk-very-secret-1234"
 

@@ -13,11 +13,11 @@ import pytest
 from droid_tune.config.rewards import ModelReward
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import Stopped, UserError
-from droid_tune.rewards import in_flight
 from droid_tune.rewards.base import Failed, Outcome, Sample
-from droid_tune.rewards.endpoint import Endpoint, EndpointError
 from droid_tune.rewards.judge_model import ModelJudged, RemoteJudge, model_reward
-from droid_tune.rewards.judging import question, read_score
+from droid_tune.rewards.judges import in_flight
+from droid_tune.rewards.judges.endpoint import Endpoint, EndpointError
+from droid_tune.rewards.judges.judging import question, read_score
 
 Answer = Callable[[str], tuple[int, Any]]
 
@@ -211,7 +211,7 @@ def test_the_key_comes_from_the_environment_and_follows_no_redirect(
 
 
 def test_without_a_key_none_is_sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("droid_tune.rewards.endpoint.sys.platform", "linux")  # no keychain
+    monkeypatch.setattr("droid_tune.rewards.judges.endpoint.sys.platform", "linux")  # no keychain
     endpoint(server, key_variable="NO_SUCH_VARIABLE").reply("a")
     assert server.keys == [None]
 

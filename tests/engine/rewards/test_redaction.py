@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from droid_tune.rewards.redaction import without_key
+from droid_tune.rewards.judges.redaction import without_key
 
 KEY = "sk-proj-A1b2C3d4E5f6G7h8"
 

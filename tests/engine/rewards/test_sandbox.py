@@ -11,7 +11,7 @@ import pytest
 
 from droid_tune.config.rewards import UserFileReward
 from droid_tune.rewards.base import Failed, Outcome, Sample
-from droid_tune.rewards.sandbox import Offer, beside, offers, profile
+from droid_tune.rewards.children.sandbox import Offer, beside, offers, profile
 from droid_tune.rewards.user_file import UserFile
 
 files = pytest.mark.skipif(not offers().files, reason="this system keeps no files from a child")

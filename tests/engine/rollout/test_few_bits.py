@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from droid_tune.config import resolve
-from droid_tune.config.methods import GRPOConfig
+from droid_tune.config.recipes.methods import GRPOConfig
 from droid_tune.config.run import RunConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.errors import UserError

@@ -17,8 +17,8 @@ from droid_tune.cli.commands.runs_command import described, row
 from droid_tune.config import resolve
 from droid_tune.paths import RunPaths
 from droid_tune.runs.folder import create_run, list_runs
-from droid_tune.runs.identity import doubts_of
-from droid_tune.train.checkpoint import CheckpointStore
+from droid_tune.runs.origin.identity import doubts_of
+from droid_tune.train.saving.checkpoint import CheckpointStore
 
 KEYS = [
     *(

@@ -16,7 +16,7 @@ from droid_tune.data.dataset import open_configured
 from droid_tune.events import RunFinished, to_line
 from droid_tune.paths import RunPaths, starter_model_dir
 from droid_tune.runs.folder import FUSED_BASE, STARTED_FROM, create_run
-from droid_tune.runs.identity import changes_since, identity_of, keep_identity, keep_rewards_anew
+from droid_tune.runs.origin.identity import changes_since, identity_of, keep_identity, keep_rewards_anew
 
 GRPO: dict[str, Any] = {"method": {"type": "grpo", "beta": 0.1}}
 

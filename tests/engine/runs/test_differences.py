@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from droid_tune.config import resolve
-from droid_tune.runs.differences import differences
 from droid_tune.runs.folder import RunSummary, run_name
+from droid_tune.runs.origin.differences import differences
 
 
 def run(key: str, created: float = 1.0, **values: Any) -> RunSummary:

@@ -12,9 +12,9 @@ import pytest
 from droid_tune.config import RunConfig, dump_yaml, resolve
 from droid_tune.data.dataset import open_configured
 from droid_tune.paths import RunPaths, starter_model_dir
-from droid_tune.runs import packages
 from droid_tune.runs.folder import create_run
-from droid_tune.runs.identity import (
+from droid_tune.runs.origin import packages
+from droid_tune.runs.origin.identity import (
     changes_since,
     identity_of,
     keep_identity,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from droid_tune.errors import UserError
-from droid_tune.runs.lock import RunLock, is_locked
+from droid_tune.runs.disk.lock import RunLock, is_locked
 
 
 @contextmanager

@@ -20,10 +20,10 @@ from droid_tune.config import resolve
 from droid_tune.errors import UserError
 from droid_tune.paths import RunPaths
 from droid_tune.queue.run_queue import RunQueue
-from droid_tune.runs.branch import branch_off
 from droid_tune.runs.folder import create_run, find_run, list_runs, summarise
+from droid_tune.runs.origin.branch import branch_off
 from droid_tune.runs.status import read_status, write_status
-from droid_tune.train.checkpoint import CheckpointStore
+from droid_tune.train.saving.checkpoint import CheckpointStore
 
 SHAPES: list[Any] = [
     [],

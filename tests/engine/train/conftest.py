@@ -19,7 +19,7 @@ from droid_tune.events import Event, RunFinished
 from droid_tune.runs.folder import create_run
 from droid_tune.train.engine import resume_training, run_training
 from droid_tune.train.engine_child import train_apart
-from droid_tune.train.journal import Listener
+from droid_tune.train.saving.journal import Listener
 
 #: a run of seconds: the starter, four completions of at most 12 tokens, no evaluation
 TINY: dict[str, Any] = {

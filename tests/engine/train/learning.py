@@ -13,16 +13,16 @@ import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
 from droid_tune.config import RunConfig, merge, resolve
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.control import UNWATCHED, Control
 from droid_tune.data.dataset import open_configured
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.policy import Policy
 from droid_tune.train.distributed import World
 from droid_tune.train.execution import build_session, learner_for, rewards_of
-from droid_tune.train.experience import Experience
-from droid_tune.train.policy_gradient import PolicyGradient
-from droid_tune.train.start import starting_policy
+from droid_tune.train.exploring.experience import Experience
+from droid_tune.train.learners.policy_gradient import PolicyGradient
+from droid_tune.train.starting.start import starting_policy
 from droid_tune.train.training_session import Conduct, TrainingSession
 
 #: two prompts with four completions of at most 10 tokens, judged by their length: every completion earns another reward

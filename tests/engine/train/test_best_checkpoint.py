@@ -16,15 +16,15 @@ from droid_tune.control import Control
 from droid_tune.errors import UserError
 from droid_tune.events import Event, RunStarted
 from droid_tune.export.result import export_run
-from droid_tune.playground import Playground
+from droid_tune.playground.playground import Playground
 from droid_tune.runs.folder import summarise
 from droid_tune.runs.log import read_events
 from droid_tune.runs.state import RunState
 from droid_tune.train.engine import resume_training
 from droid_tune.train.evaluate import Evaluated
-from droid_tune.train.start import earlier_result
-from droid_tune.train.supervised import Supervised
-from droid_tune.train.weights import weights_of
+from droid_tune.train.learners.supervised import Supervised
+from droid_tune.train.saving.weights import weights_of
+from droid_tune.train.starting.start import earlier_result
 from tests.engine.train.conftest import resume, tiny, train
 
 LOSSES = (3.0, 1.0, 2.0, 2.5, 2.75)  # after steps 1 to 5

@@ -10,7 +10,7 @@ import mlx.core as mx
 import pytest
 
 from droid_tune.errors import UserError
-from droid_tune.train.checkpoint import BadCheckpointError, CheckpointStore, verify
+from droid_tune.train.saving.checkpoint import BadCheckpointError, CheckpointStore, verify
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_checkpoint(
 ) -> None:
     import errno
 
-    from droid_tune.train import checkpoint as module
+    from droid_tune.train.saving import checkpoint as module
 
     save(store, 1)
 
@@ -130,7 +130,7 @@ def test_a_write_that_mlx_reports_as_failed_is_told_with_its_cause(
         return SimpleNamespace(free=free_bytes)
 
     monkeypatch.setattr(mx, "save_safetensors", refuse)
-    monkeypatch.setattr("droid_tune.runs.durable.shutil.disk_usage", usage)
+    monkeypatch.setattr("droid_tune.runs.disk.durable.shutil.disk_usage", usage)
     with pytest.raises(UserError, match=sentence):
         save(store, 2)
     assert [folder.name for folder in store.newest_first()] == ["step-000001"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from droid_tune.config import resolve
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.events import Evaluation, Notice, Step
 from droid_tune.runs.log import read_events
 from droid_tune.train.diagnosis.diagnose import Diagnosis

@@ -20,15 +20,15 @@ from droid_tune.errors import UserError
 from droid_tune.methods.distillation.reward_to_go import reward_to_go
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
-from droid_tune.rewards.endpoint import EndpointError
-from droid_tune.train.accumulator import Accumulator
+from droid_tune.rewards.judges.endpoint import EndpointError
 from droid_tune.train.execution import learner_for
+from droid_tune.train.learners.teaching import teachers as teachers_module
+from droid_tune.train.learners.teaching.distilling import Distilling
+from droid_tune.train.learners.teaching.lessons import Lessons
+from droid_tune.train.learners.teaching.other_tokenizer import OtherTokenizer, byte_ends
+from droid_tune.train.learners.teaching.reporting_teacher import reported
 from droid_tune.train.stopwatch import Stopwatch
-from droid_tune.train.teaching import teachers as teachers_module
-from droid_tune.train.teaching.distilling import Distilling
-from droid_tune.train.teaching.lessons import Lessons
-from droid_tune.train.teaching.other_tokenizer import OtherTokenizer, byte_ends
-from droid_tune.train.teaching.reporting_teacher import reported
+from droid_tune.train.updating.accumulator import Accumulator
 from tests.engine.train.conftest import digest, resume, tiny, train
 from tests.engine.train.learning import assert_exact, assert_same, in_double_precision, session_of
 from tests.engine.train.stopping import stopped_after

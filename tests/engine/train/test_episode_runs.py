@@ -14,8 +14,8 @@ from droid_tune.config import RunConfig, resolve
 from droid_tune.control import Control
 from droid_tune.errors import UserError
 from droid_tune.runs.folder import create_run
-from droid_tune.train.acting import check_alone
 from droid_tune.train.engine import run_training
+from droid_tune.train.exploring.acting import check_alone
 from tests.conftest import SHARED
 from tests.engine.rollout.episodes.scripted import Scripted
 from tests.engine.train.conftest import TINY, digest, resume, tiny, train

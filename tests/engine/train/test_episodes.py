@@ -20,8 +20,8 @@ from droid_tune.metrics import CATALOGUE
 from droid_tune.rewards.combine import TooManyFailures
 from droid_tune.train.distributed import World
 from droid_tune.train.execution import build_session
-from droid_tune.train.experience import Experience
-from droid_tune.train.policy_gradient import PolicyGradient
+from droid_tune.train.exploring.experience import Experience
+from droid_tune.train.learners.policy_gradient import PolicyGradient
 from droid_tune.train.training_session import Conduct
 from tests.engine.rollout.episodes.scripted import Scripted
 from tests.engine.train.learning import assert_exact, by_hand, flat, learner_of, moved

@@ -9,7 +9,7 @@ import pytest
 
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.rollout.generate import generate
-from droid_tune.train.policy_gradient import PolicyGradient
+from droid_tune.train.learners.policy_gradient import PolicyGradient
 from tests.engine.train.learning import learner_of
 
 ROWS = 6

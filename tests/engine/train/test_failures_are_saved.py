@@ -12,7 +12,7 @@ from droid_tune.errors import UserError
 from droid_tune.events import Notice, PlanChosen, RunStarted, Step
 from droid_tune.rewards.combine import RewardSet, TooManyFailures
 from droid_tune.train import loop
-from droid_tune.train.update import update_metrics
+from droid_tune.train.updating.update import update_metrics
 from tests.engine.train.conftest import digest, resume, tiny, train
 
 CONFIG = tiny(training={"iterations": 4}, checkpoint={"save_every": 50})
@@ -88,7 +88,7 @@ def test_a_disk_that_refuses_does_not_hide_why_the_run_ended(
 ) -> None:
     monkeypatch.setattr(RewardSet, "score", failing(3, UserError("The first reason"), RewardSet.score))
     monkeypatch.setattr(
-        "droid_tune.train.checkpoint.CheckpointStore.save", failing(1, UserError("full"), lambda: None)
+        "droid_tune.train.saving.checkpoint.CheckpointStore.save", failing(1, UserError("full"), lambda: None)
     )
     finished, _ = train(CONFIG, tmp_path)
     assert finished.why == "The first reason."

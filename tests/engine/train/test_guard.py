@@ -18,7 +18,7 @@ from droid_tune.machine import host
 from droid_tune.machine.budget import limit_of
 from droid_tune.machine.host import Host
 from droid_tune.train import execution
-from droid_tune.train.memory_guard import Judgement, MemoryGuard, Reading, smaller, strongest
+from droid_tune.train.steering.memory_guard import Judgement, MemoryGuard, Reading, smaller, strongest
 from tests.engine.train.conftest import tiny, train
 
 CALM = Reading(active=10, peak=20, cache=5)

@@ -12,10 +12,10 @@ from mlx.utils import tree_map
 from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.config.training_config import OptimizerConfig
 from droid_tune.model.policy import Policy
-from droid_tune.train.accumulator import Accumulator
-from droid_tune.train.learner import Gathered
-from droid_tune.train.optimizer import build_optimizer, gradient_norm
-from droid_tune.train.update import Updater
+from droid_tune.train.learners.learner import Gathered
+from droid_tune.train.updating.accumulator import Accumulator
+from droid_tune.train.updating.optimizer import build_optimizer, gradient_norm
+from droid_tune.train.updating.update import Updater
 from tests.engine.model.tiny import tiny_policy
 
 #: 14 MB in 74 arrays, the largest a 27th of it

@@ -14,9 +14,9 @@ from droid_tune.events import Continued, Event, Paused, RunFinished, Steered, St
 from droid_tune.paths import RunPaths
 from droid_tune.runs.folder import create_run
 from droid_tune.runs.steering import send, wish
-from droid_tune.train import update
 from droid_tune.train.engine import run_training
-from droid_tune.train.optimizer import optimizer_tensors, restore_optimizer
+from droid_tune.train.updating import update
+from droid_tune.train.updating.optimizer import optimizer_tensors, restore_optimizer
 from tests.engine.train.conftest import resume, tiny, train
 
 CONFIG = tiny(
@@ -132,7 +132,7 @@ def test_weights_that_are_no_numbers_are_not_saved_and_an_earlier_checkpoint_is_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No lower learning rate mends those."""
-    from droid_tune.train.update import Updater
+    from droid_tune.train.updating.update import Updater
 
     apply = Updater.apply
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from droid_tune.events import CheckpointSaved, Step
-from droid_tune.train import policy_gradient
+from droid_tune.train.learners import policy_gradient
 from tests.engine.train.conftest import digest, resume, tiny, train
 
 CONFIG = tiny(

@@ -14,14 +14,14 @@ from mlx.utils import tree_unflatten
 
 from droid_tune.control import Watch
 from droid_tune.errors import Stopped, UserError
-from droid_tune.rewards.pair_judge import PairJudge
-from droid_tune.train.accumulator import Accumulator
+from droid_tune.rewards.judges.pair_judge import PairJudge
 from droid_tune.train.execution import learner_for, reference_for
-from droid_tune.train.experience import SliceCursor
-from droid_tune.train.learner import Gathered
-from droid_tune.train.online_pairs_learner import OnlinePairs, _Pairs, between
+from droid_tune.train.exploring.experience import SliceCursor
+from droid_tune.train.learners.learner import Gathered
+from droid_tune.train.learners.online_pairs_learner import OnlinePairs, _Pairs, between
+from droid_tune.train.learners.teaching.lessons import Lessons
 from droid_tune.train.stopwatch import Stopwatch
-from droid_tune.train.teaching.lessons import Lessons
+from droid_tune.train.updating.accumulator import Accumulator
 from tests.engine.train.conftest import digest, resume, tiny, train
 from tests.engine.train.learning import assert_exact, assert_same, flat, session_of, stirred
 from tests.engine.train.stopping import stopped_after

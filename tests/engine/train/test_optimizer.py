@@ -11,9 +11,9 @@ import mlx.optimizers as optim
 import pytest
 
 from droid_tune.config.training_config import OptimizerConfig
-from droid_tune.train.fused_adam import FusedAdam
-from droid_tune.train.muon import orthogonal
-from droid_tune.train.optimizer import (
+from droid_tune.train.updating.fused_adam import FusedAdam
+from droid_tune.train.updating.muon import orthogonal
+from droid_tune.train.updating.optimizer import (
     build_optimizer,
     clip_to_norm,
     gradient_norm,

@@ -15,11 +15,11 @@ from droid_tune.errors import DiskError
 from droid_tune.events import ROLLOUTS, TRANSIENT, Continued, Event, Paused, RunFinished, Step
 from droid_tune.paths import sample_data_dir
 from droid_tune.runs.folder import create_run
-from droid_tune.runs.identity import changes_since, kept_reward
 from droid_tune.runs.log import LineFile, read_events
+from droid_tune.runs.origin.identity import changes_since, kept_reward
 from droid_tune.runs.state import RunState
-from droid_tune.train.checkpoint import CheckpointStore
 from droid_tune.train.engine import resume_training, run_training
+from droid_tune.train.saving.checkpoint import CheckpointStore
 from tests.engine.train.conftest import Training, digest, tiny
 
 GOOD = "def f(completion, row):\n    return len(completion) % 7\n"

@@ -15,10 +15,10 @@ from droid_tune.metrics import CATALOGUE
 from droid_tune.model.gradients import head_loss
 from droid_tune.model.gradients.head import TokenScores
 from droid_tune.rollout.rollout import Rollout
-from droid_tune.train.batch import Batch
-from droid_tune.train.experience import Experience
-from droid_tune.train.policy_gradient import PolicyGradient
-from droid_tune.train.row_reader import PromptRow
+from droid_tune.train.exploring.batch import Batch
+from droid_tune.train.exploring.experience import Experience
+from droid_tune.train.learners.policy_gradient import PolicyGradient
+from droid_tune.train.rows.row_reader import PromptRow
 from tests.engine.train.learning import assert_same, by_hand, flat, learner_of, moved, row_logprobs
 
 

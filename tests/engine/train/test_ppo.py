@@ -16,11 +16,11 @@ from droid_tune.model.adapter_files import read_arrays
 from droid_tune.model.heads.critic import as_critic, critic_head, critic_of
 from droid_tune.model.policy import Policy
 from droid_tune.runs.verification import verified
-from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.execution import learner_for
-from droid_tune.train.experience import Experience
-from droid_tune.train.ppo_learner import PPO
+from droid_tune.train.exploring.experience import Experience
+from droid_tune.train.learners.ppo_learner import PPO
 from droid_tune.train.stopwatch import Stopwatch
+from droid_tune.train.updating.accumulator import Accumulator
 from tests.engine.train.conftest import digest, resume, tiny, train
 from tests.engine.train.learning import assert_same, flat, row_logprobs, session_of
 from tests.engine.train.stopping import stopped_after

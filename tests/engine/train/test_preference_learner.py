@@ -22,12 +22,12 @@ from droid_tune.model.fusing import fuse_adapter
 from droid_tune.model.loading import load_policy, make_policy
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
-from droid_tune.train.examples import TrainingExample
 from droid_tune.train.execution import learner_for
-from droid_tune.train.pairs.beforehand import crossed_over
-from droid_tune.train.pairs.judged_rows import JudgedRows, JudgedUnit, judged_rows_of
-from droid_tune.train.pairs.preference_learner import PreferenceLearner
-from droid_tune.train.pairs.unit_loss import unit_loss
+from droid_tune.train.learners.pairs.beforehand import crossed_over
+from droid_tune.train.learners.pairs.judged_rows import JudgedRows, JudgedUnit, judged_rows_of
+from droid_tune.train.learners.pairs.preference_learner import PreferenceLearner
+from droid_tune.train.learners.pairs.unit_loss import unit_loss
+from droid_tune.train.rows.examples import TrainingExample
 from tests.engine.train.learning import assert_same, flat, session_of, stirred
 
 PAIRS: list[dict[str, Any]] = [

@@ -85,20 +85,20 @@ def test_too_many_failures_on_one_rank_stop_both(project_root: Path, tmp_path: P
 
 NO_ROW = """
 from droid_tune.errors import UserError
-from droid_tune.train.row_reader import RowReader
+from droid_tune.train.rows.row_reader import RowReader
 def prompt(self, number, row):
     raise UserError("Row 3 cannot be read")
 RowReader.prompt = prompt
 """
 NO_GRADIENT = """
-import droid_tune.train.policy_gradient as learner
+import droid_tune.train.learners.policy_gradient as learner
 def broken(*_, **__):
     raise RuntimeError("no gradient here")
 learner.loss_and_gradients = broken
 """
 NO_DISK = """
 from droid_tune.errors import UserError
-from droid_tune.train.checkpoint import CheckpointStore
+from droid_tune.train.saving.checkpoint import CheckpointStore
 def save(self, *_):
     raise UserError("No space is left")
 CheckpointStore.save = save

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from droid_tune.events import Event
-from droid_tune.train.start import starting_policy
+from droid_tune.train.starting.start import starting_policy
 from tests.engine.train.conftest import tiny, train
 
 Arrays = dict[str, mx.array]

@@ -11,7 +11,7 @@ import pytest
 from droid_tune.data.rendering import looking_through
 from droid_tune.errors import UserError
 from droid_tune.events import Notice, Phase
-from droid_tune.train.drawing import TOLD_ROWS, draw
+from droid_tune.train.rows.drawing import TOLD_ROWS, draw
 from droid_tune.train.training_session import TrainingSession
 from tests.engine.train.conftest import tiny, train
 from tests.engine.train.learning import session_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from tests.engine.train.conftest import digest, resume, tiny, train
 from tests.engine.train.stopping import stopped_after
 from tests.engine.train.test_preference_learner import PAIRS, VERDICTS

@@ -20,8 +20,8 @@ from droid_tune.methods.losses.pairs.reward_loss import reward_loss
 from droid_tune.model.adapter_files import read_arrays
 from droid_tune.model.heads.value_head import HEAD_WEIGHTS, add_reward_head, reward_head
 from droid_tune.model.policy import Policy
-from droid_tune.train.pairs.judged_rows import JudgedUnit
-from droid_tune.train.pairs.preference_learner import PreferenceLearner
+from droid_tune.train.learners.pairs.judged_rows import JudgedUnit
+from droid_tune.train.learners.pairs.preference_learner import PreferenceLearner
 from tests.engine.train.conftest import digest, resume, train
 from tests.engine.train.learning import assert_same, flat, stirred
 from tests.engine.train.test_preference_learner import PAIRS, PLANS, learner_on, planned, quantised
@@ -175,7 +175,7 @@ def test_a_stopped_run_ends_with_the_bytes_of_one_that_was_not(tmp_path: Path) -
 
 def _goes_on(folder: Path) -> None:
     """A run that starts from the reward model has its head."""
-    from droid_tune.train.start import starting_policy
+    from droid_tune.train.starting.start import starting_policy
 
     config = config_on(folder, model={"start_from": str(folder / "whole")})
     policy = starting_policy(config, folder / "further")

@@ -22,7 +22,9 @@ from droid_tune.events import ROLLOUTS, TRANSIENT, Event, Paused, RolloutGroup, 
 from droid_tune.paths import RunPaths
 from droid_tune.queue.queue_turns import at_work
 from droid_tune.queue.run_queue import RunQueue
-from droid_tune.runs.durable import disk_error, write_text
+from droid_tune.runs.disk.durable import disk_error, write_text
+from droid_tune.runs.disk.lock import RunLock, is_locked
+from droid_tune.runs.disk.soft_lock import SoftLock
 from droid_tune.runs.folder import (
     begun,
     create_run,
@@ -32,13 +34,11 @@ from droid_tune.runs.folder import (
     slug,
     summarise,
 )
-from droid_tune.runs.lock import RunLock, is_locked
 from droid_tune.runs.log import EventLog, LineFile, read_events, replay
-from droid_tune.runs.soft_lock import SoftLock
 from droid_tune.runs.state import RunState
 from droid_tune.runs.status import read_status, write_status
 from droid_tune.train.engine import run_training
-from droid_tune.train.journal import Journal
+from droid_tune.train.saving.journal import Journal
 from tests.engine.train.conftest import Training, resume, tiny, train
 
 
@@ -71,7 +71,7 @@ def test_a_disk_that_was_made_read_only_leaves_a_run_where_it_stands(
     def refuse(*_: object) -> int:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr("droid_tune.runs.lock.os.open", refuse)
+    monkeypatch.setattr("droid_tune.runs.disk.lock.os.open", refuse)
     finished, told = resume(folder)
     assert (finished.outcome, finished.step) == ("failed", 7)
     assert RunState().apply_all(told).step == 7
@@ -92,7 +92,7 @@ def refusing(code: int) -> Callable[[int, int], None]:
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    code = f"from droid_tune.runs.lock import RunLock; RunLock(__import__('pathlib').Path({str(path)!r})).__enter__()"
+    code = f"from droid_tune.runs.disk.lock import RunLock; RunLock(__import__('pathlib').Path({str(path)!r})).__enter__()"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
     assert not is_locked(path)
 
@@ -233,7 +233,7 @@ def test_what_is_said_before_a_run_begins_follows_its_first_event(tmp_path: Path
 
 def test_time_at_work_begins_once_the_model_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, now = create_run(tiny(), tmp_path / "run"), [0.0]
-    monkeypatch.setattr("droid_tune.train.journal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("droid_tune.train.saving.journal.time.monotonic", lambda: now[0])
     for reading, training, expected in ((100.0, 7.0, 7.0), (50.0, 3.0, 10.0)):  # a second session goes on
         with Journal(folder, lambda _event: None) as journal:
             now[0] += reading

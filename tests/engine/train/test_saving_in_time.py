@@ -36,7 +36,7 @@ def test_a_resume_from_such_a_checkpoint_is_exact(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("droid_tune.runs.durable.shutil.disk_usage", lambda _folder: Usage(10, 9, 1000))
+    monkeypatch.setattr("droid_tune.runs.disk.durable.shutil.disk_usage", lambda _folder: Usage(10, 9, 1000))
     finished, record = train(tiny(), tmp_path)
     assert finished.outcome == "failed"
     assert finished.why.startswith(
@@ -51,7 +51,7 @@ def test_a_disk_that_fills_is_told_before_the_save_and_what_was_saved_stays(
 ) -> None:
     looks = iter([10**12, 10**12])
     monkeypatch.setattr(
-        "droid_tune.runs.durable.shutil.disk_usage", lambda _folder: Usage(10, 9, next(looks, 1000))
+        "droid_tune.runs.disk.durable.shutil.disk_usage", lambda _folder: Usage(10, 9, next(looks, 1000))
     )
     finished, record = train(tiny(checkpoint={"save_every": 1}), tmp_path)
     assert finished.outcome == "failed"

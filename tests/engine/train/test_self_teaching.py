@@ -13,13 +13,13 @@ from mlx.utils import tree_unflatten
 
 from droid_tune.errors import Stopped, UserError
 from droid_tune.model.reference import as_reference
-from droid_tune.train.accumulator import Accumulator
 from droid_tune.train.diagnosis.diagnose import Diagnosis
 from droid_tune.train.execution import learner_for, reference_for
-from droid_tune.train.learner import Gathered
+from droid_tune.train.learners.learner import Gathered
+from droid_tune.train.learners.teaching.lessons import Lessons
+from droid_tune.train.learners.teaching.self_teaching import SelfTeaching
 from droid_tune.train.stopwatch import Stopwatch
-from droid_tune.train.teaching.lessons import Lessons
-from droid_tune.train.teaching.self_teaching import SelfTeaching
+from droid_tune.train.updating.accumulator import Accumulator
 from tests.engine.train.conftest import digest, resume, tiny, train
 from tests.engine.train.learning import assert_exact, assert_same, flat, session_of, stirred
 from tests.engine.train.stopping import stopped_after

@@ -21,11 +21,11 @@ from droid_tune.model.gradients.scoring import score
 from droid_tune.model.gradients.scoring_rows import ScoringRows
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import ReferencePolicy
-from droid_tune.playground import Playground
+from droid_tune.playground.playground import Playground
 from droid_tune.runs.best import completed_step
 from droid_tune.train.engine import resume_training
-from droid_tune.train.start import remark_on_start, starting_policy
-from droid_tune.train.weights import newest_weights
+from droid_tune.train.saving.weights import newest_weights
+from droid_tune.train.starting.start import remark_on_start, starting_policy
 from tests.engine.train.conftest import TINY, digest, resume, tiny, train
 from tests.engine.train.stopping import stopped_after
 from tests.engine.train.test_preference_learner import PAIRS

@@ -23,7 +23,7 @@ from droid_tune.runs.steering import (
     wish,
 )
 from droid_tune.train.engine import run_training
-from droid_tune.train.patience import Patience
+from droid_tune.train.steering.patience import Patience
 from tests.engine.train.conftest import Record, digest, resume, tiny, train
 
 E = TypeVar("E", bound=Event)

@@ -13,7 +13,7 @@ from droid_tune.errors import Stopped
 from droid_tune.events import Event, Phase
 from droid_tune.model import loading
 from droid_tune.model.loading import load_policy
-from droid_tune.rewards.process import Child
+from droid_tune.rewards.children.process import Child
 from droid_tune.runs.folder import create_run
 from tests.engine.train.conftest import Training, tiny
 

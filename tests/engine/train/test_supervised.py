@@ -22,7 +22,7 @@ from droid_tune.model.gradients.bodies import Bodies, Pullable
 from droid_tune.model.gradients.passes import WholeRows
 from droid_tune.model.loading import load_policy, make_policy
 from droid_tune.train.execution import learner_for
-from droid_tune.train.supervised import Supervised
+from droid_tune.train.learners.supervised import Supervised
 from tests.engine.model.tiny import tiny_policy
 from tests.engine.train.conftest import tiny, train
 from tests.engine.train.learning import assert_same, flat, moved, session_of

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from droid_tune.events import RolloutGroup, Step, TokenDetails
-from droid_tune.train import token_record
-from droid_tune.train.token_record import TokenRecorder
+from droid_tune.train.exploring import token_record
+from droid_tune.train.exploring.token_record import TokenRecorder
 from tests.engine.train.conftest import digest, tiny, train
 
 

@@ -27,7 +27,7 @@ from ui.panes.rollouts.pane import RolloutsPane
 from ui.panes.rollouts.prompts_view import dropped, won
 from ui.session import Session
 from ui.theme import LIGHT
-from ui.widgets.parted_text import parted
+from ui.widgets.texts.parted_text import parted
 
 STEPS, GROUPS, SIZE = 60, 4, 8
 

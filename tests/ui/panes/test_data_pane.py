@@ -17,7 +17,7 @@ from ui.panes.data.data_reader import Source
 from ui.panes.data.pane import DataPane
 from ui.session import Session
 from ui.widgets.notice import NoticeBar
-from ui.widgets.plain_view import PlainView
+from ui.widgets.texts.plain_view import PlainView
 
 Show = Callable[[Path], DataPane]
 

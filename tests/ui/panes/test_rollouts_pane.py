@@ -16,8 +16,8 @@ from ui.panes.rollouts.by_step.step_groups import chosen_groups, held_out_summar
 from ui.panes.rollouts.cards.advantage_bar import AdvantageBar
 from ui.panes.rollouts.cards.completion_card import CompletionCard
 from ui.panes.rollouts.pane import RolloutsPane
-from ui.widgets.long_text import LongText
 from ui.widgets.state_chip import reward_tone
+from ui.widgets.texts.long_text import LongText
 
 
 def card_of(one: Completion, widest: float | None = 1.0, parent: QWidget | None = None) -> CompletionCard:

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from droid_tune import words
-from droid_tune.config.config_file import is_config
+from droid_tune.config.files.config_file import is_config
 from droid_tune.errors import UserError
 from ui.frame.drops import is_model_folder, meant_data
 from ui.frame.pane_stack import PaneStack

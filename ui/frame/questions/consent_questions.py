@@ -56,7 +56,7 @@ class ConsentQuestions(QObject):
 
     def _allow_run(self, resumption: Resumption, action: str) -> None:
         try:
-            from droid_tune.runs.foreign import allow_run
+            from droid_tune.runs.origin.foreign import allow_run
 
             allow_run(resumption.folder)
             self._session.resume(resumption.folder, resumption.further_steps, resumption.checkpoint)

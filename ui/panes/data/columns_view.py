@@ -9,7 +9,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QComboBox, QGridLayout, QWidget
 
 from droid_tune.data.formats.base import Layout, Row, RowFormat
-from droid_tune.data.formats.columns import names_in
+from droid_tune.data.formats.parts.columns import names_in
 from droid_tune.data.formats.table import FORMATS_BY_NAME, need_of, usable_formats
 from droid_tune.data.issues import RowFault
 from droid_tune.data.mapping import Proposal
@@ -17,9 +17,9 @@ from ui.panes.data.data_reader import in_order, in_use
 from ui.panes.data.rows.rows_model import cell_text, whole_text
 from ui.panes.data.rows.seen_row import field_pieces
 from ui.widgets.basics import button, clear, column, label, prose, row
-from ui.widgets.plain_view import Piece, PlainView
+from ui.widgets.lists.tables import scrolling_card
 from ui.widgets.quiet_combo import QuietCombo
-from ui.widgets.tables import scrolling_card
+from ui.widgets.texts.plain_view import Piece, PlainView
 
 OWN_NAME = ""
 #: of a choice that are seen at least

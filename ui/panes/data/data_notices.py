@@ -8,7 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.data.formats.table import FORMATS_BY_NAME, label_of, methods_for
 from ui.panes.data.data_reader import Inspection
 from ui.widgets.notice import NoticeStack

@@ -13,8 +13,8 @@ from droid_tune.data.report import FileReport, Report
 from ui.panes.data.share_bar import ShareBar
 from ui.widgets.basics import clear, column, label, plain_tip
 from ui.widgets.elided_label import ElidedLabel
+from ui.widgets.lists.tables import scrolling_card
 from ui.widgets.state_chip import Chip
-from ui.widgets.tables import scrolling_card
 
 SPLIT_WORDS = {"train": "Train", "valid": "Held-out", "test": "Test"}
 #: files seen without scrolling

@@ -29,7 +29,7 @@ from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.panes.data.tools.tools_view import ToolsView
 from ui.session import Session
 from ui.widgets.basics import column
-from ui.widgets.finder import Finder
+from ui.widgets.lists.finder import Finder
 
 
 class DataPane(Pane):

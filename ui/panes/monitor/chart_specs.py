@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from ui.widgets.chart import ChartSpec, Line
 
 Sections = dict[str, tuple[ChartSpec, ...]]

@@ -12,7 +12,7 @@ from droid_tune import words
 from droid_tune.metrics import describe
 from droid_tune.runs.series import Series
 from ui.widgets.curves import LEAST_FOR_TREND, trend
-from ui.widgets.tables import TellingDelegate
+from ui.widgets.lists.tables import TellingDelegate
 
 HEADINGS = ("Metric", "Newest", "First", "Lowest", "Highest", "Trend", "Values")
 NUMBERS = {"Newest", "First", "Lowest", "Highest", "Values"}

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QLineEdit, QWidget
 
 from droid_tune import words
 from droid_tune.config import RunConfig
-from droid_tune.config.load import parse_overrides
+from droid_tune.config.files.load import parse_overrides
 from droid_tune.errors import UserError
 from droid_tune.runs.steering import STEERABLE, current, steered, wish
 from ui.widgets.basics import button, column, label, prose, row

@@ -14,11 +14,11 @@ from ui.panes.rollouts.marked_text import marked, tinted
 from ui.theme import current_theme
 from ui.widgets.basics import button, clear, column, label, row, selectable
 from ui.widgets.episode_view import EpisodeView, cut_in_words, episode_in_words
-from ui.widgets.long_text import LONGEST
 from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.state_chip import Chip, reward_tone
-from ui.widgets.styled_text import with_sought
-from ui.widgets.text_page import TextPage
+from ui.widgets.texts.long_text import LONGEST
+from ui.widgets.texts.styled_text import with_sought
+from ui.widgets.texts.text_page import TextPage
 
 #: what the tokens of a completion can be tinted by, where they were recorded
 TINTS = (

@@ -7,7 +7,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from ui.panes.rollouts.completions_model import TEXT_PLACE, CompletionsModel
-from ui.widgets.tables import TellingDelegate
+from ui.widgets.lists.tables import TellingDelegate
 
 #: pixels of a number's column, where its heading needs no more, and of the text's column at least
 NUMBER_WIDTH, TEXT_WIDTH = 66, 250

@@ -28,8 +28,8 @@ from ui.panes.rollouts.completions_model import CompletionsModel
 from ui.panes.rollouts.completions_table import CompletionsTable
 from ui.widgets.basics import button, column, label, row, scrolling
 from ui.widgets.charting.step_cursor import StepCursor
+from ui.widgets.lists.search_field import SearchField
 from ui.widgets.quiet_combo import QuietCombo
-from ui.widgets.search_field import SearchField
 from ui.widgets.segmented import Segmented
 
 KINDS = (("all", "All"), ("right", "Right"), ("wrong", "Wrong"), ("cut", "Cut off"), ("held_out", "Held-out"))

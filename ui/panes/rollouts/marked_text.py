@@ -6,8 +6,8 @@ import re
 
 from droid_tune.events import TokenTrace
 from ui.theme import Tokens, current_theme
-from ui.widgets.parted_text import parted
-from ui.widgets.styled_text import escaped, sought_places, styled
+from ui.widgets.texts.parted_text import parted
+from ui.widgets.texts.styled_text import escaped, sought_places, styled
 
 #: how the reward `accuracy` says what it read
 _READ = re.compile(r"answer read: (.+?)(?:, expected .*)?\Z", re.DOTALL)

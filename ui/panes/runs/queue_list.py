@@ -14,9 +14,9 @@ from droid_tune import words
 from droid_tune.errors import UserError
 from ui.session import Session
 from ui.widgets.basics import button, column, label, row
-from ui.widgets.simple_list import Entry, EntryList
+from ui.widgets.lists.simple_list import Entry, EntryList
+from ui.widgets.lists.two_lines import TwoLineDelegate
 from ui.widgets.state_chip import life_words
-from ui.widgets.two_lines import TwoLineDelegate
 
 if TYPE_CHECKING:
     from droid_tune.queue.queued_run import QueuedRun

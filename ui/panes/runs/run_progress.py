@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from droid_tune import words
-from droid_tune.config.methods import METHOD_CONFIGS
-from droid_tune.runs.differences import differences
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
+from droid_tune.runs.origin.differences import differences
 from ui.background import Task
 from ui.session import Session
 

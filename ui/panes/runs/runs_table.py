@@ -16,8 +16,8 @@ from ui.panes.runs.runs_columns import COLUMNS, PLACES, RunLine
 from ui.panes.runs.runs_model import RunsModel
 from ui.session import Session
 from ui.widgets.basics import column, label, row
-from ui.widgets.search_field import SearchField
-from ui.widgets.tables import dress_table
+from ui.widgets.lists.search_field import SearchField
+from ui.widgets.lists.tables import dress_table
 
 if TYPE_CHECKING:
     from droid_tune.runs.folder import RunSummary

@@ -12,8 +12,8 @@ from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
-from droid_tune.config.methods import METHOD_CONFIGS
-from droid_tune.config.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.policy_method import PolicyMethodConfig
 from droid_tune.config.setting_titles import setting_title
 from droid_tune.errors import UserError
 from ui.background import Task

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QWidget
 
-from droid_tune.config.method_table import card_of, family_of
-from droid_tune.config.methods import METHOD_CONFIGS
 from droid_tune.config.model_and_data import AdapterConfig, DataConfig, ModelConfig
+from droid_tune.config.recipes.method_table import card_of, family_of
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.config.setting_titles import section_heading
 from droid_tune.config.tracking_config import TrackingConfig

@@ -16,7 +16,7 @@ from droid_tune.runs.series import Series
 from ui.widgets.basics import button, column, label, row
 from ui.widgets.charting.chart_spec import Line
 from ui.widgets.charting.scale_across import ScaleAcross
-from ui.widgets.tables import data_table
+from ui.widgets.lists.tables import data_table
 
 _ROOT = QModelIndex()
 Index = QModelIndex | QPersistentModelIndex

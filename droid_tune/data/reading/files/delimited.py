@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from droid_tune.data.formats.answers import answers_in_cell
 from droid_tune.data.formats.base import Layout, Row
+from droid_tune.data.formats.parts.answers import answers_in_cell
 from droid_tune.data.issues import FileFault, RowFault
 from droid_tune.data.layout import SAMPLE_ROWS
 from droid_tune.data.reading.examine import check_row, decode

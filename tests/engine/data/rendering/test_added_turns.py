@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from droid_tune.data.rendering.added_turns import REWRITTEN, TurnAdder, require_turns
-from droid_tune.data.rendering.chat_template import ChatTemplate
 from droid_tune.data.rendering.conversation import Conversation
 from droid_tune.data.rendering.encoding import encode
+from droid_tune.data.rendering.templates.added_turns import REWRITTEN, TurnAdder, require_turns
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 from droid_tune.data.rendering.turns import RowTurns
 from droid_tune.data.templates import DEFAULT, render_prompt
 from droid_tune.errors import UserError

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from droid_tune.config import RunConfig
-from droid_tune.data.rendering.chat_template import ChatTemplate
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 from droid_tune.data.templates import TemplateOptions, render_example, render_prompt
 from droid_tune.errors import UserError
 from droid_tune.model_files.tokenizer import load_tokenizer

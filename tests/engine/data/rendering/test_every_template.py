@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from droid_tune.data.rendering import chat_template
-from droid_tune.data.rendering.chat_template import ChatTemplate
+from droid_tune.data.rendering.templates import chat_template
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 from droid_tune.data.rendering.thinking import KEYS, split_thoughts
 from droid_tune.data.templates import Example, render_examples, render_prompt
 from droid_tune.errors import UserError

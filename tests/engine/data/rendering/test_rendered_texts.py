@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from droid_tune.data.rendering.rendered_texts import RenderedTexts
-from droid_tune.data.rendering.template_child import TemplateChild, TemplateChildren
+from droid_tune.data.rendering.templates.template_child import TemplateChild, TemplateChildren
 
 
 def test_a_text_is_rendered_once_and_by_its_own_template(monkeypatch) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from droid_tune.data.rendering import chat_template
-from droid_tune.data.rendering.template_child import TemplateChildren, TemplateLimitError
+from droid_tune.data.rendering.templates import chat_template
+from droid_tune.data.rendering.templates.template_child import TemplateChildren, TemplateLimitError
 from droid_tune.data.templates import render_prompt
 from droid_tune.errors import UserError, refused_by_system
 from tests.engine.data.rendering.tokenizers import tokenizer

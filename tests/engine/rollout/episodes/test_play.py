@@ -23,7 +23,7 @@ from droid_tune.paths import starter_model_dir
 from droid_tune.rollout.episodes.episode_row import EpisodeLimits, Seeding
 from droid_tune.rollout.episodes.play import play
 from droid_tune.rollout.rollout import Rollout
-from droid_tune.train.start import starting_policy
+from droid_tune.train.starting.start import starting_policy
 from tests.engine.rollout.episodes.scripted import Scripted
 
 ROWS = [{"prompt": "What is 2 + 3?"}, {"prompt": "Add 14 and 5, then say it."}]

@@ -18,8 +18,8 @@ from ui.background import Task
 from ui.panes.data.issues.issues_model import IssuesModel
 from ui.panes.data.issues.open_in_editor import open_at
 from ui.widgets.basics import button, column, prose, row
-from ui.widgets.plain_view import Piece, PlainView
-from ui.widgets.tables import data_table
+from ui.widgets.lists.tables import data_table
+from ui.widgets.texts.plain_view import Piece, PlainView
 
 #: characters of a long line on either side of the place
 AROUND = 400

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from droid_tune.config import RunConfig
-from droid_tune.config.acting_key import acting_key
+from droid_tune.config.asking.acting_key import acting_key
 from droid_tune.control import Watch
 from droid_tune.data.templates import TemplateOptions
 from droid_tune.errors import UserError

@@ -15,8 +15,8 @@ from ui.panes.data.rows.rows_model import whole_text
 from ui.panes.data.rows.seen_row import SeenRow, field_pieces, text_pieces, token_pieces, work_for
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import column, label, row
-from ui.widgets.plain_view import Piece, PlainView
 from ui.widgets.segmented import Segmented
+from ui.widgets.texts.plain_view import Piece, PlainView
 
 VIEWS = (("fields", "Fields"), ("prompt", "As the model sees it"), ("tokens", "Tokens"))
 THINKING = (("template", "Model's default"), ("on", "Thinking"), ("off", "No thinking"))

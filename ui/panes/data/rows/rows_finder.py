@@ -15,7 +15,7 @@ from droid_tune.data.dataset import Rows
 from droid_tune.errors import UserError
 from ui.background import Task
 from ui.panes.data.rows.rows_model import whole_text
-from ui.widgets.finder import Finder
+from ui.widgets.lists.finder import Finder
 
 #: rows that are read before the window hears of them
 PORTION = 500

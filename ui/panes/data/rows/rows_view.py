@@ -20,7 +20,7 @@ from ui.panes.data.rows.rows_finder import RowsFinder
 from ui.panes.data.rows.rows_model import RowsModel
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import column
-from ui.widgets.tables import data_table
+from ui.widgets.lists.tables import data_table
 
 #: pixels
 LEAST_COLUMN, CELL_MARGINS = 90, 24

@@ -13,7 +13,7 @@ from droid_tune.data.formats.base import Row
 from droid_tune.data.rendering.shown import ShownRow, seen_row
 from ui.engine_worker import EngineDoor
 from ui.panes.data.rows.look import Look
-from ui.widgets.plain_view import Piece
+from ui.widgets.texts.plain_view import Piece
 
 #: tokens listed one by one
 MOST_TOKENS = 4000

@@ -20,9 +20,9 @@ from ui.panes.data.rows.look import Look
 from ui.panes.data.tokenizer_desk import TokenizerDesk
 from ui.widgets.basics import button, clear, column, label, row
 from ui.widgets.calm_bar import CalmBar
+from ui.widgets.lists.tables import scrolling_card
 from ui.widgets.notice import NoticeStack
 from ui.widgets.one_by_one import OneByOne
-from ui.widgets.tables import scrolling_card
 
 if TYPE_CHECKING:
     from ui.panes.data.statistics.histogram import Histogram

@@ -35,8 +35,8 @@ from ui.panes.data.tools.change_form import CHANGES, Ask, Change, Preview, plan_
 from ui.widgets.basics import button, clear, column, frame, label, prose, row
 from ui.widgets.calm_bar import CalmBar
 from ui.widgets.notice import NoticeStack
-from ui.widgets.plain_view import Piece, PlainView
 from ui.widgets.quiet_combo import QuietCombo
+from ui.widgets.texts.plain_view import Piece, PlainView
 
 #: a preview that takes no time is made at once
 FEW_ROWS = 20_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from droid_tune import words
 from droid_tune.events import RolloutGroup
 from droid_tune.metrics import flat
-from ui.widgets.simple_list import Entry
+from ui.widgets.lists.simple_list import Entry
 
 
 def chosen_groups(groups: list[RolloutGroup], key: str) -> list[RolloutGroup]:

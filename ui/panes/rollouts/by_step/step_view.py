@@ -11,10 +11,10 @@ from ui.panes.rollouts.by_step.step_groups import chosen_groups, held_out_summar
 from ui.panes.rollouts.completion_desk import CompletionDesk
 from ui.session import Session
 from ui.widgets.basics import column, label, row, scrolling
+from ui.widgets.lists.simple_list import EntryList
+from ui.widgets.lists.two_lines import TwoLineDelegate
 from ui.widgets.segmented import Segmented
-from ui.widgets.simple_list import EntryList
 from ui.widgets.switch import Switch
-from ui.widgets.two_lines import TwoLineDelegate
 
 FILTERS = (
     ("all", "All"),

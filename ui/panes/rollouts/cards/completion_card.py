@@ -12,7 +12,7 @@ from droid_tune.events import Completion, PlayedTurn
 from ui.panes.rollouts.cards.card_head import CardHead
 from ui.widgets.basics import button, column, label, row
 from ui.widgets.episode_view import EpisodeView, episode_in_words
-from ui.widgets.long_text import LongText
+from ui.widgets.texts.long_text import LongText
 
 #: characters shown before "Show all"
 SHORT = 900

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from droid_tune.config.method_table import card_of
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.method_table import card_of
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from ui.form.form import Fold
 from ui.panes.setup.choices.choice_cards import ChoiceCards
 from ui.panes.setup.choices.help_texts import add_help

@@ -14,8 +14,8 @@ from ui.background import Task
 from ui.panes.setup.models.download_bar import DownloadBar
 from ui.session import Session
 from ui.widgets.basics import button, column, prose, row
-from ui.widgets.simple_list import Entry, EntryList
-from ui.widgets.two_lines import TwoLineDelegate
+from ui.widgets.lists.simple_list import Entry, EntryList
+from ui.widgets.lists.two_lines import TwoLineDelegate
 from ui.work.download_desk import DownloadDesk
 
 ICONS = {"starter": "model", "cache": "model", "folder": "folder", "hub": "drop"}

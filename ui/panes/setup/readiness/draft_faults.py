@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.model_files.found import describe
 from ui.draft import Draft
 from ui.form.starting_runs import misfit

@@ -8,7 +8,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QFrame, QWidget
 
 from droid_tune import words
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from ui.panes.setup.readiness.forecasting import model_bytes
 from ui.panes.setup.readiness.text_grid import TextGrid
 from ui.widgets.basics import column, label, line, prose

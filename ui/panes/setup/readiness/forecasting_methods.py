@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from droid_tune.config import RunConfig, resolve
-from droid_tune.config.methods import METHOD_CONFIGS
+from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.errors import UserError
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate

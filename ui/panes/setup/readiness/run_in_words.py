@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from droid_tune import words
 from droid_tune.config import RunConfig
-from droid_tune.config.sampling_method import SamplingMethodConfig
+from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
 
 
 def run_in_words(config: RunConfig) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from droid_tune.config import RunConfig
-from droid_tune.config.acting_key import acting_key
+from droid_tune.config.asking.acting_key import acting_key
 from ui.background import Task
 from ui.engine_worker import EngineDoor
 

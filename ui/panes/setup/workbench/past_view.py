@@ -12,7 +12,7 @@ from ui.panes.setup.workbench.plain_rows import Column, PlainRows
 from ui.panes.setup.workbench.tries_view import below_all, cell, right_tone, right_words, said
 from ui.widgets.basics import column, prose, selectable
 from ui.widgets.chart import Chart, ChartSpec, Line
-from ui.widgets.tables import data_table
+from ui.widgets.lists.tables import data_table
 
 WAS, WOULD = "was", "would"
 CURVES = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from droid_tune.errors import UserError
 from droid_tune.paths import cache_dir, resources_dir
-from droid_tune.runs.durable import disk_error
+from droid_tune.runs.disk.durable import disk_error
 
 #: a reward is a page or two; a file beyond this is none
 MOST_BYTES = 1_000_000

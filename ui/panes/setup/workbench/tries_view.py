@@ -9,8 +9,8 @@ from droid_tune import words
 from droid_tune.trial_report import LEVEL_WORDS, Trial, Try
 from ui.panes.setup.workbench.plain_rows import Column, PlainRows
 from ui.widgets.basics import column, frame, prose, selectable
+from ui.widgets.lists.tables import data_table
 from ui.widgets.state_chip import Chip
-from ui.widgets.tables import data_table
 
 TONES = {
     "good": ("good", "good_soft"),

@@ -1,0 +1,1 @@
+"""Configs as files: read, laid over one another, and what is wrong with them in words."""

@@ -1,0 +1,1 @@
+"""Chat templates: what they render, and the child process that renders them."""

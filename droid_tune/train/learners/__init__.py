@@ -1,0 +1,1 @@
+"""How the methods learn: what each gathers for one update."""

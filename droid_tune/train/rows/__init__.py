@@ -1,0 +1,1 @@
+"""From data rows to what a learner takes."""

@@ -1,0 +1,1 @@
+"""From a gathered gradient to new weights."""

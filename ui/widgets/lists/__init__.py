@@ -1,0 +1,1 @@
+"""Lists and tables, and how they are looked through."""
