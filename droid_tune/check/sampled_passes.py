@@ -11,7 +11,7 @@ import numpy as np
 from droid_tune.check.largest_step import backward
 from droid_tune.config import RunConfig
 from droid_tune.errors import AbsentTeacherError
-from droid_tune.train.execution import learner_for
+from droid_tune.train.assembly import learner_for
 from droid_tune.train.learners.learner import Learner
 from droid_tune.train.learners.teaching.lesson_learner import LessonLearner
 from droid_tune.train.stopwatch import Stopwatch

@@ -28,8 +28,8 @@ from droid_tune.estimate.readiness import DataReadiness, readiness_of
 from droid_tune.estimate.signal import CheckReport, Measured, report_of
 from droid_tune.events import REWARD_FAILED, Event, Notice, Phase
 from droid_tune.machine.scratch import scratch_folder
+from droid_tune.train.assembly import build_session, rewards_of
 from droid_tune.train.distributed import World
-from droid_tune.train.execution import build_session, rewards_of
 from droid_tune.train.exploring.acting import acted_in
 from droid_tune.train.exploring.pace import fitted, measured_pace
 from droid_tune.train.saving.run_record import Observed, lengths_of, ratios

@@ -15,9 +15,9 @@ from droid_tune.machine.host import read_host
 from droid_tune.model.loading import load_policy
 from droid_tune.model.plan_for import limit_memory, plan_for
 from droid_tune.rewards.table import build_rewards
+from droid_tune.train.assembly import learner_for, reference_for
 from droid_tune.train.assignment import Span
 from droid_tune.train.distributed import World
-from droid_tune.train.execution import learner_for, reference_for
 from droid_tune.train.loop import Loop
 from droid_tune.train.rows.row_reader import Chosen, RowReader
 from droid_tune.train.saving.checkpoint import CheckpointStore

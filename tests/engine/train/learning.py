@@ -18,8 +18,8 @@ from droid_tune.control import UNWATCHED, Control
 from droid_tune.data.dataset import open_configured
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.policy import Policy
+from droid_tune.train.assembly import build_session, learner_for, rewards_of
 from droid_tune.train.distributed import World
-from droid_tune.train.execution import build_session, learner_for, rewards_of
 from droid_tune.train.exploring.experience import Experience
 from droid_tune.train.learners.policy_gradient import PolicyGradient
 from droid_tune.train.starting.start import starting_policy

@@ -21,7 +21,7 @@ from droid_tune.methods.distillation.reward_to_go import reward_to_go
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
 from droid_tune.rewards.judges.endpoint import EndpointError
-from droid_tune.train.execution import learner_for
+from droid_tune.train.assembly import learner_for
 from droid_tune.train.learners.teaching import teachers as teachers_module
 from droid_tune.train.learners.teaching.distilling import Distilling
 from droid_tune.train.learners.teaching.lessons import Lessons

@@ -18,8 +18,8 @@ from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.events import Event, RolloutGroup
 from droid_tune.metrics import CATALOGUE
 from droid_tune.rewards.combine import TooManyFailures
+from droid_tune.train.assembly import build_session
 from droid_tune.train.distributed import World
-from droid_tune.train.execution import build_session
 from droid_tune.train.exploring.experience import Experience
 from droid_tune.train.learners.policy_gradient import PolicyGradient
 from droid_tune.train.training_session import Conduct

@@ -17,7 +17,7 @@ from droid_tune.events import CheckpointSaved, Notice, PlanChosen, RunStarted, S
 from droid_tune.machine import host
 from droid_tune.machine.budget import limit_of
 from droid_tune.machine.host import Host
-from droid_tune.train import execution
+from droid_tune.train import assembly
 from droid_tune.train.steering.memory_guard import Judgement, MemoryGuard, Reading, smaller, strongest
 from tests.engine.train.conftest import tiny, train
 
@@ -81,7 +81,7 @@ def run_with(
     monkeypatch: pytest.MonkeyPatch, folder: Path, readings: list[Reading], control: Control | None = None
 ) -> list[Any]:
     Injected.readings = iter(readings)
-    monkeypatch.setattr(execution, "MemoryGuard", Injected)
+    monkeypatch.setattr(assembly, "MemoryGuard", Injected)
     finished, record = train(tiny(), folder, control)
     assert finished.outcome == "completed", finished.why
     return record

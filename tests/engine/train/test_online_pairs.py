@@ -15,7 +15,7 @@ from mlx.utils import tree_unflatten
 from droid_tune.control import Watch
 from droid_tune.errors import Stopped, UserError
 from droid_tune.rewards.judges.pair_judge import PairJudge
-from droid_tune.train.execution import learner_for, reference_for
+from droid_tune.train.assembly import learner_for, reference_for
 from droid_tune.train.exploring.experience import SliceCursor
 from droid_tune.train.learners.learner import Gathered
 from droid_tune.train.learners.online_pairs_learner import OnlinePairs, _Pairs, between

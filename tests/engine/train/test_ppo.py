@@ -16,7 +16,7 @@ from droid_tune.model.adapter_files import read_arrays
 from droid_tune.model.heads.critic import as_critic, critic_head, critic_of
 from droid_tune.model.policy import Policy
 from droid_tune.runs.verification import verified
-from droid_tune.train.execution import learner_for
+from droid_tune.train.assembly import learner_for
 from droid_tune.train.exploring.experience import Experience
 from droid_tune.train.learners.ppo_learner import PPO
 from droid_tune.train.stopwatch import Stopwatch

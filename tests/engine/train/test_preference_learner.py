@@ -22,7 +22,7 @@ from droid_tune.model.fusing import fuse_adapter
 from droid_tune.model.loading import load_policy, make_policy
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
-from droid_tune.train.execution import learner_for
+from droid_tune.train.assembly import learner_for
 from droid_tune.train.learners.pairs.beforehand import crossed_over
 from droid_tune.train.learners.pairs.judged_rows import JudgedRows, JudgedUnit, judged_rows_of
 from droid_tune.train.learners.pairs.preference_learner import PreferenceLearner

@@ -12,13 +12,13 @@ import pytest
 from droid_tune.config import resolve
 from droid_tune.data.validate import validate
 from droid_tune.errors import UserError
+from droid_tune.train.assembly import rewards_of
 from droid_tune.train.diagnosis.remarks import (
     remark_on_rewards,
     remark_on_rows,
     remark_on_template,
     remark_on_verdicts,
 )
-from droid_tune.train.execution import rewards_of
 
 
 class Heard:

@@ -152,11 +152,11 @@ def test_a_resume_keeps_the_portions_that_the_run_was_stopped_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from droid_tune.estimate.plan import MemoryPlan
-    from droid_tune.train import execution
+    from droid_tune.train import assembly
 
     folder = tmp_path / "run"
-    monkeypatch.setattr(execution, "plan_for", lambda *_args, **_kwargs: MemoryPlan(train_rows=3))
+    monkeypatch.setattr(assembly, "plan_for", lambda *_args, **_kwargs: MemoryPlan(train_rows=3))
     train(tiny(), folder)
-    monkeypatch.setattr(execution, "plan_for", lambda *_args, **_kwargs: MemoryPlan(train_rows=1))
+    monkeypatch.setattr(assembly, "plan_for", lambda *_args, **_kwargs: MemoryPlan(train_rows=1))
     _, record = resume(folder, further=1)
     assert [event.sentence for event in record if event.type == "plan"] == [MemoryPlan(train_rows=3).sentence]

@@ -13,8 +13,8 @@ from mlx.utils import tree_unflatten
 
 from droid_tune.errors import Stopped, UserError
 from droid_tune.model.reference import as_reference
+from droid_tune.train.assembly import learner_for, reference_for
 from droid_tune.train.diagnosis.diagnose import Diagnosis
-from droid_tune.train.execution import learner_for, reference_for
 from droid_tune.train.learners.learner import Gathered
 from droid_tune.train.learners.teaching.lessons import Lessons
 from droid_tune.train.learners.teaching.self_teaching import SelfTeaching

@@ -21,7 +21,7 @@ from droid_tune.model.gradients import head_loss
 from droid_tune.model.gradients.bodies import Bodies, Pullable
 from droid_tune.model.gradients.passes import WholeRows
 from droid_tune.model.loading import load_policy, make_policy
-from droid_tune.train.execution import learner_for
+from droid_tune.train.assembly import learner_for
 from droid_tune.train.learners.supervised import Supervised
 from tests.engine.model.tiny import tiny_policy
 from tests.engine.train.conftest import tiny, train
