@@ -12,8 +12,8 @@ from droid_tune.data.formats.base import Row
 from droid_tune.data.lens import Lens, QuickLens
 from droid_tune.errors import UserError
 from droid_tune.estimate.job import ASSUMED_ANSWER, DataLengths
-from droid_tune.model_files.facts import read_model
 from droid_tune.model_files.hub import local_model
+from droid_tune.model_files.read_facts import read_model
 from droid_tune.model_files.tokenizer import declares_chat_template, load_fast_tokenizer, load_tokenizer
 
 #: tokens that a chat template puts around a prompt, where it is not rendered

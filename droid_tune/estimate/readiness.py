@@ -14,8 +14,8 @@ from droid_tune.data.formats.base import Row
 from droid_tune.data.lens import Lens, room_of
 from droid_tune.estimate.finding import Finding, Remedy
 from droid_tune.estimate.lengths import quick_lens
-from droid_tune.model_files.facts import read_model
 from droid_tune.model_files.hub import local_model
+from droid_tune.model_files.read_facts import read_model
 
 #: a longest sequence is proposed in steps of so many tokens
 STEP = 64

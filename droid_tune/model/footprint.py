@@ -16,8 +16,9 @@ from droid_tune.config import RunConfig
 from droid_tune.estimate.sizes import Sizes, sizes_of, trained_copies
 from droid_tune.model.arrays import APART
 from droid_tune.model.policy import Policy
-from droid_tune.model_files.facts import ModelFacts, facts_of
+from droid_tune.model_files.facts import ModelFacts
 from droid_tune.model_files.headers import Tensor
+from droid_tune.model_files.read_facts import facts_of
 
 PROBE_TOKENS = 2
 #: types as safetensors spells them

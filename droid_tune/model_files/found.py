@@ -11,10 +11,10 @@ from typing import Any, Literal, cast
 
 from droid_tune import words
 from droid_tune.errors import UserError
-from droid_tune.model_files.facts import read_model
 from droid_tune.model_files.headers import weight_files
 from droid_tune.model_files.hub import cached_snapshot, folder_named, local_model, snapshot_in
 from droid_tune.model_files.model_folder import Stamps, check_config, check_model_folder, stamps_of
+from droid_tune.model_files.read_facts import read_model
 from droid_tune.paths import BUNDLED_MODELS, bundled_model_dir, hub_cache_dir
 
 Kind = Literal["starter", "cache", "folder", "hub"]

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from droid_tune.errors import UserError
-from droid_tune.model_files.facts import ModelFacts, facts_of, read_model, says_its_size
+from droid_tune.model_files.facts import ModelFacts
 from droid_tune.model_files.from_hub.hub_faults import hub_fault
 from droid_tune.model_files.headers import read_headers
 from droid_tune.model_files.hub import is_hub_id, local_model
+from droid_tune.model_files.read_facts import facts_of, read_model, says_its_size
 
 #: seconds that the Hub has for an answer
 PATIENCE = 10

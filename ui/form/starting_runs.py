@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from droid_tune import words
 from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.errors import UserError
-from droid_tune.model_files.facts import ModelFacts, read_model
+from droid_tune.model_files.facts import ModelFacts
 from droid_tune.model_files.hub import local_model
+from droid_tune.model_files.read_facts import read_model
 from droid_tune.paths import RunPaths, user_path
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from droid_tune.model.adapter_files import SETTINGS, WEIGHTS
 from droid_tune.model.adapters import EMBEDDING, SWITCH, base_of, is_adapter
 from droid_tune.model.arrays import write_arrays
 from droid_tune.model.peft_files import read_peft, write_peft
-from droid_tune.model_files.facts import read_model
 from droid_tune.model_files.model_folder import read_json
+from droid_tune.model_files.read_facts import read_model
 
 PEFT_SITTING = "droid_tune.export.checking.sitting_peft"
 #: families whose modules are called alike in Transformers and in mlx-lm

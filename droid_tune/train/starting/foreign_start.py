@@ -12,9 +12,9 @@ from droid_tune.errors import UserError
 from droid_tune.model.adapter_files import SETTINGS, WEIGHTS
 from droid_tune.model.arrays import write_arrays
 from droid_tune.model.peft_files import is_peft, read_peft
-from droid_tune.model_files.facts import read_model
 from droid_tune.model_files.hub import resolve_model
 from droid_tune.model_files.model_folder import read_json
+from droid_tune.model_files.read_facts import read_model
 from droid_tune.paths import RunPaths, user_path
 
 PLACE = "model.start_from"

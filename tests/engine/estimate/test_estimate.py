@@ -23,7 +23,7 @@ from droid_tune.estimate.forecast import Suggestion, calibration_for, verdict_of
 from droid_tune.estimate.job import DataLengths, job_of
 from droid_tune.estimate.lengths import measure_data
 from droid_tune.machine.host import Host
-from droid_tune.model_files.facts import facts_of, read_model
+from droid_tune.model_files.read_facts import facts_of, read_model
 from droid_tune.paths import starter_model_dir
 from droid_tune.train.saving.run_record import RunRecord
 from tests.engine.estimate.conftest import CONFIG

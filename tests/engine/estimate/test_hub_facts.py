@@ -14,7 +14,7 @@ from droid_tune.errors import UserError
 from droid_tune.estimate.estimate import estimate
 from droid_tune.machine.host import Host
 from droid_tune.model_files import hub_facts
-from droid_tune.model_files.facts import facts_of, read_model
+from droid_tune.model_files.read_facts import facts_of, read_model
 from tests.engine.estimate.conftest import CONFIG, MakeModel, dense
 from tests.hub_server import LLAMA_70B, TINY, serving
 

@@ -16,7 +16,7 @@ from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.planning import MOST_EVALUATED, choose, smallest
 from droid_tune.estimate.sizes import Sizes, sizes_of
 from droid_tune.estimate.trained import trained_part
-from droid_tune.model_files.facts import facts_of
+from droid_tune.model_files.read_facts import facts_of
 from tests.engine.estimate.conftest import CONFIG, dense, packed
 
 FACTS = facts_of(CONFIG, ())

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.estimate.trained import trained_part
-from droid_tune.model_files.facts import facts_of, read_model
 from droid_tune.model_files.headers import Tensor
 from droid_tune.model_files.hub import local_model
+from droid_tune.model_files.read_facts import facts_of, read_model
 from tests.engine.estimate.conftest import CONFIG, MATRICES, PER_LAYER, MakeModel, dense, packed
 from tests.weights import header_only
 

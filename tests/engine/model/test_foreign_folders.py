@@ -17,8 +17,8 @@ from droid_tune.data.lens import Lens
 from droid_tune.data.templates import TemplateOptions
 from droid_tune.errors import UserError
 from droid_tune.model.loading import load_policy
-from droid_tune.model_files.facts import read_model
 from droid_tune.model_files.plausible_sizes import check_sizes
+from droid_tune.model_files.read_facts import read_model
 from droid_tune.paths import starter_model_dir
 from droid_tune.playground.playground import Playground
 
