@@ -18,7 +18,7 @@ PACKAGES = ("droid_tune", "ui")
 #: what every plug-in folder has: the table of its plug-ins, what they are built on, and the pane of a folder of panes
 PLUG_IN_FILES = {"__init__.py", "table.py", "base.py", "pane.py"}
 #: rooms in which a newcomer looks for a file by its name
-ROOMS = ("droid_tune/model", "droid_tune/data", "ui")
+ROOMS = ("droid_tune/model", "droid_tune/data", "droid_tune/runs", "droid_tune/train", "ui")
 MOST_FILES = 12
 
 Graph = dict[str, set[str]]

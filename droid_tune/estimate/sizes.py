@@ -150,7 +150,7 @@ def _model_of(teacher: str) -> str:
 
 
 def _optimizer(name: str, trained: Trained) -> int:
-    """Moments, and float32 copies of weights in 16 bits (train/masters.py), whose moments are float32 too."""
+    """Moments, and float32 copies of weights in 16 bits (train/updating/masters.py), whose moments are float32 too."""
     wide = 4 * trained.numbers
     masters = wide if trained.bytes < wide else 0
     return int(OPTIMIZER_COPIES[name] * wide) + masters
