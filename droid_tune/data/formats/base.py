@@ -10,7 +10,7 @@ from typing import Any
 from droid_tune.data.formats.parts.answers import answer_in, may_be_answer
 from droid_tune.data.formats.parts.columns import ABSENT, has, path_of, value_at
 from droid_tune.data.formats.parts.field_checks import Kind, check_value, may_hold
-from droid_tune.data.formats.parts.messages import as_turns, is_learnt
+from droid_tune.data.formats.parts.messages import as_turns, is_learnt, role_of
 from droid_tune.data.formats.parts.tools import parsed_object, parsed_tools
 from droid_tune.data.issues import RowFault, listed
 from droid_tune.names import Need
@@ -76,6 +76,8 @@ class RowFormat:
     prompt_field: str | None = None
     #: Whether a row must hold an answer of the assistant's (unless the method only needs prompts).
     needs_assistant: bool = False
+    #: the last turn of its conversation is the answer that is judged
+    ends_with_answer: bool = False
 
     @property
     def required(self) -> tuple[Field, ...]:
@@ -161,6 +163,8 @@ class Layout:
             self._check_field(one, row)
         if self.format.needs_assistant and not self._answered_beside(row):
             self._check_answered(row)
+        if self.format.ends_with_answer and self.need != "prompt":
+            self._check_end(row)
 
     def _check_field(self, one: Field, row: Row) -> None:
         found = self.found(one, row)
@@ -200,6 +204,18 @@ class Layout:
                         field=name,
                         path=path_of(row, name),
                     )
+
+    def _check_end(self, row: Row) -> None:
+        """The conversation, which is the first field, must end with the answer."""
+        name = self.found(self.format.fields[0], row)[0]
+        turns = as_turns(value_at(row, name))
+        if len(turns) < 2 or role_of(turns[-1]) != "assistant":
+            raise RowFault(
+                "no_assistant_turn",
+                f"`{name}` does not end with an answer of the assistant's to something; add it.",
+                field=name,
+                path=path_of(row, name),
+            )
 
     def fields_of(self, row: Row) -> tuple[Row, Row]:
         """`(the format's fields by their own names, the other columns)` of a row that passed `check`."""

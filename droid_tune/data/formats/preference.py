@@ -1,4 +1,5 @@
-"""`{"prompt", "chosen", "rejected"}`: a better and a worse answer to the same prompt, as text or messages.
+"""`{"prompt", "chosen", "rejected"}`: a better and a worse answer to the same prompt, as text or messages; ms-swift has
+the better one at the end of `messages`, beside `rejected_response`.
 
 `reference` may hold a gold answer, which TPO imitates.
 """
@@ -6,7 +7,7 @@
 from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
 from droid_tune.data.formats.instruction import HISTORY, instruction_prompt
 from droid_tune.data.formats.parts.earlier_turns import with_history
-from droid_tune.data.formats.parts.messages import Message, is_plain_text
+from droid_tune.data.formats.parts.messages import Message, is_plain_text, plain_messages
 from droid_tune.data.formats.parts.repeated_prompt import apart, dialogue, shared_turns, turns_in
 from droid_tune.data.formats.prompt_completion import answer_of, prompt_of
 
@@ -40,6 +41,14 @@ def _normalise_instruction(fields: Row) -> Row:
 def _normalise_conversation(fields: Row) -> Row:
     row = {key: fields[key] for key in fields if key != "conversations"}
     return _normalise({**row, "prompt": fields["conversations"]})
+
+
+def _normalise_answered(fields: Row) -> Row:
+    """The conversation's last turn is the better one, and what is rejected stands where it stood."""
+    turns = plain_messages(fields["messages"])
+    row = {key: fields[key] for key in fields if key not in ("messages", "rejected_response")}
+    sides = {"chosen": turns[-1:], "rejected": fields["rejected_response"]}
+    return _normalise({**row, "prompt": turns[:-1], **sides})
 
 
 def _normalise_whole(fields: Row) -> Row:
@@ -83,6 +92,24 @@ CONVERSATION_PREFERENCE = RowFormat(
         "chosen": {"from": "gpt", "value": "Hello!"},
         "rejected": {"from": "gpt", "value": "What?"},
     },
+)
+
+ANSWERED_PREFERENCE = RowFormat(
+    name="answered_preference",
+    title="Chats with a rejected answer",
+    fields=(
+        Field("messages", "messages", synonyms=("conversations",)),
+        Field("rejected_response", "turn_or_messages", synonyms=("rejected_messages",)),
+        REFERENCE,
+        *COMMON,
+    ),
+    needs=frozenset({"preference", "verdict", "prompt"}),
+    normalise=_normalise_answered,
+    example={
+        "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}],
+        "rejected_response": "What?",
+    },
+    ends_with_answer=True,
 )
 
 WHOLE_PREFERENCE = RowFormat(

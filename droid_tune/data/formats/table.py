@@ -9,6 +9,7 @@ from droid_tune.data.formats.conversations import CONVERSATIONS
 from droid_tune.data.formats.instruction import INSTRUCTION
 from droid_tune.data.formats.label_studio import LABEL_STUDIO
 from droid_tune.data.formats.preference import (
+    ANSWERED_PREFERENCE,
     CONVERSATION_PREFERENCE,
     INSTRUCTION_PREFERENCE,
     PREFERENCE,
@@ -25,6 +26,7 @@ from droid_tune.data.formats.verdict import MESSAGES_VERDICT, VERDICT
 #: In the order of preference: a row that fits several is read as the first, the one that uses most of its fields.
 FORMATS: tuple[RowFormat, ...] = (
     CONVERSATION_PREFERENCE,
+    ANSWERED_PREFERENCE,
     MESSAGES_VERDICT,
     MESSAGES,
     CONVERSATIONS,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from droid_tune.data.formats.base import COMMON, Field, Row, RowFormat
 from droid_tune.data.formats.parts.field_checks import said_wanted, verdict_in
-from droid_tune.data.formats.parts.messages import plain_messages
+from droid_tune.data.formats.parts.messages import plain_messages, split_last_answer
 from droid_tune.data.formats.parts.repeated_prompt import apart, turns_in
 from droid_tune.data.formats.prompt_completion import answer_of, prompt_of
 
@@ -26,10 +25,12 @@ def _normalise(fields: Row) -> Row:
 
 
 def _normalise_messages(fields: Row) -> Row:
-    """The last turn is judged, the others are the prompt."""
-    turns: list[Any] = plain_messages(fields["messages"])
+    """The last turn is judged, the others are the prompt; all of them where nobody has answered the last."""
+    before, last = split_last_answer(plain_messages(fields["messages"]))
+    if last is None:
+        return {"prompt": before, "system": fields.get("system"), "label": verdict_in(fields["label"])}
     rest = {key: fields[key] for key in fields if key != "messages"}
-    return _normalise({**rest, "prompt": turns[:-1], "completion": turns[-1:]})
+    return _normalise({**rest, "prompt": before, "completion": [last]})
 
 
 def said_unread_label(rows: Sequence[Row]) -> str:
@@ -58,4 +59,5 @@ MESSAGES_VERDICT = RowFormat(
         "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}],
         "label": True,
     },
+    ends_with_answer=True,
 )

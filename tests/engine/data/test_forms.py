@@ -264,6 +264,23 @@ def test_sharegpt_calls_are_calls(tmp_path: Path):
     assert fault(tmp_path, "sft", {"conversations": turns}) == ("wrong_type", "conversations[1].value")
 
 
+def test_turns_that_are_calls_belong_to_the_turn_before_them(tmp_path: Path):
+    """ms-swift writes what is said, and each of several calls at once, as turns of their own."""
+
+    def called(name: str) -> dict[str, Any]:
+        return {"role": "tool_call", "content": json.dumps({"name": name, "arguments": {}})}
+
+    said = {"role": "assistant", "content": "I look."}
+    answers = [{"role": "tool_response", "content": "Rain"}, {"role": "tool_response", "content": "Wind"}]
+    row = read(tmp_path, "sft", {"messages": [USER, said, called("f"), called("g"), *answers, PROSE]})
+    assert [turn["role"] for turn in row["messages"]] == ["user", "assistant", "tool", "tool", "assistant"]
+    assert row["messages"][1]["content"] == "I look."
+    assert [call["function"]["name"] for call in row["messages"][1]["tool_calls"]] == ["f", "g"]
+
+    apart = read(tmp_path, "sft", {"messages": [USER, {**said, "loss": False}, called("f"), PROSE]})
+    assert [turn["role"] for turn in apart["messages"]] == ["user", "assistant", "assistant", "assistant"]
+
+
 def test_null_keys_of_turns_are_not_there(tmp_path: Path):
     nulls = {
         "name": None,

@@ -47,6 +47,17 @@ def read(folder: Path, row: dict[str, Any], method: str) -> dict[str, Any]:
             "whole_preference",
         ),
         ({"chosen": HUMAN + "Hello!", "rejected": HUMAN + "What?"}, "whole_preference"),
+        (
+            {"messages": [HI, {"role": "assistant", "content": "Hello!"}], "rejected_response": "What?"},
+            "answered_preference",
+        ),
+        (
+            {
+                "messages": [HI, {"role": "assistant", "content": "Hello!"}],
+                "rejected_messages": [HI, {"role": "assistant", "content": "What?"}],
+            },
+            "answered_preference",
+        ),
     ],
 )
 def test_pairs_are_recognised_and_come_to_the_same(tmp_path: Path, row: dict[str, Any], name: str) -> None:
@@ -90,6 +101,25 @@ def test_an_answer_that_begins_with_its_prompt_is_what_follows_it(
     found = read(tmp_path, row, "tpo" if "reference" in row else "dpo")
     assert (found["chosen"], found["rejected"]) == ("Hello!", "What?")
     assert found.get("reference", "Hello!") == "Hello!"
+
+
+@pytest.mark.parametrize(
+    ("method", "beside"), [("dpo", {"rejected_response": "What?"}), ("kto", {"label": True})]
+)
+@pytest.mark.parametrize("turns", [[HI, HELLO, AGAIN], [HELLO]])
+def test_a_conversation_that_is_judged_ends_with_an_answer(
+    tmp_path: Path, method: str, beside: dict[str, Any], turns: list[Any]
+) -> None:
+    report = validate(written(tmp_path, [{"messages": turns, **beside}]), method)
+    (issue,) = report.issues
+    assert (issue.reason, issue.field) == ("no_assistant_turn", "messages")
+    asked = read(tmp_path, {"messages": [HI, HELLO, AGAIN], **beside}, "grpo")
+    assert asked["prompt"] == [HI, HELLO, AGAIN]
+
+
+def test_a_pair_beside_its_conversation_is_imitated_as_the_conversation(tmp_path: Path) -> None:
+    row = {"messages": [HI, HELLO], "rejected_response": "What?"}
+    assert read(tmp_path, row, "sft")["messages"] == [HI, HELLO]
 
 
 def test_turns_that_go_on_behind_a_prompt_are_kept(tmp_path: Path) -> None:

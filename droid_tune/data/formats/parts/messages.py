@@ -20,11 +20,15 @@ _OTHER_ROLES = {
     "function": "tool",
     "function_call": "assistant",
     "observation": "tool",
+    "tool_call": "assistant",
+    "tool_response": "tool",
     "model": "assistant",
     "bot": "assistant",
     "chatbot": "assistant",
     "ai": "assistant",
 }
+#: what ShareGPT and ms-swift call a turn whose text is a call
+_CALLS = ("function_call", "tool_call")
 #: Keys by which a turn says whether it is learnt; they become one `weight`.
 _FLAGS = ("train", "training", "trainable", "train_turn", "loss", "loss_scale")
 #: how tables and texts write that something is not so
@@ -49,10 +53,12 @@ SHAREGPT_ROLES = {
     "model": "assistant",
     "assistant": "assistant",
     "function_call": "assistant",
+    "tool_call": "assistant",
     "tool": "tool",
     "observation": "tool",
     "function": "tool",
     "function_response": "tool",
+    "tool_response": "tool",
     "developer": "developer",
 }
 
@@ -120,7 +126,7 @@ def _check_turn(name: str, number: int, turn: Any) -> None:
     )
     _check_role(place, said, turn, role_key)
     _check_calls(place, said, turn)
-    if turn[role_key] == "function_call" and not _calls_of(turn):
+    if turn[role_key] in _CALLS and not _calls_of(turn):
         raise _fault(
             "wrong_type",
             f'`{content_key}` of {said} must be the JSON of a call, {{"name": ..., "arguments": ...}}.',
@@ -198,9 +204,22 @@ def plain_messages(value: list[Message]) -> list[Message]:
     """Checked turns as `{"role", "content", ...}` with text contents, ready for a chat template.
 
     Kept beside them: `name`, `tool_calls` (arguments as objects), `tool_call_id`, thoughts, `weight` (0: context only)
-    and whatever else is there; keys that are null are left out. Plain turns come back as they are.
+    and whatever else is there; keys that are null are left out. Plain turns come back as they are. A turn that is a call
+    belongs to the assistant's turn before it: what was said first, or another call at the same time.
     """
-    return [_plain(turn) for turn in value]
+    turns: list[Message] = []
+    for turn in value:
+        plain = _plain(turn)
+        if _is_call(turn) and turns and _takes_call(turns[-1], plain):
+            turns[-1] = {**turns[-1], "tool_calls": [*turns[-1].get("tool_calls", ()), *plain["tool_calls"]]}
+        else:
+            turns.append(plain)
+    return turns
+
+
+def _takes_call(before: Message, call: Message) -> bool:
+    """Whether a call is of the turn before it: the assistant's too, and learnt, or not, as the call is."""
+    return before["role"] == "assistant" and before.get("weight") == call.get("weight")
 
 
 _REPLACED = ("role", "from", "content", "value", "tool_calls", "function_call", "weight", *_FLAGS)
@@ -222,8 +241,8 @@ def _plain(turn: Message) -> Message:
 
 
 def _is_call(turn: Message) -> bool:
-    """Whether the whole turn is a call of a tool, as ShareGPT writes it."""
-    return "function_call" in (turn.get("role"), turn.get("from"))
+    """Whether the whole turn is a call of a tool, as ShareGPT and ms-swift write it."""
+    return turn.get("role" if "role" in turn else "from") in _CALLS
 
 
 def _calls_of(turn: Message) -> list[Message]:
