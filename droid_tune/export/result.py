@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import UsageError, UserError
 from droid_tune.machine import garbage
+from droid_tune.machine.scratch import claimed
 from droid_tune.model_files.base_digest import change_since
 from droid_tune.paths import RunPaths
 from droid_tune.runs.disk.durable import cause_of, disk_error, require_space
@@ -69,7 +69,7 @@ def export_run(run_dir: Path, request: ExportRequest, watch: Watch = UNWATCHED) 
     watch.tell(0, 4, "loading the run's model")
     source = _source(run_dir, request)
     target.refuse(source, request)
-    with new_folder(request.out) as partial:
+    with export_folder(request.out) as partial:
         require_space(partial.parent, target.bytes_needed(source, request), "the export", "export again")
         exported = _written(target, source, request, partial, watch)
     return replace(exported, notes=(*exported.notes, *target.finish(source, request.out, watch)))
@@ -140,22 +140,19 @@ def _let_go(source: ExportSource) -> None:
 
 
 @contextmanager
-def new_folder(out: Path) -> Generator[Path]:
+def export_folder(out: Path) -> Generator[Path]:
     """A folder beside `out` that becomes it at the end, or goes where that does not come. Raises UserError."""
     partial = out.with_name(f".{out.name}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        if out.exists():
-            out.rmdir()
-        partial.replace(out)
+        with claimed(partial):
+            yield partial
+            if out.exists():
+                out.rmdir()
+            partial.replace(out)
     except OSError as error:
         raise disk_error(error, out, "export again") from error
     except RuntimeError as error:  # MLX reports a failed write so
         raise disk_error(cause_of(error, out.parent), out, "export again") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def trained_policy(run_dir: Path, weights: RunWeights | None = None) -> Policy:

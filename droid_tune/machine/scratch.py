@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -10,6 +11,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+from droid_tune.errors import UserError
 
 PREFIX = "droid-tune-scratch-"
 #: a folder is called so until its lock is held
@@ -45,6 +48,56 @@ def scratch_folder(parent: Path | None = None) -> Generator[Path]:
         yield made.home
     finally:
         made.remove()
+
+
+@contextmanager
+def claimed(folder: Path) -> Generator[None]:
+    """`folder`, empty whatever a killed process left in it, and nobody else's; in the end it goes, unless it was moved.
+
+    Raises UserError where somebody else writes there now, and OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    claim = os.open(folder, os.O_RDONLY)
+    try:
+        if _is_claimed_elsewhere(claim) or not _is_there(claim, folder):
+            raise UserError(
+                "Another Droid Tune writes there at this moment",
+                place=str(folder.parent),
+                remedy="wait for it, or choose another folder",
+            )
+        try:
+            _empty(folder)
+            yield
+        finally:
+            if _is_there(claim, folder):
+                shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(claim)
+
+
+def _is_claimed_elsewhere(claim: int) -> bool:
+    """Take an open folder's lock, or say that somebody has it; a disk without locks keeps nobody out."""
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
+    return False
+
+
+def _is_there(opened: int, folder: Path) -> bool:
+    """Whether an open folder still stands under its name."""
+    try:
+        return os.path.samestat(os.fstat(opened), folder.stat())
+    except OSError:
+        return False
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def sweep(parent: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from droid_tune.data.editing.targets import TARGETS, converted
 from droid_tune.data.formats.base import Row
 from droid_tune.data.splits import SPLITS
 from droid_tune.errors import UsageError, UserError
+from droid_tune.machine.scratch import claimed
 from droid_tune.paths import user_path
 
 #: within the folder, while it is written
@@ -120,9 +120,6 @@ def new_folder(path: str | Path) -> Generator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         occupied = any(one.name != _UNFINISHED for one in folder.iterdir())
-        if not occupied:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir()
     except OSError as error:
         raise UserError(
             f"The folder cannot be made ({error.strerror})", place=str(folder), remedy="choose another"
@@ -132,14 +129,13 @@ def new_folder(path: str | Path) -> Generator[Path]:
             "The folder is not empty", place=str(folder), remedy="choose a new one; nothing is overwritten"
         )
     try:
-        yield unfinished
-        # train.jsonl last: a folder without it is no data.
-        for file in sorted(unfinished.iterdir(), reverse=True):
-            file.replace(folder / file.name)
+        with claimed(unfinished):
+            yield unfinished
+            # train.jsonl last: a folder without it is no data.
+            for file in sorted(unfinished.iterdir(), reverse=True):
+                file.replace(folder / file.name)
     except OSError as error:
         raise _unwritten(error, folder) from None
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _unwritten(error: OSError, place: Path) -> UserError:

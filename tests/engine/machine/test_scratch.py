@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from droid_tune.machine.scratch import PREFIX, Scratch, scratch_folder, sweep
+from droid_tune.errors import UserError
+from droid_tune.machine.scratch import PREFIX, Scratch, claimed, scratch_folder, sweep
 
 HOLDER = """
 import sys, tempfile
@@ -52,3 +53,26 @@ def test_only_folders_whose_owner_is_gone_are_swept(tmp_path: Path, monkeypatch:
         assert folder.parent.parent == tmp_path
         assert list(folder.iterdir()) == []
     assert list(tmp_path.iterdir()) == [unknown]
+
+
+def test_a_claimed_folder_is_one_writers_alone_and_goes_in_the_end(tmp_path: Path) -> None:
+    folder = tmp_path / "model" / ".unfinished"
+    (folder / "left").mkdir(parents=True)  # by a killed process
+    (folder / "left" / "half.txt").write_text("h")
+    with claimed(folder):
+        assert list(folder.iterdir()) == []
+        (folder / "whole.txt").write_text("w")
+        with pytest.raises(UserError, match="Another Droid Tune writes there"), claimed(folder):
+            pass
+        assert (folder / "whole.txt").exists()
+    assert not folder.exists()
+
+
+def test_a_claimed_folder_that_was_moved_to_its_place_stays_there(tmp_path: Path) -> None:
+    folder, place = tmp_path / ".model", tmp_path / "model"
+    with claimed(folder):
+        (folder / "whole.txt").write_text("w")
+        folder.replace(place)
+        folder.mkdir()  # the next one's already
+    assert (place / "whole.txt").exists()
+    assert folder.exists()
