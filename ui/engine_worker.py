@@ -230,11 +230,11 @@ class Engine:
         """Change the name in the run's config; nothing that decides the training."""
         from droid_tune.config import dump_yaml
         from droid_tune.paths import RunPaths
-        from droid_tune.runs.disk.durable import write_text
+        from droid_tune.runs.disk.durable import TRY_AGAIN, write_text
         from droid_tune.runs.folder import read_config
 
         renamed = read_config(folder).model_copy(update={"name": name})
-        write_text(RunPaths(folder).config, dump_yaml(renamed))
+        write_text(RunPaths(folder).config, dump_yaml(renamed), TRY_AGAIN)
 
     def playground(self, folder: Path, checkpoint: str) -> Answerer:
         """What a run has learnt, to ask. Call it in the thread that asks."""

@@ -269,6 +269,8 @@ def finish_sentence(state: RunState) -> str:
     """How it ended, with what was gained; why a run failed is said on stderr. Empty before its end."""
     if not state.ended:
         return ""
+    if state.life == "failed" and not state.step:
+        return "Nothing was trained"
     gained = ""
     for name in ("eval/accuracy", "eval/preference_accuracy"):
         found = state.series.get(name)

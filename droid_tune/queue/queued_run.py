@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from droid_tune.config import RunConfig, build, read_values
 from droid_tune.errors import UserError
-from droid_tune.runs.disk.durable import write_text
+from droid_tune.runs.disk.durable import TRY_AGAIN, write_text
 from droid_tune.runs.folder import RunSummary, summarise
 
 QueueState = Literal["waiting", "held", "running", "completed", "failed"]
@@ -83,7 +83,7 @@ def read_queued_run(config: Path) -> QueuedRun:
 
 def write_queued_run(config: Path, run: QueuedRun) -> None:
     """Replace the state of a run; whole or not there. Raises UserError where the disk refuses."""
-    write_text(state_file(config), run.model_dump_json())
+    write_text(state_file(config), run.model_dump_json(), TRY_AGAIN)
 
 
 def read_queued_config(config: Path) -> RunConfig:

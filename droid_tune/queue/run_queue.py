@@ -23,7 +23,7 @@ from droid_tune.config import RunConfig, dump_yaml
 from droid_tune.errors import UserError
 from droid_tune.paths import private_folder, queue_dir
 from droid_tune.queue.queued_run import OPEN, QueuedRun, QueueState, read_queued_run, write_queued_run
-from droid_tune.runs.disk.durable import disk_error, sync_folder, write_text
+from droid_tune.runs.disk.durable import TRY_AGAIN, disk_error, sync_folder, write_text
 from droid_tune.runs.disk.lock import is_locked
 from droid_tune.runs.folder import children_of, fresh_name, run_name
 
@@ -94,7 +94,7 @@ class RunQueue:
                 id=name, name=run_name(config), place=last + 1, added=time.time(), run=str(run or "")
             )
             self.write(made)
-            write_text(self.config_file(name), dump_yaml(config))  # by this it is one of the runs
+            write_text(self.config_file(name), dump_yaml(config), TRY_AGAIN)  # by this it is one of the runs
         return made
 
     def remove(self, run: QueuedRun) -> None:
@@ -133,7 +133,7 @@ class RunQueue:
     def set_mode(self, mode: QueueMode) -> None:
         """Let the runs begin, or not any more; whoever works the queue off heeds it within a second."""
         with self.changing():
-            write_text(self.folder / "mode", mode)
+            write_text(self.folder / "mode", mode, TRY_AGAIN)
 
     # --- files --------------------------------------------------------------------------------------------------
 
@@ -144,12 +144,12 @@ class RunQueue:
             private_folder(self.folder)
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise disk_error(error, self.folder) from error
+            raise disk_error(error, self.folder, TRY_AGAIN) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         except OSError as error:
-            raise disk_error(error, self.folder) from error
+            raise disk_error(error, self.folder, TRY_AGAIN) from error
         finally:
             os.close(descriptor)
 

@@ -19,7 +19,7 @@ from droid_tune.config.files.load import merge_words
 from droid_tune.errors import UsageError, UserError
 from droid_tune.paths import RunPaths, private_folder, races_dir, runs_dir
 from droid_tune.race.ladder import Ladder
-from droid_tune.runs.disk.durable import disk_error, write_text
+from droid_tune.runs.disk.durable import TRY_AGAIN, disk_error, write_text
 from droid_tune.runs.folder import create_run, fresh_name, run_name, slug
 
 PLAN_FILE = "race.json"
@@ -144,7 +144,7 @@ def create_race(config: RunConfig, found: Mapping[str, RunConfig], ladder: Ladde
         private_folder(base / name)
     except OSError as error:
         raise disk_error(error, base / name) from error
-    write_text(base / name / PLAN_FILE, race.model_dump_json(indent=1))
+    write_text(base / name / PLAN_FILE, race.model_dump_json(indent=1), TRY_AGAIN)
     return race
 
 

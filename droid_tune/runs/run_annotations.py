@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from droid_tune.errors import UserError
-from droid_tune.runs.disk.durable import write_text
+from droid_tune.runs.disk.durable import TRY_AGAIN, write_text
 
 ANNOTATIONS_FILE = "annotations.json"
 MOST_TAGS, LONGEST_TAG, LONGEST_NOTE = 20, 40, 4_000
@@ -64,4 +64,4 @@ def write_annotations(folder: Path, found: Annotations) -> None:
         raise UserError(
             f"The note has {len(found.note):,} characters; {LONGEST_NOTE:,} are allowed", remedy="shorten it"
         )
-    write_text(folder / ANNOTATIONS_FILE, json.dumps(asdict(found), ensure_ascii=False, indent=1))
+    write_text(folder / ANNOTATIONS_FILE, json.dumps(asdict(found), ensure_ascii=False, indent=1), TRY_AGAIN)

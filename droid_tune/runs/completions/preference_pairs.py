@@ -19,7 +19,7 @@ from droid_tune.data.editing.convert import Written, new_folder, write_rows
 from droid_tune.errors import UserError
 from droid_tune.events import Completion, RolloutGroup
 from droid_tune.paths import RunPaths, user_path
-from droid_tune.runs.disk.durable import write_text
+from droid_tune.runs.disk.durable import TRY_AGAIN, write_text
 from droid_tune.runs.log import read_events
 
 Pair = dict[str, Any]
@@ -156,7 +156,8 @@ def _margin(better: Completion, worse: Completion) -> float | None:
 def choose(run_dir: Path, choice: HandChoice) -> None:
     """Keep a person's word with the run; a later one on the same group goes before it. Raises UserError."""
     said = {**choices_in(run_dir), choice.key: choice}
-    write_text(RunPaths(run_dir).choices, "".join(json.dumps(asdict(one)) + "\n" for one in said.values()))
+    lines = "".join(json.dumps(asdict(one)) + "\n" for one in said.values())
+    write_text(RunPaths(run_dir).choices, lines, TRY_AGAIN)
 
 
 def choices_in(run_dir: Path) -> dict[GroupKey, HandChoice]:

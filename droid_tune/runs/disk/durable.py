@@ -39,6 +39,10 @@ def _full_sync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
+#: what a person does again once a write can succeed, where no run was cut off by it
+TRY_AGAIN = "try again"
+
+
 def write_text(path: Path, text: str, then: str = "resume the run") -> None:
     """Replace a small file whole: a reader sees the old text or the new one, never a part. Raises DiskError; `then` as there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -10,7 +10,7 @@ from droid_tune.config import dump_yaml
 from droid_tune.config.asking.trust import trust
 from droid_tune.errors import DiskError, UserError
 from droid_tune.paths import RunPaths, private_file, private_folder
-from droid_tune.runs.disk.durable import disk_error, linked, write_text
+from droid_tune.runs.disk.durable import TRY_AGAIN, disk_error, linked, write_text
 from droid_tune.runs.folder import fresh_folder, read_config, run_name
 
 #: what a branch has of the run it comes from: how it went so far, what it began with, and the checkpoints
@@ -38,7 +38,8 @@ def branch_off(folder: Path) -> Path:
             if (folder / name).is_dir():
                 shutil.copytree(folder / name, target / name, copy_function=linked, ignore=_unfinished)
                 private_folder(target / name)
-        write_text(RunPaths(target).config, dump_yaml(named))  # by this it is one of the runs, and whole
+        # by its config it is one of the runs, and whole
+        write_text(RunPaths(target).config, dump_yaml(named), TRY_AGAIN)
     except DiskError:
         shutil.rmtree(target, ignore_errors=True)
         raise

@@ -6,7 +6,15 @@ import io
 
 from rich.console import Console
 
-from droid_tune.cli.live_table import LiveTable, PlainLines, headline, one_line, sample, small_state
+from droid_tune.cli.live_table import (
+    LiveTable,
+    PlainLines,
+    finish_sentence,
+    headline,
+    one_line,
+    sample,
+    small_state,
+)
 from droid_tune.events import (
     Completion,
     Evaluation,
@@ -85,6 +93,11 @@ def test_a_pipe_gets_one_line_for_each_happening() -> None:
         "After 2 steps, 8 held-out rows: accuracy 75%",
         "Stopped after 2 steps; held-out accuracy 25% -> 75%",
     ]
+
+
+def test_a_run_that_failed_before_its_first_step_trained_nothing() -> None:
+    assert finish_sentence(after(RunFinished(outcome="failed", step=0))) == "Nothing was trained"
+    assert finish_sentence(after(*RUN[:6], RunFinished(outcome="failed", step=2))) == "Failed after 2 steps"
 
 
 def test_what_a_resumed_run_gained_is_counted_from_its_beginning() -> None:

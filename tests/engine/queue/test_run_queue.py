@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
 import pytest
 
 from droid_tune.config import RunConfig, resolve
-from droid_tune.errors import UserError
+from droid_tune.errors import DiskError, UserError
 from droid_tune.queue.queue_turns import at_work, begin_turn, settle_turn
 from droid_tune.queue.queued_run import FRUITLESS, QueuedRun
 from droid_tune.queue.run_queue import Direction, RunQueue
@@ -35,6 +36,17 @@ def order(queue: RunQueue) -> str:
 
 def states(queue: RunQueue) -> dict[str, str]:
     return {run.name: run.state for run in queue.runs()}
+
+
+def test_a_full_disk_says_what_to_do_with_the_queue(queue: RunQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("droid_tune.runs.disk.durable.sync_file", full)
+    for change in (lambda: queue.add(named("d")), lambda: queue.set_mode("on")):
+        with pytest.raises(DiskError, match="free some and try again"):
+            change()
+    assert (order(queue), queue.mode) == ("abc", "off")
 
 
 def test_an_empty_queue_is_paused_and_has_nothing_to_begin() -> None:
