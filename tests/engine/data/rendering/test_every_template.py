@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from droid_tune.data.rendering.foreign_marks import ending_token
 from droid_tune.data.rendering.templates import chat_template
 from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 from droid_tune.data.rendering.thinking import KEYS, split_thoughts
@@ -196,12 +197,13 @@ def all_tokens(examples: list[Example]) -> list[int]:
 
 
 def unclosed(name: str, text: str) -> str:
-    """An answer without the end token that somebody wrote behind it by hand: it is learnt once."""
+    """An answer without the end token that somebody wrote behind it by hand: the model's own is learnt once, another's never."""
     template = ChatTemplate.of(tokenizer(name))
     end = next(
         (end for end in (template.end, template.eos) if end and text.endswith(end) and text != end), ""
     )
-    return text.removesuffix(end)
+    foreign = None if end else ending_token(text)
+    return text.removesuffix(end) if foreign is None else text[: foreign.start()] or text
 
 
 def compact(text: str) -> str:
