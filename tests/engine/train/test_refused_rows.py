@@ -48,7 +48,7 @@ def test_refused_rows_are_found_before_the_first_step(tmp_path: Path, method: st
 
 def test_looking_through_the_rows_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("droid_tune.data.rendering.looking_through.TOLD_EVERY", 100)
-    monkeypatch.setattr("droid_tune.train.execution.LONG_LOOK", 400)
+    monkeypatch.setattr("droid_tune.train.assembly.LONG_LOOK", 400)
     _, record = train(tiny(training={"iterations": 1}), tmp_path)
     seen = [event for event in record if isinstance(event, Phase) and event.phase == "prepare"]
     assert [(event.done, event.total) for event in seen[:4]] == [(0, 400), (100, 400), (200, 400), (300, 400)]

@@ -160,7 +160,10 @@ def test_what_cannot_be_used_is_one_sentence_until_it_is_mended(
     press(choice(pane), "Bundled Example")
     qtbot.waitUntil(lambda: any(why in text for text in shown_texts(choice(pane))))
     assert pane._footer.summary.text() == why  # at the foot too, and nothing says that it fits
+    pane._footer.forecast.show_fault("An answer that was on its way.")
     assert not pane._footer.forecast.isVisibleTo(pane)
+    pane._footer.say_ready("Train")
+    assert pane._footer.forecast.isVisibleTo(pane)
     pane._go_to_fault()
     assert pane.window().focusWidget() is choice(pane)._group.rows["environment.path"].editor.focusProxy()
     engine.failure = None

@@ -110,7 +110,13 @@ class ForecastStrip(QWidget):
         self._remedies = row(spacing=8)
         layout.addLayout(self._remedies)
         self._shown: tuple[Suggestion, ...] = ()
+        self._told = self._held = False
         self.hide()
+
+    def hold(self, held: bool) -> None:
+        """Stay out of sight, also with an answer that is still on its way, until the run could begin."""
+        self._held = held
+        self.setVisible(self._told and not held)
 
     @Slot(object)
     def show_estimate(self, found: Estimate) -> None:
@@ -122,7 +128,8 @@ class ForecastStrip(QWidget):
         self._verdict = found.verdict
         self._show_chip()
         self._show_remedies(found.suggestions[:MOST_REMEDIES])
-        self.show()
+        self._told = True
+        self.hold(self._held)
 
     @Slot(str)
     def show_why_unknown(self, sentence: str) -> None:
@@ -181,7 +188,8 @@ class ForecastStrip(QWidget):
         self._verdict = None
         self._words.setText(sentence)
         self._show_remedies(())
-        self.show()
+        self._told = True
+        self.hold(self._held)
 
     def _show_remedies(self, remedies: tuple[Suggestion, ...]) -> None:
         if remedies == self._shown:

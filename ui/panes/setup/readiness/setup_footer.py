@@ -42,11 +42,12 @@ class SetupFooter(QFrame):
 
     def say_ready(self, sentence: str) -> None:
         """What Train would do."""
+        self.forecast.hold(False)
         self._say(sentence, faulty=False)
 
     def say_faulty(self, sentence: str) -> None:
         """What keeps the run from starting; there is nothing to forecast then."""
-        self.forecast.hide()
+        self.forecast.hold(True)
         self._say(sentence, faulty=True)
 
     def _say(self, sentence: str, *, faulty: bool) -> None:
