@@ -18,6 +18,8 @@ PREFIX = "droid-tune-scratch-"
 #: a folder is called so until its lock is held
 _COMING = "droid-tune-coming-"
 _LOCK = "owner"
+#: what systems answer where somebody else holds a lock; anything else is a disk without locks
+HELD_ELSEWHERE = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES))
 
 
 class Scratch:
@@ -80,7 +82,7 @@ def _is_claimed_elsewhere(claim: int) -> bool:
     try:
         fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
+        return error.errno in HELD_ELSEWHERE
     return False
 
 

@@ -15,7 +15,7 @@ _PARTS = {name: value for value, name in enumerate(_PART_NAMES.split(), start=2)
     "thousandth": 1000,
 }
 _ONE, _SEVERAL = "|".join(_PARTS), "|".join(["halves", *(f"{name}s" for name in _PARTS if name != "half")])
-_COUNTS = "|".join(name for name in [*SMALL, "eleven"] if name not in ("zero", "one"))
+_COUNTS = "|".join(name for name in SMALL if name not in ("zero", "one"))
 _UP_TO_99 = (
     rf"(?:(?:{'|'.join(TENS)})(?:-(?:{'|'.join(SMALL)}))?|{'|'.join(sorted(SMALL, key=len, reverse=True))})"
 )

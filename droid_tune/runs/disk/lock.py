@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import random
@@ -13,11 +12,10 @@ from types import TracebackType
 from typing import Self
 
 from droid_tune.errors import UserError
+from droid_tune.machine.scratch import HELD_ELSEWHERE
 from droid_tune.runs.disk.durable import disk_error
 from droid_tune.runs.disk.soft_lock import SoftLock
 
-#: what systems answer where somebody else holds the lock
-_HELD = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES))
 #: a look at a lock takes microseconds: who still finds one after so many tries gives up
 _TRIES = 500
 
@@ -46,7 +44,7 @@ class RunLock:
             _take_among_looks(descriptor)
         except OSError as error:
             holder = os.read(descriptor, 32).decode(errors="replace").strip()
-            if error.errno in _HELD:
+            if error.errno in HELD_ELSEWHERE:
                 os.close(descriptor)
                 raise self._held(f"process {holder}" if holder else "") from error
             self._take_soft(descriptor, error)
@@ -113,7 +111,7 @@ def _take_among_looks(descriptor: int) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in _HELD or attempt == _TRIES - 1:
+            if error.errno not in HELD_ELSEWHERE or attempt == _TRIES - 1:
                 raise
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -131,7 +129,7 @@ def is_locked(path: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno in _HELD or SoftLock(path).is_held()
+        return error.errno in HELD_ELSEWHERE or SoftLock(path).is_held()
     finally:
         os.close(descriptor)
     return False
