@@ -20,6 +20,7 @@ from droid_tune.events import (
     Step,
 )
 from droid_tune.metrics import CATALOGUE, describe, rank
+from droid_tune.runs.kept_rollouts import KeptRollouts
 from droid_tune.runs.state import RunState
 from droid_tune.runs.steering import steered_sentence
 
@@ -92,7 +93,7 @@ def listener(past: Iterable[Event] = ()) -> Generator[Listener]:
 
 def small_state() -> RunState:
     """A run of which no older rollouts than the newest are kept at hand: the terminal shows no more."""
-    return RunState(rollout_characters=0)
+    return RunState(rollouts=KeptRollouts(0))
 
 
 def recall(state: RunState, event: Event, looks: Sequence[Evaluation]) -> None:
@@ -166,8 +167,8 @@ class LiveTable:
         parts: list[RenderableType] = [Text(headline(state), style="bold"), bar(state)]
         if state.recent:
             parts.append(steps_table(state))
-        if state.newest_group is not None:
-            parts.append(sample(state.newest_group))
+        if state.rollouts.newest is not None:
+            parts.append(sample(state.rollouts.newest))
         return Group(*parts)
 
 

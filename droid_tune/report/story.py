@@ -15,6 +15,7 @@ from droid_tune.report.general import General, read_general
 from droid_tune.report.suspects import Suspect, Suspicion
 from droid_tune.runs.best import MEASURES
 from droid_tune.runs.folder import RunSummary, summarise
+from droid_tune.runs.kept_rollouts import KeptRollouts
 from droid_tune.runs.log import read_events
 from droid_tune.runs.state import RunState
 
@@ -92,7 +93,7 @@ def read_story(folder: Path) -> Story:
     """Read a run. Raises UserError where the folder is none."""
     summary = summarise(folder)
     paths = RunPaths(folder)
-    state, looks = RunState(rollout_characters=0), dict[int, Evaluation]()
+    state, looks = RunState(rollouts=KeptRollouts(0)), dict[int, Evaluation]()
     for event in read_events(paths.events):
         state.apply(event)
         if isinstance(event, RunStarted):
@@ -115,7 +116,7 @@ def read_story(folder: Path) -> Story:
         told=answers.told(),
         suspects=suspicion.found(flat=bool(flat)),
         flat=flat,
-        seconds=state.worked_seconds,
+        seconds=state.clock.worked_seconds,
         general=read_general(folder),
     )
 

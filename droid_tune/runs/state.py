@@ -5,7 +5,6 @@ The same `apply` serves a live run, a replayed file and a resumed run, so all th
 
 from __future__ import annotations
 
-import statistics
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -33,26 +32,20 @@ from droid_tune.events import (
 )
 from droid_tune.metrics import is_right
 from droid_tune.runs.best import Best, best_of
+from droid_tune.runs.kept_rollouts import KeptRollouts
 from droid_tune.runs.reward_distribution import distribution
+from droid_tune.runs.run_clock import RECENT_STEPS, RunClock
 from droid_tune.runs.series import Series
 from droid_tune.runs.steering import STEERABLE
 
 Life = Literal["empty", "running", "paused", "completed", "stopped", "failed", "interrupted"]
-
-#: steps kept whole; the estimate of the rest looks at their times
-RECENT_STEPS = 20
-#: seconds between two events, above which the process was away (a machine that slept)
-LONGEST_GAP_S = 3600.0
-#: characters of rollouts kept at hand; older steps stay on disk in rollouts.jsonl
-ROLLOUT_CHARACTERS = 48_000_000
 
 
 @dataclass
 class RunState:
     """What has happened in one run. `revision` counts changes, so that a pane knows when to repaint.
 
-    Of older steps than the `recent` ones only the metrics stay (`series`), and of rollouts `rollout_characters` and the
-    newest step's.
+    Of older steps than the `recent` ones only the metrics stay (`series`).
     """
 
     run_id: str = ""
@@ -86,28 +79,19 @@ class RunState:
     evaluations: dict[int, dict[str, float | None]] = field(
         default_factory=dict[int, dict[str, float | None]]
     )
-    rollouts: dict[int, list[RolloutGroup]] = field(default_factory=dict[int, list[RolloutGroup]])
-    rollout_characters: int = ROLLOUT_CHARACTERS
-    #: the time between its events, without that between two sessions and a machine's sleep
-    worked_seconds: float = 0.0
+    rollouts: KeptRollouts = field(default_factory=KeptRollouts)
+    clock: RunClock = field(default_factory=RunClock)
     started_at: float = 0.0
     changed_at: float = 0.0
     revision: int = 0
-    #: seconds that the run had taken when a step ended, without the time between two sessions of it; tokens seen by then
-    clock: Series = field(default_factory=Series)
-    tokens: Series = field(default_factory=Series)
     #: the steps at which it was gone on with, and at which it ended so far
     resumes: list[int] = field(default_factory=list[int])
-    _session_at: float = 0.0
-    _kept_characters: int = 0
-    _step_times: deque[float] = field(default_factory=lambda: deque[float](maxlen=RECENT_STEPS))
-    _last_step_at: float | None = None
 
     def apply(self, event: Event) -> None:
         """Fold one event in."""
         self.revision += 1
         if not isinstance(event, RunStarted):
-            self.worked_seconds += _between(self.changed_at, event.time) or 0.0
+            self.clock.worked(self.changed_at, event.time)
         self.changed_at = event.time or self.changed_at
         match event:
             case RunStarted():
@@ -183,19 +167,8 @@ class RunState:
 
     @property
     def seconds_per_step(self) -> float | None:
-        """The median of the recent paces: one slow evaluation does not shake it."""
-        paces = self._paces()
-        return statistics.median(paces) if paces else None
-
-    def _paces(self) -> list[float]:
-        """Seconds a step, each over as many recent steps as share a rollout: one of these samples, the others do not."""
-        times = list(self._step_times)
-        together = min(len(times), self._steps_a_rollout)
-        return [
-            statistics.fmean(times[end - together : end])
-            for end in range(together, len(times) + 1)
-            if together
-        ]
+        """The pace of the recent steps; None before the first."""
+        return self.clock.per_step(self._steps_a_rollout)
 
     @property
     def _steps_a_rollout(self) -> int:
@@ -215,10 +188,10 @@ class RunState:
     @property
     def seconds_left_range(self) -> tuple[float, float] | None:
         """Time to the last step at the quicker and at the slower of the recent steps (their quartiles)."""
-        paces = self._paces()
-        if self.seconds_left is None or len(paces) < 4:
+        found = self.clock.quartiles(self._steps_a_rollout)
+        if self.seconds_left is None or found is None:
             return None
-        quick, _, slow = statistics.quantiles(paces, n=4)
+        quick, slow = found
         steps = max(0, self.end_step - self.step)
         return quick * steps, slow * steps
 
@@ -226,13 +199,6 @@ class RunState:
     def doing(self) -> str:
         """What the engine does now, `sampling completions`; empty between two things, and where nothing runs."""
         return words.phase(self.phase.phase) if self.phase is not None and self.running else ""
-
-    @property
-    def newest_group(self) -> RolloutGroup | None:
-        """The group that was sampled last, for training."""
-        steps = self.rollout_steps()
-        groups = self.rollouts[steps[-1]] if steps else []
-        return next((group for group in reversed(groups) if not group.held_out), None)
 
     @property
     def last_checkpoint(self) -> CheckpointSaved | None:
@@ -257,14 +223,6 @@ class RunState:
             if name.startswith("rewards/") and name.endswith("/mean")
         ]
 
-    def rollout_steps(self, *, held_out: bool = False) -> list[int]:
-        """The steps with sampled completions, or with answers to held-out rows."""
-        return sorted(
-            step
-            for step, groups in self.rollouts.items()
-            if any(group.held_out == held_out for group in groups)
-        )
-
     def mark_interrupted(self) -> None:
         """A replayed run that never said its end was cut off (a crash, a power cut)."""
         if self.running:
@@ -281,10 +239,8 @@ class RunState:
         self.life, self.why, self.result, self.held = "running", "", "", None
         self.phase = None
         self.started_at = self.started_at or event.time
-        self._step_times.clear()
-        self._last_step_at = None
         self.recent.clear()
-        self._session_at = event.time
+        self.clock.begin(event.time)
         self._rewind(event.start_step)
         if event.start_step:
             self.resumes.append(event.start_step)
@@ -292,11 +248,11 @@ class RunState:
     def _rewind(self, step: int) -> None:
         """Take back what came after `step`: a resumed run does it again, on one continuous curve."""
         self.step = step
-        for series in (*self.series.values(), self.clock, self.tokens):
+        self.clock.rewind(step)
+        self.rollouts.rewind(step)
+        for series in self.series.values():
             series.truncate(step)
         self.resumes = [at for at in self.resumes if at <= step]
-        for later in [key for key in self.rollouts if key > step]:
-            self._drop(later)
         self.checkpoints = [saved for saved in self.checkpoints if saved.step <= step]
         self.evaluations = {at: one for at, one in self.evaluations.items() if at <= step}
         self.notices = [told for told in self.notices if told.step is not None and told.step <= step]
@@ -308,24 +264,8 @@ class RunState:
         self.seconds = event.seconds
         self._record(event.step, event.metrics)
         self._record(event.step, {f"seconds/{name}": spent for name, spent in event.seconds.items()})
-        self._tick(event)
+        self.clock.step(event)
         self.peak_bytes = max(self.peak_bytes, event.metrics.get("memory/peak_bytes") or 0.0)
-        taken = event.metrics.get("step_time")
-        if taken is None and self._last_step_at is not None and event.time:
-            taken = event.time - self._last_step_at
-        if taken is not None and taken > 0:
-            self._step_times.append(taken)
-        self._last_step_at = event.time or None
-
-    def _tick(self, event: Step) -> None:
-        """How far the run is on its own clock and in tokens: what curves can be drawn over in place of steps."""
-        spent = _between(self._session_at, event.time)
-        if spent is None:
-            spent = event.metrics.get("step_time") or 0.0
-        self.clock.append(event.step, (self.clock.last or 0.0) + spent)
-        self._session_at = event.time or self._session_at
-        seen = event.metrics.get("num_tokens") or 0.0
-        self.tokens.append(event.step, (self.tokens.last or 0.0) + seen)
 
     def _record(self, step: int, metrics: dict[str, float | None]) -> None:
         for name, value in metrics.items():
@@ -338,15 +278,8 @@ class RunState:
             known.append(step, value)
 
     def _keep(self, event: RolloutGroup) -> None:
-        groups = self.rollouts.setdefault(event.step, [])
-        if any(kept.group == event.group and kept.held_out == event.held_out for kept in groups):
-            return
-        groups.append(event)
-        if not event.held_out:
+        if self.rollouts.keep(event) and not event.held_out:
             self._spread(event.step)
-        self._kept_characters += _characters(event)
-        while self._kept_characters > self.rollout_characters and len(self.rollouts) > 1:
-            self._drop(min(self.rollouts))
 
     def _steer(self, event: Steered) -> None:
         """A change made again after a crash replaces its first telling; the shown settings follow."""
@@ -367,7 +300,7 @@ class RunState:
         """The distribution of a step's rewards, over the groups told so far."""
         told = [
             [(one.reward, is_right(one.reward, one.rewards)) for one in group.completions]
-            for group in self.rollouts[step]
+            for group in self.rollouts.by_step[step]
             if not group.held_out
         ]
         self._record(step, dict(distribution(told)))
@@ -380,27 +313,12 @@ class RunState:
             self.series[name] = past.before(first).followed_by(known)
         self.revision += 1
 
-    def _drop(self, step: int) -> None:
-        for group in self.rollouts.pop(step):
-            self._kept_characters -= _characters(group)
-
     def _finish(self, event: RunFinished) -> None:
         self.life = event.outcome
         self.why, self.held = event.why, None
         self.result = event.result
         self.step = event.step or self.step  # a run that failed before it loaded has none to tell
         self.phase = None
-
-
-def _between(sooner: float, later: float) -> float | None:
-    """Seconds of work between two moments of the system's clock; None where that was put forward or back, the machine
-    slept, or a moment is not known (0)."""
-    gap = later - sooner
-    return gap if sooner and later and 0 <= gap < LONGEST_GAP_S else None
-
-
-def _characters(group: RolloutGroup) -> int:
-    return len(group.prompt) + sum(len(one.text) + 200 for one in group.completions)
 
 
 def _count(value: object) -> int:

@@ -175,7 +175,9 @@ def several_answers(window: MainWindow) -> QWidget:
 def rollouts_with_tools(window: MainWindow) -> QWidget:
     state = window.session.shown
     step = max(1, state.step)
-    group = episode_group(step, place=len(state.rollouts.get(step, ())))  # beside those that the run has
+    group = episode_group(
+        step, place=len(state.rollouts.by_step.get(step, ()))
+    )  # beside those that the run has
     state.apply(group)
     pane = cast("RolloutsPane", pane_of(window, "rollouts"))
     pane.show_view("step")

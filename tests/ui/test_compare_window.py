@@ -73,7 +73,7 @@ def test_runs_are_drawn_over_their_own_tokens_and_clocks(pane: RunsPane, qtbot: 
     chart = made.curves.charts["reward"]
     runs = {run.summary.id: run.state for run in made.curves._runs}
     for key, series in chart.content.series.items():
-        own = runs[key].tokens if kind == "tokens" else runs[key].clock
+        own = runs[key].clock.tokens if kind == "tokens" else runs[key].clock.seconds
         if own.last:  # the recording tells none of its tokens
             assert series.steps[-1] == own.last
         assert list(series.values) == list(runs[key].series["reward"].values)

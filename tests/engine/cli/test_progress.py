@@ -60,7 +60,7 @@ def test_the_headline_says_where_the_run_is() -> None:
 
 
 def test_the_sample_shows_the_best_and_the_worst_of_a_group() -> None:
-    newest = after(*RUN).newest_group
+    newest = after(*RUN).rollouts.newest
     assert newest is not None
     lines = str(sample(newest)).split("\n")
     assert [line.split() for line in lines[1:]] == [["prompt", "2", "+", "3?"], ["1", "5"], ["0", "6"]]

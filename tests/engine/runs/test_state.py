@@ -14,6 +14,7 @@ from droid_tune.events import (
     Steered,
     Step,
 )
+from droid_tune.runs.kept_rollouts import KeptRollouts
 from droid_tune.runs.state import RunState
 from tests.ui.recording import complete, recorded, rollout_group, started
 from ui.frame.activity import activity_words
@@ -98,9 +99,9 @@ def test_a_resumed_run_is_one_continuous_curve() -> None:
 
 def test_rollouts_after_the_checkpoint_are_taken_back_as_well() -> None:
     state = RunState().apply_all(recorded(60, until=5))
-    assert state.rollout_steps() == [1, 2, 3, 4, 5]
+    assert state.rollouts.steps() == [1, 2, 3, 4, 5]
     state.apply(started(60, start_step=3))
-    assert state.rollout_steps() == [1, 2, 3]
+    assert state.rollouts.steps() == [1, 2, 3]
 
 
 def test_the_same_group_told_twice_is_kept_once() -> None:
@@ -108,20 +109,20 @@ def test_the_same_group_told_twice_is_kept_once() -> None:
 
     group = rollout_group(1, 0, 0.5, random.Random(1))
     state = RunState().apply_all([started(3), group, group])
-    assert len(state.rollouts[1]) == 1
+    assert len(state.rollouts.by_step[1]) == 1
 
 
 def test_old_rollouts_make_room() -> None:
-    state = RunState(rollout_characters=30_000).apply_all(recorded(60, until=30))
-    assert state.rollout_steps()[-1] == 30
-    assert 0 < len(state.rollouts) < 30
+    state = RunState(rollouts=KeptRollouts(30_000)).apply_all(recorded(60, until=30))
+    assert state.rollouts.steps()[-1] == 30
+    assert 0 < len(state.rollouts.by_step) < 30
 
 
 def test_without_room_for_rollouts_the_newest_step_stays() -> None:
-    state = RunState(rollout_characters=0).apply_all(recorded(60, until=3))
-    assert state.rollout_steps() == [3]
-    assert state.newest_group is not None
-    assert (state.newest_group.step, state.newest_group.group) == (3, 3)
+    state = RunState(rollouts=KeptRollouts(0)).apply_all(recorded(60, until=3))
+    assert state.rollouts.steps() == [3]
+    assert state.rollouts.newest is not None
+    assert (state.rollouts.newest.step, state.rollouts.newest.group) == (3, 3)
 
 
 def test_what_the_engine_does_is_said_while_it_does_it() -> None:
@@ -161,8 +162,8 @@ def test_steps_with_only_held_out_answers_are_told_apart() -> None:
 
     answers = rollout_group(4, 0, 0.5, random.Random(1)).model_copy(update={"held_out": True})
     state = RunState().apply_all([*recorded(60, until=3), answers])
-    assert state.rollout_steps() == [1, 2, 3]
-    assert state.rollout_steps(held_out=True) == [4]
+    assert state.rollouts.steps() == [1, 2, 3]
+    assert state.rollouts.steps(held_out=True) == [4]
 
 
 def test_a_run_that_failed_before_it_began_has_no_duration_and_no_step() -> None:
@@ -223,7 +224,7 @@ def test_time_of_work_counts_no_sleep_and_not_what_lies_between_sessions() -> No
             RunFinished(outcome="completed", step=2, time=505.0 + 7200),  # a machine that slept
         ]
     )
-    assert state.worked_seconds == 15.0
+    assert state.clock.worked_seconds == 15.0
     assert time_words(state) == ("Time of work", "15 s")
 
 
@@ -232,5 +233,5 @@ def test_a_clock_that_is_put_forward_or_back_by_a_day_moves_no_curve() -> None:
     moments = [1_000.0, 1_002.0, 1_004.0 + day, 1_006.0 + day, 1_008.0, 1_010.0]
     steps = [Step(step=n, metrics={"step_time": 2.0}, time=at) for n, at in enumerate(moments[1:], start=1)]
     state = RunState().apply_all([RunStarted(config={}, total_steps=9, time=moments[0]), *steps])
-    assert state.clock.values.tolist() == [2.0, 4.0, 6.0, 8.0, 10.0]
-    assert state.worked_seconds == 6.0
+    assert state.clock.seconds.values.tolist() == [2.0, 4.0, 6.0, 8.0, 10.0]
+    assert state.clock.worked_seconds == 6.0

@@ -222,13 +222,13 @@ def _nothing(chart: Chart) -> None:
 
 def recent_completions(state: RunState, step: int | None) -> tuple[list[Completion], str]:
     """The sampled completions of a step where one is chosen (and at hand), else of the newest steps; and which these are."""
-    steps = state.rollout_steps()
+    steps = state.rollouts.steps()
     if step is not None and step in steps:
         steps = [step]
     found: list[Completion] = []
     first = 0
     for first in reversed(steps):
-        groups = [group for group in state.rollouts[first] if not group.held_out]
+        groups = [group for group in state.rollouts.by_step[first] if not group.held_out]
         found[:0] = [one for group in groups for one in group.completions]
         if len(found) >= MOST_DOTS // 2:
             break

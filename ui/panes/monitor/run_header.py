@@ -117,7 +117,7 @@ def time_words(state: RunState) -> tuple[str, str]:
     if state.running:
         left = state.seconds_left
         return "Time left", words.duration(left) if left is not None else "–"
-    return "Time of work", words.duration(state.worked_seconds) if state.worked_seconds else "–"
+    return "Time of work", words.duration(state.clock.worked_seconds) if state.clock.worked_seconds else "–"
 
 
 def spread_words(state: RunState) -> str:

@@ -82,7 +82,7 @@ def _sentence(story: Story, kind: str, shown: int) -> str:
 
 
 def _why_none(story: Story) -> str:
-    if not story.state.rollouts and "reward" not in story.state.series:
+    if not story.state.rollouts.by_step and "reward" not in story.state.series:
         return (
             "This method samples no answers while it trains, so none were kept. Try It asks the model before training "
             "and now, side by side."

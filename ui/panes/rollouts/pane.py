@@ -61,8 +61,8 @@ class RolloutsPane(FillingPane):
     def refresh(self) -> None:
         """Draw what the shown run wrote since the last time."""
         state = self.session.shown
-        self.show_content(bool(state.rollouts))
-        if not state.rollouts:
+        self.show_content(bool(state.rollouts.by_step))
+        if not state.rollouts.by_step:
             return
         if self.session.shown_folder != self._folder:
             self._folder = self.session.shown_folder

@@ -34,7 +34,7 @@ class ScaleAcross:
     @classmethod
     def of(cls, state: RunState, kind: Across) -> ScaleAcross:
         """The scale of a run; by step where it does not tell the other."""
-        told: Series = {"tokens": state.tokens, "time": state.clock}.get(kind, Series())
+        told: Series = {"tokens": state.clock.tokens, "time": state.clock.seconds}.get(kind, Series())
         if not len(told) or not told.last:
             return cls()
         return cls(kind, (0.0, *told.steps), (0.0, *told.values))

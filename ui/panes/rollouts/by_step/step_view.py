@@ -50,11 +50,11 @@ class StepView(QWidget):
         """Draw the step that is looked at, the newest while the pane follows."""
         state = self.session.shown
         mark = (id(state), state.revision, self._filter.key, self._desk.read_bytes)
-        if mark == self._drawn or not state.rollouts:
+        if mark == self._drawn or not state.rollouts.by_step:
             return
         self._drawn = mark
         held_out = self._filter.key == "held_out"
-        at_hand = state.rollout_steps(held_out=held_out)
+        at_hand = state.rollouts.steps(held_out=held_out)
         earlier = [step for step in self._desk.steps(held_out=held_out) if step <= state.step]
         self._show_steps(sorted({*earlier, *at_hand}))
         self._show_groups()
@@ -127,7 +127,7 @@ class StepView(QWidget):
     def _show_groups(self) -> None:
         step = self._shown_step()
         self._step.setText(f"Step {step:,}" if step >= 0 else "No step")
-        at_hand = self.session.shown.rollouts.get(step)
+        at_hand = self.session.shown.rollouts.by_step.get(step)
         if at_hand is not None:
             self._fill(at_hand)
         elif step == self._read[0]:
