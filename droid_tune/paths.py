@@ -72,6 +72,11 @@ def races_dir() -> Path:
     return data_dir() / "races"
 
 
+def live_runs_dir() -> Path:
+    """Where a process says which run it trains now."""
+    return data_dir() / "training"
+
+
 def cache_dir() -> Path:
     """What can be made again: indexes, calibrations, statistics."""
     override = os.environ.get(HOME_VARIABLE)

@@ -27,6 +27,7 @@ from droid_tune.runs.best import chosen_step
 from droid_tune.runs.disk.durable import clear_unfinished
 from droid_tune.runs.disk.lock import RunLock
 from droid_tune.runs.folder import read_config
+from droid_tune.runs.live_runs import LiveListener
 from droid_tune.tracking.tracked_listener import TrackedListener
 from droid_tune.train.assignment import Assignment
 from droid_tune.train.saving.journal import Journal, Listener, SilentJournal
@@ -94,8 +95,9 @@ def _lead(assignment: Assignment, control: Control, emit: Listener) -> RunFinish
     journal = Journal(assignment.folder, emit, assignment.config.training.iterations)
     try:
         tracked = TrackedListener(assignment.config, assignment.folder, emit)
-        journal.listen(tracked)
-        with RunLock(journal.paths.lock) as lock, closing(tracked), journal:
+        live = LiveListener(assignment.folder, tracked)
+        journal.listen(live)
+        with RunLock(journal.paths.lock) as lock, live, closing(tracked), journal:
             journal.lock = lock
             clear_unfinished(journal.paths.folder)
             if lock.caution:

@@ -16,6 +16,7 @@ from droid_tune.machine.child_lines import lines_of
 from droid_tune.machine.isolated import isolated_python
 from droid_tune.machine.own_process import own_environment
 from droid_tune.names import LAST
+from droid_tune.runs.live_runs import trains_for_us
 from droid_tune.train.saving.journal import Journal, Listener
 
 _LOOK_S = 0.05
@@ -41,7 +42,7 @@ def train_apart(
             return Journal(folder, emit).refuse(
                 f"No process for the engine can be started: {error.strerror or error}."
             )
-        with process:
+        with process, trains_for_us(process.pid):
             finished = _told(process, _Wishes(process, control), emit)
         return finished or Journal(folder, emit).refuse(how_it_died(process.returncode, errors))
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import threading
 import time
 from pathlib import Path
 from typing import Any, cast
 
-import psutil
+from droid_tune.machine.named_process import is_of_this_computer, still_lives, this_process
 
 _BEAT_S = 15.0
 #: computers' clocks differ, and a beat may come late
@@ -40,7 +39,7 @@ class SoftLock:
                 self._file.unlink(missing_ok=True)
                 continue
             with os.fdopen(descriptor, "w") as file:
-                json.dump(_self(), file)
+                json.dump(this_process(), file)
             threading.Thread(target=self._beat, name="lock", daemon=True).start()
             return True
         return False
@@ -54,8 +53,8 @@ class SoftLock:
             return False
         with contextlib.suppress(OSError, ValueError):
             holder = json.loads(self._file.read_text(encoding="utf-8"))
-        if isinstance(holder, dict) and cast("dict[str, Any]", holder).get("host") == socket.gethostname():
-            return _lives(cast("dict[str, Any]", holder))
+        if isinstance(holder, dict) and is_of_this_computer(named := cast("dict[str, Any]", holder)):
+            return still_lives(named)
         return age < _STALE_S
 
     def holder(self) -> str:
@@ -76,19 +75,3 @@ class SoftLock:
         while not self._end.wait(_BEAT_S):
             with contextlib.suppress(OSError):
                 os.utime(self._file)
-
-
-def _self() -> dict[str, Any]:
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "began": psutil.Process().create_time(),
-    }
-
-
-def _lives(holder: dict[str, Any]) -> bool:
-    """Whether the process that is named is there still, and no other of its number."""
-    try:
-        return abs(psutil.Process(int(holder["pid"])).create_time() - float(holder["began"])) < 1.0
-    except (psutil.Error, KeyError, TypeError, ValueError):
-        return False
