@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from droid_tune.machine.host import Host
 from droid_tune.machine.pressure import process_bytes
-from droid_tune.runs.live_runs import live_runs
+from droid_tune.runs.disk.live_runs import live_runs
 
 
 @dataclass(frozen=True)

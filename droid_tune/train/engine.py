@@ -25,9 +25,9 @@ from droid_tune.machine.scratch import scratch_folder
 from droid_tune.names import LAST
 from droid_tune.runs.best import chosen_step
 from droid_tune.runs.disk.durable import clear_unfinished
+from droid_tune.runs.disk.live_runs import LiveListener
 from droid_tune.runs.disk.lock import RunLock
 from droid_tune.runs.folder import read_config
-from droid_tune.runs.live_runs import LiveListener
 from droid_tune.tracking.tracked_listener import TrackedListener
 from droid_tune.train.assignment import Assignment
 from droid_tune.train.saving.journal import Journal, Listener, SilentJournal

@@ -16,7 +16,7 @@ from droid_tune.machine.child_lines import lines_of
 from droid_tune.machine.isolated import isolated_python
 from droid_tune.machine.own_process import own_environment
 from droid_tune.names import LAST
-from droid_tune.runs.live_runs import trains_for_us
+from droid_tune.runs.disk.live_runs import trains_for_us
 from droid_tune.train.saving.journal import Journal, Listener
 
 _LOOK_S = 0.05

@@ -14,14 +14,14 @@ from droid_tune.estimate.other_runs import OtherRun, beside, other_runs
 from droid_tune.events import MemoryFacts, RunStarted
 from droid_tune.machine.host import Host
 from droid_tune.paths import live_runs_dir
-from droid_tune.runs.live_runs import LiveListener, live_runs, trains_for_us
+from droid_tune.runs.disk.live_runs import LiveListener, live_runs, trains_for_us
 
 GIB = 2**30
 HOLDER = """
 import sys
 from pathlib import Path
 from droid_tune.events import MemoryFacts, RunStarted
-from droid_tune.runs.live_runs import LiveListener
+from droid_tune.runs.disk.live_runs import LiveListener
 with LiveListener(Path("/nowhere/theirs"), lambda event: print(event.type)) as live:
     memory = MemoryFacts(total_bytes=9, gpu_limit_bytes=9, budget_bytes=9, estimated_peak_bytes=3 * 2**30)
     live(RunStarted(config={}, total_steps=1, memory=memory))
