@@ -519,6 +519,7 @@ def test_after_a_stop_the_run_goes_on_where_one_is(
     press(window, "Stop", qtbot)
     qtbot.waitUntil(lambda: not session.training)
     assert visible_buttons(window) == {"Resume"}
+    assert window.focusWidget() is not window._toolbar.resume  # Stop had the mouse, not the keyboard
     folder = session.live_folder
     engine.hold_at = None
     press(window, "Resume", qtbot)

@@ -12,8 +12,9 @@ from PySide6.QtWidgets import QCompleter, QLineEdit, QWidget
 from droid_tune.config.setting_titles import choice_label
 from ui.form.fields import FieldSpec, Kind, as_text, from_text
 from ui.theme import current_theme
-from ui.widgets.basics import restyle, row
+from ui.widgets.basics import row
 from ui.widgets.quiet_combo import QuietCombo
+from ui.widgets.restyling import restyle
 from ui.widgets.switch import Switch
 
 FIELD_WIDTH = 190

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QFrame, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 
 from ui import icons
 from ui.form.editors import ChoiceEditor, Editor, SwitchEditor, TextEditor
@@ -17,6 +17,7 @@ from ui.form.fields import FieldSpec, Kind
 from ui.form.run_picker import RunEditor
 from ui.theme import current_theme
 from ui.widgets.basics import column, label, line, plain_tip, prose, row
+from ui.widgets.restyling import RingedButton
 
 EDITORS: dict[Kind, type[Editor]] = {"switch": SwitchEditor, "choice": ChoiceEditor, "run": RunEditor}
 
@@ -176,7 +177,7 @@ class Fold(QWidget):
         super().__init__(parent)
         self._fill = fill
         self._filled = False
-        self._button = QPushButton(title, self)
+        self._button = RingedButton(title, self)
         self._button.setProperty("role", "disclosure")
         self._button.setCheckable(True)
         self._button.clicked.connect(self._clicked)

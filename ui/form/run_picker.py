@@ -13,8 +13,9 @@ from droid_tune import words
 from ui.form.editors import Editor
 from ui.form.fields import FieldSpec
 from ui.form.starting_runs import Start
-from ui.widgets.basics import plain_tip, restyle
+from ui.widgets.basics import plain_tip
 from ui.widgets.quiet_combo import QuietCombo
+from ui.widgets.restyling import restyle
 
 NONE = Start("", "No run: start fresh")
 BROWSE = "Choose Folder…"

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLayout,
-    QPushButton,
     QScrollArea,
     QSizePolicy,
     QVBoxLayout,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from droid_tune import words
 from ui import icons
 from ui.theme import current_theme
+from ui.widgets.restyling import RingedButton
 
 
 def plain_tip(text: str) -> str:
@@ -91,7 +91,7 @@ def line(parent: QWidget) -> QFrame:
     return frame("line", parent)
 
 
-class Button(QPushButton):
+class Button(RingedButton):
     """A push button whose icon takes the colour of its role, also after the theme changed."""
 
     def __init__(self, text: str, role: str, icon: str, parent: QWidget) -> None:
@@ -164,15 +164,6 @@ def scrolling(content: QWidget, parent: QWidget) -> QScrollArea:
     content.setProperty("role", "page")
     area.setWidget(content)
     return area
-
-
-def restyle(widget: QWidget, name: str, value: object) -> None:
-    """Set a property that the style sheet looks at, and let it look again."""
-    if widget.property(name) == value:
-        return
-    widget.setProperty(name, value)
-    widget.style().unpolish(widget)
-    widget.style().polish(widget)
 
 
 def clear(layout: QLayout) -> None:

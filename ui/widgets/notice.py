@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QToolButton, QWidget
 from ui import icons
 from ui.theme import current_theme
 from ui.widgets.basics import column, prose, row, selectable
+from ui.widgets.restyling import RingedButton
 
 Level = Literal["info", "good", "warning", "error"]
 
@@ -78,7 +79,7 @@ class NoticeBar(QFrame):
             self._shut.setIcon(icons.icon("close", tokens.secondary, size=14))
 
     def _action(self, text: str, *, primary: bool) -> QPushButton:
-        pressed = QPushButton(text, self)
+        pressed = RingedButton(text, self)
         pressed.setProperty("role", "primary" if primary else "")
         pressed.clicked.connect(self._choose)
         return pressed

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize, Qt, Signal, Slot
-from PySide6.QtGui import QFocusEvent, QFont, QFontMetrics, QKeyEvent
-from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QFrame, QPushButton, QSizePolicy, QWidget
+from PySide6.QtCore import QSize, Signal, Slot
+from PySide6.QtGui import QFont, QFontMetrics
+from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QFrame, QSizePolicy, QWidget
 
-from ui.widgets.basics import restyle, row
-
-#: how the keyboard comes to a part, and not by a click
-BY_KEYS = {
-    Qt.FocusReason.TabFocusReason,
-    Qt.FocusReason.BacktabFocusReason,
-    Qt.FocusReason.ShortcutFocusReason,
-    Qt.FocusReason.OtherFocusReason,
-}
+from ui.widgets.basics import row
+from ui.widgets.restyling import RingedButton
 
 
-class Segment(QPushButton):
-    """One choice. On a Mac a ring shows where the keyboard is, not where the mouse was."""
+class Segment(RingedButton):
+    """One choice."""
 
     def __init__(self, text: str, parent: QWidget) -> None:
         super().__init__(text, parent)
@@ -35,14 +28,6 @@ class Segment(QPushButton):
             self.text()
         )
         return super().sizeHint() + QSize(max(0, more), 0)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        restyle(self, "ringed", event.reason() in BY_KEYS)
-        super().focusInEvent(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        restyle(self, "ringed", True)
-        super().keyPressEvent(event)
 
 
 class Segmented(QFrame):

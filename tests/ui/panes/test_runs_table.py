@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPoint, Qt
 from PySide6.QtWidgets import QApplication, QLineEdit
 from pytestqt.qtbot import QtBot
 
+from droid_tune import words
 from droid_tune.runs.best import Best
 from droid_tune.runs.folder import RunSummary
 from droid_tune.runs.run_annotations import Annotations, read_annotations
@@ -214,3 +216,16 @@ def test_columns_have_room_for_what_they_say_until_a_hand_makes_them_otherwise(p
     restore_looks(pane, kept)  # of a session in which nobody had
     show_another("third")
     assert view.columnWidth(name) > 90
+
+
+def test_at_midnight_every_date_is_said_anew_and_has_room(
+    pane: RunsPane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, place = pane._list.view, PLACES["begun"]
+    monkeypatch.setattr(words, "when", lambda _: "on the day before this one 23:59")
+    pane._days.look()
+    assert "day before" not in pane._facts._values["Begun"].text()  # it is the same day
+    pane._days.day -= timedelta(days=1)
+    pane._days.look()
+    assert "day before" in pane._facts._values["Begun"].text()
+    assert view.columnWidth(place) >= view.sizeHintForColumn(place)

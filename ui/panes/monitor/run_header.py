@@ -11,10 +11,11 @@ from droid_tune.metrics import describe
 from droid_tune.names import Way
 from droid_tune.runs.state import RunState
 from ui.one_run.leaked import leaked_words
-from ui.widgets.basics import column, label, line, prose, restyle, row
+from ui.widgets.basics import column, label, line, prose, row
 from ui.widgets.calm_bar import CalmBar
 from ui.widgets.elided_label import ElidedLabel
 from ui.widgets.figure import Figure
+from ui.widgets.restyling import restyle
 from ui.widgets.state_chip import StateChip
 
 #: the held-out number of a run that samples no answers, by how it learns

@@ -16,6 +16,7 @@ from ui.one_run.report_window import ReportWindow
 from ui.one_run.run_deeds import RunDeeds
 from ui.one_run.run_title import RunTitle
 from ui.panes.base import COMPARE, FillingPane
+from ui.panes.runs.day_watch import DayWatch
 from ui.panes.runs.queue_list import QueueList
 from ui.panes.runs.run_actions import RunActions
 from ui.panes.runs.run_curves import RunCurves
@@ -67,6 +68,8 @@ class RunsPane(FillingPane):
         session.runs_changed.connect(self._show_runs)
         session.queue.changed.connect(self._show_runs)
         session.life_changed.connect(self._show_detail)
+        self._days = DayWatch(self)
+        self._days.begun.connect(self._show_dates)
         self._name_runs()
         self._show_runs()
 
@@ -163,6 +166,13 @@ class RunsPane(FillingPane):
     @Slot()
     def _name_runs(self) -> None:
         self._names.read(self.session.runs)
+
+    @Slot()
+    def _show_dates(self) -> None:
+        """Another day: names may hold when a run began, as the table and the facts do."""
+        self._name_runs()
+        self._list.show_dates()
+        self._show_runs()
 
     @Slot()
     def _show_detail(self) -> None:

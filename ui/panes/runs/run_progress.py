@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -50,12 +51,13 @@ class RunNames(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.differences: dict[str, str] = {}
-        self._compared: list[tuple[str, str]] = []
+        self._compared: tuple[date, list[tuple[str, str]]] | None = None
         self._comparing: Task | None = None
 
     def read(self, runs: list[RunSummary]) -> None:
-        """Compare the runs with each other: at once, or behind the window where they are many."""
-        told = [(run.id, run.name) for run in runs]
+        """Compare the runs with each other: at once, or behind the window where they are many. Each day anew: what differs
+        may be when they began."""
+        told = (date.today(), [(run.id, run.name) for run in runs])
         if told == self._compared:
             return
         self._compared = told

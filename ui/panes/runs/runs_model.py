@@ -68,13 +68,17 @@ class RunsModel(QAbstractTableModel):
         same = [line.run.id for line in found] == [line.run.id for line in self._shown]
         if same:
             self._shown = found
-            if found:
-                self.dataChanged.emit(self.index(0, 0), self.index(len(found) - 1, len(COLUMNS) - 1))
+            self.tell_changed()
             return False
         self.beginResetModel()
         self._shown = found
         self.endResetModel()
         return True
+
+    def tell_changed(self) -> None:
+        """All cells may say other words."""
+        if self._shown:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self._shown) - 1, len(COLUMNS) - 1))
 
     @property
     def lines(self) -> Sequence[RunLine]:

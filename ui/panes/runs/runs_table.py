@@ -87,6 +87,11 @@ class RunsTable(QWidget):
             self._fit_columns()
         self._say_count()
 
+    def show_dates(self) -> None:
+        """Another day has begun: the cells say other words."""
+        self.model.tell_changed()
+        self._fit_columns()
+
     def _line(self, run: RunSummary) -> RunLine:
         step, state = progress_of(self._session, run)
         return RunLine(run, step, state, self._names.differences.get(run.id, ""))

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from droid_tune import words
-from ui.widgets.basics import restyle
+from ui.widgets.restyling import restyle
 from ui.widgets.texts.text_page import TextPage
 
 #: how long what was found is marked

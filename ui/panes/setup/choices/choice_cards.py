@@ -8,7 +8,8 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QWidget
 
-from ui.widgets.basics import column, label, prose, restyle
+from ui.widgets.basics import column, label, prose
+from ui.widgets.restyling import restyle
 
 
 class ChoiceCard(QFrame):

@@ -12,9 +12,10 @@ from ui.panes.setup.models.download_bar import DownloadBar
 from ui.panes.setup.models.fit_badges import FitBadges
 from ui.panes.setup.models.hub_results import HubResults
 from ui.session import Session
-from ui.widgets.basics import button, column, frame, prose, restyle, row
+from ui.widgets.basics import button, column, frame, prose, row
 from ui.widgets.lists.simple_list import Entry, EntryList
 from ui.widgets.lists.two_lines import TwoLineDelegate
+from ui.widgets.restyling import restyle
 from ui.work.download_desk import DownloadDesk
 
 WIDTH, HEIGHT = 720, 620

@@ -6,7 +6,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
 from ui.panes.setup.readiness.forecast_strip import ForecastStrip
-from ui.widgets.basics import button, column, prose, restyle, row
+from ui.widgets.basics import button, column, prose, row
+from ui.widgets.restyling import restyle
 
 
 class SetupFooter(QFrame):

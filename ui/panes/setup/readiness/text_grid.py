@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
-from ui.widgets.basics import label, restyle
+from ui.widgets.basics import label
+from ui.widgets.restyling import restyle
 
 #: text and role; no text leaves the place empty
 Cell = tuple[str, str]

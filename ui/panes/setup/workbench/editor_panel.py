@@ -19,8 +19,9 @@ from ui.frame.drops import local_paths
 from ui.panes.setup.workbench.code_editor import CodeEditor
 from ui.panes.setup.workbench.reward_text import ChangedElsewhere, RewardText
 from ui.panes.setup.workbench.text_look import TextLook
-from ui.widgets.basics import button, column, label, prose, restyle, row
+from ui.widgets.basics import button, column, label, prose, row
 from ui.widgets.notice import NoticeStack
+from ui.widgets.restyling import restyle
 
 PYTHON_FILES = "Python (*.py)"
 OVERWRITE, READ_AGAIN = "Overwrite", "Read Again"
