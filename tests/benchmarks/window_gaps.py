@@ -171,10 +171,10 @@ class Course(QObject):
 
     def _many(self) -> Iterator[Callable[[], bool]]:
         session = self._window.session
-        self._heart.begin("300 runs, a search typed")
         home = runs_dir()
         for run in (self._files / "many").iterdir():
             run.rename(home / run.name)
+        self._heart.begin("300 runs, a search typed")
         self._window.show_pane("runs")
         session.refresh_runs()
         yield lambda: len(session.runs) >= RUNS
