@@ -73,6 +73,11 @@ class Rows(Sequence[Row]):
         """Whether the row is a line of its file; a row of a table or of a JSON list has a number instead."""
         return self._locate(index)[0].by_line
 
+    def largest_first(self) -> Iterator[int]:
+        """Numbers of all rows, those with the most bytes first."""
+        sizes = np.concatenate([file.sizes for file in self._files]) if self._files else np.empty(0, np.int64)
+        yield from map(int, np.argsort(-sizes, kind="stable"))
+
     @property
     def layout(self) -> Layout | None:
         """Format and mapping of the first file; None where there is no file."""

@@ -53,6 +53,23 @@ class RowLength:
 
 
 @dataclass(frozen=True)
+class Longest:
+    """The longest among many sequences, each number by itself: of what is read, of what is learnt, and of the whole."""
+
+    read: int = 0
+    learnt: int = 0
+    tokens: int = 0
+
+    def beside(self, row: RowLength) -> Longest:
+        """With the sequences of one row more."""
+        return Longest(
+            max(self.read, *(one.read for one in row.sequences)),
+            max(self.learnt, *(one.learnt for one in row.sequences)),
+            max(self.tokens, row.longest),
+        )
+
+
+@dataclass(frozen=True)
 class Lens:
     """How rows are looked at: `imitated` as examples to learn, else as prompts to answer.
 
@@ -135,7 +152,11 @@ class Lens:
 
     def sample_that_fits(self, rows: Sequence[Row]) -> list[RowLength]:
         """The sample without rows that are longer than `limit`: a run leaves them out."""
-        return [one for one in self.sample(rows) if self.limit is None or one.longest <= self.limit]
+        return list(filter(self.fits, self.sample(rows)))
+
+    def fits(self, row: RowLength) -> bool:
+        """Whether a run has room for the row."""
+        return self.limit is None or row.longest <= self.limit
 
 
 def require_known(tokens: Sequence[int], known: int | None) -> None:

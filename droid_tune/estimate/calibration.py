@@ -81,11 +81,16 @@ class Calibration:
             self,
             rollout=_mixed(self.rollout, rollout),
             update=_mixed(self.update, update),
-            memory=_mixed(self.memory, memory),
+            memory=_mixed(_at_least_one(self.memory), _at_least_one(memory)),
             completion_share=_mixed(self.completion_share, completion_share),
             runs=self.runs + 1,
             source=source,
         )
+
+
+def _at_least_one(ratio: float) -> float:
+    """A peak that stayed below its estimate is no news: it may only have met short rows. 0 stays 0."""
+    return max(1.0, ratio) if ratio else 0.0
 
 
 def _mixed(old: float, new: float) -> float:

@@ -33,6 +33,8 @@ Basis = Literal["first guess", "measured", "earlier runs"]
 SPREAD: dict[Basis, float] = {"first guess": 2.0, "measured": 1.35, "earlier runs": 1.2}
 #: a machine without room for this beside a run begins to swap
 LEAST_FREE_BYTES = 500_000_000
+#: how far earlier runs may raise an estimate of memory
+MOST_CORRECTED = 1.5
 
 
 @dataclass(frozen=True)
@@ -217,8 +219,9 @@ def _as_seen(job: StepJob, calibration: Calibration | None) -> StepJob:
 
 
 def _memory_factor(calibration: Calibration | None) -> float:
-    """Earlier runs correct the peak, within what a formula may be wrong."""
-    return min(1.25, max(0.85, calibration.memory)) if calibration and calibration.memory else 1.0
+    """Earlier runs correct the peak upwards, within what a formula may be wrong. That one took less than it might have says
+    nothing of the next: its longest rows may not have been drawn, and another method takes other memory."""
+    return min(MOST_CORRECTED, max(1.0, calibration.memory)) if calibration else 1.0
 
 
 def verdict_of(peak_bytes: int, budget_bytes: int, host: Host) -> Verdict:

@@ -35,6 +35,8 @@ class DataLengths:
     longest_answer: int = ASSUMED_ANSWER
     rows: int | None = None
     held_out_rows: int | None = None
+    #: the longest row, prompt and answer together; None: as long as the longest prompt with the longest answer
+    longest_row: int | None = None
 
     @classmethod
     def of(cls, statistics: Any) -> DataLengths:
@@ -155,7 +157,8 @@ def _supervised_job(
     config: RunConfig, known: DataLengths, limit: int, evaluation_rows: int, evaluations: int
 ) -> StepJob:
     """SFT: rows that are read up to the answer and learnt from there (or learnt whole)."""
-    longest = bucketed(_between(known.longest_prompt + known.longest_answer, limit))
+    whole = known.longest_prompt + known.longest_answer
+    longest = bucketed(_between(known.longest_row or whole, limit))
     usual = _between(known.median_prompt + known.median_answer, limit)
     answers_only = not isinstance(config.method, SFTConfig) or config.method.answer_only_loss
     learnt = _between(known.longest_answer, longest) if answers_only else longest

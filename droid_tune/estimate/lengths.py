@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import reduce
+from itertools import islice
 from statistics import median
 
 from droid_tune.config import RunConfig
-from droid_tune.data.dataset import Dataset, open_configured
+from droid_tune.data.dataset import Dataset, Rows, open_configured
 from droid_tune.data.formats.base import Row
-from droid_tune.data.lens import Lens, QuickLens
+from droid_tune.data.lens import Lens, Longest, QuickLens, RowLength
 from droid_tune.errors import UserError
 from droid_tune.estimate.job import ASSUMED_ANSWER, DataLengths
 from droid_tune.model_files.hub import local_model
@@ -18,6 +21,8 @@ from droid_tune.model_files.tokenizer import declares_chat_template, load_fast_t
 
 #: tokens that a chat template puts around a prompt, where it is not rendered
 FRAME_TOKENS = 16
+#: so many of the largest rows are measured besides the sample, and so many looked at for them where the largest do not fit
+LARGEST, LOOKED_AT = 16, 400
 
 
 def measure_data(config: RunConfig, *, quick: bool = False) -> DataLengths | None:
@@ -55,13 +60,38 @@ def quick_lens(config: RunConfig) -> Lens | None:
     return replace(lens, frame=FRAME_TOKENS if declares_chat_template(folder) else 0)
 
 
-def lengths_in(train: Sequence[Row], held_out_rows: int, lens: Lens) -> DataLengths | None:
-    """Median and longest of the rows that fit, in tokens of one sequence; None where no row does."""
-    sequences = [one for row in lens.sample_that_fits(train) for one in row.sequences]
-    if not sequences:
+def lengths_in(
+    train: Sequence[Row], held_out_rows: int, lens: Lens, longest: Longest | None = None
+) -> DataLengths | None:
+    """Median and longest of the rows that fit, in tokens of one sequence; None where no row does.
+
+    `longest` of all rows, where that is known; else it is that of a sample and of the rows with the most bytes.
+    """
+    sample = lens.sample_that_fits(train)
+    if not sample:
         return None
-    read = [one.read for one in sequences]
-    learnt = [one.learnt for one in sequences] if lens.imitated else [ASSUMED_ANSWER]
+    sequences = [one for row in sample for one in row.sequences]
+    most = longest or reduce(Longest.beside, (*sample, *_largest(train, lens)), Longest())
+    answered = lens.imitated
     return DataLengths(
-        int(median(read)), max(read), int(median(learnt)), max(learnt), len(train), held_out_rows
+        int(median(one.read for one in sequences)),
+        most.read,
+        int(median(one.learnt for one in sequences)) if answered else ASSUMED_ANSWER,
+        most.learnt if answered else ASSUMED_ANSWER,
+        len(train),
+        held_out_rows,
+        most.tokens if answered else None,
     )
+
+
+def _largest(train: Sequence[Row], lens: Lens) -> Iterator[RowLength]:
+    """The rows with the most bytes among those that fit: one of a thousand may be ten times as long as all others."""
+    fitting = 0
+    for place in islice(train.largest_first(), LOOKED_AT) if isinstance(train, Rows) else ():
+        with suppress(UserError):
+            measured = lens.measure(train.row(place))
+            if lens.fits(measured):
+                yield measured
+                fitting += 1
+        if fitting == LARGEST:
+            return

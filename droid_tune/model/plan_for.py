@@ -10,82 +10,36 @@ from dataclasses import replace
 import mlx.core as mx
 
 from droid_tune import words
-from droid_tune.config.recipes.preference_methods import PreferenceConfig
-from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
 from droid_tune.config.run import RunConfig
 from droid_tune.errors import UserError
-from droid_tune.estimate.job import StepJob, asks_teacher, has_entropy_bonus, reads_numbers
+from droid_tune.estimate.job import DataLengths, StepJob, job_of
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.planning import choose, smallest
 from droid_tune.estimate.sizes import Sizes
 from droid_tune.machine.budget import budget_of
 from droid_tune.machine.host import read_host
-from droid_tune.model.footprint import device_name, footprint
+from droid_tune.model.footprint import device_name, facts_of_policy, footprint
 from droid_tune.model.policy import Policy
 from droid_tune.names import Backward
 
 
-def plan_for(
-    config: RunConfig, policy: Policy, *, prompt_length: int | None = None, answer_length: int | None = None
-) -> MemoryPlan:
-    """The plan of a run. `prompt_length` is the longest prompt where known, `answer_length` the longest of answers that
-    are compared. Raises UserError where the settings ask for what this model cannot do."""
+def plan_for(config: RunConfig, policy: Policy, lengths: DataLengths | None = None) -> MemoryPlan:
+    """The plan of a run whose rows have these `lengths`; None: as long as the settings allow. Raises UserError where the
+    settings ask for what this model cannot do."""
     if config.samples and config.sampling.cache_bits and not policy.architecture.decodes_shared:
         raise UserError(
             f"`kv_cache` {config.sampling.kv_cache} is not known for this model, whose caches are of another kind",
             remedy="use `kv_cache: as_is`",
         )
-    memory = config.memory
+    memory, most = config.memory, config.training.max_seq_length
     return best_plan(
         footprint(policy, config),
-        job_for(config, prompt_length, answer_length),
+        job_of(config, facts_of_policy(policy), lengths or DataLengths(most, most, most, most)),
         budget_of(memory, read_host()),
         policy,
         memory.backward,
         decode_rows=memory.rows_per_decode_batch,
         train_rows=memory.rows_per_micro_batch,
-    )
-
-
-def job_for(config: RunConfig, prompt_length: int | None = None, answer_length: int | None = None) -> StepJob:
-    """The sizes of one step; lengths that are not known are as long as the settings allow."""
-    method, training = config.method, config.training
-    if isinstance(method, SamplingMethodConfig):
-        completion = config.sampling.max_completion_length
-        prompt = prompt_length or max(1, training.max_seq_length - completion)
-        job = step_job(training.batch_size, method.group_size, prompt, completion)
-        return replace(
-            job,
-            trained=method.learnt_group,
-            rows_per_slice=training.batch_size * method.learnt_group,
-            entropy=has_entropy_bonus(method),
-            teacher=asks_teacher(method),
-        )
-    if isinstance(method, PreferenceConfig):
-        prompt, answer = prompt_length or 0, answer_length or training.max_seq_length
-        shared = 1 if method.learns_prompt else method.answers
-        job = step_job(training.batch_size * method.answers // shared, shared, prompt, answer)
-        return replace(job, reinforcement=False, together=method.answers, **_read_out(method))
-    return replace(step_job(training.batch_size, 1, 0, training.max_seq_length), reinforcement=False)
-
-
-def _read_out(method: PreferenceConfig) -> dict[str, bool]:
-    numbers = reads_numbers(method)
-    return {"numbers": numbers, "reports_entropy": not numbers}
-
-
-def step_job(prompts: int, group_size: int, prompt_length: int, completion_length: int) -> StepJob:
-    """A reinforcement step of these sizes."""
-    return StepJob(
-        reinforcement=True,
-        prompts=prompts,
-        group_size=group_size,
-        longest_prompt=prompt_length,
-        longest_completion=completion_length,
-        usual_prompt=prompt_length,
-        usual_completion=completion_length,
-        steps=1,
-        rows_per_slice=prompts * group_size,
     )
 
 

@@ -14,6 +14,7 @@ from droid_tune.model_files.float8 import CODES, stays_packed
 from droid_tune.model_files.headers import Tensor, read_headers
 from droid_tune.model_files.model_folder import Stamps, stamps_of
 from droid_tune.model_files.packing_groups import Packing
+from droid_tune.model_files.told_packing import ToldPacking
 from droid_tune.model_files.weight_shapes import (
     compute_bytes_of,
     embedding_of,
@@ -131,15 +132,15 @@ def facts_of(
         known=bool(by_layer) or says_its_size(config),
     )
     quantisation = config.get("quantization") or config.get("quantization_config")
-    packing = ConfigValues(cast("dict[str, Any]", quantisation) if isinstance(quantisation, dict) else {})
+    settings = cast("dict[str, Any]", quantisation) if isinstance(quantisation, dict) else {}
+    packing = ConfigValues(settings)
     group = packing.whole("group_size") or 0
     coded = packing.text("quant_method") == "fp8" and not stays_packed(config)
     if by_layer:
-        settings = cast("dict[str, Any]", quantisation) if isinstance(quantisation, dict) else {}
         packed = Packing.of(tensors, settings, group, hidden)
         return _weighed(facts, tensors, by_layer, packed, unpacked=not stays_packed(config))
     facts = replace(facts, known=facts.known and (weight_bytes > 0 or _is_counted(config)))
-    return _imagined(facts, packing.whole("bits") or 0, group, weight_bytes, coded=coded)
+    return _imagined(facts, ToldPacking(settings, facts.compute_bytes), weight_bytes, coded=coded)
 
 
 def _is_counted(config: dict[str, Any]) -> bool:
@@ -185,15 +186,14 @@ def _weighed(
 
 
 def _imagined(
-    facts: ModelFacts, bits: int, group: int, weight_bytes: int, *, coded: bool = False
+    facts: ModelFacts, packing: ToldPacking, weight_bytes: int, *, coded: bool = False
 ) -> ModelFacts:
     """A gated transformer of the config's sizes: what the weights will be once they are there.
 
-    `bits` of a packed weight (0: not packed) with a scale and a bias of two bytes each for every `group` of them. Where
-    the files' size is known (`weight_bytes`), weights that are not packed are counted by it: there are layers that no
-    config's sizes tell of (shared experts, embeddings of each layer). `coded`: their float8 becomes bfloat16.
+    Where the files' size is known (`weight_bytes`), weights that are not packed are counted by it: there are layers that
+    no config's sizes tell of (shared experts, embeddings of each layer). `coded`: their float8 becomes bfloat16.
     """
-    facts = replace(facts, quantised=bool(bits))
+    facts = replace(facts, quantised=packing.packs)
     d, f, q, k = facts.hidden, facts.intermediate, facts.query_width, facts.key_width
     linears = tuple(
         Linear(name, inputs, outputs, facts.quantised, facts.experts if name.startswith("mlp") else 1)
@@ -209,15 +209,14 @@ def _imagined(
     )
     per_layer = sum(linear.numbers for linear in linears)
     embedding = facts.vocabulary * d
-    parameters = facts.layers * per_layer + embedding * (1 if facts.tied else 2)
+    tables = 1 if facts.tied else 2
+    parameters = facts.layers * per_layer + embedding * tables
     active = sum(n.inputs * n.outputs * min(n.experts, facts.experts_per_token) for n in linears)
-    each = bits / 8 + 4 / (group or 64) if bits else facts.compute_bytes
     if coded:
-        wide = 2 * embedding * (1 if facts.tied else 2)
-        weight_bytes = max(weight_bytes, 2 * weight_bytes - wide)
-    if not bits:
+        weight_bytes = max(weight_bytes, 2 * weight_bytes - 2 * embedding * tables)
+    if not facts.quantised:
         parameters = max(parameters, weight_bytes // facts.compute_bytes)
-    weight_bytes = weight_bytes or int(parameters * each)
+    weight_bytes = weight_bytes or packing.weight_bytes(facts.layers, linears, embedding, tables)
     return replace(
         facts,
         weight_bytes=weight_bytes,

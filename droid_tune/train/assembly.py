@@ -101,12 +101,7 @@ def build_session(
         valid=valid,
         batches=batches_of(config, train),
         rewards=rewards,
-        plan=plan_for(
-            config,
-            policy,
-            prompt_length=longest_prompt(train, reader),
-            answer_length=longest_answer(train, reader),
-        ),
+        plan=plan_for(config, policy, reader.lengths(train, len(valid))),
         reader=reader,
         environment=environment,
         control=conduct.control,
@@ -138,22 +133,6 @@ def _tell_of_looking(conduct: Conduct, done: int, total: int, what: str) -> None
     """How far looking through the rows is, where that takes long enough to be seen; it comes before `run_started`."""
     if total >= LONG_LOOK:
         conduct.emit(Phase(phase="prepare", step=0, done=done, total=total, unit=what))
-
-
-def longest_prompt(rows: Chosen, reader: RowReader) -> int | None:
-    """The longest prompt of a sample in tokens, for the memory plan; None in supervised learning."""
-    if reader.lens.imitated and not reader.lens.judged:
-        return None
-    found = reader.lens.sample_that_fits(rows)
-    return max((one.read for row in found for one in row.sequences), default=0)
-
-
-def longest_answer(rows: Chosen, reader: RowReader) -> int | None:
-    """The longest judged answer of a sample in tokens; None where no answers are judged."""
-    if not reader.lens.judged:
-        return None
-    found = reader.lens.sample_that_fits(rows)
-    return max((one.learnt for row in found for one in row.sequences), default=None)
 
 
 def build_loop(

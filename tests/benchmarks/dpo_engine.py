@@ -27,6 +27,7 @@ path = sft_work.model_path(work)
 import mlx.core as mx  # noqa: E402
 
 from droid_tune.config import RunConfig, resolve  # noqa: E402
+from droid_tune.estimate.job import DataLengths  # noqa: E402
 from droid_tune.train.learners.pairs.judged_rows import JudgedUnit  # noqa: E402
 from droid_tune.train.rows.examples import TrainingExample  # noqa: E402
 from droid_tune.train.rows.row_reader import RowReader  # noqa: E402
@@ -62,6 +63,7 @@ recorder = sft_work.Recorder(mx, work)
 losses: list[float | None] = []
 with tempfile.TemporaryDirectory() as folder:
     pairs = [pair for batch in W.batches(work) for pair in batch]
+    asked = max(len(prompt) for prompt, *_ in pairs)
     longest = max(len(answer) for _, *answers in pairs for answer in answers)
     loop = loop_of(
         config_of(work, path),
@@ -70,8 +72,7 @@ with tempfile.TemporaryDirectory() as folder:
         Path(folder),
         losses,
         work["batches"] * (1 + work["epochs"]),
-        prompt_length=max(len(prompt) for prompt, *_ in pairs),
-        answer_length=longest,
+        DataLengths(asked, asked, longest, longest),
     )
     loop.session.plan = replace(loop.session.plan, **options)
     for _ in range(loop.span.total_steps):

@@ -30,12 +30,13 @@ from make_model import make  # noqa: E402
 from droid_tune.config.model_and_data import AdapterConfig  # noqa: E402
 from droid_tune.config.sampling import SamplingConfig  # noqa: E402
 from droid_tune.config.training_config import MemoryConfig  # noqa: E402
+from droid_tune.estimate.job import StepJob  # noqa: E402
 from droid_tune.machine.budget import budget_of  # noqa: E402
 from droid_tune.machine.host import read_host  # noqa: E402
 from droid_tune.model.footprint import footprint  # noqa: E402
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score  # noqa: E402
 from droid_tune.model.loading import load_policy  # noqa: E402
-from droid_tune.model.plan_for import best_plan, smallest_plan, step_job  # noqa: E402
+from droid_tune.model.plan_for import best_plan, smallest_plan  # noqa: E402
 from droid_tune.rollout.generate import generate  # noqa: E402
 
 path = make(w)
@@ -64,7 +65,10 @@ class Engine:
         )
         self.optimizer = optim.Adam(learning_rate=w["lr"])
         longest = w["prompt_len"] if isinstance(w["prompt_len"], int) else max(w["prompt_len"])
-        job = step_job(w["batch_size"], w["group_size"], longest, w["completion_len"])
+        completion, rows = w["completion_len"], w["batch_size"] * w["group_size"]
+        job = StepJob(
+            True, w["batch_size"], w["group_size"], longest, completion, longest, completion, 1, rows
+        )
         size = footprint(self.policy)
         budget = budget_of(MemoryConfig(budget_mb=opts.get("budget_mb")), read_host())
         if opts.get("smallest"):

@@ -107,6 +107,11 @@ class Case:
         return self.group if self.method in SAMPLING else 2 if self.method == "reward" else 1
 
     @property
+    def lengths(self) -> DataLengths:
+        """Of its rows, which are all alike."""
+        return DataLengths(self.prompt, self.prompt, self.completion, self.completion)
+
+    @property
     def name(self) -> str:
         kind = f"{self.method} b{self.batch}" + (
             f" g{self.group} beta{self.beta:g}" if self.method in SAMPLING else ""
@@ -268,7 +273,7 @@ def measure(case: Case, folder: str, answer: Any) -> None:
     """In the child: predict from the headers, then run two steps."""
     path = Path(folder) if case.model in SHAPES else Path(case.model)
     config = config_of(case, path)
-    lengths = DataLengths(case.prompt, case.prompt, case.completion, case.completion)
+    lengths = case.lengths
     found = estimate(config, lengths, calibration=Calibration(), suggesting=False)
     mx.random.seed(0)
     step = Step(case, config, path)
@@ -305,8 +310,7 @@ class Step:
             add_reward_head(self.policy, seed=0)
         if case.method == "ppo":
             add_critic(self.policy)
-        answer = case.completion if case.method == "reward" else None
-        self.plan = plan_for(config, self.policy, prompt_length=case.prompt, answer_length=answer)
+        self.plan = plan_for(config, self.policy, case.lengths)
         self.optimizer = build_optimizer(OptimizerConfig(learning_rate=1e-6), self.policy.learnt())
         reference = ReferencePolicy(self.policy, needed=case.beta > 0 and case.method in SAMPLING)
         self.reference = reference

@@ -9,6 +9,7 @@ from typing import Any
 from droid_tune.config import RunConfig
 from droid_tune.control import Control
 from droid_tune.data.order.batches import PromptBatches
+from droid_tune.estimate.job import DataLengths
 from droid_tune.events import Event
 from droid_tune.machine.budget import budget_of, limit_of
 from droid_tune.machine.host import read_host
@@ -47,7 +48,7 @@ def loop_of(
     folder: Path,
     losses: list[float | None],
     steps: int,
-    **lengths: int,
+    lengths: DataLengths | None = None,
 ) -> Loop:
     """`losses` hears of each step; `lengths` are what `plan_for` is told of the rows."""
     policy = load_policy(config.model.path, config.adapter, seed=config.training.seed)
@@ -65,7 +66,7 @@ def loop_of(
         valid=Chosen(GivenRows([]), None),  # pyright: ignore[reportArgumentType]
         batches=PromptBatches(train, config.training.batch_size, config.training.seed, shuffle=False),
         rewards=build_rewards((), max_completion_length=1),
-        plan=plan_for(config, policy, **lengths),
+        plan=plan_for(config, policy, lengths),
         control=Control(),
         emit=emit,
         world=World(),

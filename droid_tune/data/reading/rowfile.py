@@ -12,6 +12,7 @@ from typing import Any
 from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.reading.opening import open_regular
 from droid_tune.data.reading.scan import RowIndex
+from droid_tune.data.reading.spill import Numbers
 from droid_tune.errors import DataChangedError
 
 
@@ -46,6 +47,11 @@ class RowFile:
 
     def __len__(self) -> int:
         return len(self._index.places)
+
+    @property
+    def sizes(self) -> Numbers:
+        """Bytes of each row as it is stored (N,)."""
+        return self._index.lengths.view()
 
     def raw(self, place: int) -> Row:
         """The row as it stands in the file. Raises `DataChangedError` when the file changed under us."""

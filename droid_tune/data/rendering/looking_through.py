@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from droid_tune import __version__, words
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.dataset import Dataset, Rows
 from droid_tune.data.formats.base import Layout, Row
-from droid_tune.data.lens import Lens
+from droid_tune.data.lens import Lens, Longest
 from droid_tune.data.rendering.templates.chat_template import ChatTemplate, unwrapped
 from droid_tune.errors import UserError
 from droid_tune.paths import cache_dir
@@ -34,12 +34,14 @@ TOLD_EVERY = 100
 
 @dataclass
 class Findings:
-    """Rows by number in the split: `refused` with why, `too_long` with their tokens; `notes` by code, how often."""
+    """Rows by number in the split: `refused` with why, `too_long` with their tokens; `notes` by code, how often; and how
+    long the others are at most."""
 
     rows: int
     refused: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     too_long: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     notes: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    longest: Longest = field(default_factory=Longest)
 
     @property
     def usable(self) -> Sequence[int] | None:
@@ -54,9 +56,10 @@ class Findings:
         except UserError as error:
             self.refused.append((number, str(error)))
             return
-        if lens.limit is not None and measured.longest > lens.limit:
+        if not lens.fits(measured):
             self.too_long.append((number, measured.longest))
             return
+        self.longest = self.longest.beside(measured)
         for note in measured.notes:
             self.notes[note.code] = (note.text, self.notes.get(note.code, ("", 0))[1] + 1)
 
@@ -127,6 +130,7 @@ def _kept(place: Path, rows: int) -> Findings | None:
             [(int(number), str(why)) for number, why in value["refused"]],
             [(int(number), int(tokens)) for number, tokens in value["too_long"]],
             {str(code): (str(text), int(count)) for code, (text, count) in value["notes"].items()},
+            Longest(*map(int, value["longest"])),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # none, damaged, or of another version: as good as none
@@ -135,7 +139,7 @@ def _kept(place: Path, rows: int) -> Findings | None:
 
 def _keep(place: Path, found: Findings) -> None:
     """Write an entry whole or not at all; a full disk costs only the next look."""
-    value = {"rows": found.rows, "refused": found.refused, "too_long": found.too_long, "notes": found.notes}
+    value = {**vars(found), "longest": astuple(found.longest)}
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
         partial = place.with_suffix(".partial")

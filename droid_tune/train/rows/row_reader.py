@@ -22,6 +22,8 @@ from droid_tune.data.rendering.looking_through import Findings, findings_of
 from droid_tune.data.rendering.reworded import reworded
 from droid_tune.data.templates import TemplateOptions, prompt_text, render_examples, render_prompt
 from droid_tune.errors import UserError
+from droid_tune.estimate.job import DataLengths
+from droid_tune.estimate.lengths import lengths_in
 from droid_tune.names import Split
 from droid_tune.train.learners.pairs.judged_rows import JudgedUnit
 from droid_tune.train.rows.examples import TrainingExample
@@ -151,6 +153,12 @@ class RowReader:
             raise self._none_usable(found)
         return Chosen(rows, found.usable if found else None, found)
 
+    def lengths(self, train: Chosen, held_out_rows: int) -> DataLengths | None:
+        """Token lengths of a run's rows: the longest of all where all were looked through."""
+        if train.found is None:
+            return lengths_in(train.rows, held_out_rows, self.lens)
+        return lengths_in(train, held_out_rows, self.lens, train.found.longest)
+
     def _none_usable(self, found: Findings) -> UserError:
         if found.refused:
             number, why = found.refused[0]
@@ -177,21 +185,21 @@ class Chosen(Sequence[Row]):
     all of them found, None where they were not looked through."""
 
     def __init__(self, rows: Rows, numbers: Sequence[int] | None, found: Findings | None = None) -> None:
-        self._rows = rows
+        self.rows = rows
         self._numbers = numbers
         self.found = found
 
     def __len__(self) -> int:
-        return len(self._rows) if self._numbers is None else len(self._numbers)
+        return len(self.rows) if self._numbers is None else len(self._numbers)
 
     def place(self, number: int) -> str:
         """Where a row of the split stands, by its number there: `train.jsonl:17`."""
-        return self._rows.place(number)
+        return self.rows.place(number)
 
     @property
     def left_out(self) -> int:
         """Rows of the split that are not among these."""
-        return len(self._rows) - len(self)
+        return len(self.rows) - len(self)
 
     def number(self, index: int) -> int:
         """The row's number in the data, of the `index`-th chosen."""
@@ -203,11 +211,11 @@ class Chosen(Sequence[Row]):
 
     def at(self, number: int) -> Row:
         """The split's row of that number, chosen or not."""
-        return self._rows.row(number)
+        return self.rows.row(number)
 
     def row(self, index: int) -> Row:
         """The `index`-th chosen row."""
-        return self._rows.row(self.number(index))
+        return self.rows.row(self.number(index))
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

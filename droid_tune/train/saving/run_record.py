@@ -12,7 +12,6 @@ from droid_tune.estimate.duration import seconds_of
 from droid_tune.estimate.estimate import estimate
 from droid_tune.estimate.forecast import Estimate, calibration_for, facts_for
 from droid_tune.estimate.job import DataLengths
-from droid_tune.estimate.lengths import lengths_in
 from droid_tune.estimate.sizes import sizes_of
 from droid_tune.machine.chips import speed_of
 from droid_tune.train.training_session import TrainingSession
@@ -51,8 +50,8 @@ def estimate_of(session: TrainingSession) -> Estimate:
 
 
 def lengths_of(session: TrainingSession) -> DataLengths | None:
-    """Token lengths of a sample of the session's own rows."""
-    return lengths_in(session.train, len(session.valid), session.reader.lens)
+    """Token lengths of the session's own rows."""
+    return session.reader.lengths(session.train, len(session.valid))
 
 
 def ratios(config: RunConfig, estimated: Estimate, observed: Observed) -> Ratios:

@@ -132,6 +132,18 @@ def test_what_was_learnt_corrects_the_next_answer(mac: Host) -> None:
     assert twice.duration.most / twice.duration.least < first.duration.most / first.duration.least
 
 
+@pytest.mark.parametrize(("earlier", "factor"), [((0.6,), 1.0), ((1.2,), 1.2), ((0.6, 1.2, 1.2), 1.17)])
+def test_earlier_runs_raise_the_peak_and_never_lower_it(
+    mac: Host, earlier: tuple[float, ...], factor: float
+) -> None:
+    """A run of SFT that drew only short rows took 55 MB of 84; the next, which drew the long ones, was told 71 and took 84."""
+    known = NOTHING
+    for ratio in earlier:
+        known = known.learnt(memory=ratio)
+    first = estimate(run(), host=mac, calibration=NOTHING).peak_bytes
+    assert estimate(run(), host=mac, calibration=known).peak_bytes == pytest.approx(factor * first, rel=0.04)
+
+
 def test_shorter_completions_than_allowed_shorten_the_time(mac: Host) -> None:
     whole = estimate(run(), host=mac, calibration=NOTHING.learnt(rollout=1.0, update=1.0))
     half = estimate(

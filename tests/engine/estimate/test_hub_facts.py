@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from droid_tune.model_files.read_facts import facts_of, read_model
 from tests.engine.estimate.conftest import CONFIG, MakeModel, dense
 from tests.hub_server import LLAMA_70B, TINY, serving
 
+PLACE = "model.layers.7"
 HOST = Host(memory_bytes=64 * 10**9, gpu_limit_bytes=48 * 10**9, chip="Apple M2 Max", used_by_others_bytes=0)
 
 
@@ -132,3 +134,46 @@ def test_packed_weights_are_counted_by_their_bits(key: str) -> None:
     found = facts_of({**LLAMA_70B, key: {"bits": 4, "group_size": 32}}, ())
     assert found.weight_bytes == found.parameters * 5 // 8
     assert found.quantised
+
+
+@pytest.mark.parametrize(
+    ("settings", "bits"),
+    [
+        ({"bits": 4, "group_size": 64, f"{PLACE}.mlp.down_proj": {"bits": 8, "group_size": 64}}, 8.5),
+        ({"bits": 4, "group_size": 64, f"language_model.{PLACE}.mlp.down_proj": False}, 16),
+        ({"bits": 4, "group_size": 64, f"{PLACE}.mlp.down_proj": True}, 4.5),
+        ({"bits": 4, "group_size": 64, "model.layers.7.mlp.other": {"bits": 8}}, 4.5),
+    ],
+)
+def test_a_matrix_of_other_bits_is_counted_by_its_own(settings: dict[str, Any], bits: float) -> None:
+    """Models of mixed bits, all of whose layers were packed in 8 bits beside a default of 4, passed for half their size."""
+    alike = facts_of({**LLAMA_70B, "quantization": {"bits": 4, "group_size": 64}}, ())
+    mixed = facts_of({**LLAMA_70B, "quantization": settings}, ())
+    matrix = LLAMA_70B["hidden_size"] * LLAMA_70B["intermediate_size"]
+    assert mixed.weight_bytes - alike.weight_bytes == round(matrix * (bits - 4.5) / 8)
+
+
+def test_other_libraries_leave_the_embedding_as_it_is() -> None:
+    mlx = facts_of({**LLAMA_70B, "quantization": {"bits": 4, "group_size": 64}}, ())
+    section = {"quant_method": "gptq", "bits": 4, "group_size": 64}
+    gptq = facts_of({**LLAMA_70B, "quantization_config": section}, ())
+    tables = 2 * LLAMA_70B["vocab_size"] * LLAMA_70B["hidden_size"]
+    assert gptq.weight_bytes - mlx.weight_bytes == round(tables * (16 - 4.5) / 8)
+
+
+def test_experts_in_mxfp4_weigh_four_bits_and_their_scales() -> None:
+    """gpt-oss-20b: 13.8 GB on disk, told as 41.8 while its weights were not here."""
+    config = {
+        "model_type": "gpt_oss",
+        "hidden_size": 2880,
+        "intermediate_size": 2880,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 8,
+        "head_dim": 64,
+        "vocab_size": 201_088,
+        "num_local_experts": 32,
+        "tie_word_embeddings": False,
+        "quantization_config": {"quant_method": "mxfp4"},
+    }
+    assert 13.0e9 < facts_of(config, ()).weight_bytes < 14.5e9

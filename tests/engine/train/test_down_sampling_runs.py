@@ -10,9 +10,10 @@ import pytest
 
 from droid_tune.config import resolve
 from droid_tune.errors import UserError
+from droid_tune.estimate.job import DataLengths, job_of
 from droid_tune.events import RolloutGroup, Step
 from droid_tune.methods.down_sampling import down_sampled
-from droid_tune.model.plan_for import job_for
+from droid_tune.model_files.read_facts import facts_of
 from tests.engine.train.conftest import digest, resume, tiny, train
 from tests.engine.train.learning import assert_same, by_hand, learner_of
 from tests.engine.train.stopping import stopped_after
@@ -84,7 +85,7 @@ def test_cut_off_completions_that_are_left_out_are_the_last_to_be_kept(tmp_path:
 
 def test_memory_and_time_are_reckoned_for_what_is_trained_on() -> None:
     config = resolve({"method": {"group_size": 16, "train_completions": 4}, "training": {"batch_size": 2}})
-    job = job_for(config, 32)
+    job = job_of(config, facts_of({}, ()), DataLengths(32, 32))
     assert (job.rows, job.rows_per_slice, job.learnt_group) == (32, 8, 4)
 
 
