@@ -89,7 +89,7 @@ def _largest(train: Sequence[Row], lens: Lens) -> Iterator[RowLength]:
     fitting = 0
     for place in islice(train.largest_first(), LOOKED_AT) if isinstance(train, Rows) else ():
         with suppress(UserError):
-            measured = lens.measure(train.row(place))
+            measured = lens.measure(train[place])
             if lens.fits(measured):
                 yield measured
                 fitting += 1
