@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 import mlx.core as mx
 import numpy as np
@@ -17,16 +17,14 @@ from droid_tune.estimate.check_pace import LARGEST, Pace
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.sizes import OPTIMIZER_COPIES, trained_copies
 from droid_tune.machine import garbage
-from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
-from droid_tune.model.gradients.value_gradients import value_gradients
-from droid_tune.model.heads.value_head import reward_head
 from droid_tune.rollout.generate import generate
 from droid_tune.train.learners.pairs.judged_rows import judged_rows_of
 from droid_tune.train.rows.examples import TrainingExample, example_rows
 from droid_tune.train.rows.row_reader import readable
 from droid_tune.train.saving.run_record import Observed
 from droid_tune.train.training_session import TrainingSession
+from droid_tune.train.updating.bare_gradients import bare_gradients
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class LargestStep:
         rows = ScoringRows.of_groups(
             [prompt] * groups, learnt, rollout.tokens[part], rollout.completion_mask[part]
         )
-        backward(session, self.config, self.plan, rows, with_entropy=True)
+        self._differentiate(rows, with_entropy=True)
         return Observed(
             prompts=count,
             rows=len(rows),
@@ -93,6 +91,11 @@ class LargestStep:
             rollout=sampled - start,
             update=time.perf_counter() - sampled,
         )
+
+    def _differentiate(self, rows: ScoringRows, *, with_entropy: bool) -> None:
+        session = self.session
+        tell = partial(session.phase, "update", 0, 0, 0, "longest rows")
+        bare_gradients(session, self.config, self.plan, rows, with_entropy=with_entropy, tell=tell)
 
     def _groups_at_once(self, groups: int, size: int) -> int:
         """So many groups of `groups` as the largest micro-batch of the run's plan takes in."""
@@ -109,7 +112,7 @@ class LargestStep:
             rows = example_rows([longest] * count)
         start = time.perf_counter()
         entropies = not isinstance(self.config.method, SFTConfig)
-        backward(session, self.config, self.plan, rows, with_entropy=entropies)
+        self._differentiate(rows, with_entropy=entropies)
         return Observed(
             prompts=count,
             rows=len(rows),
@@ -138,29 +141,3 @@ class LargestStep:
     def _prompts(self) -> list[list[int]]:
         session = self.session
         return [one.tokens for one in readable(session.train, self._places(), session.reader.prompt)]
-
-
-def backward(
-    session: TrainingSession, config: RunConfig, plan: MemoryPlan, rows: ScoringRows, *, with_entropy: bool
-) -> None:
-    """The gradients of rows by the passes of a step, and nothing done with them. Raises Stopped."""
-    mask = mx.array(rows.completion_mask)
-
-    def loss(part: Any, logprobs: mx.array, _entropies: Any) -> tuple[mx.array, dict[str, mx.array]]:
-        session.pause_point()
-        session.phase("update", 0, 0, 0, "longest rows")
-        return -(logprobs * mask[mx.array(part)][:, : logprobs.shape[1]]).mean(), {}
-
-    if isinstance(config.method, RewardModelConfig):
-        head = reward_head(session.policy)
-        mx.eval(value_gradients(session.policy, rows, loss, head, plan=plan)[1:3])
-        return
-    _, gradients, _ = loss_and_gradients(
-        session.policy,
-        rows,
-        loss,
-        temperature=1.0 if not config.samples else config.sampling.temperature,
-        plan=plan,
-        with_entropy=with_entropy,
-    )
-    mx.eval(gradients)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from droid_tune.check.largest_step import backward
 from droid_tune.config import RunConfig
 from droid_tune.errors import AbsentTeacherError
 from droid_tune.train.assembly import learner_for
@@ -16,6 +16,7 @@ from droid_tune.train.learners.learner import Learner
 from droid_tune.train.learners.teaching.lesson_learner import LessonLearner
 from droid_tune.train.stopwatch import Stopwatch
 from droid_tune.train.training_session import TrainingSession
+from droid_tune.train.updating.bare_gradients import bare_gradients
 from droid_tune.train.updating.optimizer import gradient_norm
 
 
@@ -73,5 +74,6 @@ class SampledPasses:
         learner.experience = None
         with watch("update"):
             rows = lessons.scored(lessons.taught)
-            backward(self.session, self.config, self.session.plan, rows, with_entropy=True)
+            tell = partial(self.session.phase, "update", 0, 0, 0, "rows")
+            bare_gradients(self.session, self.config, self.session.plan, rows, with_entropy=True, tell=tell)
         return SampledPass(0.0, 0.0, watch.seconds)

@@ -15,8 +15,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from droid_tune.config import RunConfig
 from droid_tune.config.environments import EnvironmentConfig
+from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
 from droid_tune.errors import DiskError
+from droid_tune.estimate.busy_tokens import UNMEASURED, Busy
 from droid_tune.model_files.facts import ModelFacts
 from droid_tune.paths import cache_dir
 from droid_tune.runs.disk.durable import write_text
@@ -29,6 +32,8 @@ LEAST, MOST = 1e-3, 1e3
 
 #: so many environments' times are kept with a model
 MOST_ENVIRONMENTS = 16
+#: and of so many kinds of work how much is best done at once
+MOST_WORKS = 32
 
 Source = Literal["measured", "run"]
 
@@ -51,6 +56,13 @@ class Calibration:
     observed_seconds: float = 0.0
     #: seconds of a rollout in which the model stood still for its environment, by what was acted in
     standing: dict[str, float] = field(default_factory=dict[str, float])
+    #: how much at a time was measured to keep the machine busy, by the work (`work_key`)
+    busy: dict[str, Busy] = field(default_factory=dict[str, Busy])
+
+    def with_busy(self, work: str, busy: Busy) -> Calibration:
+        """The same with what was measured of such work; the newest are kept."""
+        kept = {key: value for key, value in self.busy.items() if key != work}
+        return replace(self, busy=dict([*kept.items(), (work, busy)][-MOST_WORKS:]))
 
     def with_standing(self, environment: str, seconds: float) -> Calibration:
         """The same with what an environment took; the newest are kept."""
@@ -113,6 +125,27 @@ def environment_key(section: EnvironmentConfig) -> str:
     return json.dumps({**named, "waiting_share": section.waiting_share}, sort_keys=True)
 
 
+def work_key(config: RunConfig) -> str:
+    """What decides how much is best done at once, for `Calibration.busy`."""
+    method, training = config.method, config.training
+    sampled = isinstance(method, SamplingMethodConfig)
+    work = {
+        "method": method.type,
+        "adapter": config.adapter.type,
+        "rows": [training.batch_size, *((method.group_size, method.learnt_group) if sampled else ())],
+        "tokens": [training.max_seq_length, config.sampling.max_completion_length if sampled else 0],
+        "backward": config.memory.backward,
+    }
+    return json.dumps(work, sort_keys=True)
+
+
+def busy_in(calibration: Calibration | None, config: RunConfig) -> Busy:
+    """What was measured of a run's work, unless its settings want none of it."""
+    if calibration is None or config.memory.measure_rows == "never":
+        return UNMEASURED
+    return calibration.busy.get(work_key(config), UNMEASURED)
+
+
 def calibration_file(facts: ModelFacts, chip: str) -> Path:
     """Where the calibration of a model on this machine is kept."""
     key = f"{facts.fingerprint}|{chip}|{platform.machine()}|{os.cpu_count()}"
@@ -126,12 +159,19 @@ def read_calibration(file: Path) -> Calibration | None:
         values: Any = json.loads(file.read_text(encoding="utf-8"))
         if values.pop("version") != VERSION:
             return None
-        found = Calibration(**values)
+        busy = {name: Busy(**one) for name, one in values.pop("busy", {}).items()}
+        found = Calibration(**values, busy=busy)
         numbers = (found.rollout, found.update, found.memory, found.completion_share)
         sound = all(math.isfinite(n) and 0 <= n < MOST for n in numbers)
+        sound = sound and all(_counts(one) for one in busy.values())
         return found if sound and all(0 <= n < math.inf for n in found.standing.values()) else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _counts(busy: Busy) -> bool:
+    numbers = (busy.shared, busy.whole, busy.wave)
+    return all(type(number) is int and number >= 0 for number in numbers)
 
 
 def write_calibration(file: Path, calibration: Calibration) -> None:

@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 from droid_tune import words
 from droid_tune.config import RunConfig
+from droid_tune.estimate.busy_tokens import UNMEASURED
 from droid_tune.estimate.calibration import (
     Calibration,
+    busy_in,
     calibration_file,
     environment_key,
     read_calibration,
@@ -154,7 +156,7 @@ def forecast(
     job = _as_seen(job_of(config, facts, lengths), calibration)
     sizes = sizes_of(config, facts, host.backend)
     budget = budget_of(config.memory, host)
-    memory = config.memory
+    memory, busy = config.memory, busy_in(calibration, config)
     choice = choose(
         sizes,
         job,
@@ -163,7 +165,9 @@ def forecast(
         backward=memory.backward,
         decode_rows=memory.rows_per_decode_batch,
         train_rows=memory.rows_per_micro_batch,
+        busy=busy,
     )
+    timed = () if busy == UNMEASURED else ("How many rows go together was timed on this machine.",)
     factor = _memory_factor(calibration)
     peak_bytes = int(choice.peak.bytes * factor)
     seconds = seconds_of(
@@ -185,7 +189,7 @@ def forecast(
         job=job,
         duration=_duration(seconds, job, calibration),
         verdict=verdict_of(peak_bytes, budget, host) if facts.known else "unknown",
-        notes=(*_notes(choice, facts, lengths, host, peak_bytes, calibration), *standing)
+        notes=(*_notes(choice, facts, lengths, host, peak_bytes, calibration), *timed, *standing)
         if facts.known
         else facts.notes[:1],
         calibration=calibration,

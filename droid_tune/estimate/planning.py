@@ -11,16 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from droid_tune.estimate.busy_tokens import OPERATIONS, PASS_SECONDS, UNMEASURED, Busy, operations_a_layer
 from droid_tune.estimate.job import StepJob
 from droid_tune.estimate.memory import Peak, peak_of
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.sizes import Sizes
 from droid_tune.names import Backward
 
-#: tokens per micro-batch from which a device is busy: of completions, and of whole rows (measured on a CPU: with half of
-#: it a pass's own cost, its graph and its threads, is 5-15 %); and tokens per head chunk
-BUSY_TOKENS = {"cpu": 128, "metal": 2048}
-BUSY_WHOLE_TOKENS = {"cpu": 256, "metal": 2048}
+#: tokens per head chunk
 HEAD_TOKENS = {"cpu": 64, "metal": 512}
 LEAST_HEAD_TOKENS = 16
 #: of a small vocabulary a chunk holds as many logits as `HEAD_TOKENS` of one of 8,192 do: fewer chunks, each with its graph
@@ -28,10 +26,6 @@ SMALL_VOCABULARY, MOST_HEAD_TOKENS = 8192, 1024
 PREFILL_TOKENS = 512
 #: held-out rows that are answered together at most: 500 of the starter's take 2.3 s of CPU so, 3.1 with 32 at a time
 MOST_EVALUATED = 256
-#: what a pass costs by itself, forth and back, in seconds a layer; and operations in a second. The CPU's are measured (the
-#: starter and S of docs/log.md, two threads); Metal's are not: a launch of 4 us, and a tenth of an M2's 3.6e12
-PASS_SECONDS = {"cpu": 4e-3, "metal": 0.8e-3}
-OPERATIONS = {"cpu": 3e10, "metal": 3.6e11}
 #: an estimate may be this much too low, so a choice aims below the budget by as much
 AIM = 0.9
 
@@ -54,13 +48,14 @@ def choose(
     backward: Backward = "auto",
     decode_rows: int | None = None,
     train_rows: int | None = None,
+    busy: Busy = UNMEASURED,
 ) -> Choice:
     """The fastest plan whose peak stays within `AIM` of the budget, else the smallest there is.
 
-    `decode_rows` and `train_rows` are the user's own, where given.
+    `decode_rows` and `train_rows` are the user's own, where given; `busy` is what this machine was measured to like best.
     """
     smallest: Choice | None = None
-    for plan in candidates(sizes, job, backend, backward, decode_rows, train_rows):
+    for plan in candidates(sizes, job, backend, backward, decode_rows, train_rows, busy):
         peak = peak_of(sizes, job, plan)
         if peak.bytes <= AIM * budget_bytes:
             wide = replace(plan, joined_tokens=_read_together(sizes, job, plan, peak))
@@ -80,19 +75,21 @@ def candidates(
     backward: Backward,
     decode_rows: int | None = None,
     train_rows: int | None = None,
+    busy: Busy = UNMEASURED,
 ) -> Iterator[MemoryPlan]:
     """Plans from the fastest to the smallest."""
     if backward == "auto" and _passes_cost_more(sizes, job, backend):
-        yield from candidates(sizes, job, backend, "plain", decode_rows, train_rows or job.rows_per_slice)
+        at_once = train_rows or _all_or_measured(job, busy)
+        yield from candidates(sizes, job, backend, "plain", decode_rows, at_once, busy)
     shared = sizes.shares_prompts and job.learnt_group > 1 and backward != "plain"
     tokens = job.longest_completion + (0 if shared else job.longest_prompt)
     most = job.learnt_group if shared else job.rows_per_slice
-    wanted = BUSY_TOKENS[backend] if shared else _busy_whole_tokens(sizes, backend)
-    busy = min(most, max(job.together, -(-wanted // max(1, tokens))))
-    decoded = max(job.rows if job.reinforcement else 1, 1)
+    wanted = busy.shared_tokens(backend) if shared else busy.whole_tokens(sizes, backend)
+    trained = min(most, max(job.together, -(-wanted // max(1, tokens))))
+    decoded = busy.wave_rows(max(job.rows if job.reinforcement else 1, 1))
     wide = _head_tokens(sizes, backend)
     for layer_wise in _ways(sizes, backward):
-        for rows in (train_rows,) if train_rows else _halved(busy, 1):
+        for rows in (train_rows,) if train_rows else _halved(trained, 1):
             for head in _halved(wide, wide if rows > 1 else LEAST_HEAD_TOKENS):
                 for decode in (decode_rows,) if decode_rows else _halved(decoded, decoded if rows > 1 else 1):
                     yield MemoryPlan(
@@ -102,25 +99,21 @@ def candidates(
                         layer_wise=layer_wise,
                         share_prompts=backward != "plain",
                         prefill_tokens=PREFILL_TOKENS,
-                        busy_tokens=_busy_whole_tokens(sizes, backend),
+                        busy_tokens=busy.whole_tokens(sizes, backend),
+                        row_tokens=job.longest_prompt + job.longest_completion,
                     )
+
+
+def _all_or_measured(job: StepJob, busy: Busy) -> int:
+    """Rows of a slice that go at once where passes cost more than what they compute."""
+    rows, tokens = job.rows_per_slice, job.longest_prompt + job.longest_completion
+    return min(rows, -(-busy.whole // max(1, tokens))) if busy.whole else rows
 
 
 def _head_tokens(sizes: Sizes, backend: str) -> int:
     """Tokens of a chunk of the head where memory is no question."""
     least = HEAD_TOKENS[backend]
     return max(least, min(MOST_HEAD_TOKENS, least * SMALL_VOCABULARY // max(1, sizes.vocabulary)))
-
-
-def _busy_whole_tokens(sizes: Sizes, backend: str) -> int:
-    """Tokens of whole rows from which a pass's own cost is an eighth of what it computes, or the device is busy."""
-    tokens = 8 * PASS_SECONDS[backend] * OPERATIONS[backend] / _operations_a_layer(sizes)
-    return max(BUSY_WHOLE_TOKENS[backend], int(tokens))
-
-
-def _operations_a_layer(sizes: Sizes) -> int:
-    """Operations of a training pass over one token in one layer, roughly: forth and back through its matrices."""
-    return 6 * sizes.hidden * (2 * sizes.query_width + 2 * sizes.key_width + 3 * sizes.intermediate)
 
 
 def _passes_cost_more(sizes: Sizes, job: StepJob, backend: str) -> bool:
@@ -131,10 +124,10 @@ def _passes_cost_more(sizes: Sizes, job: StepJob, backend: str) -> bool:
     """
     if not sizes.shares_prompts or job.learnt_group == 1:
         return False
-    batches = -(-job.learnt_group * job.longest_completion // BUSY_TOKENS[backend])
+    batches = -(-job.learnt_group * job.longest_completion // UNMEASURED.shared_tokens(backend))
     passes = job.rows_per_slice // job.learnt_group * (1 + batches) - 1
     tokens = job.rows_per_slice * (job.longest_prompt + job.longest_completion)
-    computed = tokens * _operations_a_layer(sizes) / OPERATIONS[backend]
+    computed = tokens * operations_a_layer(sizes) / OPERATIONS[backend]
     return 2 * passes * PASS_SECONDS[backend] > computed
 
 

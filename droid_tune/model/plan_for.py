@@ -5,13 +5,15 @@ Here it is made for a loaded model, whose arrays and caches were counted and who
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import mlx.core as mx
 
 from droid_tune import words
 from droid_tune.config.run import RunConfig
+from droid_tune.config.training_config import MemoryConfig
 from droid_tune.errors import UserError
+from droid_tune.estimate.busy_tokens import UNMEASURED, Busy
 from droid_tune.estimate.job import DataLengths, StepJob, job_of
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.planning import choose, smallest
@@ -23,24 +25,45 @@ from droid_tune.model.policy import Policy
 from droid_tune.names import Backward
 
 
-def plan_for(config: RunConfig, policy: Policy, lengths: DataLengths | None = None) -> MemoryPlan:
-    """The plan of a run whose rows have these `lengths`; None: as long as the settings allow. Raises UserError where the
-    settings ask for what this model cannot do."""
+@dataclass(frozen=True)
+class Planner:
+    """What the plan of a loaded model follows from."""
+
+    policy: Policy
+    memory: MemoryConfig
+    sizes: Sizes
+    job: StepJob
+
+    def plan(self, busy: Busy = UNMEASURED) -> MemoryPlan:
+        """The plan, where `busy` was measured to be best."""
+        return best_plan(
+            self.sizes,
+            self.job,
+            budget_of(self.memory, read_host()),
+            self.policy,
+            self.memory.backward,
+            decode_rows=self.memory.rows_per_decode_batch,
+            train_rows=self.memory.rows_per_micro_batch,
+            busy=busy,
+        )
+
+
+def planner_for(config: RunConfig, policy: Policy, lengths: DataLengths | None = None) -> Planner:
+    """For a run whose rows have these `lengths`; None: as long as the settings allow. Raises UserError where the settings
+    ask for what this model cannot do."""
     if config.samples and config.sampling.cache_bits and not policy.architecture.decodes_shared:
         raise UserError(
             f"`kv_cache` {config.sampling.kv_cache} is not known for this model, whose caches are of another kind",
             remedy="use `kv_cache: as_is`",
         )
-    memory, most = config.memory, config.training.max_seq_length
-    return best_plan(
-        footprint(policy, config),
-        job_of(config, facts_of_policy(policy), lengths or DataLengths(most, most, most, most)),
-        budget_of(memory, read_host()),
-        policy,
-        memory.backward,
-        decode_rows=memory.rows_per_decode_batch,
-        train_rows=memory.rows_per_micro_batch,
-    )
+    most = config.training.max_seq_length
+    job = job_of(config, facts_of_policy(policy), lengths or DataLengths(most, most, most, most))
+    return Planner(policy, config.memory, footprint(policy, config), job)
+
+
+def plan_for(config: RunConfig, policy: Policy, lengths: DataLengths | None = None) -> MemoryPlan:
+    """The plan of a run for which nothing was measured. Raises UserError as `planner_for` does."""
+    return planner_for(config, policy, lengths).plan()
 
 
 def limit_memory(budget: int) -> None:
@@ -58,6 +81,7 @@ def best_plan(
     *,
     decode_rows: int | None = None,
     train_rows: int | None = None,
+    busy: Busy = UNMEASURED,
 ) -> MemoryPlan:
     """The fastest plan that fits `budget`; the smallest where none does, and its note says so."""
     choice = choose(
@@ -68,6 +92,7 @@ def best_plan(
         backward=backward,
         decode_rows=decode_rows,
         train_rows=train_rows,
+        busy=busy,
     )
     note = policy.architecture.why_not if choice.fits else f"more than the budget of {words.size(budget)}"
     return replace(choice.plan, note=note)

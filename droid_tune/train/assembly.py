@@ -18,11 +18,14 @@ from droid_tune.data.order.batches import PromptBatches
 from droid_tune.data.order.signal_batches import SignalBatches
 from droid_tune.data.rendering.templates.added_turns import require_turns
 from droid_tune.environments.episode import Environment
+from droid_tune.estimate.busy_tokens import UNMEASURED, Busy
+from droid_tune.estimate.calibration import busy_in
+from droid_tune.estimate.forecast import calibration_for
 from droid_tune.events import Phase
 from droid_tune.machine.budget import limit_of
 from droid_tune.machine.host import read_host
 from droid_tune.methods.reference_sync import teacher_share
-from droid_tune.model.plan_for import plan_for
+from droid_tune.model.plan_for import planner_for
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import ReferencePolicy
 from droid_tune.names import Way
@@ -101,7 +104,7 @@ def build_session(
         valid=valid,
         batches=batches_of(config, train),
         rewards=rewards,
-        plan=plan_for(config, policy, reader.lengths(train, len(valid))),
+        plan=planner_for(config, policy, reader.lengths(train, len(valid))).plan(_measured(config, conduct)),
         reader=reader,
         environment=environment,
         control=conduct.control,
@@ -111,6 +114,11 @@ def build_session(
     if environment is not None:  # else the first rollout would stand still for it
         environment.prepare(most_episodes(session))
     return session
+
+
+def _measured(config: RunConfig, conduct: Conduct) -> Busy:
+    """What this machine was measured to like best; of several computers each would know another."""
+    return busy_in(calibration_for(config)[1], config) if conduct.world.alone else UNMEASURED
 
 
 def most_episodes(session: TrainingSession) -> int:

@@ -36,6 +36,7 @@ from droid_tune.train.saving.journal import Journal
 from droid_tune.train.saving.run_record import RunRecord, estimate_of
 from droid_tune.train.saving.shared_checkpoint import SavedState, shared_checkpoint
 from droid_tune.train.starting.announcing import announce
+from droid_tune.train.starting.measuring import measure_rows
 from droid_tune.train.starting.start import remark_on_start, starting_policy
 from droid_tune.train.steering.portions import take_smaller
 from droid_tune.train.training_session import Conduct
@@ -70,6 +71,8 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
     with rewards_of(config, stopping, policy) as rewards, acted_in(config, policy, stopping) as environment:
         control.on_stop_now(rewards.end_now)
         session = build_session(config, policy, dataset, rewards, conduct, environment)
+        if checkpoint is None:
+            measure_rows(session, journal.notice)
         loop = build_loop(session, store, journal, span, data_state)
         if world.leads:
             look_at_space(assignment.folder, loop)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from droid_tune.estimate.busy_tokens import BUSY_WHOLE_TOKENS
 from droid_tune.estimate.plan import MemoryPlan
-from droid_tune.estimate.planning import BUSY_WHOLE_TOKENS
 from droid_tune.model.footprint import device_name
 from droid_tune.model.gradients.passes import read_lengths
 from droid_tune.model.gradients.scoring_rows import ScoringRows
@@ -24,5 +24,5 @@ def plan_for_rows(session: TrainingSession, first_plan: MemoryPlan, rows: Scorin
         return plan
     longest = int(read_lengths(rows)[0].max())
     busy = plan.busy_tokens or BUSY_WHOLE_TOKENS[device_name()]
-    together = min(busy, plan.train_rows * settings.training.max_seq_length)
+    together = min(busy, plan.train_rows * (plan.row_tokens or settings.training.max_seq_length))
     return replace(plan, train_rows=max(plan.train_rows, together // longest))

@@ -145,18 +145,3 @@ def test_the_events_of_both_sessions_are_one_sequence(tmp_path: Path) -> None:
     numbers = [event.seq for event in events]
     assert numbers == sorted(set(numbers))
     assert [event.step for event in events if event.type == "step"] == [1, 2, 3]
-
-
-@pytest.mark.slow
-def test_a_resume_keeps_the_portions_that_the_run_was_stopped_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from droid_tune.estimate.plan import MemoryPlan
-    from droid_tune.train import assembly
-
-    folder = tmp_path / "run"
-    monkeypatch.setattr(assembly, "plan_for", lambda *_args, **_kwargs: MemoryPlan(train_rows=3))
-    train(tiny(), folder)
-    monkeypatch.setattr(assembly, "plan_for", lambda *_args, **_kwargs: MemoryPlan(train_rows=1))
-    _, record = resume(folder, further=1)
-    assert [event.sentence for event in record if event.type == "plan"] == [MemoryPlan(train_rows=3).sentence]
