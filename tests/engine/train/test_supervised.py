@@ -179,7 +179,7 @@ def test_rows_at_a_time_are_no_more_tokens_than_the_plan_has_room_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = learner_on(tmp_path, [SHORT] * 4)
-    longest = len(learner.session.reader.examples(0, SHORT)[0].tokens)
+    longest = len(learner.session.reader.examples(0, learner.session.train.row(0))[0].tokens)
     learner.session.plan = learner.first_plan = MemoryPlan(train_rows=2, row_tokens=longest)
     assert rows_at_a_time(learner, monkeypatch) == [2, 2]
 
