@@ -89,7 +89,7 @@ def missing_package(error: BaseException) -> str:
     )
 
 
-#: what a system refuses for reasons that lie with the computer, or with whose files these are
+#: what a system refuses for reasons that lie with the computer, with what stands where a file should, or with whose it is
 _REFUSALS = frozenset(
     getattr(errno, name)
     for name in [
@@ -100,6 +100,13 @@ _REFUSALS = frozenset(
         "EDQUOT",
         "EIO",
         "ENAMETOOLONG",
+        "EISDIR",
+        "ENOTDIR",
+        "ELOOP",
+        "ENODEV",
+        "ESTALE",
+        "EBUSY",
+        "ETIMEDOUT",
         "EMFILE",
         "ENFILE",
         "EAGAIN",

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from droid_tune.errors import UserError
 from droid_tune.runs.disk.durable import write_text
 
 #: blocks of a file that are looked at, from its beginning to its end, and their size in bytes
@@ -31,18 +32,30 @@ def keep_digests(folder: Path, file: Path) -> None:
 
 def change_since(file: Path, folder: Path) -> str:
     """The first file of the model that is another than when `file` was written, in words; empty where none is, or
-    nothing was kept (runs of earlier versions)."""
+    nothing was kept (runs of earlier versions). Raises UserError where what was kept is damaged."""
     try:
-        kept: Any = json.loads(file.read_text(encoding="utf-8"))
+        kept: Any = json.loads(file.read_text(encoding="utf-8-sig"))
         now = digests_of(folder)
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return ""
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(file, str(error)) from None
+    if not (isinstance(kept, dict) and kept):
+        raise _damaged(file, "it names no files")
     for name in sorted({*kept, *now}):
         if name not in now:
             return f"{name} is gone"
         if kept.get(name) != now[name]:
             return f"{name} is another file" if name in kept else f"{name} is new"
     return ""
+
+
+def _damaged(file: Path, why: str) -> UserError:
+    return UserError(
+        f"Whether the model is still the one that the run was trained on is not known ({why})",
+        place=str(file),
+        remedy="move this file away to do without",
+    )
 
 
 def _digest(file: Path) -> str:

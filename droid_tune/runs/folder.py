@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from droid_tune.runs.best import MEASURES, Best
 from droid_tune.runs.disk.durable import disk_error, write_text
 from droid_tune.runs.disk.lock import is_locked
 from droid_tune.runs.run_annotations import Annotations, read_annotations
-from droid_tune.runs.status import State, Status, read_status
+from droid_tune.runs.status import STATUS_FILE, State, Status, read_status
 
 #: runs whose settings are kept in memory, so that a list of thousands is read again in no time
 _MOST_KNOWN = 20_000
@@ -34,6 +34,10 @@ _MOST_KNOWN = 20_000
 FUSED_BASE = "base"
 #: what a run goes on from: the earlier run's result, copied
 STARTED_FROM = "start"
+
+
+#: a folder with one of these has a run in it, whole or not: a new one would take the old one's for its own
+_OF_A_RUN = ("config.yaml", STATUS_FILE, "checkpoints", "events.jsonl", "adapters.safetensors")
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def create_run(config: RunConfig, folder: Path | None = None) -> Path:
         if folder is None and target.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         private_folder(target)
-        if RunPaths(target).config.exists():
+        if any(os.path.lexists(target / name) for name in _OF_A_RUN):
             raise UserError(f"{target} holds a run already; resume it, or choose another folder.")
         write_text(RunPaths(target).config, dump_yaml(config), "")
     except OSError as error:
@@ -141,12 +145,25 @@ def read_config(folder: Path) -> RunConfig:
     try:
         values: Any = yaml_value(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{folder} is not a run: it has no config.yaml.") from None
+        raise _without_settings(folder) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {error}.") from None
     if not isinstance(values, dict):
         raise UserError("holds no settings of a run", place=str(path))
     return build(values, str(path))  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _without_settings(folder: Path) -> UserError:
+    if not _has_begun(folder):
+        return UserError(f"{folder} is not a run: it has no config.yaml.")
+    kept = RunPaths(folder).identity
+    remedy = f"those that it began with stand under `settings` in {kept}" if kept.is_file() else "put it back"
+    return UserError("The run has lost its settings, config.yaml", place=str(folder), remedy=remedy)
+
+
+def _has_begun(folder: Path) -> bool:
+    """Whether a run was trained in a folder, even where its settings are gone; a branch that is being made has no status yet."""
+    return os.path.lexists(folder / STATUS_FILE)
 
 
 def begun(folder: Path) -> float:
@@ -161,12 +178,15 @@ def summarise(folder: Path) -> RunSummary:
     try:
         file = path.stat()
     except OSError:
-        raise UserError(f"{folder} is not a run: it has no config.yaml.") from None
+        raise _without_settings(folder) from None
     config = _known_settings(folder, file.st_mtime_ns, file.st_size, file.st_ino)
     status = read_status(folder)
     created = file.st_mtime if status.created is None else status.created
     total_steps = config.steps if status.total_steps is None else status.total_steps
-    saved = max(RunPaths(folder).checkpoint_folders(), default=0) if status.fault else 0
+    untold = status.fault or status.step is None
+    saved = max(RunPaths(folder).checkpoint_folders(), default=0) if untold else 0
+    if saved and not status.fault:
+        status = replace(status, fault=f"Its {STATUS_FILE} is gone, or tells no step.")
     step = saved if status.step is None else status.step
     return RunSummary(
         id=folder.name,
@@ -244,7 +264,7 @@ def children_of(folder: Path) -> list[Path]:
 
 def _holds_a_run(folder: Path) -> bool:
     try:
-        return (folder / "config.yaml").exists()
+        return (folder / "config.yaml").exists() or _has_begun(folder)
     except OSError as error:
         raise UserError(f"The folder {folder} cannot be read ({error.strerror or error})") from error
 
@@ -252,9 +272,7 @@ def _holds_a_run(folder: Path) -> bool:
 def _listed(child: Path) -> RunSummary | None:
     """The line of what lies among the runs; None of what is none, or was thrown away meanwhile."""
     try:
-        return summarise(child) if (child / "config.yaml").exists() else None
-    except OSError as error:
-        return _unreadable(child, f"{child} cannot be read ({error.strerror or error}).")
+        return summarise(child) if _holds_a_run(child) else None
     except UserError as error:
         return _unreadable(child, str(error))
 

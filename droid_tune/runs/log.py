@@ -5,13 +5,14 @@ from __future__ import annotations
 import heapq
 import os
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
+from droid_tune.errors import UserError
 from droid_tune.events import ROLLOUTS, TRANSIENT, Event, RunEvent, parse_event
 from droid_tune.paths import private_file
 
@@ -121,15 +122,39 @@ class EventLog:
             self._rollouts.close()
 
 
+@contextmanager
+def reading_log(file: Path) -> Generator[None]:
+    """Where a run's log (its events, its completions) is read: a system that does not give it is told in a sentence.
+
+    Raises UserError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The run's log cannot be read ({error.strerror or error})",
+            place=str(file),
+            remedy="move it away, and the run does without it",
+        ) from error
+
+
 def replay(events: Path, rollouts: Path, rollout_bytes: int | None = None) -> Iterator[Event]:
-    """A run's events and rollouts in the order in which they happened; of the rollouts the last bytes alone, if so asked."""
-    told = read_events(rollouts) if rollout_bytes is None else _events_in_tail(rollouts, rollout_bytes)
-    yield from heapq.merge(read_events(events), told, key=lambda event: event.seq)
+    """A run's events and rollouts in the order in which they happened; of the rollouts the last bytes alone, if so asked.
+
+    Raises UserError where one of the files cannot be read.
+    """
+    with reading_log(rollouts):
+        told = _events_in_tail(rollouts, rollout_bytes)
+        yield from heapq.merge(read_events(events), told, key=lambda event: event.seq)
 
 
 def read_events(file: Path) -> Iterator[Event]:
-    """The events of a file in order. A line of a newer version or a torn last line is passed over."""
-    yield from _events_in_tail(file, None)
+    """The events of a file in order. A line of a newer version or a torn last line is passed over.
+
+    Raises UserError where the file cannot be read.
+    """
+    with reading_log(file):
+        yield from _events_in_tail(file, None)
 
 
 def _events_in_tail(file: Path, most_bytes: int | None) -> Iterator[Event]:
@@ -171,8 +196,8 @@ def mend_tail(file: Path) -> None:
 
 
 def last_seq(file: Path) -> int:
-    """The number of the last event in a file, 0 where there is none."""
-    return max((event.seq for event in read_events(file)), default=0)
+    """The number of the last event in a file, 0 where there is none. Raises OSError."""
+    return max((event.seq for event in _events_in_tail(file, None)), default=0)
 
 
 def _seq_of(line: bytes) -> int:

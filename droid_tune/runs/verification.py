@@ -7,12 +7,15 @@ import re
 from pathlib import Path
 from typing import Any, cast
 
+from droid_tune.events import CheckpointSaved
 from droid_tune.paths import RunPaths
 from droid_tune.runs.disk.durable import sha256_of
+from droid_tune.runs.log import read_events
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
 FORMAT = 1
+_NAMED = re.compile("step-([0-9]+)")
 
 
 class BadCheckpointError(Exception):
@@ -22,6 +25,12 @@ class BadCheckpointError(Exception):
         super().__init__(f"{folder.name}: {why}")
         self.folder = folder
         self.why = why
+
+    @property
+    def step(self) -> int:
+        """The step that its folder is named by; 0 where it is named otherwise."""
+        named = _NAMED.fullmatch(self.folder.name)
+        return int(named[1]) if named else 0
 
 
 def verified(folder: Path) -> tuple[dict[str, Any], int]:
@@ -34,15 +43,17 @@ def verified(folder: Path) -> tuple[dict[str, Any], int]:
     step: Any = cast("dict[str, Any]", state).get("step") if isinstance(state, dict) else None
     if not isinstance(step, int) or isinstance(step, bool):
         raise BadCheckpointError(folder, f"{STATE} does not say after which step it was saved")
-    named = re.fullmatch("step-([0-9]+)", folder.name)
+    named = _NAMED.fullmatch(folder.name)
     if named and int(named[1]) != step:
         raise BadCheckpointError(folder, f"{STATE} is of step {step:,}")
     return cast("dict[str, Any]", state), total
 
 
 def doubts_about_checkpoints(run_dir: Path) -> list[str]:
-    """A sentence where a resume would not go on from the newest checkpoint, because that is damaged."""
+    """A sentence where a resume would not go on from the newest checkpoint, because that is damaged or all are gone."""
     folders = RunPaths(run_dir).checkpoint_folders()
+    if not folders:
+        return lost_checkpoints(run_dir)
     bad: list[BadCheckpointError] = []
     for step in sorted(folders, reverse=True):
         try:
@@ -53,6 +64,22 @@ def doubts_about_checkpoints(run_dir: Path) -> list[str]:
         going_on = f"the run would go on from the older one of step {step:,}."
         return [f"The checkpoint {bad[0].folder.name} is damaged ({bad[0].why}); {going_on}"] if bad else []
     return []  # that none is good is said by the resume itself
+
+
+def lost_checkpoints(run_dir: Path) -> list[str]:
+    """A sentence where a run without a checkpoint once had one, or has a result: going on, it would begin anew.
+
+    Raises UserError where its log cannot be read.
+    """
+    paths = RunPaths(run_dir)
+    saved = max(
+        (one.step for one in read_events(paths.events) if isinstance(one, CheckpointSaved)), default=0
+    )
+    result = " and to replace its result" if paths.adapter_weights.is_file() else ""
+    if not (saved or result):
+        return []
+    newest = f" (the newest was of step {saved:,})" if saved else ""
+    return [f"The checkpoints of the run are gone{newest}; to go on is to begin again at step 0{result}."]
 
 
 def _entries(folder: Path) -> dict[str, Any]:

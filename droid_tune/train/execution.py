@@ -19,6 +19,7 @@ from droid_tune.paths import private_file
 from droid_tune.runs.best import best_kept, chosen_step
 from droid_tune.runs.disk.durable import cause_of, disk_error, require_space
 from droid_tune.runs.origin.identity import changes_beside_data, identity_of, keep_identity
+from droid_tune.runs.verification import lost_checkpoints
 from droid_tune.train.assembly import build_loop, build_session, rewards_of
 from droid_tune.train.assignment import Assignment, Span
 from droid_tune.train.diagnosis.remarks import (
@@ -156,6 +157,9 @@ def _newest(store: CheckpointStore, journal: Journal) -> Checkpoint | None:
             place=str(store.folder),
             remedy="start a new run with the same settings",
         )
+    if checkpoint is None:
+        for sentence in lost_checkpoints(journal.paths.folder):
+            journal.notice("checkpoints_gone", sentence)
     return checkpoint
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from typing import Any
 from droid_tune.errors import UserError
 from droid_tune.metrics import is_right
 from droid_tune.paths import cache_dir, private_file, private_folder
+from droid_tune.runs.log import reading_log
 
 #: of the tables; another number makes an index anew
 FORMAT = 2
@@ -131,13 +134,22 @@ class CompletionIndex:
         self.close()
 
     def update(self) -> Iterator[int]:
-        """Read what was added to the file; yields how many bytes are read so far, after each portion."""
-        self.base.execute("BEGIN IMMEDIATE")
-        if self._is_another_file():
-            _begin_anew(self.base)
-        self.base.execute("COMMIT")
+        """Read what was added to the file; yields how many bytes are read so far, after each portion.
+
+        Raises UserError where the file cannot be read; what was read of it stays in the table.
+        """
+        with self._change():
+            if self._is_another_file():
+                _begin_anew(self.base)
         while (done := self._read_portion()) is not None:
             yield done
+
+    @contextmanager
+    def _change(self) -> Generator[None]:
+        """What the table takes from the file, whole or not at all."""
+        with reading_log(self.rollouts), self.base:
+            self.base.execute("BEGIN IMMEDIATE")
+            yield
 
     def _is_another_file(self) -> bool:
         """The file was cut, or its beginning is another: what is known of it is not to be trusted."""
@@ -157,11 +169,10 @@ class CompletionIndex:
         """The byte up to which the file is read now; None where nothing was added."""
         if self.bytes_read >= _size(self.rollouts):
             return None
-        self.base.execute("BEGIN IMMEDIATE")
-        start = self.bytes_read
-        portion = self._gathered(start)
-        self._keep(portion)
-        self.base.execute("COMMIT")
+        with self._change():
+            start = self.bytes_read
+            portion = self._gathered(start)
+            self._keep(portion)
         return portion.end if portion.end > start else None
 
     def _gathered(self, start: int) -> _Portion:
@@ -198,7 +209,7 @@ class CompletionIndex:
 
 def index_path(rollouts: Path) -> Path:
     """Where the table of a run's completions is kept: in the cache, named by the place of the run."""
-    name = hashlib.sha256(str(rollouts.resolve()).encode()).hexdigest()[:24]
+    name = hashlib.sha256(os.path.realpath(rollouts).encode()).hexdigest()[:24]
     return cache_dir() / "completions" / f"{name}.sqlite"
 
 

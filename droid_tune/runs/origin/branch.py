@@ -12,6 +12,7 @@ from droid_tune.errors import DiskError, UserError
 from droid_tune.paths import RunPaths, private_file, private_folder
 from droid_tune.runs.disk.durable import TRY_AGAIN, disk_error, linked, write_text
 from droid_tune.runs.folder import fresh_folder, read_config, run_name
+from droid_tune.runs.status import read_status, write_status
 
 #: what a branch has of the run it comes from: how it went so far, what it began with, and the checkpoints
 _LOGS = ("events.jsonl", "rollouts.jsonl", "identity.json")
@@ -23,8 +24,8 @@ def branch_off(folder: Path) -> Path:
 
     Its name tells where it comes from. Raises UserError where it cannot be made; nothing is left then.
     """
-    config = read_config(folder)
-    if not RunPaths(folder).checkpoint_folders():
+    config, saved = read_config(folder), RunPaths(folder).checkpoint_folders()
+    if not saved:
         raise UserError(f"The run {folder.name} has no checkpoint to branch off from")
     named = config.model_copy(update={"name": f"{run_name(config)} (branch)"[:120]})
     target = fresh_folder(named)
@@ -40,6 +41,8 @@ def branch_off(folder: Path) -> Path:
                 private_folder(target / name)
         # by its config it is one of the runs, and whole
         write_text(RunPaths(target).config, dump_yaml(named), TRY_AGAIN)
+        total_steps = read_status(folder).total_steps or config.training.iterations
+        write_status(target, state="stopped", step=max(saved), total_steps=total_steps)
     except DiskError:
         shutil.rmtree(target, ignore_errors=True)
         raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -132,13 +133,11 @@ def kept_data(folder: Path) -> list[Fingerprint]:
 
 
 def changes_since(folder: Path) -> list[str]:
-    """A sentence for everything that is not as it was when the run was trained last; none where it did not say.
+    """A sentence for everything that is not as it was when the run was trained last, and where that is not known any more.
 
     Raises UserError where the run's settings cannot be read.
     """
-    config = read_config(folder)
-    known = _known(folder)
-    return [] if known is None else [*changes_beside_data(folder, config), *_data_changes(known)]
+    return [*changes_beside_data(folder, read_config(folder)), *_data_changes(_known(folder) or {})]
 
 
 def doubts_of(folder: Path, checkpoint: str = LAST) -> list[str]:
@@ -150,8 +149,8 @@ def doubts_of(folder: Path, checkpoint: str = LAST) -> list[str]:
 def changes_beside_data(folder: Path, config: RunConfig) -> list[str]:
     """The same without the data, which a checkpoint knows too."""
     known = _known(folder)
-    if known is None:
-        return []
+    if known is None or not _mapping(known.get("settings")):
+        return _nothing_kept(RunPaths(folder))
     model = local_model(config.model.path, config.model.revision)
     found = [*_setting_changes(known, config), *_model_changes(known, model)]
     if known.get("template") not in (None, _template(model)):
@@ -167,10 +166,20 @@ def changes_beside_data(folder: Path, config: RunConfig) -> list[str]:
 def _known(folder: Path) -> dict[str, Any] | None:
     """What was kept; None where there is none (an older version's run), or a damaged one."""
     try:
-        value: Any = json.loads(RunPaths(folder).identity.read_text(encoding="utf-8"))
+        value: Any = json.loads(RunPaths(folder).identity.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _nothing_kept(paths: RunPaths) -> list[str]:
+    """What to say of a run that was trained and does not tell with what; of a new one nothing."""
+    if not paths.checkpoint_folders():
+        return []
+    fault = "damaged" if os.path.lexists(paths.identity) else "missing"
+    return [
+        f"Whether model, rewards and data are still those that the run began with is not known: {paths.identity} is {fault}."
+    ]
 
 
 def _setting_changes(known: Mapping[str, Any], config: RunConfig) -> Iterator[str]:

@@ -214,6 +214,10 @@ def test_a_changed_file_of_the_model_is_named(tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     assert change_since(tmp_path / "base.json", folder) == "model.safetensors is gone"
     assert change_since(tmp_path / "none.json", folder) == ""  # a run of an earlier version
+    for odd in ("", "[]", "7", "{}", "[" * 20_000):
+        (tmp_path / "base.json").write_text(odd)
+        with pytest.raises(UserError, match=r"base\.json: .*is not known"):
+            change_since(tmp_path / "base.json", folder)
 
 
 def test_an_export_says_that_the_model_has_changed(learnt_run: Path, tmp_path: Path) -> None:

@@ -18,12 +18,17 @@ import pytest
 from droid_tune.cli.commands.runs_command import described, row
 from droid_tune.config import resolve
 from droid_tune.errors import UserError
+from droid_tune.events import CheckpointSaved, RunFinished, to_line
 from droid_tune.paths import RunPaths
 from droid_tune.queue.run_queue import RunQueue
-from droid_tune.runs.folder import create_run, find_run, list_runs, summarise
+from droid_tune.runs.completions.completion_index import CompletionIndex
+from droid_tune.runs.folder import create_run, find_run, list_runs, read_config, summarise
+from droid_tune.runs.log import replay
 from droid_tune.runs.origin.branch import branch_off
+from droid_tune.runs.origin.identity import doubts_of
 from droid_tune.runs.status import read_status, write_status
 from droid_tune.train.saving.checkpoint import CheckpointStore
+from droid_tune.train.saving.weights import weights_of
 
 SHAPES: list[Any] = [
     [],
@@ -152,7 +157,7 @@ def test_a_run_that_may_not_be_entered_or_is_thrown_away_meanwhile_hides_no_othe
     monkeypatch.setattr(Path, "stat", stat)
     found = {one.folder: one for one in list_runs()}
     assert set(found) == {run, locked}
-    assert found[locked].why == f"{locked} cannot be read (Permission denied)."
+    assert found[locked].why == f"The folder {locked} cannot be read (Permission denied)."
 
 
 def test_a_folder_of_runs_that_may_not_be_read_is_a_sentence(
@@ -194,7 +199,9 @@ def test_a_branch_that_is_cut_off_at_any_call_is_no_run(run: Path, monkeypatch: 
                 one.folder == run or (one.folder / "checkpoints" / "step-000004" / "manifest.json").is_file()
             )
     assert cut > 3
-    assert len(list_runs()) >= 2
+    whole = list_runs()
+    assert len(whole) >= 2
+    assert ("stopped", 4) in [(one.state, one.step) for one in whole if one.folder != run]
 
 
 @pytest.mark.parametrize("moved", range(4))
@@ -240,3 +247,94 @@ def test_a_run_and_a_queue_that_may_not_be_read_are_told_when_they_are_asked_for
     monkeypatch.setattr(Path, "iterdir", refused)
     with pytest.raises(UserError, match=r"queue cannot be read \(Permission denied\)"):
         queue.runs()
+
+
+def test_a_run_whose_settings_are_gone_is_told_and_no_new_one_moves_in(run: Path) -> None:
+    write_status(run, state="stopped", step=4)
+    RunPaths(run).identity.write_text("{}")
+    RunPaths(run).config.unlink()
+    (listed,) = list_runs()
+    assert (listed.state, listed.folder) == ("failed", run)
+    assert "has lost its settings" in listed.why
+    assert "identity.json" in listed.why
+    with pytest.raises(UserError, match="has lost its settings"):
+        read_config(find_run(run.name))
+    with pytest.raises(UserError, match="holds a run already"):
+        create_run(resolve({}), run)
+
+
+def test_a_status_that_is_gone_makes_no_new_run_of_one_with_checkpoints(run: Path) -> None:
+    write_status(run, state="stopped", step=4)
+    (run / "status.json").unlink()
+    (listed,) = list_runs()
+    assert (listed.state, listed.step) == ("interrupted", 4)
+    assert "status.json is gone" in listed.why
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "rollouts.jsonl"])
+@pytest.mark.parametrize("is_loop", [False, True])
+def test_a_log_that_is_none_is_a_sentence_until_it_is_moved_away(run: Path, name: str, is_loop: bool) -> None:
+    log = run / name
+    if is_loop:
+        log.symlink_to(name)
+    else:
+        log.mkdir()
+    paths = RunPaths(run)
+
+    def completions() -> int:
+        with CompletionIndex(paths.rollouts) as index:
+            return len(list(index.update()))
+
+    with pytest.raises(UserError, match=f"{name}: The run's log cannot be read"):
+        list(replay(paths.events, paths.rollouts))
+    if name == "rollouts.jsonl":
+        with pytest.raises(UserError, match=f"{name}: The run's log cannot be read"):
+            completions()
+    log.rename(run / "odd")
+    assert list(replay(paths.events, paths.rollouts)) == []
+    assert completions() == 0
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"settings": 3}'])
+def test_where_it_is_not_known_what_a_run_began_with_it_is_asked(run: Path, content: str | None) -> None:
+    if content is not None:
+        RunPaths(run).identity.write_text(content)
+    (said,) = doubts_of(run)
+    assert "is not known" in said
+    assert said.endswith("missing." if content is None else "damaged.")
+    shutil.rmtree(RunPaths(run).checkpoints)
+    assert doubts_of(run) == []
+
+
+def test_checkpoints_that_are_gone_are_told_before_a_run_begins_anew(run: Path) -> None:
+    saved = CheckpointSaved(seq=1, time=1.0, run_id=run.name, step=4, path="checkpoints/step-000004")
+    RunPaths(run).events.write_text(to_line(saved) + "\n")
+    shutil.rmtree(RunPaths(run).checkpoints)
+    assert doubts_of(run) == [
+        "The checkpoints of the run are gone (the newest was of step 4); to go on is to begin again at step 0."
+    ]
+    RunPaths(run).adapter_weights.write_bytes(b"")
+    assert doubts_of(run)[0].endswith("at step 0 and to replace its result.")
+
+
+def test_older_weights_are_offered_and_not_taken(run: Path) -> None:
+    (run / "checkpoints" / "step-000004" / "adapters.safetensors").write_bytes(b"x")
+    with pytest.raises(
+        UserError, match=r"step-000004.*damaged.*newest good one is of step 3.*--checkpoint 3"
+    ):
+        weights_of(run)
+    assert weights_of(run, "3").step == 3
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_a_result_that_is_not_what_was_saved_at_its_step_is_not_taken(run: Path, flip: bool) -> None:
+    paths = RunPaths(run)
+    data = bytearray((run / "checkpoints" / "step-000004" / "adapters.safetensors").read_bytes())
+    paths.adapter_config.write_text("{}")
+    done = RunFinished(seq=1, time=1.0, run_id=run.name, outcome="completed", step=4, seconds=1.0)
+    paths.events.write_text(to_line(done) + "\n")
+    paths.adapter_weights.write_bytes(data)
+    assert weights_of(run).is_result
+    paths.adapter_weights.write_bytes(bytes([*data[:-1], data[-1] ^ 64]) if flip else data[:-2])
+    with pytest.raises(UserError, match=r"damaged or was replaced.*--checkpoint 4"):
+        weights_of(run)

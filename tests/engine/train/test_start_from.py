@@ -191,6 +191,7 @@ def test_a_run_without_a_result_is_no_start(tmp_path: Path) -> None:
 
 def test_an_adapter_of_another_model_is_refused(earlier: Path, tmp_path: Path) -> None:
     foreign = shutil.copytree(earlier, tmp_path / "foreign")
+    shutil.rmtree(foreign / "checkpoints")  # its result would be seen not to be theirs
     arrays = mx.load(str(foreign / "adapters.safetensors"))
     assert isinstance(arrays, dict)
     mx.eval(arrays)  # they are read lazily, from the file that is written next
