@@ -57,10 +57,10 @@ class Factors:
     #: float32 arrays (rows x vocabulary) while a token is drawn, without filters and with
     draw: float = 1.95
     draw_filtered: float = 6.0
+    #: as `transient_whole`, more of it where the matrices themselves are trained
+    transient_full: float = 1.1
     #: arrays of the trained size while gradients are summed, and while the optimizer applies them
     gradients: float = 1.4
-    #: more of them while the head, where it is trained, gets its own
-    trained_head_gradients: float = 0.55
     applied: float = 0.85
     #: the same for the largest array alone: an optimizer's temporaries are of one array at a time
     applied_largest: float = 4.25
@@ -144,11 +144,10 @@ def rollout_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors
 def update_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors = FACTORS) -> dict[str, int]:
     """Gradients, the chosen backward's activations, the head's chunk: the worst of prompt, body and head."""
     shared = plan.share_prompts and sizes.shares_prompts and job.learnt_group > 1
-    gradients = int(factors.gradients * sizes.trained)
     if not shared:
         rows = _whole_units(min(plan.train_rows, job.rows_per_slice), job.together)
         tokens = job.longest_prompt + job.longest_completion
-        return {"gradients": gradients, **_passes(sizes, job, plan, rows, tokens, 0, factors)}
+        return _passes(sizes, job, plan, rows, tokens, 0, factors)
     rows = min(plan.train_rows, job.learnt_group)
     prompt = job.longest_prompt
     leaves = int((1 + factors.leaf_gradients) * prompt * sizes.key_values)
@@ -157,9 +156,30 @@ def update_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors 
     back = _layered(sizes, 1, prompt, prompt, factors)
     if plan.hold_prompt or not sizes.layer_wise:
         back += (sizes.layers - 1) * _layer(sizes, 1, prompt, prompt, factors)
-    if back > sum(body.values()):
-        body = {"activations": back, "head": 0}
-    return {"gradients": gradients, "prompt_kv": leaves + inputs, **body}
+    read = {"gradients": _gradients(sizes, factors).summed, "activations": back, "head": 0}
+    return {"prompt_kv": leaves + inputs, **max((body, read), key=lambda moment: sum(moment.values()))}
+
+
+@dataclass(frozen=True)
+class _Gradients:
+    """Bytes of gradients: of the micro-batches so far while another is run, the same while a layer is differentiated, and
+    when a micro-batch's are all there and added to them."""
+
+    before: int
+    during: int
+    summed: int
+
+
+def _gradients(sizes: Sizes, factors: Factors, *, several: bool = True) -> _Gradients:
+    """Of an adapter they are small and counted alike. Of whole weights those of the layers come one by one, and the table
+    of embeddings gets one of its own from the head. `several`: there are micro-batches before."""
+    if not sizes.full:
+        return _Gradients(*3 * (int(factors.gradients * sizes.trained),))
+    before, table = several * sizes.trained, sizes.trained_table
+    during = min(sizes.trained, table + (sizes.trained - table) // max(1, sizes.trained_layers))
+    return _Gradients(
+        before + table, before + during, before + sizes.trained + max(2 * table, sizes.largest_trained)
+    )
 
 
 def _whole_units(rows: int, together: int) -> int:
@@ -179,20 +199,24 @@ def _passes(
         states += job.rows_per_slice * job.longest_completion * sizes.hidden * sizes.item
     vocabulary = 0 if job.numbers else sizes.vocabulary
     head = int(_head_copies(sizes, job, factors) * 4 * min(plan.head_tokens, scored) * vocabulary)
-    if sizes.full:
-        head += int(factors.trained_head_gradients * sizes.trained)
     layers = sizes.layers if prefix else sizes.trained_layers
+    several = bool(prefix) or rows < job.rows_per_slice or job.slices_per_step > 1
+    gradients = _gradients(sizes, factors, several=several)
+    during = gradients.during
     if plan.layer_wise and sizes.layer_wise:
         held = sizes.layers * rows * tokens * sizes.hidden * sizes.item
-        if sizes.full:  # the gradients of all layers are gathered before they are added to those so far
-            held += int(factors.trained_head_gradients * sizes.trained)
-        layer = _layered(sizes, rows, tokens, prefix + tokens, factors)
-        backward = {"activations": held + layer + states, "head": 0}
+        worst, layers = _layered(sizes, rows, tokens, prefix + tokens, factors) + held, 0
+        during = gradients.summed  # those of all layers are gathered before they are added to those so far
     else:
         held = layers * one if plan.hold else 0
-        backward = {"activations": layers * one + worst + states, "head": 0}
-    scoring = {"activations": held + states, "head": head}
-    return max((backward, scoring), key=lambda moment: sum(moment.values()))
+    backward = {"gradients": during, "activations": layers * one + worst + states, "head": 0}
+    scoring = {
+        "gradients": gradients.before,
+        "activations": held + states,
+        "head": head + sizes.trained_table,
+    }
+    summing = {"gradients": gradients.summed, "activations": states, "head": 0}
+    return max((backward, scoring, summing), key=lambda moment: sum(moment.values()))
 
 
 def _head_copies(sizes: Sizes, job: StepJob, factors: Factors) -> float:
@@ -217,6 +241,8 @@ def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors
     """What the layer that is just being differentiated needs besides."""
     copies = factors.transient_shared if seen > tokens else factors.transient_scores
     multiple = factors.transient if seen > tokens else factors.transient_whole
+    if sizes.full:
+        multiple += factors.transient_full
     linear = multiple * _linear(sizes, rows, tokens, seen, factors) + factors.rebuilt * 4 * sizes.rebuilt
     return int(linear + copies * _weights(sizes, rows, tokens, seen))
 

@@ -32,7 +32,7 @@ class MemoryPlan:
     joined_tokens: int = 0
     #: tokens of whole rows, with their padding, that keep the device busy; 0: not known
     busy_tokens: int = 0
-    #: tokens of the longest row that it was made for; 0: not known
+    #: tokens of the longest row, with its padding, that `train_rows` were reckoned with; 0: not known
     row_tokens: int = 0
     #: held-out rows that are answered together; 0: as many as are decoded in a rollout
     evaluate_rows: int = 0

@@ -46,6 +46,7 @@ class Sizes:
     unpacked: int = 0
     scaled: int = 0
     largest_trained: int = 0  # bytes of the largest array that is trained
+    trained_table: int = 0  # bytes of the table of embeddings, where it is trained
     mergeable: int = (
         0  # bytes of copies of the adapted weights; 0 where they would not hold what an adapter adds
     )
@@ -101,6 +102,7 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         unpacked=trained.unpacked,
         scaled=trained.scaled,
         largest_trained=trained.largest_bytes,
+        trained_table=trained.table_bytes,
         mergeable=trained.mergeable_bytes,
         full=trained.full,
         fused_attention=backend == "metal",

@@ -32,6 +32,8 @@ class Trained:
     largest_bytes: int = 0
     mergeable_bytes: int = 0
     full: bool = False
+    #: the table of embeddings, where it is trained
+    table_bytes: int = 0
 
 
 def trained_part(adapter: AdapterConfig, facts: ModelFacts) -> Trained:
@@ -74,9 +76,10 @@ def _in_full(adapter: AdapterConfig, facts: ModelFacts, chosen: list[Linear], la
     per_layer = sum(linear.numbers for linear in chosen)
     numbers = layers * per_layer
     largest = max((linear.numbers for linear in chosen), default=0)
+    table = 0
     if adapter.layers < 0 and not adapter.target_modules:
-        numbers = facts.parameters
-        largest = max(largest, facts.embedding_parameters)
+        numbers, table = facts.parameters, facts.embedding_parameters
+        largest = max(largest, table)
     return Trained(
         numbers=numbers,
         bytes=facts.compute_bytes * numbers,
@@ -85,6 +88,7 @@ def _in_full(adapter: AdapterConfig, facts: ModelFacts, chosen: list[Linear], la
         inputs=sum(linear.inputs for linear in chosen),
         largest_bytes=facts.compute_bytes * largest,
         full=True,
+        table_bytes=facts.compute_bytes * table,
     )
 
 
