@@ -168,6 +168,8 @@ def forecast(
         busy=busy,
     )
     timed = () if busy == UNMEASURED else ("How many rows go together was timed on this machine.",)
+    models = (facts, *(() if sizes.teacher is None else (sizes.teacher.facts,)))
+    unknown = next((one for one in models if not one.known), None)
     factor = _memory_factor(calibration)
     peak_bytes = int(choice.peak.bytes * factor)
     seconds = seconds_of(
@@ -188,10 +190,10 @@ def forecast(
         plan=choice.plan,
         job=job,
         duration=_duration(seconds, job, calibration),
-        verdict=verdict_of(peak_bytes, budget, host) if facts.known else "unknown",
+        verdict=verdict_of(peak_bytes, budget, host) if unknown is None else "unknown",
         notes=(*_notes(choice, facts, lengths, host, peak_bytes, calibration), *timed, *standing)
-        if facts.known
-        else facts.notes[:1],
+        if unknown is None
+        else unknown.notes[:1],
         calibration=calibration,
     )
 

@@ -25,7 +25,7 @@ BLOCK_WEIGHTS, LEAST_BLOCK = 2**22, 64
 class Factors:
     """How many arrays of each width a layer holds per token, and what its worst moment needs besides."""
 
-    held_intermediate: float = 4.2
+    held_intermediate: float = 4.3
     held_hidden: float = 1.5
     held_query: float = 1.6
     held_key: float = 1.0
@@ -45,11 +45,12 @@ class Factors:
     forward: float = 0.5
     forward_scores: float = 1.95
     #: float32 arrays of a head chunk (tokens x vocabulary): with an entropy bonus, with entropies that are only reported,
-    #: and in supervised training
+    #: and in supervised training (a teacher's are the job's `teacher_arrays`)
     head_entropy: float = 6.5
     head_reported: float = 4.5
     head_plain: float = 3.3
-    head_taught: float = 11.0
+    #: the same, of the student's or half of the teacher's vocabulary, while distributions are sorted to be compared
+    head_other_tokens: float = 16.0
     #: the same where the head itself is trained
     trained_head_entropy: float = 9.5
     trained_head_reported: float = 5.0
@@ -59,8 +60,7 @@ class Factors:
     draw_filtered: float = 6.0
     #: as `transient_whole`, more of it where the matrices themselves are trained
     transient_full: float = 1.1
-    #: arrays of the trained size while gradients are summed, and while the optimizer applies them
-    gradients: float = 1.4
+    #: arrays of the trained size while the optimizer applies them
     applied: float = 0.85
     #: the same for the largest array alone: an optimizer's temporaries are of one array at a time
     applied_largest: float = 4.25
@@ -96,7 +96,7 @@ def peak_of(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors = FAC
         "adapters": sizes.adapters,
         "optimizer": sizes.optimizer,
         "reference": sizes.reference,
-        "teacher": sizes.teacher,
+        "teacher": sizes.teacher.facts.weight_bytes if sizes.teacher else 0,
         "reward models": sizes.judges,
         "framework": factors.framework,
     }
@@ -144,11 +144,12 @@ def rollout_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors
 def update_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors = FACTORS) -> dict[str, int]:
     """Gradients, the chosen backward's activations, the head's chunk: the worst of prompt, body and head."""
     shared = plan.share_prompts and sizes.shares_prompts and job.learnt_group > 1
+    together = 1 if _speaks_otherwise(sizes) else plan.train_rows
     if not shared:
-        rows = _whole_units(min(plan.train_rows, job.rows_per_slice), job.together)
+        rows = _whole_units(min(together, job.rows_per_slice), job.together)
         tokens = job.longest_prompt + job.longest_completion
         return _passes(sizes, job, plan, rows, tokens, 0, factors)
-    rows = min(plan.train_rows, job.learnt_group)
+    rows = min(together, job.learnt_group)
     prompt = job.longest_prompt
     leaves = int((1 + factors.leaf_gradients) * prompt * sizes.key_values)
     inputs = sizes.layers * prompt * sizes.hidden * sizes.item
@@ -156,7 +157,7 @@ def update_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors 
     back = _layered(sizes, 1, prompt, prompt, factors)
     if plan.hold_prompt or not sizes.layer_wise:
         back += (sizes.layers - 1) * _layer(sizes, 1, prompt, prompt, factors)
-    read = {"gradients": _gradients(sizes, factors).summed, "activations": back, "head": 0}
+    read = {"gradients": _gradients(sizes).summed, "activations": back, "head": 0}
     return {"prompt_kv": leaves + inputs, **max((body, read), key=lambda moment: sum(moment.values()))}
 
 
@@ -170,11 +171,9 @@ class _Gradients:
     summed: int
 
 
-def _gradients(sizes: Sizes, factors: Factors, *, several: bool = True) -> _Gradients:
-    """Of an adapter they are small and counted alike. Of whole weights those of the layers come one by one, and the table
-    of embeddings gets one of its own from the head. `several`: there are micro-batches before."""
-    if not sizes.full:
-        return _Gradients(*3 * (int(factors.gradients * sizes.trained),))
+def _gradients(sizes: Sizes, *, several: bool = True) -> _Gradients:
+    """Those of the layers come one by one; the table of embeddings, where it is trained, gets one of its own from the head.
+    `several`: there are micro-batches before."""
     before, table = several * sizes.trained, sizes.trained_table
     during = min(sizes.trained, table + (sizes.trained - table) // max(1, sizes.trained_layers))
     return _Gradients(
@@ -194,14 +193,11 @@ def _passes(
     one = _layer(sizes, rows, tokens, prefix + tokens, factors)
     worst = _transient(sizes, rows, tokens, prefix + tokens, factors)
     scored = rows if job.numbers else rows * job.longest_completion
-    states = 3 * 4 * scored * sizes.hidden
-    if job.teacher:
-        states += job.rows_per_slice * job.longest_completion * sizes.hidden * sizes.item
-    vocabulary = 0 if job.numbers else sizes.vocabulary
-    head = int(_head_copies(sizes, job, factors) * 4 * min(plan.head_tokens, scored) * vocabulary)
+    states = 3 * 4 * scored * sizes.hidden + _told(sizes, job)
+    head = _head(sizes, job, min(plan.head_tokens, scored), factors)
     layers = sizes.layers if prefix else sizes.trained_layers
     several = bool(prefix) or rows < job.rows_per_slice or job.slices_per_step > 1
-    gradients = _gradients(sizes, factors, several=several)
+    gradients = _gradients(sizes, several=several)
     during = gradients.during
     if plan.layer_wise and sizes.layer_wise:
         held = sizes.layers * rows * tokens * sizes.hidden * sizes.item
@@ -216,12 +212,40 @@ def _passes(
         "head": head + sizes.trained_table,
     }
     summing = {"gradients": gradients.summed, "activations": states, "head": 0}
-    return max((backward, scoring, summing), key=lambda moment: sum(moment.values()))
+    moments = [backward, scoring, summing]
+    if sizes.teacher:
+        graded = max(rows, min(plan.score_rows, job.rows_per_slice))
+        read = _forward(sizes.of_teacher, graded, tokens, prefix + tokens, factors)
+        moments.append({"gradients": gradients.before, "activations": read + _told(sizes, job), "head": 0})
+    return max(moments, key=lambda moment: sum(moment.values()))
+
+
+def _told(sizes: Sizes, job: StepJob) -> int:
+    """What a teacher says of a slice's tokens: hidden states, or distributions where its tokens are others."""
+    if not job.teacher_arrays:
+        return 0
+    tokens, teacher = job.rows_per_slice * job.longest_completion, sizes.of_teacher
+    return tokens * (4 * teacher.vocabulary if _speaks_otherwise(sizes) else teacher.hidden * teacher.item)
+
+
+def _speaks_otherwise(sizes: Sizes) -> bool:
+    return sizes.teacher is not None and sizes.teacher.other_tokens
+
+
+def _head(sizes: Sizes, job: StepJob, tokens: int, factors: Factors) -> int:
+    """A chunk of `tokens` at the head; a teacher of other tokens is compared over whole rows."""
+    if job.numbers:
+        return 0
+    if job.teacher_arrays and _speaks_otherwise(sizes):
+        widest = max(sizes.vocabulary, sizes.of_teacher.vocabulary // 2)
+        return int(factors.head_other_tokens * 4 * job.longest_completion * widest)
+    more = max(0, sizes.of_teacher.vocabulary - sizes.vocabulary) if job.teacher_arrays else 0
+    return int(4 * tokens * (_head_copies(sizes, job, factors) * sizes.vocabulary + more))
 
 
 def _head_copies(sizes: Sizes, job: StepJob, factors: Factors) -> float:
-    if job.teacher:
-        return factors.head_taught
+    if job.teacher_arrays:
+        return job.teacher_arrays
     if job.entropy:
         return factors.trained_head_entropy if sizes.full else factors.head_entropy
     if job.reinforcement or job.reports_entropy:
@@ -272,7 +296,7 @@ def _linear(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -
         + factors.held_key * sizes.key_width
     )
     kept = rows * tokens * sizes.item * widths
-    # Adapters are float32 whatever the model is: their inputs are widened, their middles kept.
+    # Adapters are float32 whatever the model is: their inputs are widened, DoRA's middles kept.
     kept += rows * tokens * (4 * sizes.ranks + sizes.item * sizes.scaled)
     if sizes.item < 4 and not sizes.full:
         kept += rows * tokens * 4 * sizes.adapted_inputs

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from droid_tune.config import RunConfig
 from droid_tune.config.recipes.ppo_method import PPOConfig
 from droid_tune.config.recipes.preference_methods import PreferenceConfig
 from droid_tune.config.recipes.sampling_method import SamplingMethodConfig
-from droid_tune.config.recipes.teaching_methods import TeacherConfig
 from droid_tune.config.rewards import RewardConfig, RewardModelReward
 from droid_tune.errors import UserError
 from droid_tune.estimate.cache_bits import bytes_share
+from droid_tune.estimate.grading_model import GradingModel, largest_teacher
 from droid_tune.estimate.trained import Trained, trained_part
 from droid_tune.model_files.facts import ModelFacts
 from droid_tune.model_files.hub_facts import facts_at_hand
@@ -59,11 +59,33 @@ class Sizes:
     layer_wise: bool = True
     #: as the model's own caches were measured, where it is loaded; 0: from the widths
     cache_per_token: int = 0
-    teacher: int = 0  # bytes of the largest model that grades the student
+    teacher: GradingModel | None = None  # the largest model that grades the student
     judges: int = 0  # bytes of the reward models that are no part of the base
     state_per_row: int = 0
     #: bits in which keys and values are kept while completions are sampled; 0: as they are
     cache_bits: int = 0
+
+    @property
+    def of_teacher(self) -> Sizes:
+        """The teacher's widths in place of the student's, nothing trained; the student's where it grades itself."""
+        if self.teacher is None:
+            return self
+        facts = self.teacher.facts
+        return replace(
+            self,
+            item=facts.compute_bytes,
+            hidden=facts.hidden,
+            intermediate=facts.intermediate * facts.experts_per_token,
+            query_width=facts.query_width,
+            key_width=facts.key_width,
+            heads=facts.heads,
+            vocabulary=facts.vocabulary,
+            adapted_inputs=0,
+            ranks=0,
+            rebuilt=0,
+            unpacked=0,
+            scaled=0,
+        )
 
     @property
     def key_values(self) -> int:
@@ -107,7 +129,7 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         full=trained.full,
         fused_attention=backend == "metal",
         keeps_attention=facts.keeps_attention,
-        teacher=_teacher(config),
+        teacher=largest_teacher(config),
         judges=sum(map(partial(_judge, config), config.rewards)) if config.samples else 0,
         cache_bits=config.sampling.cache_bits,
     )
@@ -133,22 +155,6 @@ def _judge(config: RunConfig, reward: RewardConfig) -> int:
 def trained_copies(config: RunConfig) -> int:
     """How often what is trained is there: PPO's critic has as much as the policy."""
     return 2 if isinstance(config.method, PPOConfig) else 1
-
-
-def _teacher(config: RunConfig) -> int:
-    """The weights of the largest teacher on this computer: one is in memory at a time."""
-    if not isinstance(config.method, TeacherConfig):
-        return 0
-    named = [name for name in config.method.teachers if not name.startswith(("http://", "https://"))]
-    return max((facts_at_hand(_model_of(name)).weight_bytes for name in named), default=0)
-
-
-def _model_of(teacher: str) -> str:
-    """The model under a run; a model's own name stays."""
-    try:
-        return read_config(find_run(teacher)).model.path
-    except UserError:
-        return teacher
 
 
 def _optimizer(name: str, trained: Trained) -> int:

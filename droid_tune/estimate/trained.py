@@ -13,7 +13,8 @@ from droid_tune.model_files.facts import Linear, ModelFacts
 class Trained:
     """`added_bytes` are new arrays beside the weights; `bytes` is all that is trained, `numbers` how many.
 
-    `inputs` and `ranks` are summed over the adapted matrices of one layer: what their activations cost per token.
+    `inputs` and `ranks` are summed over the adapted matrices of one layer: what their activations cost per token (LoRA makes
+    what lies between its two factors again, DoRA keeps it).
     `rebuilt` are the float32 numbers of weights that DoRA makes in each pass of one layer (the adapted matrices),
     `unpacked` those that it keeps for the backward pass (what packed matrices hold), `scaled` the outputs that it scales
     and keeps, per token. `largest_bytes` is the largest single array. `mergeable_bytes` are copies of the adapted
@@ -55,7 +56,7 @@ def trained_part(adapter: AdapterConfig, facts: ModelFacts) -> Trained:
         added_bytes=4 * numbers,
         layers=layers,
         inputs=sum(linear.inputs for linear in chosen),
-        ranks=adapter.rank * len(chosen),
+        ranks=adapter.rank * len(chosen) if magnitudes else 0,
         rebuilt=rebuilt,
         unpacked=unpacked,
         scaled=magnitudes,
