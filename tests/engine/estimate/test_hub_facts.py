@@ -56,7 +56,9 @@ def test_a_model_that_nobody_knows_is_unknown_and_never_fits() -> None:
 def test_a_teacher_that_nobody_knows_makes_the_answer_unknown() -> None:
     found = estimate(resolve({"method": {"type": "gkd", "teachers": ["org/large"]}}), host=HOST)
     assert found.verdict == "unknown"
-    assert found.notes == ("The model org/large is not on this computer, so its memory and time are not known.",)
+    assert found.notes == (
+        "The model org/large is not on this computer, so its memory and time are not known.",
+    )
 
 
 def test_the_estimate_follows_what_the_hub_says() -> None:
