@@ -365,6 +365,17 @@ def test_held_out_pairs_are_told_apart(tmp_path: Path) -> None:
     assert found.metrics["eval/rewards/margins"] == pytest.approx(margin, abs=1e-5)
 
 
+def test_before_it_has_learnt_none_is_preferred_and_that_is_no_zero(tmp_path: Path) -> None:
+    """Model and reference are the same, all rewards equal: 0 % would read as if each pair were told wrongly."""
+    learner = learner_on(tmp_path, PAIRS, {"type": "dpo"}, evaluation={"rows": 3})
+    policy = learner.session.policy
+    still = {name: mx.zeros_like(array) for name, array in policy.trainable().items()}
+    policy.model.update(tree_unflatten(list(still.items())))
+    assert (found := learner.evaluate(0)) is not None
+    assert found.metrics["eval/rewards/margins"] == 0
+    assert "eval/rewards/accuracies" not in found.metrics
+
+
 def test_without_room_for_a_pair_the_plan_is_asked_for_one(tmp_path: Path) -> None:
     """The engine's own plan keeps the two sides together as long as they fit."""
     learner = learner_on(tmp_path, PAIRS, {"type": "dpo"})

@@ -40,7 +40,10 @@ def evaluate_preferences(
             sizes.append(len(units))
     if not found:
         return None
-    metrics = {f"eval/{name}": value for name, value in _weighted_means(found, sizes).items()}
+    means = _weighted_means(found, sizes)
+    if not means.get("rewards/margins", 1.0):  # still the reference itself: of equal rewards none is preferred
+        means.pop("rewards/accuracies", None)
+    metrics = {f"eval/{name}": value for name, value in means.items()}
     return Evaluated(metrics, count, time.perf_counter() - start)
 
 
