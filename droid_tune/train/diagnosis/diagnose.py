@@ -10,6 +10,7 @@ from droid_tune import words
 from droid_tune.config import RunConfig
 from droid_tune.events import Notice
 from droid_tune.train.diagnosis.history import History
+from droid_tune.train.diagnosis.pair_change import PairChange, less_likely
 from droid_tune.train.diagnosis.symptom_facts import Facts, Said
 from droid_tune.train.diagnosis.symptoms import SYMPTOMS
 
@@ -19,6 +20,7 @@ State = dict[str, Any]
 _FALL = 0.05
 _REWARD_WINDOW = 5
 _RISE_OF_LOSS = 1.05
+_LIKELIHOODS = ("eval/logps/chosen", "eval/logps/rejected")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Diagnosis:
         self._told: set[str] = set()
         self._best_accuracy: Milestone | None = None
         self._best_loss: Milestone | None = None
+        self._first_pairs: dict[
+            str, float | None
+        ] = {}  # likelihoods of held-out pairs, as they were first looked at
 
     @classmethod
     def of(cls, config: RunConfig) -> Diagnosis:
@@ -62,10 +67,12 @@ class Diagnosis:
         said_of_accuracy = self._hacked(step, metrics.get("eval/accuracy"))
         said_of_loss = self._overfitted(step, metrics.get("eval/loss"))
         said_of_teacher = _weak_teacher(metrics)
+        said_of_pairs = self._neither(metrics)
         return [
             *self._tell("weak_teacher", "warning", said_of_teacher, step),
             *self._tell("reward_hacking", "warning", said_of_accuracy, step),
             *self._tell("overfitting", "warning", said_of_loss, step),
+            *self._tell("held_out_answers_less_likely", "warning", said_of_pairs, step),
         ]
 
     def _tell(self, code: str, level: Any, said: Said | None, step: int) -> list[Notice]:
@@ -111,6 +118,16 @@ class Diagnosis:
             f"Stop, and use {_kept(best)}; next time use fewer steps, dropout or more data.",
         )
 
+    def _neither(self, metrics: Metrics) -> Said | None:
+        """The margin of held-out pairs has grown since the first look at them, but no answer has become likelier."""
+        if not self._first_pairs:
+            self._first_pairs = {name: metrics[name] for name in _LIKELIHOODS if name in metrics}
+        change = PairChange.between(self._first_pairs, metrics)
+        if change is None:
+            return None
+        before = self._first_pairs["eval/logps/chosen"] or 0.0
+        return less_likely(change, before, told="held_out_answers_less_likely" in self._told)
+
     def state(self) -> State:
         """What a resume needs, as JSON."""
         return {
@@ -118,6 +135,7 @@ class Diagnosis:
             "told": sorted(self._told),
             "best_accuracy": _saved(self._best_accuracy),
             "best_loss": _saved(self._best_loss),
+            "first_pairs": dict(self._first_pairs),
         }
 
     def restore(self, state: State) -> None:
@@ -126,6 +144,7 @@ class Diagnosis:
         self._told = set(state["told"])
         self._best_accuracy = _loaded(state["best_accuracy"])
         self._best_loss = _loaded(state["best_loss"])
+        self._first_pairs = dict(state.get("first_pairs", {}))  # runs of older versions have none
 
 
 def _weak_teacher(metrics: Metrics) -> Said | None:

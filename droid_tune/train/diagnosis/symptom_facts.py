@@ -9,6 +9,7 @@ from typing import Any, Literal
 from droid_tune.config import RunConfig
 from droid_tune.config.presets import recommended_values
 from droid_tune.config.recipes.policy_method import PolicyMethodConfig
+from droid_tune.config.recipes.preference_methods import ImplicitRewardConfig
 from droid_tune.config.recipes.teaching_methods import SelfTaughtConfig
 from droid_tune.train.diagnosis.history import History
 
@@ -18,7 +19,8 @@ class Facts:
     """What the config says that a symptom's words depend on."""
 
     reinforcement: bool = True
-    pairs: bool = False  # whether answers are compared
+    #: of a preference method that compares with the model before training: reward per nat that an answer became likelier
+    reference_beta: float | None = None
     method: str = "grpo"
     learning_rate: float = 1e-5
     rate_is_recommended: bool = False
@@ -47,7 +49,8 @@ class Facts:
         if isinstance(method, SelfTaughtConfig):
             common["tokens_skipped"] = method.num_loss_tokens_to_skip
         if not isinstance(method, PolicyMethodConfig):
-            return cls(reinforcement=False, pairs=type(method).need == "preference", **common)
+            compares = isinstance(method, ImplicitRewardConfig) and method.compares
+            return cls(reinforcement=False, reference_beta=method.beta if compares else None, **common)
         if config.environment is not None:
             common |= {
                 "max_turns": config.environment.max_turns,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from droid_tune import words
 from droid_tune.train.diagnosis.episode_symptoms import cut_episodes, refused_calls
 from droid_tune.train.diagnosis.history import History
+from droid_tune.train.diagnosis.pair_change import PairChange, less_likely
 from droid_tune.train.diagnosis.symptom_facts import Facts, Said, Symptom
 
 KL_THRESHOLD = 0.5
@@ -16,8 +17,6 @@ _FEW, _WINDOW = 5, 10
 _SFT_RATE = 1e-4
 _LEARNT = 0.9
 _TINY_CLIP = 1e-3
-#: the share of its log-probability by which an answer is called less likely
-_LESS_LIKELY = 0.1
 
 
 def no_signal(history: History, facts: Facts, told: bool) -> Said | None:
@@ -217,22 +216,14 @@ def idle_entropy_filter(history: History, facts: Facts, told: bool) -> Said | No
 
 
 def both_less_likely(history: History, facts: Facts, told: bool) -> Said | None:
-    """The margin grows while both answers become less likely: what rises in their place is neither of them."""
-    if not facts.pairs:
+    """The margin grows while both answers become less likely than the reference finds them: each step has other answers,
+    whose log-probabilities cannot be set against those of an earlier one."""
+    names = ("rewards/chosen", "rewards/rejected", "logps/chosen")
+    chosen, rejected, now = (history.mean(name, _WINDOW) for name in names)
+    if facts.reference_beta is None or chosen is None or rejected is None or now is None:
         return None
-    now = [history.mean(name, _WINDOW) for name in ("rewards/margins", "logps/chosen", "logps/rejected")]
-    first = [history.beginning(name) for name in ("rewards/margins", "logps/chosen", "logps/rejected")]
-    if any(value is None for value in (*now, *first)):
-        return None
-    margin, chosen, rejected = ((a or 0.0) - (b or 0.0) for a, b in zip(now, first, strict=True))
-    fallen = _LESS_LIKELY * abs(first[1] or 0.0)
-    if margin <= 0 or chosen > -(0.5 if told else 1.0) * fallen or rejected >= 0:
-        return None
-    return Said(
-        f"The margin has grown by {margin:.3g}, but the chosen answers have become less likely too (by {-chosen:.3g} nats "
-        f"each, the rejected ones by {-rejected:.3g}): what the model says now may be neither.",
-        "Lower the learning rate, raise beta, or add a likelihood term (DPO: `loss_type: [sigmoid, sft]`).",
-    )
+    fall = PairChange(chosen / facts.reference_beta, rejected / facts.reference_beta)
+    return less_likely(fall, now - fall.chosen, told=told)
 
 
 def misleading_critic(history: History, facts: Facts, told: bool) -> Said | None:

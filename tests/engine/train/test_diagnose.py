@@ -316,22 +316,48 @@ def test_a_recorded_run_that_learns_draws_no_warning() -> None:
     assert [notice.code for notice in notices] == ["loss_near_zero", "task_learnt"]
 
 
-def pairs_seen(margin: float, chosen: float, rejected: float) -> dict[str, float | None]:
-    return {"rewards/margins": margin, "logps/chosen": chosen, "logps/rejected": rejected}
+DPO = Facts(reinforcement=False, reference_beta=0.1)
+
+
+def likelier(chosen: float, rejected: float, reference: float = -20.0) -> dict[str, float | None]:
+    """A step of DPO whose answers are likelier than under the reference by so many nats."""
+    rewards = {"rewards/chosen": 0.1 * chosen, "rewards/rejected": 0.1 * rejected}
+    return {**rewards, "rewards/margins": 0.1 * (chosen - rejected), "logps/chosen": reference + chosen}
 
 
 def test_a_margin_that_grows_while_both_answers_become_less_likely() -> None:
-    started = [pairs_seen(0.0, -20.0, -20.0)] * 10
-    fallen = [pairs_seen(1.0, -23.0, -40.0)] * 10  # 3 nats of 20 are more than a tenth
-    (notice,) = fed([*started, *fallen], Facts(reinforcement=False, pairs=True))
+    (notice,) = fed([likelier(-3.0, -20.0)] * 10, DPO)  # 3 nats of 20 are more than a tenth
     assert notice.code == "both_answers_less_likely"
-    assert notice.text.startswith("The margin has grown by ")
-    for harmless in (
-        pairs_seen(1.0, -21.0, -40.0),  # a twentieth
-        pairs_seen(1.0, -15.0, -40.0),
-        pairs_seen(-1.0, -30.0, -22.0),
-    ):
-        assert fed([*started, *[harmless] * 10], Facts(reinforcement=False, pairs=True)) == []
+    assert notice.text.startswith(
+        "The margin has grown by 17 nats, but the chosen answers have become less likely too (by 3 "
+    )
+    for harmless in (likelier(-1.0, -20.0), likelier(5.0, -20.0), likelier(-10.0, -2.0)):
+        assert fed([harmless] * 10, DPO) == []
+
+
+def test_longer_answers_are_no_less_likely_ones() -> None:
+    """Each step has other pairs: those of the first may be short and those of the last long."""
+    short, long = [likelier(0.0, 0.0, -20.0)] * 10, [likelier(0.2, 0.0, -60.0)] * 10
+    assert fed([*short, *long], DPO) == []
+    assert fed([*short, *long], Facts(reinforcement=False)) == []
+
+
+def looked_at(chosen: float, rejected: float) -> dict[str, float | None]:
+    return {"eval/logps/chosen": chosen, "eval/logps/rejected": rejected}
+
+
+def test_held_out_answers_that_both_become_less_likely_are_told_without_a_reference_too() -> None:
+    diagnosis = Diagnosis(Facts(reinforcement=False))
+    assert diagnosis.observe_evaluation(0, looked_at(-20.0, -20.0)) == []
+    assert diagnosis.observe_evaluation(5, looked_at(-21.0, -40.0)) == []  # a twentieth
+    resumed = Diagnosis(Facts(reinforcement=False))
+    resumed.restore(diagnosis.state())
+    (notice,) = resumed.observe_evaluation(10, looked_at(-23.0, -40.0))
+    assert notice.code == "held_out_answers_less_likely"
+    assert (
+        "chosen answers have become less likely too (by 3 nats each, the rejected ones by 20)" in notice.text
+    )
+    assert resumed.observe_evaluation(15, looked_at(-23.5, -41.0)) == []  # said already
 
 
 def test_a_critic_that_is_worse_than_a_constant_for_long_is_told() -> None:

@@ -41,7 +41,7 @@ def evaluate_preferences(
     if not found:
         return None
     means = _weighted_means(found, sizes)
-    if not means.get("rewards/margins", 1.0):  # still the reference itself: of equal rewards none is preferred
+    if means.get("rewards/margins") == 0.0:  # still the reference itself: none is preferred
         means.pop("rewards/accuracies", None)
     metrics = {f"eval/{name}": value for name, value in means.items()}
     return Evaluated(metrics, count, time.perf_counter() - start)
