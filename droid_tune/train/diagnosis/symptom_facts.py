@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from droid_tune.config import RunConfig
+from droid_tune.config.base import MethodConfig
 from droid_tune.config.presets import recommended_values
 from droid_tune.config.recipes.policy_method import PolicyMethodConfig
 from droid_tune.config.recipes.preference_methods import ImplicitRewardConfig
@@ -49,8 +50,7 @@ class Facts:
         if isinstance(method, SelfTaughtConfig):
             common["tokens_skipped"] = method.num_loss_tokens_to_skip
         if not isinstance(method, PolicyMethodConfig):
-            compares = isinstance(method, ImplicitRewardConfig) and method.compares
-            return cls(reinforcement=False, reference_beta=method.beta if compares else None, **common)
+            return cls(reinforcement=False, reference_beta=_reference_beta(method), **common)
         if config.environment is not None:
             common |= {
                 "max_turns": config.environment.max_turns,
@@ -65,6 +65,10 @@ class Facts:
             entropy_share=method.top_entropy_quantile,
             **common,
         )
+
+
+def _reference_beta(method: MethodConfig) -> float | None:
+    return method.beta if isinstance(method, ImplicitRewardConfig) and method.compares else None
 
 
 @dataclass(frozen=True)
