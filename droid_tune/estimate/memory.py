@@ -30,6 +30,8 @@ class Factors:
     held_query: float = 1.6
     held_key: float = 1.0
     held_scores: float = 1.2
+    #: float32 arrays of layers that hold states (Qwen 3.5's gated delta rule and Mamba-2, 2026-12-01)
+    held_states: float = 9.0
     #: copies of a shared prompt's keys and values for each row
     held_prefix: float = 0.15
     #: multiples of one layer's held bytes while it is differentiated
@@ -295,7 +297,7 @@ def _linear(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -
         + factors.held_query * sizes.query_width
         + factors.held_key * sizes.key_width
     )
-    kept = rows * tokens * sizes.item * widths
+    kept = rows * tokens * (sizes.item * widths + 4 * factors.held_states * sizes.state_width)
     # Adapters are float32 whatever the model is: their inputs are widened, DoRA's middles kept.
     kept += rows * tokens * (4 * sizes.ranks + sizes.item * sizes.scaled)
     if sizes.item < 4 and not sizes.full:

@@ -40,6 +40,7 @@ class Sizes:
     key_width: int
     heads: int
     vocabulary: int
+    state_width: int = 0
     adapted_inputs: int = 0
     ranks: int = 0
     rebuilt: int = 0
@@ -80,6 +81,7 @@ class Sizes:
             key_width=facts.key_width,
             heads=facts.heads,
             vocabulary=facts.vocabulary,
+            state_width=facts.state_width,
             adapted_inputs=0,
             ranks=0,
             rebuilt=0,
@@ -118,6 +120,7 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         key_width=facts.key_width,
         heads=facts.heads,
         vocabulary=facts.vocabulary,
+        state_width=facts.state_width,
         adapted_inputs=trained.inputs,
         ranks=trained.ranks,
         rebuilt=trained.rebuilt,

@@ -51,6 +51,8 @@ class ModelFacts:
     embedding_parameters: int = 0
     #: its attention is not the plain one, so that the engine's leaner way of training it does not apply
     keeps_attention: bool = False
+    #: numbers per token that go into the states of layers that hold some, a mean over all layers
+    state_width: int = 0
     notes: tuple[str, ...] = ()
     #: whether the files said how large it is; if not, the sizes are placeholders from which nothing may be concluded
     known: bool = True

@@ -14,6 +14,7 @@ from droid_tune.model_files.float8 import CODES, stays_packed
 from droid_tune.model_files.headers import Tensor, read_headers
 from droid_tune.model_files.model_folder import Stamps, stamps_of
 from droid_tune.model_files.packing_groups import Packing
+from droid_tune.model_files.state_layers import state_width
 from droid_tune.model_files.told_packing import ToldPacking
 from droid_tune.model_files.weight_shapes import (
     compute_bytes_of,
@@ -128,6 +129,7 @@ def facts_of(
         experts=experts,
         experts_per_token=read.whole("num_experts_per_tok") or 1,
         keeps_attention=read.given("attn_logit_softcapping"),
+        state_width=state_width(of_text(config), layers),
         notes=(*notes, *_generic(architecture)),
         known=bool(by_layer) or says_its_size(config),
     )
@@ -147,7 +149,7 @@ def _is_counted(config: dict[str, Any]) -> bool:
     """Whether a config's sizes alone tell how large the weights are."""
     text = of_text(config)
     told = ConfigValues(text)
-    return text.get("model_type") in COUNTED and bool(
+    return str(text.get("model_type")) in COUNTED and bool(
         told.whole("vocab_size") and told.whole("num_attention_heads", "n_head")
     )
 
