@@ -36,6 +36,33 @@ def test_lists_of_structs_are_messages(tmp_path: Path):
     assert [turn["role"] for turn in rows.row(1)["messages"]] == ["assistant", "user", "user", "assistant"]
 
 
+@pytest.mark.parametrize("names", [("role", "content"), ("from", "value")])
+def test_a_struct_of_lists_is_messages_too(tmp_path: Path, names: tuple[str, str]):
+    """As `datasets` wrote a `Sequence` of turns until version 4."""
+    zipped = dict(
+        zip(names, ([turn["role"] for turn in TURNS], [turn["content"] for turn in TURNS]), strict=True)
+    )
+    path = parquet(tmp_path / "train.parquet", [{"conversations": zipped}])
+    row = open_dataset(path, "sft").train.row(0)
+    assert [turn["content"] for turn in row["messages"]] == ["1 + 1?", "2"]
+
+
+def test_a_text_column_without_the_mark_of_text_is_read_and_an_image_is_not(tmp_path: Path):
+    from arro3.core import Array, DataType, Table
+    from arro3.io import write_parquet
+
+    def written(prompt: bytes) -> Path:
+        cells = {"prompt": [prompt], "completion": [b"zwei"]}
+        columns = {name: Array(values, DataType.binary()) for name, values in cells.items()}
+        write_parquet(Table.from_pydict(columns), tmp_path / "train.parquet")
+        return tmp_path / "train.parquet"
+
+    row = open_dataset(written("Größe?".encode()), "sft").train.row(0)
+    assert (row["prompt"], row["answer"]) == ("Größe?", "zwei")
+    with pytest.raises(UserError, match="but it is bytes that are no text"):
+        open_dataset(written(b"\xff\xd8\xff"), "sft")
+
+
 def test_structs_inside_other_columns_reach_rewards_and_nulls_are_absent(tmp_path: Path):
     path = parquet(
         tmp_path / "train.parquet",

@@ -136,6 +136,8 @@ def said_type(value: Any) -> str:
         return f"the number {said}" if len(said) <= 40 else "a long number"
     if isinstance(value, list):
         return "a list"
+    if isinstance(value, bytes):
+        return "bytes that are no text"
     return "an object" if isinstance(value, dict) else "text"
 
 

@@ -11,8 +11,8 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
-from typing import IO, Any, BinaryIO
+from contextlib import contextmanager, suppress
+from typing import IO, Any, BinaryIO, cast
 
 import orjson
 
@@ -24,6 +24,8 @@ from droid_tune.data.reading.files.parquet_values import values_of
 from droid_tune.data.reading.scan import FileScan
 
 _MAGIC = b"PAR1"
+#: columns of a struct that are lists of turns' parts
+_TURNS = ({"role", "content"}, {"from", "value"})
 #: What the library says of a sound file with types that it does not know (Int128, intervals).
 _UNKNOWN_TYPE = re.compile(r"not (?:yet )?(?:supported|implemented)", re.IGNORECASE)
 
@@ -69,8 +71,23 @@ def _batches(stream: BinaryIO) -> Iterator[list[Row]]:
             columns: list[Sequence[Any]] = []
             for place, name in enumerate(names):
                 with _plain_words(name):
-                    columns.append(values_of(batch.column(place)))
+                    columns.append(_as_turns(values_of(batch.column(place))))
             yield [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _as_turns(values: Sequence[Any]) -> Sequence[Any]:
+    """A list of turns that is stored as a struct of lists, as the library `datasets` wrote `Sequence` until version 4."""
+    first = next((value for value in values if value is not None), None)
+    if not isinstance(first, dict) or not any(names <= first.keys() for names in _TURNS):
+        return values
+    return [_zipped(cast("dict[str, Any]", value)) for value in values]
+
+
+def _zipped(value: dict[str, Any] | None) -> Any:
+    lists = [] if value is None else [cell for cell in value.values() if isinstance(cell, list)]
+    if value is None or len(lists) != len(value) or len({len(cast("list[Any]", one)) for one in lists}) != 1:
+        return value
+    return [dict(zip(value, cells, strict=True)) for cells in zip(*lists, strict=True)]
 
 
 @contextmanager
@@ -107,10 +124,20 @@ def _coerced(row: Row, scan: FileScan, coerced: Counter[str]) -> Row:
             value = row.get(name)
             if value is None:
                 row.pop(name, None)
-            elif one.kind in TEXT_KINDS and not isinstance(value, str | list | dict | bytes):
-                coerced[name] += 1
-                row[name] = str(value).lower() if isinstance(value, bool) else str(value)
+            elif isinstance(value, bytes) or (
+                one.kind in TEXT_KINDS and not isinstance(value, str | list | dict)
+            ):
+                with suppress(UnicodeDecodeError):
+                    row[name] = _text_of(value)
+                    coerced[name] += 1
     return row
+
+
+def _text_of(value: Any) -> str:
+    """Text of a cell; of a column that only lacks the mark of text its own. Raises UnicodeDecodeError where it is none."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _say_coerced(coerced: Counter[str], scan: FileScan) -> None:
