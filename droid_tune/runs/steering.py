@@ -23,7 +23,7 @@ from droid_tune.config.files.load import parse_overrides
 from droid_tune.errors import UsageError, UserError
 from droid_tune.events import Steered
 from droid_tune.paths import private_file
-from droid_tune.runs.disk.durable import disk_error
+from droid_tune.runs.disk.durable import TRY_AGAIN, disk_error
 
 FILE = "steering.jsonl"
 Action = Literal["save", "evaluate"]
@@ -152,7 +152,7 @@ def _append(file: Path, lines: Sequence[Mapping[str, Any]]) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise disk_error(error, file) from error
+        raise disk_error(error, file, TRY_AGAIN) from error
 
 
 class WishFile:

@@ -22,9 +22,12 @@ from droid_tune.data.splits import SPLITS
 from droid_tune.errors import UsageError, UserError
 from droid_tune.machine.scratch import claimed
 from droid_tune.paths import user_path
+from droid_tune.runs.disk.durable import clear_unfinished, unfinished_name
 
 #: within the folder, while it is written
 _UNFINISHED = ".unfinished"
+#: the files that are moved out of it, as long as not all of them are
+_MOVING = ".moving"
 
 
 @dataclass
@@ -119,7 +122,8 @@ def new_folder(path: str | Path) -> Generator[Path]:
     unfinished = folder / _UNFINISHED
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        occupied = any(one.name != _UNFINISHED for one in folder.iterdir())
+        ours = {_UNFINISHED, _MOVING, *_half_moved(folder)}
+        occupied = any(one.name not in ours for one in folder.iterdir())
     except OSError as error:
         raise UserError(
             f"The folder cannot be made ({error.strerror})", place=str(folder), remedy="choose another"
@@ -130,12 +134,43 @@ def new_folder(path: str | Path) -> Generator[Path]:
         )
     try:
         with claimed(unfinished):
+            _take_back(folder)
             yield unfinished
-            # train.jsonl last: a folder without it is no data.
-            for file in sorted(unfinished.iterdir(), reverse=True):
-                file.replace(folder / file.name)
+            _move(unfinished, folder)
     except OSError as error:
         raise _unwritten(error, folder) from None
+
+
+def _move(unfinished: Path, folder: Path) -> None:
+    """Everything into its place, or nothing: where that is cut off, the next one that writes there takes it back."""
+    # train.jsonl last: a folder without it is no data.
+    files = sorted(unfinished.iterdir(), reverse=True)
+    (folder / _MOVING).write_text(json.dumps([file.name for file in files]), encoding="utf-8")
+    try:
+        for file in files:
+            file.replace(folder / file.name)
+    except OSError:
+        _take_back(folder)
+        raise
+    (folder / _MOVING).unlink(missing_ok=True)
+
+
+def _take_back(folder: Path) -> None:
+    for name in _half_moved(folder):
+        (folder / name).unlink(missing_ok=True)
+    (folder / _MOVING).unlink(missing_ok=True)
+
+
+def _half_moved(folder: Path) -> list[str]:
+    """The files that were moved in before a move was cut off; none where all were, or nothing of that is known."""
+    try:
+        value: Any = json.loads((folder / _MOVING).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    names: list[Any] = value if isinstance(value, list) else []
+    files = [name for name in names if isinstance(name, str) and Path(name).name == name]
+    there = [name for name in files if (folder / name).exists()]
+    return there if len(there) < len(files) else []
 
 
 def _unwritten(error: OSError, place: Path) -> UserError:
@@ -146,9 +181,9 @@ def _unwritten(error: OSError, place: Path) -> UserError:
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     """Write rows as JSONL and return how many; the file appears under its name when it is whole, and only with rows."""
-    partial_path = path.with_name(f".{path.name}.partial")
-    count = 0
+    partial_path, count = unfinished_name(path), 0
     try:
+        clear_unfinished(path.parent, path.name)
         with partial_path.open("x", encoding="utf-8", newline="\n") as stream:
             for row in rows:
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import shutil
@@ -45,7 +46,7 @@ TRY_AGAIN = "try again"
 
 def write_text(path: Path, text: str, then: str = "resume the run") -> None:
     """Replace a small file whole: a reader sees the old text or the new one, never a part. Raises DiskError; `then` as there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = unfinished_name(path)
     try:
         private_file(temporary)
         temporary.write_text(text, encoding="utf-8")
@@ -57,9 +58,14 @@ def write_text(path: Path, text: str, then: str = "resume the run") -> None:
         raise disk_error(error, path, then) from error
 
 
-def clear_unfinished(folder: Path) -> None:
-    """Remove what processes that were killed within `write_text` left in a folder."""
-    for path in folder.glob(".*.tmp"):
+def unfinished_name(path: Path) -> Path:
+    """Where this process writes a file until it is whole: beside its place."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def clear_unfinished(folder: Path, name: str = "*") -> None:
+    """Remove what processes that were killed while they wrote (a file called `name`) left in a folder."""
+    for path in folder.glob(".*.tmp" if name == "*" else f".{glob.escape(name)}.*.tmp"):
         writer = path.name.split(".")[-2]
         if writer.isdecimal() and not _lives(int(writer)):
             with contextlib.suppress(OSError):

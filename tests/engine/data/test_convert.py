@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import re
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from droid_tune.data.dataset import open_dataset
-from droid_tune.data.editing.convert import TARGETS, convert
+from droid_tune.data.editing.convert import TARGETS, convert, write_rows
 from droid_tune.data.formats.base import Row
 from droid_tune.data.formats.table import FORMATS
 from droid_tune.data.synthetic.samples import write_sample
@@ -140,8 +141,11 @@ def test_answers_in_a_prompt_stay_context_and_a_begun_answer_is_told(tmp_path: P
     assert written.said_lost == ["In 1 row what begins the answer in the prompt is learnt with it."]
 
 
+@pytest.mark.parametrize(
+    "fault", [KeyboardInterrupt(), OSError(errno.ENOSPC, "full")], ids=["killed", "full"]
+)
 def test_a_writing_that_is_cut_off_leaves_no_data_and_the_next_one_has_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
 ) -> None:
     """Killed: nothing tidies up behind it. Of train and valid only one would have been taken for all there is."""
     out, real, cut = tmp_path / "out", Path.replace, 0
@@ -150,18 +154,38 @@ def test_a_writing_that_is_cut_off_leaves_no_data_and_the_next_one_has_the_folde
 
         def replace(path: Path, target: Path, number: int = cut, counted: Any = calls) -> Path:
             if next(counted) == number:
-                raise KeyboardInterrupt
+                raise fault
             return real(path, target)
 
-        with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        with monkeypatch.context() as patched, suppress(KeyboardInterrupt, UserError):
             patched.setattr(Path, "replace", replace)
             patched.setattr(shutil, "rmtree", lambda *_, **__: None)
             write_sample("sft", out)
             break
         assert not (out / "train.jsonl").exists()
-        for file in out.glob("*.jsonl"):  # what the kill came between, which a person may see
-            file.unlink()
         write_sample("sft", out)
         assert sorted(one.name for one in out.iterdir()) == ["train.jsonl", "valid.jsonl"]
         shutil.rmtree(out)
     assert cut == 5
+
+
+def test_what_stands_there_is_only_taken_back_where_a_move_was_cut_off(tmp_path: Path) -> None:
+    write_sample("sft", tmp_path)
+    whole = (tmp_path / "train.jsonl").read_bytes()
+    for listed in (
+        '["valid.jsonl", "train.jsonl"]',
+        '["../x", 3]',
+        "{",
+        "7",
+    ):  # all were moved, or nobody's list
+        (tmp_path / ".moving").write_text(listed)
+        with pytest.raises(UserError, match="not empty"):
+            write_sample("sft", tmp_path)
+        assert (tmp_path / "train.jsonl").read_bytes() == whole
+
+
+def test_a_file_of_rows_is_written_beside_what_a_kill_left(tmp_path: Path) -> None:
+    (tmp_path / ".o.jsonl.999999999.tmp").write_text("half")
+    (tmp_path / ".mine.999999999.tmp").write_text("kept")
+    assert write_rows(tmp_path / "o.jsonl", [{"a": 1}]) == 1
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".mine.999999999.tmp", "o.jsonl"]
