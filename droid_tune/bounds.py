@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 #: standard deviations that hold 95 % of a normal distribution
 SURE_95 = 1.959963984540054
@@ -21,3 +22,26 @@ def wilson(share: float, rows: int, deviations: float = SURE_95) -> tuple[float,
     reach = deviations * math.sqrt(share * (1 - share) / rows + square / (4 * rows * rows))
     whole = 1 + square / rows
     return max(0.0, (centre - reach) / whole), min(1.0, (centre + reach) / whole)
+
+
+#: of a count that may end early: rows of the first look, by how much each further one has more, and what all looks
+#: together may err by
+FIRST_LOOK, FURTHER, ERRING = 64, 2, 0.05
+
+
+def looks(rows: int) -> list[int]:
+    """After how many of `rows` rows a count is looked at, whether it may end."""
+    found: list[int] = []
+    now = FIRST_LOOK
+    while now < rows:
+        found.append(now)
+        now *= FURTHER
+    return [*found, rows]
+
+
+def deviations_of(number: int) -> float:
+    """Standard deviations for `wilson` of each of `number` looks that together err in `ERRING` of all cases at most.
+
+    Each look has an equal part of that (Bonferroni), so the bounds hold at whichever of them the count ends.
+    """
+    return NormalDist().inv_cdf(1 - ERRING / (2 * max(1, number)))

@@ -326,6 +326,20 @@ CATALOGUE: dict[str, Metric] = {
             "Greedy answers to held-out rows that are right.",
         ),
         Metric(
+            "eval/accuracy/least",
+            "Held-out accuracy, at least",
+            "share",
+            "up",
+            "What it may be at least, at 95 %, where rows were answered only until it was known well enough.",
+        ),
+        Metric(
+            "eval/accuracy/most",
+            "Held-out accuracy, at most",
+            "share",
+            "up",
+            "What it may be at most, at 95 %, where rows were answered only until it was known well enough.",
+        ),
+        Metric(
             "eval/teacher_accuracy",
             "Teacher's held-out accuracy",
             "share",

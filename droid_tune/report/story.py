@@ -172,11 +172,17 @@ def _measured(looks: Iterable[Evaluation], measure: str) -> tuple[HeldOutValue, 
     for look in sorted(looks, key=lambda one: one.step):
         value = look.metrics.get(measure)
         if value is not None:
-            counted = describe(measure).unit == "share" and 0 <= value <= 1
-            found.append(
-                HeldOutValue(look.step, value, look.rows, wilson(value, look.rows) if counted else None)
-            )
+            found.append(HeldOutValue(look.step, value, look.rows, _bounds(look, measure, value)))
     return tuple(found)
+
+
+def _bounds(look: Evaluation, measure: str, value: float) -> tuple[float, float] | None:
+    """Those that the evaluation ended by, where it did not answer all rows; else of a count of its rows."""
+    least, most = look.metrics.get(f"{measure}/least"), look.metrics.get(f"{measure}/most")
+    if least is not None and most is not None:
+        return least, most
+    counted = describe(measure).unit == "share" and 0 <= value <= 1
+    return wilson(value, look.rows) if counted else None
 
 
 def _flat(state: RunState, evaluations: tuple[HeldOutValue, ...], measure: str) -> str:

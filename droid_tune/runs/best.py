@@ -21,16 +21,33 @@ MEASURES = ("eval/accuracy", "eval/reward", "eval/preference_accuracy", "eval/lo
 
 @dataclass(frozen=True)
 class Best:
-    """The step with the best held-out `value` of `metric`; of equal ones the later, which has learnt for longer."""
+    """The step with the best held-out `value` of `metric`; of equal ones the later, which has learnt for longer.
+
+    `least` is what the value may be at least, where only so many rows were answered that it is known well enough: a lucky
+    count of few rows is no better than a sure one of many.
+    """
 
     step: int
     metric: str
     value: float
+    least: float | None = None
+
+    def excels(self, other: Best) -> bool:
+        """Whether it is as good as another of the same metric, or better."""
+        sign = 1 if CATALOGUE[self.metric].good == "up" else -1
+        if self.least is None or other.least is None:
+            return sign * (self.value - other.value) >= 0
+        return sign * (self.least - other.least) >= 0
 
     def __str__(self) -> str:
         """`held-out accuracy 92% at step 30`, to stand in a sentence."""
         label = describe(self.metric).label
         return f"{label[:1].lower()}{label[1:]} {words.metric(self.metric, self.value)} at step {self.step:,}"
+
+
+def least_of(name: str, metrics: Mapping[str, float | None]) -> float | None:
+    """What a held-out share may be at least; None where all rows were answered."""
+    return metrics.get(f"{name}/least")
 
 
 def better(best: Best | None, step: int, metrics: Mapping[str, float | None]) -> Best | None:
@@ -40,8 +57,8 @@ def better(best: Best | None, step: int, metrics: Mapping[str, float | None]) ->
     value = None if name is None else metrics[name]
     if not step or name is None or value is None:
         return best
-    sign = 1 if CATALOGUE[name].good == "up" else -1
-    return Best(step, name, value) if best is None or sign * (value - best.value) >= 0 else best
+    found = Best(step, name, value, least_of(name, metrics))
+    return found if best is None or found.excels(best) else best
 
 
 def evaluations(events: Iterable[Event]) -> dict[int, dict[str, float | None]]:

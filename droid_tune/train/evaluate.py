@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from droid_tune.bounds import deviations_of, looks, wilson
 from droid_tune.config.rewards import AccuracyReward
 from droid_tune.rewards.accuracy import Accuracy
 from droid_tune.rewards.base import Sample, number_of
@@ -36,25 +40,64 @@ class Evaluated:
 
 def evaluate_by_reward(session: TrainingSession, scorer: Scorer, step: int) -> Evaluated | None:
     """One greedy completion for each held-out prompt: accuracy against the answers, and every reward."""
-    count = min(session.config.evaluation.rows, len(session.valid))
+    settings = session.config.evaluation
+    count = min(settings.rows, len(session.valid))
     if not count:
         return None
     start = time.perf_counter()
     rows = session.held_out_prompts(count)
     if not rows:
         return None
-    metrics = evaluate_rows(session, scorer, step, rows, told=True)
-    return Evaluated(metrics, len(rows), time.perf_counter() - start)
+    if settings.known_to and session.environment is None:
+        batch, bounds = _until_known(session, scorer, step, rows)
+    else:
+        batch, bounds = _answered(session, scorer, step, rows), {}
+    scorer.tell(step, batch.take(np.arange(min(len(batch.rows), SHOWN_ROWS))))
+    return Evaluated(_metrics(session, batch) | bounds, len(batch.rows), time.perf_counter() - start)
 
 
 def evaluate_rows(
-    session: TrainingSession, scorer: Scorer, step: int, rows: list[PromptRow], *, told: bool = False
+    session: TrainingSession, scorer: Scorer, step: int, rows: list[PromptRow]
 ) -> dict[str, float]:
-    """Greedy answers to some rows in numbers; `told`: some of them are told to whoever watches."""
-    batch = scorer.score(step, rows, _greedy(session, step, rows))
-    if told:
-        scorer.tell(step, batch.take(np.arange(min(len(rows), SHOWN_ROWS))))
-    metrics = _reward_metrics(batch) | _accuracy(session, batch)
+    """Greedy answers to some rows in numbers."""
+    return _metrics(session, _answered(session, scorer, step, rows))
+
+
+def _until_known(
+    session: TrainingSession, scorer: Scorer, step: int, rows: list[PromptRow]
+) -> tuple[Batch, dict[str, float]]:
+    """Answers to so many rows that the accuracy is known as well as the settings want, and what it may be.
+
+    The file's order may be one of difficulty, so rows come in an order of the run's own, the same in each evaluation.
+    """
+    order = np.random.default_rng(session.seed("held-out")).permutation(len(rows))
+    planned = looks(len(rows))
+    deviations = deviations_of(len(planned))
+    batch, bounds = None, dict[str, float]()
+    for first, end in pairwise((0, *planned)):
+        more = _answered(session, scorer, step, [rows[place] for place in order[first:end]])
+        batch = more if batch is None else batch.joined(more)
+        verdicts = _verdicts(session, batch)
+        judged = int(np.isfinite(verdicts).sum())
+        if not judged:
+            continue
+        least, most = wilson(float(np.nanmean(verdicts)), judged, deviations)
+        bounds = {"eval/accuracy/least": least, "eval/accuracy/most": most}
+        if most - least <= 2 * session.config.evaluation.known_to:
+            break
+    assert batch is not None
+    return batch, bounds
+
+
+def _answered(session: TrainingSession, scorer: Scorer, step: int, rows: list[PromptRow]) -> Batch:
+    return scorer.score(step, rows, _greedy(session, step, rows))
+
+
+def _metrics(session: TrainingSession, batch: Batch) -> dict[str, float]:
+    metrics = _reward_metrics(batch)
+    verdicts = _verdicts(session, batch)
+    if np.isfinite(verdicts).any():
+        metrics["eval/accuracy"] = float(np.nanmean(verdicts))
     if batch.rollout.trajectories is not None:
         told_of = episode_metrics(batch.rollout.trajectories)
         metrics |= {f"eval/{name}": told_of[name] for name in EVALUATED if name in told_of}
@@ -81,18 +124,17 @@ def _reward_metrics(batch: Batch) -> dict[str, float]:
     return metrics
 
 
-def _accuracy(session: TrainingSession, batch: Batch) -> dict[str, float]:
-    """The share of right answers among rows that have one: by the run's own accuracy reward, else by equal values."""
+def _verdicts(session: TrainingSession, batch: Batch) -> NDArray[np.floating[Any]]:
+    """What each answer is worth (N,), NaN of rows without one to compare with: by the run's own accuracy reward, else by
+    equal values."""
     kinds = [reward.type for reward in session.config.rewards]
     if "accuracy" in kinds:
-        verdicts = batch.table[:, kinds.index("accuracy")]
-    else:
-        samples = [
-            Sample(row.text, text, row.fields, finish_reason=reason, prompt_ends=row.prompt_ends)
-            for row, text, reason in zip(
-                batch.rows, batch.rollout.texts, batch.rollout.finish_reasons, strict=True
-            )
-        ]
-        found = map(number_of, Accuracy(AccuracyReward(math=False)).score(samples))
-        verdicts = np.array([np.nan if one is None else one for one in found])
-    return {"eval/accuracy": float(np.nanmean(verdicts))} if np.isfinite(verdicts).any() else {}
+        return batch.table[:, kinds.index("accuracy")]
+    samples = [
+        Sample(row.text, text, row.fields, finish_reason=reason, prompt_ends=row.prompt_ends)
+        for row, text, reason in zip(
+            batch.rows, batch.rollout.texts, batch.rollout.finish_reasons, strict=True
+        )
+    ]
+    found = map(number_of, Accuracy(AccuracyReward(math=False)).score(samples))
+    return np.array([np.nan if one is None else one for one in found])

@@ -8,7 +8,7 @@ from typing import Any
 
 from droid_tune import words
 from droid_tune.metrics import describe
-from droid_tune.runs.best import MEASURES
+from droid_tune.runs.best import MEASURES, Best, least_of
 
 
 @dataclass
@@ -17,6 +17,7 @@ class Patience:
 
     metric: str = ""
     best: float | None = None
+    least: float | None = None
     best_step: int = 0
     waited: int = 0
 
@@ -24,13 +25,19 @@ class Patience:
         """One evaluation after `step` updates; one without a number counts as no better."""
         self.metric = self.metric or next((name for name in MEASURES if metrics.get(name) is not None), "")
         value = metrics.get(self.metric)
-        if value is not None and (self.best is None or self._better(value, self.best)):
-            self.best, self.best_step, self.waited = value, step, 0
+        if value is not None and self._is_better(
+            found := Best(step, self.metric, value, least_of(self.metric, metrics))
+        ):
+            self.best, self.least, self.best_step, self.waited = found.value, found.least, step, 0
         elif self.best is not None:
             self.waited += 1
 
-    def _better(self, value: float, than: float) -> bool:
-        return value < than if describe(self.metric).good == "down" else value > than
+    def _is_better(self, found: Best) -> bool:
+        """An equal one is not."""
+        if self.best is None:
+            return True
+        before = Best(self.best_step, self.metric, self.best, self.least)
+        return found.excels(before) and not before.excels(found)
 
     def verdict(self, patience: int) -> str:
         """Why to stop now; empty where there is patience left, or none was asked for (0)."""
@@ -52,5 +59,5 @@ class Patience:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Takes back `state`."""
-        self.metric, self.best = str(state["metric"]), state["best"]
+        self.metric, self.best, self.least = str(state["metric"]), state["best"], state.get("least")
         self.best_step, self.waited = int(state["best_step"]), int(state["waited"])

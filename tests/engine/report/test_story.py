@@ -80,6 +80,15 @@ def test_before_and_after_have_bounds_and_prompts_lost_are_told(tmp_path: Path) 
     assert [one.prompt for one in story.lost] == ["row 1"]
 
 
+def test_a_count_that_ended_early_has_the_bounds_that_it_ended_by(tmp_path: Path) -> None:
+    metrics = {"eval/accuracy": 0.75, "eval/accuracy/least": 0.6, "eval/accuracy/most": 0.86}
+    story = read_story(
+        write(tmp_path / "run", looked(0, 0.25), Evaluation(step=40, metrics=metrics, rows=64))
+    )
+    assert story.after is not None
+    assert (story.after.value, story.after.rows, story.after.bounds) == (0.75, 64, (0.6, 0.86))
+
+
 def test_a_resumed_run_counts_what_it_did_again_once(tmp_path: Path) -> None:
     story = read_story(
         write(

@@ -92,3 +92,10 @@ def test_a_checkpoint_that_is_not_there_is_said_with_those_that_are(
 def test_a_run_that_was_never_evaluated_has_no_best(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"so none is the best \(it has none\)"):
         chosen_step(tmp_path, "best")
+
+
+def test_of_counts_that_ended_early_the_surest_is_best() -> None:
+    few = {"eval/accuracy": 0.95, "eval/accuracy/least": 0.83}
+    many = {"eval/accuracy": 0.93, "eval/accuracy/least": 0.89}
+    assert best_of({10: few, 20: many, 30: few}) == Best(20, "eval/accuracy", 0.93, 0.89)
+    assert best_of({10: many, 20: {"eval/accuracy": 0.94}}) == Best(20, "eval/accuracy", 0.94)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from droid_tune.bounds import deviations_of, wilson
 from droid_tune.config.sampling import SamplingConfig
+from droid_tune.events import RolloutGroup
 from droid_tune.rollout.generate import generate
 from droid_tune.train.learners.policy_gradient import PolicyGradient
 from tests.engine.train.learning import learner_of
@@ -77,3 +80,46 @@ def test_held_out_prompts_are_read_once_and_kept_where_they_are_few(
     monkeypatch.setattr("droid_tune.train.training_session.MOST_KEPT_TOKENS", 1)
     assert session.held_out_prompts(2) == session.held_out_prompts(2) == first[:2]
     assert places == [0, 1, 2, 0, 1, 2, 3, 0, 1, 0, 1]
+
+
+SURE: dict[str, Any] = {**EVALUATED, "evaluation": {"rows": 16, "known_to": 0.28}}
+
+
+def test_rows_are_answered_until_the_accuracy_is_known_well_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("droid_tune.bounds.FIRST_LOOK", 2)
+    learner = learner_of(tmp_path, **SURE)
+    session, told = learner.session, list[RolloutGroup]()
+    session.emit = lambda event: told.append(event) if isinstance(event, RolloutGroup) else None
+    found = learner.evaluate(0)
+    assert found is not None
+    # Of 4 looks the bounds of 0 in 4 are 0 to 0.61, those of 1 in 8 are 0.01 to 0.56.
+    assert found.rows == 8
+    right = found.metrics["eval/accuracy"]
+    assert right in (0, 1 / 8)
+    assert right == np.mean([group.completions[0].rewards["accuracy"] for group in told])
+    bounds = found.metrics["eval/accuracy/least"], found.metrics["eval/accuracy/most"]
+    assert bounds == wilson(right, 8, deviations_of(4))
+    assert found.metrics["eval/rewards/format/mean"] == np.mean(
+        [group.completions[0].rewards["format"] for group in told]
+    )
+    rows = [group.row for group in told]
+    assert len(set(rows)) == 8
+    assert rows[0] != min(rows, key=lambda row: row or 0)  # not in the file's order
+    told.clear()
+    learner.evaluate(5)
+    assert [group.row for group in told] == rows
+
+
+def test_rows_without_a_right_answer_are_all_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("droid_tune.bounds.FIRST_LOOK", 2)
+    learner = learner_of(tmp_path, **SURE)
+    for row in learner.session.held_out_prompts(16):
+        row.fields.pop("answer")
+    found = learner.evaluate(0)
+    assert found is not None
+    assert found.rows == 16
+    assert not [name for name in found.metrics if name.startswith("eval/accuracy")]

@@ -174,6 +174,16 @@ def test_patience_counts_evaluations_since_the_best() -> None:
     assert (lower.best_step, lower.waited) == (10, 1)
 
 
+def test_patience_is_not_fooled_by_a_lucky_count_of_few_rows() -> None:
+    waiting = Patience()
+    for step, (accuracy, least) in ((10, (0.80, 0.76)), (20, (0.84, 0.72)), (30, (0.82, 0.78))):
+        waiting.observe(step, {"eval/accuracy": accuracy, "eval/accuracy/least": least})
+        assert waiting.waited == (step == 20)
+    again = Patience()
+    again.restore(waiting.state())
+    assert again == waiting
+
+
 def test_a_change_is_said_in_one_sentence() -> None:
     changed = Steered(step=12, settings={"learning_rate": 5e-6, "beta": 0}, before={"learning_rate": 1e-5})
     assert steered_sentence(changed) == "Step 12: learning rate 5e-6 (was 1e-5), beta 0 (was unset)."
