@@ -116,7 +116,7 @@ def inspect(model: nn.Module) -> Architecture:
 
 def _splits_at(model: nn.Module, path: Sequence[str], tokens: mx.array, expected: mx.array) -> bool:
     try:
-        hidden = find(model, path)(tokens)
+        hidden = find(model, path)(tokens, cache=None)
         if not isinstance(hidden, mx.array) or hidden.ndim != 3:
             return False
         return close(head_of(model, path)(hidden), expected)

@@ -55,7 +55,7 @@ def hidden_width(policy: Policy) -> int:
             place=str(policy.path),
             remedy="choose another model, such as one of the Llama, Qwen, Mistral or Gemma families",
         )
-    probe = body_of(policy.model, policy.architecture)(mx.zeros((1, 1), dtype=mx.int32))
+    probe = body_of(policy.model, policy.architecture)(mx.zeros((1, 1), dtype=mx.int32), cache=None)
     return int(probe.shape[-1])
 
 
