@@ -1,10 +1,11 @@
 """A training step of tiny recurrent models, by chunks and by mlx-lm's own loops, alternately in one process.
 
-    python tests/benchmarks/recurrent_steps.py [--tokens 2048] [--rounds 3] [--kind sft|grpo] [--no-loop] [FAMILY ...]
+    python -m tests.benchmarks.recurrent_steps [--tokens 2048] [--rounds 3] [--kind sft|grpo] [--no-loop] [--lora] [FAMILY ...]
 
 SFT: one row of so many tokens, the second half of them learnt. GRPO: a prompt of half as many tokens shared by four
 completions of a quarter each. Prints a line of JSON per family: CPU seconds (medians) and peak bytes beyond the
-weights of both, and their ratios; `dense` is a Llama of equal width and depth.
+weights of both, and their ratios; `llama` is the dense model of equal width and depth. With --lora also the gradient of
+`mlx_lm.lora`, its own loss and adapters, on the same row (SFT).
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
+from mlx_lm.tuner.trainer import default_loss
+from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients
@@ -95,15 +99,36 @@ def loops() -> Generator[None]:
         own_kernels.Kernels = Kernels
 
 
-def measure(family: str, kind: str, tokens: int, rounds: int, with_loop: bool) -> dict[str, Any]:
+def lora_step(family: str, rows: ScoringRows) -> tuple[float, int]:
+    """CPU seconds and bytes of mlx-lm's own gradient of the same row, all of it answer."""
+    model = tiny.tiny_model(family, **LARGER[family])
+    model.freeze()
+    linear_to_lora_layers(model, len(model.layers), {"rank": 4, "scale": 2.0, "dropout": 0.0})
+    tokens = mx.array([[*rows.prompts[0], *rows.tokens[0].tolist()]])
+    lengths = mx.array([[len(rows.prompts[0]), tokens.shape[1]]])
+    gradient = nn.value_and_grad(model, default_loss)
+    mx.eval(model.parameters(), tokens, lengths)
+    mx.clear_cache()
+    held = mx.get_active_memory()
+    mx.reset_peak_memory()
+    start = time.process_time()
+    mx.eval(gradient(model, tokens, lengths))
+    return time.process_time() - start, mx.get_peak_memory() - held
+
+
+def measure(
+    family: str, kind: str, tokens: int, rounds: int, *, with_loop: bool, with_lora: bool
+) -> dict[str, Any]:
     policy = tiny.tiny_policy(family, **LARGER[family])
     rows, plan = rows_of(kind, tokens), MemoryPlan(train_rows=1, layer_wise=True)
-    found: dict[str, list[tuple[float, int]]] = {"chunks": [], "loop": []}
+    found: dict[str, list[tuple[float, int]]] = {"chunks": [], "loop": [], "lora": []}
     for _ in range(rounds):
         found["chunks"].append(step(policy, rows, plan))
         if with_loop:
             with loops():
                 found["loop"].append(step(policy, rows, plan))
+        if with_lora:
+            found["lora"].append(lora_step(family, rows))
     told: dict[str, Any] = {"family": family, "kind": kind, "tokens": tokens}
     for name, measured in found.items():
         if measured:
@@ -111,9 +136,14 @@ def measure(family: str, kind: str, tokens: int, rounds: int, with_loop: bool) -
                 "cpu_seconds": round(statistics.median(seconds for seconds, _ in measured), 3),
                 "peak_bytes": round(statistics.median(peak for _, peak in measured)),
             }
-    if with_loop:
-        told["speed"] = round(told["loop"]["cpu_seconds"] / told["chunks"]["cpu_seconds"], 1)
-        told["memory"] = round(told["chunks"]["peak_bytes"] / told["loop"]["peak_bytes"], 3)
+    for other in ("loop", "lora"):
+        if other in told:
+            told[f"speed beside {other}"] = round(
+                told[other]["cpu_seconds"] / told["chunks"]["cpu_seconds"], 1
+            )
+            told[f"memory beside {other}"] = round(
+                told["chunks"]["peak_bytes"] / told[other]["peak_bytes"], 3
+            )
     return told
 
 
@@ -126,11 +156,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kind", choices=("sft", "grpo"), default="sft")
     parser.add_argument("--no-loop", action="store_true")
+    parser.add_argument("--lora", action="store_true")
     options = parser.parse_args()
     tiny.CONFIGS.update(RECURRENT)
     for family in options.families or LARGER:
         with_loop = not options.no_loop and family not in ("llama", "lfm2")
-        measured = measure(family, options.kind, options.tokens, options.rounds, with_loop)
+        measured = measure(
+            family,
+            options.kind,
+            options.tokens,
+            options.rounds,
+            with_loop=with_loop,
+            with_lora=options.lora and options.kind == "sft",
+        )
         print(json.dumps(measured), flush=True)
 
 
