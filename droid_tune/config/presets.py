@@ -49,7 +49,7 @@ PRESETS: dict[str, Preset] = {
         "Few samples",
         "Fewer completions of more prompts, each used four times: learns sooner where sampling takes long.",
         {},
-        {"training": {"batch_size": 8}, "method": {"group_size": 4, "num_iterations": 4}},
+        {"training": {"batch_size": 6}, "method": {"group_size": 4, "num_iterations": 4}},
     ),
     "low_memory": Preset(
         "Low memory",

@@ -1,4 +1,4 @@
-"""The engine's side: the preset `few_samples` with what else the example recommends, stopped when the goal is kept.
+"""The engine's side: Dr. GRPO by the preset `few_samples` with what else the example recommends, stopped when the goal is kept.
 
 usage: accuracy_engine.py WORK(inline JSON) OUT.json [SETTINGS(inline JSON)]
 
@@ -46,8 +46,8 @@ class Climb:
             self._since = time.process_time()
 
 
-#: which preset, for how long and how fast: the best of those that docs/log.md tells of
-PRESET, UPDATES, RATE = "few_samples", 28, 6e-4
+#: which preset and method, for how long and how fast: the best of those that docs/log.md tells of
+PRESET, METHOD, UPDATES, RATE = "few_samples", "dr_grpo", 28, 6e-4
 
 
 def settings(work: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def settings(work: dict[str, Any]) -> dict[str, Any]:
     return {
         "model": {"path": work["model"]},
         "data": {"path": work["data"]},
-        "method": {"type": "grpo", "beta": work["beta"]},
+        "method": {"type": METHOD, "beta": work["beta"]},
         "training": {"iterations": min(UPDATES, work["updates"]), "seed": work["seed"]},
         "sampling": {"max_completion_length": work["completion"]},
         "adapter": {"rank": work["rank"], "scale": work["scale"]},
