@@ -76,8 +76,8 @@ class RunSummary:
 
     @property
     def resumable(self) -> bool:
-        """Stopped, crashed or failed with steps left."""
-        return self.state in ("stopped", "interrupted", "failed") and self.step < self.total_steps
+        """Stopped, crashed or failed with steps left, or before its result was written."""
+        return self.state in ("stopped", "interrupted", "failed") and 0 < self.total_steps >= self.step
 
 
 def create_run(config: RunConfig, folder: Path | None = None) -> Path:

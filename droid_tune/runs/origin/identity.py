@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from droid_tune.config import RunConfig
+from droid_tune.config import RunConfig, build
 from droid_tune.config.asking.reaching_out import served_files
 from droid_tune.config.asking.reward_modules import modules_beside
 from droid_tune.config.environments import ENVIRONMENT, OwnCodeConfig
@@ -183,12 +183,20 @@ def _nothing_kept(paths: RunPaths) -> list[str]:
 
 
 def _setting_changes(known: Mapping[str, Any], config: RunConfig) -> Iterator[str]:
-    before = dict(flat_settings(_mapping(known.get("settings"))))
+    before = dict(flat_settings(_as_read_now(_mapping(known.get("settings")))))
     now = dict(flat_settings(config.model_dump(mode="json")))
     for path in dict.fromkeys((*before, *now)):
         if path.split(".")[0] in _FREE or before.get(path) == now.get(path) or not before:
             continue
         yield f"`{path}` was {abbreviated(before.get(path))} and is {abbreviated(now.get(path))} now."
+
+
+def _as_read_now(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An older version's settings as a run's own file of then is read: new ones at their defaults, old names made new."""
+    try:
+        return build(dict(settings), "").model_dump(mode="json")
+    except UserError:
+        return settings
 
 
 def _model_changes(known: Mapping[str, Any], folder: Path | None) -> Iterator[str]:

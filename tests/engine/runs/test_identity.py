@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from droid_tune.config import RunConfig, dump_yaml, resolve
 from droid_tune.data.dataset import open_configured
@@ -201,6 +202,19 @@ def test_each_setting_with_both_values_but_not_the_name(run: Path) -> None:
         "`rewards.0.weight` was 1.0 and is 3.0 now.",
         f"`optimizer.learning_rate` was {config.optimizer.learning_rate} and is 0.5 now.",
     ]
+
+
+def test_a_setting_that_an_older_version_did_not_know_is_no_change(run: Path) -> None:
+    kept, file = RunPaths(run).identity, RunPaths(run).config
+    values, settings = json.loads(kept.read_text()), yaml.safe_load(file.read_text())
+    for one in (values["settings"], settings):
+        del one["memory"], one["sampling"]["top_p"]
+    kept.write_text(json.dumps(values))
+    file.write_text(yaml.safe_dump(settings))
+    assert changes_since(run) == []
+    settings["sampling"]["top_p"] = 0.5
+    file.write_text(yaml.safe_dump(settings))
+    assert changes_since(run) == ["`sampling.top_p` was 1.0 and is 0.5 now."]
 
 
 def test_what_is_gone_is_told(run: Path) -> None:

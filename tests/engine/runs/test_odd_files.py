@@ -263,6 +263,13 @@ def test_a_run_whose_settings_are_gone_is_told_and_no_new_one_moves_in(run: Path
         create_run(resolve({}), run)
 
 
+def test_a_run_that_was_killed_before_its_result_was_written_goes_on(run: Path) -> None:
+    write_status(run, state="running", step=60, total_steps=60)
+    assert (summarise(run).state, summarise(run).resumable) == ("interrupted", True)
+    write_status(run, state="completed", step=60, total_steps=60)
+    assert not summarise(run).resumable
+
+
 def test_a_status_that_is_gone_makes_no_new_run_of_one_with_checkpoints(run: Path) -> None:
     write_status(run, state="stopped", step=4)
     (run / "status.json").unlink()
