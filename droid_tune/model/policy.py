@@ -13,6 +13,7 @@ import mlx.nn as nn
 from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.model.arrays import APART, embedding_rows, flat_arrays
 from droid_tune.model.checks.probe import Architecture
+from droid_tune.model.places import trainable_arrays
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Policy:
 
     def learnt(self) -> dict[str, mx.array]:
         """All that the optimizer moves: the trainable arrays, and what is trained beside them."""
-        return flat_arrays(self.model.trainable_parameters())
+        return trainable_arrays(self.model)
 
     @property
     def trainable_bytes(self) -> int:

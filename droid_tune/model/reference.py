@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from functools import partial
 
 import mlx.core as mx
-from mlx.utils import tree_unflatten
 
 from droid_tune.methods.reference_sync import mixed, policy_share
 from droid_tune.model.adapters import adapter_off
+from droid_tune.model.places import put_arrays
 from droid_tune.model.policy import Policy
 from droid_tune.names import ReferenceMode
 
@@ -81,8 +81,8 @@ def as_reference(policy: Policy) -> Generator[None]:
             yield
         return
     own = policy.trainable()
-    policy.model.update(tree_unflatten(list(policy.reference_arrays.items())))
+    put_arrays(policy.model, policy.reference_arrays)
     try:
         yield
     finally:
-        policy.model.update(tree_unflatten(list(own.items())))
+        put_arrays(policy.model, own)

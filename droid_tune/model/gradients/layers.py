@@ -15,9 +15,8 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_unflatten
 
-from droid_tune.model.arrays import close, flat_arrays
+from droid_tune.model.arrays import close
 from droid_tune.model.caches.prefix import (
     Leaves,
     UnsharableCacheError,
@@ -26,6 +25,7 @@ from droid_tune.model.caches.prefix import (
     read_leaves,
 )
 from droid_tune.model.gradients.trainables import Trainables, layer_list
+from droid_tune.model.places import put_at, trainable_places
 
 
 class LayerOrderError(Exception):
@@ -142,13 +142,13 @@ class LayerPass:
     ) -> tuple[mx.array, list[mx.array]]:
         """Back through one layer: the gradient by its input and by its leaves; its weights' goes to `by_name`."""
         layer, call = self._layers[index], self._calls[index]
-        own_weights = flat_arrays(layer.trainable_parameters())
-        names, weights = list(own_weights), list(own_weights.values())
+        places = trainable_places(layer)
+        names, weights = list(places), [place.get() for place in places.values()]
         own = [leaf for leaf in self._leaves[index] if leaf is not None] if self._leaves is not None else []
 
         def run(*primals: mx.array) -> list[mx.array]:
             cache = self._cache_of(index, list(primals[1 + len(weights) :]))
-            layer.update(tree_unflatten(list(zip(names, primals[1 : 1 + len(weights)], strict=True))))
+            put_at(places.values(), primals[1 : 1 + len(weights)])
             self._reseed(index)
             output = _called(layer, primals[0], call, cache)
             results = [output, *_flat(read_leaves([cache]))[: len(after)]]
@@ -157,7 +157,7 @@ class LayerPass:
         try:
             _, pulled = mx.vjp(run, [call.given, *weights, *own], [wide(gradient), *map(wide, after)])
         finally:
-            layer.update(tree_unflatten(list(zip(names, weights, strict=True))))
+            put_at(places.values(), weights)
         mx.eval(pulled)
         prefix = f"{self.trainables.layers_prefix}{index}."
         by_name.update({prefix + name: pulled[1 + place] for place, name in enumerate(names)})

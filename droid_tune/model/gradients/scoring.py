@@ -24,6 +24,7 @@ from droid_tune.model.gradients.passes import PromptPass, WholeRows, head_for, w
 from droid_tune.model.gradients.scoring_rows import FloatArray, MicroBatch, ScoringRows
 from droid_tune.model.gradients.trainables import Trainables
 from droid_tune.model.kernels.own_kernels import own_kernels
+from droid_tune.model.places import set_training
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
 
@@ -265,11 +266,11 @@ def place(target: FloatArray, row_index: np.ndarray, flat: np.ndarray, values: m
 @contextmanager
 def _training(policy: Policy) -> Generator[None]:
     """A policy's model is in evaluation mode but here; each change goes through all of its modules."""
-    policy.model.train()
+    set_training(policy.model, training=True)
     try:
         yield
     finally:
-        policy.model.eval()
+        set_training(policy.model, training=False)
 
 
 def _kernels(policy: Policy, *, training: bool) -> AbstractContextManager[None]:

@@ -12,10 +12,10 @@ from typing import Any, cast
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_unflatten
 
 from droid_tune.model.arrays import CRITIC, HEAD, flat_arrays
 from droid_tune.model.heads.value_head import head_of_weights, hidden_width
+from droid_tune.model.places import put_arrays
 from droid_tune.model.policy import Policy
 
 #: stands for the dots of a name, which would make a tree of it
@@ -62,11 +62,11 @@ def critic_head(policy: Policy) -> nn.Linear:
 def as_critic(policy: Policy) -> Generator[None]:
     """Inside, the policy's model computes as the critic's body."""
     own = policy.trainable()
-    policy.model.update(tree_unflatten(list(critic_of(policy).arrays.items())))
+    put_arrays(policy.model, critic_of(policy).arrays)
     try:
         yield
     finally:
-        policy.model.update(tree_unflatten(list(own.items())))
+        put_arrays(policy.model, own)
 
 
 def critic_tree(gradients: dict[str, Any], of_head: mx.array) -> dict[str, Any]:

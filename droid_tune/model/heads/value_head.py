@@ -16,7 +16,7 @@ import mlx.nn as nn
 from mlx.utils import tree_unflatten
 
 from droid_tune.errors import UserError
-from droid_tune.model.arrays import APART, HEAD, flat_arrays
+from droid_tune.model.arrays import APART, HEAD
 from droid_tune.model.checks.probe import body_of
 from droid_tune.model.policy import Policy
 from droid_tune.paths import REWARD_HEAD
@@ -66,8 +66,7 @@ def read_numbers(head: nn.Linear, states: mx.array) -> mx.array:
 
 def apart_arrays(policy: Policy) -> dict[str, mx.array]:
     """What is trained beside the adapter, by name; {} of a policy alone."""
-    arrays = flat_arrays(policy.model.trainable_parameters())
-    return {name: array for name, array in arrays.items() if name.startswith(APART)}
+    return {name: array for name, array in policy.learnt().items() if name.startswith(APART)}
 
 
 def load_apart(policy: Policy, arrays: Mapping[str, mx.array], *, place: str) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
-from mlx.utils import tree_unflatten
 from numpy.typing import NDArray
 
 from droid_tune.config.recipes.online_methods import (
@@ -38,6 +37,7 @@ from droid_tune.methods.reference_sync import mixed
 from droid_tune.model.arrays import number as number_of
 from droid_tune.model.gradients.scoring import loss_and_gradients
 from droid_tune.model.gradients.scoring_rows import ScoringRows
+from droid_tune.model.places import put_arrays
 from droid_tune.model.policy import Policy
 from droid_tune.model.reference import as_reference
 from droid_tune.rewards.judges.endpoint import Endpoint, EndpointError, check_key_variable
@@ -308,8 +308,8 @@ def between(policy: Policy, share: float) -> Generator[None]:
         weaker = {
             name: array * (1.0 - share) if name.endswith("lora_b") else array for name, array in own.items()
         }
-    policy.model.update(tree_unflatten(list(weaker.items())))
+    put_arrays(policy.model, weaker)
     try:
         yield
     finally:
-        policy.model.update(tree_unflatten(list(own.items())))
+        put_arrays(policy.model, own)
