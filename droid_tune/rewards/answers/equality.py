@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from droid_tune.rewards.answers.bases import same_in_bases
 from droid_tune.rewards.answers.compounds import same_units_joined, with_decimal_comma
 from droid_tune.rewards.answers.expressions import as_latex, is_mathematical
 from droid_tune.rewards.answers.numbers import Quantity, as_quantity, same_quantity
@@ -97,6 +98,9 @@ def _around(text: str) -> list[str]:
 
 
 def _verdict(answer: str, reference: str) -> bool | None:
+    based = same_in_bases(answer, reference)
+    if based is not None:
+        return based
     if normalised(answer) == normalised(reference):
         return bool(normalised(reference)) or answer.strip() == reference.strip()
     for verdict in (_same_truth(answer, reference), same_kind(answer, reference)):
