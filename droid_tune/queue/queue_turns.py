@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from droid_tune.config import RunConfig
+from droid_tune.config.asking.trust import unallowed
 from droid_tune.errors import UserError
 from droid_tune.paths import RunPaths
 from droid_tune.queue.queued_run import QueuedRun, read_queued_config
@@ -76,6 +78,14 @@ def settle_turn(queue: RunQueue, run: QueuedRun, end: QueueEnd, why: str = "") -
         queue.write(queue.newest(run).changed(state=state, why="" if end == "completed" else why))
 
 
+def _require_allowed(config: RunConfig) -> None:
+    if found := unallowed(config):
+        raise UserError(
+            f"Its settings reach for more than model and data, which nobody here allowed: {'; '.join(found)}",
+            remedy="look at them, take the run out and add it anew",
+        )
+
+
 def _begun(queue: RunQueue, run: QueuedRun) -> QueuedRun | None:
     """One turn; None where it is over before it began."""
     try:
@@ -93,6 +103,7 @@ def _begun(queue: RunQueue, run: QueuedRun) -> QueuedRun | None:
         made = run.changed(state="running", run=str(folder), saved_step=saved, begun=begun, why="")
         queue.write(made)  # before the folder: after a kill in between that same folder is made
         if not RunPaths(folder).config.exists():
+            _require_allowed(config)
             create_run(config, folder)
         made = made.changed(made=True)
         queue.write(made)

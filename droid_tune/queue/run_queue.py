@@ -20,6 +20,7 @@ from typing import Literal, cast, get_args
 
 from droid_tune import words
 from droid_tune.config import RunConfig, dump_yaml
+from droid_tune.config.asking.trust import trust
 from droid_tune.errors import UserError
 from droid_tune.paths import private_folder, queue_dir
 from droid_tune.queue.queued_run import OPEN, QueuedRun, QueueState, read_queued_run, write_queued_run
@@ -85,7 +86,8 @@ class RunQueue:
     # --- changing -----------------------------------------------------------------------------------------------
 
     def add(self, config: RunConfig, run: Path | None = None) -> QueuedRun:
-        """Put a run at the end; `run` is the folder of one that is to go on."""
+        """Put a run at the end; `run` is the folder of one that is to go on. What it reaches for was asked about."""
+        trust(config)  # as it is now: whoever changes the queue's file later is not the person who was asked
         with self.changing():
             runs = self.runs()
             name = fresh_name(config, lambda candidate: self.config_file(candidate).exists())

@@ -12,15 +12,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from droid_tune.config import RunConfig, build, parse_overrides
+from droid_tune.config.asking.trust import trust
 from droid_tune.config.files.load import merge_words
 from droid_tune.errors import UsageError, UserError
 from droid_tune.paths import RunPaths, private_folder, races_dir, runs_dir
 from droid_tune.race.ladder import Ladder
 from droid_tune.runs.disk.durable import TRY_AGAIN, disk_error, write_text
-from droid_tune.runs.folder import create_run, fresh_name, run_name, slug
+from droid_tune.runs.folder import create_run, fresh_name, read_config, run_name, slug
 
 PLAN_FILE = "race.json"
 #: more than these are a search that halving does not carry
@@ -52,10 +53,15 @@ class Runner(BaseModel):
         """The run's folder."""
         return Path(self.run)
 
+    def config(self) -> RunConfig:
+        """Its settings: those in its folder, where that is made. Raises UserError."""
+        made = RunPaths(self.folder).config.exists()
+        return read_config(self.folder) if made else build(self.settings, self.label)
+
     def make(self) -> None:
         """Make the run's folder, where a kill came before it. Raises UserError where the disk refuses."""
         if not RunPaths(self.folder).config.exists():
-            create_run(build(self.settings, self.label), self.folder)
+            create_run(self.config(), self.folder)
 
 
 class Race(BaseModel):
@@ -66,9 +72,9 @@ class Race(BaseModel):
     id: str
     name: str
     created: float
-    ends: tuple[int, ...]
+    ends: tuple[PositiveInt, ...] = Field(min_length=1)
     every: int
-    runners: tuple[Runner, ...]
+    runners: tuple[Runner, ...] = Field(min_length=1)
 
     @property
     def ladder(self) -> Ladder:
@@ -121,7 +127,10 @@ def _paths(nested: Mapping[str, Any], above: str = "") -> list[str]:
 
 
 def create_race(config: RunConfig, found: Mapping[str, RunConfig], ladder: Ladder) -> Race:
-    """Write the plan; the runs' folders are made as their turn comes. Raises UserError where the disk refuses."""
+    """Write the plan; the runs' folders are made as their turn comes. What they reach for was asked about.
+
+    Raises UserError where the disk refuses.
+    """
     base = races_dir()
     name = fresh_name(config, lambda candidate: (base / candidate).exists())
     runners = [
@@ -140,6 +149,8 @@ def create_race(config: RunConfig, found: Mapping[str, RunConfig], ladder: Ladde
         every=ladder.every,
         runners=tuple(runners),
     )
+    for made in found.values():
+        trust(made)
     try:
         private_folder(base / name)
     except OSError as error:

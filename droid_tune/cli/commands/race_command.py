@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from droid_tune import words
+from droid_tune.cli.consent import ask_about_run
 from droid_tune.cli.output import amount, print_json, print_table, say
 from droid_tune.cli.run_arguments import add_run_arguments, asked_config, positive
 from droid_tune.errors import Stopped, UsageError
@@ -45,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.resume:
         race = read_race(arguments.resume)
+        for one in race.runners:
+            ask_about_run(one.folder, one.config(), trusted=arguments.trust)
     else:
         config, found, ladder = planned(arguments)
         climbing = " -> ".join(str(count) for count in ladder.climbing(len(found)))

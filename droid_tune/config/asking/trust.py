@@ -79,6 +79,11 @@ def is_trusted(digest: str) -> bool:
     return digest in _kept("digests")
 
 
+def unallowed(config: RunConfig) -> list[str]:
+    """What a run's settings reach for that nobody here allowed, a clause each."""
+    return [] if is_trusted(digest_of_run(config)) else reaches(config)
+
+
 def is_key_known(name: str) -> bool:
     """Whether an environment variable may be read for a judge's key."""
     return name in KNOWN_KEYS or name in _kept("keys")

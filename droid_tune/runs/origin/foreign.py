@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from droid_tune.config.asking.reaching_out import reaches
-from droid_tune.config.asking.trust import digest_of_run, is_trusted, trust
+from droid_tune.config.asking.trust import trust, unallowed
 from droid_tune.runs.folder import read_config
 
 
 def foreign_reach(folder: Path) -> list[str]:
     """What a run reaches for that nobody here allowed, a clause each; none where all is allowed. Raises UserError."""
-    config = read_config(folder)
-    return [] if is_trusted(digest_of_run(config)) else reaches(config)
+    return unallowed(read_config(folder))
 
 
 def allow_run(folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from droid_tune.config import RunConfig, resolve
+from droid_tune.config import RunConfig, dump_yaml, resolve
 from droid_tune.errors import DiskError, UserError
 from droid_tune.queue.queue_turns import at_work, begin_turn, settle_turn
 from droid_tune.queue.queued_run import FRUITLESS, QueuedRun
@@ -104,6 +104,23 @@ def test_a_turn_is_given_out_settled_and_never_given_twice(queue: RunQueue) -> N
     assert states(queue) == {"a": "completed", "b": "failed", "c": "waiting"}
     assert queue.runs()[1].why == "The disk is full."
     assert len(list_runs()) == 3
+
+
+def test_settings_that_somebody_else_put_into_the_queue_are_not_run(queue: RunQueue) -> None:
+    own = resolve({"name": "own", "rewards": [{"type": "user_file", "path": "/a/mine.py"}]})
+    queue.add(own)
+    queue.config_file(queue.runs()[-1].id).with_name("foreign.yaml").write_text(
+        dump_yaml(own).replace("mine.py", "theirs.py")
+    )
+    with at_work(queue):
+        queue.set_mode("on")
+        while (begun := begin_turn(queue)) is not None:
+            settle_turn(queue, begun, "completed")
+    ended = {run.id: run for run in queue.runs()}
+    assert ended["foreign"].state == "failed"
+    assert "nobody here allowed: runs the Python file /a/theirs.py" in ended["foreign"].why
+    assert [run.state for run in ended.values()].count("completed") == len(ended) - 1
+    assert len(list_runs()) == len(ended) - 1
 
 
 def test_what_was_cut_off_goes_first_and_in_its_own_folder(queue: RunQueue) -> None:

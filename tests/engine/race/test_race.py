@@ -218,9 +218,26 @@ def test_every_kind_of_method_has_a_standing(
 def test_a_race_that_is_not_there_or_damaged_is_one_sentence(race: Race, data_home: Path) -> None:
     with pytest.raises(UserError, match="`other` fits 0 races"):
         read_race("other")
-    (data_home / "races" / race.id / "race.json").write_text('{"id": 7}')
-    with pytest.raises(UserError, match="The plan of a race cannot be read"):
-        read_race(race.id)
+    plan = data_home / "races" / race.id / "race.json"
+    values = json.loads(plan.read_text())
+    for odd in ({"id": 7}, {**values, "ends": []}, {**values, "ends": [0]}, {**values, "runners": []}):
+        plan.write_text(json.dumps(odd))
+        with pytest.raises(UserError, match="The plan of a race cannot be read"):
+            read_race(race.id)
+
+
+def test_a_plan_that_somebody_else_changed_is_asked_about(
+    race: Race, data_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = data_home / "races" / race.id / "race.json"
+    values = json.loads(plan.read_text())
+    values["runners"][0]["settings"]["rewards"] = [{"type": "user_file", "path": "/a/theirs.py"}]
+    plan.write_text(json.dumps(values))
+    assert main(["race", "--resume", race.id]) == 1
+    assert (
+        "runs the Python file /a/theirs.py; look at it, then allow it with --trust" in capsys.readouterr().err
+    )
+    assert not (data_home / "runs").exists()
 
 
 # --- with a model ----------------------------------------------------------------------------------------------------
