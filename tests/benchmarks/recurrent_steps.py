@@ -89,8 +89,8 @@ def step(policy: Policy, rows: ScoringRows, plan: MemoryPlan) -> tuple[float, in
 def loops() -> Generator[None]:
     """Inside, recurrences go token by token, as mlx-lm has them."""
 
-    def without_chunks(*kernels: Any) -> Kernels:
-        return Kernels(*kernels[:3])
+    def without_chunks(*kernels: Any, **further: Any) -> Kernels:
+        return Kernels(*kernels[:3], **further)
 
     own_kernels.Kernels = without_chunks
     try:

@@ -47,7 +47,7 @@ class Climb:
 
 
 #: which preset and method, for how long and how fast: the best of those that docs/log.md tells of
-PRESET, METHOD, UPDATES, RATE = "few_samples", "dr_grpo", 28, 6e-4
+PRESET, METHOD, UPDATES, RATE = "few_samples", "dr_grpo", 32, 6e-4
 
 
 def settings(work: dict[str, Any]) -> dict[str, Any]:
