@@ -19,14 +19,49 @@ TO_BASE_2 = 1 / math.log(2)
 LEAST_EXPONENT = -126.0
 #: in place of -inf, which some models give to ids that are no tokens: 0 x inf would spoil an entropy
 LEAST_LOGIT = -1e30
+#: e ** -20.8 is a 64th of the least that counts beside 1 in float32
+MOST_GROWN = 20.8
+#: of 1, x, x ** 2, ...: e ** (x / 16), by least squares of the relative error (6e-9) at Chebyshev's points from 0 to 20.8
+ROOT = (
+    9.999999941e-01,
+    6.250004163e-02,
+    1.953078254e-03,
+    4.070958648e-05,
+    6.318851200e-07,
+    8.360997964e-09,
+    5.920047709e-11,
+    1.397277740e-12,
+)
+
+
+def exponentials_are_slow() -> bool:
+    """Whether MLX computes where its exponential goes number by number."""
+    return SLOW_EXPONENTIAL and mx.default_device() == mx.cpu
 
 
 def exponential(values: mx.array) -> mx.array:
     """e ** values, float32; 0 at -inf. It has no derivative where power stands in: whoever uses it brings one."""
     wide = values.astype(mx.float32)
-    if SLOW_EXPONENTIAL and mx.default_device() == mx.cpu:
+    if exponentials_are_slow():
         return mx.power(mx.array(2.0), mx.maximum(wide * TO_BASE_2, LEAST_EXPONENT)) - 2.0**LEAST_EXPONENT
     return mx.exp(wide)
+
+
+def growing_root(values: mx.array) -> mx.array:
+    """e ** (values / 16) for float32 values of at least 0, to 1e-7; those above MOST_GROWN count as that.
+
+    Sums and products alone, which MLX's compiled loops take several numbers at a time: 3 ns each with `sixteenth_power`,
+    the power function 5 to 12.
+    """
+    held = mx.minimum(values, MOST_GROWN)
+    parts = [low + high * held for low, high in zip(ROOT[::2], ROOT[1::2], strict=True)]
+    square = mx.square(held)
+    return (parts[0] + parts[1] * square) + (parts[2] + parts[3] * square) * mx.square(square)
+
+
+def sixteenth_power(root: mx.array) -> mx.array:
+    """What `growing_root` is the root of, to 4e-6."""
+    return mx.square(mx.square(mx.square(mx.square(root))))
 
 
 def at_temperature(logits: mx.array, temperature: float) -> mx.array:

@@ -13,7 +13,7 @@ import mlx.core as mx
 from droid_tune.model.kernels.in_force import PLAIN, Kernels, using
 from droid_tune.model.kernels.lean_attention import lean_attention, takes
 from droid_tune.model.kernels.shared_attention import Shared, attend
-from droid_tune.model.kernels.swiglu import swiglu
+from droid_tune.model.kernels.swiglu import swiglu, swiglu_read
 
 
 def own_kernels(*, shares_prompts: bool = False, training: bool = False) -> AbstractContextManager[None]:
@@ -24,7 +24,9 @@ def own_kernels(*, shares_prompts: bool = False, training: bool = False) -> Abst
     """
     attention = _trained_attention if training else _attention
     chunked = training or mx.default_device() == mx.cpu
-    return using(Kernels(swiglu, attention, shares_prompts, chunked, joins_lora=True))
+    return using(
+        Kernels(swiglu if training else swiglu_read, attention, shares_prompts, chunked, joins_lora=True)
+    )
 
 
 def _attention(

@@ -17,7 +17,7 @@ from droid_tune.model.kernels import lean_attention, lora_in_one, shared_attenti
 from droid_tune.model.kernels.in_force import PLAIN, Kernels, in_force, using
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.kernels.shared_attention import Shared, attend
-from droid_tune.model.kernels.swiglu import swiglu
+from droid_tune.model.kernels.swiglu import FEW_NUMBERS, swiglu, swiglu_read
 from droid_tune.numerics import exponential
 from tests.engine.model.tiny import VOCABULARY, tiny_policy
 
@@ -55,6 +55,24 @@ def test_swiglu_stays_finite_where_the_gate_is_huge() -> None:
     gate, up = mx.array([-1e4, 1e4]), mx.array([2.0, 2.0])
 
     assert swiglu(gate, up).tolist() == [0.0, 2e4]
+
+
+@pytest.mark.parametrize("kind", [mx.float32, mx.bfloat16])
+@pytest.mark.parametrize("rows", [3, FEW_NUMBERS // 8])
+def test_swiglu_that_is_only_read_is_gate_times_its_sigmoid_times_up(kind: mx.Dtype, rows: int) -> None:
+    gate, up = (mx.random.normal((2, rows, 8), key=mx.random.key(seed)) * 6 for seed in range(2))
+    gate[0, :2, 0], gate[1, :2, 0] = mx.array([-1e4, 1e4]), mx.array([0.0, -25.0])
+    gate, up = gate.astype(kind), up.astype(kind)
+
+    found = swiglu_read(gate, up)
+
+    assert found.dtype == kind
+    wide, times = (np.asarray(array.astype(mx.float32), np.float64) for array in (gate, up))
+    with np.errstate(over="ignore"):
+        expected = wide * times / (1 + np.exp(-wide))
+    loose = 5e-6 if kind == mx.float32 else 4e-3
+    error = np.abs(np.asarray(found.astype(mx.float32)) - expected)
+    assert (error <= loose * np.abs(expected) + 1e-9 * np.abs(wide * times)).all()
 
 
 def shared_parts(*, masked: bool) -> tuple[mx.array, Shared]:
