@@ -39,7 +39,7 @@ WAVES = (1.0, 0.5, 0.25)
 Clock = Callable[[], float]
 
 
-def measure_rows(session: TrainingSession, notify: Notify, clock: Clock = time.perf_counter) -> None:
+def measure_rows(session: TrainingSession, notify: Notify, clock: Clock | None = None) -> None:
     """Give the session the quickest plan and keep what it follows from, where the settings want it and nobody did yet.
 
     Raises Stopped. Several computers that train together are not timed: they would not agree.
@@ -55,7 +55,7 @@ def measure_rows(session: TrainingSession, notify: Notify, clock: Clock = time.p
         planner_for(config, session.policy, lengths_of(session)),
         estimated,
         min(MOST_SECONDS, MOST_SHARE * estimated.duration.total),
-        clock,
+        clock or _own_clock(),
         known.busy.get(work_key(config), UNMEASURED),
     )
     trial.make()
@@ -63,6 +63,11 @@ def measure_rows(session: TrainingSession, notify: Notify, clock: Clock = time.p
         write_calibration(file, known.with_busy(work_key(config), trial.busy))
         session.plan = trial.planner.plan(trial.busy)
         notify("rows_measured", trial.sentence, level="info")
+
+
+def _own_clock() -> Clock:
+    """The process's own seconds where it computes itself: of a busy machine's time half may be other programs'."""
+    return time.process_time if device_name() == "cpu" else time.perf_counter
 
 
 @dataclass(frozen=True)
