@@ -338,7 +338,7 @@ def test_a_result_that_is_not_what_was_saved_at_its_step_is_not_taken(run: Path,
     paths = RunPaths(run)
     data = bytearray((run / "checkpoints" / "step-000004" / "adapters.safetensors").read_bytes())
     paths.adapter_config.write_text("{}")
-    done = RunFinished(seq=1, time=1.0, run_id=run.name, outcome="completed", step=4, seconds=1.0)
+    done = RunFinished(seq=1, time=1.0, run_id=run.name, outcome="completed", step=4)
     paths.events.write_text(to_line(done) + "\n")
     paths.adapter_weights.write_bytes(data)
     assert weights_of(run).is_result
