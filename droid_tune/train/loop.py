@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import mlx.core as mx
 import numpy as np
 
-from droid_tune.errors import NotFiniteError, Stopped, UserError
+from droid_tune.errors import DiskError, NotFiniteError, Stopped, UserError
 from droid_tune.events import Evaluation, Notice, Step, finite
 from droid_tune.model.reference import ReferencePolicy
 from droid_tune.runs.best import Best, better
@@ -280,7 +280,13 @@ class Loop:
     def _save_boundary(self) -> None:
         self.journal.follow()
         self.store.folder = self.journal.paths.checkpoints
-        self._keeper.save(self._boundary)
+        try:
+            self._keeper.save(self._boundary)
+        except DiskError:
+            if not self.journal.follow():
+                raise
+            self.store.folder = self.journal.paths.checkpoints  # moved while it was written
+            self._keeper.save(self._boundary)
 
     def mended(self, work: Callable[[], T]) -> T:
         """What `work` gives; where it meets what the user can mend, the run waits for him and tries again."""

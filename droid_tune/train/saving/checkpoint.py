@@ -85,10 +85,11 @@ class CheckpointStore:
         final = self.folder / f"step-{step:06d}"
         temporary = self.folder / f".step-{step:06d}.{os.getpid()}.tmp"
         try:
-            private_folder(self.folder)
+            # Never what is above it: a run's folder that is gone is not made anew.
+            self.folder.mkdir(mode=0o700, exist_ok=True)
             require_space(self.folder, bytes_of(files), "the next checkpoint")
             shutil.rmtree(temporary, ignore_errors=True)
-            private_folder(temporary)
+            temporary.mkdir(mode=0o700)
             self._write(temporary, {**state, "step": step}, files)
             if final.exists():
                 # Only a repeated save of the same step comes here: the older one is set aside, never half replaced.

@@ -19,7 +19,7 @@ import pytest
 from droid_tune.control import Control
 from droid_tune.errors import Stopped, UserError
 from droid_tune.events import ROLLOUTS, TRANSIENT, Event, Paused, RolloutGroup, RunFinished, RunStarted, Step
-from droid_tune.paths import RunPaths
+from droid_tune.paths import RunPaths, private_file
 from droid_tune.queue.queue_turns import at_work
 from droid_tune.queue.run_queue import RunQueue
 from droid_tune.runs.disk.durable import disk_error, write_text
@@ -437,3 +437,27 @@ def test_a_full_disk_that_takes_no_settings_leaves_no_folder_and_names_no_run(
     with pytest.raises(UserError, match=r"No space is left .+; free some and begin again\.$"):
         create_run(tiny())
     assert list((data_home / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("goes_to", ["moved", ""])
+def test_a_run_whose_folder_goes_while_a_checkpoint_is_written_is_followed_and_never_split(
+    goes_to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, real = tmp_path / "run", private_file
+
+    def goes(file: Path) -> None:  # the checkpoint's files are there, not yet under their names
+        if run.exists() and file.name == "manifest.json":
+            if goes_to:
+                run.rename(tmp_path / goes_to)
+            else:
+                shutil.rmtree(run)
+        real(file)
+
+    monkeypatch.setattr("droid_tune.train.saving.checkpoint.private_file", goes)
+    finished, _ = train(tiny(training={"iterations": 2}, checkpoint={"save_every": 1}), run)
+    assert not run.exists()
+    if goes_to:
+        assert finished.outcome == "completed", finished.why
+        assert sorted(RunPaths(tmp_path / goes_to).checkpoint_folders()) == [1, 2]
+    else:
+        assert (finished.outcome, "is gone" in finished.why) == ("failed", True), finished.why
