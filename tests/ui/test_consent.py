@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def test_a_run_from_elsewhere_goes_on_once_the_person_allowed_it(
 ) -> None:
     folder = write_run(data_home / "runs" / "theirs", recorded(60, until=30), state="stopped")
     reward = {"type": "user_file", "path": "/their/reward.py"}
-    RunPaths(folder).config.write_text(dump_yaml(resolve({"method": "grpo", "rewards": [reward]})))
+    config = resolve({"method": "grpo", "rewards": [reward]})
+    RunPaths(folder).config.write_text(dump_yaml(config))
+    RunPaths(folder).identity.write_text(json.dumps({"settings": config.model_dump(mode="json")}))
     window = open_window(session)
     window.resume(folder)
     assert not session.training
