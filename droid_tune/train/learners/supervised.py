@@ -20,6 +20,7 @@ from droid_tune.train.evaluate import Evaluated
 from droid_tune.train.learners.learner import Gathered, State, Tensors
 from droid_tune.train.rows.drawing import draw
 from droid_tune.train.rows.examples import TrainingExample, example_rows
+from droid_tune.train.rows.kept_examples import KeptExamples
 from droid_tune.train.rows.row_reader import readable
 from droid_tune.train.rows.short_rows import plan_for_rows
 from droid_tune.train.scoring_pass import scored
@@ -39,6 +40,7 @@ class Supervised:
             require_packing(session.policy)
             session.plan = replace(session.plan, pack_rows=True)
         self.first_plan = session.plan  # as long as no one has taken smaller portions
+        self._train, self._valid = (KeptExamples(session.reader.examples) for _ in range(2))
 
     def gather(self, step: int) -> Gathered:
         """The gradient of `gradient_accumulation_steps` batches of rows."""
@@ -67,7 +69,7 @@ class Supervised:
         return [batch[place] for place in self.session.world.own_groups(len(batch))]
 
     def _take(self) -> list[TrainingExample]:
-        drawn = draw(self.session, self.session.reader.examples)
+        drawn = draw(self.session, self._train)
         return [example for examples in drawn for example in examples]
 
     def _learn(
@@ -115,7 +117,7 @@ class Supervised:
             session.pause_point()
             session.phase("evaluate", step, first, count, "rows")
             places = range(first, min(first + size, count))
-            found = readable(session.valid, places, session.reader.examples)
+            found = readable(session.valid, places, self._valid)
             if not found:
                 continue
             rows = example_rows([example for examples in found for example in examples])
