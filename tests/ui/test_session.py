@@ -117,7 +117,7 @@ def test_a_whole_run_reads_as_it_was_live(tmp_path: Path) -> None:
     assert {name: one.values.tolist() for name, one in read.series.items()} == {
         name: one.values.tolist() for name, one in live.series.items()
     }
-    assert read.rollouts.keys() == live.rollouts.keys()
+    assert read.rollouts.by_step.keys() == live.rollouts.by_step.keys()
 
 
 def test_an_unreadable_run_is_said(session: Session, tmp_path: Path, qtbot: QtBot) -> None:
