@@ -33,7 +33,7 @@ from droid_tune.trial_report import (
     Try,
     Verdict,
 )
-from tests.ui.recording import episode, started, step_events
+from tests.ui.recording import episode, keep_checkpoint, keep_identity, started, step_events
 from ui.engine_worker import Resumption
 
 Emit = Callable[[Event], None]
@@ -85,6 +85,7 @@ class FakeEngine:
         folder = runs_dir() / f"run-{len(self.folders) + 1}"
         folder.mkdir(parents=True)
         RunPaths(folder).config.write_text(dump_yaml(config), encoding="utf-8")
+        keep_identity(folder, config)
         self.folders.append(folder)
         return folder
 
@@ -187,6 +188,7 @@ class FakeEngine:
         log = EventLog(RunPaths(folder).events, RunPaths(folder).rollouts, folder.name)
 
         def tell(event: Event) -> None:
+            keep_checkpoint(folder, event)
             emit(log.write(event))
 
         tell(started(steps, start))

@@ -236,16 +236,30 @@ def complete(steps: int = 60, *, answered: bool = False) -> Iterator[Event]:
     yield RunFinished(outcome="completed", step=steps, result=".")
 
 
+def keep_identity(folder: Path, config: RunConfig) -> None:
+    """What the run began with: its settings."""
+    values = {"settings": config.model_dump(mode="json")}
+    RunPaths(folder).identity.write_text(json.dumps(values), encoding="utf-8")
+
+
+def keep_checkpoint(folder: Path, event: Event) -> None:
+    """The folder of a checkpoint that is told, empty."""
+    if isinstance(event, CheckpointSaved):
+        (folder / event.path).mkdir(parents=True, exist_ok=True)
+
+
 def write_run(folder: Path, events: Iterator[Event], state: str = "completed", steps: int = 60) -> Path:
     """A run folder as the engine leaves it (without weights)."""
     folder.mkdir(parents=True)
     paths = RunPaths(folder)
     paths.config.write_text(dump_yaml(config(steps)), encoding="utf-8")
+    keep_identity(folder, config(steps))
     log = EventLog(paths.events, paths.rollouts, folder.name)
     step = 0
     for event in events:
         written = log.write(event)
         step = written.step if isinstance(written, Step) else step
+        keep_checkpoint(folder, written)
     log.close()
     status = {
         "state": state,

@@ -10,7 +10,6 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.paths import RunPaths
 from droid_tune.runs.best import best_kept
-from droid_tune.runs.folder import read_config
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
 from ui.main_window import MainWindow
@@ -24,8 +23,6 @@ def run(data_home: Path) -> Path:
     folder = write_run(data_home / "runs" / "done", complete(60))
     for step in (20, 40, 60):
         (RunPaths(folder).checkpoints / f"step-{step:06d}").mkdir(parents=True, exist_ok=True)
-    kept = {"settings": read_config(folder).model_dump(mode="json")}
-    RunPaths(folder).identity.write_text(json.dumps(kept), encoding="utf-8")
     status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
     (folder / "status.json").write_text(json.dumps({**status, "saved": 60}), encoding="utf-8")
     return folder

@@ -31,7 +31,6 @@ def test_a_run_from_elsewhere_goes_on_once_the_person_allowed_it(
     config = resolve({"method": "grpo", "rewards": [reward]})
     RunPaths(folder).config.write_text(dump_yaml(config))
     RunPaths(folder).identity.write_text(json.dumps({"settings": config.model_dump(mode="json")}))
-    (RunPaths(folder).checkpoints / "step-000020").mkdir(parents=True)
     window = open_window(session)
     window.resume(folder)
     assert not session.training
