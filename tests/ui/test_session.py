@@ -283,7 +283,7 @@ def test_a_run_that_changed_is_asked_about_before_it_goes_on(
     engine.hold_at = None
     (folder,) = engine.folders
     keep_identity(folder, Identity({"training": {"iterations": 9}}, (), "", {}, {}, {}, ()))
-    (folder / "checkpoints" / "step-000002").mkdir(parents=True)
+    (folder / "checkpoints" / "step-000002").mkdir(parents=True, exist_ok=True)
 
     def asked() -> ChangesSheet:
         session.resume(folder)

@@ -137,7 +137,7 @@ def test_another_column_is_another_checkpoint_where_there_is_one_run(
 ) -> None:
     folder = data_home / "runs" / "done" / "checkpoints"
     for step in (10, 20):
-        (folder / f"step-{step:06d}").mkdir(parents=True)
+        (folder / f"step-{step:06d}").mkdir(parents=True, exist_ok=True)
     pane._show_runs()
     pane.asking.checkpoint._folder = None
     pane._show_runs()
@@ -177,7 +177,7 @@ def test_other_checkpoints_answer_in_columns_of_their_own_by_the_same_model(
     window: MainWindow, pane: PlaygroundPane, engine: FakeEngine, data_home: Path, qtbot: QtBot
 ) -> None:
     for step in (20, 40):
-        (data_home / "runs" / "done" / "checkpoints" / f"step-{step:06d}").mkdir(parents=True)
+        (data_home / "runs" / "done" / "checkpoints" / f"step-{step:06d}").mkdir(exist_ok=True)
     pane.asking.more.click()
     other = pane.asking.others[0]
     qtbot.waitUntil(lambda: other.checkpoint.findData("20") >= 0)
