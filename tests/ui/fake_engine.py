@@ -85,7 +85,6 @@ class FakeEngine:
         folder = runs_dir() / f"run-{len(self.folders) + 1}"
         folder.mkdir(parents=True)
         RunPaths(folder).config.write_text(dump_yaml(config), encoding="utf-8")
-        keep_identity(folder, config)
         self.folders.append(folder)
         return folder
 
@@ -186,6 +185,8 @@ class FakeEngine:
         if self.failure is not None:
             raise self.failure
         log = EventLog(RunPaths(folder).events, RunPaths(folder).rollouts, folder.name)
+        if not RunPaths(folder).identity.exists():
+            keep_identity(folder, read_config(folder))
 
         def tell(event: Event) -> None:
             keep_checkpoint(folder, event)

@@ -123,5 +123,5 @@ def test_a_run_that_is_gone_is_said(pane: RunsPane, data_home: Path, qtbot: QtBo
     (data_home / "runs" / "two" / "config.yaml").unlink()
     pane.compare.click()
     made = pane.findChildren(CompareWindow)[-1]
-    qtbot.waitUntil(lambda: "two is not a run" in made._said.text())
+    qtbot.waitUntil(lambda: "has lost its settings" in made._said.text())
     made.close()
