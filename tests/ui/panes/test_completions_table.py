@@ -116,7 +116,7 @@ def test_an_earlier_step_is_read_from_the_file_behind_the_window(
 
     monkeypatch.setattr(completion_desk, "groups_in", read)
     pane.show_view("step")
-    view, there = pane.by_step, pane.session.shown.rollouts
+    view, there = pane.by_step, pane.session.shown.rollouts.by_step
     newest, known = max(there), there.pop(7)
     for _ in range(2):  # it is read once
         view._slider.setValue(view._steps.index(7))
