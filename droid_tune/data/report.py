@@ -15,7 +15,10 @@ from droid_tune.data.splits import Split
 
 @dataclass
 class FileReport:
-    """One file, each of its physical rows accounted for: accepted + rejected + blank."""
+    """One file, each of its physical rows accounted for: accepted + rejected + blank.
+
+    A train file whose rows name their splits has a report for each; what was rejected is in that of train.
+    """
 
     path: str
     split: Split
@@ -82,7 +85,9 @@ class Report:
             note: [one for one in self.files if note in one.notes] for one in self.files for note in one.notes
         }
         return [
-            note if len(files) == len(self.files) else f"{Path(files[0].path).name}: {note}"
+            note
+            if {file.path for file in files} == {file.path for file in self.files}
+            else f"{Path(files[0].path).name}: {note}"
             for note, files in said.items()
         ]
 

@@ -1,10 +1,12 @@
-"""Which split a file is, and which type: read from its name alone."""
+"""Which split a file is, and which type: read from its name alone. And which split a row says that it is of."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from droid_tune.names import Split
 
@@ -20,6 +22,8 @@ SPLIT_NAMES: dict[str, Split] = {
     "dev": "valid",
     "test": "test",
 }
+#: the column in which sets of one file keep to which split a row belongs
+SPLIT_COLUMN = "split"
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 #: Types that are no text.
 BINARY_SUFFIXES = (".parquet",)
@@ -43,6 +47,11 @@ def suffix_of(path: Path) -> str:
 def split_of(path: Path) -> Split | None:
     """The split that a file name says: `train.jsonl`, `validation-00000-of-00002.parquet`, `dev.csv.gz`."""
     return SPLIT_NAMES.get(whole_name(path)) if suffix_of(path) else None
+
+
+def split_said_by(row: Mapping[str, Any]) -> Split | None:
+    """The split that a row names in its column `split`, None where it names none that people know."""
+    return SPLIT_NAMES.get(str(row.get(SPLIT_COLUMN)).strip().lower())
 
 
 def whole_name(path: Path) -> str:

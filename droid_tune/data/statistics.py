@@ -232,7 +232,7 @@ def shares(counts: Counter[str], least: float = 0.005) -> dict[str, float]:
 
 def _duplicates(dataset: Dataset) -> Counter[str]:
     """Rows per split that equal an earlier one of their file, as validation found them."""
-    split_of = {file.path: file.split for file in dataset.report.files}
+    split_of = {file.path: file.split for file in reversed(dataset.report.files)}  # the first part's
     found: Counter[str] = Counter()
     for one in dataset.report.issues:
         if one.reason == "duplicate_row":

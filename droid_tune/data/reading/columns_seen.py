@@ -13,7 +13,7 @@ from droid_tune.data.formats.parts.columns import ABSENT, value_at
 from droid_tune.data.formats.parts.field_checks import holds_turns
 from droid_tune.data.formats.parts.messages import READ_KEYS, as_turns, role_of
 from droid_tune.data.formats.table import label_of
-from droid_tune.data.splits import SPLIT_NAMES
+from droid_tune.data.splits import SPLIT_COLUMN, split_said_by
 
 #: Names counted, and of these shown in a sentence: rows may have keys without end.
 _COUNTED, _SHOWN = 10_000, 8
@@ -43,8 +43,6 @@ _MATERIAL = frozenset(
         *(f"{kind}{number}" for kind in ("option", "option_", "choice", "sol") for number in "abcd12345"),
     )
 )
-#: the column in which sets of one file keep to which split a row belongs
-_SPLIT = "split"
 _CHOICES = ("choices", "options")
 #: columns in which sets of pairs keep how good the two answers are
 _SCORES = tuple(
@@ -58,8 +56,9 @@ SeenRow = Mapping[str, Any]
 class ColumnsSeen:
     """Counts of columns, turns and answers. `count` takes rows that have passed the check of the file's layout."""
 
-    def __init__(self, layout: Layout, method: str | None) -> None:
+    def __init__(self, layout: Layout, method: str | None, *, parts: bool) -> None:
         self.layout, self.method = layout, method
+        self.parts = parts  # whether the column `split` decides where rows belong
         self.counted = self.alike = self.turned = 0
         self._sides = [one for one in layout.fields if one.name in ("chosen", "rejected")]
         self.rows = self.unanswered = self.several = self.words_beside = self.systems_beside = 0
@@ -85,9 +84,8 @@ class ColumnsSeen:
             unread, instead = self._of_shape(shape)
             self._unread.update(dict.fromkeys(unread, times))
             self._instead.update(dict.fromkeys(instead, times))
-        if any(_SPLIT in shape for shape in self._by_shape):
-            said = (SPLIT_NAMES.get(str(row.get(_SPLIT)).strip().lower()) for row in rows)
-            self._splits.update(split for split in said if split is not None)
+        if any(SPLIT_COLUMN in shape for shape in self._by_shape):
+            self._splits.update(filter(None, map(split_said_by, rows)))
         if self._imitates:
             self._count_several(rows)
         if len(self._sides) == 2 and self.layout.need != "prompt":
@@ -110,6 +108,8 @@ class ColumnsSeen:
                     own = [name for name in self.layout.instead(one) if _root(name, shape) is not None][:1]
                     instead += [(name, one.name) for name in own]
                 read.update(_root(name, shape) or name for name in own)
+            if self.parts:
+                read.add(SPLIT_COLUMN)
             found = tuple(name for name in shape if name not in read), tuple(instead)
             if len(self._by_shape) < _COUNTED:
                 self._by_shape[shape] = found
@@ -214,7 +214,7 @@ class ColumnsSeen:
             yield f"{by} compares no pairs: `chosen` is the reference answer, and only rewards can ask for `rejected`."
 
     def _sentences_about_marks(self) -> Iterator[str]:
-        """Columns that say which answer is meant, or where a row belongs, and do not decide it."""
+        """Columns that say which answer is meant and do not decide it, and the one that says where a row belongs."""
         beside = Counter({name: n for name, n in self._unread.items() if name in BARE_REFERENCES})
         if beside and self.layout.need == "prompt":
             [(name, _times)] = beside.most_common(1)
@@ -222,12 +222,24 @@ class ColumnsSeen:
                 f"`{REFERENCE.name}` is what rewards compare with, not {self._shares(beside)}: add --map {REFERENCE.name}={name} "
                 "where that is the bare result."
             )
-        held_back = self._splits["valid"] + self._splits["test"]
-        if held_back and self._splits["train"]:
-            yield (
-                f"`{_SPLIT}` says that {self._share(held_back)} are for validation or tests, and they are used as the others "
-                "of the file: put them into a file of their own."
+        if self.parts and (held_back := self._splits["valid"] + self._splits["test"]):
+            yield self._said_parts(held_back)
+
+    def _said_parts(self, held_back: int) -> str:
+        if held_back == self.rows:
+            return (
+                f"`{SPLIT_COLUMN}` says that all rows are for validation or tests, and they are trained on, since no others are "
+                "in the file."
             )
+        trained = self.rows - held_back
+        unsaid = trained - self._splits["train"]
+        kinds = (("validation", self._splits["valid"]), ("tests", self._splits["test"]))
+        kept = " and ".join(f"{count:,} for {kind}" for kind, count in kinds if count)
+        without = f" ({unsaid:,} of them say no split)" if unsaid else ""
+        return (
+            f"`{SPLIT_COLUMN}` decides where rows belong: {trained:,} are trained on{without}, {kept} are held out. Remove the "
+            "column to train on all."
+        )
 
     def _shares(self, counts: Counter[str]) -> str:
         shown = [f"`{name[:40]}` ({self._share(times)})" for name, times in counts.most_common(_SHOWN)]

@@ -22,9 +22,10 @@ class ListedRow:
 
 def listed_rows(split: Split, rows: Rows | None, report: Report) -> list[ListedRow]:
     """Every row of a split in the order of its files and of the places in them; blank lines are no rows."""
-    files = [file.path for file in report.files if file.split == split]
-    order = {Path(path).name: place for place, path in enumerate(files)}
-    found = [*_usable(rows, order), *_refused(report, order)]
+    files = [file for file in report.files if file.split == split]
+    order = {Path(file.path).name: place for place, file in enumerate(files)}
+    refusing = {Path(file.path).name: order[Path(file.path).name] for file in files if file.rejected}
+    found = [*_usable(rows, order), *_refused(report, refusing)]
     found.sort(key=lambda one: one[0])
     return [ListedRow(number, index, error) for number, (_, index, error) in enumerate(found, start=1)]
 

@@ -21,6 +21,10 @@ from droid_tune.data.reading.duplicates import repeats, row_hash
 from droid_tune.data.reading.spill import SpillArray
 from droid_tune.data.reasons import LONG_ROW_BYTES, WarningReason
 from droid_tune.data.report import FileReport
+from droid_tune.data.splits import SPLIT_COLUMN, SPLITS, split_said_by
+
+#: of a row that names no split
+UNSAID = -1
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,9 @@ class FileScan:
         self.index = RowIndex()
         self.hashes = SpillArray()
         self.prompts = SpillArray()
+        #: of a train file whose rows name their split, the place of each row's in `SPLITS`, or `UNSAID`
+        self.marks = SpillArray()
+        self._keeps_prompts = options.keep_prompts
         self.detected = False
         #: For readers whose rows are not JSON text in the file itself: how a stored row is read, and from where.
         self.decode: Callable[[bytes], Row] | None = None
@@ -89,7 +96,9 @@ class FileScan:
         if found.layout is None or self.file.layout is None:
             return
         self.file.format = found.layout.format.name
-        self.seen = ColumnsSeen(found.layout, self.options.method)
+        parts = self.file.split == "train"
+        self._keeps_prompts |= parts and any(SPLIT_COLUMN in row for row in sample)
+        self.seen = ColumnsSeen(found.layout, self.options.method, parts=parts)
         if not found.usable and self.options.method is not None and self.options.need is not None:
             self.file.error = FileFault(
                 "schema_mismatch",
@@ -126,12 +135,21 @@ class FileScan:
         if self.seen is not None:
             self.seen.count(rows)
         self.hashes.extend(hashes)
+        self._mark(rows)
         self.index.places.extend(places)
         if self.options.keep_index:
             self.index.starts.extend(starts)
             self.index.lengths.extend(lengths)
-        if self.options.keep_prompts:
+        if self._keeps_prompts:
             self.prompts.extend([self._prompt_hash(row) for row in rows])
+
+    def _mark(self, rows: Sequence[Row]) -> None:
+        """Note to which split each row says it belongs, from the first on that names one."""
+        if self.file.split != "train" or not (len(self.marks) or any(SPLIT_COLUMN in row for row in rows)):
+            return
+        self.marks.extend([UNSAID] * (len(self.index.places) - len(self.marks)))
+        said = map(split_said_by, rows)
+        self.marks.extend([UNSAID if split is None else SPLITS.index(split) for split in said])
 
     def _prompt_hash(self, row: Row) -> int:
         """What is compared between train and valid: the prompt's text, whatever the answer."""

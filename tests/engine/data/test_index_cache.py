@@ -73,6 +73,15 @@ def test_a_second_look_gives_the_same_without_reading(folder: Path, scans: list[
     }
 
 
+def test_a_file_whose_rows_name_their_splits_comes_back_in_parts(tmp_path: Path, scans: list[Path]):
+    rows = [{"prompt": f"{n}?", "answer": "1", "split": "test" if n % 3 else "train"} for n in range(9)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    first = open_dataset(tmp_path, "grpo")
+    assert everything(open_dataset(tmp_path, "grpo")) == everything(first)
+    assert [len(rows) for rows in first.splits.values()] == [3, 0, 6]
+    assert len(scans) == 1
+
+
 def test_other_options_are_another_entry(folder: Path, scans: list[Path]):
     open_dataset(folder, "grpo")
     open_dataset(folder, "sft")

@@ -88,16 +88,6 @@ def test_what_is_read_under_another_name_is_said(tmp_path: Path):
     assert notes(tmp_path, "grpo", row) == ["`reward_model.ground_truth` is read as `answer` in all rows."]
 
 
-def test_rows_that_say_they_are_for_tests_are_told_where_others_train(tmp_path: Path):
-    rows = [
-        {"prompt": "?", "answer": "a", "split": "train"},
-        {"prompt": "?!", "answer": "b", "split": "test"},
-    ]
-    [note] = notes(tmp_path, "grpo", *rows)
-    assert note.startswith("`split` says that 50% of the rows are for validation or tests, and they are used")
-    assert notes(tmp_path, "grpo", rows[1]) == []
-
-
 def test_a_bare_result_beside_the_answer_is_told(tmp_path: Path):
     [note] = notes(tmp_path, "grpo", {"prompt": "?", "answer": "We add both.", "final_answer": "2"})
     assert note.startswith(
