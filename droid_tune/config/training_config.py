@@ -81,9 +81,9 @@ class EvaluationConfig(Closed):
     rows: int = setting(64, "Held-out rows", ge=0)
     """At most this many rows of the validation split; 0 turns evaluation off."""
     known_to: float = setting(0.0, "Until known to within", advanced=True, ge=0, le=0.5)
-    """Half a width of the accuracy: held-out rows are answered in portions, in an order of their own, until the accuracy is
-    known to within it at 95 %, however often it was looked at; 0.05 is 5 points either way. 0 answers all rows each time.
-    Which checkpoint is best is then judged by the least that its accuracy may be. Methods that sample, without an environment.
+    """How well the accuracy is to be known: 0.05 is 5 points either way, at 95 %. Held-out rows are answered in portions until
+    it is, in an order of their own; 0 answers all of them each time. The best checkpoint is then the one with the highest lower
+    bound. For methods that sample, without an environment.
     """
     at_start: bool = setting(True, "Evaluate before training")
     """Gives the curve its starting point."""
