@@ -76,6 +76,7 @@ class Session(QObject):
         self._resuming.failed.connect(self._could_not_read)
         self.shown_run = ShownRun(self)
         self.shown_run.changed.connect(self.shown_changed)
+        self.engine_run.moved.connect(self.shown_run.follow)
         self.shown_run.unreadable.connect(self._say_error)
         self._desk = DraftDesk(settings, self)
         self._desk.data_changed.connect(self.data_changed)

@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from droid_tune.config import RunConfig
 from droid_tune.errors import UserError
+from droid_tune.events import Notice
 from droid_tune.runs.origin.identity import Identity, keep_identity
 from tests.ui.fake_engine import FakeControl, FakeEngine
 from tests.ui.recording import complete, config, recorded, write_run
@@ -127,6 +128,21 @@ def test_an_unreadable_run_is_said(session: Session, tmp_path: Path, qtbot: QtBo
     with qtbot.waitSignal(session.told) as told:
         session.show_run(folder)
     assert told.args[0] == "error"
+
+
+def test_a_run_that_is_moved_while_it_trains_is_shown_and_gone_on_with_where_it_is(
+    session: Session, engine: FakeEngine, short: RunConfig, qtbot: QtBot
+) -> None:
+    engine.hold_at = 2
+    session.train(short)
+    qtbot.waitUntil(lambda: session.shown.step == 2)
+    before = engine.folders[0]
+    now = before.rename(before.with_name("elsewhere"))
+    session.engine_run.apply(Notice(level="info", code="run_moved", text=f"It is {now} now."))
+    assert (session.live_folder, session.shown_folder) == (now, now)
+    session.stop()
+    qtbot.waitUntil(lambda: not session.training)
+    assert session.resumable == now
 
 
 def test_background_work_comes_back_or_says_why(qtbot: QtBot, owner: QObject) -> None:

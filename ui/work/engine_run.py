@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from droid_tune.events import Continued, Event, Notice, Paused, RunFinished
+from droid_tune.runs.disk.anchor import Anchor
 from droid_tune.runs.state import RunState
 from ui.engine_worker import Emit, Steering
 from ui.work.engine_thread import EngineThread
@@ -24,6 +26,7 @@ class EngineRun(QObject):
 
     began = Signal()  # before the engine's thread does
     changed = Signal()  # began, stops, paused, ended
+    moved = Signal(Path, Path)  # the folder, from and to
     failed = Signal(str)  # why
     ended = Signal(object, bool)  # the RunState, None where it was forgotten; whether a stop was asked for
 
@@ -36,6 +39,8 @@ class EngineRun(QObject):
         self._thread: EngineThread | None = None
         self._control: Steering | None = None
         self._failure = ""
+        self._anchor: Anchor | None = None
+        self._held = ExitStack()  # the anchor, as long as the run trains
         # A timer of its own: `singleShot(0)` is a posted event, and those are worked off before the window has a turn.
         self._more = QTimer(self)
         self._more.setSingleShot(True)
@@ -53,6 +58,7 @@ class EngineRun(QObject):
         """Let the engine `work`, steered by `control`; its events go on with `state`."""
         state.life = "running"
         self.state, self.folder = state, folder
+        self._hold(folder)
         self._failure = ""
         self.stopping = self.stopping_now = False
         self._control = control
@@ -106,9 +112,23 @@ class EngineRun(QObject):
             self.state.life = "paused"  # events of the work in flight do not end a pause
         if isinstance(event, Paused | Continued):
             self.changed.emit()
+        if isinstance(event, Notice) and event.code == "run_moved":
+            self._follow()
         if isinstance(event, Notice) and event.code == "memory_hold" and self.state.running:
             self.state.life = "paused"  # the engine's own pause, for want of memory
             self.changed.emit()
+
+    def _hold(self, folder: Path) -> None:
+        """Keep hold of the run's folder, to know where it is when the engine says that it was moved."""
+        self._anchor = None
+        with suppress(OSError):
+            self._anchor = self._held.enter_context(Anchor(folder))
+
+    def _follow(self) -> None:
+        now = None if self._anchor is None else self._anchor.where()
+        if now is not None and self.folder is not None and now != self.folder:
+            before, self.folder = self.folder, now
+            self.moved.emit(before, now)
 
     @Slot(str)
     def _fail(self, sentence: str) -> None:
@@ -138,7 +158,8 @@ class EngineRun(QObject):
     def _end(self) -> None:
         self._over = False
         state, thread, asked = self.state, self._thread, self.stopping
-        self._thread, self._control = None, None
+        self._thread, self._control, self._anchor = None, None, None
+        self._held.close()
         self.stopping = self.stopping_now = False
         if thread is not None:
             thread.deleteLater()

@@ -44,6 +44,12 @@ class ShownRun(QObject):
         if self._reading is not None:
             self._reading.drop()
 
+    def follow(self, before: Path, now: Path) -> None:
+        """The folder `before` was moved: where it is the shown run's, that is `now`."""
+        if self.folder == before:
+            self.folder = now
+            self.changed.emit()
+
     def forget(self) -> None:
         """Show none: its folder is gone."""
         self.drop_reading()
