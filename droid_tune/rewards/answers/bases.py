@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import re
 
-_NAMES = [
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-]
+from droid_tune.rewards.answers.number_words import SMALL
+
+#: bases that are written in words
+_NAMED = {name: base for name, base in SMALL.items() if base >= 2}
 _BASED = re.compile(
-    rf"\$?\s*(?P<digits>[0-9A-F]{{1,80}})\s*_\s*\{{?\s*(?:\\text\s*\{{\s*)?(?P<base>\d{{1,2}}|{'|'.join(_NAMES)})"
+    r"\$?\s*(?P<digits>[0-9A-F]{1,80})\s*_\s*\{?\s*(?:\\text\s*\{\s*)?"
+    rf"(?P<base>\d{{1,2}}|{'|'.join(sorted(_NAMED, key=len, reverse=True))})"
     r"\s*\}?\s*\}?\s*\$?\.?"
 )
 _WHOLE = re.compile(r"\$?\s*(\d{1,80})\s*\$?\.?")
@@ -43,7 +31,7 @@ def _value(text: str) -> int | None:
     if found is None:
         return None
     said = found["base"]
-    base = _NAMES.index(said) + 2 if said in _NAMES else int(said)
+    base = _NAMED[said] if said in _NAMED else int(said)
     if not 2 <= base <= 36 or any(int(digit, 16) >= base for digit in found["digits"]):
         return None
     return int(found["digits"], base)
