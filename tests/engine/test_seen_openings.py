@@ -120,7 +120,15 @@ def test_an_episode_that_cannot_begin_is_one_sentence(tmp_path: Path, asked: See
 
 def children() -> set[int]:
     """Processes that this one has started."""
-    return {one.pid for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE}
+    return {one.pid for one in psutil.Process().children() if lives(one)}
+
+
+def lives(process: psutil.Process) -> bool:
+    """It may end between the list and the look at it."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_the_environment_stays_until_its_file_is_another_or_it_is_ended(
