@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypedDict
 
 from droid_tune.config import RunConfig
 from droid_tune.config.recipes.ppo_method import PPOConfig
@@ -20,6 +21,31 @@ from droid_tune.runs.folder import find_run, fused_base, read_config
 
 #: arrays of the trained size that an optimizer keeps (Adafactor keeps a row and a column of each matrix)
 OPTIMIZER_COPIES = {"adamw": 2.0, "adam": 2.0, "adafactor": 0.05, "lion": 1.0, "muon": 1.2}
+
+
+class _Widths(TypedDict):
+    item: int
+    hidden: int
+    intermediate: int
+    query_width: int
+    key_width: int
+    heads: int
+    vocabulary: int
+    state_width: int
+
+
+def _widths(facts: ModelFacts) -> _Widths:
+    """What a model's own layers and head are wide."""
+    return {
+        "item": facts.compute_bytes,
+        "hidden": facts.hidden,
+        "intermediate": facts.intermediate * facts.experts_per_token,
+        "query_width": facts.query_width,
+        "key_width": facts.key_width,
+        "heads": facts.heads,
+        "vocabulary": facts.vocabulary,
+        "state_width": facts.state_width,
+    }
 
 
 @dataclass(frozen=True)
@@ -71,17 +97,9 @@ class Sizes:
         """The teacher's widths in place of the student's, nothing trained; the student's where it grades itself."""
         if self.teacher is None:
             return self
-        facts = self.teacher.facts
         return replace(
             self,
-            item=facts.compute_bytes,
-            hidden=facts.hidden,
-            intermediate=facts.intermediate * facts.experts_per_token,
-            query_width=facts.query_width,
-            key_width=facts.key_width,
-            heads=facts.heads,
-            vocabulary=facts.vocabulary,
-            state_width=facts.state_width,
+            **_widths(self.teacher.facts),
             adapted_inputs=0,
             ranks=0,
             rebuilt=0,
@@ -111,16 +129,9 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         trained=copies * trained.bytes,
         optimizer=copies * _optimizer(config.optimizer.name, trained),
         reference=_reference(config, trained),
-        item=facts.compute_bytes,
         layers=facts.layers,
         trained_layers=trained.layers,
-        hidden=facts.hidden,
-        intermediate=facts.intermediate * facts.experts_per_token,
-        query_width=facts.query_width,
-        key_width=facts.key_width,
-        heads=facts.heads,
-        vocabulary=facts.vocabulary,
-        state_width=facts.state_width,
+        **_widths(facts),
         adapted_inputs=trained.inputs,
         ranks=trained.ranks,
         rebuilt=trained.rebuilt,
