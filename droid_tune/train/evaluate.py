@@ -49,35 +49,37 @@ def evaluate_by_reward(session: TrainingSession, scorer: Scorer, step: int) -> E
     if not rows:
         return None
     if settings.known_to and session.environment is None:
-        batch, bounds = _until_known(session, scorer, step, rows)
+        batch, metrics = _until_known(session, scorer, step, rows)
     else:
-        batch, bounds = _answered(session, scorer, step, rows), {}
+        batch = _answered(session, scorer, step, rows)
+        metrics = _metrics(batch, _verdicts(session, batch))
     scorer.tell(step, batch.take(np.arange(min(len(batch.rows), SHOWN_ROWS))))
-    return Evaluated(_metrics(session, batch) | bounds, len(batch.rows), time.perf_counter() - start)
+    return Evaluated(metrics, len(batch.rows), time.perf_counter() - start)
 
 
 def evaluate_rows(
     session: TrainingSession, scorer: Scorer, step: int, rows: list[PromptRow]
 ) -> dict[str, float]:
     """Greedy answers to some rows in numbers."""
-    return _metrics(session, _answered(session, scorer, step, rows))
+    batch = _answered(session, scorer, step, rows)
+    return _metrics(batch, _verdicts(session, batch))
 
 
 def _until_known(
     session: TrainingSession, scorer: Scorer, step: int, rows: list[PromptRow]
 ) -> tuple[Batch, dict[str, float]]:
-    """Answers to so many rows that the accuracy is known as well as the settings want, and what it may be.
+    """Answers to so many rows that the accuracy is known as well as the settings want; their metrics, and what it may be.
 
     The file's order may be one of difficulty, so rows come in an order of the run's own, the same in each evaluation.
     """
     order = np.random.default_rng(session.seed("held-out")).permutation(len(rows))
     planned = looks(len(rows))
     deviations = deviations_of(len(planned))
-    batch, bounds = None, dict[str, float]()
+    batch, verdicts, bounds = None, np.empty(0), dict[str, float]()
     for first, end in pairwise((0, *planned)):
         more = _answered(session, scorer, step, [rows[place] for place in order[first:end]])
         batch = more if batch is None else batch.joined(more)
-        verdicts = _verdicts(session, batch)
+        verdicts = np.concatenate([verdicts, _verdicts(session, more)])
         judged = int(np.isfinite(verdicts).sum())
         if not judged:
             continue
@@ -86,16 +88,15 @@ def _until_known(
         if most - least <= 2 * session.config.evaluation.known_to:
             break
     assert batch is not None
-    return batch, bounds
+    return batch, _metrics(batch, verdicts) | bounds
 
 
 def _answered(session: TrainingSession, scorer: Scorer, step: int, rows: list[PromptRow]) -> Batch:
     return scorer.score(step, rows, _greedy(session, step, rows))
 
 
-def _metrics(session: TrainingSession, batch: Batch) -> dict[str, float]:
+def _metrics(batch: Batch, verdicts: NDArray[np.floating[Any]]) -> dict[str, float]:
     metrics = _reward_metrics(batch)
-    verdicts = _verdicts(session, batch)
     if np.isfinite(verdicts).any():
         metrics["eval/accuracy"] = float(np.nanmean(verdicts))
     if batch.rollout.trajectories is not None:
