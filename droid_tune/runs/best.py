@@ -23,8 +23,8 @@ MEASURES = ("eval/accuracy", "eval/reward", "eval/preference_accuracy", "eval/lo
 class Best:
     """The step with the best held-out `value` of `metric`; of equal ones the later, which has learnt for longer.
 
-    `least` is what the value may be at least, where only so many rows were answered that it is known well enough: a lucky
-    count of few rows is no better than a sure one of many.
+    `least` is what the value may be at least, where only so many rows were answered that it is known well enough, else None:
+    a lucky count of few rows is no better than a sure one of many.
     """
 
     step: int
@@ -45,20 +45,18 @@ class Best:
         return f"{label[:1].lower()}{label[1:]} {words.metric(self.metric, self.value)} at step {self.step:,}"
 
 
-def least_of(name: str, metrics: Mapping[str, float | None]) -> float | None:
-    """What a held-out share may be at least; None where all rows were answered."""
-    return metrics.get(f"{name}/least")
+def measured(step: int, metrics: Mapping[str, float | None], metric: str = "") -> Best | None:
+    """An evaluation after `step` updates by `metric`, or by the first measure that it has; None where it has none."""
+    for name in (metric,) if metric else MEASURES:
+        if (value := metrics.get(name)) is not None:
+            return Best(step, name, value, metrics.get(f"{name}/least"))
+    return None
 
 
 def better(best: Best | None, step: int, metrics: Mapping[str, float | None]) -> Best | None:
     """The better of what was best and an evaluation after `step` updates. Step 0 is no checkpoint, so never the best."""
-    names = MEASURES if best is None else (best.metric,)
-    name = next((name for name in names if metrics.get(name) is not None), None)
-    value = None if name is None else metrics[name]
-    if not step or name is None or value is None:
-        return best
-    found = Best(step, name, value, least_of(name, metrics))
-    return found if best is None or found.excels(best) else best
+    found = measured(step, metrics, best.metric if best is not None else "") if step else None
+    return found if found is not None and (best is None or found.excels(best)) else best
 
 
 def evaluations(events: Iterable[Event]) -> dict[int, dict[str, float | None]]:

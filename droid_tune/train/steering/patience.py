@@ -8,7 +8,7 @@ from typing import Any
 
 from droid_tune import words
 from droid_tune.metrics import describe
-from droid_tune.runs.best import MEASURES, Best, least_of
+from droid_tune.runs.best import Best, measured
 
 
 @dataclass
@@ -23,12 +23,10 @@ class Patience:
 
     def observe(self, step: int, metrics: Mapping[str, float | None]) -> None:
         """One evaluation after `step` updates; one without a number counts as no better."""
-        self.metric = self.metric or next((name for name in MEASURES if metrics.get(name) is not None), "")
-        value = metrics.get(self.metric)
-        if value is not None and self._is_better(
-            found := Best(step, self.metric, value, least_of(self.metric, metrics))
-        ):
-            self.best, self.least, self.best_step, self.waited = found.value, found.least, step, 0
+        found = measured(step, metrics, self.metric)
+        if found is not None and self._is_better(found):
+            self.metric, self.best, self.least = found.metric, found.value, found.least
+            self.best_step, self.waited = step, 0
         elif self.best is not None:
             self.waited += 1
 
