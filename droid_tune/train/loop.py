@@ -279,14 +279,16 @@ class Loop:
 
     def _save_boundary(self) -> None:
         self.journal.follow()
-        self.store.folder = self.journal.paths.checkpoints
         try:
-            self._keeper.save(self._boundary)
+            self._write_boundary()
         except DiskError:
             if not self.journal.follow():
                 raise
-            self.store.folder = self.journal.paths.checkpoints  # moved while it was written
-            self._keeper.save(self._boundary)
+            self._write_boundary()  # the folder was moved while it was written
+
+    def _write_boundary(self) -> None:
+        self.store.folder = self.journal.paths.checkpoints
+        self._keeper.save(self._boundary)
 
     def mended(self, work: Callable[[], T]) -> T:
         """What `work` gives; where it meets what the user can mend, the run waits for him and tries again."""
