@@ -13,7 +13,7 @@ from droid_tune.data.formats.parts.columns import ABSENT, value_at
 from droid_tune.data.formats.parts.field_checks import holds_turns
 from droid_tune.data.formats.parts.messages import READ_KEYS, as_turns, role_of
 from droid_tune.data.formats.table import label_of
-from droid_tune.data.splits import SPLIT_COLUMN, split_said_by
+from droid_tune.data.splits import SPLIT_COLUMN
 
 #: Names counted, and of these shown in a sentence: rows may have keys without end.
 _COUNTED, _SHOWN = 10_000, 8
@@ -58,11 +58,12 @@ class ColumnsSeen:
 
     def __init__(self, layout: Layout, method: str | None, *, parts: bool) -> None:
         self.layout, self.method = layout, method
-        self.parts = parts  # whether the column `split` decides where rows belong
+        self._parts = parts  # whether the column `split` decides where rows belong
         self.counted = self.alike = self.turned = 0
         self._sides = [one for one in layout.fields if one.name in ("chosen", "rejected")]
         self.rows = self.unanswered = self.several = self.words_beside = self.systems_beside = 0
-        self._splits: Counter[str] = Counter()
+        #: rows by the split that they name, where that decides
+        self.splits: Counter[str] = Counter()
         self._unread: Counter[str] = Counter()
         self._instead: Counter[tuple[str, str]] = Counter()
         self._turn_keys: Counter[str] = Counter()
@@ -84,8 +85,6 @@ class ColumnsSeen:
             unread, instead = self._of_shape(shape)
             self._unread.update(dict.fromkeys(unread, times))
             self._instead.update(dict.fromkeys(instead, times))
-        if any(SPLIT_COLUMN in shape for shape in self._by_shape):
-            self._splits.update(filter(None, map(split_said_by, rows)))
         if self._imitates:
             self._count_several(rows)
         if len(self._sides) == 2 and self.layout.need != "prompt":
@@ -108,7 +107,7 @@ class ColumnsSeen:
                     own = [name for name in self.layout.instead(one) if _root(name, shape) is not None][:1]
                     instead += [(name, one.name) for name in own]
                 read.update(_root(name, shape) or name for name in own)
-            if self.parts:
+            if self._parts:
                 read.add(SPLIT_COLUMN)
             found = tuple(name for name in shape if name not in read), tuple(instead)
             if len(self._by_shape) < _COUNTED:
@@ -222,7 +221,7 @@ class ColumnsSeen:
                 f"`{REFERENCE.name}` is what rewards compare with, not {self._shares(beside)}: add --map {REFERENCE.name}={name} "
                 "where that is the bare result."
             )
-        if self.parts and (held_back := self._splits["valid"] + self._splits["test"]):
+        if held_back := self.splits["valid"] + self.splits["test"]:
             yield self._said_parts(held_back)
 
     def _said_parts(self, held_back: int) -> str:
@@ -232,8 +231,8 @@ class ColumnsSeen:
                 "in the file."
             )
         trained = self.rows - held_back
-        unsaid = trained - self._splits["train"]
-        kinds = (("validation", self._splits["valid"]), ("tests", self._splits["test"]))
+        unsaid = trained - self.splits["train"]
+        kinds = (("validation", self.splits["valid"]), ("tests", self.splits["test"]))
         kept = " and ".join(f"{count:,} for {kind}" for kind, count in kinds if count)
         without = f" ({unsaid:,} of them say no split)" if unsaid else ""
         return (

@@ -148,7 +148,9 @@ class FileScan:
         if self.file.split != "train" or not (len(self.marks) or any(SPLIT_COLUMN in row for row in rows)):
             return
         self.marks.extend([UNSAID] * (len(self.index.places) - len(self.marks)))
-        said = map(split_said_by, rows)
+        said = [split_said_by(row) for row in rows]
+        if self.seen is not None:
+            self.seen.splits.update(split for split in said if split is not None)
         self.marks.extend([UNSAID if split is None else SPLITS.index(split) for split in said])
 
     def _prompt_hash(self, row: Row) -> int:
