@@ -17,12 +17,11 @@ from droid_tune.events import Event, Phase, PhaseName
 from droid_tune.model.policy import Policy
 from droid_tune.rewards.combine import RewardSet
 from droid_tune.train.distributed import World
+from droid_tune.train.rows.kept_examples import MOST_KEPT_TOKENS
 from droid_tune.train.rows.row_reader import Chosen, PromptRow, RowReader, readable
 
 #: least seconds between two progress events of one phase
 PROGRESS_INTERVAL_S = 0.1
-#: tokens of held-out prompts that are kept between evaluations (36 bytes each)
-MOST_KEPT_TOKENS = 500_000
 
 
 @dataclass(frozen=True)

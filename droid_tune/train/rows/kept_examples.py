@@ -8,15 +8,15 @@ from collections.abc import Callable
 from droid_tune.data.formats.base import Row
 from droid_tune.train.rows.examples import TrainingExample
 
-#: tokens of examples that are kept: some 20 MB
-MOST_TOKENS = 500_000
+#: tokens of rendered rows that are kept for the next time (36 bytes each)
+MOST_KEPT_TOKENS = 500_000
 
 
 class KeptExamples:
     """Renders rows of one split, which are known by their number there; those that were asked for last are at hand."""
 
     def __init__(
-        self, render: Callable[[int, Row], list[TrainingExample]], most_tokens: int = MOST_TOKENS
+        self, render: Callable[[int, Row], list[TrainingExample]], most_tokens: int = MOST_KEPT_TOKENS
     ) -> None:
         self._render, self._most_tokens = render, most_tokens
         self._kept: OrderedDict[int, list[TrainingExample]] = OrderedDict()
