@@ -20,8 +20,7 @@ from droid_tune.events import (
     Step,
 )
 from droid_tune.metrics import CATALOGUE, describe, rank
-from droid_tune.runs.kept_rollouts import KeptRollouts
-from droid_tune.runs.state import RunState
+from droid_tune.runs.state import RunState, small_state
 from droid_tune.runs.steering import steered_sentence
 
 if TYPE_CHECKING:
@@ -89,11 +88,6 @@ def listener(past: Iterable[Event] = ()) -> Generator[Listener]:
     with Live(table, console=screen, refresh_per_second=4, vertical_overflow="crop"):
         yield table
     screen.print(finish_sentence(table.state))
-
-
-def small_state() -> RunState:
-    """A run of which no older rollouts than the newest are kept at hand: the terminal shows no more."""
-    return RunState(rollouts=KeptRollouts(0))
 
 
 def recall(state: RunState, event: Event, looks: Sequence[Evaluation]) -> None:

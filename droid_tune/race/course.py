@@ -14,9 +14,8 @@ from droid_tune.paths import RunPaths
 from droid_tune.race.ladder import Standing, best_first
 from droid_tune.race.race_file import Race, Runner
 from droid_tune.runs.best import MEASURES
-from droid_tune.runs.kept_rollouts import KeptRollouts
 from droid_tune.runs.log import read_events
-from droid_tune.runs.state import RunState
+from droid_tune.runs.state import RunState, small_state
 
 
 class RungTrainer(Protocol):
@@ -109,7 +108,7 @@ def standing_of(folder: Path, start: int, end: int) -> Standing | None:
 
     The mean reward of the updates since `start` tells runs apart whose answers are all wrong still.
     """
-    state = RunState(rollouts=KeptRollouts(0)).apply_all(read_events(RunPaths(folder).events))
+    state = small_state().apply_all(read_events(RunPaths(folder).events))
     values = {name: _at(state, name, end) for name in MEASURES}
     if all(value is None for value in values.values()):
         return None

@@ -15,10 +15,9 @@ from droid_tune.events import RolloutGroup
 from droid_tune.paths import RunPaths
 from droid_tune.report.story import HeldOutAnswers
 from droid_tune.runs.folder import RunSummary, summarise
-from droid_tune.runs.kept_rollouts import KeptRollouts
 from droid_tune.runs.log import read_events
 from droid_tune.runs.origin.identity import flat_settings, kept_data
-from droid_tune.runs.state import RunState
+from droid_tune.runs.state import RunState, small_state
 
 NOTHING = "–"
 #: letters of a file's digest
@@ -77,7 +76,7 @@ class CodeDifference:
 def read_compared(folder: Path) -> ComparedRun:
     """Read a run. Raises UserError where the folder is none."""
     summary, paths = summarise(folder), RunPaths(folder)
-    state = RunState(rollouts=KeptRollouts(0)).apply_all(read_events(paths.events))
+    state = small_state().apply_all(read_events(paths.events))
     state.mark_interrupted()
     return ComparedRun(
         summary, state, tuple(kept_data(folder)), reward_texts(folder), _newest_answers(paths.rollouts)

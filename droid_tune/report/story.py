@@ -15,9 +15,8 @@ from droid_tune.report.general import General, read_general
 from droid_tune.report.suspects import Suspect, Suspicion
 from droid_tune.runs.best import MEASURES
 from droid_tune.runs.folder import RunSummary, summarise
-from droid_tune.runs.kept_rollouts import KeptRollouts
 from droid_tune.runs.log import read_events
-from droid_tune.runs.state import RunState
+from droid_tune.runs.state import RunState, small_state
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def read_story(folder: Path) -> Story:
     """Read a run. Raises UserError where the folder is none."""
     summary = summarise(folder)
     paths = RunPaths(folder)
-    state, looks = RunState(rollouts=KeptRollouts(0)), dict[int, Evaluation]()
+    state, looks = small_state(), dict[int, Evaluation]()
     for event in read_events(paths.events):
         state.apply(event)
         if isinstance(event, RunStarted):

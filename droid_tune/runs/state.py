@@ -321,6 +321,11 @@ class RunState:
         self.phase = None
 
 
+def small_state() -> RunState:
+    """A run of which no older rollouts than the newest step's are kept at hand, for whoever shows no more."""
+    return RunState(rollouts=KeptRollouts(0))
+
+
 def _count(value: object) -> int:
     """A setting that counts, 1 where it is none."""
     return value if isinstance(value, int) and value > 0 else 1

@@ -13,7 +13,6 @@ from droid_tune.cli.live_table import (
     headline,
     one_line,
     sample,
-    small_state,
 )
 from droid_tune.events import (
     Completion,
@@ -26,7 +25,7 @@ from droid_tune.events import (
     RunStarted,
     Step,
 )
-from droid_tune.runs.state import RunState
+from droid_tune.runs.state import RunState, small_state
 
 
 def completion(text: str, reward: float) -> Completion:
