@@ -16,7 +16,7 @@ from droid_tune.data.reading.duplicates import shared
 from droid_tune.data.reading.files.gzipped import MAGIC, unpack
 from droid_tune.data.reading.files.table import Scanner, scanner_of
 from droid_tune.data.reading.opening import open_regular, skip_mark
-from droid_tune.data.reading.parting import parts_of
+from droid_tune.data.reading.parting import parted
 from droid_tune.data.reading.scan import FileScan, Options
 from droid_tune.data.report import FileReport, Report
 from droid_tune.data.splits import BINARY_SUFFIXES, DataFile, Split, suffix_of
@@ -47,7 +47,8 @@ def scan_files(path: Path, found: Found, options: Options) -> tuple[Report, list
     report = Report(str(path))
     if len({one.split for one in found.files}) > 1:
         options = _with_prompts(options)
-    scans = [scan for one in found.files for scan in _scan_file(one, options, report)]
+    scans = parted([_scan_file(one, options, report) for one in found.files], report.issues)
+    report.files += [scan.file for scan in scans]
     if found.fault is not None:
         report.files.append(FileReport(str(path), "train", error=found.fault))
     said = twins(found.files)
@@ -62,8 +63,8 @@ def _with_prompts(options: Options) -> Options:
     return replace(options, keep_prompts=True)
 
 
-def _scan_file(one: DataFile, options: Options, report: Report) -> list[FileScan]:
-    """The file's rows, in parts where they name splits of their own."""
+def _scan_file(one: DataFile, options: Options, report: Report) -> FileScan:
+    """The file's rows."""
     file = FileReport(str(one.path), one.split)
     scan = FileScan(file, options, report.issues)
     try:
@@ -76,9 +77,7 @@ def _scan_file(one: DataFile, options: Options, report: Report) -> list[FileScan
         file.error = FileFault(
             "unreadable", f"{one.path.name} cannot be read ({error.strerror}); check the disk."
         )
-    parts = parts_of(scan, report.issues)
-    report.files += [part.file for part in parts]
-    return parts
+    return scan
 
 
 def scan_stream(stream: BinaryIO, path: Path, scan: FileScan) -> None:

@@ -1,17 +1,17 @@
-"""`{"prompt", "system"?}`: questions alone, for rewards that need no reference answer."""
+"""`{"prompt", "system"?, "answer"?}`: questions, most without a reference answer, for rewards that need none."""
 
-from droid_tune.data.formats.base import COMMON, Field, Row, RowFormat
+from droid_tune.data.formats.base import COMMON, REFERENCE, Field, Row, RowFormat
 from droid_tune.data.formats.prompt_completion import prompt_of
 
 
 def _normalise(fields: Row) -> Row:
-    return {**fields, "prompt": prompt_of(fields["prompt"]), "answer": None}
+    return {"answer": None, **fields, "prompt": prompt_of(fields["prompt"])}
 
 
 PROMPTS = RowFormat(
     name="prompts",
     title="Prompts only",
-    fields=(Field("prompt", "text_or_messages"), *COMMON),
+    fields=(Field("prompt", "text_or_messages"), REFERENCE, *COMMON),
     needs=frozenset({"prompt"}),
     normalise=_normalise,
     prompt_field="prompt",

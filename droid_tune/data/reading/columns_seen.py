@@ -62,8 +62,6 @@ class ColumnsSeen:
         self.counted = self.alike = self.turned = 0
         self._sides = [one for one in layout.fields if one.name in ("chosen", "rejected")]
         self.rows = self.unanswered = self.several = self.words_beside = self.systems_beside = 0
-        #: rows by the split that they name, where that decides
-        self.splits: Counter[str] = Counter()
         self._unread: Counter[str] = Counter()
         self._instead: Counter[tuple[str, str]] = Counter()
         self._turn_keys: Counter[str] = Counter()
@@ -213,7 +211,7 @@ class ColumnsSeen:
             yield f"{by} compares no pairs: `chosen` is the reference answer, and only rewards can ask for `rejected`."
 
     def _sentences_about_marks(self) -> Iterator[str]:
-        """Columns that say which answer is meant and do not decide it, and the one that says where a row belongs."""
+        """Columns that say which answer is meant and do not decide it."""
         beside = Counter({name: n for name, n in self._unread.items() if name in BARE_REFERENCES})
         if beside and self.layout.need == "prompt":
             [(name, _times)] = beside.most_common(1)
@@ -221,24 +219,6 @@ class ColumnsSeen:
                 f"`{REFERENCE.name}` is what rewards compare with, not {self._shares(beside)}: add --map {REFERENCE.name}={name} "
                 "where that is the bare result."
             )
-        if held_back := self.splits["valid"] + self.splits["test"]:
-            yield self._said_parts(held_back)
-
-    def _said_parts(self, held_back: int) -> str:
-        if held_back == self.rows:
-            return (
-                f"`{SPLIT_COLUMN}` says that all rows are for validation or tests, and they are trained on, since no others are "
-                "in the file."
-            )
-        trained = self.rows - held_back
-        unsaid = trained - self.splits["train"]
-        kinds = (("validation", self.splits["valid"]), ("tests", self.splits["test"]))
-        kept = " and ".join(f"{count:,} for {kind}" for kind, count in kinds if count)
-        without = f" ({unsaid:,} of them say no split)" if unsaid else ""
-        return (
-            f"`{SPLIT_COLUMN}` decides where rows belong: {trained:,} are trained on{without}, {kept} are held out. Remove the "
-            "column to train on all."
-        )
 
     def _shares(self, counts: Counter[str]) -> str:
         shown = [f"`{name[:40]}` ({self._share(times)})" for name, times in counts.most_common(_SHOWN)]

@@ -12,7 +12,16 @@ from droid_tune.control import UNWATCHED, Watch
 from droid_tune.data.formats.table import need_of
 from droid_tune.data.issues import FileFault
 from droid_tune.data.reading.hub_dataset import HUB_PREFIX, HubReference, fetch
-from droid_tune.data.splits import SPLIT_NAMES, SPLITS, DataFile, Split, split_of, suffix_of, whole_name
+from droid_tune.data.splits import (
+    SPLIT_NAMES,
+    SPLITS,
+    DataFile,
+    Split,
+    split_of,
+    split_of_word,
+    suffix_of,
+    whole_name,
+)
 from droid_tune.paths import data_path, user_path
 
 #: The folder of the bundled data that holds the same problems with their working.
@@ -157,5 +166,6 @@ def given(files: Mapping[Split, Sequence[str | Path]]) -> Found:
 
 
 def assigned(paths: Sequence[Path]) -> list[DataFile]:
-    """Several files dropped at once, each with the split that its name says (train where it says none)."""
-    return [DataFile(one, split_of(one) or "train") for one in paths]
+    """Several files dropped at once, each with the split that its name says, whole or in part (`gsm8k_test.jsonl`); train
+    where it says none."""
+    return [DataFile(one, split_of_word(whole_name(one)) or "train") for one in paths]

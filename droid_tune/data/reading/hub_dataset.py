@@ -15,7 +15,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from droid_tune.control import UNWATCHED, Watch
-from droid_tune.data.splits import SPLIT_NAMES, SPLITS, DataFile, Split, split_of, suffix_of
+from droid_tune.data.splits import (
+    SPLIT_NAMES,
+    SPLITS,
+    DataFile,
+    Split,
+    split_of_word,
+    suffix_of,
+    whole_name,
+    words_beside,
+)
 from droid_tune.errors import UserError
 from droid_tune.model_files.from_hub.hub_faults import no_connection
 
@@ -76,7 +85,7 @@ def _listed(reference: HubReference, endpoint: str | None) -> tuple[str | None, 
 
     api = HfApi(endpoint=endpoint)
     revision, files = _files_of(api, reference.id, reference.revision)
-    if reference.revision is None and not any(_split_in(name) for name in files):
+    if reference.revision is None and not _placed(files):
         try:
             return _files_of(api, reference.id, CONVERTED)
         except RevisionNotFoundError:
@@ -93,10 +102,8 @@ def _files_of(api: Any, name: str, revision: str | None) -> tuple[str | None, li
 def choose(files: Iterable[str], reference: HubReference) -> list[tuple[str, Split]]:
     """The files of one configuration with their splits. Raises `UserError` when there is none, or no clear one."""
     configs: dict[str, list[tuple[str, Split]]] = defaultdict(list)
-    for name in files:
-        split = _split_in(name)
-        if split is not None:
-            configs[_config_in(name)].append((name, split))
+    for name, (split, config) in _placed(files).items():
+        configs[config].append((name, split))
     if not configs:
         raise UserError(
             f"The data set {reference.id} has no files that we read",
@@ -125,20 +132,35 @@ def _which_config(said: str, names: Sequence[str], reference: HubReference) -> U
     )
 
 
-def _split_in(name: str) -> Split | None:
-    """The split of a file by its name (`data/train-00000-of-00002.parquet`) or its folder (`main/train/0.parquet`)."""
-    path = PurePosixPath(name)
-    if not suffix_of(Path(path.name)):
-        return None
-    by_name = split_of(Path(path.name))
-    return by_name or next(
-        (SPLIT_NAMES[part] for part in reversed(path.parts[:-1]) if part in SPLIT_NAMES), None
-    )
+def _placed(files: Iterable[str]) -> dict[str, tuple[Split, str]]:
+    """The split and the configuration of each file of a split: by names that are a split's own, or, where no file has
+    one, by a split among other words (`data/train_sft-00000-of-00003.parquet`), which are the configuration then."""
+    names = [name for name in files if suffix_of(Path(name))]
+    exact = {name: (SPLIT_NAMES[own], _folder(name)) for name in names if (own := _own_name(name))}
+    if exact:
+        return exact
+    found: dict[str, tuple[Split, str]] = {}
+    for name in names:
+        saying = next((one for one in _names(name) if split_of_word(one)), "")
+        split = split_of_word(saying)
+        if split is not None:
+            found[name] = split, words_beside(saying)
+    return found
 
 
-def _config_in(name: str) -> str:
+def _names(file: str) -> list[str]:
+    """What may name a file's split: its own name, then its folders, the nearest first."""
+    path = PurePosixPath(file)
+    return [whole_name(Path(path.name)), *reversed(path.parts[:-1])]
+
+
+def _own_name(file: str) -> str:
+    return next((name for name in _names(file) if name in SPLIT_NAMES), "")
+
+
+def _folder(file: str) -> str:
     """The folder that stands for a configuration; `data` is none."""
-    parts = [part for part in PurePosixPath(name).parts[:-1] if part not in SPLIT_NAMES and part != "data"]
+    parts = [part for part in PurePosixPath(file).parts[:-1] if part not in SPLIT_NAMES and part != "data"]
     return parts[0] if parts else ""
 
 
@@ -203,7 +225,7 @@ def _cached(reference: HubReference, cache_dir: Path | None) -> list[DataFile]:
         except LocalEntryNotFoundError:
             continue
         names = [one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()]
-        if any(_split_in(name) for name in names):
+        if _placed(names):
             return [DataFile(folder / name, split) for name, split in choose(names, reference)]
     raise UserError(
         f"There is no connection to the Hugging Face Hub, and {reference.id} was not downloaded before",

@@ -24,7 +24,7 @@ from droid_tune.data.reading.scan import FileScan, Options
 from droid_tune.data.report import Report
 from droid_tune.paths import cache_dir
 
-VERSION = 7
+VERSION = 8
 #: smaller data sets are read again faster than they are looked up with care
 LEAST_BYTES = 8_000_000
 #: all entries together; the oldest go first

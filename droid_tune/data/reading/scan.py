@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -21,10 +22,12 @@ from droid_tune.data.reading.duplicates import repeats, row_hash
 from droid_tune.data.reading.spill import SpillArray
 from droid_tune.data.reasons import LONG_ROW_BYTES, WarningReason
 from droid_tune.data.report import FileReport
-from droid_tune.data.splits import SPLIT_COLUMN, SPLITS, split_said_by
+from droid_tune.data.splits import SPLIT_COLUMN, SPLITS, split_of_word, split_word
 
-#: of a row that names no split
-UNSAID = -1
+#: of a row that names no split, and of one whose word for it is not known
+UNSAID, UNKNOWN = -1, -2
+#: different words kept that name no known split
+_MOST_WORDS = 1000
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,11 @@ class FileScan:
         self.index = RowIndex()
         self.hashes = SpillArray()
         self.prompts = SpillArray()
-        #: of a train file whose rows name their split, the place of each row's in `SPLITS`, or `UNSAID`
+        #: of a train file whose rows name their split, the place of each row's in `SPLITS`, `UNSAID` or `UNKNOWN`
         self.marks = SpillArray()
+        #: words of the column `split` that name none, with their rows
+        self.unknown_words: Counter[str] = Counter()
+        self._mark_of: dict[str, int] = {"": UNSAID}
         self._keeps_prompts = options.keep_prompts
         self.detected = False
         #: For readers whose rows are not JSON text in the file itself: how a stored row is read, and from where.
@@ -135,7 +141,7 @@ class FileScan:
         if self.seen is not None:
             self.seen.count(rows)
         self.hashes.extend(hashes)
-        self._mark(rows)
+        self._mark_rows(rows)
         self.index.places.extend(places)
         if self.options.keep_index:
             self.index.starts.extend(starts)
@@ -143,15 +149,25 @@ class FileScan:
         if self._keeps_prompts:
             self.prompts.extend([self._prompt_hash(row) for row in rows])
 
-    def _mark(self, rows: Sequence[Row]) -> None:
+    def _mark_rows(self, rows: Sequence[Row]) -> None:
         """Note to which split each row says it belongs, from the first on that names one."""
         if self.file.split != "train" or not (len(self.marks) or any(SPLIT_COLUMN in row for row in rows)):
             return
         self.marks.extend([UNSAID] * (len(self.index.places) - len(self.marks)))
-        said = [split_said_by(row) for row in rows]
-        if self.seen is not None:
-            self.seen.splits.update(split for split in said if split is not None)
-        self.marks.extend([UNSAID if split is None else SPLITS.index(split) for split in said])
+        said = [split_word(row) for row in rows]
+        self.marks.extend([self._mark(word) for word in said])
+
+    def _mark(self, word: str) -> int:
+        """The mark of a row that says this word of its split."""
+        mark = self._mark_of.get(word)
+        if mark is None:
+            split = split_of_word(word)
+            mark = UNKNOWN if split is None else SPLITS.index(split)
+            if len(self._mark_of) < _MOST_WORDS:
+                self._mark_of[word] = mark
+        if mark == UNKNOWN and len(self.unknown_words) < _MOST_WORDS:
+            self.unknown_words[word] += 1
+        return mark
 
     def _prompt_hash(self, row: Row) -> int:
         """What is compared between train and valid: the prompt's text, whatever the answer."""

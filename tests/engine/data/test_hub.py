@@ -24,6 +24,13 @@ ROW = b'{"prompt": "2 + 3?", "answer": "5"}\n'
 FILES = {
     "org/plain": {"README.md": b"hello", "data/train.jsonl": ROW * 3, "data/test.jsonl": ROW},
     "org/many": {"easy/train.jsonl": ROW, "hard/train.jsonl": ROW * 2},
+    "org/kinds": {
+        "data/train_sft-00000-of-00002-a3ecf92756993583.jsonl": ROW,
+        "data/train_sft-00001-of-00002-0a1836d3a10ea0d5.jsonl": ROW,
+        "data/test_sft-00000-of-00001-f7dfac4afe5b93f4.jsonl": ROW * 2,
+        "data/train_gen-00000-of-00001-13a63f8ecb2a9f9e.jsonl": ROW * 3,
+    },
+    "org/digests": {"data/train-00000-of-00001-6ef3991c06080e14.jsonl": ROW, "extra_train.jsonl": ROW * 2},
     "org/pictures": {"a.png": b"..."},
     "org/audio": {"a.wav": b"..."},
 }
@@ -149,6 +156,22 @@ def test_a_configuration_must_be_clear(endpoint: str, tmp_path: Path):
         fetch(HubReference("org/many"), endpoint=endpoint, cache_dir=tmp_path)
     files = fetch(HubReference("org/many", "hard"), endpoint=endpoint, cache_dir=tmp_path)
     assert files[0].path.read_bytes() == ROW * 2
+
+
+def test_words_beside_the_split_in_file_names_are_the_configuration(endpoint: str, tmp_path: Path):
+    with pytest.raises(UserError, match="2 configurations; choose one as hub:org/kinds:NAME of gen, sft"):
+        fetch(HubReference("org/kinds"), endpoint=endpoint, cache_dir=tmp_path)
+    files = fetch(HubReference("org/kinds", "sft"), endpoint=endpoint, cache_dir=tmp_path)
+    assert [(one.path.read_bytes(), one.split) for one in files] == [
+        (ROW, "train"),
+        (ROW, "train"),
+        (ROW * 2, "test"),
+    ]
+
+
+def test_a_name_that_is_a_splits_own_goes_first(endpoint: str, tmp_path: Path):
+    [file] = fetch(HubReference("org/digests"), endpoint=endpoint, cache_dir=tmp_path)
+    assert (file.path.read_bytes(), file.split) == (ROW, "train")
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from droid_tune.data.dataset import Dataset, open_dataset
+from droid_tune.data.reading.discover import assigned
 from droid_tune.data.reading.listing import listed_rows
-from droid_tune.data.splits import SPLITS
+from droid_tune.data.splits import SPLITS, split_of_word
+from droid_tune.errors import UserError
 from tests.engine.data.parquet_files import parquet_bytes
 
 ROWS: list[dict[str, Any]] = [
@@ -96,3 +98,67 @@ def test_where_no_row_is_left_to_train_on_all_are_and_that_is_said(tmp_path: Pat
     assert answers(data) == {"train": ["2", "3"], "valid": [], "test": []}
     (note,) = data.report.notes
     assert note.startswith("`split` says that all rows are for validation or tests, and they are trained on")
+
+
+def test_a_file_of_held_out_rows_alone_is_held_out_beside_one_to_train_on(tmp_path: Path) -> None:
+    (tmp_path / "train-00000-of-00002.jsonl").write_text(lines(ROWS[:1]))
+    (tmp_path / "train-00001-of-00002.jsonl").write_text(lines(ROWS[2:3]))
+    data = open_dataset(tmp_path, "grpo")
+    assert answers(data) == {"train": ["1"], "valid": [], "test": ["3"]}
+    assert data.report.notes == [
+        "train-00001-of-00002.jsonl: `split` decides where rows belong: 0 are trained on, 1 for tests are held out. Remove "
+        "the column to train on all."
+    ]
+
+
+def test_held_out_rows_are_not_trained_on_because_the_others_were_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"prompt": 7, "split": "train"}\n' + lines(ROWS[2:3]))
+    with pytest.raises(UserError) as raised:
+        open_dataset(tmp_path, "grpo")
+    assert "`prompt` must be text" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "split"),
+    [
+        ("train", "train"),
+        ("Training ", "train"),
+        ("train_sft", "train"),
+        ("gsm8k/train", "train"),
+        ("train-clean-100", "train"),
+        ("validation_matched", "valid"),
+        ("Held-Out", "valid"),
+        ("holdout", "valid"),
+        ("dev", "valid"),
+        ("test_sft", "test"),
+        ("Testing", "test"),
+        ("test-dev2015", "test"),
+        ("train_dev", None),
+        ("trainer", None),
+        ("latest", None),
+        ("fold 3", None),
+        ("3", None),
+    ],
+)
+def test_a_split_is_read_from_whole_words(word: str, split: str | None) -> None:
+    assert split_of_word(word) == split
+
+
+def test_words_that_name_no_split_are_told(tmp_path: Path) -> None:
+    said = ["fold1", "fold2", "fold1", "test", None]
+    rows = [{"prompt": f"{place}?", "answer": str(place), "split": word} for place, word in enumerate(said)]
+    (tmp_path / "train.jsonl").write_text(lines(rows))
+    data = open_dataset(tmp_path, "grpo")
+    assert answers(data) == {"train": ["0", "1", "2", "4"], "valid": [], "test": ["3"]}
+    assert data.report.notes == [
+        "`split` names no split that is known in 3 rows (`fold1` and `fold2`), and they are trained on; write train, "
+        "validation or test there, or remove rows that are not to be learnt.",
+        "`split` decides where rows belong: 4 are trained on (1 of them say no split), 1 for tests are held out. Remove the "
+        "column to train on all.",
+    ]
+
+
+def test_dropped_files_are_of_the_split_among_the_words_of_their_names() -> None:
+    names = ["gsm8k_train.jsonl", "gsm8k-test.jsonl", "my_validation.csv", "contest.jsonl", "train_dev.jsonl"]
+    found = [(one.path.name, one.split) for one in assigned([Path(name) for name in names])]
+    assert [split for _name, split in found] == ["train", "test", "valid", "train", "train"]
