@@ -136,7 +136,9 @@ def _placed(files: Iterable[str]) -> dict[str, tuple[Split, str]]:
     """The split and the configuration of each file of a split: by names that are a split's own, or, where no file has
     one, by a split among other words (`data/train_sft-00000-of-00003.parquet`), which are the configuration then."""
     names = [name for name in files if suffix_of(Path(name))]
-    exact = {name: (SPLIT_NAMES[own], _folder(name)) for name in names if (own := _own_name(name))}
+    exact: dict[str, tuple[Split, str]] = {
+        name: (SPLIT_NAMES[own], _folder(name)) for name in names if (own := _own_name(name))
+    }
     if exact:
         return exact
     found: dict[str, tuple[Split, str]] = {}
