@@ -59,8 +59,7 @@ class PrefixCache:
     ) -> Shared:
         """One slot of all rows after the prompt, causal among themselves; the prefix stays as it is."""
         slots, length = int(prefix_keys.shape[0]), int(keys.shape[2])
-        place = mx.arange(length)
-        causal = place[:, None] >= place[None] if length > 1 else None
+        causal = "causal" if length > 1 else None
         own_keys, own_values = in_slots(keys, slots), in_slots(values, slots)
         return Shared(prefix_keys, prefix_values, own_keys, own_values, None, causal)
 

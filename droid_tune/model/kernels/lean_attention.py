@@ -22,6 +22,11 @@ from droid_tune.numerics import exponential
 Mask = mx.array | str | None
 
 
+def block_weights(*, training: bool = True) -> int:
+    """Attention weights that exist at a time, all heads and rows together."""
+    return BLOCK_WEIGHTS["cpu" if training and mx.default_device() == mx.cpu else "metal"]
+
+
 def takes(queries: mx.array, mask: Any) -> bool:
     """Whether `lean_attention` knows this kind of mask and has anything to save."""
     known = mask is None or mask == "causal" if not isinstance(mask, mx.array) else mask.dtype == mx.bool_
@@ -44,14 +49,15 @@ class _Blocks:
 
     def __init__(self, mask: Mask, steps: int, seen: int, rows: int) -> None:
         self._mask, self._steps, self._seen = mask, steps, seen
-        self._block = max(LEAST_BLOCK, BLOCK_WEIGHTS // (rows * seen))
+        self._block = max(LEAST_BLOCK, block_weights() // (rows * seen))
 
     def forward(self, queries: mx.array, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
         """The output, and each query's log-normaliser (n, H, R, T, 1)."""
         outputs: list[mx.array] = []
         normalisers: list[mx.array] = []
         for span, end in self._spans():
-            scores = self._scores(queries[..., span, :], keys, span, end)
+            asked = behind(queries[..., span, :], [*outputs[-1:], *normalisers[-1:]])
+            scores = self._scores(asked, keys, span, end)
             best = scores.max(axis=-1, keepdims=True)
             mass = exponential(scores - best)
             total = mass.sum(axis=-1, keepdims=True)
@@ -70,7 +76,8 @@ class _Blocks:
         by_queries: list[mx.array] = []
         by_keys, by_values = mx.zeros_like(keys), mx.zeros_like(values)
         for span, end in self._spans():
-            asked, gradient = queries[..., span, :], cotangents[0][..., span, :]
+            done = [by_keys, by_values, *by_queries[-1:]]
+            asked, gradient = behind(queries[..., span, :], done), cotangents[0][..., span, :]
             scores = self._scores(asked, keys, span, end)
             weights = exponential(scores - normalisers[..., span, :]).astype(queries.dtype)
             by_scores = weights * (against_keys(gradient, values[:, :, :end]) - drift[..., span, :])
@@ -118,6 +125,11 @@ def from_queries(weights: mx.array, queries: mx.array) -> mx.array:
     """(n, H, R, t, s) and (n, H, R, t, D) to (n, H, s, D): what every query adds to each key."""
     flat = weights.reshape(*weights.shape[:2], -1, weights.shape[-1])
     return flat.swapaxes(-1, -2) @ queries.reshape(*queries.shape[:2], -1, queries.shape[-1])
+
+
+def behind(queries: mx.array, done: Sequence[mx.array]) -> mx.array:
+    """A block's queries, not to be looked at before `done`: left to itself MLX computes all blocks' scores first."""
+    return mx.depends([queries], list(done))[0] if done else queries
 
 
 def _added(total: mx.array, part: mx.array) -> mx.array:

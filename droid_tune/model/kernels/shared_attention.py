@@ -15,9 +15,16 @@ from typing import Any, cast
 
 import mlx.core as mx
 
-from droid_tune.estimate.memory import BLOCK_WEIGHTS
 from droid_tune.model.kernels.few_bits import Held, mean_of, scores_of
-from droid_tune.model.kernels.lean_attention import against_keys, from_queries, over_keys
+from droid_tune.model.kernels.lean_attention import (
+    Mask,
+    against_keys,
+    behind,
+    block_weights,
+    from_queries,
+    lean_attention,
+    over_keys,
+)
 from droid_tune.numerics import exponential
 
 
@@ -31,7 +38,7 @@ class Shared:
     own_keys: Held  # (S, H, R, t, D)
     own_values: Held
     prefix_mask: mx.array | None  # broadcastable to (S, H, R, rep, T, L), True where visible
-    own_mask: mx.array | None  # broadcastable to (S, H, R, rep, T, t)
+    own_mask: Mask  # broadcastable to (S, H, R, rep, T, t)
 
 
 def attend(queries: mx.array, shared: Shared, scale: float, *, training: bool = True) -> mx.array:
@@ -42,16 +49,28 @@ def attend(queries: mx.array, shared: Shared, scale: float, *, training: bool = 
     slots, heads, rows, own, width = shared.own_keys.shape
     count, query_heads, steps, _ = queries.shape
     repeats, seen = query_heads // heads, int(shared.prefix_keys.shape[2]) + own
+    together = block_weights(training=training) // (slots * query_heads * steps * seen)
+    if training and isinstance(shared.own_mask, str) and (count == 1 or not together):
+        return lean_attention(queries, *_whole(shared), scale, "causal")
     q = (queries * scale).reshape(slots, rows, heads, repeats * steps, width).transpose(0, 2, 1, 3, 4)
-    together = max(1, BLOCK_WEIGHTS // (slots * query_heads * steps * seen))
-    parts: list[mx.array] = []
-    for span in _spans(rows, together):
-        joined = _Joined(shared, repeats, span)
-        given = joined.given(q)
-        parts.append((joined.differentiable if training else joined.forward)(*given)[0])
-    out = parts[0] if len(parts) == 1 else mx.concatenate(parts, axis=2)
+    joined = _Joined(shared, repeats, _spans(rows, max(1, together)))
+    given = q, shared.prefix_keys, shared.prefix_values, shared.own_keys, shared.own_values
+    out = (joined.differentiable if training else joined.forward)(*given)[0]
     out = out.reshape(slots, heads, rows, repeats, steps, -1)
     return out.transpose(0, 2, 1, 3, 4, 5).reshape(count, query_heads, steps, -1)
+
+
+def _whole(shared: Shared) -> tuple[mx.array, mx.array]:
+    """Keys and values (n, H, L + t, D) of each row, the prompt's before its own: long rows, whose queries go in blocks."""
+    far, near = (shared.prefix_keys, shared.prefix_values), (shared.own_keys, shared.own_values)
+    keys, values = (_joined_rows(*pair) for pair in zip(far, near, strict=True))
+    return keys, values
+
+
+def _joined_rows(far: Held, near: Held) -> mx.array:
+    if not isinstance(far, mx.array) or not isinstance(near, mx.array):
+        raise TypeError("keys and values in few bits have no derivative")
+    return mx.concatenate([mx.repeat(far, near.shape[2], axis=0), near.swapaxes(1, 2).flatten(0, 1)], axis=2)
 
 
 def _spans(rows: int, together: int) -> list[slice | None]:
@@ -62,27 +81,16 @@ def _spans(rows: int, together: int) -> list[slice | None]:
 
 
 class _Joined:
-    """One softmax over both parts without joining them, for some of each slot's rows.
+    """One softmax over both parts without joining them, for each slot's rows, some at a time.
 
     Its derivative computes the weights once more, so nothing is kept that grows with queries times keys (see
     `lean_attention`).
     """
 
-    def __init__(self, shared: Shared, repeats: int, rows: slice | None) -> None:
-        self._shared, self._repeats, self._rows = shared, repeats, rows
-        self._prefix_mask, self._own_mask = (
-            _of_rows(mask, rows) for mask in (shared.prefix_mask, shared.own_mask)
-        )
+    def __init__(self, shared: Shared, repeats: int, spans: Sequence[slice | None]) -> None:
+        self._shared, self._repeats, self._spans = shared, repeats, spans
 
-    def given(self, q: mx.array) -> tuple[Any, ...]:
-        """The arguments of `forward`: queries (S, H, R, rep * T, D), and both parts' keys and values."""
-        shared, rows = self._shared, self._rows
-        keys, values = shared.own_keys, shared.own_values
-        if rows is not None:
-            q, keys, values = q[:, :, rows], keys[:, :, rows], values[:, :, rows]
-        return q, shared.prefix_keys, shared.prefix_values, keys, values
-
-    def differentiable(self, *given: mx.array) -> tuple[mx.array, mx.array]:
+    def differentiable(self, *given: Any) -> tuple[mx.array, mx.array]:
         """`forward`, with `backward` for its derivative."""
         joined = cast("Any", mx.custom_function(self.forward))
         joined.vjp(self.backward)
@@ -97,37 +105,60 @@ class _Joined:
         own_values: Held,
     ) -> tuple[mx.array, mx.array]:
         """The output (S, H, R, rep * T, D), and each query's log-normaliser."""
-        far, near = self._scores(q, prefix_keys, own_keys)
-        best = mx.maximum(far.max(axis=-1, keepdims=True), near.max(axis=-1, keepdims=True))
-        far, near = _mass(far, best), _mass(near, best)
-        total = far.sum(axis=-1, keepdims=True) + near.sum(axis=-1, keepdims=True)
-        far, near = far.astype(q.dtype), near.astype(q.dtype)
-        out = _share(over_keys(far, prefix_values), mean_of(near, own_values), total)
-        return out, best + mx.log(total)
+        found: list[tuple[mx.array, ...]] = []
+        for rows in self._spans:
+            asked, keys, values = (_of(part, rows) for part in (q, own_keys, own_values))
+            asked = behind(asked, found[-1] if found else ())
+            far, near = self._scores(asked, prefix_keys, keys, rows)
+            best = mx.maximum(far.max(axis=-1, keepdims=True), near.max(axis=-1, keepdims=True))
+            far, near = _mass(far, best), _mass(near, best)
+            total = far.sum(axis=-1, keepdims=True) + near.sum(axis=-1, keepdims=True)
+            far, near = far.astype(q.dtype), near.astype(q.dtype)
+            out = _share(over_keys(far, prefix_values), mean_of(near, values), total)
+            found.append((out, best + mx.log(total)))
+        out, normaliser = _all_rows(found)
+        return out, normaliser
 
     def backward(
         self, primals: Sequence[mx.array], cotangents: Sequence[mx.array], results: Sequence[mx.array]
     ) -> tuple[mx.array, ...]:
         """The gradient by each argument of `forward`."""
         q, prefix_keys, prefix_values, own_keys, own_values = primals
-        (output, normaliser), gradient = results, cotangents[0]
-        drift = (gradient * output).sum(axis=-1, keepdims=True)
-        far, near = (
-            _mass(part, normaliser).astype(q.dtype) for part in self._scores(q, prefix_keys, own_keys)
-        )
-        by_far = _pull(far, against_keys(gradient, prefix_values), drift)
-        by_near = _pull(near, gradient @ own_values.swapaxes(-1, -2), drift)
-        return (
-            over_keys(by_far, prefix_keys) + by_near @ own_keys,
-            from_queries(by_far, q),
-            from_queries(far, gradient),
-            by_near.swapaxes(-1, -2) @ q,
-            near.swapaxes(-1, -2) @ gradient,
-        )
+        by_prefix: tuple[mx.array, ...] = ()
+        found: list[tuple[mx.array, ...]] = []
+        for rows in self._spans:
+            parts = (q, own_keys, own_values, results[0], results[1], cotangents[0])
+            asked, keys, values, output, normaliser, gradient = (_of(part, rows) for part in parts)
+            asked = behind(asked, (*by_prefix, *(found[-1] if found else ())))
+            drift = (gradient * output).sum(axis=-1, keepdims=True)
+            far, near = (
+                _mass(part, normaliser).astype(q.dtype)
+                for part in self._scores(asked, prefix_keys, keys, rows)
+            )
+            by_far = _pull(far, against_keys(gradient, prefix_values), drift)
+            by_near = _pull(near, gradient @ values.swapaxes(-1, -2), drift)
+            own = from_queries(by_far, asked), from_queries(far, gradient)
+            by_prefix = tuple(a + b for a, b in zip(by_prefix, own, strict=True)) if by_prefix else own
+            found.append(
+                (
+                    over_keys(by_far, prefix_keys) + by_near @ keys,
+                    by_near.swapaxes(-1, -2) @ asked,
+                    near.swapaxes(-1, -2) @ gradient,
+                )
+            )
+        by_queries, by_keys, by_values = _all_rows(found)
+        return by_queries, *by_prefix, by_keys, by_values
 
-    def _scores(self, q: mx.array, prefix_keys: Held, own_keys: Held) -> tuple[mx.array, mx.array]:
+    def _scores(
+        self, q: mx.array, prefix_keys: Held, own_keys: Held, rows: slice | None
+    ) -> tuple[mx.array, mx.array]:
+        """Of queries and keys that are some of the rows, of which the masks have all."""
         far, near = against_keys(q, prefix_keys), scores_of(q, own_keys)
-        return self._masked(far, self._prefix_mask), self._masked(near, self._own_mask)
+        given = self._shared.own_mask
+        own = given if isinstance(given, mx.array | None) else _causal(int(own_keys.shape[-2]))
+        return self._masked(far, _of_rows(self._shared.prefix_mask, rows)), self._masked(
+            near, _of_rows(own, rows)
+        )
 
     def _masked(self, part: mx.array, mask: mx.array | None) -> mx.array:
         """`part` (S, H, R, rep * T, keys), -inf where the mask (..., T, keys) hides a key."""
@@ -151,6 +182,23 @@ def _share(far: mx.array, near: mx.array, total: mx.array) -> mx.array:
 @partial(mx.compile, shapeless=True)
 def _pull(weights: mx.array, by_weights: mx.array, drift: mx.array) -> mx.array:
     return weights * (by_weights - drift)
+
+
+def _of(part: Any, rows: slice | None) -> Any:
+    """Some of each slot's rows."""
+    return part if rows is None else part[:, :, rows]
+
+
+def _all_rows(found: Sequence[tuple[mx.array, ...]]) -> tuple[mx.array, ...]:
+    """What was found for some rows at a time, for all of them."""
+    if len(found) == 1:
+        return found[0]
+    return tuple(mx.concatenate(list(parts), axis=2) for parts in zip(*found, strict=True))
+
+
+def _causal(length: int) -> mx.array:
+    place = mx.arange(length)
+    return place[:, None] >= place[None]
 
 
 def _of_rows(mask: mx.array | None, rows: slice | None) -> mx.array | None:

@@ -75,16 +75,16 @@ def test_swiglu_that_is_only_read_is_gate_times_its_sigmoid_times_up(kind: mx.Dt
     assert (error <= loose * np.abs(expected) + 1e-9 * np.abs(wide * times)).all()
 
 
-def shared_parts(*, masked: bool) -> tuple[mx.array, Shared]:
+def shared_parts(*, masked: bool, steps: int = STEPS) -> tuple[mx.array, Shared]:
     """Queries (S * R, heads * rep, T, D) and keys as `attend` takes them; ragged prompts, causal own tokens."""
     keys = [mx.random.key(seed) for seed in range(5)]
     rows, query_heads = SLOTS * ROWS, HEADS * REPEATS
-    queries = mx.random.normal((rows, query_heads, STEPS, WIDTH), key=keys[0])
+    queries = mx.random.normal((rows, query_heads, steps, WIDTH), key=keys[0])
     prefix = [mx.random.normal((SLOTS, HEADS, PREFIX, WIDTH), key=key) for key in keys[1:3]]
-    own = [mx.random.normal((SLOTS, HEADS, ROWS, STEPS, WIDTH), key=key) for key in keys[3:]]
+    own = [mx.random.normal((SLOTS, HEADS, ROWS, steps, WIDTH), key=key) for key in keys[3:]]
     lengths = mx.array([PREFIX, 3])[:, None]
     visible = (mx.arange(PREFIX)[None] < lengths)[:, None, None, None, None] if masked else None
-    causal = mx.arange(STEPS)[:, None] >= mx.arange(STEPS)[None] if masked else None
+    causal = mx.arange(steps)[:, None] >= mx.arange(steps)[None] if masked else None
     return queries, Shared(prefix[0], prefix[1], own[0], own[1], visible, causal)
 
 
@@ -114,7 +114,7 @@ def plainly(queries: mx.array, shared: Shared, scale: float) -> mx.array:
 def test_shared_attention_and_all_its_gradients_are_those_of_plain_attention(
     masked: bool, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_attention, "BLOCK_WEIGHTS", block)
+    monkeypatch.setattr(shared_attention, "block_weights", lambda **_: block)
     queries, shared = shared_parts(masked=masked)
     parts = [shared.prefix_keys, shared.prefix_values, shared.own_keys, shared.own_values]
     weights = mx.random.normal(queries.shape, key=mx.random.key(9))
@@ -132,12 +132,34 @@ def test_shared_attention_and_all_its_gradients_are_those_of_plain_attention(
     assert_close(attend(queries, shared, 0.3, training=False), plain[0][0], 1e-5)
 
 
+@pytest.mark.parametrize("block", [2**22, 2 * HEADS * REPEATS * SLOTS * STEPS * (PREFIX + STEPS), 1])
+def test_shared_attention_that_is_causal_by_name_is_that_with_its_mask(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows at once, two and then one, and each query's keys in one array, as long rows go."""
+    queries, shared = shared_parts(masked=True)
+    parts = [queries, shared.prefix_keys, shared.prefix_values, shared.own_keys, shared.own_values]
+    weights = mx.random.normal(queries.shape, key=mx.random.key(9))
+
+    def pulled(own_mask: mx.array | str | None) -> list[mx.array]:
+        def total(*given: mx.array) -> list[mx.array]:
+            return [attend(given[0], Shared(*given[1:], None, own_mask), 0.3)]
+
+        outputs, gradients = mx.vjp(total, parts, [weights])
+        return [*outputs, *gradients]
+
+    expected = pulled(shared.own_mask)
+    monkeypatch.setattr(shared_attention, "block_weights", lambda **_: block)
+    for mine, theirs in zip(pulled("causal"), expected, strict=True):
+        assert_close(mine, theirs, 1e-5)
+
+
 @pytest.mark.parametrize("mask", [None, "causal", "rows"])
 @pytest.mark.parametrize("block", [2**22, 1])  # all queries at once, and in blocks of the fewest
 def test_lean_attention_and_its_gradients_are_those_of_mlx(
     mask: str | None, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lean_attention, "BLOCK_WEIGHTS", block)
+    monkeypatch.setattr(lean_attention, "block_weights", lambda **_: block)
     monkeypatch.setattr(lean_attention, "LEAST_BLOCK", 3)
     queries, keys, values, slope = (
         mx.random.normal((2, heads, length, 8), key=mx.random.key(seed))
@@ -179,6 +201,30 @@ def test_training_keeps_no_attention_weights() -> None:
     weights = layers * heads * length * length * 4
     assert peak(lambda x: mx.fast.scaled_dot_product_attention(x, x, x, scale=1.0, mask="causal")) > weights
     assert peak(lambda x: lean_attention.lean_attention(x, x, x, 1.0, "causal")) < weights / 2
+
+
+@pytest.mark.parametrize("kind", ["a row by itself", "rows on a shared prompt"])
+def test_one_block_of_attention_weights_exists_at_a_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their order is ours: MLX by itself computes every block's scores before it reads the first of them."""
+    rows, heads, length, width = (1, 4, 1024, 8) if kind == "a row by itself" else (64, 4, 256, 4)
+    block = heads * length * (64 if rows == 1 else 2 * (length + 8))
+    for module in (lean_attention, shared_attention):
+        monkeypatch.setattr(module, "block_weights", lambda **_: block)
+    start = mx.random.normal((rows, heads, length, width), key=mx.random.key(0))
+
+    def total(states: mx.array) -> mx.array:
+        if rows == 1:
+            return lean_attention.lean_attention(states, states, states, 1.0, "causal").sum()
+        prompt, own = states[:1, :, :8], states.swapaxes(0, 1)[None]
+        return attend(states, Shared(prompt, prompt, own, own, None, "causal"), 1.0).sum()
+
+    mx.eval(start)
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    mx.eval(mx.grad(total)(start))
+    beside = mx.get_peak_memory() - before
+    assert beside < 4 * 5 * block + 20 * start.nbytes
+    assert 4 * 5 * block + 20 * start.nbytes < 4 * rows * heads * length * length
 
 
 def test_layers_compute_with_the_kernels_in_force_and_with_mlx_lms_own_outside_a_block() -> None:

@@ -94,6 +94,6 @@ def test_rows_with_caches_of_their_own_are_right_merged_or_not(merges: bool):
 def test_rows_of_a_slot_see_only_their_own_tokens_when_attention_runs_in_pieces(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("droid_tune.model.kernels.shared_attention.BLOCK_WEIGHTS", 64)
+    monkeypatch.setattr("droid_tune.model.kernels.shared_attention.block_weights", lambda **_: 64)
     with own_kernels():
         walked(Walk(tiny_policy("llama"), SharedRows))
