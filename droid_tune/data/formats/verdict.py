@@ -10,7 +10,7 @@ from droid_tune.data.formats.parts.messages import plain_messages, split_last_an
 from droid_tune.data.formats.parts.repeated_prompt import apart, turns_in
 from droid_tune.data.formats.prompt_completion import answer_of, prompt_of
 
-_LABEL = Field("label", "verdict", synonyms=("desirable", "kto_tag"))
+VERDICT_LABEL = Field("label", "verdict", synonyms=("desirable", "kto_tag"))
 
 
 def _normalise(fields: Row) -> Row:
@@ -35,14 +35,22 @@ def _normalise_messages(fields: Row) -> Row:
 
 def said_unread_label(rows: Sequence[Row]) -> str:
     """What the label of rows would have to be that says neither good nor bad; empty where they have none."""
-    name = next((name for name in (_LABEL.name, *_LABEL.synonyms) if any(name in row for row in rows)), "")
+    name = next(
+        (name for name in (VERDICT_LABEL.name, *VERDICT_LABEL.synonyms) if any(name in row for row in rows)),
+        "",
+    )
     return f"; `{name}` would say it, if it were {said_wanted('verdict')}" if name else ""
 
 
 VERDICT = RowFormat(
     name="verdict",
     title="Answers with a verdict",
-    fields=(Field("prompt", "text_or_messages"), Field("completion", "turn_or_messages"), _LABEL, *COMMON),
+    fields=(
+        Field("prompt", "text_or_messages"),
+        Field("completion", "turn_or_messages"),
+        VERDICT_LABEL,
+        *COMMON,
+    ),
     needs=frozenset({"verdict", "prompt"}),
     normalise=_normalise,
     prompt_field="prompt",
@@ -52,7 +60,7 @@ VERDICT = RowFormat(
 MESSAGES_VERDICT = RowFormat(
     name="messages_verdict",
     title="Chats with a verdict",
-    fields=(Field("messages", "messages", synonyms=("conversations",)), _LABEL, *COMMON),
+    fields=(Field("messages", "messages", synonyms=("conversations",)), VERDICT_LABEL, *COMMON),
     needs=frozenset({"verdict", "prompt"}),
     normalise=_normalise_messages,
     example={

@@ -7,12 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from droid_tune import words
-from droid_tune.data.formats.base import BARE_REFERENCES, REFERENCE, THINKING_COLUMN, TURN_KINDS, Layout
+from droid_tune.data.formats.base import (
+    BARE_REFERENCES,
+    REFERENCE,
+    THINKING_COLUMN,
+    TOOLS,
+    TURN_KINDS,
+    Layout,
+)
 from droid_tune.data.formats.parts.answers import right_answers
 from droid_tune.data.formats.parts.columns import ABSENT, value_at
 from droid_tune.data.formats.parts.field_checks import holds_turns
 from droid_tune.data.formats.parts.messages import READ_KEYS, as_turns, role_of
+from droid_tune.data.formats.parts.tools import parsed_tools
 from droid_tune.data.formats.table import label_of
+from droid_tune.data.formats.verdict import VERDICT_LABEL
 from droid_tune.data.splits import SPLIT_COLUMN
 
 #: Names counted, and of these shown in a sentence: rows may have keys without end.
@@ -43,6 +52,10 @@ _MATERIAL = frozenset(
         *(f"{kind}{number}" for kind in ("option", "option_", "choice", "sol") for number in "abcd12345"),
     )
 )
+#: where an answer is said to be good or bad
+_LABELS = frozenset(VERDICT_LABEL.names)
+#: what begins the tools in a system text that was written by hand, as Hermes' sets have it
+_TOOLS_MARK = "<tools>"
 _CHOICES = ("choices", "options")
 #: columns in which sets of pairs keep how good the two answers are
 _SCORES = tuple(
@@ -62,6 +75,8 @@ class ColumnsSeen:
         self.counted = self.alike = self.turned = 0
         self._sides = [one for one in layout.fields if one.name in ("chosen", "rejected")]
         self.rows = self.unanswered = self.several = self.words_beside = self.systems_beside = 0
+        #: rows said to be bad that are imitated, and those whose system text has the tools that the template adds again
+        self.bad = self.tools_twice = 0
         self._unread: Counter[str] = Counter()
         self._instead: Counter[tuple[str, str]] = Counter()
         self._turn_keys: Counter[str] = Counter()
@@ -83,11 +98,13 @@ class ColumnsSeen:
             unread, instead = self._of_shape(shape)
             self._unread.update(dict.fromkeys(unread, times))
             self._instead.update(dict.fromkeys(instead, times))
+        if self.layout.need == "demonstration" and (labels := _LABELS & self._unread.keys()):
+            self.bad += sum(any(str(row.get(name)).lower() == "false" for name in labels) for row in rows)
         if self._imitates:
             self._count_several(rows)
         if len(self._sides) == 2 and self.layout.need != "prompt":
             self._count_pairs(rows)
-        if self.layout.need == "prompt":
+        if self.layout.need in ("prompt", "demonstration"):
             self.counted += sum(map(self._counts_choices, rows))
         if self._turns is not None or self._may_lack:
             for row in rows:
@@ -141,6 +158,7 @@ class ColumnsSeen:
         turns = self._turns_of(row)
         for shape, times in Counter(map(tuple, turns)).items():
             self._turn_keys.update(dict.fromkeys(set(shape) - READ_KEYS, times))
+        self.tools_twice += bool(turns) and _TOOLS_MARK in _text_of(turns[0]) and self._brings_tools(row)
         self.systems_beside += bool(turns) and bool(row.get("system")) and role_of(turns[0]) == "system"
         if self.layout.need != "prompt":
             return
@@ -148,6 +166,10 @@ class ColumnsSeen:
         ends = self._turns is not None and bool(turns) and role_of(turns[-1]) == "assistant"
         self.words_beside += beside and ends
         self.unanswered += not (beside or ends)
+
+    def _brings_tools(self, row: SeenRow) -> bool:
+        found = self.layout.found(TOOLS, row)[:1]
+        return any(parsed_tools(value_at(row, name)) for name in found)
 
     def _turns_of(self, row: SeenRow) -> list[dict[str, Any]]:
         one = self._turns or self._prompt
@@ -167,15 +189,16 @@ class ColumnsSeen:
             only = "; only rewards can ask for them" if self.layout.need is None else ""
             yield f"Not read by {by}: {self._shares(self._unread)}{only}."
         material = Counter({name: n for name, n in self._unread.items() if name.lower() in _MATERIAL})
-        if material and self.layout.need == "prompt":
+        if material and self.layout.need in ("prompt", "demonstration"):
+            only = ": only rewards can ask for it" if self.layout.need == "prompt" else ""
             yield (
-                f"The model does not see {self._shares(material)}: only rewards can ask for it. Write it into the prompt where "
-                "the question needs it."
+                f"The model does not see {self._shares(material)}{only}. Write it into the prompt where the question needs it."
             )
         if self.counted and 2 * self.counted > self.rows:
+            does = "rewards compare with" if self.layout.need == "prompt" else f"{by} learns"
             yield (
-                f"The answer is the place of a choice, counted from 0, in {self._share(self.counted)}: rewards compare with that "
-                "number. Write the letter or the text that the prompt asks for."
+                f"The answer is the place of a choice, counted from 0, in {self._share(self.counted)}: {does} that number. Write "
+                "the letter or the text that the prompt asks for."
             )
         for (column, name), times in self._instead.items():
             yield f"`{column}` is read as `{name}` in {self._share(times)}."
@@ -184,6 +207,16 @@ class ColumnsSeen:
             shown = ", ".join(f"`{name}` ({times:,})" for name, times in self._turn_keys.most_common(_SHOWN))
             yield f"Turns have keys that are not read: {shown}."
         yield from self._sentences_about_answers(by)
+        if self.bad:
+            yield (
+                f"A label is false in {self._share(self.bad)}, and {by} learns them like the others: leave them out where it "
+                "means a bad answer, or train by KTO."
+            )
+        if self.tools_twice:
+            yield (
+                f"The first turn names its tools (`{_TOOLS_MARK}`) in {self._share(self.tools_twice)} that have them in a column "
+                "too: the model's template may show both. Remove one of them."
+            )
         if self.systems_beside:
             rows = self._share(self.systems_beside)
             yield f"The column `system` is not read in {rows}: the turns have a system text of their own."
@@ -231,6 +264,11 @@ class ColumnsSeen:
             return "all rows"
         part = times / self.rows
         return f"{words.share(part)} of the rows" if part >= 0.01 else f"{times:,} of {self.rows:,} rows"
+
+
+def _text_of(turn: Mapping[str, Any]) -> str:
+    """A turn's text, as either kind of turns has it."""
+    return str(turn.get("content") or turn.get("value"))
 
 
 def _root(name: str, shape: tuple[str, ...]) -> str | None:

@@ -205,3 +205,49 @@ def test_rows_of_another_kind_are_told_the_mapping_that_helps(tmp_path: Path):
     error = validate(tmp_path / "train.jsonl", "sft").files[0].error
     assert error is not None
     assert error.message.endswith("; or map columns, perhaps by --map completion=response.")
+
+
+def test_labels_that_say_an_answer_is_bad_are_told_where_answers_are_imitated(tmp_path: Path) -> None:
+    rows = [{"prompt": "1?", "completion": "2", "label": good} for good in (True, False, "False", True)]
+    said = notes(tmp_path, "sft", *rows)
+    assert (
+        "A label is false in 50% of the rows, and SFT learns them like the others: leave them out where it means a bad answer, "
+        "or train by KTO." in said
+    )
+    assert not any("label is false" in note for note in notes(tmp_path, "kto", *rows))
+    classes = [{"prompt": "1?", "completion": "2", "label": number} for number in (0, 1)]
+    assert not any("label is false" in note for note in notes(tmp_path, "sft", *classes))
+
+
+def test_tools_that_stand_in_the_system_text_and_in_a_column_are_told(tmp_path: Path) -> None:
+    tools = [
+        {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    ]
+    turns = [
+        {"from": "system", "value": "You may call <tools>f</tools>."},
+        {"from": "human", "value": "Well?"},
+        {"from": "gpt", "value": "Yes."},
+    ]
+    rows = [
+        {"conversations": turns, "tools": json.dumps(tools)},
+        {"conversations": turns, "tools": "[]"},
+        {"conversations": turns[1:], "tools": json.dumps(tools)},
+        {"conversations": turns},
+    ]
+    assert [note for note in notes(tmp_path, "sft", *rows) if "names its tools" in note] == [
+        "The first turn names its tools (`<tools>`) in 25% of the rows that have them in a column too: the model's template "
+        "may show both. Remove one of them."
+    ]
+
+
+def test_what_answers_that_are_imitated_need_and_the_model_does_not_see_is_told(tmp_path: Path) -> None:
+    rows = [{"question": "Which?", "choices": ["a", "b"], "answer": 1, "subject": "s"}] * 2
+    said = notes(tmp_path, "sft", *rows)
+    assert (
+        "The model does not see `choices` (all rows). Write it into the prompt where the question needs it."
+        in said
+    )
+    assert (
+        "The answer is the place of a choice, counted from 0, in all rows: SFT learns that number. Write the letter or the text "
+        "that the prompt asks for." in said
+    )
