@@ -37,14 +37,15 @@ class TooMuchTextError(Exception):
 
 
 class GenerationBlock(Extension):
-    """`{% generation %}` marks what the model wrote; here the text inside it counts alone."""
+    """`{% generation %}` marks what the model wrote; here the text inside it counts alone, and what is set inside it ends
+    with it, as with transformers."""
 
     tags = {"generation"}  # noqa: RUF012 - jinja's own form
 
-    def parse(self, parser: Parser) -> list[nodes.Node]:
+    def parse(self, parser: Parser) -> nodes.Node:
         """The statements between the marks."""
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        line = next(parser.stream).lineno
+        return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
 
 
 class PlainDict:

@@ -41,7 +41,8 @@ def text(children: TemplateChildren, source: str, **switches: Any) -> dict[str, 
 
 
 SEEN = (
-    "{% generation %}{{ messages[1].thinking }}{% endgeneration %}|{{ dict(a=1).a }}|{{ {'b': 'ü<'} | tojson }}|"
+    "{% set y = 1 %}{% generation %}{% set y = 2 %}{% set z = 3 %}{{ messages[1].thinking }}{{ y }}{% endgeneration %}"
+    "{{ y }}{{ z }}|{{ dict(a=1).a }}|{{ {'b': 'ü<'} | tojson }}|"
     "{% for i in range(9) %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}|"
     "{% set n = namespace(x=1) %}{% set n.x = n.x + 1 %}{{ n.x }}|{{ documents is none }}|{{ strftime_now('%%') }}|"
     "{{ dict.fromkeys(['k'])['k'] is none }}|{{ messages[2].name is defined }}"
