@@ -18,7 +18,7 @@ from mlx_lm.utils import load_model, load_tokenizer
 
 from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.control import UNWATCHED, Watch
-from droid_tune.data.rendering.templates.chat_template import ChatTemplate
+from droid_tune.data.rendering.templates.chat_template import ChatTemplate, unwrapped
 from droid_tune.errors import UserError
 from droid_tune.machine import garbage
 from droid_tune.machine.scratch import scratch_folder
@@ -29,9 +29,9 @@ from droid_tune.model.checks.rotary import wrong_base
 from droid_tune.model.kernels.install import goes_token_by_token, install
 from droid_tune.model.policy import Policy
 from droid_tune.model_files.hub import resolve_model
-from droid_tune.model_files.model_folder import check_model_folder, read_json
+from droid_tune.model_files.model_folder import check_model_folder
 from droid_tune.model_files.rope import missing_keys, said_of
-from droid_tune.model_files.tokenizer import tokenizer_faults
+from droid_tune.model_files.tokenizer import ends_in_files, name_end, tokenizer_faults, unread_template
 
 log = logging.getLogger(__name__)
 
@@ -206,8 +206,9 @@ def load_model_tokenizer(path: Path, *, needs_chat_template: bool = False) -> An
     """The tokenizer of a model folder as a run uses it, in mlx-lm's wrapper. Raises `UserError`."""
     with tokenizer_faults(path), plain_path(path) as plain:
         tokenizer = load_tokenizer(
-            plain, {"trust_remote_code": False}, eos_token_ids=_eos_in_files(path) or None
+            plain, {"trust_remote_code": False}, eos_token_ids=ends_in_files(path) or None
         )
+        name_end(unwrapped(tokenizer), path)
     if not tokenizer.eos_token_ids:
         raise UserError(
             "the tokenizer has no end-of-sequence token, so no completion would ever end",
@@ -228,13 +229,14 @@ def require_chat_template(tokenizer: Any, path: Path) -> None:
         raise UserError(
             "the data holds chat messages and this model has no chat template",
             place=str(path / "tokenizer_config.json"),
-            remedy="choose an instruct version of the model, or data with plain `prompt` texts",
+            remedy=unread_template(path)
+            or "choose an instruct version of the model, or data with plain `prompt` texts",
         )
 
 
 def stop_tokens(tokenizer: Any, path: Path, extra: Iterable[str] = ()) -> frozenset[int]:
-    """Ids that end a completion: the tokenizer's eos, those in the configs, and `extra` special tokens by name."""
-    stops = {int(token) for token in tokenizer.eos_token_ids} | _eos_in_files(path)
+    """Ids that end a completion: the tokenizer's eos, those in the files, and `extra` special tokens by name."""
+    stops = {int(token) for token in tokenizer.eos_token_ids} | set(ends_in_files(path))
     return frozenset(stops | {token_id(tokenizer, name) for name in extra})
 
 
@@ -244,13 +246,3 @@ def token_id(tokenizer: Any, name: str) -> int:
     if found is None or found == getattr(tokenizer, "unk_token_id", None):
         raise UserError("the tokenizer has no such token", value=name, place="sampling.extra_stop_tokens")
     return int(found)
-
-
-def _eos_in_files(path: Path) -> set[int]:
-    found: set[int] = set()
-    for file in ("config.json", "generation_config.json"):
-        if (path / file).is_file():
-            value = read_json(path / file).get("eos_token_id")
-            values = value if isinstance(value, list) else [value]
-            found |= {int(item) for item in values if isinstance(item, int)}
-    return found

@@ -10,21 +10,23 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from droid_tune.errors import UserError
-from droid_tune.model_files.model_folder import check_tokenizer_files
+from droid_tune.model_files.model_folder import check_tokenizer_files, read_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
+#: templates beside the default one, by the names of their files: `tool_use` shows rows with tools
+NAMED_TEMPLATES = "additional_chat_templates/*.jinja"
 #: what a model is told beside the text itself may stand in any of these: its chat template and special tokens
-SPEAKING_FILES = ("tokenizer_config.json", "chat_template.jinja", "chat_template.json")
+SPEAKING_FILES = ("tokenizer_config.json", "chat_template.jinja", "chat_template.json", NAMED_TEMPLATES)
 
 
 @contextmanager
@@ -56,9 +58,33 @@ def import_transformers() -> Any:
 def load_tokenizer(folder: Path) -> Any:
     """A Hugging Face tokenizer from files alone: no code of the model's runs, nothing is fetched. Raises `UserError`."""
     with tokenizer_faults(folder):
-        return import_transformers().AutoTokenizer.from_pretrained(
+        made = import_transformers().AutoTokenizer.from_pretrained(
             str(folder), trust_remote_code=False, local_files_only=True
         )
+        name_end(made, folder)
+        return made
+
+
+def ends_in_files(folder: Path) -> list[int]:
+    """The tokens that end an answer by `generation_config.json`, and by `config.json` where that names none: the first may
+    be right where the second is left over from another model, and mlx-lm and transformers read them so."""
+    for file in ("generation_config.json", "config.json"):
+        if (folder / file).is_file():
+            value = read_json(folder / file).get("eos_token_id")
+            found = [one for one in (value if isinstance(value, list) else [value]) if type(one) is int]
+            if found:
+                return found
+    return []
+
+
+def name_end(tokenizer: Any, folder: Path) -> None:
+    """Give a Hugging Face tokenizer whose settings name no end of text the first that the model's files name: else a run
+    stops there and learns to write none."""
+    if tokenizer.eos_token_id is not None or not (ends := ends_in_files(folder)):
+        return
+    text = tokenizer.convert_ids_to_tokens(ends[0])
+    if isinstance(text, str):
+        tokenizer.add_special_tokens({"eos_token": text})
 
 
 def load_fast_tokenizer(folder: Path) -> Tokenizer | None:
@@ -83,18 +109,27 @@ def may_tell_the_date(folder: Path | None) -> bool:
     """Whether the folder's chat template asks which day it is; for all that is known of a folder that is not here, it does."""
     if folder is None:
         return True
-    for name in SPEAKING_FILES:
-        try:
-            if "strftime_now" in (folder / name).read_text(encoding="utf-8-sig"):
-                return True
-        except (OSError, ValueError):
-            continue
-    return False
+    return any("strftime_now" in text for text in speaking_texts(folder))
+
+
+def speaking_texts(folder: Path) -> Iterator[str]:
+    """The texts of the files that may hold a chat template."""
+    for file in (one for pattern in SPEAKING_FILES for one in sorted(folder.glob(pattern))):
+        with suppress(OSError):
+            yield file.read_text(encoding="utf-8-sig", errors="replace")
+
+
+def unread_template(folder: Path) -> str:
+    """What to do where the only template stands in `chat_template.json`, which transformers and mlx-lm read for models of
+    pictures alone; empty where it is not there."""
+    if declares_chat_template(folder) or not (folder / "chat_template.json").is_file():
+        return ""
+    return "copy the template in its chat_template.json, which mlx-lm does not read, into a file chat_template.jinja"
 
 
 def declares_chat_template(folder: Path) -> bool:
     """Whether the folder's files hold a chat template."""
-    if (folder / "chat_template.jinja").is_file():
+    if (folder / "chat_template.jinja").is_file() or any(folder.glob(NAMED_TEMPLATES)):
         return True
     try:
         settings: Any = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8-sig"))

@@ -30,6 +30,16 @@ class GgufKeys:
         return str(self.values.get("tokenizer.chat_template", ""))
 
     @property
+    def templates(self) -> str | dict[str, str]:
+        """As a tokenizer takes them: the one, or all by their names; empty where there is none."""
+        named = {
+            str(name): str(self.values[f"tokenizer.chat_template.{name}"])
+            for name in self.values.get("tokenizer.chat_templates", ())
+        }
+        default = {"default": self.chat_template} if self.chat_template else {}
+        return default | named if named else self.chat_template
+
+    @property
     def ends(self) -> list[int]:
         """The tokens that end an answer."""
         named = (self.values.get(f"tokenizer.ggml.{name}_token_id") for name in _ENDS)
@@ -225,8 +235,8 @@ def _write_tokenizer(keys: GgufKeys, source: Path, folder: Path) -> None:
     settings_file = source / "tokenizer_config.json"
     settings = json.loads(settings_file.read_text(encoding="utf-8-sig")) if settings_file.is_file() else {}
     settings.pop("chat_template", None)
-    if keys.chat_template:
-        settings["chat_template"] = keys.chat_template
+    if keys.templates:
+        settings["chat_template"] = keys.templates
     if keys.ends:
         settings["eos_token"] = keys.text(int(keys.values["tokenizer.ggml.eos_token_id"]))
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")

@@ -175,8 +175,15 @@ def _chats_begin_so(tokenizer: Any) -> bool:
 
 
 def _template(tokenizer: Any, inner: Any) -> dict[str, Any]:
+    """The default template, and others under their names: llama.cpp shows tools by the one called `tool_use`."""
     if not has_chat_template(tokenizer):
         return {}
-    given = inner.chat_template
-    source = given.get("default") if isinstance(given, dict) else given  # pyright: ignore[reportUnknownVariableType]
-    return {"chat_template": str(source)} if source else {"chat_template": ChatTemplate.of(tokenizer).source}
+    given: Any = inner.chat_template
+    if not isinstance(given, dict):
+        return {"chat_template": ChatTemplate.of(tokenizer).source}
+    sources = {str(name): str(source) for name, source in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    default = sources.pop("default", None)
+    found: dict[str, Any] = {} if default is None else {"chat_template": default}
+    if sources:
+        found["chat_templates"] = sorted(sources)
+    return found | {f"chat_template.{name}": source for name, source in sources.items()}

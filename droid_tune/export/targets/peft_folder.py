@@ -19,8 +19,10 @@ from droid_tune.model.adapter_files import SETTINGS, WEIGHTS
 from droid_tune.model.adapters import EMBEDDING, SWITCH, base_of, is_adapter
 from droid_tune.model.arrays import write_arrays
 from droid_tune.model.peft_files import read_peft, write_peft
+from droid_tune.model.policy import Policy
 from droid_tune.model_files.model_folder import read_json
 from droid_tune.model_files.read_facts import read_model
+from droid_tune.model_files.tokenizer import ends_in_files
 
 PEFT_SITTING = "droid_tune.export.checking.sitting_peft"
 #: families whose modules are called alike in Transformers and in mlx-lm
@@ -67,11 +69,13 @@ class PeftFolder(Target):
         policy, named = source.policy, source.config.model.path
         tied = bool(settings_of(policy.config, policy.model).get("tie_word_embeddings"))
         write_peft(policy.trainable(), policy.adapter, named, folder, tied=tied)
+        notes = _ends_to_give(policy)
         if "quantization" not in policy.config:
-            return []
+            return notes
         return [
+            *notes,
             f"It was trained on `{named}`, whose weights are quantised: on the Hub's unquantised model, which PEFT needs "
-            "(`base_model_name_or_path` in adapter_config.json), it answers a little otherwise."
+            "(`base_model_name_or_path` in adapter_config.json), it answers a little otherwise.",
         ]
 
     def open(self, base: Path, folder: Path, exam: Exam, watch: Watch) -> tuple[str, Sitting]:
@@ -90,6 +94,18 @@ class PeftFolder(Target):
     def how_to_use(self, source: ExportSource, out: Path) -> str:
         """Python."""
         return f"PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(BASE), {str(out)!r})"
+
+
+def _ends_to_give(policy: Policy) -> list[str]:
+    """What Transformers has to be told, which ends answers by the base's files alone: not by the tokenizer, nor by what the
+    chat template writes."""
+    if policy.stop_tokens <= set(ends_in_files(policy.path)):
+        return []
+    ends = sorted(policy.stop_tokens)
+    return [
+        f"The base's generation_config.json does not name every token that ends an answer of this model: give "
+        f"`generate` `eos_token_id={ends}`."
+    ]
 
 
 def back_to_mlx(peft: Path, base: Path, folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from droid_tune import words
@@ -16,11 +15,8 @@ from droid_tune.data.templates import TemplateOptions, prompt_text, render_promp
 from droid_tune.errors import UserError
 from droid_tune.events import RolloutGroup
 from droid_tune.model_files.hub import local_model
-from droid_tune.model_files.tokenizer import load_tokenizer
+from droid_tune.model_files.tokenizer import load_tokenizer, speaking_texts
 from droid_tune.rewards.thoughts import TAGS
-
-#: where a model folder keeps its template
-_TEMPLATES = ("chat_template.jinja", "tokenizer_config.json")
 
 
 @dataclass
@@ -83,15 +79,9 @@ class PastRows:
 def _tokenizer_that_thinks(config: RunConfig) -> Any:
     """The tokenizer of a model on this computer whose template may open thoughts; None for any other."""
     folder = local_model(config.model.path, config.model.revision)
-    if folder is None or not any(tag in _template_of(folder) for tag in TAGS):
+    if folder is None or not any(tag in text for text in speaking_texts(folder) for tag in TAGS):
         return None
     try:
         return load_tokenizer(folder)
     except UserError:
         return None
-
-
-def _template_of(folder: Path) -> str:
-    """The text of the files that may hold a chat template."""
-    found = (folder / name for name in _TEMPLATES)
-    return "".join(file.read_text(encoding="utf-8", errors="replace") for file in found if file.is_file())

@@ -27,6 +27,7 @@ from droid_tune.data.issues import FileFault
 from droid_tune.data.reading.fingerprint import Fingerprint, change_of, fingerprint
 from droid_tune.errors import UserError, abbreviated
 from droid_tune.model_files.hub import local_model
+from droid_tune.model_files.tokenizer import NAMED_TEMPLATES
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths, private_folder, user_path
 from droid_tune.runs.disk.durable import write_text
@@ -303,7 +304,8 @@ def _template(folder: Path | None) -> str:
     if folder is None:
         return ""
     texts = [_text(folder / name) for name in _TEMPLATES]
-    return _digest(json.dumps([*texts, _tokenizer_config(folder).get("chat_template")]))
+    named = [one for file in sorted(folder.glob(NAMED_TEMPLATES)) for one in (file.name, _text(file))]
+    return _digest(json.dumps([*texts, _tokenizer_config(folder).get("chat_template"), *named]))
 
 
 def _tokenizer_settings(folder: Path | None) -> dict[str, str]:

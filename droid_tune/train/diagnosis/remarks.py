@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from droid_tune import words
 from droid_tune.data.formats.base import Row
 from droid_tune.data.report import Report
 from droid_tune.data.templates import has_chat_template
 from droid_tune.model.loading import require_chat_template
 from droid_tune.model.policy import Policy
+from droid_tune.model_files.tokenizer import unread_template
 from droid_tune.rewards.combine import RewardSet
 
 #: rows whose form is looked at
@@ -75,7 +77,10 @@ def remark_on_template(policy: Policy, rows: Sequence[Row], notify: Notify) -> N
     notify(
         "no_chat_template",
         "The model has no chat template, so it gets each prompt as it is, without any frame.",
-        "For questions and answers choose an instruct version of the model.",
+        words.sentence(
+            words.capitalised(unread_template(policy.path))
+            or "For questions and answers choose an instruct version of the model."
+        ),
         level="info",
     )
 

@@ -167,6 +167,24 @@ def test_chats_begin_in_the_file_as_they_begin_in_the_run(
     assert vocabulary_of(tokenizer, 500, [2], []).keys["ggml.tokens"] == found.keys["ggml.tokens"][:500]
 
 
+@pytest.mark.parametrize("default", [{"default": "{{ 'plain' }}"}, {}])
+def test_the_template_for_tools_is_in_the_file_under_its_name(
+    default: dict[str, str], stories_model: Path, tmp_path: Path
+) -> None:
+    """Rows with tools were learnt behind `tool_use`; the file held the default one alone, which leaves tools out."""
+    policy = tiny_family(tmp_path / "model", next(iter(CASES)), stories_model)
+    templates = default | {"tool_use": "{{ tools }}", "rag": "{{ documents }}"}
+    unwrapped(policy.tokenizer).chat_template = templates
+    fuse_adapter(policy)
+    write_gguf(policy, tmp_path / "x.gguf", name="x", weights="none", texts=[])
+    values = read_keys(tmp_path / "x.gguf").values
+    assert values.get("tokenizer.chat_template") == default.get("default")
+    assert values["tokenizer.chat_template.tool_use"] == "{{ tools }}"
+    assert sorted(values["tokenizer.chat_templates"]) == ["rag", "tool_use"]
+    unpack_gguf(tmp_path / "x.gguf", tmp_path / "model", tmp_path / "again")
+    assert load_tokenizer(tmp_path / "again").chat_template == templates
+
+
 @pytest.mark.parametrize(
     ("rstrip", "name", "written"),
     [

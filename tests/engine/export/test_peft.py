@@ -49,6 +49,16 @@ def test_factors_are_transposed_and_alpha_is_scale_times_rank(learnt_run: Path, 
     assert settings["target_modules"] == sorted({name.rpartition(".")[0] for name in ours})
 
 
+def test_transformers_is_to_be_told_of_an_end_that_the_base_does_not_name(
+    learnt_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = sorted(trained_policy(learnt_run).stop_tokens)
+    for named, told in ((ends, False), ([], True)):
+        monkeypatch.setattr(peft_folder, "ends_in_files", lambda _, named=named: named)
+        result = export_run(learnt_run, ExportRequest("peft", tmp_path / f"out{told}", check=0))
+        assert any(f"`eos_token_id={ends}`" in note for note in result.notes) is told
+
+
 @pytest.mark.parametrize("mode", ["continue", "fuse"])
 def test_a_run_starts_from_a_peft_folder_as_from_the_run_that_it_was_made_of(
     mode: str, learnt_run: Path, tmp_path: Path

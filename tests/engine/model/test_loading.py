@@ -122,7 +122,10 @@ def test_a_missing_chat_template_is_refused_only_where_it_is_needed(folder: Path
     content.pop("chat_template")
     (folder / "tokenizer_config.json").write_text(json.dumps(content))
     assert load_policy(folder).stop_tokens
-    with pytest.raises(UserError, match="no chat template"):
+    with pytest.raises(UserError, match=r"no chat template.*choose an instruct version"):
+        load_policy(folder, needs_chat_template=True)
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
+    with pytest.raises(UserError, match=r"no chat template.*copy .* into a file chat_template\.jinja"):
         load_policy(folder, needs_chat_template=True)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlx_lm import load as load_by_mlx_lm
 
-from droid_tune.data.templates import render_prompt
+from droid_tune.data.templates import render_examples, render_prompt
 from droid_tune.errors import UserError
-from droid_tune.model.loading import load_model_tokenizer
+from droid_tune.model.loading import load_model_tokenizer, stop_tokens
 from droid_tune.model_files.tokenizer import load_fast_tokenizer, load_tokenizer
 
 
@@ -50,6 +52,39 @@ def test_what_a_tokenizer_cuts_or_fills_by_itself_is_neither(folder: Path) -> No
     assert load_model_tokenizer(folder).encode(text) == whole
     prompt = render_prompt(load_model_tokenizer(folder), {"prompt": text})
     assert len(prompt.tokens) >= len(whole)
+
+
+def change(file: Path, **values: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+@pytest.mark.parametrize("settings", [True, False])
+def test_an_end_that_only_the_models_files_name_is_learnt(settings: bool, folder: Path) -> None:
+    """`</s>` (2) is where a run stops; without `eos_token` answers were learnt without an end."""
+    if settings:
+        change(folder / "tokenizer_config.json", eos_token=None)
+    else:
+        (folder / "tokenizer_config.json").unlink()
+    row = {"prompt": "Once", "answer": "upon a time"}
+    for load in (load_tokenizer, load_model_tokenizer):
+        tokenizer = load(folder)
+        assert (tokenizer.eos_token, tokenizer.eos_token_id) == ("</s>", 2)
+        (example,) = render_examples(tokenizer, row)
+        assert example.tokens[-1] == 2
+        assert example.answer_mask[-1]
+
+
+@pytest.mark.parametrize(
+    ("config", "generation", "ends"), [(300, 2, {2}), ([300, 301], [2, 302], {2, 302}), (300, None, {2, 300})]
+)
+def test_an_end_left_over_in_config_json_ends_no_answer(
+    config: Any, generation: Any, ends: set[int], folder: Path
+) -> None:
+    """As mlx-lm and transformers have it: 300 is an ordinary word, at which every answer was cut."""
+    change(folder / "config.json", eos_token_id=config)
+    change(folder / "generation_config.json", eos_token_id=generation)
+    assert stop_tokens(load_model_tokenizer(folder), folder) == ends
+    assert set(load_by_mlx_lm(str(folder))[1].eos_token_ids) == ends
 
 
 @pytest.mark.parametrize("content", ["", "{", "{}", '{"model": {"type": "Nothing"}}', "[]"])

@@ -169,6 +169,13 @@ def test_a_chat_template_and_nothing_else_of_its_file(run: Path) -> None:
     assert changes_since(run) == ["The model's chat template changed since the run began."]
 
 
+def test_a_template_that_stands_beside_the_default_one(run: Path) -> None:
+    folder = run.parent / "model" / "additional_chat_templates"
+    folder.mkdir()
+    (folder / "tool_use.jinja").write_text("{{ tools }}")
+    assert changes_since(run) == ["The model's chat template changed since the run began."]
+
+
 @pytest.mark.parametrize("file", ["helper.py", "parts/scale.py", "parts/units.py"])
 def test_what_a_reward_file_imports_beside_it(run: Path, file: str) -> None:
     """A change of what it does not import is none."""
