@@ -136,7 +136,7 @@ def read_peft(folder: Path) -> PeftAdapter:
         arrays=dict(_own(name, array, place) for name, array in read_arrays(folder / PEFT_WEIGHTS).items()),
         type="dora" if settings.get("use_dora") else "lora",
         rank=rank,
-        scale=float(settings.get("lora_alpha", rank)) / root,
+        scale=float(settings.get("lora_alpha", 8)) / root,
         dropout=float(settings.get("lora_dropout") or 0.0),
         ties=bool(settings.get("ensure_weight_tying")),
     )

@@ -30,8 +30,17 @@ _DAY_FIRST = re.compile(
     rf"(?:(?:der|den|le|el|il|o)\s+)?{_DAY}\s+(?:(?:of|de|di)\s+)?{_MONTH}(?:,?\s+(?:(?:de|del)\s+)?(\d{{4}}))?",
     re.IGNORECASE,
 )
+_DENIED = re.compile(r"\b(?:not|never|nor|or|before|after|until|since)\b|n['’]t\b", re.IGNORECASE)
 #: the year of a day without one: a leap year, and nobody's
 _NO_YEAR = 4
+
+
+def only_date(text: str) -> str:
+    """The date of a text that names one and denies nothing; empty where it names none, or several."""
+    found = [
+        one.group() for form in (_ISO, _MONTH_FIRST, _DAY_FIRST, _SLASHES) for one in form.finditer(text)
+    ]
+    return found[0] if len(found) == 1 and not _DENIED.search(text) else ""
 
 
 def as_date(text: str) -> date | None:

@@ -13,6 +13,7 @@ from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import Unit, read_unit
 
 _NAMED = re.compile(r"\$?\s*([a-zA-Zθαβ](?:_\{?\w+\}?|\([a-z]\))?)\s*=\s*([^=]+)")
+_NAMED_AT_END = re.compile(r"(?<![\w\\}])([a-zA-Z])\s*=\s*[-+]?\d[\d.,/]*[\s.$*]*$")
 #: a longer text can only be the same words: what a model that has collapsed says may be of any length
 _LONGEST = 1_000
 _TERM = r"(?:[^a-zA-Z\\=]|\\(?:cdot|times|div)(?![a-zA-Z]))*"
@@ -29,6 +30,8 @@ _MODULUS = re.compile(
     r"\$?(?:[a-z]\s*(?:\\equiv|≡|=)\s*)?(?P<value>-?\d{1,30})\s*(?:\\pmod|\\bmod|\(?\s*\\?mod)\s*\{?\s*\d{1,30}\s*\}?\)?\$?"
 )
 _RELATION = re.compile(r"[<>≤≥≠]|\\(?:[gl]eq?|[gl]t|neq?)(?![a-zA-Z])")
+#: computer algebra knows none of them
+_SCALED = re.compile(r"\d ?(?:hundred|thousand|[mb]illion|trillion|dozen)\b", re.IGNORECASE)
 _UNIT_AT_END = re.compile(r"(?<=[\d)}πa-z])\s+([a-zA-Z°][a-zA-Z°/ .]*(?:\^\{?[23]\}?)?)$")
 
 
@@ -55,6 +58,8 @@ def readings(answer: str, reference: str) -> list[tuple[str, str]]:
     answer, reference = without_lone_modulus(untypeset(answer), untypeset(reference))
     if len(answer) > _LONGEST:
         return [(answer, reference)]
+    if names_another(answer, reference):
+        return []
     left, right = _NAMED.fullmatch(answer), _NAMED.fullmatch(reference)
     if left and right:
         if left[1].replace(" ", "") == right[1].replace(" ", ""):
@@ -78,6 +83,13 @@ def without_lone_modulus(answer: str, reference: str) -> tuple[str, str]:
         one["value"] if one else text for one, text in zip(found, (answer, reference), strict=True)
     )
     return left, right
+
+
+def names_another(spoken: str, reference: str) -> bool:
+    """Whether a text ends in the value of another letter than the reference names: `so y = 5` of `x = 5`."""
+    wanted = _NAMED.fullmatch(untypeset(reference))
+    said = _NAMED_AT_END.search(untypeset(spoken))
+    return wanted is not None and said is not None and len(wanted[1]) == 1 and wanted[1] != said[1]
 
 
 def _of_other_variables(left: re.Match[str], right: re.Match[str]) -> bool:
@@ -148,6 +160,9 @@ def without_units(answer: str, reference: str) -> tuple[str, str] | None:
 
 def split_unit(text: str) -> tuple[str, Unit | None]:
     """`3\\sqrt{2} cm` as `3\\sqrt{2}` and centimetres. A letter alone is a variable, no unit."""
+    number = as_quantity(text) if _SCALED.search(text) else None
+    if number is not None and not number.percent:
+        return str(number.value), number.unit
     text = untypeset(text).strip(" $")
     found = _UNIT_AT_END.search(text)
     unit = read_unit(found[1]) if found and len(found[1]) > 1 else None

@@ -93,7 +93,7 @@ def as_latex(text: str) -> str:
     for sign, command in _SYMBOLS.items():
         text = text.replace(sign, f"\\{command} ")
     text = _ROOT_SIGN.sub(lambda found: f"\\sqrt{{{found[1] or found[2]}}}", text)
-    text = _AND_OR.sub(",", text)
+    text = _AND_OR.sub(",", text if "matrix" in text else text.replace(" & ", " and "))
     for operator, latex in _OPERATORS.items():
         text = text.replace(operator, latex)
     text = _MIXED.sub(r"\1\\frac{\2}{\3}", text)

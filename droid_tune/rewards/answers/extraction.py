@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 from droid_tune.config.rewards import Extraction
 from droid_tune.rewards.answers.compounds import same_units_joined
+from droid_tune.rewards.answers.dates import as_date, only_date
+from droid_tune.rewards.answers.equality import names_another
 from droid_tune.rewards.answers.expressions import is_mathematical
 from droid_tune.rewards.answers.marks import (
     Mark,
@@ -26,7 +28,7 @@ from droid_tune.rewards.answers.numbers import as_quantity, last_number
 from droid_tune.rewards.answers.open_values import without_open_values
 from droid_tune.rewards.answers.predicates import last_sentence, predicate, said_to_be
 from droid_tune.rewards.answers.retractions import behind_retraction
-from droid_tune.rewards.answers.texts import truth, truth_said
+from droid_tune.rewards.answers.texts import normalised, truth, truth_said
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.values import last_value, leading_value, without_modulus
 from droid_tune.rewards.answers.worded_parts import as_place, last_place, parts_in_digits, without_parts
@@ -154,7 +156,9 @@ def _unmarked(spoken: str, reference: str) -> list[str]:
     if truth(reference) is not None:
         said = truth_said(spoken)
         return [str(said)] if said is not None else [spoken.strip()]
-    value = last_value(spoken) if is_mathematical(reference) else None
+    value = (
+        last_value(spoken) if is_mathematical(reference) and not names_another(spoken, reference) else None
+    )
     texts = [
         spoken.strip(),
         last_line(spoken),
@@ -162,6 +166,7 @@ def _unmarked(spoken: str, reference: str) -> list[str]:
         value or "",
         said_to_be(last_line(spoken)),
         predicate(last_line(spoken)),
+        only_date(last_sentence(last_line(spoken))) if as_date(normalised(reference)) else "",
     ]
     return list(dict.fromkeys(text for text in texts if text))
 

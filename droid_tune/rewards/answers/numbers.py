@@ -59,6 +59,7 @@ _VALUE = re.compile(_UNSIGNED, re.VERBOSE)
 _FRACTION = re.compile(r"(?:(\d)\s*|(?<!\s)\s*)\\frac\s*(?:\{\s*(\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
 _PERCENT = re.compile(r"(?:%|per\s?cent\b|percent\b|percentage points?\b)\s*", re.IGNORECASE)
 _SCALES = {
+    "hundred": 2,
     "thousand": 3,
     "million": 6,
     "millions": 6,

@@ -13,6 +13,8 @@ _TAKEN_BACK = re.compile(
     (?: (?:but[ ])?(?:wait|oops|hmm|hold[ ]on|sorry|actually|no)\b [,.!…—–\s-]*
         (?: no\b(?![ ]\w) | nope\b | scratch[ ]that | I[ ](?:made|meant|was[ ]wrong|miscalculated|misread)
           | (?:that|this|it)(?:['’]s|[ ]is|[ ]was)[ ]{_WRONG} | (?:that|this|it)[ ](?:isn|wasn)['’]t[ ](?:right|correct) )
+      | actually,?[ ](?:(?:it|that)(?:['’]s|[ ](?:is|was|should[ ]be))|make[ ](?:it|that))[ ]
+        (?=\W{{0,4}}-?\d[\d.,]*\W*(?:$|\n))
       | scratch[ ]that | correction[ ]?: | I[ ]made[ ](?:a|an)[ ](?:\w+[ ])?(?:mistake|error) | I[ ]meant\b )
     """,
     re.VERBOSE | re.IGNORECASE,

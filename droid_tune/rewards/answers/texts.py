@@ -20,8 +20,9 @@ _EDGES = " \"'`*_$“”‘’«»"
 _ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2}|\w\.\w)")
 _TRUTHS = {"yes": True, "true": True, "no": False, "false": False, **TRUTHS}
 _TRUE = ("true", "correct", "right")
+_INTERJECTION = r"(?:(?:indeed|nope|yep|yeah|well|so|hence|therefore|thus),?\s)?"
 _TRUTH_SAID = re.compile(
-    rf"(?:^|[.!?:\n。])[\s*_\"'$#]{{0,40}}({'|'.join(sorted(_TRUTHS, key=len, reverse=True))})"
+    rf"(?:^|[.!?:;\n。])[\s*_\"'$#]{{0,40}}{_INTERJECTION}({'|'.join(sorted(_TRUTHS, key=len, reverse=True))})"
     r"(?!\w)[*_\"'$]*(?=\s*(?:$|[.,;:!—–\n，。、！]|-\s))",
     re.IGNORECASE,
 )
@@ -32,11 +33,27 @@ _TRUTH_AT_END = re.compile(
 )
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?\s*(?:m\.?)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
+#: `3.30 pm` and `14h05`
+_POINTED = re.compile(r"(\d{1,2})(?:\.(?=\d\d\s*[ap]\.?\s*m)|h)(\d{2})(\s*[ap]\.?\s*m\.?|)$")
+_NAMED_TIMES = {
+    **dict.fromkeys(("noon", "midday", "12 noon", "12:00 noon"), "12:00 pm"),
+    **dict.fromkeys(("midnight", "12 midnight", "12:00 midnight"), "12:00 am"),
+}
+_NUMBER = r"\d(?:[\d,]{0,12}\d)?(?:\.\d{1,6})?"
+_RANGED = re.compile(
+    rf"(?P<from>(?:from|between)\s+)?(?P<low>{_NUMBER})\s*(?:-|(?P<to>(?:to|and|until|through)\b))\s*(?P<high>{_NUMBER})"
+    r"(?P<unit>(?:\s+[a-z]+|%)?)"
+)
 _O_CLOCK = re.compile(r"(?<=\d)\s+o'?clock\b")
 _RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?:\s*(?::|to)\s*\d{1,9}(?:\.\d{1,9})?){1,5}", re.IGNORECASE)
 _TITLE = re.compile(r"\b(dr|mr|mrs|ms|st|prof|jr|sr)\.(?=\s|$|,)")
 #: `CO_2` and CO₂ are CO2; the base of a number stays apart
 _SUBSCRIPT = re.compile(r"(?<=[a-z])_\{?(\d{1,3})\}?")
+#: pictures and exclamation marks around words; the `!` of `n!` and `5!` is a factorial
+_EXCLAIMED = re.compile(r"(?:(?<=[^\W\d_]{2})!+|[\s\u2600-\u27bf\ufe0f\U0001f300-\U0001faff]+)+$")
+#: `3 R2` of a division, and `4 by 5` of a size
+_REMAINDER = re.compile(r"(?<=\d),?\s*(?:r|rem\.?|remainder:?)\s*(?=\d)")
+_BY = re.compile(r"(?<=\d)\s*(?:×|\\times|(?<=\s)x(?=\s)|(?<=\s)by(?=\s))\s*(?=\d)")
 #: the charge of `Fe^{3+}`
 _CHARGE = re.compile(r"(?<=[a-z\d])\^\{?(\d?[+-])\}?(?!\w)")
 #: `J. K.`, `J.R.R.`, `U.S.`: initials are one word
@@ -49,7 +66,8 @@ def normalised(text: str) -> str:
     text = unicodedata.normalize("NFKC", untypeset(text)).casefold()
     text = text.replace("“", '"').replace("”", '"').replace("…", "...")
     text = " ".join(text.split()).lstrip(_EDGES).rstrip(_EDGES + ".,;:")
-    text = _CHARGE.sub(r"\1", _SUBSCRIPT.sub(r"\1", text))
+    text = _CHARGE.sub(r"\1", _SUBSCRIPT.sub(r"\1", _EXCLAIMED.sub("", text)))
+    text = _REMAINDER.sub(" remainder ", _BY.sub(" x ", text))
     text = _INITIALS.sub(lambda found: re.sub(r"[.\s]", "", found.group()), text)
     return _TITLE.sub(r"\1", _ARTICLE.sub("", text))
 
@@ -82,6 +100,9 @@ def same_kind(left: str, right: str) -> bool | None:
     days = as_date(left), as_date(right)
     if None not in days:
         return days[0] == days[1]
+    one, other = _RANGED.fullmatch(left), _RANGED.fullmatch(right)
+    if one is not None and other is not None and (_is_range(one) or _is_range(other)):
+        return _bounds(one) == _bounds(other)
     times = _time(left), _time(right)
     if times[0] and times[1] and (_is_clock(times[0]) or _is_clock(times[1])):
         return same_time(times[0], times[1])
@@ -102,13 +123,23 @@ def _one_quote(text: str) -> str:
     return re.sub(r"\s*,\s*", ",", text.replace('"', "'"))
 
 
+def _is_range(found: re.Match[str]) -> bool:
+    """`10-15` and `between 10 and 15 minutes`; `10 to 15` alone may be a ratio."""
+    return not found["to"] or found["from"] is not None
+
+
+def _bounds(found: re.Match[str]) -> tuple[str, str, str]:
+    return found["low"], found["high"], found["unit"].strip()
+
+
 def _enumerated(text: str) -> list[str]:
     """What a list in words names: `red, green, and blue` and `red, green, blue` are the same three."""
-    return [item for item in re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", text) if item]
+    return [item for item in re.split(r"\s*,\s*(?:(?:and|&)\s+)?|\s+(?:and|&)\s+", text) if item]
 
 
 def _time(text: str) -> re.Match[str] | None:
     """`3:30 pm`, `15:30:00`, and `9 pm` or 9 o'clock as 9:00."""
+    text = _POINTED.sub(r"\1:\2\3", _NAMED_TIMES.get(text, text))
     text = _O_CLOCK.sub(":00" if ":" not in text else "", text)
     return _TIME.fullmatch(_HOUR.sub(r"\1:00 \2m", text) if _HOUR.fullmatch(text) else text)
 

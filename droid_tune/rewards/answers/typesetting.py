@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 _WORDS = re.compile(
-    r"\\(?:text(?:bf|it|rm|tt|sf|sc|normal)?|math(?:rm|bf|it|sf|tt|normal)|[mh]box|operatorname\*?|emph|bm|boldsymbol)"
+    r"\\(?:text(?:bf|it|rm|tt|sf|sc|normal)?|math(?:rm|bf|it|sf|tt|cal|normal)|[mh]box|operatorname\*?|emph|bm|boldsymbol)"
     r"\s*\{([^{}]*)\}"
 )
 _GROUPS = re.compile(r"\{\s*\\(?:bf|rm|it|sf|tt|em)\s++([^{}]*+)\}")
@@ -21,8 +21,9 @@ _FONTS = re.compile(
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+")
 _VULGAR = re.compile(r"(?:(\d)\s*|(?<!\s)\s*)([¼½¾⅐-⅞])")
-#: spaces that only part the thousands of one number
-_THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
+_SUBSCRIPT = re.compile(r"_\{?\d{1,3}\}?$")
+#: spaces, and a program's underscores, that only part the thousands of one number
+_THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f_](?=\d{3}(?!\d))")
 _DASHES = str.maketrans("\u2212\u2013\u2010\u2011\u2044\u2215\u2019\u2018\u02bc", "----//'''")
 _DEGREES = re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree(?![a-zA-Z])|º")
 #: two backslashes end a row of a matrix: the second begins no space
@@ -92,7 +93,7 @@ def _in_words(text: str) -> str:
     for found in _WORDS.finditer(text):
         before, words = text[position : found.start()], found[1]
         last = (before or last)[-1:]
-        touches = last.isdigit() or last == "}"
+        touches = (last.isdigit() or last == "}") and not _SUBSCRIPT.search(before)
         written += [before, " " if touches and words[:1].isalpha() else "", words]
         position, last = found.end(), words or last
     return "".join([*written, text[position:]])

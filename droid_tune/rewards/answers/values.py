@@ -45,7 +45,7 @@ _CHANCE = re.compile(
 )
 #: a remark in brackets behind all that is said, unless it says the value anew
 _REMARK = re.compile(
-    r"(?<=[\s.])\((?!\s*(?:which|that|or|so|i\.?e|namely|about|approx\w*|total|[=≈])\b|\s*[=≈])"
+    r"(?<=[\s.])\((?!\s*(?:which|that|or|so|i\.?e|namely|about|approx\w*|total|edit\w*|correct\w*|oops|wait|no|sorry|actually|rather|[=≈])\b|\s*[=≈])"
     r"(?=[^()]*[A-Za-z]{2}[^()]*[A-Za-z]{2})[^()\n]{1,200}\)[.!*_\s]*$"
 )
 _PLACES = re.compile(

@@ -29,6 +29,13 @@ _MIXED = re.compile(
     rf"(?<![\w.,-])(?P<whole>\d{{1,4}}|{_UP_TO_99})[ ]and[ ](?:{_ONE_PART}|{_SEVERAL_PARTS})(?![\w-])",
     re.IGNORECASE,
 )
+#: `an hour and a half`, `two cups and a half`
+_COUNTED = "hour minute day week month year mile cup pound dozen litre liter gallon metre meter"
+_ONE_AND_A_HALF = re.compile(
+    rf"(?<![\w.,-])(?P<whole>an?|\d{{1,4}}|{_UP_TO_99})[ ](?P<noun>(?:{'|'.join(_COUNTED.split())})s?)[ ]and[ ]a[ ]half"
+    r"(?![\w-])(?![ ]of\b)",
+    re.IGNORECASE,
+)
 _PART = re.compile(rf"(?<![\w.,-])(?:{_ONE_PART}|{_SEVERAL_PARTS}|{_HALF})(?![\w-])", re.IGNORECASE)
 _DIGIT_NAMES = "|".join(name for name, value in SMALL.items() if value < 10)
 _POINT = re.compile(
@@ -55,7 +62,7 @@ def parts_in_digits(text: str) -> str:
 
 def mixed_in_digits(text: str) -> str:
     """The text with `two and a half` as 5/2 alone: `12 apples, a third of them red` tells two numbers."""
-    return _MIXED.sub(_part, text)
+    return _MIXED.sub(_part, _ONE_AND_A_HALF.sub(_and_a_half, text))
 
 
 def without_parts(text: str) -> str:
@@ -89,6 +96,12 @@ def _part(found: re.Match[str]) -> str:
     whole = said.get("whole") or "0"
     value = part + (int(whole) if whole.isdigit() else value_of_words(whole) or 0)
     return f"{value.numerator}/{value.denominator}"
+
+
+def _and_a_half(found: re.Match[str]) -> str:
+    whole = found["whole"]
+    value = int(whole) if whole.isdigit() else value_of_words(whole) or 1
+    return f"{2 * value + 1}/2 {found['noun']}"
 
 
 def _decimal(found: re.Match[str]) -> str:
