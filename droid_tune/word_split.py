@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
+
+import regex
 
 #: scripts written without spaces: each of their letters counts as a word
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[\w'’])+")
+#: `regex` counts marks as parts of words: vowels of Hindi and Tamil, of Arabic and Hebrew
+_WORD = regex.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[\w'’])+")
 
 
 def words(text: str) -> list[str]:

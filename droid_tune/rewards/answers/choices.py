@@ -17,7 +17,7 @@ _OPEN, _CLOSE = r"[\s*_(\[{$\"'`]{0,20}", r"[*_)\]}$\"'`]{0,20}"
 _LETTER = rf"{_OPEN}(?<!\w)(?<!\w')([A-Ja-j])(?![A-Za-z0-9_’])(?!'\w){_CLOSE}"
 _KIND = r"(?i:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:option|choice|answer|letter)s?\s*:?\s*)"
 _LIST = re.compile(
-    rf"\s*{_KIND}?(?P<first>{_LETTER})(?P<more>(?:\s*(?:,|/|&|\band\b|\bor\b|,\s*and\b|,\s*or\b){_LETTER})*)"
+    rf"\s*(?i:both\s+)?{_KIND}?(?P<first>{_LETTER})(?P<more>(?:\s*(?:,|/|&|\band\b|\bor\b|,\s*and\b|,\s*or\b){_LETTER})*)"
 )
 _ONE = re.compile(_LETTER)
 _ALONE = re.compile(rf"\s*{_KIND}?{_LETTER}[).:]?{_CLOSE}\s*")
@@ -40,7 +40,7 @@ _STATES = re.compile(
     r"(?:(?:is|are|was|=|:|would\s+be|must\s+be|should\s+be|has\s+to\s+be|→|[-–—]\s)[*_`\s:]*)+"
     r"|\b(?:choose|pick|select|go\s+with|opt\s+for|think|believe|guess)\s+(?:it(?:'s|\s+is)\s+)?"
     r"|(?:答え|正解)は\s*|(?:정답|답)[은는]\s*"
-    r"|(?:答案|选项)\s*(?:应该|应)?(?:是|为|选|：|:)|(?:故|应)?选择?:?(?=\s*\(?[A-J])|选项(?=\s*\(?[A-J]\)?\s*是?正确))"
+    r"|(?:答案|选项)\s*(?:应该|应)?(?:是|为|选|：|:)|(?:故|应)?[选選]择?:?(?=\s*\(?[A-J])|选项(?=\s*\(?[A-J]\)?\s*是?正确))"
     r"(?:(?:definitely|clearly|therefore|thus|simply|indeed|most\s+likely)\s+)?",
     re.IGNORECASE,
 )
@@ -75,6 +75,16 @@ _DECIDING_WORDS = (
     "so thus therefore hence is option choice answer : → => choose pick select it's it’s leaving leaves"
 )
 _DECIDES = frozenset(_DECIDING_WORDS.split())
+#: "I would take A over B"
+_PREFERRED = re.compile(
+    rf"\b(?:go|going|went|choose|pick|take|prefer)(?:\s+(?:with|for))?\s+(?:(?:option|choice)\s+)?(?P<first>{_LETTER})\s+(?:over|rather\s+than|instead\s+of)\s",
+    re.IGNORECASE,
+)
+#: "It must be (B), since (A) fails"
+_MUST_BE = re.compile(
+    r"\b(?i:it|that|this)\s+(?:must|has\s+to|can\s+only)\s+be\s+(?:(?:option|choice)\s+)?"
+    rf"(?P<first>{_LETTER})(?=\s*(?:[,.;]|$|because|since))"
+)
 _NAMED = re.compile(r"\(([A-Ja-j])\)|(?<![\w'])([B-HJ])(?![\w'’])|\b(?:option|choice)\s+([A-J])\b")
 
 
@@ -150,6 +160,8 @@ def _statements(text: str) -> list[tuple[int, Letters]]:
     for verdict in _CALLED_RIGHT.finditer(text):
         letter = verdict["first"] or verdict["only"] or verdict["chosen"]
         found.append((verdict.start(), _letters_in(letter)))
+    for pattern in (_PREFERRED, _MUST_BE):
+        found += [(one.start(), _letters_in(one["first"])) for one in pattern.finditer(text)]
     together = _CALLED_RIGHT_TOGETHER.finditer(text)
     found += [(verdict.start(), _letters_in(verdict["letters"])) for verdict in together]
     return found

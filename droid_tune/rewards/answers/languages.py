@@ -31,8 +31,8 @@ _ANSWERS: tuple[tuple[str, str], ...] = (
 )
 #: of two words, or in scripts that part no words
 _SPELT = r"\b(?:đáp[ ](?:án|số)|câu[ ]trả[ ]lời)[*_`\s]*(?:(?:là|:)[ \t]*)+|คำตอบ(?:คือ|[ ]?:)"
-_YES = "ja oui sí sì sim tak да так evet 是 是的 对 對 はい 네 예"
-_NO = "nein non não nie нет ні hayır 否 不 不是 不对 不對 いいえ 아니요 아니오"
+_YES = "ja oui sí sì sim tak да так evet हाँ हां হ্যাঁ نعم 是 是的 对 對 はい 네 예"
+_NO = "nein non não nie нет ні hayır नहीं না لا 否 不 不是 不对 不對 いいえ 아니요 아니오"
 #: yes and no in other languages
 TRUTHS = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
 #: "is" and "are"

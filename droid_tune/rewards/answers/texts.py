@@ -16,7 +16,7 @@ from droid_tune.rewards.answers.languages import TRUTHS
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.worded_parts import as_place
 
-_EDGES = " \"'`*_$“”‘’«»"
+_EDGES = " \"'`*_$“”‘’«»「」『』《》【】"
 _ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2}|\w\.\w)")
 _TRUTHS = {"yes": True, "true": True, "no": False, "false": False, **TRUTHS}
 _TRUE = ("true", "correct", "right")
@@ -65,7 +65,7 @@ def normalised(text: str) -> str:
     """Lower case, single spaces, one spelling of each letter, no quotes, emphasis, article or closing point around it."""
     text = unicodedata.normalize("NFKC", untypeset(text)).casefold()
     text = text.replace("“", '"').replace("”", '"').replace("…", "...")
-    text = " ".join(text.split()).lstrip(_EDGES).rstrip(_EDGES + ".,;:")
+    text = " ".join(text.split()).lstrip(_EDGES).rstrip(_EDGES + ".,;:。、।۔؛،؟")
     text = _CHARGE.sub(r"\1", _SUBSCRIPT.sub(r"\1", _EXCLAIMED.sub("", text)))
     text = _REMAINDER.sub(" remainder ", _BY.sub(" x ", text))
     text = _INITIALS.sub(lambda found: re.sub(r"[.\s]", "", found.group()), text)

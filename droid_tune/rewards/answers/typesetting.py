@@ -24,7 +24,8 @@ _VULGAR = re.compile(r"(?:(\d)\s*|(?<!\s)\s*)([¼½¾⅐-⅞])")
 _SUBSCRIPT = re.compile(r"_\{?\d{1,3}\}?$")
 #: spaces, and a program's underscores, that only part the thousands of one number
 _THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f_](?=\d{3}(?!\d))")
-_DASHES = str.maketrans("\u2212\u2013\u2010\u2011\u2044\u2215\u2019\u2018\u02bc", "----//'''")
+#: dashes, quotes, and Arabic's marks of thousands and decimals
+_DASHES = str.maketrans("\u2212\u2013\u2010\u2011\u2044\u2215\u2019\u2018\u02bc\u066c\u066b", "----//''',.")
 _DEGREES = re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree(?![a-zA-Z])|º")
 #: two backslashes end a row of a matrix: the second begins no space
 _ROW_END = re.compile(r"(\\\\)\s+")

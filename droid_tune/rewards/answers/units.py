@@ -158,6 +158,10 @@ def _is_rate_of(powers: dict[str, int], money: dict[str, int]) -> bool:
     return paid and all(power < 0 for power in rest.values())
 
 
+#: `ms^{-1}` is metres per second to whoever writes it; nobody counts by milliseconds so
+_METRES_PER_SECOND = re.compile(r"(?<![a-zA-Z])ms\^\{?-([12])\}?")
+
+
 def read_unit(text: str) -> Unit | None:
     """The unit that a whole text names, None where it names none."""
     if len(text) > _LONGEST:
@@ -165,7 +169,7 @@ def read_unit(text: str) -> Unit | None:
     text = _RAISED.sub(
         lambda found: f"{found[1]}^{2 if found[2] == 'squared' else 3}", " ".join(text.split())
     )
-    text = _WHOLE.get(text.lower(), text)
+    text = _METRES_PER_SECOND.sub(r"m s^-\1", _WHOLE.get(text.lower(), text))
     over, _, under = re.sub(r"\bper\b", "/", text).replace("*", " ").replace("·", " ").partition("/")
     powers: dict[str, int] = {}
     factor = Fraction(1)

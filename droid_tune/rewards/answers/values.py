@@ -53,6 +53,8 @@ _PLACES = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
+#: `5'tir`: Turkish says "is" behind the number
+_SUFFIX = re.compile(r"(?<=\d)'(?=[td][iıuü]r(?!\w))")
 _SIGN_IN_WORDS = re.compile(r"(?<!\d )(?<![)\]}] )\b(?:minus|negative) (?=[$€£]?\d)", re.IGNORECASE)
 
 
@@ -113,7 +115,7 @@ def _up_to_result(text: str) -> str:
 def _in_words_and_numbers(text: str) -> str:
     """Numbers apart from unparted words, `1 234 567` in one piece, and "minus 2" as -2; "5 minus 2" stays."""
     text = _ARROW.sub(" = ", _CHANCE.sub(r"\1 \2/\3", joined_in_text(text)))
-    text = _OUT_OF.sub(r"\1/\2", text)
+    text = _SUFFIX.sub(" ", _OUT_OF.sub(r"\1/\2", text))
     text = mixed_in_digits(_SIGN_IN_WORDS.sub("-", _BORDER.sub(" ", text)))
     return _THOUSANDS.sub(lambda found: found.group().replace(" ", ""), text)
 

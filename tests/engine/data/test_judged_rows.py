@@ -117,6 +117,43 @@ def test_a_conversation_that_is_judged_ends_with_an_answer(
     assert asked["prompt"] == [HI, HELLO, AGAIN]
 
 
+SHORT = {"role": "system", "content": "Be short."}
+
+
+@pytest.mark.parametrize(
+    ("row", "chosen", "rejected"),
+    [
+        (
+            {"chosen": [SYSTEM, HI, HELLO], "rejected": [SHORT, HI, WHAT]},
+            [SYSTEM, HI, HELLO],
+            [SHORT, HI, WHAT],
+        ),
+        ({"chosen": [HI, HELLO], "rejected": [SYSTEM, HI, WHAT]}, [HI, HELLO], [SYSTEM, HI, WHAT]),
+        (
+            {"prompt": "Hi", "chosen": [SYSTEM, HI, HELLO], "rejected": [HI, WHAT]},
+            [SYSTEM, HI, HELLO],
+            [HI, WHAT],
+        ),
+        (
+            {"prompt": [SYSTEM, HI], "chosen": [SHORT, HI, HELLO], "rejected": [HI, WHAT]},
+            [SHORT, HI, HELLO],
+            [SYSTEM, HI, WHAT],
+        ),
+        (
+            {"prompt": [SYSTEM, HI], "chosen": [SHORT, HI, HELLO], "rejected": "What?"},
+            [SHORT, HI, HELLO],
+            [SYSTEM, HI, WHAT],
+        ),
+    ],
+)
+def test_each_side_of_a_pair_keeps_its_own_system_text(
+    tmp_path: Path, row: dict[str, Any], chosen: list[Any], rejected: list[Any]
+) -> None:
+    """They vanished in silence where the sides had different ones."""
+    found = read(tmp_path, row, "dpo")
+    assert (found["prompt"], found["chosen"], found["rejected"]) == ([], chosen, rejected)
+
+
 def test_a_pair_beside_its_conversation_is_imitated_as_the_conversation(tmp_path: Path) -> None:
     row = {"messages": [HI, HELLO], "rejected_response": "What?"}
     assert read(tmp_path, row, "sft")["messages"] == [HI, HELLO]

@@ -153,6 +153,12 @@ def test_words_of_scripts_without_spaces_are_letters() -> None:
     assert words("Don't PANIC: 3 好的 สวย") == ["don't", "panic", "3", "好", "的", *"สวย"]
 
 
+def test_vowels_that_are_written_as_marks_belong_to_their_words() -> None:
+    """`की` and `के` were the same word, and each word of Hindi several."""
+    assert words("नमस्ते दुनिया, بِسْمِ வணக்கம்") == ["नमस्ते", "दुनिया", "بِسْمِ", "வணக்கம்"]
+    assert repeated_share("वह घर की ओर गया और वह घर के अंदर आया", 3) == 0  # "वह घर की", "वह घर के"
+
+
 @pytest.mark.parametrize(
     ("reward", "completion", "why"),
     [

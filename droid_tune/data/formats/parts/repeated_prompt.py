@@ -43,6 +43,8 @@ def apart(prompt: Any, sides: Sequence[Any]) -> tuple[Any, list[Any]]:
     heard, wanted = _heard(shared), _heard(turns)
     if not heard or heard[-1][0] != "user":
         repeated = [_up_to(side[:-1], turns) for side in said]  # one side alone may begin so
+        if len(said) > 1 and any(_instructed_anew(own, turns) for own in repeated):
+            return [], [_behind_own(side, own, turns) for side, own in zip(said, repeated, strict=True)]
         rest = [
             side[len(own) :] if own else given for given, side, own in zip(sides, said, repeated, strict=True)
         ]
@@ -66,10 +68,23 @@ def _asked(prompt: Any) -> Turns:
 def _up_to(side: Turns, turns: Turns) -> Turns:
     """What one side repeats of the prompt: it has no other side to tell where its answer begins."""
     wanted = _heard(turns)
-    for end in range(1, len(side) + 1):
+    for end in range(1, len(side) + 1) if wanted else ():
         if _heard(side[:end]) == wanted:
             return side[:end]
     return []
+
+
+def _behind_own(side: Turns, own: Turns, turns: Turns) -> Turns:
+    """A side as a whole conversation: with its own instructions, else with the prompt's."""
+    if not own:
+        return [*turns, *side]
+    theirs = [] if own[0]["role"] in _INSTRUCTIONS else turns[:1]
+    return [*(turn for turn in theirs if turn["role"] in _INSTRUCTIONS), *side]
+
+
+def _instructed_anew(own: Turns, turns: Turns) -> bool:
+    """Whether a side repeats the prompt behind other instructions than the prompt's: they are that side's alone."""
+    return own[:1] != turns[:1] and bool(own) and own[0]["role"] in _INSTRUCTIONS
 
 
 def _unanswered(prompt: Any, sides: Sequence[Turns]) -> Any:
