@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -15,21 +16,32 @@ _BEGINNINGS = {
     "JAPANESE": ("HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "CJK", "IDEOGRAPHIC"),
     "KOREAN": ("HANGUL",),
 }
+#: what is of no language: code, tags, marks of templates, LaTeX's commands, addresses
+_OF_NO_LANGUAGE = re.compile(
+    r"(?P<fence>```|~~~).*?(?:(?P=fence)|\Z)|`[^`\n]*`|</?[A-Za-z][\w-]*>|<\|[^|<>\n]{1,40}\|>|\\[A-Za-z]+|https?://\S+",
+    re.DOTALL,
+)
 #: letters of no script: Ukrainian's apostrophe, raised letters
 _OF_NONE = "MODIFIER"
 
 
 def language_reward(config: LanguageReward) -> EachReward:
-    """0 to 1; not applicable to a completion without letters."""
+    """0 to 1; not applicable to a completion without letters. Code, tags and LaTeX's commands count only where nothing else
+    is said."""
     wanted = _BEGINNINGS.get(config.script, (config.script,))
 
     def judge(sample: Sample) -> float | None:
-        scripts = [script_of(letter) for letter in sample.completion if letter.isalpha()]
-        scripts = [script for script in scripts if script != _OF_NONE]
+        scripts = _scripts(_OF_NO_LANGUAGE.sub(" ", sample.completion)) or _scripts(sample.completion)
         return sum(script in wanted for script in scripts) / len(scripts) if scripts else None
 
     script = config.script.capitalize()
     return EachReward(judge, why=lambda _, value: f"{share(value)} of the letters are {script}")
+
+
+def _scripts(text: str) -> list[str]:
+    """The script of each letter that has one."""
+    found = [script_of(letter) for letter in text if letter.isalpha()]
+    return [script for script in found if script != _OF_NONE]
 
 
 @lru_cache(maxsize=50_000)

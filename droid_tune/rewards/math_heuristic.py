@@ -39,8 +39,8 @@ _CONCLUSION = re.compile(
     r"####|\\boxed|<answer>|\b(?:therefore|thus|hence|answer|in total|altogether)\b|∴|因此|所以|答案",
     re.IGNORECASE,
 )
-_ENDED = re.compile(r"(?:[.!?。！？)\]}>$*]|\d)\s*$")
-_SENTENCE = re.compile(r"[.!?。！？]\s|\n|[。！？]")
+_ENDED = re.compile(r"(?:[.!?。！？।؟۔)\]}>$*]|\d)\s*$")
+_SENTENCE = re.compile(r"[.!?。！？]\s|\n|[。！？।؟۔]")
 
 _COMMON_WORD = re.compile(
     "about|after|again|also|because|been|before|both|does|each|from|have|here|into|just|many|more|most|much|only|other"
