@@ -14,6 +14,8 @@ from droid_tune.rewards.answers.units import Unit, read_unit
 
 _NAMED = re.compile(r"\$?\s*([a-zA-Zθαβ](?:_\{?\w+\}?|\([a-z]\))?)\s*=\s*([^=]+)")
 _NAMED_AT_END = re.compile(r"(?<![\w\\}])([a-zA-Z])\s*=\s*[-+]?\d[\d.,/]*[\s.$*]*$")
+_ROOT = re.compile(r"([a-zA-Z])_\{?\d\}?\s*=\s*([^=,;]+)")
+_BETWEEN_ROOTS = re.compile(r"\s*(?:,\s*(?:and\s|or\s)?|;|\band\b|\bor\b)\s*")
 #: a longer text can only be the same words: what a model that has collapsed says may be of any length
 _LONGEST = 1_000
 _TERM = r"(?:[^a-zA-Z\\=]|\\(?:cdot|times|div)(?![a-zA-Z]))*"
@@ -65,9 +67,13 @@ def readings(answer: str, reference: str) -> list[tuple[str, str]]:
         if left[1].replace(" ", "") == right[1].replace(" ", ""):
             return [(left[2], right[2])]
         return [] if _of_other_variables(left, right) else [(answer, reference)]
-    wanted = right[2] if right else _of(_SUM, reference) or reference
+    wanted = _roots(reference) or (right[2] if right else _of(_SUM, reference) or reference)
     pairs = [(answer, reference)]
-    forms = [left[2] if left else "", *(_of(form, answer) for form in (_SUM, _LABELLED, _CHOICE))]
+    forms = [
+        left[2] if left else "",
+        _roots(answer),
+        *(_of(form, answer) for form in (_SUM, _LABELLED, _CHOICE)),
+    ]
     for form in (answer, *forms, *_around(answer)):
         if form.strip() and (form, wanted) not in pairs:
             pairs.append((form, wanted))
@@ -83,6 +89,14 @@ def without_lone_modulus(answer: str, reference: str) -> tuple[str, str]:
         one["value"] if one else text for one, text in zip(found, (answer, reference), strict=True)
     )
     return left, right
+
+
+def _roots(text: str) -> str:
+    """`2, -5` of `x_1 = 2, x_2 = -5`; empty for every other text."""
+    parts = [_ROOT.fullmatch(part.strip(" $")) for part in _BETWEEN_ROOTS.split(text)]
+    found = [part for part in parts if part is not None]
+    same = len(found) == len(parts) > 1 and len({part[1] for part in found}) == 1
+    return ", ".join(part[2] for part in found) if same else ""
 
 
 def names_another(spoken: str, reference: str) -> bool:

@@ -166,9 +166,16 @@ def _unmarked(spoken: str, reference: str) -> list[str]:
         value or "",
         said_to_be(last_line(spoken)),
         predicate(last_line(spoken)),
+        *_only_field(spoken),
         only_date(last_sentence(last_line(spoken))) if as_date(normalised(reference)) else "",
     ]
     return list(dict.fromkeys(text for text in texts if text))
+
+
+def _only_field(spoken: str) -> list[str]:
+    """`positive` of an object with one field: `{"sentiment": "positive"}`."""
+    fields = _OBJECT.findall(spoken)
+    return [fields[-1]] if fields and spoken.strip(" `\n").endswith("}") else []
 
 
 def _without_exclamation(value: str, spoken: str) -> list[str]:
@@ -184,6 +191,7 @@ def _in_words(sentence: str) -> str | None:
     return last_in_words(without_parts(sentence)) or last_value(parts_in_digits(sentence))
 
 
+_OBJECT = re.compile(r"\{\s*[\"']\w+[\"']\s*:\s*[\"']([^\"'{}]{1,200})[\"']\s*,?\s*\}")
 #: what makes of the number behind it a bound, or the number of a page
 _NO_ANSWER = re.compile(
     r"\b(?:than|but|least|most|up to|over|under|above|below|within|(?:in|see|on)(?: \w+)?|steps?|table|figure|page|section"

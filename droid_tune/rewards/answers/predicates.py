@@ -7,8 +7,10 @@ import re
 from droid_tune.rewards.answers.languages import COPULAS, DENIALS, unparted_predicate
 
 _LONGEST_SENTENCE = 400
+_TAKEN_AS = r"(?:classif(?:y|ied)|label(?:l?ed)?|categori[sz]ed?|described?|rated?)\s+(?:\S+\s+){0,4}as"
 _TO_BE = re.compile(
-    rf"(?:.*\s)?(?:is|was|are|were|be|—|{'|'.join(COPULAS)})\s+(?P<what>[^.!?]{{2,60}})[.!]?", re.IGNORECASE
+    rf"(?:.*\s)?(?:is|was|are|were|be|called|named|{_TAKEN_AS}|—|{'|'.join(COPULAS)})\s+(?P<what>[^.!?]{{2,60}})[.!]?",
+    re.IGNORECASE,
 )
 _DOUBTED = re.compile(
     r"\b(?:not|cannot|never|no|nor|neither|nothing|or|may|maybe|might|could|perhaps|"

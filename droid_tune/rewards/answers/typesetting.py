@@ -26,6 +26,10 @@ _SUBSCRIPT = re.compile(r"_\{?\d{1,3}\}?$")
 _THIN_SPACES = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f_](?=\d{3}(?!\d))")
 #: dashes, quotes, and Arabic's marks of thousands and decimals
 _DASHES = str.maketrans("\u2212\u2013\u2010\u2011\u2044\u2215\u2019\u2018\u02bc\u066c\u066b", "----//''',.")
+#: letters that nobody sees: of no width, and those that say which way text runs
+_UNSEEN = dict.fromkeys(
+    [0x00AD, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+)
 _DEGREES = re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree(?![a-zA-Z])|º")
 #: two backslashes end a row of a matrix: the second begins no space
 _ROW_END = re.compile(r"(\\\\)\s+")
@@ -73,6 +77,7 @@ _DEEPEST = 20
 @lru_cache(maxsize=64)  # a verdict asks for the same few texts again and again: half of its time
 def untypeset(text: str) -> str:
     """The text without its typesetting; repeating decimals as `\\frac{p}{q}`."""
+    text = text.translate(_UNSEEN)
     text = _VULGAR.sub(_vulgar, _RAISED.sub(_power, _THIN_SPACES.sub("", text)))
     text = unicodedata.normalize("NFKC", repeating(text)).translate(_DASHES)
     text = _ROW_END.sub(lambda found: found[1], text)
