@@ -11,7 +11,7 @@ SAME: dict[str, tuple[str, str]] = {
         ("model", "path"): "model model_path model_name model_name_or_path base_model",
         ("data", "path"): "data data_path dataset",
         ("data", "system_prompt"): "system_prompt",
-        ("adapter", "rank"): "lora_rank rank",
+        ("adapter", "rank"): "lora_rank rank lora_r",
         ("adapter", "scale"): "lora_scale",
         ("adapter", "dropout"): "lora_dropout",
         ("adapter", "layers"): "num_layers lora_layers num_lora_layers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,8 @@ from droid_tune.config.foreign.foreign_keys import METHOD_KEYS, snake
 from droid_tune.config.foreign.foreign_rewards import foreign_rewards, listed, number
 
 Values = dict[str, Any]
+#: what others call the rank, the first that is given
+_RANKS = ("lora_rank", "rank", "lora_r")
 
 
 class Import:
@@ -94,20 +97,42 @@ def _lora_parameters(importer: Import, value: Any) -> None:
 
 
 def _lora_alpha(importer: Import, value: Any) -> None:
+    given = importer.given
     if value is not None:
-        _alpha(importer, value, importer.given.get("lora_rank", 8), scale=importer.given.get("lora_scale"))
+        rank = next((given[name] for name in _RANKS if given.get(name) is not None), 8)
+        _alpha(importer, value, rank, scale=given.get("lora_scale"))
 
 
 def _alpha(importer: Import, alpha: Any, rank: Any, scale: Any) -> None:
-    """The convention scale = alpha / rank; mlx-lm itself reads `scale` only."""
+    """The convention scale = alpha / rank, of rsLoRA alpha / sqrt(rank); mlx-lm itself reads `scale` only."""
     if scale is not None:
         importer.notes.append("`alpha` is left out: the config gives the `scale` itself.")
         return
-    converted = number(alpha) / number(rank)
+    stabilised = importer.given.get("use_rslora") is True
+    converted = number(alpha) / (math.sqrt(number(rank)) if stabilised else number(rank))
     importer.set("adapter", "scale", converted)
-    importer.notes.append(
-        f"`alpha` {alpha} at rank {rank} became `adapter.scale` {converted:g} (alpha / rank)."
-    )
+    how = "alpha / sqrt(rank), as `use_rslora` says" if stabilised else "alpha / rank"
+    importer.notes.append(f"`alpha` {alpha} at rank {rank} became `adapter.scale` {converted:g} ({how}).")
+
+
+def _stabilised(importer: Import, value: Any) -> None:
+    """Read together with alpha."""
+    given = importer.given
+    inside = given.get("lora_parameters")
+    if value and given.get("lora_alpha") is None and not (isinstance(inside, Mapping) and "alpha" in inside):
+        importer.note("use_rslora", "without `lora_alpha` has no counterpart: set `adapter.scale`")
+
+
+def _dora(importer: Import, value: Any) -> None:
+    if value:
+        importer.set("adapter", "type", "dora")
+
+
+def _modules(importer: Import, value: Any) -> None:
+    """PEFT's names, or its word for all linear layers, which are ours unless some are named."""
+    names = [str(one) for one in listed(value)]
+    if names and not {*names} & {"all", "all-linear", "all_linear"}:
+        importer.set("adapter", "target_modules", [f"*{name}" for name in names])
 
 
 def _optimizer(importer: Import, value: Any) -> None:
@@ -227,6 +252,9 @@ CONVERTED: dict[str, Callable[[Import, Any], None]] = {
     "train_type": _adapter_type,
     "lora_parameters": _lora_parameters,
     "lora_alpha": _lora_alpha,
+    "use_rslora": _stabilised,
+    "use_dora": _dora,
+    **dict.fromkeys(("lora_target_modules", "lora_target", "target_modules"), _modules),
     "optimizer": _optimizer,
     "optimizer_config": _nothing,
     "lr_schedule": _schedule,

@@ -190,6 +190,37 @@ def test_other_small_conversions() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "scale"),
+    [
+        ({"lora_rank": 16, "lora_alpha": 32}, 2.0),
+        ({"lora_r": 16, "lora_alpha": 32}, 2.0),  # 32 / 8 where the rank was called so
+        ({"rank": 16, "lora_alpha": 32}, 2.0),
+        ({"lora_rank": 16, "lora_alpha": 32, "use_rslora": True}, 8.0),  # 32 / sqrt(16)
+        ({"use_rslora": True, "lora_parameters": {"rank": 16, "alpha": 32}}, 8.0),
+        ({"lora_rank": 16, "lora_alpha": 32, "use_rslora": False}, 2.0),
+    ],
+)
+def test_alpha_becomes_a_scale_by_the_rank_whatever_it_is_called(given: dict[str, Any], scale: float) -> None:
+    values, notes = import_foreign({"iters": 1, **given})
+    assert values["adapter"] == {"rank": 16, "scale": scale}
+    assert any(f"became `adapter.scale` {scale:g}" in note for note in notes)
+    assert not any("rslora` has no" in note or "without" in note for note in notes)
+
+
+def test_pefts_modules_and_dora_are_read() -> None:
+    adapter = import_foreign({"iters": 1, "lora_target_modules": "q_proj, v_proj", "use_dora": True}).values[
+        "adapter"
+    ]
+    assert adapter == {"type": "dora", "target_modules": ["*q_proj", "*v_proj"]}
+    assert (
+        "adapter"
+        not in import_foreign({"iters": 1, "lora_target_modules": "all-linear", "use_dora": False}).values
+    )
+    notes = import_foreign({"iters": 1, "use_rslora": True}).notes
+    assert "`use_rslora` without `lora_alpha` has no counterpart: set `adapter.scale`." in notes
+
+
 def test_data_files_in_two_folders_are_named() -> None:
     values, notes = import_foreign({"train_data_path": "a/train.jsonl", "val_data_path": "b/valid.jsonl"})
     assert values["data"]["path"] == "a/train.jsonl"
