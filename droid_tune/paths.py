@@ -177,6 +177,11 @@ def private_file(file: Path) -> None:
 REWARD_HEAD = "reward_head.safetensors"
 
 
+_CHECKPOINT = re.compile("step-([0-9]{1,12})")
+#: a checkpoint while another of its step comes into its place
+REPLACED_CHECKPOINT = re.compile(r"\.step-([0-9]{1,12})\.[0-9]+\.old")
+
+
 class RunPaths:
     """The files of one run folder (DESIGN.md section 5)."""
 
@@ -201,14 +206,16 @@ class RunPaths:
         self.reward_head = folder / REWARD_HEAD
 
     def checkpoint_folders(self) -> dict[int, Path]:
-        """The folders of finished checkpoints by their step, not yet looked into; a person's copy of one is none."""
+        """The folders of finished checkpoints by their step, not yet looked into; a person's copy of one is none.
+
+        Where a kill met the replacement of one by another of the same step, the earlier one counts, which was set aside.
+        """
         if not self.checkpoints.is_dir():
             return {}
-        return {
-            int(name.group(1)): folder
-            for folder in self.checkpoints.iterdir()
-            if (name := re.fullmatch("step-([0-9]{1,12})", folder.name)) and folder.is_dir()
-        }
+        folders = [one for one in self.checkpoints.iterdir() if one.is_dir()]
+        replaced = {int(name[1]): one for one in folders if (name := REPLACED_CHECKPOINT.fullmatch(one.name))}
+        finished = {int(name[1]): one for one in folders if (name := _CHECKPOINT.fullmatch(one.name))}
+        return replaced | finished
 
     @property
     def id(self) -> str:

@@ -25,6 +25,7 @@ from droid_tune.paths import RunPaths, private_folder, runs_dir, user_path
 from droid_tune.runs.best import MEASURES, Best
 from droid_tune.runs.disk.durable import disk_error, write_text
 from droid_tune.runs.disk.lock import is_locked
+from droid_tune.runs.log import last_end
 from droid_tune.runs.run_annotations import Annotations, read_annotations
 from droid_tune.runs.status import STATUS_FILE, State, Status, read_status
 
@@ -180,7 +181,9 @@ def summarise(folder: Path) -> RunSummary:
     except OSError:
         raise _without_settings(folder) from None
     config = _known_settings(folder, file.st_mtime_ns, file.st_size, file.st_ino)
-    status = read_status(folder)
+    status, runs_now = read_status(folder), is_locked(RunPaths(folder).lock)
+    if status.state == "running" and not runs_now:
+        status = _as_it_ended(folder, status)
     created = file.st_mtime if status.created is None else status.created
     total_steps = config.steps if status.total_steps is None else status.total_steps
     untold = status.fault or status.step is None
@@ -192,7 +195,7 @@ def summarise(folder: Path) -> RunSummary:
         id=folder.name,
         name=config.name,
         folder=folder,
-        state=_state(folder, status, is_done=step >= total_steps),
+        state="running" if runs_now else _state(folder, status, is_done=step >= total_steps),
         step=step,
         total_steps=total_steps,
         method=config.method,
@@ -236,10 +239,16 @@ def _known_settings(folder: Path, _changed_ns: int, _size: int, _inode: int) -> 
     )
 
 
+def _as_it_ended(folder: Path, status: Status) -> Status:
+    """Of a run that nobody holds and that is said to run: as its log tells the end, where the disk took that alone."""
+    end = last_end(RunPaths(folder).events)
+    if end is None or end.time < (status.updated or 0.0):  # it was taken up again since, and cut off
+        return status
+    return replace(status, state=end.outcome, step=end.step, why=end.why, updated=end.time)
+
+
 def _state(folder: Path, status: Status, *, is_done: bool) -> State:
-    """The state that can be true: a run that nobody holds does not run; a damaged status may have said anything."""
-    if is_locked(RunPaths(folder).lock):
-        return "running"
+    """The state that can be true of a run that nobody holds: it does not run; a damaged status may have said anything."""
     if status.fault and status.state == "created":
         return "completed" if is_done and RunPaths(folder).adapter_weights.is_file() else "interrupted"
     return "interrupted" if status.state == "running" else status.state

@@ -13,10 +13,12 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from droid_tune.errors import UserError
-from droid_tune.events import ROLLOUTS, TRANSIENT, Event, RunEvent, parse_event
+from droid_tune.events import ROLLOUTS, TRANSIENT, Event, RunEvent, RunFinished, parse_event
 from droid_tune.paths import private_file
 
 E = TypeVar("E", bound=RunEvent)
+#: of a log's tail: a run's last event is no longer
+_LAST_EVENTS_BYTES = 1 << 16
 
 
 class LineFile:
@@ -174,6 +176,15 @@ def _events_in_tail(file: Path, most_bytes: int | None) -> Iterator[Event]:
                 yield parse_event(line)
             except ValidationError:
                 continue
+
+
+def last_end(file: Path) -> RunFinished | None:
+    """The end that a run told as its last word; None where it told more since, or its log cannot be read."""
+    last: Event | None = None
+    with suppress(OSError):
+        for last in _events_in_tail(file, _LAST_EVENTS_BYTES):  # noqa: B007 - the last one is wanted
+            pass
+    return last if isinstance(last, RunFinished) else None
 
 
 def mend_tail(file: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -119,7 +119,7 @@ def new_folder(path: str | Path) -> Generator[Path]:
     Raises `UserError`; nothing of the user's is overwritten.
     """
     folder = user_path(path)
-    unfinished = folder / _UNFINISHED
+    unfinished, is_new = folder / _UNFINISHED, not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         ours = {_UNFINISHED, _MOVING, *_half_moved(folder)}
@@ -139,38 +139,46 @@ def new_folder(path: str | Path) -> Generator[Path]:
             _move(unfinished, folder)
     except OSError as error:
         raise _unwritten(error, folder) from None
+    finally:
+        if is_new:
+            with suppress(OSError):  # not empty: it was written
+                folder.rmdir()
 
 
 def _move(unfinished: Path, folder: Path) -> None:
     """Everything into its place, or nothing: where that is cut off, the next one that writes there takes it back."""
     # train.jsonl last: a folder without it is no data.
     files = sorted(unfinished.iterdir(), reverse=True)
-    (folder / _MOVING).write_text(json.dumps([file.name for file in files]), encoding="utf-8")
     try:
+        (folder / _MOVING).write_text(json.dumps([file.name for file in files]), encoding="utf-8")
         for file in files:
             file.replace(folder / file.name)
     except OSError:
-        _take_back(folder)
+        with suppress(OSError):  # the next one does
+            _take_back(folder)
         raise
-    (folder / _MOVING).unlink(missing_ok=True)
+    with suppress(OSError):  # it tells of files that are all in their places
+        (folder / _MOVING).unlink()
 
 
 def _take_back(folder: Path) -> None:
     for name in _half_moved(folder):
         (folder / name).unlink(missing_ok=True)
-    (folder / _MOVING).unlink(missing_ok=True)
+    if (folder / _MOVING).exists():
+        (folder / _MOVING).unlink()
 
 
 def _half_moved(folder: Path) -> list[str]:
-    """The files that were moved in before a move was cut off; none where all were, or nothing of that is known."""
+    """The files that were moved in before a move was cut off; none where the last one was, or nothing of that is known."""
     try:
         value: Any = json.loads((folder / _MOVING).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return []
     names: list[Any] = value if isinstance(value, list) else []
     files = [name for name in names if isinstance(name, str) and Path(name).name == name]
-    there = [name for name in files if (folder / name).exists()]
-    return there if len(there) < len(files) else []
+    if not files or (folder / files[-1]).exists():
+        return []
+    return [name for name in files if (folder / name).exists()]
 
 
 def _unwritten(error: OSError, place: Path) -> UserError:

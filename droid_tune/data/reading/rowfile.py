@@ -13,7 +13,7 @@ from droid_tune.data.formats.base import Layout, Row
 from droid_tune.data.reading.opening import open_regular
 from droid_tune.data.reading.scan import RowIndex
 from droid_tune.data.reading.spill import Numbers
-from droid_tune.errors import DataChangedError
+from droid_tune.errors import DataChangedError, DiskError
 
 
 def json_row(raw: bytes) -> Row:
@@ -54,11 +54,20 @@ class RowFile:
         return self._index.lengths.view()
 
     def raw(self, place: int) -> Row:
-        """The row as it stands in the file. Raises `DataChangedError` when the file changed under us."""
+        """The row as it stands in the file. Raises `DataChangedError` when the file changed under us, `DiskError` where the
+        disk does not give it."""
         start, length = self._index.starts[place], self._index.lengths[place]
         try:
-            return self._decode(os.pread(self._stream.fileno(), length, start))
-        except (ValueError, OSError):
+            stored = os.pread(self._stream.fileno(), length, start)
+        except OSError as error:
+            raise DiskError(
+                f"The row cannot be read ({error.strerror or error})",
+                place=self.said_place(place),
+                remedy="see that the disk is there and sound, and try again",
+            ) from error
+        try:
+            return self._decode(stored)
+        except ValueError:
             raise self._changed("is no longer there", place) from None
 
     def row(self, place: int) -> Row:

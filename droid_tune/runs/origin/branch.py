@@ -9,7 +9,7 @@ from pathlib import Path
 from droid_tune.config import dump_yaml
 from droid_tune.config.asking.trust import trust
 from droid_tune.errors import DiskError, UserError
-from droid_tune.paths import RunPaths, private_file, private_folder
+from droid_tune.paths import REPLACED_CHECKPOINT, RunPaths, private_file, private_folder
 from droid_tune.runs.disk.durable import TRY_AGAIN, disk_error, linked, write_text
 from droid_tune.runs.folder import fresh_folder, read_config, run_name
 from droid_tune.runs.status import read_status, write_status
@@ -55,4 +55,4 @@ def branch_off(folder: Path) -> Path:
 
 
 def _unfinished(_folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name.startswith(".")]
+    return [name for name in names if name.startswith(".") and not REPLACED_CHECKPOINT.fullmatch(name)]

@@ -20,7 +20,7 @@ import mlx.core as mx
 from droid_tune.errors import UserError
 from droid_tune.events import finite_values
 from droid_tune.model.arrays import write_arrays
-from droid_tune.paths import RunPaths, private_file, private_folder
+from droid_tune.paths import REPLACED_CHECKPOINT, RunPaths, private_file, private_folder
 from droid_tune.runs.disk.durable import (
     cause_of,
     disk_error,
@@ -87,6 +87,7 @@ class CheckpointStore:
         try:
             # Never what is above it: a run's folder that is gone is not made anew.
             self.folder.mkdir(mode=0o700, exist_ok=True)
+            self._bring_back()
             require_space(self.folder, bytes_of(files), "the next checkpoint")
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(mode=0o700)
@@ -95,7 +96,11 @@ class CheckpointStore:
                 # Only a repeated save of the same step comes here: the older one is set aside, never half replaced.
                 aside = self.folder / f".step-{step:06d}.{os.getpid()}.old"
                 final.replace(aside)
-                temporary.replace(final)
+                try:
+                    temporary.replace(final)
+                except OSError:
+                    self._bring_back()
+                    raise
                 shutil.rmtree(aside, ignore_errors=True)
             else:
                 temporary.replace(final)
@@ -161,6 +166,7 @@ class CheckpointStore:
         Returns the folder that holds it now, None where nothing did. Raises OSError.
         """
         paths = RunPaths(self.folder.parent)
+        self._bring_back()
         later = [folder for at, folder in paths.checkpoint_folders().items() if at > step]
         if not later:
             return None
@@ -173,6 +179,15 @@ class CheckpointStore:
             path.replace(aside / path.name)
         sync_folder(self.folder)
         return aside
+
+    def _bring_back(self) -> None:
+        """Put a checkpoint into its place from which it was taken for one that never came. Raises OSError.
+
+        For the run's trainer alone.
+        """
+        for step, folder in RunPaths(self.folder.parent).checkpoint_folders().items():
+            if REPLACED_CHECKPOINT.fullmatch(folder.name):
+                folder.replace(self.folder / f"step-{step:06d}")
 
     def _prune(self) -> None:
         if self.keep:

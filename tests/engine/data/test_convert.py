@@ -184,6 +184,15 @@ def test_what_stands_there_is_only_taken_back_where_a_move_was_cut_off(tmp_path:
         assert (tmp_path / "train.jsonl").read_bytes() == whole
 
 
+def test_a_list_that_a_kill_left_behind_whole_data_costs_none_of_it(tmp_path: Path) -> None:
+    write_sample("sft", tmp_path)
+    (tmp_path / ".moving").write_text('["valid.jsonl", "train.jsonl"]')
+    (tmp_path / "valid.jsonl").unlink()  # its owner holds out no rows
+    with pytest.raises(UserError, match="not empty"):
+        write_sample("sft", tmp_path)
+    assert (tmp_path / "train.jsonl").exists()
+
+
 def test_a_file_of_rows_is_written_beside_what_a_kill_left(tmp_path: Path) -> None:
     (tmp_path / ".o.jsonl.999999999.tmp").write_text("half")
     (tmp_path / ".mine.999999999.tmp").write_text("kept")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -14,7 +15,7 @@ from droid_tune.data import layout
 from droid_tune.data.dataset import changes, open_configured, open_dataset
 from droid_tune.data.formats import table
 from droid_tune.data.formats.base import Field, RowFormat
-from droid_tune.errors import UserError
+from droid_tune.errors import DiskError, UserError
 
 
 def write(path: Path, *rows: Any) -> Path:
@@ -114,6 +115,24 @@ def test_a_file_cut_under_us_is_one_sentence(tmp_path: Path):
     path.write_text("{}")
     with pytest.raises(UserError, match=r"train\.jsonl:2: The file changed"):
         data.row(1)
+
+
+def test_a_row_that_the_disk_does_not_give_is_no_changed_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write(tmp_path / "train.jsonl", *[{"prompt": "a", "answer": "1"}] * 2)
+    data = open_dataset(tmp_path)
+
+    def broken(*_: Any) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", broken)
+        with pytest.raises(
+            DiskError, match=r"^train\.jsonl:2: The row cannot be read \(Input/output error\)"
+        ):
+            data.row(1)
+    assert data.row(1)["answer"] == "1"
 
 
 def test_files_of_several_places_are_read_by_their_split(tmp_path: Path):

@@ -16,12 +16,14 @@ import pytest
 from droid_tune.config import resolve
 from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import Control
+from droid_tune.data.synthetic.samples import write_sample
 from droid_tune.errors import DiskError, UserError
-from droid_tune.events import Event, Notice
+from droid_tune.events import Event, Notice, RunFinished
 from droid_tune.export.result import export_run
+from droid_tune.paths import RunPaths
 from droid_tune.queue.run_queue import RunQueue
 from droid_tune.runs.disk.lock import RunLock, is_locked
-from droid_tune.runs.folder import create_run, list_runs, read_config
+from droid_tune.runs.folder import create_run, list_runs, read_config, summarise
 from droid_tune.runs.log import read_events
 from droid_tune.runs.status import read_status, write_status
 from droid_tune.train.engine import resume_training, run_training
@@ -58,6 +60,44 @@ def test_a_save_is_whole_or_not_there(tmp_path: Path, code: int) -> None:
         *("step-000001", "step-000002", "manifest.json", "state.json"),
         *("adapters.safetensors", "optimizer.safetensors"),
     }
+
+
+@codes
+def test_a_second_save_of_a_step_never_costs_the_first(tmp_path: Path, code: int) -> None:
+    store = CheckpointStore(tmp_path / "checkpoints", keep=1)
+    store.save(2, {"value": 0}, FILES)
+
+    def look(done: bool) -> None:
+        newest, bad = store.newest_good()
+        assert newest is not None
+        assert not bad
+        assert newest.folder.name == "step-000002"
+        assert newest.state["value"] in ((1,) if done else (0, 1))
+        store.save(2, {"value": 0}, FILES)
+
+    assert every_failure(code, lambda: store.save(2, {"value": 1}, FILES), look) > 10
+
+
+@pytest.mark.parametrize("further", [False, True], ids=["the same step again", "a later step"])
+def test_a_kill_between_two_saves_of_a_step_costs_neither(tmp_path: Path, further: bool) -> None:
+    store, own = CheckpointStore(tmp_path / "checkpoints", keep=2), Path.replace
+    store.save(2, {"value": 0}, FILES)
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.name.endswith(".tmp"):
+            raise KeyboardInterrupt  # as a kill: nothing is cleaned up
+        return own(self, target)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.save(2, {"value": 1}, FILES)
+    assert list(RunPaths(tmp_path).checkpoint_folders()) == [2]
+    found, _ = store.newest_good()
+    assert found is not None
+    assert (found.step, found.state["value"]) == (2, 0)
+    store.save(3 if further else 2, {"value": 1}, FILES)
+    assert sorted(one.name for one in store.folder.iterdir()) == ["step-000002", "step-000003"][: 1 + further]
 
 
 @codes
@@ -131,6 +171,34 @@ def test_a_disk_that_comes_back_broken_is_a_sentence_and_the_run_keeps_what_it_h
         journal.emit(Notice(level="info", code="x", text="told"))
     assert [event.type for event in read_events(folder / "events.jsonl")] == ["notice"]
     assert psutil.Process().num_fds() == before
+
+
+@codes
+def test_an_end_that_the_status_does_not_take_is_told_by_the_log(tmp_path: Path, code: int) -> None:
+    folder = create_run(tiny(), tmp_path / "run")
+    with Journal(folder, print) as journal:
+        journal.begin(0, 2)
+        journal.step = 2
+        with Saboteur(1, code, for_good=True).at_work():
+            journal.finish(RunFinished(outcome="completed", step=2))
+    assert read_status(folder).state == "running"
+    run = summarise(folder)
+    assert (run.state, run.step, run.resumable) == ("completed", 2, False)
+    with Journal(folder, print) as journal:  # it is taken up again, and cut off
+        journal.begin(2, 4)
+    run = summarise(folder)
+    assert (run.state, run.step, run.resumable) == ("interrupted", 2, True)
+
+
+@codes
+def test_new_data_is_whole_or_not_there_nor_its_folder(tmp_path: Path, code: int) -> None:
+    out = tmp_path / "out"
+
+    def look(done: bool) -> None:
+        assert names(tmp_path) == ({"out", "train.jsonl", "valid.jsonl"} if done else set())
+        shutil.rmtree(out, ignore_errors=True)
+
+    assert every_failure(code, lambda: write_sample("sft", out), look) > 5
 
 
 @codes
