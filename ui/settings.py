@@ -73,31 +73,32 @@ class Settings:
 
 
 def load_settings(file: Path | None = None, tell: Callable[[str], object] = log.warning) -> Settings:
-    """The remembered settings; a damaged file is set aside as `.bak`, `tell` hears of it, and the defaults hold."""
+    """The remembered settings; a file that is damaged or cannot be read is set aside as `.bak`, so that the next save does
+    not write over it, `tell` hears of it, and the defaults hold."""
     path = file or settings_file()
     try:
         values: Any = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return Settings()
     except OSError as error:
-        tell(f"The settings in {path} cannot be read ({error.strerror}); the defaults hold.")
+        tell(_set_aside(path, f"cannot be read ({error.strerror or error})"))
         return Settings()
     except (ValueError, RecursionError):
         values = None
     if isinstance(values, dict):
         return _from_values(cast("dict[str, Any]", values))
-    tell(_set_aside(path))
+    tell(_set_aside(path, "are damaged"))
     return Settings()
 
 
-def _set_aside(path: Path) -> str:
-    """Keep a damaged file from being written over; returns the sentence that tells of it."""
+def _set_aside(path: Path, why: str) -> str:
+    """Keep a file from being written over; returns the sentence that tells of it."""
     aside = path.with_name(f"{path.name}.bak")
     try:
         path.replace(aside)
     except OSError:
-        return f"The settings in {path} are damaged; the defaults hold."
-    return f"The settings in {path} are damaged: they were set aside as {aside.name}, and the defaults hold."
+        return f"The settings in {path} {why}; the defaults hold."
+    return f"The settings in {path} {why}: they were set aside as {aside.name}, and the defaults hold."
 
 
 def _from_values(values: dict[str, Any]) -> Settings:

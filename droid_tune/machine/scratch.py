@@ -6,9 +6,11 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +19,9 @@ from droid_tune.errors import UserError
 PREFIX = "droid-tune-scratch-"
 #: a folder is called so until its lock is held
 _COMING = "droid-tune-coming-"
-_LOCK = "owner"
+_LOCK, _HOME = "owner", "home"
+#: seconds after which a folder that nobody holds is no longer one that is being made
+_STALE_S = 3600
 #: what systems answer where somebody else holds a lock; anything else is a disk without locks
 HELD_ELSEWHERE = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES))
 
@@ -28,17 +32,25 @@ class Scratch:
     def __init__(self, parent: Path | None = None) -> None:
         parent = parent or Path(tempfile.gettempdir())
         _sweep_once(parent)
-        coming = Path(tempfile.mkdtemp(prefix=_COMING, dir=parent))
-        self._lock = os.open(coming / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        _held(self._lock)  # where the disk knows no locks the folder stays behind once its owner is killed
-        self.folder = coming.rename(coming.with_name(PREFIX + coming.name.removeprefix(_COMING)))
-        self.home = self.folder / "home"
-        self.home.mkdir()
+        self.folder, self._lock = Path(tempfile.mkdtemp(prefix=_COMING, dir=parent)), -1
+        try:
+            self._lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            _held(
+                self._lock
+            )  # where the disk knows no locks the folder stays behind once its owner is killed
+            name = PREFIX + self.folder.name.removeprefix(_COMING)
+            self.folder = self.folder.rename(self.folder.with_name(name))
+            self.home = self.folder / _HOME
+            self.home.mkdir()
+        except OSError:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Remove it with all that is in it, as far as that goes."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self._lock)
+        _remove(self.folder)
+        if self._lock >= 0:
+            os.close(self._lock)
 
 
 @contextmanager
@@ -103,17 +115,33 @@ def _empty(folder: Path) -> None:
 
 
 def sweep(parent: Path) -> None:
-    """Remove the scratch folders of this user in `parent` whose owners are gone; what nobody ever held stays."""
-    for folder in parent.glob(f"{PREFIX}*"):
-        try:
-            if folder.lstat().st_uid != os.getuid():
-                continue
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        if _held(lock):
-            shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+    """Remove the scratch folders of this user in `parent` whose owners are gone; what nobody ever held stays, unless it is
+    empty or was never finished, and old."""
+    for folder in [*parent.glob(f"{PREFIX}*"), *parent.glob(f"{_COMING}*")]:
+        with suppress(OSError):
+            _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
+        return
+    is_old = time.time() - status.st_mtime > _STALE_S
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        if is_old:
+            folder.rmdir()  # raises where it is not empty
+        return
+    if (is_old or folder.name.startswith(PREFIX)) and _held(lock):
+        _remove(folder)
+    os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    """What it holds first: a removal that is cut off leaves a folder whose owner is known."""
+    shutil.rmtree(folder / _HOME, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _held(lock: int) -> bool:

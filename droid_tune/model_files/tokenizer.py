@@ -10,13 +10,14 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from droid_tune.errors import UserError
+from droid_tune.errors import UserError, refused_by_system
 from droid_tune.model_files.model_folder import check_tokenizer_files, read_json
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ NAMED_TEMPLATES = "additional_chat_templates/*.jinja"
 SPEAKING_FILES = ("tokenizer_config.json", "chat_template.jinja", "chat_template.json", NAMED_TEMPLATES)
 
 
+#: how Rust tells what the system answered
+_OS_ERROR = re.compile(r"\(os error ([0-9]{1,4})\)")
+
+
 @contextmanager
 def tokenizer_faults(folder: Path) -> Generator[None]:
     """Turn whatever the libraries raise while they read a folder's tokenizer into one `UserError`."""
@@ -38,9 +43,27 @@ def tokenizer_faults(folder: Path) -> Generator[None]:
     except UserError:
         raise
     except Exception as error:  # the Rust library raises bare Exception for files that it cannot read
+        if refused := _system_said(error):
+            raise UserError(
+                f"the tokenizer cannot be read ({refused})",
+                place=str(folder),
+                remedy="see that the disk is there and sound, and try again",
+            ) from error
         raise UserError(
             "the tokenizer cannot be loaded", place=str(folder), remedy="download the model again"
         ) from error
+
+
+def _system_said(error: BaseException) -> str:
+    """Why the system gave no file, by the error or one that led to it; empty where it did, and the file is at fault."""
+    link: BaseException | None = error
+    while link is not None:
+        number = _OS_ERROR.search(str(link))
+        refusal = OSError(int(number[1]), os.strerror(int(number[1]))) if number else link
+        if isinstance(refusal, OSError) and refused_by_system(refusal):
+            return refusal.strerror or str(refusal)
+        link = link.__cause__ or link.__context__
+    return ""
 
 
 def import_whole(name: str) -> ModuleType:

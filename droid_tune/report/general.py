@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from droid_tune.paths import resources_dir
-from droid_tune.runs.disk.durable import write_text
+from droid_tune.runs.disk.durable import TRY_AGAIN, write_text
 
 #: in a run's folder
 GENERAL_FILE = "general.json"
@@ -101,4 +101,4 @@ def read_general(run_dir: Path) -> General | None:
 
 def write_general(run_dir: Path, found: General) -> None:
     """Keep it with the run. Raises UserError where the disk refuses."""
-    write_text(run_dir / GENERAL_FILE, found.model_dump_json(indent=1))
+    write_text(run_dir / GENERAL_FILE, found.model_dump_json(indent=1), TRY_AGAIN)

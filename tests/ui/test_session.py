@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -263,6 +265,24 @@ def test_damaged_settings_are_set_aside_and_told(tmp_path: Path, content: bytes)
     assert (tmp_path / "settings.json.bak").read_bytes() == content
     (sentence,) = told
     assert "set aside as settings.json.bak" in sentence
+
+
+def test_settings_that_the_disk_does_not_give_are_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, told = tmp_path / "settings.json", list[str]()
+    save_settings(Settings(pane="runs"), file)
+    kept = file.read_bytes()
+
+    def broken(*_: object, **__: object) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", broken)
+        assert load_settings(file, told.append) == Settings()
+    assert "cannot be read (Input/output error): they were set aside as settings.json.bak" in told[0]
+    save_settings(Settings(), file)
+    assert (tmp_path / "settings.json.bak").read_bytes() == kept
 
 
 def test_settings_with_a_mark_of_their_encoding_are_read(tmp_path: Path) -> None:

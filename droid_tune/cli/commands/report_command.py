@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0 with the page written, 1 where no run could be read. Raises UserError, UsageError."""
+    """Exit 0 with the page written, 1, and no page, where no run could be read. Raises UserError, UsageError."""
     from droid_tune.report.page_file import page_file, write_page
     from droid_tune.report.story import read_stories
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         say(fault)
     if out is None:
         print_json([described_story(story) for story in stories])
-    else:
+    elif stories or not faults:  # a page of nothing but faults would take the place of one that told more
         title = "Report of the night" if arguments.queue else "Report"
         print(write_page(out, title, stories, faults))
     return 0 if stories or not faults else 1

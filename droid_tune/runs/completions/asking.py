@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from droid_tune.events import Event, RolloutGroup, TokenDetails, TokenTrace, parse_event
 from droid_tune.runs.completions.completion_index import FIXED, CompletionIndex
+from droid_tune.runs.log import reading_log
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
 #: columns that every completion has, by the name that filters and sorting use
@@ -142,13 +143,14 @@ def _line(row: Sequence[Any], parts: Sequence[str]) -> CompletionLine:
 
 
 def group_at(rollouts: Path, offset: int) -> RolloutGroup | None:
-    """The whole group, as the file tells it; None where it cannot be read."""
+    """The whole group, as the file tells it; None where it is no longer there. Raises UserError where the disk does not
+    give it."""
     event = _event_at(rollouts, offset)
     return event if isinstance(event, RolloutGroup) else None
 
 
 def trace_of(index: CompletionIndex, line: CompletionLine) -> TokenTrace | None:
-    """A completion token by token; None where that was not recorded."""
+    """A completion token by token; None where that was not recorded. Raises UserError where the disk does not give it."""
     found = index.base.execute(
         "SELECT offset FROM traces WHERE step = ? AND grp = ?", (line.step, line.group)
     ).fetchone()
@@ -159,12 +161,13 @@ def trace_of(index: CompletionIndex, line: CompletionLine) -> TokenTrace | None:
 
 
 def _event_at(rollouts: Path, offset: int) -> Event | None:
-    try:
-        with rollouts.open("rb") as file:
-            file.seek(offset)
-            return parse_event(file.readline())
-    except (OSError, ValueError):
-        return None
+    with reading_log(rollouts):
+        try:
+            with rollouts.open("rb") as file:
+                file.seek(offset)
+                return parse_event(file.readline())
+        except (FileNotFoundError, ValueError):
+            return None
 
 
 def steps_of(index: CompletionIndex, *, held_out: bool = False) -> list[int]:
@@ -176,7 +179,7 @@ def steps_of(index: CompletionIndex, *, held_out: bool = False) -> list[int]:
 
 
 def groups_at(index: CompletionIndex, step: int) -> list[RolloutGroup]:
-    """All groups of a step, held-out ones too, as the file tells them."""
+    """All groups of a step, held-out ones too, as the file tells them. Raises UserError where the disk does not give them."""
     offsets = index.base.execute(
         "SELECT DISTINCT offset FROM completions WHERE held_out IN (0, 1) AND step = ? ORDER BY held_out, grp",
         (step,),

@@ -14,9 +14,10 @@ import json
 import os
 import sqlite3
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from droid_tune.errors import UserError
@@ -98,7 +99,8 @@ class _Portion:
 class CompletionIndex:
     """The table of one run. Belongs to the thread that made it: open one for each.
 
-    Making it raises UserError where the cache cannot be written.
+    Making it raises UserError where the cache cannot be written; so does the end of a block around which it is open
+    where the table could not be asked. A damaged table is removed: the next one makes it anew.
     """
 
     def __init__(self, rollouts: Path, index: Path | None = None) -> None:
@@ -108,10 +110,20 @@ class CompletionIndex:
             private_folder(self._file.parent)
             if index is None and not self._file.exists():
                 _let_go_of_others(self._file.parent)
-            private_file(self._file)
-            self.base = self._opened()
+            self.base = self._opened_whole()
         except (OSError, sqlite3.Error) as error:
-            raise UserError(f"The completions cannot be indexed: {error}", place=str(self._file)) from error
+            raise _refused(self._file, error) from error
+
+    def _opened_whole(self) -> sqlite3.Connection:
+        private_file(self._file)
+        try:
+            return self._opened()
+        except sqlite3.Error as error:
+            if not _is_damage(error):
+                raise
+            _remove(self._file)
+            private_file(self._file)
+            return self._opened()
 
     def _opened(self) -> sqlite3.Connection:
         base = sqlite3.connect(self._file, timeout=30, isolation_level=None)
@@ -130,8 +142,15 @@ class CompletionIndex:
     def __enter__(self) -> CompletionIndex:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
+        if isinstance(error, sqlite3.Error):
+            if _is_damage(error):
+                with suppress(OSError):
+                    _remove(self._file)
+            raise _refused(self._file, error) from error
 
     def update(self) -> Iterator[int]:
         """Read what was added to the file; yields how many bytes are read so far, after each portion.
@@ -205,6 +224,22 @@ class CompletionIndex:
     def part_columns(self) -> dict[str, int]:
         """The rewards and their parts by the number of their column, in the order in which they were first told."""
         return dict(self.base.execute("SELECT name, place FROM parts ORDER BY place").fetchall())
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether the table is no table any more; a full or broken disk and a table that is locked are no damage."""
+    return isinstance(error, sqlite3.DatabaseError) and error.sqlite_errorcode & 0xFF in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
+
+
+def _refused(file: Path, error: Exception) -> UserError:
+    return UserError(
+        f"The completions cannot be indexed ({error})",
+        place=str(file),
+        remedy="see that the disk is sound and has room, and try again",
+    )
 
 
 def index_path(rollouts: Path) -> Path:

@@ -12,6 +12,7 @@ from droid_tune.data.editing.convert import new_folder, write_rows
 from droid_tune.data.report import Report
 from droid_tune.data.validate import validate
 from droid_tune.errors import UserError
+from droid_tune.events import RolloutGroup
 from droid_tune.paths import user_path
 from droid_tune.runs.completions.asking import CompletionLine, Wanted, find, group_at, lines_of
 from droid_tune.runs.completions.completion_index import CompletionIndex
@@ -27,27 +28,39 @@ def export(index: CompletionIndex, ids: Sequence[int], out: Path, watch: Watch =
 
 
 def record_of(index: CompletionIndex, line: CompletionLine) -> dict[str, Any]:
-    """A completion with everything that is known of it, for programs."""
-    group = group_at(index.rollouts, line.offset)
-    told = None if group is None else group.completions[line.member]
-    turns = [] if told is None else [turn.model_dump(mode="json") for turn in told.turns]
+    """A completion with everything that is known of it, for programs. Raises UserError where the run's file no longer has it."""
+    group = _group_of(index, line)
+    told = group.completions[line.member]
+    turns = [turn.model_dump(mode="json") for turn in told.turns]
     return {
         "step": line.step,
         "group": line.group,
         "row": line.row,
         "held_out": bool(line.held_out),
         "prompt": line.prompt,
-        "answer": None if group is None else group.answer,
+        "answer": group.answer,
         "completion": line.text,
         "reward": line.reward,
         "rewards": dict(line.parts),
-        "reasons": {} if told is None else told.reasons,
+        "reasons": told.reasons,
         "advantage": line.advantage,
         "length": line.length,
         "finish_reason": "length" if line.cut else "stop",
         "right": bool(line.right),
         **({"turns": turns} if turns else {}),
     }
+
+
+def _group_of(index: CompletionIndex, line: CompletionLine) -> RolloutGroup:
+    """The group of a completion, in full. Raises UserError where it is not to be had: a part of it would pass for the whole."""
+    group = group_at(index.rollouts, line.offset)
+    if group is None or line.member >= len(group.completions):
+        raise UserError(
+            f"The completions of step {line.step:,} are no longer in the run's file",
+            place=str(index.rollouts),
+            remedy="see that the run's folder is whole, and try again",
+        )
+    return group
 
 
 def save_winners(
@@ -65,8 +78,7 @@ def save_winners(
     winners = list(_winners(_pages(index, ids, watch)))
     for line in winners:
         watch.pause_point()
-        if (group := group_at(index.rollouts, line.offset)) is not None:
-            require_one_turn(group)
+        require_one_turn(_group_of(index, line))
     with new_folder(out) as folder:
         write_rows(folder / "train.jsonl", (_example(line, dataset) for line in winners))
     return validate(user_path(out), "sft")

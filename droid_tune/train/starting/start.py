@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from droid_tune.config import RunConfig
@@ -23,7 +25,7 @@ from droid_tune.model.heads.value_head import add_reward_head, apart_arrays, hea
 from droid_tune.model.loading import load_policy
 from droid_tune.model.policy import Policy
 from droid_tune.paths import user_path
-from droid_tune.runs.disk.durable import disk_error, linked
+from droid_tune.runs.disk.durable import cause_of, disk_error, linked
 from droid_tune.runs.folder import FUSED_BASE, STARTED_FROM, find_run, fused_base
 from droid_tune.train.diagnosis.remarks import Notify
 from droid_tune.train.saving.weights import RunWeights, weights_of
@@ -143,20 +145,29 @@ def _kept_start(config: RunConfig, run_dir: Path) -> Path:
     start = run_dir / STARTED_FROM
     if start.is_dir():
         return start
-    partial = run_dir / f".{STARTED_FROM}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
+    with _coming(start) as partial:
         if (peft := peft_start(config)) is not None:
             write_as_mlx(config, peft, partial)
         else:
             _copy_start(config, partial)
-        partial.replace(start)
+    return start
+
+
+@contextmanager
+def _coming(place: Path) -> Generator[Path]:
+    """A folder that becomes `place` at the end, and goes where that does not come. Raises DiskError."""
+    partial = place.with_name(f".{place.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.replace(place)
     except OSError as error:
-        raise disk_error(error, start) from error
+        raise disk_error(error, place) from error
+    except RuntimeError as error:  # MLX reports a failed write so
+        raise disk_error(cause_of(error, partial), place) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return start
 
 
 def _copy_start(config: RunConfig, folder: Path) -> None:
@@ -208,11 +219,6 @@ def _fused_base(config: RunConfig, run_dir: Path, watch: Watch) -> Path:
     watch.pause_point()
     fuse_adapter(policy)
     watch.pause_point()
-    partial = run_dir / f".{FUSED_BASE}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with _coming(base) as partial:
         save_model(policy, partial)
-        partial.replace(base)
-    except OSError as error:
-        raise disk_error(error, base) from error
     return base

@@ -29,6 +29,7 @@ from droid_tune.runs.status import read_status, write_status
 from droid_tune.train.engine import resume_training, run_training
 from droid_tune.train.saving.checkpoint import CheckpointStore
 from droid_tune.train.saving.journal import Journal
+from droid_tune.train.starting.start import starting_policy
 from tests.engine.faults.saboteur import ERRORS, Saboteur, every_failure
 from tests.engine.train.conftest import digest, tiny, train
 
@@ -249,6 +250,25 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "run"
     train(tiny(training={"iterations": 2}), folder)
     return folder
+
+
+@pytest.mark.timeout(900)
+@codes
+@pytest.mark.parametrize("mode", ["continue", "fuse"])
+def test_what_a_run_starts_from_is_whole_or_not_there(
+    trained: Path, tmp_path: Path, mode: str, code: int
+) -> None:
+    config = tiny(model={"start_from": str(trained), "start_mode": mode})
+    run = tmp_path / "run"
+    starting_policy(config, run)
+    whole = names(run)
+
+    def look(done: bool) -> None:
+        assert names(tmp_path) in ([{"run", *whole}] if done else [{"run", *whole}, {"run"}, set[str]()])
+        shutil.rmtree(run, ignore_errors=True)
+
+    shutil.rmtree(run)
+    assert every_failure(code, lambda: starting_policy(config, run), look) > 3
 
 
 @pytest.mark.faults

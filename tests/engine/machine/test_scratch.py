@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +58,64 @@ def test_only_folders_whose_owner_is_gone_are_swept(tmp_path: Path, monkeypatch:
         assert folder.parent.parent == tmp_path
         assert list(folder.iterdir()) == []
     assert list(tmp_path.iterdir()) == [unknown]
+
+
+def test_a_removal_that_is_cut_off_leaves_a_folder_that_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at any of its deletions; what was half made long ago goes, too, and what is being made now does not."""
+
+    class Killed(BaseException):
+        pass
+
+    own, number = os.unlink, 0
+    for number in range(1, 9):
+        made, calls = Scratch(tmp_path), itertools.count(1)
+        for name in ("a", "z"):
+            (made.home / name).write_text("x")
+
+        def unlink(*given: Any, last: int = number, counted: Any = calls, **options: Any) -> None:
+            if next(counted) == last:
+                raise Killed
+            own(*given, **options)
+
+        with monkeypatch.context() as patched, suppress(Killed):
+            patched.setattr(os, "unlink", unlink)
+            made.remove()
+            break
+        os.close(made._lock)  # as the system does for a process that is gone
+        sweep(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+    assert number == 4
+    for name in (f"{PREFIX}empty", "droid-tune-coming-empty", "droid-tune-coming-begun"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "droid-tune-coming-begun" / "owner").touch()
+    (tmp_path / f"{PREFIX}theirs").mkdir()
+    (tmp_path / f"{PREFIX}theirs" / "kept").touch()
+    sweep(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 4
+    for folder in tmp_path.iterdir():
+        os.utime(folder, (0, 0))
+    sweep(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == [f"{PREFIX}theirs"]
+
+
+def test_a_scratch_folder_that_cannot_be_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for where, name in ((os, "open"), (Path, "rename"), (Path, "mkdir")):
+        own, calls = getattr(where, name), itertools.count()
+
+        def refused(*given: Any, own: Any = own, calls: Any = calls, **options: Any) -> Any:
+            if not next(calls):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return own(*given, **options)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(where, name, refused)
+            with pytest.raises(OSError, match="No space"):
+                Scratch(tmp_path)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_claimed_folder_is_one_writers_alone_and_goes_in_the_end(tmp_path: Path) -> None:

@@ -175,3 +175,16 @@ def test_a_model_that_was_built_with_another_base_is_refused(folder: Path) -> No
     assert wrong_base(policy.model, {"rope_theta": 500000.0}) == (
         "its layers use the rotary base 10,000, but its config says 500,000"
     )
+
+
+def test_weights_that_the_disk_does_not_give_are_one_sentence(
+    stories_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MLX 0.32 tells of a block that it could not read, in the middle of a model."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("[read] Unable to read 8 bytes from file.")
+
+    monkeypatch.setattr("droid_tune.model.loading.read_weights", broken)
+    with pytest.raises(UserError, match=r"the weights cannot be read \(Unable to read 8 bytes from file\)"):
+        load_policy(stories_model)

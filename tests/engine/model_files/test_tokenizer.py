@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -13,7 +14,7 @@ from mlx_lm import load as load_by_mlx_lm
 from droid_tune.data.templates import render_examples, render_prompt
 from droid_tune.errors import UserError
 from droid_tune.model.loading import load_model_tokenizer, stop_tokens
-from droid_tune.model_files.tokenizer import load_fast_tokenizer, load_tokenizer
+from droid_tune.model_files.tokenizer import load_fast_tokenizer, load_tokenizer, tokenizer_faults
 
 
 @pytest.fixture
@@ -105,3 +106,19 @@ def test_a_folder_without_one_says_so(folder: Path) -> None:
         with pytest.raises(UserError, match="the tokenizer is missing"):
             load(folder)
     assert load_fast_tokenizer(folder) is None
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [OSError(errno.EIO, "Input/output error"), Exception("Input/output error (os error 5)")],
+    ids=["Python", "Rust"],
+)
+def test_a_tokenizer_that_the_disk_does_not_give_is_not_to_be_downloaded_again(
+    project_root: Path, cause: Exception
+) -> None:
+    folder, error = project_root / "resources" / "starter", RuntimeError("no tokenizer")
+    error.__cause__ = cause
+    with pytest.raises(UserError) as told, tokenizer_faults(folder):
+        raise error
+    said = "the tokenizer cannot be read (Input/output error); see that the disk is there and sound, and try again."
+    assert str(told.value) == f"{folder}: {said}"

@@ -151,6 +151,23 @@ def test_a_page_of_ours_is_written_again(run: Path, tmp_path: Path) -> None:
     assert main(words) == 0
 
 
+def test_a_run_that_cannot_be_read_costs_no_earlier_page(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "report.html"
+    words = ["report", str(run), "--out", str(out), "--no-model"]
+    assert main(words) == 0
+    page = out.read_bytes()
+    (run / "events.jsonl").rename(tmp_path / "kept")
+    (run / "events.jsonl").mkdir()  # as a broken disk: it is there, and is not read
+    assert main(words) == 1
+    assert "log cannot be read" in capsys.readouterr().err
+    assert out.read_bytes() == page
+    out.unlink()
+    assert main(words) == 1
+    assert not out.exists()
+
+
 def test_markup_is_only_what_was_made_as_such() -> None:
     assert tag("p", "a < b", tag("b", "&"), title='"') == '<p title="&quot;">a &lt; b<b>&amp;</b></p>'
     assert text(Html("<i>")) == "<i>"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
+import sqlite3
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -220,11 +225,75 @@ def test_the_chosen_completions_are_exported_with_all_that_is_known_of_them(
     )
 
 
+def refusing(code: int, monkeypatch: pytest.MonkeyPatch, skipped: int = 0) -> None:
+    """From now on the disk does not let files be opened to be read, after `skipped` times."""
+    own, times = Path.open, itertools.count()
+
+    def opened(self: Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
+        if mode == "rb" and next(times) >= skipped:
+            raise OSError(code, os.strerror(code))
+        return own(self, mode, *rest, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+
+
+def test_completions_that_the_disk_does_not_give_are_not_taken_out_in_part(
+    index: CompletionIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their answers, reasons and turns stand in the run's file alone; a row without them would look whole."""
+    ids, out = find(index, Wanted()), tmp_path / "out.jsonl"
+    out.write_text("earlier\n")
+    with monkeypatch.context() as patched:
+        refusing(errno.EIO, patched, skipped=2)
+        with pytest.raises(UserError, match=r"log cannot be read \(Input/output error\)"):
+            export(index, ids, out)
+        with pytest.raises(UserError, match=r"log cannot be read \(Input/output error\)"):
+            save_winners(index, tmp_path / "winners")
+    index.rollouts.rename(tmp_path / "elsewhere.jsonl")
+    with pytest.raises(UserError, match="step 1 are no longer in the run's file"):
+        export(index, ids, out)
+    assert out.read_text() == "earlier\n"
+    assert not (tmp_path / "winners").exists()
+
+
+def test_a_table_that_a_power_cut_damaged_is_made_anew(index: CompletionIndex, tmp_path: Path) -> None:
+    index.close()
+    file = tmp_path / "index.sqlite"
+    whole = file.read_bytes()
+    assert len(whole) > 2 * 4096
+    for damaged in (b"no table" * 4096, whole[:4096] + bytes(len(whole) - 4096)):
+        file.write_bytes(damaged)
+        for _ in range(
+            2
+        ):  # what is damaged behind the first page is met by the first question, and then removed
+            with suppress(UserError), CompletionIndex(index.rollouts, file) as again:
+                assert list(again.update()) is not None
+                assert len(find(again, Wanted())) == 9
+                break
+        else:
+            raise AssertionError("it stays damaged")
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE])
+def test_a_disk_that_refuses_the_table_is_a_sentence(
+    index: CompletionIndex, tmp_path: Path, code: int
+) -> None:
+    def refused() -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = code
+        raise error
+
+    with pytest.raises(UserError, match=r"index\.sqlite: The completions cannot be indexed"), index:
+        refused()
+    assert (tmp_path / "index.sqlite").exists()
+
+
 def test_winners_are_data_that_our_own_validator_takes_one_for_each_prompt(
     index: CompletionIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    monkeypatch.setattr(taking_out, "group_at", lambda rollouts, offset: read.append(offset))
+    own = taking_out.group_at
+    monkeypatch.setattr(taking_out, "group_at", lambda file, at: read.append(at) or own(file, at))
     report = save_winners(index, tmp_path / "winners")
     assert (
         len(read) == 1 < len(find(index, Wanted(bounds={"right": (1, 1)})))
