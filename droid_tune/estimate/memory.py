@@ -15,7 +15,8 @@ from droid_tune.estimate.job import StepJob
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.sizes import Sizes
 
-#: keys and values of a prompt are allocated in blocks of so many tokens (mlx-lm), those of completions in others
+#: keys and values of a prompt that is not shared are allocated in blocks of so many tokens (mlx-lm), those of completions in
+#: others, but for no more than a completion may have
 PROMPT_BLOCK, COMPLETION_BLOCK = 256, 64
 #: attention weights that exist at a time in training, all heads and rows together (2**19 are as quick on processors as 2**22
 #: for 2,048 tokens and a third quicker for 512, 2026-12-01; on a GPU, not measured, each block is some launches), and the
@@ -127,9 +128,9 @@ def rollout_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors
     prompts = min(job.prompts, ceil(rows / job.group_size))
     prompt, completion = job.longest_prompt, job.longest_completion
     copies = prompts * prompt if sizes.shares_prompts else rows * prompt
-    own = rows * _whole(completion, COMPLETION_BLOCK)
+    own = rows * (completion if sizes.shares_prompts else _whole(completion, COMPLETION_BLOCK))
     chunk = min(plan.prefill_tokens, prompt)
-    read = prompts * _whole(prompt, PROMPT_BLOCK) * sizes.key_values
+    read = prompts * (prompt if sizes.shares_prompts else _whole(prompt, PROMPT_BLOCK)) * sizes.key_values
     reading = {
         "kv_cache": read,
         "activations": _forward(sizes, max(1, plan.joined_tokens // max(1, prompt)), chunk, prompt, factors),

@@ -24,8 +24,9 @@ LEAST_HEAD_TOKENS = 16
 #: of a small vocabulary a chunk holds as many logits as `HEAD_TOKENS` of one of 8,192 do: fewer chunks, each with its graph
 SMALL_VOCABULARY, MOST_HEAD_TOKENS = 8192, 1024
 PREFILL_TOKENS = 512
-#: held-out rows that are answered together at most: 500 of the starter's take 2.3 s of CPU so, 3.1 with 32 at a time
-MOST_EVALUATED = 256
+#: held-out rows that are answered together at most: 500 of the starter's take 0.71 s of CPU 128 at a time, 0.61 s 256 at a
+#: time, 0.49 s all together (`packaging/bench --trl`'s rows, 2026-12-01)
+MOST_EVALUATED = 512
 #: an estimate may be this much too low, so a choice aims below the budget by as much
 AIM = 0.9
 

@@ -102,12 +102,13 @@ class GroupDecoder:
         prompts: Sequence[PrefilledPrompt],
         row_prompts: Sequence[int],
         cache_bits: int = 0,
+        most_tokens: int | None = None,
     ) -> None:
         self._model = model
         self._lengths = [prompt.length for prompt in prompts]
         self._arrange(np.asarray(row_prompts))
         caches = [prompt.caches for prompt in prompts]
-        self._caches = group_caches(caches, self._slots.prompts, self._layout, cache_bits)
+        self._caches = group_caches(caches, self._slots.prompts, self._layout, cache_bits, most_tokens)
 
     def _arrange(self, row_prompts: np.ndarray) -> None:
         self._row_prompts = row_prompts
@@ -128,9 +129,9 @@ class GroupDecoder:
         self._arrange(self._row_prompts[places])
         rows = mx.array(np.array(before)[places][self._slots.members])
         slots = mx.array([old_slots.index(prompt) for prompt in self._slots.prompts])
-        for cache in self._caches:
+        for cache in self._caches:  # one layer after the other: what it was exists twice meanwhile
             cache.keep(self._layout, slots, rows)
-        mx.eval([cache.state for cache in self._caches])
+            mx.eval(cache.state)
 
 
 class BatchDecoder:
@@ -192,10 +193,12 @@ def make_decoder(
     prompts: Sequence[PrefilledPrompt],
     row_prompts: Sequence[int],
     cache_bits: int = 0,
+    most_tokens: int | None = None,
 ) -> Decoder:
-    """The best decoder that these caches allow; `cache_bits` (0: all) is heeded where prompts are shared."""
+    """The best decoder that these caches allow; where prompts are shared, `cache_bits` (0: all) is heeded, and no room is
+    made for more than `most_tokens` of a row's own."""
     if policy.architecture.decodes_shared:
-        return GroupDecoder(policy.model, prompts, row_prompts, cache_bits)
+        return GroupDecoder(policy.model, prompts, row_prompts, cache_bits, most_tokens)
     if policy.architecture.merges_prompts:
         return BatchDecoder(policy.model, prompts, row_prompts)
     return PromptDecoder(policy.model, prompts, row_prompts)

@@ -132,9 +132,12 @@ class _Run:
         plan = self._plan
         prompts = [self._prompts[index] for index in unique]
         ready = prefilled(self._policy, prompts, plan.prefill_tokens, plan.joined_tokens)
-        row_prompts = [unique.index(row.prompt) for row in rows]
+        place = {prompt: place for place, prompt in enumerate(unique)}
+        row_prompts = [place[row.prompt] for row in rows]
         logits = mx.concatenate([ready[index].logits for index in row_prompts])
-        return make_decoder(self._policy, ready, row_prompts, self._sampling.cache_bits), logits
+        sampling = self._sampling
+        bits, most = sampling.cache_bits, sampling.max_completion_length
+        return make_decoder(self._policy, ready, row_prompts, bits, most), logits
 
     def _take(self, rows: list[_Row], places: np.ndarray, draw: Draw, *, last: bool) -> None:
         """Append one token to every unfinished row."""

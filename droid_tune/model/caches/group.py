@@ -8,6 +8,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from droid_tune.estimate.memory import COMPLETION_BLOCK
 from droid_tune.model.arrays import close
 from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError, empty_caches
 from droid_tune.model.kernels.few_bits import Held, arrays_of, changed, in_bits, write
@@ -18,19 +19,23 @@ from droid_tune.model.kernels.shared_attention import Shared, in_slots
 class GroupCache:
     """One layer's keys and values while S slots of R rows are decoded together, all rows equally far.
 
-    The rows' own part grows by blocks; `lengths` (S,) are the prompts', which differ from slot to slot. With `bits` all of
-    it is kept in so many.
+    The rows' own part grows by blocks up to the `most` tokens that a row may have; `lengths` (S,) are the prompts', which
+    differ from slot to slot. With `bits` all of it is kept in so many.
     """
 
-    block = 64
-
     def __init__(
-        self, keys: mx.array, values: mx.array, layout: SlotLayout, window: int | None, bits: int = 0
+        self,
+        keys: mx.array,
+        values: mx.array,
+        layout: SlotLayout,
+        window: int | None,
+        bits: int = 0,
+        most: int | None = None,
     ) -> None:
         self.prefix_keys, self.prefix_values = in_bits(keys, bits), in_bits(values, bits)
         self.keys: Held | None = None
         self.values: Held | None = None
-        self._bits = bits
+        self._bits, self._most = bits, most
         self.layout = layout
         self.window = window
         self.used = 0
@@ -46,8 +51,8 @@ class GroupCache:
             in_bits(in_slots(new, self.layout.slots), self._bits) for new in (keys, values)
         )
         if self.keys is None or self.values is None or self.used == self.keys.shape[3]:
-            self.keys = _grown(self.keys, new_keys, self.block)
-            self.values = _grown(self.values, new_values, self.block)
+            self.keys = _grown(self.keys, new_keys, self._room(self.used + 1) - self.used)
+            self.values = _grown(self.values, new_values, self._room(self.used + 1) - self.used)
         end = self.used + 1
         write(self.keys, (..., slice(self.used, end), slice(None)), new_keys)
         write(self.values, (..., slice(self.used, end), slice(None)), new_values)
@@ -63,6 +68,11 @@ class GroupCache:
         )
         return shared, None
 
+    def _room(self, tokens: int) -> int:
+        """Own tokens that there is room for where a row has so many."""
+        room = -(-tokens // COMPLETION_BLOCK) * COMPLETION_BLOCK
+        return room if self._most is None else max(tokens, min(room, self._most))
+
     def make_mask(self, *_: Any, **__: Any) -> None:
         """The masks travel with the keys."""
 
@@ -77,7 +87,7 @@ class GroupCache:
             self.prefix_values = changed(self.prefix_values, chosen)
 
         def rearranged(own: mx.array) -> mx.array:
-            return _rearranged(own[..., : self.used, :], rows, self.block)
+            return _rearranged(own[..., : self.used, :], rows, self._room(self.used) - self.used)
 
         if self.keys is not None and self.values is not None:
             self.keys, self.values = changed(self.keys, rearranged), changed(self.values, rearranged)
@@ -121,28 +131,32 @@ class SlotLayout:
         return None if visible is None else visible[:, None, None, None, None, :], own
 
 
-def _grown(own: Held | None, like: Held, block: int) -> Held:
+def _grown(own: Held | None, like: Held, tokens: int) -> Held:
     def room(array: mx.array) -> mx.array:
-        return mx.zeros((*array.shape[:3], block, array.shape[4]), dtype=array.dtype)
+        return mx.zeros((*array.shape[:3], tokens, array.shape[4]), dtype=array.dtype)
 
     if own is None:
         return changed(like, room)
     return changed(own, lambda array: mx.concatenate([array, room(array)], axis=3))
 
 
-def _rearranged(own: mx.array, rows: mx.array, block: int) -> mx.array:
-    """(S, H, R, t, D) with its flat rows chosen and laid out anew as `rows` (S', R'), with room to a whole block."""
+def _rearranged(own: mx.array, rows: mx.array, room: int) -> mx.array:
+    """(S, H, R, t, D) with its flat rows chosen and laid out anew as `rows` (S', R'), with room for further tokens."""
     slots, heads, per_slot, used, width = own.shape
     flat = own.transpose(0, 2, 1, 3, 4).reshape(slots * per_slot, heads, used, width)
     chosen = flat[rows].transpose(0, 2, 1, 3, 4)
-    return mx.pad(chosen, [(0, 0), (0, 0), (0, 0), (0, -used % block), (0, 0)])
+    return mx.pad(chosen, [(0, 0), (0, 0), (0, 0), (0, room), (0, 0)])
 
 
 def group_caches(
-    caches: Sequence[Sequence[Any]], chosen: Sequence[int], layout: SlotLayout, bits: int = 0
+    caches: Sequence[Sequence[Any]],
+    chosen: Sequence[int],
+    layout: SlotLayout,
+    bits: int = 0,
+    most: int | None = None,
 ) -> list[GroupCache]:
     """One cache per layer for slots that continue the prompts `chosen`; `caches` are prefix caches, by prompt, `bits` those
-    of what is kept (0: as it is)."""
+    of what is kept (0: as it is), `most` the tokens that a row adds at most, where that is known."""
     return [
         GroupCache(
             mx.concatenate([padded_prompt(caches[prompt][layer].keys, layout.longest) for prompt in chosen]),
@@ -152,6 +166,7 @@ def group_caches(
             layout,
             caches[0][layer].window,
             bits,
+            most,
         )
         for layer in range(len(caches[0]))
     ]

@@ -14,6 +14,7 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import Watch
 from droid_tune.errors import Stopped
 from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.model.caches.group import SlotLayout, group_caches
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.rollout.decoders import make_decoder, prefilled
@@ -72,6 +73,26 @@ def test_prompts_that_run_together_are_those_that_run_alone(architecture: str):
             for ready in (together, alone)
         ]
         np.testing.assert_allclose(steps[0], steps[1], atol=1e-4)
+
+
+@pytest.mark.parametrize(("most", "room"), [(5, [5]), (66, [64, 66]), (None, [64, 128])])
+def test_no_room_is_made_for_tokens_that_no_row_may_have(most: int | None, room: list[int]) -> None:
+    policy = tiny_policy("llama")
+    steps, found, wide = most or 66, list[int](), list[Any]()
+    with own_kernels():
+        ready = prefilled(policy, PROMPTS, 18, 18)
+        caches = group_caches([prompt.caches for prompt in ready], [0, 1], SlotLayout([3, 9], 2), most=most)
+        loose = group_caches([prompt.caches for prompt in ready], [0, 1], SlotLayout([3, 9], 2))
+        for step in range(steps):
+            tokens = mx.full((4 if step < 3 else 2, 1), step % 40)
+            wide = [policy.model(tokens, cache=held)[:, 0] for held in (caches, loose)]
+            mx.eval(wide)
+            found.append(caches[0].state[2].shape[3])
+            if step == 2:
+                for cache in (*caches, *loose):
+                    cache.keep(SlotLayout([3, 9], 1), mx.array([0, 1]), mx.array([[1], [2]]))
+    assert list(dict.fromkeys(found)) == room
+    np.testing.assert_array_equal(wide[0], wide[1])
 
 
 def test_short_prompts_take_one_pass_and_long_ones_theirs(monkeypatch: pytest.MonkeyPatch):
