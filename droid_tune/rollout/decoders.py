@@ -5,82 +5,18 @@ The caller puts the kernels in force (`own_kernels`): shared prompts need an att
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
-from mlx_lm.models.cache import make_prompt_cache
 
 from droid_tune.model.caches.group import SlotLayout, group_caches
-from droid_tune.model.caches.prefix import empty_caches
 from droid_tune.model.caches.repeated import keep_rows, merged, repeated
-from droid_tune.model.checks.probe import body_of
-from droid_tune.model.gradients.passes import head_for
 from droid_tune.model.policy import Policy
+from droid_tune.rollout.prefilled import PrefilledPrompt, keys_and_values
 from droid_tune.rollout.slots import Slots
-
-
-class PrefilledPrompt(NamedTuple):
-    """A prompt that has run: its tokens, its caches (by layer), and the logits (1, V) of its next token."""
-
-    length: int
-    caches: list[Any]
-    logits: mx.array
-
-
-def prefilled(
-    policy: Policy, prompts: Sequence[Sequence[int]], chunk: int, joined: int = 0
-) -> list[PrefilledPrompt]:
-    """Run each prompt, `chunk` tokens at a time; short ones together, up to `joined` tokens, where caches allow it."""
-    if not joined or not (policy.architecture.decodes_shared and policy.architecture.splits_head):
-        return [_alone(policy, prompt, chunk) for prompt in prompts]
-    ready: dict[int, PrefilledPrompt] = {}
-    for places in _portions([len(prompt) for prompt in prompts], joined):
-        chosen = [prompts[place] for place in places]
-        made = _together(policy, chosen) if len(chosen) > 1 else [_alone(policy, chosen[0], chunk)]
-        ready.update(zip(places, made, strict=True))
-    return [ready[place] for place in range(len(prompts))]
-
-
-def _portions(lengths: Sequence[int], joined: int) -> Iterator[list[int]]:
-    """Places of the prompts that run together: of like lengths, with padding no more than `joined` tokens."""
-    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
-    while order:
-        count = max(1, joined // lengths[order[0]])
-        yield order[:count]
-        order = order[count:]
-
-
-def _alone(policy: Policy, tokens: Sequence[int], chunk: int) -> PrefilledPrompt:
-    model, length = policy.model, len(tokens)
-    shared = policy.architecture.decodes_shared
-    caches: list[Any] = empty_caches(model) if shared else make_prompt_cache(model)
-    ids = mx.array([list(tokens)], dtype=mx.int32)
-    for start in range(0, length - 1, chunk):
-        model(ids[:, start : min(start + chunk, length - 1)], cache=caches)
-        mx.eval([cache.state for cache in caches])
-    logits = model(ids[:, -1:], cache=caches)[:, -1]
-    mx.eval(logits, [cache.state for cache in caches])
-    return PrefilledPrompt(length, caches, logits)
-
-
-def _together(policy: Policy, prompts: Sequence[Sequence[int]]) -> list[PrefilledPrompt]:
-    """Prompts in one pass, padded behind their ends: what comes later is not seen there."""
-    lengths = [len(prompt) for prompt in prompts]
-    ids = np.zeros((len(prompts), max(lengths)), np.int32)
-    for row, prompt in zip(ids, prompts, strict=True):
-        row[: len(prompt)] = prompt
-    caches = empty_caches(policy.model)
-    hidden = body_of(policy.model, policy.architecture)(mx.array(ids), cache=caches)
-    last = hidden[mx.arange(len(prompts)), mx.array(lengths) - 1]
-    logits = head_for(policy.model, policy.architecture)(last)
-    mx.eval(logits, [cache.state for cache in caches])
-    return [
-        PrefilledPrompt(length, [cache.of_row(row, length) for cache in caches], logits[row : row + 1])
-        for row, length in enumerate(lengths)
-    ]
 
 
 class Decoder(Protocol):
@@ -107,8 +43,10 @@ class GroupDecoder:
         self._model = model
         self._lengths = [prompt.length for prompt in prompts]
         self._arrange(np.asarray(row_prompts))
-        caches = [prompt.caches for prompt in prompts]
-        self._caches = group_caches(caches, self._slots.prompts, self._layout, cache_bits, most_tokens)
+        chosen = [prompts[prompt] for prompt in self._slots.prompts]
+        windows = [cache.window for cache in prompts[0].read]
+        read = keys_and_values(chosen, self._layout.longest)
+        self._caches = group_caches(read, windows, self._layout, cache_bits, most_tokens)
 
     def _arrange(self, row_prompts: np.ndarray) -> None:
         self._row_prompts = row_prompts

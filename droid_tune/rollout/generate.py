@@ -17,8 +17,9 @@ from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.policy import Policy
 from droid_tune.names import FinishReason
 from droid_tune.rollout.choice import Chooser
-from droid_tune.rollout.decoders import Decoder, make_decoder, prefilled
+from droid_tune.rollout.decoders import Decoder, make_decoder
 from droid_tune.rollout.decoding import completion_text, ending_tokens, ends_in_stop_string
+from droid_tune.rollout.prefilled import prefilled
 from droid_tune.rollout.rollout import Rollout
 from droid_tune.rollout.samplers import Draw
 

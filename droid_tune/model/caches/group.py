@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -149,31 +149,38 @@ def _rearranged(own: mx.array, rows: mx.array, room: int) -> mx.array:
 
 
 def group_caches(
-    caches: Sequence[Sequence[Any]],
-    chosen: Sequence[int],
+    prompts: Iterable[tuple[mx.array, mx.array]],
+    windows: Sequence[int | None],
     layout: SlotLayout,
     bits: int = 0,
     most: int | None = None,
 ) -> list[GroupCache]:
-    """One cache per layer for slots that continue the prompts `chosen`; `caches` are prefix caches, by prompt, `bits` those
+    """One cache per layer for slots that continue `prompts`: of each layer keys and values (S, H, longest, D). `bits` are those
     of what is kept (0: as it is), `most` the tokens that a row adds at most, where that is known."""
-    return [
-        GroupCache(
-            mx.concatenate([padded_prompt(caches[prompt][layer].keys, layout.longest) for prompt in chosen]),
-            mx.concatenate(
-                [padded_prompt(caches[prompt][layer].values, layout.longest) for prompt in chosen]
-            ),
-            layout,
-            caches[0][layer].window,
-            bits,
-            most,
+    made: list[GroupCache] = []
+    for (keys, values), window in zip(prompts, windows, strict=True):
+        made.append(GroupCache(keys, values, layout, window, bits, most))
+        mx.eval(made[-1].state)
+    return made
+
+
+def of_prompts(caches: Sequence[Sequence[Any]], layout: SlotLayout) -> list[GroupCache]:
+    """`group_caches` of prompts that each have prefix caches of their own, a slot each."""
+    layers = [[prompt[layer] for prompt in caches] for layer in range(len(caches[0]))]
+    read = (
+        tuple(
+            mx.concatenate([padded_prompt(getattr(one, part), layout.longest) for one in layer])
+            for part in ("keys", "values")
         )
-        for layer in range(len(caches[0]))
-    ]
+        for layer in layers
+    )
+    return group_caches(cast("Any", read), [layer[0].window for layer in layers], layout)
 
 
 def padded_prompt(array: mx.array, length: int) -> mx.array:
-    """A prompt's keys or values (1, H, L, D) with zeros behind them up to `length` tokens."""
+    """Keys or values of prompts (n, H, L, D) with zeros behind them up to `length` tokens."""
+    if array.shape[2] == length:
+        return array
     return mx.pad(array, [(0, 0), (0, 0), (0, length - array.shape[2]), (0, 0)])
 
 
@@ -186,7 +193,7 @@ def decodes_on_shared_prompts(model: nn.Module, tokens: mx.array) -> bool:
             if not all(isinstance(cache, PrefixCache) for cache in caches):
                 return False
             model(tokens[:, :length], cache=caches)
-        decoding = group_caches(prompts, [0, 1], SlotLayout([longer, shorter], 2))
+        decoding = of_prompts(prompts, SlotLayout([longer, shorter], 2))
         found: list[mx.array] = []
         starts = (longer, longer, shorter, shorter)
         with own_kernels():

@@ -10,7 +10,7 @@ import numpy as np
 
 from droid_tune.model.caches.ragged import SlotPrompts, slot_prompts
 from droid_tune.model.policy import Policy
-from droid_tune.rollout.decoders import PrefilledPrompt, prefilled
+from droid_tune.rollout.prefilled import PrefilledPrompt, prefilled
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,8 @@ def test_a_cache_in_few_bits_weighs_what_the_estimate_says_and_keeps_rows_apart(
         caches = empty_caches(policy.model)
         with own_kernels():
             policy.model(prompt, cache=caches)
-            held = group_caches([caches], [0], SlotLayout([64], 3), each)
+            read = [(cache.keys, cache.values) for cache in caches]
+            held = group_caches(read, [None] * len(read), SlotLayout([64], 3), each)
             before = policy.model(mx.array([[5], [9], [11]]), cache=held)[:, 0]
             for cache in held:
                 cache.keep(SlotLayout([64], 2), mx.array([0]), mx.array([[2, 0]]))

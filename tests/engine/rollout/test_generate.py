@@ -17,8 +17,9 @@ from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.caches.group import SlotLayout, group_caches
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
 from droid_tune.model.kernels.own_kernels import own_kernels
-from droid_tune.rollout.decoders import make_decoder, prefilled
+from droid_tune.rollout.decoders import make_decoder
 from droid_tune.rollout.generate import generate
+from droid_tune.rollout.prefilled import keys_and_values, prefilled
 from droid_tune.rollout.rollout import Rollout
 from tests.engine.model.tiny import CONFIGS, one_row_logprobs, tiny_policy
 
@@ -81,8 +82,11 @@ def test_no_room_is_made_for_tokens_that_no_row_may_have(most: int | None, room:
     steps, found, wide = most or 66, list[int](), list[Any]()
     with own_kernels():
         ready = prefilled(policy, PROMPTS, 18, 18)
-        caches = group_caches([prompt.caches for prompt in ready], [0, 1], SlotLayout([3, 9], 2), most=most)
-        loose = group_caches([prompt.caches for prompt in ready], [0, 1], SlotLayout([3, 9], 2))
+        windows = [None] * len(ready[0].read)
+        caches, loose = (
+            group_caches(keys_and_values(ready[:2], 9), windows, SlotLayout([3, 9], 2), most=bound)
+            for bound in (most, None)
+        )
         for step in range(steps):
             tokens = mx.full((4 if step < 3 else 2, 1), step % 40)
             wide = [policy.model(tokens, cache=held)[:, 0] for held in (caches, loose)]

@@ -12,8 +12,9 @@ from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.scoring import score
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.policy import Policy
-from droid_tune.rollout.decoders import BatchDecoder, make_decoder, prefilled
+from droid_tune.rollout.decoders import BatchDecoder, make_decoder
 from droid_tune.rollout.generate import generate
+from droid_tune.rollout.prefilled import prefilled
 from tests.engine.model import tiny
 from tests.engine.model.recurrent import RECURRENT, without_zeros
 from tests.engine.rollout.test_generate import PROMPTS, TEMPERATURE, as_rows
