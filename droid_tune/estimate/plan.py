@@ -27,6 +27,8 @@ class MemoryPlan:
     pack_rows: bool = False
     #: while completions are sampled, put the adapters into copies of their weights: three products a layer become one
     merge: bool = False
+    #: with that: decode by few operations a token, where each row may have a copy of its prompt
+    joins: bool = False
     prefill_tokens: int = 512
     #: tokens of short prompts that are read in one pass, padding included; 0: each prompt by itself
     joined_tokens: int = 0

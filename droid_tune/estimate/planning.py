@@ -62,7 +62,7 @@ def choose(
             wide = replace(plan, joined_tokens=_read_together(sizes, job, plan, peak))
             if not decode_rows:
                 wide = replace(wide, evaluate_rows=_answered_together(sizes, job, wide, peak))
-            return _chosen(_merged(sizes, job, wide, peak), peak, fits=True)
+            return _chosen(_merged(sizes, job, wide, peak, backend), peak, fits=True)
         if smallest is None or peak.bytes < smallest.peak.bytes:
             smallest = _chosen(plan, peak, fits=peak.bytes <= budget_bytes)
     assert smallest is not None
@@ -144,11 +144,16 @@ def smallest(sizes: Sizes, job: StepJob, backend: str = "cpu") -> Choice:
     raise AssertionError("one row is always tried")
 
 
-def _merged(sizes: Sizes, job: StepJob, plan: MemoryPlan, peak: Peak) -> MemoryPlan:
-    """`plan` with merged adapters where they cost nothing: where the update's peak stays the higher one."""
+def _merged(sizes: Sizes, job: StepJob, plan: MemoryPlan, peak: Peak, backend: str) -> MemoryPlan:
+    """`plan` with merged adapters, and decoding by few operations, where they cost nothing: where the update's peak stays the
+    higher one. On GPUs, where MLX has kernels of its own for a step, the latter was not measured."""
+    if not sizes.mergeable or not job.reinforcement:
+        return plan
     merged = replace(plan, merge=True)
-    costs_nothing = peak_of(sizes, job, merged).bytes <= peak.bytes
-    return merged if sizes.mergeable and job.reinforcement and costs_nothing else plan
+    for wanted in (replace(merged, joins=True), merged) if backend == "cpu" else (merged,):
+        if peak_of(sizes, job, wanted).bytes <= peak.bytes:
+            return wanted
+    return plan
 
 
 def _read_together(sizes: Sizes, job: StepJob, plan: MemoryPlan, peak: Peak) -> int:

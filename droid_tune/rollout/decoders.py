@@ -12,9 +12,13 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from droid_tune.estimate.memory import MOST_COPIED
 from droid_tune.model.caches.group import SlotLayout, group_caches
 from droid_tune.model.caches.repeated import keep_rows, merged, repeated
+from droid_tune.model.gradients.passes import head_for
+from droid_tune.model.kernels.joined_body import joined_body
 from droid_tune.model.policy import Policy
+from droid_tune.rollout.joined_decoder import JoinedDecoder
 from droid_tune.rollout.prefilled import PrefilledPrompt, keys_and_values
 from droid_tune.rollout.slots import Slots
 
@@ -132,11 +136,28 @@ def make_decoder(
     row_prompts: Sequence[int],
     cache_bits: int = 0,
     most_tokens: int | None = None,
+    *,
+    joins: bool = False,
 ) -> Decoder:
     """The best decoder that these caches allow; where prompts are shared, `cache_bits` (0: all) is heeded, and no room is
-    made for more than `most_tokens` of a row's own."""
-    if policy.architecture.decodes_shared:
+    made for more than `most_tokens` of a row's own. `joins`: by few operations a token, where that can be, is worth the
+    copies of prompts, and `most_tokens` is known."""
+    architecture = policy.architecture
+    if (
+        joins
+        and architecture.decodes_joined
+        and architecture.decodes_shared
+        and most_tokens
+        and not cache_bits
+    ):
+        body = joined_body(policy.model)
+        numbers = 0 if body is None else 2 * body.key_heads * body.width
+        longest = max(prompt.length for prompt in prompts)
+        if body is not None and (len(row_prompts) - len(prompts)) * longest * numbers <= MOST_COPIED:
+            head = head_for(policy.model, architecture)
+            return JoinedDecoder(body, head, prompts, row_prompts, most_tokens)
+    if architecture.decodes_shared:
         return GroupDecoder(policy.model, prompts, row_prompts, cache_bits, most_tokens)
-    if policy.architecture.merges_prompts:
+    if architecture.merges_prompts:
         return BatchDecoder(policy.model, prompts, row_prompts)
     return PromptDecoder(policy.model, prompts, row_prompts)

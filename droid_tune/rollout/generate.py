@@ -138,7 +138,7 @@ class _Run:
         logits = mx.concatenate([ready[index].logits for index in row_prompts])
         sampling = self._sampling
         bits, most = sampling.cache_bits, sampling.max_completion_length
-        return make_decoder(self._policy, ready, row_prompts, bits, most), logits
+        return make_decoder(self._policy, ready, row_prompts, bits, most, joins=plan.joins), logits
 
     def _take(self, rows: list[_Row], places: np.ndarray, draw: Draw, *, last: bool) -> None:
         """Append one token to every unfinished row."""

@@ -19,6 +19,7 @@ from droid_tune.model.caches.group import decodes_on_shared_prompts
 from droid_tune.model.caches.prefix import shares_prompt_exactly
 from droid_tune.model.caches.repeated import merges_exactly
 from droid_tune.model.gradients.layers import passes_layer_by_layer
+from droid_tune.model.kernels.joined_body import decodes_joined
 
 #: where mlx-lm's models keep the stack that turns tokens into hidden states
 BODY_PATHS = (
@@ -39,6 +40,8 @@ class Architecture:
     shares_prompts: bool
     layer_wise: bool = False
     decodes_shared: bool = False
+    #: a token is decoded in few operations (model/kernels/joined_body.py)
+    decodes_joined: bool = False
     #: prompts of different length can be decoded in one batch
     merges_prompts: bool = False
     why_not: str = ""
@@ -109,6 +112,7 @@ def inspect(model: nn.Module) -> Architecture:
         shares,
         layer_wise=passes_layer_by_layer(model, body, tokens),
         decodes_shared=decodes_on_shared_prompts(model, tokens),
+        decodes_joined=body_path == ("model",) and decodes_joined(model, tokens),
         merges_prompts=merges_exactly(model, tokens),
         why_not=why_not,
     )

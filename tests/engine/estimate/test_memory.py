@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from droid_tune.config import resolve
 from droid_tune.estimate.forecast import facts_for
 from droid_tune.estimate.job import StepJob, job_of
-from droid_tune.estimate.memory import peak_of
+from droid_tune.estimate.memory import peak_of, rollout_parts
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.estimate.planning import MOST_EVALUATED, choose, smallest
 from droid_tune.estimate.sizes import Sizes, sizes_of
@@ -257,6 +257,24 @@ def test_adapters_are_merged_where_the_update_needs_more_than_the_copies() -> No
     wide = facts_of(CONFIG, tuple_of(dense("F32")))
     copies = trained_part(resolve({}).adapter, wide).mergeable_bytes
     assert copies == 2 * 4 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 192)
+
+
+def test_tokens_take_few_operations_on_processors_where_the_copies_cost_nothing() -> None:
+    mergeable = sizes(mergeable=1000)
+    assert choose(mergeable, JOB, 10**12).plan.joins
+    assert not choose(mergeable, JOB, 10**12, backend="metal").plan.joins
+    assert not choose(sizes(), JOB, 10**12).plan.joins
+
+
+@pytest.mark.parametrize(("prompt", "copied"), [(200, True), (2_000, False)])
+def test_copies_of_prompts_are_counted_where_they_are_made(prompt: int, copied: bool) -> None:
+    job = replace(JOB, prompts=2, group_size=4, longest_prompt=prompt, longest_completion=20_000)
+    apart, joined = (
+        rollout_parts(sizes(), job, MemoryPlan(decode_rows=8, joins=joins)) for joins in (False, True)
+    )
+    copies = 6 * prompt  # of 64 numbers each in a layer: not 2 ** 19 where a prompt has 200 tokens
+    more = copies * sizes().kept_key_values
+    assert joined["kv_cache"] - apart["kv_cache"] == (more if copied else 0)
 
 
 def test_the_users_own_rows_are_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -14,8 +15,10 @@ from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import Watch
 from droid_tune.errors import Stopped
 from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.model.adapters import adapter_merged, adapter_off, is_adapter
 from droid_tune.model.caches.group import SlotLayout, group_caches
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
+from droid_tune.model.kernels.joined_body import decodes_joined
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.rollout.decoders import make_decoder
 from droid_tune.rollout.generate import generate
@@ -111,6 +114,69 @@ def test_short_prompts_take_one_pass_and_long_ones_theirs(monkeypatch: pytest.Mo
     monkeypatch.setattr(kind, "__call__", counted)
     prefilled(policy, [[1] * 3, [2] * 20, [3] * 4, [4] * 2], 12, 12)
     assert shapes == [(1, 12), (1, 7), (1, 1), (3, 4)]
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_rows_decoded_by_few_operations_are_those_of_one_row_forward_passes(architecture: str) -> None:
+    policy = tiny_policy(architecture)
+    policy.stop_tokens = frozenset({1, 17, 23, 29, 31})  # rows end early and leave the batch
+    usual, joined = (
+        sampled(policy, plan=MemoryPlan(merge=True, joins=joins, joined_tokens=18)) for joins in (False, True)
+    )
+    np.testing.assert_array_equal(joined.tokens, usual.tokens)
+    for row, length in enumerate(joined.lengths):
+        completion = joined.tokens[row, :length].tolist()
+        alone = np.asarray(one_row_logprobs(policy, PROMPTS[row // 4], completion, TEMPERATURE))
+        np.testing.assert_allclose(joined.sampled_logprobs[row, :length], alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("attention_bias", [False, True])
+@pytest.mark.parametrize("architecture", ["llama", "mistral", "qwen2"])
+@pytest.mark.parametrize("prompts", [PROMPTS, [[5, 9, 13], [7, 2, 11]]])  # of several lengths, and of one
+def test_a_joined_step_has_a_third_of_the_operations(
+    architecture: str, attention_bias: bool, prompts: list[list[int]], tmp_path: Path
+) -> None:
+    policy = tiny_policy(architecture, attention_bias=attention_bias)
+    assert policy.architecture.decodes_joined == (not attention_bias or architecture == "qwen2")
+    if not policy.architecture.decodes_joined:
+        return
+    rows = [place for place in range(len(prompts)) for _ in range(3)]
+    counted: list[int] = []
+    logits: list[mx.array] = []
+    with own_kernels(), adapter_merged(policy.model, policy.adapted):
+        ready = prefilled(policy, prompts, 18, 18)
+        for joins in (False, True):
+            decoder = make_decoder(policy, ready, rows, most_tokens=80, joins=joins)
+            for step in range(70):  # more than a block
+                logits.append(decoder.step(mx.full((len(rows),), step % 40)))
+                mx.eval(logits[-1])
+            decoder.keep(np.array([0, 2, 4]))
+            logits.append(decoder.step(mx.array([3, 1, 2])))
+            mx.export_to_dot(str(tmp_path / "graph"), logits[-1])
+            counted.append((tmp_path / "graph").read_text().count("shape=rectangle"))
+    for usual, joined in zip(logits[:71], logits[71:], strict=True):
+        np.testing.assert_allclose(joined, usual, atol=1e-4)
+    assert 100 < 3 * counted[1] < counted[0] * 1.1
+
+
+@pytest.mark.parametrize("architecture", ["qwen3", "qwen3_moe", "gemma2"])
+def test_what_has_further_parts_is_not_joined(architecture: str) -> None:
+    assert not tiny_policy(architecture).architecture.decodes_joined
+
+
+def test_a_model_that_scales_what_llama_does_not_is_not_joined() -> None:
+    model = tiny_policy("llama").model
+    tokens = mx.array([[3, 5, 7, 4, 2, 6, 8, 1]])
+    with adapter_off(model, [name for name, module in model.named_modules() if is_adapter(module)]):
+        assert decodes_joined(model, tokens)
+        kind = type(model.layers[0])
+        twice = type(
+            "Twice",
+            (kind,),
+            {"__call__": lambda self, *given, **named: 2 * kind.__call__(self, *given, **named)},
+        )
+        model.layers[0].__class__ = twice
+        assert not decodes_joined(model, tokens)
 
 
 @pytest.mark.parametrize("kind", ["lora", "dora"])
