@@ -13,6 +13,8 @@ from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import Unit, read_unit
 
 _NAMED = re.compile(r"\$?\s*([a-zA-Zθαβ](?:_\{?\w+\}?|\([a-z]\))?)\s*=\s*([^=]+)")
+#: of a name with its value, in characters
+_LONGEST_VALUE = 100
 _NAMED_AT_END = re.compile(r"(?<![\w\\}])([a-zA-Z])\s*=\s*[-+]?\d[\d.,/]*[\s.$*]*$")
 _ROOT = re.compile(r"([a-zA-Z])_\{?\d\}?\s*=\s*([^=,;]+)")
 _BETWEEN_ROOTS = re.compile(r"\s*(?:,\s*(?:and\s|or\s)?|;|\band\b|\bor\b)\s*")
@@ -102,7 +104,7 @@ def _roots(text: str) -> str:
 def names_another(spoken: str, reference: str) -> bool:
     """Whether a text ends in the value of another letter than the reference names: `so y = 5` of `x = 5`."""
     wanted = _NAMED.fullmatch(untypeset(reference))
-    said = _NAMED_AT_END.search(untypeset(spoken))
+    said = _NAMED_AT_END.search(untypeset(spoken)[-_LONGEST_VALUE:])
     return wanted is not None and said is not None and len(wanted[1]) == 1 and wanted[1] != said[1]
 
 

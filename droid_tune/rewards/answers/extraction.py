@@ -191,7 +191,9 @@ def _in_words(sentence: str) -> str | None:
     return last_in_words(without_parts(sentence)) or last_value(parts_in_digits(sentence))
 
 
-_OBJECT = re.compile(r"\{\s*[\"']\w+[\"']\s*:\s*[\"']([^\"'{}]{1,200})[\"']\s*,?\s*\}")
+_OBJECT = re.compile(
+    r"\{\s{0,9}[\"']\w{1,40}[\"']\s{0,9}:\s{0,9}[\"']([^\"'{}]{1,200})[\"']\s{0,9},?\s{0,9}\}"
+)
 #: what makes of the number behind it a bound, or the number of a page
 _NO_ANSWER = re.compile(
     r"\b(?:than|but|least|most|up to|over|under|above|below|within|(?:in|see|on)(?: \w+)?|steps?|table|figure|page|section"

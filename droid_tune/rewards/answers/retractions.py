@@ -14,7 +14,7 @@ _TAKEN_BACK = re.compile(
         (?: no\b(?![ ]\w) | nope\b | scratch[ ]that | I[ ](?:made|meant|was[ ]wrong|miscalculated|misread)
           | (?:that|this|it)(?:['’]s|[ ]is|[ ]was)[ ]{_WRONG} | (?:that|this|it)[ ](?:isn|wasn)['’]t[ ](?:right|correct) )
       | actually,?[ ](?:(?:it|that)(?:['’]s|[ ](?:is|was|should[ ]be))|make[ ](?:it|that))[ ]
-        (?=\W{{0,4}}-?\d[\d.,]*\W*(?:$|\n))
+        (?=\W{{0,4}}-?\d[\d.,]{{0,20}}\W{{0,6}}(?:$|\n))
       | scratch[ ]that | correction[ ]?: | I[ ]made[ ](?:a|an)[ ](?:\w+[ ])?(?:mistake|error) | I[ ]meant\b )
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -50,7 +50,8 @@ _TITLE = re.compile(r"\b(dr|mr|mrs|ms|st|prof|jr|sr)\.(?=\s|$|,)")
 #: `CO_2` and CO₂ are CO2; the base of a number stays apart
 _SUBSCRIPT = re.compile(r"(?<=[a-z])_\{?(\d{1,3})\}?")
 #: pictures and exclamation marks around words; the `!` of `n!` and `5!` is a factorial
-_EXCLAIMED = re.compile(r"(?:(?<=[^\W\d_]{2})!+|[\s\u2600-\u27bf\ufe0f\U0001f300-\U0001faff]+)+$")
+_PICTURE = re.compile(r"[\s\u2600-\u27bf\ufe0f\U0001f300-\U0001faff]")
+_TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
 #: `3 R2` of a division, and `4 by 5` of a size
 _REMAINDER = re.compile(r"(?<=\d),?\s*(?:r|rem\.?|remainder:?)\s*(?=\d)")
 _BY = re.compile(r"(?<=\d)\s*(?:×|\\times|(?<=\s)x(?=\s)|(?<=\s)by(?=\s))\s*(?=\d)")
@@ -66,10 +67,21 @@ def normalised(text: str) -> str:
     text = unicodedata.normalize("NFKC", untypeset(text)).casefold()
     text = text.replace("“", '"').replace("”", '"').replace("…", "...")
     text = " ".join(text.split()).lstrip(_EDGES).rstrip(_EDGES + ".,;:。、।۔؛،؟")
-    text = _CHARGE.sub(r"\1", _SUBSCRIPT.sub(r"\1", _EXCLAIMED.sub("", text)))
+    text = _CHARGE.sub(r"\1", _SUBSCRIPT.sub(r"\1", _unexclaimed(text)))
     text = _REMAINDER.sub(" remainder ", _BY.sub(" x ", text))
     text = _INITIALS.sub(lambda found: re.sub(r"[.\s]", "", found.group()), text)
     return _TITLE.sub(r"\1", _ARTICLE.sub("", text))
+
+
+def _unexclaimed(text: str) -> str:
+    """Without the pictures it ends in, and without the marks behind a last word. One letter at a time: a model that has
+    collapsed writes thousands."""
+    end = len(text)
+    while end and _PICTURE.match(text, end - 1):
+        end -= 1
+    words_end = len(text[:end].rstrip("!"))
+    said = _TWO_LETTERS.fullmatch(text, max(0, words_end - 2), words_end)
+    return text[: words_end if said else end]
 
 
 def truth(text: str) -> bool | None:

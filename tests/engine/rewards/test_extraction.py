@@ -125,6 +125,29 @@ WITHOUT_END = (
         "wait, no. ",
         "choose ",
     ),
+    *(
+        "\U0001f389",
+        "Paris! ",
+        "!",
+        "x = 1",
+        "x_1 = 2, ",
+        "10-15 ",
+        "0x1F ",
+        "1_000",
+        "\u200b",
+        "rather than 1 ",
+        "May 1, ",
+    ),
+    *(
+        "actually, it's 1",
+        "1.",
+        '{"a": "b" ',
+        '{"a": ',
+        "an hour and a half ",
+        "go with A over ",
+        "it must be (B) ",
+        "is called ",
+    ),
 )
 
 
