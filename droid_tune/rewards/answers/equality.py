@@ -34,8 +34,8 @@ _MODULUS = re.compile(
     r"\$?(?:[a-z]\s*(?:\\equiv|≡|=)\s*)?(?P<value>-?\d{1,30})\s*(?:\\pmod|\\bmod|\(?\s*\\?mod)\s*\{?\s*\d{1,30}\s*\}?\)?\$?"
 )
 _RELATION = re.compile(r"[<>≤≥≠]|\\(?:[gl]eq?|[gl]t|neq?)(?![a-zA-Z])")
-#: computer algebra knows none of them
-_SCALED = re.compile(r"\d ?(?:hundred|thousand|[mb]illion|trillion|dozen)\b", re.IGNORECASE)
+#: computer algebra knows none of them, and of `1e-7` takes 7 from e
+_SCALED = re.compile(r"\d ?(?:(?:hundred|thousand|[mb]illion|trillion|dozen)\b|e[-+]?\d)", re.IGNORECASE)
 _UNIT_AT_END = re.compile(r"(?<=[\d)}πa-z])\s+([a-zA-Z°][a-zA-Z°/ .]*(?:\^\{?[23]\}?)?)$")
 
 

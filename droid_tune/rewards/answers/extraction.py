@@ -64,7 +64,8 @@ def reference_of(answer: str, extraction: Extraction) -> str:
         return opened(marked[-1].content)
     if extraction == "last_number" and as_quantity(answer) is None:
         return last_number(answer) or answer.strip()
-    return answer.strip()
+    bare = _ASIDE.sub("", answer.strip())
+    return bare if as_quantity(bare) is not None else answer.strip()
 
 
 def _stated_at_end(answer: str) -> list[Mark]:
@@ -194,6 +195,8 @@ def _in_words(sentence: str) -> str | None:
 _OBJECT = re.compile(
     r"\{\s{0,9}[\"']\w{1,40}[\"']\s{0,9}:\s{0,9}[\"']([^\"'{}]{1,200})[\"']\s{0,9},?\s{0,9}\}"
 )
+#: `5 (five)` and `3.14 (rounded)`
+_ASIDE = re.compile(r"(?<=\S)\s{1,9}\([^()\d]{3,60}\)\Z")
 #: what makes of the number behind it a bound, or the number of a page
 _NO_ANSWER = re.compile(
     r"\b(?:than|but|least|most|up to|over|under|above|below|within|(?:in|see|on)(?: \w+)?|steps?|table|figure|page|section"
