@@ -13,7 +13,7 @@ from mlx.utils import tree_unflatten
 from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import is_adapter, layer_count
-from droid_tune.model.arrays import HEAD, layers_of, write_arrays
+from droid_tune.model.arrays import HEAD, layers_of, reading_weights, write_arrays
 from droid_tune.model.heads.value_head import HEAD_WEIGHTS, apart_arrays
 from droid_tune.model.policy import Policy
 from droid_tune.model_files.headers import read_header
@@ -96,11 +96,11 @@ def load_adapter(policy: Policy, folder: Path) -> None:
 
 
 def read_arrays(file: Path) -> dict[str, mx.array]:
-    """A safetensors file whose header and size are right, evaluated (so that the file may go)."""
+    """A safetensors file whose header and size are right, evaluated (so that the file may go). Raises UserError."""
     if not file.is_file():
         raise UserError("there is no such adapter file", place=str(file))
     read_header(file)
-    with file.open("rb") as stream:
+    with reading_weights(file), file.open("rb") as stream:
         arrays: Any = mx.load(stream, format="safetensors")
         mx.eval(arrays)
     return dict(arrays)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +13,8 @@ import mlx.nn as nn
 import numpy as np
 import numpy.typing as npt
 from mlx.utils import tree_flatten
+
+from droid_tune.errors import DiskError, refused_by_system
 
 #: modules that turn token ids into vectors
 EMBEDDING = (nn.Embedding, nn.QuantizedEmbedding)
@@ -31,6 +35,33 @@ def write_arrays(file: Path, arrays: Mapping[str, mx.array]) -> None:
     MLX places the tensors in the order of an unordered map, which follows the order in which they were put in.
     """
     mx.save_safetensors(str(file), dict(sorted(arrays.items())), metadata={"format": "mlx"})
+
+
+#: how MLX tells of a file that the disk does not give, where it reads it itself and where Python does
+_NOT_READ = re.compile(r"^(?:\[read\] |OSError: (?:\[Errno [0-9]+\] )?)(.+)$", re.MULTILINE)
+
+
+@contextmanager
+def reading_weights(place: Path) -> Generator[None]:
+    """Inside, what MLX raises over weights that the disk does not give is one `DiskError`."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if not (why := _why_not_read(error)):
+            raise
+        raise DiskError(
+            f"the weights cannot be read ({why})",
+            place=str(place),
+            remedy="see that the disk is there and sound, and try again",
+        ) from error
+
+
+def _why_not_read(error: OSError | RuntimeError) -> str:
+    """What the system said; empty where something else is the matter."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error) if refused_by_system(error) else ""
+    found = _NOT_READ.search(str(error))
+    return "" if found is None else found[1].strip().rstrip(".")
 
 
 def layers_of(model: nn.Module) -> list[nn.Module]:

@@ -23,7 +23,7 @@ from droid_tune.errors import UserError
 from droid_tune.machine import garbage
 from droid_tune.machine.scratch import scratch_folder
 from droid_tune.model.adapters import apply_adapter
-from droid_tune.model.arrays import embedding_rows
+from droid_tune.model.arrays import embedding_rows, reading_weights
 from droid_tune.model.checks.probe import inspect
 from droid_tune.model.checks.rotary import wrong_base
 from droid_tune.model.kernels.install import goes_token_by_token, install
@@ -72,27 +72,16 @@ def load_policy(
     return policy
 
 
-#: how MLX begins to tell of a file that it cannot read
-_NOT_READ = "[read]"
-
-
 @contextmanager
 def odd_values(path: Path) -> Generator[None]:
     """Turn what mlx-lm's code and ours raise over values of an unheard-of kind in a model's JSON, and what MLX does over
     weights that the disk does not give, into one `UserError`."""
     try:
-        yield
+        with reading_weights(path):
+            yield
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
         log.info("the model in %s cannot be loaded", path, exc_info=True)
         raise model_not_loaded(error, path) from error
-    except RuntimeError as error:
-        if not str(error).startswith(_NOT_READ):
-            raise
-        raise UserError(
-            f"the weights cannot be read ({str(error).removeprefix(_NOT_READ).strip().rstrip('.')})",
-            place=str(path),
-            remedy="see that the disk is there and sound, and try again",
-        ) from error
 
 
 def _notes(model: nn.Module, filled: dict[str, Any]) -> Iterator[str]:

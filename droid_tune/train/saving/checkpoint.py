@@ -19,7 +19,7 @@ import mlx.core as mx
 
 from droid_tune.errors import UserError
 from droid_tune.events import finite_values
-from droid_tune.model.arrays import write_arrays
+from droid_tune.model.arrays import reading_weights, write_arrays
 from droid_tune.paths import REPLACED_CHECKPOINT, RunPaths, private_file, private_folder
 from droid_tune.runs.disk.durable import (
     cause_of,
@@ -53,13 +53,17 @@ class Checkpoint:
         return str(self.folder)
 
     def tensors(self, name: str) -> Tensors:
-        """The arrays of `<name>.safetensors`, evaluated (mx.load is lazy and the file may go); {} where absent."""
+        """The arrays of `<name>.safetensors`, evaluated (mx.load is lazy and the file may go); {} where absent.
+
+        Raises DiskError where the disk does not give them.
+        """
         path = self.folder / f"{name}.safetensors"
         if not path.exists():
             return {}
-        loaded = mx.load(str(path))
-        assert isinstance(loaded, dict)
-        mx.eval(loaded)
+        with reading_weights(path):
+            loaded = mx.load(str(path))
+            assert isinstance(loaded, dict)
+            mx.eval(loaded)
         return loaded
 
 

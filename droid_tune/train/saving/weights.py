@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from droid_tune.errors import UserError
+from droid_tune.errors import DiskError, UserError
 from droid_tune.model.adapter_files import read_arrays
 from droid_tune.model.heads.value_head import head_file
 from droid_tune.names import LAST
@@ -87,12 +87,23 @@ def _choose(step: int) -> str:
 
 
 def _same(result: Path, checkpoint: Checkpoint) -> bool:
-    """Whether a result holds what its step's checkpoint does. Older versions wrote the arrays in any order."""
+    """Whether a result holds what its step's checkpoint does. Older versions wrote the arrays in any order.
+
+    Raises UserError where the disk does not tell.
+    """
     try:
         if filecmp.cmp(result, checkpoint.folder / "adapters.safetensors", shallow=False):
             return True
         found, saved = read_arrays(result), checkpoint.tensors("adapters")
-    except (OSError, UserError):
+    except OSError as error:
+        raise UserError(
+            f"The run's result cannot be read ({error.strerror or error})",
+            place=str(result),
+            remedy="see that the disk is there and sound, and try again",
+        ) from error
+    except DiskError:
+        raise
+    except UserError:
         return False
     return found.keys() == saved.keys() and all(
         found[name].dtype == saved[name].dtype and mx.array_equal(found[name], saved[name]).item()

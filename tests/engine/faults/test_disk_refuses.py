@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import os
 import shutil
 from contextlib import suppress
@@ -29,6 +30,7 @@ from droid_tune.runs.status import read_status, write_status
 from droid_tune.train.engine import resume_training, run_training
 from droid_tune.train.saving.checkpoint import CheckpointStore
 from droid_tune.train.saving.journal import Journal
+from droid_tune.train.saving.weights import newest_weights
 from droid_tune.train.starting.start import starting_policy
 from tests.engine.faults.saboteur import ERRORS, Saboteur, every_failure
 from tests.engine.train.conftest import digest, tiny, train
@@ -250,6 +252,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "run"
     train(tiny(training={"iterations": 2}), folder)
     return folder
+
+
+def test_a_result_that_the_disk_does_not_give_is_not_called_damaged(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(filecmp, "cmp", broken)
+    with pytest.raises(UserError, match=r"The run's result cannot be read \(Input/output error\)"):
+        newest_weights(trained)
 
 
 @pytest.mark.timeout(900)

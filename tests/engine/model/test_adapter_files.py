@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import itertools
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import pytest
@@ -12,8 +17,8 @@ from mlx_lm.tuner.utils import load_adapters
 
 from droid_tune import words
 from droid_tune.config.model_and_data import AdapterConfig
-from droid_tune.errors import UserError
-from droid_tune.model.adapter_files import adapter_config_in, load_adapter, save_adapter
+from droid_tune.errors import DiskError, UserError
+from droid_tune.model.adapter_files import adapter_config_in, load_adapter, read_arrays, save_adapter
 from droid_tune.model.adapters import adapter_off
 from droid_tune.model.fusing import fuse_adapter
 from droid_tune.model.reference import ReferencePolicy, as_reference
@@ -143,3 +148,28 @@ def test_a_static_reference_of_full_training_is_the_model_at_the_start():
     assert not mx.allclose(policy.model(TOKENS), start)
     with as_reference(policy):
         assert mx.array_equal(policy.model(TOKENS), start)
+
+
+@pytest.mark.parametrize("blocks", [0, 2], ids=["the header", "the arrays, read in MLX's own thread"])
+def test_weights_that_the_disk_does_not_give_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int
+) -> None:
+    """MLX lets Python's error through, or raises one of its own with that in it."""
+    save_adapter(tiny_policy("llama", AdapterConfig(rank=2)), tmp_path)
+    file = tmp_path / "adapters.safetensors"
+    whole, own, reads = file.read_bytes(), Path.open, itertools.count()
+
+    class Broken(io.BytesIO):
+        def readinto(self, buffer: Any) -> int:
+            if next(reads) >= blocks:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().readinto(buffer)
+
+    monkeypatch.setattr("droid_tune.model.adapter_files.read_header", lambda _: None)
+    monkeypatch.setattr(
+        Path, "open", lambda self, *given: Broken(whole) if self == file else own(self, *given)
+    )
+    said = r"adapters\.safetensors: the weights cannot be read \(Input/output error\)"
+    with pytest.raises(DiskError, match=said):
+        read_arrays(file)
+    assert next(reads) > blocks
