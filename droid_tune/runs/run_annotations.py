@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from droid_tune.errors import UserError
-from droid_tune.runs.disk.durable import TRY_AGAIN, write_text
+from droid_tune.runs.disk.durable import TRY_AGAIN, disk_error, write_text
 
 ANNOTATIONS_FILE = "annotations.json"
 MOST_TAGS, LONGEST_TAG, LONGEST_NOTE = 20, 40, 4_000
@@ -40,12 +40,9 @@ def tags_of(text: str) -> tuple[str, ...]:
 def read_annotations(folder: Path) -> Annotations:
     """What is written on a run; nothing where there is none or the file is damaged."""
     try:
-        values: Any = json.loads((folder / ANNOTATIONS_FILE).read_text(encoding="utf-8-sig"))
+        known = _kept(folder)
     except (OSError, ValueError, RecursionError):
         return Annotations()
-    if not isinstance(values, dict):
-        return Annotations()
-    known = cast("dict[str, Any]", values)
     tags: Any = known.get("tags", [])
     note: Any = known.get("note", "")
     kept = (
@@ -58,10 +55,35 @@ def read_annotations(folder: Path) -> Annotations:
     )
 
 
+def _kept(folder: Path) -> dict[str, Any]:
+    """What the file says. Raises OSError where it cannot be read (or there is none), ValueError where it is damaged."""
+    values: Any = json.loads((folder / ANNOTATIONS_FILE).read_text(encoding="utf-8-sig"))
+    if not isinstance(values, dict):
+        raise ValueError("no annotations")
+    return cast("dict[str, Any]", values)
+
+
 def write_annotations(folder: Path, found: Annotations) -> None:
-    """Keep them with the run. Raises UserError where the note is too long or the disk refuses."""
+    """Keep them with the run; a file that could not be read is set aside as `.bak`, never written over.
+
+    Raises UserError where the note is too long or the disk refuses.
+    """
     if len(found.note) > LONGEST_NOTE:
         raise UserError(
             f"The note has {len(found.note):,} characters; {LONGEST_NOTE:,} are allowed", remedy="shorten it"
         )
+    _set_aside_unreadable(folder)
     write_text(folder / ANNOTATIONS_FILE, json.dumps(asdict(found), ensure_ascii=False, indent=1), TRY_AGAIN)
+
+
+def _set_aside_unreadable(folder: Path) -> None:
+    file = folder / ANNOTATIONS_FILE
+    try:
+        _kept(folder)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, RecursionError):
+        try:
+            file.replace(file.with_name(f"{file.name}.bak"))
+        except OSError as error:
+            raise disk_error(error, file, TRY_AGAIN) from error

@@ -50,6 +50,15 @@ def test_a_damaged_file_says_nothing(tmp_path: Path, text: str) -> None:
     assert read_annotations(tmp_path) == Annotations()
 
 
+def test_what_cannot_be_read_is_set_aside_and_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / ANNOTATIONS_FILE).write_text('{"tags": ["keep"], "note": "half')
+    write_annotations(tmp_path, Annotations(("new",), ""))
+    assert read_annotations(tmp_path).tags == ("new",)
+    assert (tmp_path / f"{ANNOTATIONS_FILE}.bak").read_text() == '{"tags": ["keep"], "note": "half'
+    write_annotations(tmp_path, Annotations(("newer",), ""))
+    assert "half" in (tmp_path / f"{ANNOTATIONS_FILE}.bak").read_text()
+
+
 def test_the_list_of_runs_has_them_and_follows_other_settings(tmp_path: Path) -> None:
     folder = create_run(config(30), tmp_path / "one")
     write_annotations(folder, Annotations(("keep",), "good"))
