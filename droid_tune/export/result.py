@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -150,9 +151,17 @@ def export_folder(out: Path) -> Generator[Path]:
                 out.rmdir()
             partial.replace(out)
     except OSError as error:
-        raise disk_error(error, out, "export again") from error
+        raise disk_error(error, _place_of(error, partial, out), "export again") from error
     except RuntimeError as error:  # MLX reports a failed write so
         raise disk_error(cause_of(error, out.parent), out, "export again") from error
+
+
+def _place_of(error: OSError, partial: Path, out: Path) -> Path:
+    """What disk is to be named: not that of `out` where it was the one for temporary files that is full."""
+    named = error.filename
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    elsewhere = full and isinstance(named, str) and partial not in (Path(named), *Path(named).parents)
+    return Path(named) if elsewhere else out
 
 
 def trained_policy(run_dir: Path, weights: RunWeights | None = None) -> Policy:

@@ -20,7 +20,7 @@ from droid_tune.control import Control
 from droid_tune.data.synthetic.samples import write_sample
 from droid_tune.errors import DiskError, UserError
 from droid_tune.events import Event, Notice, RunFinished
-from droid_tune.export.result import export_run
+from droid_tune.export.result import export_folder, export_run
 from droid_tune.paths import RunPaths
 from droid_tune.queue.run_queue import RunQueue
 from droid_tune.runs.disk.lock import RunLock, is_locked
@@ -263,6 +263,19 @@ def test_a_result_that_the_disk_does_not_give_is_not_called_damaged(
     monkeypatch.setattr(filecmp, "cmp", broken)
     with pytest.raises(UserError, match=r"The run's result cannot be read \(Input/output error\)"):
         newest_weights(trained)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_the_disk_that_is_full_is_the_one_that_is_named(tmp_path: Path, elsewhere: bool) -> None:
+    """While what was written is compared, it may be that of the folder for temporary files."""
+    out, other = tmp_path / "out", tmp_path / "temporary" / "x"
+    named = other if elsewhere else tmp_path / ".out.partial" / "config.json"
+    with (
+        pytest.raises(DiskError, match=rf"disk that holds {other if elsewhere else out};"),
+        export_folder(out),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(named))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.timeout(900)
