@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from droid_tune.config.rewards import Extraction
 from droid_tune.rewards.answers.compounds import same_units_joined
@@ -54,9 +55,10 @@ def answers_of(spoken: str, extraction: Extraction, reference: str, *, cut_off: 
     return [] if cut_off else _unmarked(spoken, reference)
 
 
+@lru_cache(maxsize=2048)
 def reference_of(answer: str, extraction: Extraction) -> str:
     """The answer that a row wants: what it marks itself (GSM8K's ####, a box, tags, "The answer is:"), else its text. Its
-    thoughts, where it is a model's answer, count no more than a completion's.
+    thoughts, where it is a model's answer, count no more than a completion's. Kept: rows come again.
     """
     answer = after_thinking(answer) or answer
     marked = strong_marks(answer) or wordy_headings(answer) or _stated_at_end(answer)

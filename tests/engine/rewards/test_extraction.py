@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from droid_tune.config.rewards import Extraction
+from droid_tune.rewards.answers import marks
 from droid_tune.rewards.answers.choices import chosen_letters
 from droid_tune.rewards.answers.equality import quick_verdict
 from droid_tune.rewards.answers.extraction import answers_of, reference_of
-from droid_tune.rewards.answers.marks import boxes
+from droid_tune.rewards.answers.languages import surely_without
+from droid_tune.rewards.answers.marks import boxes, statements
 from droid_tune.rewards.answers.typesetting import untypeset
 
 
@@ -171,3 +173,28 @@ def test_what_a_collapsed_model_says_without_end_is_read_in_time_that_grows_with
     slow = {unit: both for unit, both in spent.items() if both[1] > 9 * both[0] + 0.02}
     again = {unit: (seconds(unit, 2_000), seconds(unit, 8_000)) for unit in slow}  # a machine may stall once
     assert {unit: both for unit, both in again.items() if both[1] > 9 * both[0]} == {}
+
+
+SAID = (
+    "the The ANSWER answer Answer antwort ist respuesta es yanit yanıt YANIT şudur svar SVARET ſvar är er vastaus on cevap "
+    "jawaban adalah réponse est 答案是 is are : = ** final result End value to would be must 12 3/4 . , ? not"
+)
+
+
+@given(st.lists(st.sampled_from(SAID.split()), max_size=8), st.sampled_from([" ", "", "\n"]))
+def test_texts_in_english_are_searched_for_english_alone_with_the_same_finds(
+    parts: list[str], gap: str
+) -> None:
+    text = gap.join(parts)
+    found = statements(text)
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(marks, "_ENGLISH_STATEMENT", marks._STATEMENT)
+        assert statements(text) == found
+
+
+def test_what_is_surely_in_english() -> None:
+    words = ("antwort", "yanit")
+    assert surely_without("The answer is 5.", words)
+    assert not surely_without("Die ANTWORT ist 5.", words)
+    assert not surely_without("YANIT: 5", words)
+    assert not surely_without("Der Wert für 5 ist 3", words)  # not ASCII: whatever it holds
