@@ -68,9 +68,19 @@ def generate(
     run = _Run(policy, prompts, sampling, seed, plan, len(rows), watch)
     merged = adapter_merged(policy.model, policy.adapted if plan.merge else ())
     with own_kernels(), merged:
-        for start in range(0, len(rows), plan.decode_rows):
-            run.decode(rows[start : start + plan.decode_rows])
+        for wave in _waves(rows, prompts, plan.decode_rows):
+            run.decode(wave)
     return _collected(policy, prompts, group_size, rows, run.filters)
+
+
+def _waves(rows: list[_Row], prompts: Sequence[Sequence[int]], most: int) -> list[list[_Row]]:
+    """Waves of equal size, of `most` rows at most: those with like prompts together, so that there is little padding."""
+    count = -(-len(rows) // most)
+    if count == 1:
+        return [rows]
+    ordered = sorted(rows, key=lambda row: len(prompts[row.prompt]))
+    size = -(-len(rows) // count)
+    return [ordered[start : start + size] for start in range(0, len(rows), size)]
 
 
 class _Run:

@@ -102,6 +102,29 @@ def test_no_room_is_made_for_tokens_that_no_row_may_have(most: int | None, room:
     np.testing.assert_array_equal(wide[0], wide[1])
 
 
+def test_waves_are_of_one_size_and_of_like_prompts_whatever_the_order_of_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    policy, seen = tiny_policy("llama"), list[list[int]]()
+    prompts = [[5] * length for length in (2, 9, 3, 8, 1, 7, 4)]
+    settings: dict[str, Any] = {
+        "group_size": 1,
+        "sampling": SamplingConfig(max_completion_length=4),
+        "seed": 1,
+    }
+    whole = generate(policy, prompts, plan=MemoryPlan(), **settings)
+
+    def counted(policy: Any, prompts: list[list[int]], *arguments: Any) -> Any:
+        seen.append([len(prompt) for prompt in prompts])
+        return prefilled(policy, prompts, *arguments)
+
+    monkeypatch.setattr("droid_tune.rollout.generate.prefilled", counted)
+    parts = generate(policy, prompts, plan=MemoryPlan(decode_rows=5), **settings)
+    assert [sorted(wave) for wave in seen] == [[1, 2, 3, 4], [7, 8, 9]]
+    np.testing.assert_array_equal(parts.tokens, whole.tokens)
+    np.testing.assert_allclose(parts.sampled_logprobs, whole.sampled_logprobs, atol=1e-5)
+
+
 def test_short_prompts_take_one_pass_and_long_ones_theirs(monkeypatch: pytest.MonkeyPatch):
     policy = tiny_policy("llama")
     kind, shapes = type(policy.model.model), []
