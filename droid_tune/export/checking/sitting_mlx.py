@@ -93,6 +93,8 @@ def main(model: str, adapter: str, exam: str, answers: str) -> None:
 
     opened: Any = load(model, adapter_path=adapter or None)
     asked = Exam.from_json(json.loads(Path(exam).read_text(encoding="utf-8")))
+    for token in asked.ends if adapter else ():  # an adapter cannot name them: its user is told to
+        opened[1].add_eos_token(str(token))
     said = sit(opened[0], opened[1], asked)
     Path(answers).write_text(json.dumps(said.to_json()), encoding="utf-8")
 

@@ -13,6 +13,8 @@ from droid_tune.export.base import ExportSource, Target
 from droid_tune.export.checking.exam import Exam, Sitting
 from droid_tune.export.checking.fresh_process import sit_in_fresh_process
 from droid_tune.model.adapter_files import SETTINGS, WEIGHTS, save_adapter
+from droid_tune.model.policy import Policy
+from droid_tune.model_files.tokenizer import ends_in_files
 
 MLX_SITTING = "droid_tune.export.checking.sitting_mlx"
 
@@ -35,7 +37,10 @@ class AdapterFolder(Target):
                 shutil.copyfile(source.run / name, folder / name)
         else:
             save_adapter(source.policy, folder)
-        return []
+        return [
+            f"Its base's files do not name `{end}`, which ends an answer of this model: tell programs, as the command below does."
+            for end in _unnamed_ends(source.policy)
+        ]
 
     def open(self, base: Path, folder: Path, exam: Exam, watch: Watch) -> tuple[str, Sitting]:
         """By mlx-lm, on the model that the run was trained on."""
@@ -44,4 +49,15 @@ class AdapterFolder(Target):
     def how_to_use(self, source: ExportSource, out: Path) -> str:
         """mlx-lm's command."""
         words = ["mlx_lm.generate", "--model", str(source.policy.path), "--adapter-path", str(out)]
+        if ends := _unnamed_ends(source.policy):
+            words += ["--extra-eos-token", *ends]
         return f"{shlex.join([*words, *mlx_options(source.config.data)])} --prompt '...'"
+
+
+def _unnamed_ends(policy: Policy) -> list[str]:
+    """Tokens that end an answer of the run's model and none of its base's, as mlx-lm reads that: an adapter has no tokenizer
+    in which to say so."""
+    known = {*ends_in_files(policy.path), policy.tokenizer.eos_token_id}
+    return [
+        str(policy.tokenizer.convert_ids_to_tokens(token)) for token in sorted(policy.stop_tokens - known)
+    ]
