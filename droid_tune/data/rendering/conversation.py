@@ -106,6 +106,7 @@ class Conversation:
             return self._begun_answer(place)
         prompt, turn = self.prompt(place), self.turns[place]
         thought, said = thinking.split_thoughts(turn)
+        self._check_thoughts(turn, thought, said)
         if thought is not None and thinking.closes_thought(prompt):
             self.tell(
                 Note("thoughts_left_out", "Thinking is switched off: thoughts of answers are not learnt.")
@@ -171,6 +172,23 @@ class Conversation:
         if names:
             text = _without(text, [str(turn.get("content") or "") for turn in self.turns])
         _all_stand(names, text, "leaves out the tool", "choose a model that knows tools, or remove `tools`")
+
+    def _check_thoughts(self, turn: Message, thought: str | None, said: str) -> None:
+        """Tell of answers that teach to stop before anything is answered."""
+        if thinking.never_ends(said):
+            self.tell(
+                Note(
+                    "thoughts_never_end",
+                    "The thoughts of an answer never end: the model learns to stop in the midst of them. Remove such rows.",
+                )
+            )
+        elif thought is not None and not said.strip() and not turn.get("tool_calls"):
+            self.tell(
+                Note(
+                    "only_thoughts",
+                    "An answer holds thoughts alone: the model learns to end without an answer.",
+                )
+            )
 
     def _check_said(self, written: str, turn: Message, said: str) -> None:
         """Raise `UserError` where the template leaves out an answer or one of its calls."""

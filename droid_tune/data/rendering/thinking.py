@@ -35,6 +35,7 @@ _CLOSED = re.compile(rf"(?:({_OPENERS})\s*)?({_CLOSERS})\s*\Z")
 _BLOCK = re.compile(rf"\s*({_OPENERS})(.*?)({_CLOSERS})\s*", re.DOTALL)
 _EMPTY = re.compile(rf"\s*({_OPENERS})(\s*)({_CLOSERS})(\s*)")
 _CLOSED_FIRST = re.compile(rf"\s*({_CLOSERS})")
+_UNENDED = re.compile(rf"\s*(?:{_OPENERS})(?!.*(?:{_CLOSERS}))", re.DOTALL)
 _TAIL = re.compile(rf"((?:(?!{_OPENERS}).)*?)({_CLOSERS})\s*", re.DOTALL)
 
 
@@ -70,6 +71,11 @@ def split_thoughts(turn: Message) -> tuple[str | None, str]:
     if found is None or inner is None:
         return None, content
     return inner.strip("\n"), content[found.end() :]
+
+
+def never_ends(said: str) -> bool:
+    """Whether an answer begins with thoughts that it does not close: whoever wrote it was cut off."""
+    return _UNENDED.match(said) is not None
 
 
 def without_thoughts(turn: Message) -> Message:

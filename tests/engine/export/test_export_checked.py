@@ -12,7 +12,6 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from droid_tune.config import resolve
 from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import Watch
 from droid_tune.errors import Stopped, UsageError, UserError
@@ -22,8 +21,6 @@ from droid_tune.export.result import export_run
 from droid_tune.export.targets.fused_folder import FusedFolder
 from droid_tune.model.adapter_files import read_arrays
 from droid_tune.model_files.base_digest import change_since, keep_digests
-from tests.engine.export.conftest import SFT
-from tests.engine.train.conftest import train
 
 Plant = Callable[[Path, Path], None]
 
@@ -50,20 +47,6 @@ def test_a_fresh_process_opens_what_was_written(learnt_run: Path, tmp_path: Path
     assert exported.compared is not None
     assert exported.compared.equal_share == 1.0
     assert exported.step == 3
-
-
-def test_an_adapter_tells_the_end_that_its_base_does_not_name(project_root: Path, tmp_path: Path) -> None:
-    """As of a base model that learnt chats: `<|end|>` (1) stands in its template alone."""
-    base = Path(shutil.copytree(project_root / "resources" / "starter", tmp_path / "base"))
-    change_json(base / "generation_config.json", eos_token_id=0)
-    change_json(base / "config.json", eos_token_id=0)
-    change_json(base / "tokenizer_config.json", eos_token="<|pad|>")
-    train(resolve({**SFT, "model": {"path": str(base)}}), tmp_path / "run")
-    exported = export_run(tmp_path / "run", ExportRequest("adapter", tmp_path / "out", check=2))
-    assert exported.compared is not None
-    assert exported.compared.faults == ()
-    assert "--extra-eos-token '<|end|>' --prompt" in exported.use
-    assert any("do not name `<|end|>`" in note for note in exported.notes)
 
 
 # --- planted faults -------------------------------------------------------------------------------------------------

@@ -74,6 +74,21 @@ def test_thoughts_of_earlier_turns_are_learnt_behind_their_own_prompt() -> None:
     assert {note.code for note in found[0].notes} == {"turn_by_turn"}
 
 
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (model("<think>\nWe add"), "thoughts_never_end"),
+        (model("<think>\nWe add\n</think>\n\n"), "only_thoughts"),
+        (model("<think>\nWe add\n</think>\n\n2"), ""),
+        (model("It is <think>."), ""),
+    ],
+)
+def test_thoughts_without_an_answer_are_told(answer: dict[str, Any], code: str) -> None:
+    """Both are learnt with an end behind them: as when a teacher's answers were cut off."""
+    (example, *_) = render_examples(tokenizer("qwen3"), chat(user("1 + 1?"), answer))
+    assert [note.code for note in example.notes] == ([code] if code else [])
+
+
 def test_a_template_that_changes_no_earlier_turn_gives_one_sequence() -> None:
     row = chat(user("2+2?"), model("4"), user("3+3?"), model("6"))
     assert all_learnt("llama3_1", row) == ["4<|eot_id|>6<|eot_id|>"]
