@@ -1,23 +1,64 @@
 """Work off the GUI thread: one function in, one of two callbacks out.
 
 Python runs one thread at a time, so work in the background takes its time from the GUI thread after all: it begins
-after the window's first paint.
+after the window's first paint. Answers that come together are heard a slice of time in each turn of the window's loop, with
+keys, mouse and timers between two: Qt would deliver all of them first, and draw then.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
-from PySide6.QtCore import QCoreApplication, QObject, QThreadPool, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QObject, QThreadPool, QTimer, Signal, Slot
+from shiboken6 import isValid
 
 from droid_tune.errors import Stopped, UserError, missing_package
 from ui.frame.first_paint import FIRST_PAINT
 
 log = logging.getLogger(__name__)
+
+#: seconds of one turn of the window's that answers take
+SLICE_S = 0.008
+
+
+class Answers(QObject):
+    """What tasks have to tell, in its order, as many at once as a slice of time has room for."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._due: deque[tuple[QObject, Callable[[], object]]] = deque()
+        self._next = QTimer(self)
+        self._next.setSingleShot(True)
+        self._next.timeout.connect(self._tell)
+
+    def add(self, task: QObject, callback: Callable[[], object]) -> None:
+        """To be told in another turn, unless the task is gone by then."""
+        self._due.append((task, callback))
+        self._next.start()
+
+    @Slot()
+    def _tell(self) -> None:
+        end = time.monotonic() + SLICE_S
+        try:
+            while self._due and time.monotonic() < end:
+                task, callback = self._due.popleft()
+                if isValid(task):
+                    callback()
+        finally:
+            if self._due:
+                self._next.start()
+
+
+def answers() -> Answers:
+    """Those of the application."""
+    application = still_there()
+    return application.findChild(Answers) or Answers(application)
 
 
 class Task(QObject):
@@ -66,8 +107,14 @@ class Task(QObject):
 
     @Slot(object)
     def _deliver(self, callback: Callable[[], object] | None) -> None:
+        if callback is None:
+            self.deleteLater()
+        else:
+            answers().add(self, partial(self._answer, callback))
+
+    def _answer(self, callback: Callable[[], object]) -> None:
         self.deleteLater()
-        if callback is not None and not self._dropped:
+        if not self._dropped:
             callback()
 
     def _tell(self, signal: Any, value: object) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,10 @@ class Rows(Sequence[Row]):
 
     def __init__(self, files: Sequence[RowFile]) -> None:
         self._files = list(files)
-        self._ends = np.cumsum([len(one) for one in self._files], dtype=np.int64)
+        self._ends = list(accumulate(map(len, self._files)))
 
     def __len__(self) -> int:
-        return int(self._ends[-1]) if len(self._ends) else 0
+        return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
@@ -88,8 +90,8 @@ class Rows(Sequence[Row]):
             index += len(self)
         if not 0 <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
-        which = int(np.searchsorted(self._ends, index, side="right"))
-        return self._files[which], index - (int(self._ends[which - 1]) if which else 0)
+        which = bisect_right(self._ends, index)
+        return self._files[which], index - (self._ends[which - 1] if which else 0)
 
 
 class Dataset:

@@ -198,7 +198,9 @@ class Course(QObject):
         for view in ("issues", "statistics", "columns", "tools", "rows"):
             pane.show_view(view)
             yield after(0.5)
-        yield from typed("197777", pane.finder().look_for)
+        find = self._window._find_bar
+        find.open_for(pane)
+        yield from typed("197777", find.field.setText)
         yield after(1.0)
 
     def _closed(self) -> Iterator[Callable[[], bool]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +40,18 @@ class Pane(QWidget):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.session = session
+        self._unseen: dict[Callable[[], object], None] = {}  # what is drawn when it is shown, in that order
         self.setProperty("role", "page")
 
     def refresh(self) -> None:
         """Draw what changed. Cheap when nothing did."""
+
+    def when_seen(self, draw: Callable[[], object]) -> None:
+        """Draw at once where the pane is seen, else once, when it is shown next: nobody looks at it meanwhile."""
+        if self.isVisible():
+            draw()
+        else:
+            self._unseen[draw] = None
 
     def prepare(self) -> bool:
         """Make a little of what it will need when it is first seen; whether there is more. Called while nothing goes on."""
@@ -90,6 +98,9 @@ class Pane(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        unseen, self._unseen = self._unseen, {}
+        for draw in unseen:
+            draw()
         self.refresh()
 
     def shut(self) -> None:

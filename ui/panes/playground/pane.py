@@ -52,7 +52,7 @@ class PlaygroundPane(FillingPane):
         layout.addWidget(self._notices)
         layout.addWidget(self._make_talk(page), 1)
         layout.addLayout(self._input(page))
-        session.runs_changed.connect(self._show_runs)
+        session.runs_changed.connect(self._runs_changed)
         session.life_changed.connect(self._life)
         self._show_runs()
 
@@ -105,6 +105,9 @@ class PlaygroundPane(FillingPane):
     # --- the runs -----------------------------------------------------------------------------------------------
 
     @Slot()
+    def _runs_changed(self) -> None:
+        self.when_seen(self._show_runs)
+
     def _show_runs(self) -> None:
         usable = [run for run in self.session.runs if run.step > 0 and run.state != "running"]
         self.show_content(bool(usable))

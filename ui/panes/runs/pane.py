@@ -46,7 +46,7 @@ class RunsPane(FillingPane):
             "tomorrow, and compare it with others.",
         )
         self._names = RunNames(self)
-        self._names.changed.connect(self._show_runs)
+        self._names.changed.connect(self._runs_changed)
         page = QWidget(self)
         self.add_content(page)
         layout = column(page, spacing=10)
@@ -64,13 +64,11 @@ class RunsPane(FillingPane):
         split.setStretchFactor(0, 1)
         split.setStretchFactor(1, 2)
         split.setSizes([250, 330])
-        session.runs_changed.connect(self._name_runs)
-        session.runs_changed.connect(self._show_runs)
-        session.queue.changed.connect(self._show_runs)
-        session.life_changed.connect(self._show_detail)
+        session.runs_changed.connect(self._runs_changed)
+        session.queue.changed.connect(self._runs_changed)
+        session.life_changed.connect(self._life_changed)
         self._days = DayWatch(self)
         self._days.begun.connect(self._show_dates)
-        self._name_runs()
         self._show_runs()
 
     def refresh(self) -> None:
@@ -158,21 +156,24 @@ class RunsPane(FillingPane):
     # --- drawing ------------------------------------------------------------------------------------------------
 
     @Slot()
+    def _runs_changed(self) -> None:
+        self.when_seen(self._show_runs)
+
+    @Slot()
+    def _life_changed(self) -> None:
+        self.when_seen(self._show_detail)
+
     def _show_runs(self) -> None:
+        self._names.read(self.session.runs)
         self.show_content(bool(self.session.runs or self.session.queue.runs))
         self._list.show_runs()
         self._show_detail()
 
     @Slot()
-    def _name_runs(self) -> None:
-        self._names.read(self.session.runs)
-
-    @Slot()
     def _show_dates(self) -> None:
         """Another day: names may hold when a run began, as the table and the facts do."""
-        self._name_runs()
-        self._list.show_dates()
         self._show_runs()
+        self._list.show_dates()
 
     @Slot()
     def _show_detail(self) -> None:

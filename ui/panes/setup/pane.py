@@ -56,7 +56,7 @@ class SetupPane(Pane):
         self._later.setInterval(VALIDATE_AFTER_MS)
         self._later.timeout.connect(self._validate)
         session.draft_changed.connect(self._show_draft)
-        session.runs_changed.connect(self._offer_runs)
+        session.runs_changed.connect(self._runs_changed)
         FIRST_PAINT.after(self._make_sections)
         self._show_draft()
 
@@ -130,6 +130,9 @@ class SetupPane(Pane):
         self.page.reset_all.setEnabled(bool(self.session.draft.changes()))
 
     @Slot()
+    def _runs_changed(self) -> None:
+        self.when_seen(self._offer_runs)
+
     def _offer_runs(self) -> None:
         """Those that left a result, once their folders were looked at: there may be hundreds."""
         if self._looking is not None:
