@@ -23,6 +23,7 @@ STEP = 64
 MOST_COMPARED = 200_000
 
 
+NO_ROW_READ = "No row of this data can be used as it is."
 NOTHING_HELD_OUT = (
     "No row is held out: nothing will tell whether the model answers what it was not trained on."
 )
@@ -42,7 +43,7 @@ class DataReadiness:
     """Of `looked_at` training rows `too_long` have no room within `free` tokens; the longest has `longest` tokens.
 
     Of `held_out` prompts `leaked` stand in the training rows as well. `room` is kept free for the answer; `context` is
-    what the model can read at most, where that is known.
+    what the model can read at most, where that is known. `fault` says why no row can be read at all.
     """
 
     looked_at: int
@@ -53,14 +54,17 @@ class DataReadiness:
     held_out: int = 0
     leaked: int = 0
     context: int | None = None
+    fault: str = ""
 
     @property
     def none_fits(self) -> bool:
         """Whether no row can be trained on."""
-        return self.looked_at > 0 and self.too_long == self.looked_at
+        return bool(self.fault) or (self.looked_at > 0 and self.too_long == self.looked_at)
 
     def findings(self) -> Iterator[Finding]:
         """What a person should know before the run; nothing where all is well."""
+        if self.fault:
+            yield Finding("error", NO_ROW_READ, (Remedy(self.fault),))
         if self.too_long:
             yield self._about_length()
         if self.looked_at and not self.held_out:

@@ -161,3 +161,18 @@ def test_what_fits_in_memory_is_not_ready_where_no_row_fits(
 
 def said_by(widget: QWidget) -> str:
     return "\n".join(one.text() for one in widget.findChildren(QLabel) if one.isVisible())
+
+
+def test_data_of_which_no_row_can_be_read_is_not_ready_and_leads_to_it(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    (tmp_path / "train.csv").write_text("Question,Solution\ntwo and two?,4\n")
+    window.show_pane("setup")
+    forecast = window.pane("setup")._footer.forecast
+    window.session.set_data(str(tmp_path))
+    qtbot.waitUntil(lambda: forecast._chip.text() == "No usable row", timeout=30_000)
+    qtbot.waitUntil(lambda: "No row of this data can be used as it is." in said_by(forecast))
+    look = next(one for one in forecast.findChildren(QPushButton) if one.text() == "Look at the Data")
+    assert "Question" in look.toolTip()
+    look.click()
+    assert window.current_key() == "data"

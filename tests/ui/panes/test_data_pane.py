@@ -214,6 +214,27 @@ def test_statistics_tell_lengths_repetition_and_leakage(show: Show, tmp_path: Pa
     assert "longest" in view._prompts.summary()
 
 
+def test_statistics_of_data_without_a_usable_row_say_so_and_are_not_those_of_the_data_before(
+    show: Show, session: Session, tmp_path: Path, qtbot: QtBot
+) -> None:
+    write(tmp_path / "in" / "train.jsonl", *sums(20))
+    write(tmp_path / "other" / "train.jsonl", {"colour": "red"}, {"colour": "blue"})
+    pane = show(tmp_path / "in")
+    pane.show_view("statistics")
+    view = pane._statistics
+    qtbot.waitUntil(lambda: view._found is not None, timeout=60_000)
+    session.set_data(str(tmp_path / "other"))
+    qtbot.waitUntil(lambda: pane._found is not None and not pane._found.splits)
+    pane.show_view("statistics")
+    assert view._found is None
+    assert view._said.text().startswith("Nothing to measure")
+    assert not view._exact.isVisible()
+    assert view._facts.count() == 0
+    session.set_data(str(tmp_path / "in"))
+    qtbot.waitUntil(lambda: view._found is not None, timeout=60_000)
+    assert "Measured over every row" in view._said.text()
+
+
 def test_cancelling_leaves_the_pane_ready(show: Show, session: Session, tmp_path: Path, qtbot: QtBot) -> None:
     pane = show(write(tmp_path / "train.jsonl", *sums(3)))
     pane._reader.inspect(Source(str(tmp_path), "grpo"))

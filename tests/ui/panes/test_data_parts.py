@@ -131,3 +131,14 @@ def test_a_mapping_that_misses_a_field_says_so() -> None:
     )
     assert pieces == []
     assert "`answer` is missing" in fault
+
+
+def test_one_odd_row_at_the_top_does_not_keep_the_others_from_being_mapped() -> None:
+    from droid_tune.data.formats.table import FORMATS_BY_NAME
+
+    mapping = {"prompt": "Question", "answer": "Solution"}
+    blank, good = {"Question": "3 + 4", "Solution": ""}, {"Question": "1 + 1", "Solution": "2"}
+    pieces, fault = reading_of([blank, good], FORMATS_BY_NAME["prompt_answer"], mapping, "grpo")
+    assert fault == ""
+    assert "1 + 1" in "".join(piece.text for piece in pieces)
+    assert "blank" in reading_of([blank, blank], FORMATS_BY_NAME["prompt_answer"], mapping, "grpo")[1]

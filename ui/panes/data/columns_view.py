@@ -1,4 +1,4 @@
-"""How columns are read: a proposal, or the user's own choice, and what the first row becomes by it."""
+"""How columns are read: a proposal, or the user's own choice, and what the first row that fits becomes by it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.texts.plain_view import Piece, PlainView
 
 OWN_NAME = ""
+#: rows that are looked at for columns and for one that fits
+TRIED = 200
 #: of a choice that are seen at least
 LETTERS = 12
 
@@ -39,7 +41,7 @@ class ColumnsView(QWidget):
         sides = row(self, spacing=12)
         sides.addWidget(self._choices(), 1)
         right = column(spacing=6)
-        right.addWidget(label("The first row, as training will read it", "small", parent=self))
+        right.addWidget(label("The first row that fits, as training will read it", "small", parent=self))
         self._result = PlainView("The first row, read by this mapping", self)
         right.addWidget(self._result, 1)
         sides.addLayout(right, 1)
@@ -109,7 +111,7 @@ class ColumnsView(QWidget):
     def _show_fields(self, mapping: Mapping[str, str]) -> None:
         clear(self._grid)
         self._combos = {}
-        columns = list(dict.fromkeys(name for one in self._rows[:200] for name in names_in(one)))
+        columns = list(dict.fromkeys(name for one in self._rows[:TRIED] for name in names_in(one)))
         for place, one in enumerate(self._format.fields if self._format is not None else ()):
             combo = _narrow(QuietCombo(self))
             combo.setAccessibleName(f"Column for {one.name}")
@@ -152,17 +154,20 @@ def _narrow(combo: QuietCombo) -> QuietCombo:
 def reading_of(
     rows: Sequence[Row], row_format: RowFormat | None, mapping: dict[str, str], method: str
 ) -> tuple[list[Piece], str]:
-    """What the first row becomes, or why it does not."""
+    """What the first row that fits becomes, or why the first one does not where none of the first rows does."""
     if not rows or row_format is None:
         return [], "There is no row to read yet."
     columns = list(mapping.values())
     double = next((name for name in columns if columns.count(name) > 1), None)
     if double is not None:
         return [], f"The column {double} is chosen twice; choose another one for one of the fields."
-    layout = Layout(row_format, mapping, need_of(method))
-    try:
-        layout.check(dict(rows[0]))
-    except RowFault as fault:
-        return [], fault.message.replace("{place}", "row 1")
-    read: dict[str, Any] = layout.normalise(dict(rows[0]))
-    return field_pieces([(name, whole_text(read[name])) for name in in_order(in_use(read))]), ""
+    layout, faults = Layout(row_format, mapping, need_of(method)), list[str]()
+    for one in rows[:TRIED]:
+        try:
+            layout.check(dict(one))
+        except RowFault as fault:
+            faults.append(fault.message)
+            continue
+        read: dict[str, Any] = layout.normalise(dict(one))
+        return field_pieces([(name, whole_text(read[name])) for name in in_order(in_use(read))]), ""
+    return [], faults[0].replace("{place}", "row 1")

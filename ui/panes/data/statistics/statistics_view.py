@@ -27,6 +27,7 @@ from ui.widgets.one_by_one import OneByOne
 if TYPE_CHECKING:
     from ui.panes.data.statistics.histogram import Histogram
 
+NOTHING_USABLE = "Nothing to measure: no row of this data can be used as it is"
 MEASURE_AGAIN = "Measure Again"
 #: a height that is too low for two plots above each other
 LOW = 290
@@ -92,6 +93,8 @@ class StatisticsView(QWidget):
         """Measure where the data, the look or the limits changed; `exact` measures every row, not a sample."""
         dataset, look = self._dataset, self._look
         wanted = (id(dataset), look, self._limits)
+        if dataset is None:
+            self._show_none()
         if dataset is None or look is None or (wanted == self._measured and not exact):
             return
         self._cancel()
@@ -103,6 +106,16 @@ class StatisticsView(QWidget):
         self._job = self._desk.job(look.model, work, done=self._show, failed=self._fail)
         self._job.progressed.connect(self._progress.setValue)
         self._job.start()
+
+    def _show_none(self) -> None:
+        """No figures, those of other data least of all."""
+        self._cancel()
+        self._measured, self._found = (), None
+        self._busy(False)
+        self._notices.clear()
+        self._draw()
+        self._said.setText(NOTHING_USABLE)
+        self._exact.hide()
 
     def shut(self) -> None:
         """The window closes: measure no more."""

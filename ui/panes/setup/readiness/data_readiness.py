@@ -72,10 +72,13 @@ class ReadinessAsker(QObject):
 
 
 def _readiness(config: RunConfig) -> DataReadiness | None:
-    from droid_tune.estimate.readiness import data_readiness
+    from droid_tune.data.dataset import UnusableDataError
+    from droid_tune.estimate.readiness import DataReadiness, data_readiness
 
     try:
         return data_readiness(config)
+    except UnusableDataError as error:
+        return DataReadiness(looked_at=0, too_long=0, free=0, fault=str(error))
     except UserError:
         return None
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: a run that takes next to nothing can still be seen
 LEAST_PIXELS = 3.0
 MOST_REMEDIES = 3
-NO_ROW_FITS = ("No row fits", "bad", "bad_soft")
+NO_ROW_FITS, NOT_ONE_READ = ("No row fits", "bad", "bad_soft"), ("No usable row", "bad", "bad_soft")
 
 
 class SlimMemoryBar(QWidget):
@@ -176,8 +176,10 @@ class ForecastStrip(QWidget):
         """What fits in memory is not ready where none of its rows can be used."""
         if self._verdict is None:
             return
-        none_fits = self._data is not None and self._data.none_fits
-        self._chip.show_chip(*(NO_ROW_FITS if none_fits else VERDICTS[self._verdict]))
+        if self._data is not None and self._data.none_fits:
+            self._chip.show_chip(*(NOT_ONE_READ if self._data.fault else NO_ROW_FITS))
+        else:
+            self._chip.show_chip(*VERDICTS[self._verdict])
         self._chip.setVisible(True)
 
     @Slot(str)
