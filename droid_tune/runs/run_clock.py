@@ -25,6 +25,7 @@ class RunClock:
     seconds: Series = field(default_factory=Series)
     tokens: Series = field(default_factory=Series)
     _session_at: float = 0.0
+    _at_work: bool = False  # a session began and has not ended
     _step_times: deque[float] = field(default_factory=lambda: deque[float](maxlen=RECENT_STEPS))
     _last_step_at: float | None = None
 
@@ -33,10 +34,16 @@ class RunClock:
         self._step_times.clear()
         self._last_step_at = None
         self._session_at = at
+        self._at_work = True
+
+    def end(self) -> None:
+        """The session has ended: what comes before the next one begins is no work, such as one that failed to begin."""
+        self._at_work = False
 
     def worked(self, sooner: float, later: float) -> None:
         """Two events followed each other at these times of the system's clock (0: not known)."""
-        self.worked_seconds += _between(sooner, later) or 0.0
+        if self._at_work:
+            self.worked_seconds += _between(sooner, later) or 0.0
 
     def step(self, event: Step) -> None:
         """A step ended."""

@@ -317,6 +317,7 @@ class RunState:
         self.life = event.outcome
         self.why, self.held = event.why, None
         self.result = event.result
+        self.clock.end()
         self.step = event.step or self.step  # a run that failed before it loaded has none to tell
         self.phase = None
 

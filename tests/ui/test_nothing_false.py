@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import RunConfig, resolve
-from droid_tune.events import RunStarted, Step
+from droid_tune.events import RunFinished, RunStarted, Step
 from droid_tune.runs.series import Series
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
@@ -85,6 +85,29 @@ def test_the_charts_of_the_method_are_there_before_its_first_event(
 def test_a_run_without_events_is_shown_with_its_settings(data_home: Path) -> None:
     folder = write_run(data_home / "runs" / "new", iter(()))
     assert read_run(folder).method == "grpo"
+
+
+def test_a_run_that_failed_before_it_began_keeps_its_name_and_tells_why_there_is_nothing_to_compare(
+    window: MainWindow, data_home: Path, qtbot: QtBot
+) -> None:
+    failed = RunFinished(outcome="failed", step=0, why="The folder has no train file.")
+    folder = write_run(data_home / "runs" / "failed", iter((failed,)), state="failed")
+    assert (read_run(folder).method, read_run(folder).life) == ("grpo", "failed")
+    with qtbot.waitSignal(window.session.runs_changed):
+        window.session.refresh_runs()
+    window.session.show_run(folder)
+    qtbot.waitUntil(lambda: window.session.shown_folder == folder)
+    window.show_pane("result")
+    said = [made.text() for made in window.pane("result").findChildren(QLabel)]
+    assert read_run(folder).name in said
+    qtbot.waitUntil(
+        lambda: any(
+            "ended before its first step" in made.text()
+            for made in window.pane("result").findChildren(QLabel)
+        )
+    )
+    window.show_pane("runs")
+    assert not window.pane("runs")._actions["try"].isEnabled()
 
 
 def test_a_run_that_samples_nothing_is_told_by_what_it_has(

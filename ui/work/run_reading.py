@@ -49,6 +49,7 @@ def read_run(folder: Path) -> RunState:
     state.mark_interrupted()
     if state.life == "empty":
         state.life = "interrupted"
+    if not state.config:  # it never came to begin
         from droid_tune.runs.folder import read_config  # the first paint does without
 
         with contextlib.suppress(UserError):

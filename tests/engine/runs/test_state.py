@@ -228,6 +228,16 @@ def test_time_of_work_counts_no_sleep_and_not_what_lies_between_sessions() -> No
     assert time_words(state) == ("Time of work", "15 s")
 
 
+def test_a_session_that_failed_to_begin_is_no_work() -> None:
+    failed = RunFinished(outcome="failed", step=0, why="no data", time=100.0)
+    state = RunState().apply_all([failed, failed.model_copy(update={"time": 348.0})])
+    assert state.clock.worked_seconds == 0.0
+    begun = [RunStarted(config={}, total_steps=2, time=400.0), Step(step=1, metrics={}, time=410.0)]
+    stopped = RunFinished(outcome="stopped", step=1, time=412.0)
+    state.apply_all([*begun, stopped, failed.model_copy(update={"time": 800.0})])
+    assert state.clock.worked_seconds == 12.0
+
+
 def test_a_clock_that_is_put_forward_or_back_by_a_day_moves_no_curve() -> None:
     day = 86_400.0
     moments = [1_000.0, 1_002.0, 1_004.0 + day, 1_006.0 + day, 1_008.0, 1_010.0]

@@ -82,6 +82,8 @@ def _sentence(story: Story, kind: str, shown: int) -> str:
 
 
 def _why_none(story: Story) -> str:
+    if story.state.step == 0:
+        return "It ended before its first step: there is no model after training to compare with."
     if not story.state.rollouts.by_step and "reward" not in story.state.series:
         return (
             "This method samples no answers while it trains, so none were kept. Try It asks the model before training "
