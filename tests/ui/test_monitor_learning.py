@@ -173,6 +173,16 @@ def test_a_mark_is_found_where_it_stands_and_not_elsewhere(place: QWidget) -> No
     assert first._strip.mark_near(where + 60) is None
 
 
+def test_marks_stand_below_curves_and_not_in_a_chart_without_any(place: QWidget) -> None:
+    first, _, _ = two_charts(place)
+    state = RunState().apply_all(recorded(60, until=45))
+    first.show_series({}, 0)
+    first.show_marks(marks_of(state))
+    assert first._strip.isHidden()
+    first.show_series(state.series, 0)
+    assert not first._strip.isHidden()
+
+
 def test_sections_are_made_when_they_are_looked_at_a_chart_at_a_time(place: QWidget, qtbot: QtBot) -> None:
     board = ChartBoard(StepCursor(place), place)
     board.arrange(1200)

@@ -97,7 +97,7 @@ class Chart(QFrame):
         if marks == self._marks:
             return
         self._marks = marks
-        self._strip.show_marks(marks)
+        self._show_strip()
         self._draw_mark_lines()
 
     def show_ghost(self, series: Mapping[str, Series], across: ScaleAcross) -> None:
@@ -183,7 +183,12 @@ class Chart(QFrame):
         self._head.show_legend(legend_of(self.spec, self._curves.items, self.content.series))
         self._pointing.look()
         self._said.change()
+        self._show_strip()
         self._strip.update()
+
+    def _show_strip(self) -> None:
+        """Signs stand below a plot: without one they would hang below the title."""
+        self._strip.show_marks(self._marks if self.content.present else ())
 
     def _tell_title(self) -> None:
         """The plot has the keyboard, so it is the one that is read out when it gets it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from droid_tune import words
@@ -42,9 +42,11 @@ class RunFacts(QWidget):
         self._add_row(GO_ON, self.checkpoint)
 
     def _add_row(self, name: str, value: QWidget) -> None:
-        row = self._grid.rowCount()
+        """The name stands beside the first line of a text."""
+        row, beside = self._grid.rowCount(), Qt.AlignmentFlag
         self._names[name] = label(name, "secondary", parent=self)
-        self._grid.addWidget(self._names[name], row, 0)
+        at = beside.AlignTop if isinstance(value, QLabel) else beside.AlignVCenter
+        self._grid.addWidget(self._names[name], row, 0, at)
         self._grid.addWidget(value, row, 1)
 
     def show_run(self, run: RunSummary, step: int, difference: str) -> None:

@@ -71,6 +71,8 @@ class MarkStrip(QWidget):
 
     def show_marks(self, marks: Sequence[RunMark]) -> None:
         """Draw these; without any the row is not there."""
+        if tuple(marks) == self._marks:
+            return
         self._marks = tuple(marks)
         self.setVisible(bool(marks))
         self.setAccessibleDescription(" ".join(mark.text for mark in marks[-5:]))
