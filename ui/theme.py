@@ -13,9 +13,12 @@ from typing import Any, Literal
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from droid_tune.paths import resources_dir
+
+#: the property of a page that was out of sight when the style changed
+UNDRESSED = "undressed"
 
 Appearance = Literal["system", "light", "dark"]
 
@@ -170,7 +173,7 @@ def dress(application: QApplication, sheet: str) -> None:
 
     Taken away and set anew, each widget is polished once; to replace one sheet by another takes Qt four times as long. Nor is
     any widget told twice that its style is another one, which would be half of the time: Qt spares those that say to have
-    a style of their own (tests/benchmarks/theme_switch.py, 2026-11-30).
+    a style of their own (tests/benchmarks/theme_switch.py, 2026-11-30). Pages out of sight are dressed when they are shown.
     """
     style, marked = application.style(), Qt.WidgetAttribute.WA_SetStyle
     dressed = application.allWidgets() if application.styleSheet() else []
@@ -178,11 +181,33 @@ def dress(application: QApplication, sheet: str) -> None:
     for one in spared:
         one.setAttribute(marked, True)
     application.setStyleSheet("")
+    for page in (one for one in dressed if one.property("role") == "page" and one.isHidden()):
+        _undress(page)
     application.setStyleSheet(sheet)
     for one in spared:
         one.setAttribute(marked, False)
     for window in application.topLevelWidgets():
         window.update()
+
+
+def _undress(page: QWidget) -> None:
+    """Qt polishes what it takes for polished before: these wait for `dress_late`."""
+    page.setProperty(UNDRESSED, True)
+    for one in page.findChildren(QWidget):
+        if not one.isVisible():  # a sheet of the page may be
+            one.setAttribute(Qt.WidgetAttribute.WA_WState_Polished, False)
+
+
+def dress_late(page: QWidget) -> None:
+    """A page is shown again: it takes the style that was set meanwhile."""
+    if not page.property(UNDRESSED):
+        return
+    page.setProperty(UNDRESSED, False)
+    polished = Qt.WidgetAttribute.WA_WState_Polished
+    for one in page.findChildren(QWidget):
+        if not one.testAttribute(polished):
+            one.style().polish(one)
+            one.setAttribute(polished, True)
 
 
 def current_theme() -> Theme:

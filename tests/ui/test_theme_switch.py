@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt
-from PySide6.QtGui import QStandardItem, QStandardItemModel
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QThreadPool
+from PySide6.QtGui import QImage, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -19,9 +20,13 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from tests.ui.recording import complete, write_run
+from ui.main_window import MainWindow
 from ui.panes.setup.workbench.code_editor import CodeEditor
-from ui.theme import Theme
+from ui.panes.table import PANES_BY_KEY
+from ui.theme import Appearance, Theme
 from ui.widgets.basics import button, column, frame, label, scrolling
+from ui.widgets.restyling import restyle
 from ui.widgets.segmented import Segmented
 from ui.widgets.state_chip import Chip
 from ui.widgets.texts.text_page import TextPage
@@ -110,3 +115,62 @@ def test_what_was_there_before_a_switch_looks_as_what_is_made_after_it(qtbot: Qt
     QCoreApplication.processEvents()
     assert before.grab().toImage() == bright
     assert not any(one.testAttribute(Qt.WidgetAttribute.WA_SetStyle) for one in before.findChildren(QWidget))
+
+
+def picture_of(page: QWidget, qtbot: QtBot) -> QImage:
+    """Once all of it is drawn."""
+    seen = QImage()
+    while seen != (now := page.grab().toImage()):
+        seen = now
+        for _ in range(3):
+            QThreadPool.globalInstance().waitForDone()
+            qtbot.wait(100)
+    return seen
+
+
+def test_panes_out_of_sight_take_the_new_look_when_they_are_shown(
+    light: Theme, window: MainWindow, data_home: Path, qtbot: QtBot
+) -> None:
+    folder = write_run(data_home / "runs" / "run", complete(30))
+    window.session.show_run(folder)
+    with qtbot.waitSignal(window.session.runs_changed):
+        window.session.refresh_runs()
+    seen: dict[str, QImage] = {}
+    for key in (*PANES_BY_KEY, *PANES_BY_KEY):  # the second time all is there
+        window.show_pane(key)
+        bright = picture_of(window.pane(key), qtbot)
+        light.apply("dark")
+        seen[key] = picture_of(window.pane(key), qtbot)
+        light.apply("light")
+        assert bright != seen[key], key
+    turns: tuple[tuple[str, Appearance], ...] = (
+        ("settings", "dark"),
+        ("data", "light"),
+        ("settings", "dark"),
+    )
+    for place, looks in turns:
+        window.show_pane(place)
+        light.apply(looks)
+    for key in PANES_BY_KEY:
+        window.show_pane(key)
+        assert picture_of(window.pane(key), qtbot) == seen[key], key
+
+
+def test_what_changes_its_look_in_a_pane_out_of_sight_wears_it_in_the_new_style(
+    light: Theme, window: MainWindow
+) -> None:
+    window.show_pane("data")
+    page = window.pane("data")
+    told = label("Told", "fault", parent=page)
+    told.show()
+    told.ensurePolished()
+    window.show_pane("setup")
+    light.apply("dark")
+    restyle(told, "role", "secondary")
+    light.apply("light")
+    restyle(told, "role", "fault")
+    light.apply("dark")
+    window.show_pane("data")
+    assert told.palette().windowText().color() == light.color("bad")
+    restyle(told, "role", "secondary")
+    assert told.palette().windowText().color() == light.color("secondary")

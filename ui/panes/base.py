@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QLineEdit, QStackedLayout, QWidget
 
 from ui.panes.empty import EmptyState
 from ui.session import Session
+from ui.theme import dress_late
 from ui.widgets.lists.finder import Finder, SeenFinder
 from ui.widgets.lists.search_field import SearchField
 
@@ -98,6 +99,7 @@ class Pane(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        dress_late(self)
         unseen, self._unseen = self._unseen, {}
         for draw in unseen:
             draw()

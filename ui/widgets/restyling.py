@@ -22,8 +22,9 @@ def restyle(widget: QWidget, name: str, value: object) -> None:
     if widget.property(name) == value:
         return
     widget.setProperty(name, value)
-    widget.style().unpolish(widget)
-    widget.style().polish(widget)
+    if widget.testAttribute(Qt.WidgetAttribute.WA_WState_Polished):  # else it looks when it is shown
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
 
 
 class RingedButton(QPushButton):
