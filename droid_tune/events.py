@@ -251,6 +251,9 @@ class RunFinished(RunEvent):
     step: int
     why: str = ""
     result: str = ""  # the adapter's or model's folder, relative to the run folder
+    outside: bool = (
+        False  # it failed for what lies beside the run: its disk, folder or data, or what the system refused
+    )
 
 
 Event = (

@@ -52,14 +52,15 @@ class Raced:
 
 
 def run_race(race: Race, train: RungTrainer) -> Raced:
-    """Train what is not trained yet, and place the runs. Raises Stopped, and UserError where none is left."""
+    """Train what is not trained yet, and place the runs. Raises Stopped, and UserError where none is left, or where a disk
+    or the like keeps one from its rung."""
     running: Sequence[Runner] = race.runners
     counts = race.ladder.climbing(len(running))
     out: list[Placed] = []
     rungs: list[list[Placed]] = []
     for rung, end in enumerate(race.ends):
         start = race.ends[rung - 1] if rung else 0
-        placed = [_climb(runner, rung, (start, end), train) for runner in running]
+        placed = [_climb(race.id, runner, rung, (start, end), train) for runner in running]
         ordered = _ordered(placed)
         rungs.append(ordered)
         if ordered[0].standing is None:
@@ -88,8 +89,11 @@ def _equals(winner: Runner, rungs: Sequence[Sequence[Placed]]) -> tuple[Runner, 
     return tuple(found)
 
 
-def _climb(runner: Runner, rung: int, span: tuple[int, int], train: RungTrainer) -> Placed:
-    """One run to the end of a rung, and what it is worth there; nothing is done where it was there before."""
+def _climb(race: str, runner: Runner, rung: int, span: tuple[int, int], train: RungTrainer) -> Placed:
+    """One run to the end of a rung, and what it is worth there; nothing is done where it was there before.
+
+    Raises Stopped, and UserError where it failed for what its setting has no part in: the others would win by a full disk.
+    """
     start, end = span
     standing = standing_of(runner.folder, start, end)
     if standing is not None:
@@ -99,6 +103,11 @@ def _climb(runner: Runner, rung: int, span: tuple[int, int], train: RungTrainer)
     if finished.outcome == "stopped" and finished.step < end:
         raise Stopped
     standing = standing_of(runner.folder, start, end)
+    if standing is None and finished.outside:
+        raise UserError(
+            f"The race halts at {runner.label}: {finished.why}",
+            remedy=f"then go on with `droid-tune race --resume {race}`",
+        )
     why = finished.why if finished.outcome == "failed" else "It has no held-out rows to be judged by."
     return Placed(runner, rung, standing, "" if standing is not None else why)
 

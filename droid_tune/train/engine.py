@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING
 
 from droid_tune.config import RunConfig, build
 from droid_tune.control import Control
-from droid_tune.errors import Stopped, UserError, refused_by_system
+from droid_tune.errors import (
+    DataChangedError,
+    DiskError,
+    FolderGoneError,
+    Stopped,
+    UserError,
+    refused_by_system,
+)
 from droid_tune.events import RunFinished
 from droid_tune.machine import garbage
 from droid_tune.machine.device_faults import FRESH, device_fault, told
@@ -142,8 +149,13 @@ def _ending(
         if outcome == "failed" and journal.saved_step:
             then = "" if "resume" in why else ": mend it, then resume"
             why = f"{why} The steps up to {journal.saved_step:,} are saved{then}."
-        return RunFinished(outcome=outcome, step=journal.step, why=why)
+        return RunFinished(outcome=outcome, step=journal.step, why=why, outside=_lies_outside(error))
     return RunFinished(outcome="completed", step=journal.step, result=result)
+
+
+def _lies_outside(error: Exception) -> bool:
+    """Whether the run failed for what its settings have no part in."""
+    return isinstance(error, DiskError | FolderGoneError | DataChangedError) or bool(refused_by_system(error))
 
 
 def _words(error: Exception, journal: Journal) -> str:

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0 with a winner, 1 where every run failed, 130 stopped. Raises UserError, UsageError."""
+    """Exit 0 with a winner, 1 where every run failed or the disk halts the race, 130 stopped. Raises UserError, UsageError."""
     from droid_tune.race.race_file import create_race, read_race
 
     if arguments.resume:
@@ -140,6 +140,9 @@ def print_race(race: Race, raced: Raced) -> None:
         [_row(race, one) for one in raced.placed],
         right=(1, 2, 3, 4),
     )
+    for one in raced.placed:
+        if one.why:
+            say(f"{one.runner.label} failed: {one.why}")
     grid = len(race.runners) * race.ends[-1]
     say(f"{raced.steps:,} of the grid's {grid:,} steps ({words.share(raced.steps / grid)})")
     further = f"(droid-tune resume {raced.winner.folder.name} --steps N trains it further)"

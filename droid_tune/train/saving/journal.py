@@ -197,7 +197,7 @@ class Journal:
 
     def refuse(self, why: str) -> RunFinished:
         """The run could not even begin: that is told, and the run's files, which may be another's, stay as they are."""
-        finished = RunFinished(outcome="failed", step=self.step, why=why, run_id=self.paths.id)
+        finished = RunFinished(outcome="failed", step=self.step, why=why, run_id=self.paths.id, outside=True)
         self._listener(finished)
         return finished
 

@@ -254,6 +254,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@codes
+def test_a_run_that_failed_for_its_disk_says_that_it_lay_not_with_its_settings(
+    tmp_path: Path, code: int
+) -> None:
+    for number, outside in ((60, True), (10**9, False)):
+        rewards = [] if outside else [{"type": "user_file", "path": str(tmp_path / "gone.py")}]
+        config = tiny(**({"rewards": rewards} if rewards else {}))
+        create_run(config, tmp_path / str(number))
+        with Saboteur(number, code, for_good=True).at_work():
+            finished = run_training(config, tmp_path / str(number), Control(), lambda _: None)
+        assert (finished.outcome, finished.outside) == ("failed", outside), finished.why
+
+
 def test_a_result_that_the_disk_does_not_give_is_not_called_damaged(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +348,7 @@ def test_a_run_whose_disk_refuses_once_at_any_call_goes_on_exactly(
             first = run_training(config, folder, Control(), record.append)
         if first.outcome != "completed":
             assert "Something unforeseen" not in first.why, first.why
+            assert first.outside, first.why
             last = resume_training(folder, Control(), lambda _: None)
             assert last.outcome == "completed", (number, first.why, last.why)
         assert digest(folder) == wanted, number

@@ -101,13 +101,15 @@ def test_what_cannot_race_is_one_sentence(varied: list[str], said: str) -> None:
 class Track:
     """Trains nothing: writes what a run would, and remembers who was asked for how many steps."""
 
-    def __init__(self, worth: dict[str, float], halt_at: int = -1) -> None:
-        self.worth, self.halt_at = worth, halt_at
+    def __init__(self, worth: dict[str, float], halt_at: int = -1, full_at: int = -1) -> None:
+        self.worth, self.halt_at, self.full_at = worth, halt_at, full_at
         self.asked: list[tuple[str, int, int]] = []
 
     def __call__(self, runner: Runner, rung: int, further_steps: int) -> RunFinished:
         if len(self.asked) == self.halt_at:
             raise Stopped
+        if len(self.asked) == self.full_at:
+            return RunFinished(outcome="failed", step=0, why="No space is left; free some.", outside=True)
         self.asked.append((runner.label[-1], rung, further_steps))
         paths = RunPaths(runner.folder)
         start = max(paths.checkpoint_folders(), default=0)
@@ -158,10 +160,22 @@ def test_a_race_that_was_halted_trains_nothing_twice(race: Race) -> None:
     assert order(raced) == "2431"
 
 
-def test_what_fails_is_out_and_the_others_go_on(race: Race) -> None:
+def test_what_fails_is_out_and_the_others_go_on(race: Race, capsys: pytest.CaptureFixture[str]) -> None:
     raced = run_race(race, Track({"1": -1, "2": 0.2, "3": -1, "4": -1}))
     assert raced.winner.label == "seed 2"
     assert [one.why for one in raced.placed] == ["", "It diverged.", "It diverged.", "It diverged."]
+    print_race(race, raced)
+    assert "\nseed 3 failed: It diverged.\n" in capsys.readouterr().err
+
+
+def test_a_full_disk_halts_a_race_and_lets_nobody_win(race: Race) -> None:
+    worth = {"1": 0.1, "2": 0.7, "3": 0.5, "4": 0.6}
+    said = f"^The race halts at seed 4: No space is left; free some; then go on with `droid-tune race --resume {race.id}`"
+    with pytest.raises(UserError, match=said):
+        run_race(race, Track(worth, full_at=3))
+    again = Track(worth)
+    assert order(run_race(read_race(race.id), again)) == "2431"
+    assert again.asked[0] == ("4", 0, 1)
 
 
 def test_a_tie_names_no_best(race: Race, capsys: pytest.CaptureFixture[str]) -> None:
