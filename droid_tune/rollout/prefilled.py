@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from droid_tune.model.caches.group import padded_prompt
 from droid_tune.model.caches.prefix import empty_caches
+from droid_tune.model.checks.last_tokens import last_tokens_alone
 from droid_tune.model.checks.probe import body_of
 from droid_tune.model.gradients.passes import head_for
 from droid_tune.model.policy import Policy
@@ -98,9 +100,10 @@ def _together(policy: Policy, prompts: Sequence[Sequence[int]]) -> list[Prefille
     ids = np.zeros((len(prompts), max(lengths)), np.int32)
     for row, prompt in zip(ids, prompts, strict=True):
         row[: len(prompt)] = prompt
-    caches = empty_caches(policy.model)
-    hidden = body_of(policy.model, policy.architecture)(mx.array(ids), cache=caches)
-    last = hidden[mx.arange(len(prompts)), mx.array(lengths) - 1]
-    logits = head_for(policy.model, policy.architecture)(last)
+    caches, last = empty_caches(policy.model), mx.array(lengths) - 1
+    alone = last_tokens_alone(policy.model, last) if policy.architecture.reads_last else nullcontext()
+    with alone:
+        hidden = body_of(policy.model, policy.architecture)(mx.array(ids), cache=caches)
+    logits = head_for(policy.model, policy.architecture)(hidden[mx.arange(len(prompts)), last])
     mx.eval(logits, [cache.state for cache in caches])
     return [PrefilledPrompt(length, caches, logits[row : row + 1], row) for row, length in enumerate(lengths)]

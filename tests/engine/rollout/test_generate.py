@@ -17,6 +17,7 @@ from droid_tune.errors import Stopped
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.adapters import adapter_merged, adapter_off, is_adapter
 from droid_tune.model.caches.group import SlotLayout, group_caches
+from droid_tune.model.checks.last_tokens import reads_last_tokens
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
 from droid_tune.model.kernels.joined_body import decodes_joined
 from droid_tune.model.kernels.own_kernels import own_kernels
@@ -100,6 +101,31 @@ def test_no_room_is_made_for_tokens_that_no_row_may_have(most: int | None, room:
                     cache.keep(SlotLayout([3, 9], 1), mx.array([0, 1]), mx.array([[1], [2]]))
     assert list(dict.fromkeys(found)) == room
     np.testing.assert_array_equal(wide[0], wide[1])
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen3", "qwen3_moe"])
+def test_the_last_mlp_answers_for_the_last_token_of_each_prompt_alone(architecture: str) -> None:
+    policy = tiny_policy(architecture)
+    assert policy.architecture.reads_last
+    layer: Any = policy.model.layers[-1]
+    mlp, seen = layer.mlp, list[Any]()
+    layer["mlp"] = lambda inputs: seen.append(inputs.shape[:2]) or mlp(inputs)
+    with own_kernels():
+        prefilled(policy, [[3] * 5, [4] * 8, [5] * 2], 30, 30)
+    assert seen == [(3, 1)]
+
+
+def test_a_layer_that_does_more_behind_its_mlp_is_read_whole() -> None:
+    model = tiny_policy("llama").model
+    tokens = mx.array([[3, 5, 7, 4, 2, 6, 8, 1]])
+    assert reads_last_tokens(model, model.model, tokens)
+    kind = type(model.layers[-1])
+
+    def mixing(self: Any, inputs: mx.array, *given: Any, **named: Any) -> mx.array:
+        return mx.cumsum(kind.__call__(self, inputs, *given, **named), axis=1)
+
+    model.layers[-1].__class__ = type("Mixing", (kind,), {"__call__": mixing})
+    assert not reads_last_tokens(model, model.model, tokens)
 
 
 def test_waves_are_of_one_size_and_of_like_prompts_whatever_the_order_of_rows(
