@@ -29,15 +29,40 @@ DROP_SHARE = 0.25
 
 @dataclass
 class _Row:
-    """One completion while it grows."""
+    """One completion: its tokens and their log-probabilities (t,) once it has ended."""
 
     index: int
     prompt: int
     key: int  # what its random numbers derive from, beside the seed
-    tokens: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    drawn: list[float] = field(default_factory=list)
+    tokens: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    logprobs: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    drawn: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     reason: FinishReason | None = None
+
+
+class _Written:
+    """What the rows of a wave have said so far, by place and position (n, T)."""
+
+    def __init__(self, rows: int, limit: int) -> None:
+        self.tokens = np.zeros((rows, limit), np.int32)
+        self.logprobs, self.drawn = (np.zeros((rows, limit), np.float32) for _ in range(2))
+        self.lengths = np.zeros(rows, np.int64)
+        self.reasons: list[FinishReason | None] = [None] * rows
+        self.ended = np.zeros(rows, np.bool_)
+
+    def end(self, places: np.ndarray, reason: FinishReason) -> None:
+        """Rows that say no more."""
+        self.ended[places] = True
+        for place in places.tolist():
+            self.reasons[place] = reason
+
+    def give(self, rows: Sequence[_Row]) -> None:
+        """To each row what is its own."""
+        for place, (row, length) in enumerate(zip(rows, self.lengths.tolist(), strict=True)):
+            row.tokens, row.logprobs, row.drawn = (
+                part[place, :length] for part in (self.tokens, self.logprobs, self.drawn)
+            )
+            row.reason = self.reasons[place]
 
 
 def generate(
@@ -100,6 +125,7 @@ class _Run:
         self._seed, self._total, self._done = seed, total, 0
         self._watch = watch
         self._stops = ending_tokens(policy, sampling)
+        self._stop_tokens = np.array(sorted(self._stops), np.int64)
         self.filters = False  # whether tokens were drawn from a filtered distribution
 
     def decode(self, rows: list[_Row]) -> None:
@@ -107,7 +133,7 @@ class _Run:
         limit = self._sampling.max_completion_length
         decoder, logits = self._begin(rows)
         chooser = self._chooser(rows, int(logits.shape[-1]))
-        places = np.arange(len(rows))
+        places, written = np.arange(len(rows)), _Written(len(rows), limit)
         self.filters = chooser.filters
         now = chooser.choose(logits, 0)
         for step in range(limit):
@@ -116,16 +142,17 @@ class _Run:
             if step + 1 < limit:
                 ahead = chooser.choose(decoder.step(now.tokens), step + 1)
                 mx.async_eval(*ahead)
-            self._take(rows, places, now, last=ahead is None)
-            alive = np.flatnonzero([rows[place].reason is None for place in places])
+            self._take(written, places, step, now, last=ahead is None)
+            alive = np.flatnonzero(~written.ended[places])
             if ahead is None or not len(alive):
-                return
+                break
             now = ahead
             if len(places) - len(alive) >= DROP_SHARE * len(places):
                 kept, places = mx.array(alive), places[alive]
                 decoder.keep(alive)
                 chooser.keep(kept)
                 now = Draw(*(array[kept] for array in now))
+        written.give(rows)
 
     def _chooser(self, rows: list[_Row], vocabulary: int) -> Chooser:
         chooser = Chooser(
@@ -150,25 +177,25 @@ class _Run:
         bits, most = sampling.cache_bits, sampling.max_completion_length
         return make_decoder(self._policy, ready, row_prompts, bits, most, joins=plan.joins), logits
 
-    def _take(self, rows: list[_Row], places: np.ndarray, draw: Draw, *, last: bool) -> None:
+    def _take(self, written: _Written, places: np.ndarray, step: int, draw: Draw, *, last: bool) -> None:
         """Append one token to every unfinished row."""
-        before = self._done
-        tokens, logprobs = np.asarray(draw.tokens).tolist(), np.asarray(draw.logprobs).tolist()
-        drawn = np.asarray(draw.drawn).tolist() if self.filters else logprobs
-        for place, token, logprob, after in zip(places, tokens, logprobs, drawn, strict=True):
-            row = rows[place]
-            if row.reason is not None:
-                continue
-            row.tokens.append(token)
-            row.logprobs.append(logprob)
-            if self.filters:
-                row.drawn.append(after)
-            if token in self._stops or ends_in_stop_string(self._policy, self._sampling, row.tokens):
-                row.reason = "stop"
-            elif last:
-                row.reason = "length"
-            self._done += row.reason is not None
-        if self._done > before:
+        live = np.flatnonzero(~written.ended[places])
+        tokens, now = np.asarray(draw.tokens)[live], places[live]
+        written.tokens[now, step] = tokens
+        written.logprobs[now, step] = np.asarray(draw.logprobs)[live]
+        if self.filters:
+            written.drawn[now, step] = np.asarray(draw.drawn)[live]
+        written.lengths[now] = step + 1
+        stopped = np.isin(tokens, self._stop_tokens)
+        if self._sampling.stop_strings:
+            said = (written.tokens[place, : step + 1].tolist() for place in now)
+            stopped |= [ends_in_stop_string(self._policy, self._sampling, one) for one in said]
+        written.end(now[stopped], "stop")
+        if last:
+            written.end(now[~stopped], "length")
+        ended = len(now) if last else int(stopped.sum())
+        self._done += ended
+        if ended:
             self._watch.tell(self._done, self._total)
 
 
@@ -186,7 +213,7 @@ def _collected(
         logprobs[row.index, :count] = row.logprobs
         if filters:
             drawn[row.index, :count] = row.drawn
-    texts = [completion_text(policy, row.tokens) for row in rows]
+    texts = [completion_text(policy, row.tokens.tolist()) for row in rows]
     reasons: list[FinishReason] = [row.reason or "length" for row in rows]
     own = [list(prompt) for prompt in prompts]
     return Rollout(own, group_size, tokens, mask, logprobs, texts, reasons, drawn if filters else None)
