@@ -36,7 +36,7 @@ def sit_in_llama(file: Path, exam: Exam) -> Sitting:
             _render(ask, one, keys) if templated and keys.chat_template else None
             for one in exam.conversations
         ],
-        ends=_ends(keys, exam),
+        ends=keys.ends_among(exam.ends),
     )
 
 
@@ -126,27 +126,6 @@ def _render(ask: Ask, conversation: ExamTurns, keys: GgufKeys) -> str | None:
     except OSError:  # it refuses the turns
         return None
     return text if text.startswith(keys.beginning) else keys.beginning + text
-
-
-def _ends(keys: GgufKeys, exam: Exam) -> list[int]:
-    """The ends that the file names, and those of the run's that llama.cpp knows by their texts."""
-    known = {token for token in exam.ends if keys.text(token) in KNOWN_ENDS}
-    return sorted({*keys.ends, *known})
-
-
-#: tokens that llama.cpp ends at wherever a vocabulary has them
-KNOWN_ENDS = frozenset(
-    (
-        "<|eot_id|>",
-        "<|im_end|>",
-        "<|end|>",
-        "<end_of_turn>",
-        "<|endoftext|>",
-        "<|eom_id|>",
-        "<EOT>",
-        "<|end_of_text|>",
-    )
-)
 
 
 def main(file: str, exam: str, answers: str) -> None:

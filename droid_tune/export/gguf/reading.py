@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,19 @@ from droid_tune.export.gguf.families import FAMILIES, Family
 from droid_tune.export.gguf.tensors import split_pairs
 
 _ENDS = ("eos", "eot", "eom")
+#: tokens that llama.cpp ends at wherever a vocabulary has them
+KNOWN_ENDS = frozenset(
+    (
+        "<|eot_id|>",
+        "<|im_end|>",
+        "<|end|>",
+        "<end_of_turn>",
+        "<|endoftext|>",
+        "<|eom_id|>",
+        "<EOT>",
+        "<|end_of_text|>",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,10 @@ class GgufKeys:
         """The tokens that end an answer."""
         named = (self.values.get(f"tokenizer.ggml.{name}_token_id") for name in _ENDS)
         return sorted({int(one) for one in named if one is not None})
+
+    def ends_among(self, tokens: Iterable[int]) -> list[int]:
+        """The ends that the file names, and those among `tokens` that llama.cpp knows by their texts."""
+        return sorted({*self.ends, *(token for token in tokens if self.text(token) in KNOWN_ENDS)})
 
     @property
     def beginning(self) -> str:
@@ -74,16 +91,16 @@ def _keys(reader: gguf.GGUFReader) -> GgufKeys:
 _MODEL_TYPES = {family.arch: name for name, family in reversed(FAMILIES.items())} | {"gemma3": "gemma3_text"}
 
 
-def unpack_gguf(file: Path, tokenizer: Path, folder: Path) -> None:
+def unpack_gguf(file: Path, tokenizer: Path, folder: Path, ends: Iterable[int] = ()) -> None:
     """Write the file's model into `folder` as mlx-lm loads it, with the tokenizer files of the folder `tokenizer`; its
-    ends and chat template are the file's."""
+    ends and chat template are the file's, and of the run's `ends` those that llama.cpp knows without being told."""
     reader = gguf.GGUFReader(file)
     keys = _keys(reader)
     model_type = _MODEL_TYPES[str(keys.values["general.architecture"])]
     family = FAMILIES[model_type]
     config = config_of(keys, model_type)
     arrays, factors = _arrays(reader, keys, family, config)
-    config |= _scaling_by_tensors(factors, keys)
+    config |= {**_scaling_by_tensors(factors, keys), "eos_token_id": keys.ends_among(ends)}
     config["tie_word_embeddings"] = "lm_head.weight" not in arrays
     config["attention_bias"] = any(name.endswith("o_proj.bias") for name in arrays)
     config["mlp_bias"] = any(name.endswith("down_proj.bias") for name in arrays)
@@ -117,7 +134,6 @@ def config_of(keys: GgufKeys, model_type: str) -> dict[str, Any]:
         "num_experts": keys.of_model("expert_count"),
         "num_experts_per_tok": keys.of_model("expert_used_count"),
         "moe_intermediate_size": keys.of_model("expert_feed_forward_length"),
-        "eos_token_id": keys.ends,
     }
     if config.get("num_experts"):
         config |= {"norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": []}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import gguf
 from droid_tune.data.rendering.templates.chat_template import ChatTemplate, has_chat_template, unwrapped
 from droid_tune.errors import UserError
 from droid_tune.export.gguf.pretokenizers import pre_tokenizer_of
+from droid_tune.export.gguf.reading import KNOWN_ENDS
 
 _Kind = gguf.TokenType
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -51,7 +52,7 @@ def name_in_file(name: str, tokenizer: Any) -> str:
     return _PHI3.sub("Phi 3", name)
 
 
-def vocabulary_of(tokenizer: Any, rows: int, ends: Iterable[int], texts: Sequence[str]) -> Vocabulary:
+def vocabulary_of(tokenizer: Any, rows: int, ends: Collection[int], texts: Sequence[str]) -> Vocabulary:
     """The vocabulary of an embedding with `rows` rows; `ends` end an answer, `texts` are some that it will read.
 
     Raises UserError for a tokenizer that llama.cpp has no counterpart for.
@@ -79,7 +80,7 @@ def vocabulary_of(tokenizer: Any, rows: int, ends: Iterable[int], texts: Sequenc
             "ggml.merges": [" ".join(pair) for pair in _merges(model)],
         }
     keys |= {"ggml.tokens": tokens.texts, "ggml.token_type": tokens.kinds}
-    special = _special(inner, ends)
+    special = _special(inner, ends, tokens.texts)
     if special["ggml.add_bos_token"] and not _chats_begin_so(tokenizer):
         special["ggml.add_bos_token"] = False
         notes.append(
@@ -143,16 +144,17 @@ def _steps(settings: Any, name: str) -> list[dict[str, Any]]:
     return [] if settings is None else list(settings.get(name, [settings]))
 
 
-def _special(tokenizer: Any, ends: Iterable[int]) -> dict[str, Any]:
+def _special(tokenizer: Any, ends: Collection[int], texts: Sequence[str]) -> dict[str, Any]:
     """Ids of the special tokens, and whether text begins or ends with one. Of several ends the tokenizer's own is the
-    end of all text; llama.cpp has two more names for others."""
+    end of all text; llama.cpp has two more names for others, those first that it does not know by their texts."""
     found: dict[str, Any] = {}
     for name, key in (("bos", "bos"), ("unk", "unknown"), ("pad", "padding")):
         number = getattr(tokenizer, f"{name}_token_id", None)
         if number is not None:
             found[f"ggml.{key}_token_id"] = int(number)
     own = getattr(tokenizer, "eos_token_id", None)
-    ordered = sorted(set(ends), key=lambda number: (number != own, number))
+    known = {number for number in ends if number < len(texts) and texts[number] in KNOWN_ENDS}
+    ordered = sorted({*ends}, key=lambda number: (number != own, number in known, number))
     for key, number in zip(("eos", "eot", "eom"), ordered, strict=False):
         found[f"ggml.{key}_token_id"] = number
     begun = list(tokenizer.encode("a"))

@@ -61,7 +61,7 @@ class GgufModel(Target):
         if find_spec(LLAMA) is not None:
             return "llama.cpp", sit_in_fresh_process(LLAMA_SITTING, [str(file)], exam, watch)
         with scratch_folder(folder.parent) as again:
-            unpack_gguf(file, base, again)
+            unpack_gguf(file, base, again, ends=exam.ends)
             return "mlx-lm, read back", sit_in_fresh_process(MLX_SITTING, [str(again), ""], exam, watch)
 
     def how_to_use(self, source: ExportSource, out: Path) -> str:

@@ -23,7 +23,7 @@ from droid_tune.export.checking.questions import _conversations, sit_here
 from droid_tune.export.gguf import writing
 from droid_tune.export.gguf.families import family_of, metadata_of
 from droid_tune.export.gguf.pretokenizers import KNOWN, cut_by, pre_tokenizer_of
-from droid_tune.export.gguf.reading import read_keys, unpack_gguf
+from droid_tune.export.gguf.reading import GgufKeys, read_keys, unpack_gguf
 from droid_tune.export.gguf.tensors import llama3_factors, neighbouring_pairs, split_pairs
 from droid_tune.export.gguf.vocabulary import name_in_file, vocabulary_of
 from droid_tune.export.gguf.writing import write_gguf
@@ -183,6 +183,23 @@ def test_the_template_for_tools_is_in_the_file_under_its_name(
     assert sorted(values["tokenizer.chat_templates"]) == ["rag", "tool_use"]
     unpack_gguf(tmp_path / "x.gguf", tmp_path / "model", tmp_path / "again")
     assert load_tokenizer(tmp_path / "again").chat_template == templates
+
+
+def test_ends_that_llama_cpp_does_not_know_by_their_texts_are_named_first(
+    stories_model: Path, tmp_path: Path
+) -> None:
+    """A file has names for three; of Hermes on Llama 3 there are four, and it was refused."""
+    policy = tiny_family(tmp_path / "model", next(iter(CASES)), stories_model)
+    known = [AddedToken(text, special=True) for text in ("<|eot_id|>", "<|eom_id|>")]
+    unwrapped(policy.tokenizer).add_tokens(known, special_tokens=True)
+    eot, eom = policy.tokenizer.convert_tokens_to_ids(["<|eot_id|>", "<|eom_id|>"])
+    ends = {2, 300, eot, eom}
+    keys = vocabulary_of(policy.tokenizer, 520, ends, []).keys
+    assert [keys[f"ggml.{name}_token_id"] for name in ("eos", "eot", "eom")] == [2, 300, eot]
+    texts = keys["ggml.tokens"]
+    values = {f"tokenizer.{key}": value for key, value in keys.items()}
+    assert GgufKeys(values).ends == [2, 300, eot]
+    assert (GgufKeys(values).ends_among([*ends, 301]), texts[eom]) == (sorted(ends), "<|eom_id|>")
 
 
 @pytest.mark.parametrize(
