@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
-from droid_tune.cli.entry import DONE, FAILED, STOPPED
+from droid_tune.cli.ending import DONE, FAILED, STOPPED, stopping_gracefully
 from droid_tune.cli.live_table import Listener, listener
-from droid_tune.cli.output import say, silence, terminals
+from droid_tune.cli.output import say, silence
 from droid_tune.events import Event, Notice, Paused, RunFinished, RunStarted, Step, to_line
 from droid_tune.paths import runs_dir
 from droid_tune.runs.disk.anchor import Anchor
@@ -22,8 +20,6 @@ from droid_tune.runs.disk.anchor import Anchor
 if TYPE_CHECKING:
     from droid_tune.control import Control
 
-#: what asks a run to save and stop; exit code 130 tells of each
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Emit = Callable[[Event], None]
 #: Something that trains until it is done or `control` says stop, telling `emit`.
 Training = Callable[["Control", Emit], object]
@@ -151,34 +147,6 @@ def ask_to_continue(paused: Paused, control: Control) -> None:
     say(f"paused: {paused.text} {paused.remedy}".rstrip())
     say("press Enter to continue, Ctrl-C to save and stop")
     threading.Thread(target=wait_for_enter, name="enter", daemon=True).start()
-
-
-@contextmanager
-def stopping_gracefully(control: Control, what: str = "the run is being saved") -> Generator[None]:
-    """The first Ctrl-C, SIGTERM or closed terminal asks the run to save and stop; the second ends the process at once.
-
-    What the caller had ignored (SIGHUP under `nohup`) stays ignored.
-    """
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    seen = terminals()
-    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-
-    def first(number: int, _frame: FrameType | None) -> None:
-        for one in heard:
-            signal.signal(one, signal.SIG_DFL)
-        control.request_stop()
-        if number == signal.SIGHUP:
-            for stream in seen:
-                silence(stream)
-        say(f"stopping: {what}; Ctrl-C again quits at once")
-
-    for number in heard:
-        signal.signal(number, first)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Audience:

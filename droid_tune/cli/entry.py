@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import os
 import sys
@@ -12,10 +13,9 @@ from pathlib import Path
 from typing import NoReturn, Protocol, cast
 
 from droid_tune import __version__
-from droid_tune.cli.output import silence
+from droid_tune.cli.ending import DONE, FAILED, STOPPED, WRONG_USAGE, unwinding, written_out
+from droid_tune.cli.output import say, silence
 from droid_tune.errors import UsageError, UserError, missing_package, refused_by_system
-
-DONE, FAILED, WRONG_USAGE, STOPPED = 0, 1, 2, 130
 
 #: Name of a subcommand -> the module that holds it. One file and one line here add a subcommand.
 COMMANDS = {
@@ -69,8 +69,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Python passes over a folder that is none, MLX does not. (Path.is_dir raises where it may not look.)
     if not os.path.isdir(os.environ.get("TMPDIR", "/")):  # noqa: PTH112
         del os.environ["TMPDIR"]
+    open_missing_streams()
+    with unwinding():
+        try:
+            return outcome(list(sys.argv[1:] if argv is None else argv))
+        except KeyboardInterrupt:
+            return complain("stopped before it was done", STOPPED)
+
+
+def outcome(words: list[str]) -> int:
+    """The exit code of a command, its fault said in one sentence. Raises SystemExit behind a help text."""
     try:
-        return run(list(sys.argv[1:] if argv is None else argv))
+        return written_out(run(words))
     except UsageError as error:
         return complain(error, WRONG_USAGE)
     except UserError as error:
@@ -80,24 +90,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         if not (said := told(error)):
             raise
-        print(f"droid-tune: {said}", file=sys.stderr)
-        return FAILED
+        return complain(said, FAILED)
     except ImportError as error:
         if not (said := missing_package(error)):
             raise
-        print(f"droid-tune: {said}", file=sys.stderr)
-        return FAILED
+        return complain(said, FAILED)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nobody is left to tell.
         silence(sys.stdout)
-        return FAILED
+        return STOPPED
     except OSError as error:
         if not (said := refused_by_system(error) or folder_is_gone()):
             raise
-        print(f"droid-tune: {said}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        return STOPPED
+        return complain(said, FAILED)
+
+
+def open_missing_streams() -> None:
+    """Streams that the caller has closed (`>&-`) lead nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def folder_is_gone() -> str:
@@ -113,7 +125,10 @@ def run(words: list[str]) -> int:
     """Parses the words and runs their command, `open` where none is named. Raises UserError, UsageError."""
     if not words or words[0] not in (*COMMANDS, "-h", "--help", "--version"):
         words = ["open", *words]
-    arguments = parser(words[0]).parse_args(words)
+    try:
+        arguments = parser(words[0]).parse_args(words)
+    except SystemExit as left:  # a help text was printed
+        raise SystemExit(written_out(int(left.code or DONE))) from None
     return command(arguments.command).run(arguments)
 
 
@@ -146,7 +161,9 @@ def nearest_command(word: str) -> str:
     return next(iter(difflib.get_close_matches(word, COMMANDS, n=1)), "")
 
 
-def complain(error: UserError, code: int) -> int:
-    """Prints the error on stderr; returns `code`."""
-    print(f"droid-tune: {error}", file=sys.stderr)
+def complain(said: object, code: int) -> int:
+    """Says what went wrong on stderr; returns `code`. What was printed before comes out first, as far as it is taken."""
+    with contextlib.suppress(OSError):
+        written_out(code)
+    say(f"droid-tune: {said}")
     return code

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from droid_tune import words
 
@@ -25,8 +24,10 @@ def print_json(value: Any) -> None:
 
 def say(sentence: str) -> None:
     """A word to the person, kept out of what a pipe reads; nothing where that person has left."""
-    with contextlib.suppress(OSError):
+    try:
         print(sentence, file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)  # else Python tries again as it leaves
 
 
 def progress_line(doing: str) -> Callable[[int, int, str], None] | None:
@@ -42,14 +43,14 @@ def progress_line(doing: str) -> Callable[[int, int, str], None] | None:
     return show
 
 
-def silence(stream: IO[str]) -> None:
+def silence(stream: TextIO) -> None:
     """Nobody reads the stream any more: what is still written to it goes nowhere, and raises nothing."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
-def terminals() -> list[IO[str]]:
+def terminals() -> list[TextIO]:
     """Those of our streams that write to a terminal (one that is gone is none any more: ask in time)."""
     return [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 

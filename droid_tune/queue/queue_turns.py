@@ -43,11 +43,11 @@ def at_work(queue: RunQueue) -> Generator[None]:
         lock.__exit__(None, None, None)
 
 
-def begin_turn(queue: RunQueue) -> QueuedRun | None:
+def begin_turn(queue: RunQueue, refused: Callable[[QueuedRun], object] = bool) -> QueuedRun | None:
     """The run whose turn it is, with its folder made; None where nothing waits. Only while `at_work`.
 
-    One that was cut off comes first and goes on from its newest checkpoint. A config that cannot be used has failed, and
-    the next one's turn comes.
+    One that was cut off comes first and goes on from its newest checkpoint. A config that cannot be used has failed, which
+    `refused` hears of, and the next one's turn comes.
     """
     while True:
         with queue.changing():
@@ -55,8 +55,11 @@ def begin_turn(queue: RunQueue) -> QueuedRun | None:
             if not waiting:
                 return None
             begun = _begun(queue, min(waiting, key=lambda run: run.turn))
-        if begun is not None:
+        if begun is None:
+            continue
+        if begun.state == "running":
             return begun
+        refused(begun)
 
 
 def wait_until_free(folder: Path, should_stop: Callable[[], bool]) -> bool:
@@ -87,7 +90,7 @@ def _require_allowed(config: RunConfig) -> None:
 
 
 def _begun(queue: RunQueue, run: QueuedRun) -> QueuedRun | None:
-    """One turn; None where it is over before it began."""
+    """One turn; a run that failed before it began, None for one that had ended already."""
     try:
         if run.run and read_status(Path(run.run)).state == "completed":
             queue.write(run.changed(state="completed", why=""))
@@ -108,6 +111,6 @@ def _begun(queue: RunQueue, run: QueuedRun) -> QueuedRun | None:
         made = made.changed(made=True)
         queue.write(made)
     except UserError as error:
-        queue.write(run.changed(state="failed", why=str(error)))
-        return None
+        made = run.changed(state="failed", why=str(error))
+        queue.write(made)
     return made

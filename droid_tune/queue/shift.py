@@ -32,7 +32,7 @@ class Overseer(Protocol):
         ...
 
     def ended(self, run: QueuedRun, ended: TurnEnded) -> None:
-        """How the turn ended."""
+        """How the turn ended, that of a run too which could not begin."""
 
 
 def work_off(queue: RunQueue, overseer: Overseer, power: PowerGate | None = None) -> None:
@@ -41,6 +41,10 @@ def work_off(queue: RunQueue, overseer: Overseer, power: PowerGate | None = None
     Where `power` closes, the run that trains is saved and goes on later. Raises UserError where another process works the
     queue off already.
     """
+
+    def refused(run: QueuedRun) -> None:
+        overseer.ended(run, TurnEnded("failed", run.why))
+
     with at_work(queue):
         queue.set_mode("on")
         while queue.mode == "on" and not overseer.should_stop():
@@ -48,7 +52,7 @@ def work_off(queue: RunQueue, overseer: Overseer, power: PowerGate | None = None
                 power.wait()
                 if queue.mode != "on" or overseer.should_stop():
                     break
-            run = begin_turn(queue)
+            run = begin_turn(queue, refused)
             if run is None:
                 break
             ended = _turn(queue, run, overseer, power)

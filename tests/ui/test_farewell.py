@@ -10,8 +10,9 @@ import pytest
 from PySide6.QtCore import QObject, Qt
 from pytestqt.qtbot import QtBot
 
+from droid_tune.machine.stop_signals import STOPPING
 from tests.ui.fake_engine import FakeEngine
-from ui.frame.farewell import STOPPING, Farewell
+from ui.frame.farewell import Farewell
 from ui.main_window import MainWindow
 from ui.session import Session
 
@@ -31,7 +32,10 @@ def test_the_first_is_told_and_the_second_is_the_systems_own(
 ) -> None:
     with qtbot.waitSignal(farewell.asked, timeout=5000):
         os.kill(os.getpid(), number)
-    assert {signal.getsignal(one) for one in STOPPING} == {signal.SIG_DFL}
+    os.kill(os.getpid(), signal.SIGHUP)  # sent besides where a terminal closes: no second wish
+    if number == signal.SIGHUP:
+        os.kill(os.getpid(), signal.SIGTERM)  # nor is that of a log-out
+    assert {signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)} == {signal.SIG_DFL}
 
 
 def test_the_window_closes_once_the_run_is_saved(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
-from types import FrameType
 
 from PySide6.QtCore import QObject, QSocketNotifier, Signal
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from droid_tune.machine.stop_signals import StopSignals
 
 
 class Farewell(QObject):
-    """`asked` tells of the first signal; the second ends the process at once. What was ignored stays ignored.
+    """`asked` tells of the first signal; the second ends the process at once, as `StopSignals` has it.
 
     Python runs its handlers only once it is awake, and Qt sleeps outside of it: a byte on a socket wakes both.
     """
@@ -26,21 +25,15 @@ class Farewell(QObject):
         self._mouth.setblocking(False)
         self._notifier = QSocketNotifier(self._ears.fileno(), QSocketNotifier.Type.Read, self)
         self._notifier.activated.connect(self._woken)
-        self._before = {one: signal.getsignal(one) for one in STOPPING}
-        self._heard = [one for one, handler in self._before.items() if handler is not signal.SIG_IGN]
         signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
-        for number in self._heard:
-            signal.signal(number, self._first)
+        self._signals = StopSignals(self._first)
 
-    def _first(self, _number: int, _frame: FrameType | None) -> None:
-        for number in self._heard:
-            signal.signal(number, signal.SIG_DFL)
+    def _first(self, _number: int) -> None:
         self.asked.emit()
 
     def close(self) -> None:
         """Leave the signals as they were found."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._signals.close()
         signal.set_wakeup_fd(-1)
         self._notifier.setEnabled(False)
         self._ears.close()

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from droid_tune import words
+from droid_tune.cli.ending import STOPPED, stopping_gracefully
 from droid_tune.cli.output import amount, print_json, print_table
 from droid_tune.cli.run_arguments import add_run_arguments, asked_config, positive
 
@@ -36,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 where training can begin, 1 where the verdict is bad, 130 stopped. Raises UserError as train does."""
     from droid_tune.check.signal_check import check_signal
-    from droid_tune.cli.driving import stopping_gracefully
     from droid_tune.cli.preparation import check_model
     from droid_tune.control import Control
     from droid_tune.errors import Stopped
@@ -46,10 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     check_model(config)
     control = Control()
     try:
-        with stopping_gracefully(control):
+        with stopping_gracefully(control, "nothing is kept"):
             report = check_signal(config, prompts=arguments.prompts, control=control)
     except Stopped:
-        return 130
+        return STOPPED
     finally:
         release_memory()
     if arguments.json:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from droid_tune import words
-from droid_tune.cli.entry import STOPPED
+from droid_tune.cli.ending import STOPPED, stopping_gracefully
 from droid_tune.cli.output import print_json, say
 from droid_tune.cli.run_arguments import add_checkpoint_argument
 from droid_tune.errors import UsageError
@@ -67,7 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the folder and, on stderr, how it compares and how it is used. Raises UserError, UsageError."""
-    from droid_tune.cli.driving import stopping_gracefully
     from droid_tune.control import Control, Watch
     from droid_tune.errors import Stopped
     from droid_tune.export.result import export_run
@@ -92,7 +91,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _upload(arguments: argparse.Namespace, folder: Path) -> int:
     """Ask, with the list of the files, and upload them; without a yes nothing leaves this machine."""
-    from droid_tune.cli.driving import stopping_gracefully
     from droid_tune.control import Control, Watch
     from droid_tune.errors import Stopped
     from droid_tune.export.targets.hub_repository import upload

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from droid_tune import words
 from droid_tune.cli.commands.show_command import marked
+from droid_tune.cli.ending import STOPPED, stopping_gracefully
 from droid_tune.cli.output import amount, print_json, say
 from droid_tune.cli.run_arguments import add_run_arguments, asked_config, positive
 
@@ -41,7 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 where every episode was played, 1 where one failed, 130 stopped. Raises UserError as train does."""
-    from droid_tune.cli.driving import stopping_gracefully
     from droid_tune.cli.preparation import check_model
     from droid_tune.control import Control, Watch
     from droid_tune.data.dataset import open_configured
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     control = Control()
     played: list[PlayedOut] = []
     try:
-        with stopping_gracefully(control):
+        with stopping_gracefully(control, "nothing is kept"):
             watch = Watch(should_stop=control.stop_requested)
             rows = open_configured(config.data, config.method.type, watch).train[: arguments.rows]
             if not rows:
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
             finally:
                 player.close()
     except Stopped:
-        return 130
+        return STOPPED
     if arguments.json:
         print_json([one.to_json() for one in played])
     return 1 if any(one.failed for one in played) else 0

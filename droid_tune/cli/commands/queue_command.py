@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from droid_tune import words
 from droid_tune.cli.consent import ask_about_run
+from droid_tune.cli.ending import STOPPED, stopping_gracefully
 from droid_tune.cli.output import amount, print_json, print_table, say
 from droid_tune.cli.run_arguments import add_run_arguments, asked_config
 from droid_tune.errors import UsageError
@@ -176,7 +177,6 @@ ACTIONS: dict[str, Callable[[RunQueue, argparse.Namespace], str]] = {
 
 def start(queue: RunQueue, arguments: argparse.Namespace) -> int:
     """Work the queue off in this terminal."""
-    from droid_tune.cli.driving import stopping_gracefully
     from droid_tune.control import Control
     from droid_tune.queue.power_wait import PowerGate
     from droid_tune.queue.shift import work_off
@@ -191,7 +191,7 @@ def start(queue: RunQueue, arguments: argparse.Namespace) -> int:
         show(queue, arguments)
     if control.stop_requested():
         say("go on:  droid-tune queue start")
-        return 130
+        return STOPPED
     return 1 if overseer.failed else 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from droid_tune import words
 from droid_tune.cli.consent import ask_about_run
+from droid_tune.cli.ending import STOPPED, stopping_gracefully
 from droid_tune.cli.output import amount, print_json, print_table, say
 from droid_tune.cli.run_arguments import add_run_arguments, asked_config, positive
 from droid_tune.errors import Stopped, UsageError
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         raced = conducted(race, quiet=arguments.json)
     except Stopped:
         say(f"go on:  droid-tune race --resume {race.id}")
-        return 130
+        return STOPPED
     if arguments.json:
         print_json(described_race(race, raced))
     else:
@@ -98,7 +99,6 @@ def planned(arguments: argparse.Namespace) -> tuple[RunConfig, dict[str, RunConf
 
 def conducted(race: Race, *, quiet: bool) -> Raced:
     """The race in this terminal. Raises Stopped, UserError."""
-    from droid_tune.cli.driving import stopping_gracefully
     from droid_tune.control import Control
     from droid_tune.race.course import run_race
 

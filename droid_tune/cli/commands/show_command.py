@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from droid_tune.cli.commands.validate_command import add_mapping_argument, known_method
 from droid_tune.cli.consent import add_trust_argument, ask_about_file
+from droid_tune.cli.ending import STOPPED, stopping_gracefully
 from droid_tune.cli.output import say
 from droid_tune.cli.run_arguments import data_settings, values_in
 from droid_tune.errors import UsageError, UserError
@@ -61,7 +62,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the rows asked for; a row that would be left out says why. Exit 130 where it was stopped."""
-    from droid_tune.cli.driving import stopping_gracefully
     from droid_tune.control import Control, Watch
     from droid_tune.errors import Stopped
 
@@ -74,11 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.json or asked):
         chosen = chosen[:SHOWN_ROWS]
     try:
-        with stopping_gracefully(control):
+        with stopping_gracefully(control, "nothing is kept"):
             watch = Watch(should_stop=control.stop_requested)
             _show(config, rows, [listed[place] for place in chosen], watch, as_json=arguments.json)
     except Stopped:
-        return 130
+        return STOPPED
     if len(chosen) < len(listed) and not (arguments.json or asked):
         say(f"{len(listed) - len(chosen):,} more: --rows {len(chosen) + 1}-{len(listed)} shows them.")
     return 0

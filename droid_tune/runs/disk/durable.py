@@ -53,9 +53,11 @@ def write_text(path: Path, text: str, then: str = "resume the run") -> None:
         sync_file(temporary)
         temporary.replace(path)
         sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:  # an interrupt, too, leaves nothing behind
         temporary.unlink(missing_ok=True)
-        raise disk_error(error, path, then) from error
+        if isinstance(error, OSError):
+            raise disk_error(error, path, then) from error
+        raise
 
 
 def unfinished_name(path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from droid_tune.cli import main
+from tests.engine.queue.test_shift import put_in
 
 SMALL = ("iterations=2", "batch_size=1", "group_size=2", "max_completion_length=4", "evaluation.rows=0")
 
@@ -60,6 +61,13 @@ def test_a_failed_run_does_not_stop_the_others(
         str(named(found, "run")["last"]) in capsys.readouterr().out
     )  # the id that `droid-tune resume` takes
     assert queue(capsys, "clear")["runs"] == []
+
+
+def test_a_run_that_cannot_begin_fails_the_night(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before, such a run was `failed` in the list, and the exit code 0."""
+    put_in("odd", "method: no-such-method\n")
+    assert main(["queue", "start"]) == 1
+    assert "odd: failed. " in capsys.readouterr().err
 
 
 def test_the_order_is_changed_by_words_and_numbers(

@@ -63,6 +63,13 @@ def worked_off(monkeypatch: pytest.MonkeyPatch, *children: Child) -> tuple[RunQu
     return queue, quiet
 
 
+def put_in(name: str, settings: str) -> None:
+    """Put a file into the queue's folder that no `queue add` has looked at."""
+    file = RunQueue().config_file(name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(settings)
+
+
 def completed(_folder: Path) -> TurnEnded:
     return TurnEnded("completed")
 
@@ -127,3 +134,20 @@ def test_a_run_that_stops_by_its_own_settings_is_held_and_the_next_begins(
     queue, _ = worked_off(monkeypatch, lambda _: TurnEnded("stopped", "Stopped after step 5."), completed)
     assert states(queue) == {"a": "held", "b": "completed"}
     assert queue.mode == "off"
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ("name: odd\nmethod: no-such-method\n", "no-such-method"),
+        ("rewards: [{type: user_file, path: /a/theirs.py}]\n", "nobody here allowed"),
+    ],
+    ids=["damaged", "not allowed"],
+)
+def test_a_run_that_cannot_begin_is_told_as_a_failure(
+    settings: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_in("odd", settings)
+    queue, quiet = worked_off(monkeypatch, completed, completed)
+    assert dict(quiet.ends) == {"odd": "failed", "a": "completed", "b": "completed"}
+    assert why in next(run.why for run in queue.runs() if run.id == "odd")
