@@ -244,10 +244,10 @@ class Continued(RunEvent):
 
 
 class RunFinished(RunEvent):
-    """Last of a run (until it is resumed)."""
+    """Last of a run (until it is resumed). `interrupted`: the engine's process was ended, which only whoever started it tells."""
 
     type: Literal["run_finished"] = "run_finished"
-    outcome: Literal["completed", "stopped", "failed"]
+    outcome: Literal["completed", "stopped", "failed", "interrupted"]
     step: int
     why: str = ""
     result: str = ""  # the adapter's or model's folder, relative to the run folder

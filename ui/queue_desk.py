@@ -117,7 +117,15 @@ class QueueDesk(QObject):
         """
         turn, self._turn = self._turn, None
         if turn is not None:
-            ends: dict[str, QueueEnd] = {"completed": "completed", "failed": "failed"}
+            from droid_tune.queue.queued_run import fruitless
+
+            if life == "interrupted" and turn.is_fruitless:
+                life, why = "failed", fruitless(turn, why)
+            ends: dict[str, QueueEnd] = {
+                "completed": "completed",
+                "failed": "failed",
+                "interrupted": "cut_off",
+            }
             by_itself: QueueEnd = "held" if life == "stopped" and not asked else "stopped"
             self._settle(turn, ends.get(life, by_itself), why)
             if asked and not self._leaving:

@@ -277,6 +277,10 @@ class Session(QObject):
 
     # --- runs on disk -------------------------------------------------------------------------------------------
 
+    def name_of(self, folder: Path) -> str:
+        """What a run of the list is called; one that is not in it by its folder."""
+        return next((run.name for run in self.runs if run.folder == folder), folder.name)
+
     def rename_run(self, folder: Path, name: str) -> None:
         """Give a run another name, wherever it is shown. Raises UserError."""
         self.engine.rename(folder, name)

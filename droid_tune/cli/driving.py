@@ -75,7 +75,7 @@ def next_step(finished: RunFinished, run_id: str, *, answers: bool = True) -> st
             return f"try it: droid-tune generate --run {run_id} --prompt '...'"
         case "stopped":
             return f"go on:  droid-tune resume {run_id}"
-        case "failed":
+        case "failed" | "interrupted":
             return f"droid-tune: {finished.why}"
 
 

@@ -40,6 +40,11 @@ class QueuedRun(BaseModel):
     made: bool = False
 
     @property
+    def is_fruitless(self) -> bool:
+        """Whether it began again and again without a step forward."""
+        return self.begun >= FRUITLESS
+
+    @property
     def folder(self) -> Path | None:
         """The run's folder, where it has one already."""
         return Path(self.run) if self.run and Path(self.run).is_dir() else None
@@ -55,12 +60,16 @@ class QueuedRun(BaseModel):
     @property
     def turn(self) -> tuple[bool, bool, float]:
         """Whose turn it is: first one that was cut off, last one that never gets further."""
-        fruitless = self.begun >= FRUITLESS
-        return fruitless, self.state != "running", self.place
+        return self.is_fruitless, self.state != "running", self.place
 
     def changed(self, **values: Any) -> QueuedRun:
         """The same run with other values."""
         return self.model_copy(update=values)
+
+
+def fruitless(run: QueuedRun, why: str) -> str:
+    """What to say of a run that ends its process each time, so that it has failed."""
+    return f"{why} It was begun {run.begun} times without a step forward."
 
 
 def read_queued_run(config: Path) -> QueuedRun:

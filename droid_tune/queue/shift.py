@@ -13,7 +13,7 @@ from droid_tune.events import Event
 from droid_tune.paths import RunPaths
 from droid_tune.queue.power_wait import PowerGate
 from droid_tune.queue.queue_turns import at_work, begin_turn, settle_turn, wait_until_free
-from droid_tune.queue.queued_run import FRUITLESS, QueuedRun
+from droid_tune.queue.queued_run import QueuedRun, fruitless
 from droid_tune.queue.run_queue import RunQueue
 from droid_tune.queue.training_child import TurnEnded, train_in_child
 from droid_tune.runs.disk.lock import is_locked
@@ -78,8 +78,8 @@ def _turn(queue: RunQueue, run: QueuedRun, overseer: Overseer, power: PowerGate 
         return TurnEnded("failed", str(error))
     if ended.end == "stopped" and not should_stop():
         return TurnEnded("held", ended.why)
-    if ended.end == "cut_off" and run.begun >= FRUITLESS:
-        return TurnEnded("failed", f"{ended.why} It was begun {run.begun} times without a step forward.")
+    if ended.end == "cut_off" and run.is_fruitless:
+        return TurnEnded("failed", fruitless(run, ended.why))
     return ended
 
 

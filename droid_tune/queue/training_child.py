@@ -68,6 +68,8 @@ def _start(folder: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
 
 def _outcome(code: int, finished: RunFinished | None, asked: bool, errors: IO[bytes]) -> TurnEnded:
     if finished is not None:
+        if finished.outcome == "interrupted":
+            return TurnEnded("cut_off", finished.why)
         return TurnEnded(
             finished.outcome, finished.why, refused=not finished.seq
         )  # what is logged has a number

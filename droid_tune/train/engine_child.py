@@ -44,7 +44,7 @@ def train_apart(
             )
         with process, trains_for_us(process.pid):
             finished = _told(process, _Wishes(process, control), emit)
-        return finished or Journal(folder, emit).refuse(how_it_died(process.returncode, errors))
+        return finished or Journal(folder, emit).cut_off(how_it_died(process.returncode, errors))
 
 
 def _started(wanted: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:

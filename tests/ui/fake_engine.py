@@ -63,11 +63,14 @@ class FakeControl:
 
 
 class FakeEngine:
-    """`hold_at`: the step before which it waits for a stop, so that a test need not race."""
+    """`hold_at`: the step before which it waits for a stop, so that a test need not race. `cut_off_at`: the step after which
+    its process is ended `cuts` times, so that it says nothing more."""
 
     def __init__(self, hold_at: int | None = None, failure: Exception | None = None) -> None:
         self.hold_at = hold_at
         self.failure = failure
+        self.cut_off_at: int | None = None
+        self.cuts = 1
         self.folders: list[Path] = []
         self.threads: list[str] = []
         self.renamed: list[tuple[Path, str]] = []
@@ -202,6 +205,10 @@ class FakeEngine:
             step += 1
             for event in step_events(step, steps):
                 tell(event)
+            if step == self.cut_off_at and self.cuts:
+                self.cuts -= 1
+                log.close()
+                return self._cut_off(folder, step, steps, emit)
         tell(CheckpointSaved(step=step, path=f"checkpoints/step-{step:06d}"))
         outcome = "completed" if step == steps else "stopped"
         finished = RunFinished(outcome=outcome, step=step)
@@ -209,6 +216,22 @@ class FakeEngine:
         log.close()
         status = {"state": outcome, "step": step, "saved": step, "total_steps": steps, "created": time.time()}
         (folder / "status.json").write_text(json.dumps(status))
+        return finished
+
+    def _cut_off(self, folder: Path, step: int, steps: int, emit: Emit) -> RunFinished:
+        """As whoever started the engine's process tells it: nothing of the end stands in the run's files."""
+        status = {
+            "state": "running",
+            "step": step,
+            "saved": 0,
+            "total_steps": steps,
+            "created": time.time(),
+        }
+        (folder / "status.json").write_text(json.dumps(status))
+        finished = RunFinished(
+            outcome="interrupted", step=step, why="The engine's process was ended by SIGKILL."
+        )
+        emit(finished)
         return finished
 
 

@@ -11,16 +11,20 @@ from pytestqt.qtbot import QtBot
 from droid_tune.config import RunConfig, resolve
 from droid_tune.events import RunFinished, RunStarted, Step
 from droid_tune.runs.series import Series
+from droid_tune.runs.state import RunState
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, write_run
+from ui.frame.activity import activity_words
 from ui.main_window import MainWindow
 from ui.panes.monitor.chart_specs import sections_of
 from ui.panes.monitor.pane import MonitorPane
+from ui.panes.monitor.run_header import foot_words
 from ui.theme import Theme, current_theme
 from ui.widgets.basics import button, row
 from ui.widgets.chart import Chart, ChartSpec, Line
 from ui.widgets.charting.curve_set import colors_of
 from ui.widgets.figure import Figure
+from ui.widgets.state_chip import StateChip
 from ui.work.run_reading import read_run
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
@@ -43,6 +47,30 @@ def test_the_toolbar_tells_of_the_run_that_is_shown(
     assert window._toolbar.activity._words.text() == "Ready"
     window.session.show_live()
     assert window._toolbar.activity._words.text().startswith("Stopped and saved at step 2")
+
+
+def test_a_run_whose_engine_was_killed_is_interrupted_everywhere_and_offers_resume_once(
+    window: MainWindow, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    """The chip said Failed, the banner and the list interrupted, and two buttons Resume."""
+    engine.cut_off_at = 2
+    window.train()
+    qtbot.waitUntil(lambda: [run.state for run in window.session.runs] == ["interrupted"])
+    assert window.session.shown.life == "interrupted"
+    assert window._toolbar.activity._words.text().startswith("Interrupted at step 2")
+    pane = window.pane("monitor")
+    chips = [one.text() for one in pane.findChildren(StateChip) if one.isVisible()]
+    assert chips == ["Interrupted"]
+    assert "ended by SIGKILL" in foot_words(window.session.shown)
+    buttons = [one for one in window.findChildren(QPushButton) if one.text() == "Resume" and one.isVisible()]
+    assert len(buttons) == 1
+
+
+def test_a_run_that_stopped_before_its_first_step_tells_no_step(qtbot: QtBot) -> None:
+    state = RunState().apply_all(
+        [RunStarted(config={}, total_steps=6), RunFinished(outcome="stopped", step=0)]
+    )
+    assert activity_words(state, stopping=False) == "Stopped before the first step"
 
 
 def test_the_banner_of_a_run_that_waits_goes_when_the_queue_begins(

@@ -48,6 +48,21 @@ def test_runs_train_one_after_the_other(session: Session, qtbot: QtBot) -> None:
     assert session.live_folder == RunQueue().runs()[1].folder
 
 
+@pytest.mark.parametrize(("cuts", "end"), [(1, "completed"), (99, "failed")])
+def test_a_run_whose_engine_is_killed_goes_on_until_it_never_gets_further(
+    cuts: int, end: str, session: Session, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    """As in a terminal's queue; it had failed at once."""
+    engine.cut_off_at, engine.cuts = 2, cuts
+    session.enqueue(named("a"))
+    session.start_queue()
+    qtbot.waitUntil(lambda: settled(session))
+    assert states() == {"a": end}
+    assert len(engine.resumed) == min(cuts + 1, 3)
+    said = "ended by SIGKILL. It was begun 3 times without a step forward." if end == "failed" else ""
+    assert RunQueue().runs()[0].why.endswith(said)
+
+
 def test_what_is_added_behind_a_run_begins_when_that_ends(
     session: Session, engine: FakeEngine, qtbot: QtBot
 ) -> None:

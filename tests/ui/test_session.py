@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QObject, QThreadPool
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from droid_tune.config import RunConfig
@@ -330,7 +331,9 @@ def test_a_run_that_changed_is_asked_about_before_it_goes_on(
         assert not session.training
         return sheet
 
-    asked().close()
+    sheet = asked()
+    assert any("“GRPO starter”" in one.text() for one in sheet.findChildren(QLabel))
+    sheet.close()
     qtbot.waitUntil(lambda: window.findChild(ChangesSheet) is None)
     asked().choose_go_on()
     qtbot.waitUntil(lambda: [(run.state, run.step) for run in session.runs] == [("completed", 4)])

@@ -12,6 +12,8 @@ from droid_tune.words import literal
 from ui.widgets.basics import column, label, plain_tip
 from ui.widgets.calm_bar import CalmBar
 
+#: how an end is called
+ENDED = {"completed": "Completed", "stopped": "Stopped", "failed": "Failed", "interrupted": "Interrupted"}
 #: with and without the progress bar, so that the toolbar keeps its own
 HEIGHT = 38
 
@@ -65,11 +67,9 @@ def activity_words(state: RunState | None, *, stopping: bool) -> str:
     if stopping:
         return "Stopping: the run is being saved…"
     if not state.running:
-        ended = {"completed": "Completed", "stopped": "Stopped and saved", "failed": "Failed"}.get(
-            state.life, "Ended"
-        )
-        if not state.total_steps:
-            return f"{ended} before the first step"
+        if not (state.total_steps and state.step):
+            return f"{ENDED.get(state.life, 'Ended')} before the first step"
+        ended = "Stopped and saved" if state.life == "stopped" else ENDED.get(state.life, "Ended")
         return f"{ended} at step {state.step:,} of {state.total_steps:,}"
     if not state.total_steps:
         return "Starting…"

@@ -8,9 +8,11 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QDialog, QLayout, QWidget
 
 from droid_tune import words
-from ui.widgets.basics import button, column, label, prose, row, selectable
+from ui.widgets.basics import Page, button, column, fit, label, prose, row, scrolling, selectable
 
-WIDTH = 520
+WIDTH, MARGIN = 520, 20
+#: of the list; the whole is then as high as a window of 640 pixels has room for
+MOST_HEIGHT = 340
 
 
 class ChangesSheet(QDialog):
@@ -24,30 +26,40 @@ class ChangesSheet(QDialog):
         self.setWindowTitle("The Run Has Changed")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowModality(Qt.WindowModality.WindowModal)
-        layout = column(self, spacing=12, margins=20)
+        layout = column(self, spacing=12, margins=MARGIN)
         title = f"“{words.literal(name)}” is not as it was when it was trained last"
         layout.addWidget(label(title, "heading", parent=self, wrap=True))
         self.said = [words.literal(change) for change in changes]
-        for sentence in self.said:
-            layout.addWidget(selectable(prose(f"• {sentence}", parent=self)))
+        layout.addWidget(self._list())
         help_text = (
             "Going on is no longer exact. A new run begins from the same checkpoint; this one stays as it is."
         )
         layout.addWidget(label(help_text, "secondary", parent=self, wrap=True))
         layout.addLayout(self._buttons())
-        layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
-        self.resize(WIDTH, layout.sizeHint().height())
+        fit(self, layout, WIDTH)
+
+    def _list(self) -> QWidget:
+        """The sentences; they are scrolled where they are many, so that a small screen has room for the answers."""
+        inside = Page(self)
+        sentences = column(inside, spacing=8)
+        for sentence in self.said:
+            sentences.addWidget(selectable(prose(f"• {sentence}", parent=inside)))
+        sentences.sizeHint()  # has the style sheet applied, whose fonts count
+        area = scrolling(inside, self)
+        area.setFixedHeight(min(MOST_HEIGHT, sentences.totalHeightForWidth(WIDTH - 2 * MARGIN)))
+        return area
 
     def _buttons(self) -> QLayout:
         buttons = row(spacing=8)
         leave = button("Cancel", parent=self)
-        branch = button("Go On as a New Run", parent=self)
-        go_on = button("Go On", "primary", parent=self)
+        go_on = button("Go On", parent=self)
+        branch = button("Go On as a New Run", "primary", parent=self)
+        branch.setDefault(True)  # Return, too, loses nothing
         leave.clicked.connect(self.close)
         branch.clicked.connect(self.choose_branch)
         go_on.clicked.connect(self.choose_go_on)
         buttons.addStretch(1)
-        for pressed in (leave, branch, go_on):
+        for pressed in (leave, go_on, branch):
             buttons.addWidget(pressed)
         return buttons
 

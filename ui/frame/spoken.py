@@ -13,7 +13,12 @@ from ui.session import Session
 
 LOOK_EVERY_MS = 1000
 #: how an end is said
-ENDS = {"completed": "Training is done", "stopped": "Training was stopped", "failed": "Training failed"}
+ENDS = {
+    "completed": "Training is done",
+    "stopped": "Training was stopped",
+    "failed": "Training failed",
+    "interrupted": "Training was interrupted",
+}
 
 Speak = Callable[[str], object]
 

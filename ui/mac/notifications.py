@@ -16,9 +16,9 @@ from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
 from droid_tune import words
 from droid_tune.runs.state import RunState
+from ui.frame.spoken import ENDS
 from ui.main_window import MainWindow
 
-TITLES = {"completed": "Training is done", "stopped": "Training was stopped", "failed": "Training failed"}
 CODESIGN = "/usr/bin/codesign"
 SECONDS = 10
 
@@ -68,9 +68,7 @@ def sentence(run: RunState | None) -> tuple[str, str]:
     if run is None:
         return "Training has ended", ""
     steps = f"{run.step:,} of {words.count(run.total_steps, 'step')}"
-    return TITLES.get(
-        run.life, "Training has ended"
-    ), f"{steps}. {run.why}".strip() if run.why else f"{steps}."
+    return ENDS.get(run.life, "Training has ended"), f"{steps}. {run.why}".strip() if run.why else f"{steps}."
 
 
 def may_notify() -> bool:

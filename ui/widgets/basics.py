@@ -166,6 +166,17 @@ def scrolling(content: QWidget, parent: QWidget) -> QScrollArea:
     return area
 
 
+def fit(sheet: QWidget, inside: QLayout, width: int) -> None:
+    """Make a sheet so many pixels wide, and as high as its texts are then.
+
+    Its layout's own size is that of texts as narrow as they like to be, which leaves gaps between them.
+    """
+    # A fixed minimum would be pushed to the window system at each change of the words.
+    inside.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
+    inside.sizeHint()  # has the style sheet applied, whose fonts count
+    sheet.resize(width, inside.totalHeightForWidth(width))
+
+
 def clear(layout: QLayout) -> None:
     """Take everything out of a layout and delete it."""
     while layout.count():

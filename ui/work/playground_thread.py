@@ -77,6 +77,8 @@ class PlaygroundThread(QThread):
     replied = Signal(int, int, object)  # voice, sample, the whole Reply
     judged = Signal(int, list)  # voice, an AnswerVerdict for each of its samples
     failed = Signal(str)
+    waits = Signal()  # for whatever else uses the model's chip now
+    taken = Signal()  # it waits no longer
     answered = Signal()  # a question is done, well or not
 
     def __init__(self, engine: EngineDoor, parent: QObject) -> None:
@@ -106,8 +108,9 @@ class PlaygroundThread(QThread):
     def _serve(self) -> None:
         held: HeldModel | None = None
         while (question := self._questions.get()) is not None:
-            with taking_turns(self._closing.is_set) as taken:
+            with taking_turns(self._closing.is_set, self.waits.emit) as taken:
                 if taken:
+                    self.taken.emit()
                     held = self._turn(question, held)
                 if self._closing.is_set():
                     break

@@ -201,6 +201,12 @@ class Journal:
         self._listener(finished)
         return finished
 
+    def cut_off(self, why: str) -> RunFinished:
+        """The engine's process has ended and can say nothing: told as the list of runs has it, and written nowhere."""
+        finished = RunFinished(outcome="interrupted", step=self.step, why=why, run_id=self.paths.id)
+        self._listener(finished)
+        return finished
+
     def keep_traceback(self) -> Path:
         """Write the exception that is being handled beside the log; returns the file."""
         file = self.paths.folder / "error.log"

@@ -79,7 +79,7 @@ def test_the_death_of_the_engine_is_told_and_the_run_goes_on_from_its_checkpoint
 
     record = trained(tmp_path, train_apart, kill)
     assert isinstance(record[-1], RunFinished)
-    assert record[-1].outcome == "failed"
+    assert record[-1].outcome == "interrupted"
     assert record[-1].why.startswith("The engine's process was ended by SIGKILL; resume the run")
     again: list[Event] = []
     assert train_apart(tmp_path, Control(), again.append).outcome == "completed"

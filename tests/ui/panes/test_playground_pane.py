@@ -16,8 +16,9 @@ from tests.ui.spoken_names import nameless
 from ui.main_window import MainWindow
 from ui.panes.playground.answer_column import earned_words
 from ui.panes.playground.first_questions import first_prompts
-from ui.panes.playground.pane import PlaygroundPane
+from ui.panes.playground.pane import GIVEN_WAY, TRAINING, WAITING, PlaygroundPane
 from ui.widgets.episode_view import EpisodeView
+from ui.work.taking_turns import taking_turns
 
 
 @pytest.fixture
@@ -72,6 +73,51 @@ def test_a_run_that_trains_takes_the_memory(pane: PlaygroundPane, engine: FakeEn
     assert pane._thread is None
     assert not pane._ask.isEnabled()
     pane.session.stop()
+    qtbot.waitUntil(pane._ask.isEnabled)
+
+
+def seen(pane: PlaygroundPane) -> list[str]:
+    return [made.text() for made in pane.findChildren(QLabel) if made.isVisibleTo(pane) and made.text()]
+
+
+def test_a_pane_that_is_first_opened_while_a_run_trains_says_so(
+    window: MainWindow, engine: FakeEngine, data_home: Path, qtbot: QtBot
+) -> None:
+    """Ask could be pressed, and the question was never answered nor given up."""
+    write_run(data_home / "runs" / "done", complete(60))
+    with qtbot.waitSignal(window.session.runs_changed):
+        window.session.refresh_runs()
+    engine.hold_at = 1
+    window.session.train(window.session.draft.config())
+    window.show_pane("playground")
+    pane = window.pane("playground")
+    assert isinstance(pane, PlaygroundPane)
+    assert not pane._ask.isEnabled()
+    assert TRAINING in seen(pane)
+    window.session.stop()
+    qtbot.waitUntil(pane._ask.isEnabled)
+    assert TRAINING not in seen(pane)
+
+
+def test_a_question_that_waits_says_so_and_one_that_a_run_ends_too(
+    pane: PlaygroundPane, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    with taking_turns():  # as a check has it
+        pane._prompt.setPlainText("Hello?")
+        pane._ask.click()
+        qtbot.waitUntil(lambda: WAITING in seen(pane))
+    qtbot.waitUntil(lambda: "a better answer" in texts(pane))
+    qtbot.waitUntil(pane._ask.isEnabled)
+    assert WAITING not in seen(pane)
+    with taking_turns():
+        pane._prompt.setPlainText("And now?")
+        pane._ask.click()
+        qtbot.waitUntil(lambda: WAITING in seen(pane))
+        engine.hold_at = 1
+        pane.session.train(pane.session.draft.config())
+        assert seen(pane).count(GIVEN_WAY) == 2
+        assert TRAINING in seen(pane)
+        pane.session.stop()
     qtbot.waitUntil(pane._ask.isEnabled)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QDialog, QLayout, QWidget
 
-from ui.widgets.basics import button, column, label, row
+from ui.widgets.basics import button, column, fit, label, row
 
 STOP_AND_SAVE, KEEP_TRAINING = "Stop and Save", "Keep Training"
 WIDTH = 420
@@ -26,8 +26,7 @@ class ClosingSheet(QDialog):
         said = "Stop and save: the window closes as soon as the run is saved, and it can go on later."
         layout.addWidget(label(said, "secondary", parent=self, wrap=True))
         layout.addLayout(self._buttons())
-        layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
-        self.resize(WIDTH, layout.sizeHint().height())
+        fit(self, layout, WIDTH)
 
     def _buttons(self) -> QLayout:
         buttons = row(spacing=8)

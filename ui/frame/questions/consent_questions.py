@@ -33,7 +33,7 @@ class ConsentQuestions(QObject):
 
     @Slot(object, list)
     def _ask_about_changes(self, resumption: Resumption, changes: list[str]) -> None:
-        sheet = ChangesSheet(resumption.folder.name, changes, self._window)
+        sheet = ChangesSheet(self._session.name_of(resumption.folder), changes, self._window)
         accepted = replace(resumption, accepted=True)
         sheet.go_on.connect(partial(self._session.go_on, accepted))
         sheet.branch_off.connect(partial(self._session.branch_off, resumption))
@@ -43,7 +43,7 @@ class ConsentQuestions(QObject):
     def _ask_about_run(self, resumption: Resumption, found: list[str]) -> None:
         """A run from elsewhere that reaches for code, a judge or a key."""
         clauses = words.literal("; ".join(found))
-        text = f"“{words.literal(resumption.folder.name)}” was not made here, and it {clauses}."
+        text = f"“{words.literal(self._session.name_of(resumption.folder))}” was not made here, and it {clauses}."
         bar = self._banners.add("warning", text, LOOK_FIRST, actions=("Allow and Resume",))
         bar.chosen.connect(partial(self._allow_run, resumption))
 

@@ -34,6 +34,8 @@ class ResumeOffers(QObject):
         """The first of those that were not offered yet: one question at a time."""
         self._withdraw()
         for run in self._session.interrupted():
+            if run.folder == self._session.live_folder:
+                self._offered.add(run.id)  # its end was seen here, and Resume stands beside it
             if run.id not in self._offered and not self._session.training:
                 self._ask(run)
                 return

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QWidget
 
 from droid_tune import words
 from droid_tune.data.reading.discover import assigned
 from ui.panes.data.files_card import SPLIT_WORDS
-from ui.widgets.basics import button, column, label, plain_tip, prose
+from ui.widgets.basics import button, column, fit, label, plain_tip, prose
 from ui.widgets.quiet_combo import QuietCombo
 
 LEFT_OUT = "none"
@@ -36,9 +36,7 @@ class SplitDialog(QDialog):
         self._fault = prose("", "fault", parent=self)
         layout.addWidget(self._fault)
         layout.addWidget(self._buttons())
-        # A fixed minimum would be pushed to the window system at each change of the words.
-        layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
-        self.resize(WIDTH, layout.sizeHint().height())
+        fit(self, layout, WIDTH)
         self._check()
 
     def splits(self) -> dict[str, list[str]]:

@@ -157,7 +157,8 @@ def foot_words(state: RunState) -> str:
     parts: list[str] = []
     if state.life == "interrupted":
         parts.append(
-            "This run ended without saying so (a crash or a power cut). Resume goes on where it was saved last."
+            state.why
+            or "This run ended without saying so (a crash or a power cut). Resume goes on where it was saved last."
         )
     elif state.life in ("stopped", "completed") and state.why:
         parts.append(state.why)

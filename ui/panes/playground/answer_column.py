@@ -41,7 +41,7 @@ class AnswerPart(QWidget):
         foot.addWidget(self._right, 0, Qt.AlignmentFlag.AlignTop)
         foot.addWidget(self._earned, 1)
         lines.addLayout(foot)
-        self._said = ""
+        self._said, self._whole = "", False
 
     def add(self, piece: str) -> None:
         """The next piece of text."""
@@ -50,6 +50,7 @@ class AnswerPart(QWidget):
 
     def finish(self, said: str, turns: Sequence[PlayedTurn] = (), aside: str = "") -> None:
         """The whole answer in the place of its pieces, turn by turn where tools were used; `aside` is said below it."""
+        self._whole = True
         self._aside.setText(words.literal(aside))
         self._aside.setVisible(bool(aside))
         self._said = said
@@ -58,6 +59,11 @@ class AnswerPart(QWidget):
         if turns:
             self._turns.addWidget(label(episode_in_words(turns), "small", parent=self, wrap=True))
             self._turns.addWidget(EpisodeView(turns, self))
+
+    def give_up(self, why: str) -> None:
+        """Nothing more comes; an answer that is whole stays as it is."""
+        if not self._whole:
+            self.finish(self._said or "…", aside=why)
 
     def judge(self, verdict: AnswerVerdict) -> None:
         """What the rewards say of it."""

@@ -16,13 +16,20 @@ from ui.panes.playground.prompt_field import PromptField
 from ui.panes.playground.question_and_answers import Exchange
 from ui.panes.playground.whom_to_ask import Asking
 from ui.session import Session
-from ui.widgets.basics import Page, button, column, row, scrolling
+from ui.widgets.basics import Page, button, column, prose, row, scrolling
 from ui.widgets.notice import NoticeStack
 from ui.work.playground_thread import PlaygroundThread
 
 if TYPE_CHECKING:
     from droid_tune.trial_report import AnswerVerdict
     from ui.panes.playground.answer_column import AnswerColumn
+
+
+TRAINING = "A run is training and has the memory. Ask once it has ended or is stopped."
+WAITING = (
+    "Waiting until what uses a model now has ended: a check, rewards that are tried, or a run that is saved."
+)
+GIVEN_WAY = "Not answered: a run began to train. Ask again once it has ended."
 
 
 class PlaygroundPane(FillingPane):
@@ -51,10 +58,13 @@ class PlaygroundPane(FillingPane):
         self._notices = NoticeStack(page, most=2)
         layout.addWidget(self._notices)
         layout.addWidget(self._make_talk(page), 1)
+        self._standing = prose("", "secondary", parent=page)
+        layout.addWidget(self._standing)
         layout.addLayout(self._input(page))
         session.runs_changed.connect(self._runs_changed)
         session.life_changed.connect(self._life)
         self._show_runs()
+        self._life()
 
     def _make_talk(self, page: QWidget) -> QWidget:
         talk = Page(page)
@@ -101,6 +111,7 @@ class PlaygroundPane(FillingPane):
             self._thread.disconnect(self)
             self._thread.let_go()
             self._thread = None
+            self._leave_unanswered(GIVEN_WAY)
 
     # --- the runs -----------------------------------------------------------------------------------------------
 
@@ -131,9 +142,7 @@ class PlaygroundPane(FillingPane):
         if training:
             self._let_go()
         self._ask.setEnabled(not training)
-        self._ask.setToolTip(
-            "A run is training and needs the memory; ask again when it has ended" if training else ""
-        )
+        self._say_standing(TRAINING if training else "")
 
     # --- asking and being answered ------------------------------------------------------------------------------
 
@@ -164,6 +173,8 @@ class PlaygroundPane(FillingPane):
         made.replied.connect(self._replied)
         made.judged.connect(self._judged)
         made.failed.connect(self._failed)
+        made.waits.connect(self._waits)
+        made.taken.connect(self._goes_on)
         made.answered.connect(self._answered)
         made.start()
         return made
@@ -185,8 +196,29 @@ class PlaygroundPane(FillingPane):
         self._notices.add("error", sentence)
 
     @Slot()
+    def _waits(self) -> None:
+        self._say_standing(WAITING)
+
+    @Slot()
+    def _goes_on(self) -> None:
+        self._say_standing("")
+
+    @Slot()
     def _answered(self) -> None:
+        self._leave_unanswered("Not answered.")
+        self._say_standing("")
         self._ask.setEnabled(not self.session.training)
+
+    def _leave_unanswered(self, why: str) -> None:
+        """What was not answered of the newest question will not be."""
+        for answer in self._answers:
+            for part in answer.parts:
+                part.give_up(why)
+
+    def _say_standing(self, sentence: str) -> None:
+        """What keeps a question from being answered now."""
+        self._standing.setText(sentence)
+        self._standing.setVisible(bool(sentence))
 
     @Slot(int, int)
     def _scroll_down(self, low: int, high: int) -> None:
