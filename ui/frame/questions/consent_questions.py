@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from droid_tune import words
 from droid_tune.errors import UserError
+from droid_tune.paths import RunPaths
 from ui.engine_worker import Resumption
 from ui.frame.changes_sheet import ChangesSheet
 from ui.session import Session
@@ -33,7 +34,8 @@ class ConsentQuestions(QObject):
 
     @Slot(object, list)
     def _ask_about_changes(self, resumption: Resumption, changes: list[str]) -> None:
-        sheet = ChangesSheet(self._session.name_of(resumption.folder), changes, self._window)
+        saved = bool(RunPaths(resumption.folder).checkpoint_folders())
+        sheet = ChangesSheet(self._session.name_of(resumption.folder), changes, self._window, branches=saved)
         accepted = replace(resumption, accepted=True)
         sheet.go_on.connect(partial(self._session.go_on, accepted))
         sheet.branch_off.connect(partial(self._session.branch_off, resumption))
