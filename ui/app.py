@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QApplication
 
 from droid_tune import __version__
 from droid_tune.machine.keychain import has_keychain, use_kept_token
+from droid_tune.machine.stop_signals import STOPPED
 from droid_tune.paths import log_dir, private_file, private_folder
 from ui.engine_worker import Engine
 from ui.frame.collector import Collector
@@ -205,7 +206,7 @@ class Preload(QObject):
 
 
 def main(folder: Path | None = None) -> int:
-    """Open the window (with a data folder dropped in) and stay until it closes."""
+    """Open the window (with a data folder dropped in) and stay until it closes; 130 where a signal closed it."""
     prepare_environment()
     let_the_window_in()
     FIRST_PAINT.close()
@@ -246,4 +247,4 @@ def main(folder: Path | None = None) -> int:
     farewell.close()
     sys.excepthook = sys.__excepthook__
     LINGERING.see_off(PATIENCE_S)
-    return code
+    return STOPPED if farewell.was_asked else code

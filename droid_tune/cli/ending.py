@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from droid_tune.cli.output import say, silence, terminals
-from droid_tune.machine.stop_signals import StopSignals
+from droid_tune.machine.stop_signals import STOPPED, StopSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from droid_tune.control import Control
 
 _MOMENT_S = 0.001
-DONE, FAILED, WRONG_USAGE, STOPPED = 0, 1, 2, 130
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
 
 @contextmanager

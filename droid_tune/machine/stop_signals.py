@@ -7,6 +7,8 @@ from _thread import interrupt_main
 from collections.abc import Callable
 from types import FrameType
 
+#: how a program that was asked to end says so to whoever started it
+STOPPED = 130
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -134,6 +134,24 @@ def test_a_crash_loses_nothing_that_was_saved_and_closing_asks(data_home: Path, 
     assert assert_one_curve(told(data_home)) != apart
 
 
+@pytest.mark.usefixtures("screen")
+@pytest.mark.parametrize("apart", [False, True], ids=["thread", "process"])
+def test_a_log_out_while_a_run_trains_saves_it_and_tells_by_its_exit_code(
+    data_home: Path, apart: bool
+) -> None:
+    """SIGTERM and SIGHUP at once; the second was taken for the wish to quit without saving."""
+    save_settings(Settings(separate_process=apart))
+    with application() as window:
+        press_until("ctrl+r", lambda: bool(told(data_home)))
+        eventually(lambda: 2 in steps(data_home))
+        window.send_signal(signal.SIGTERM)
+        window.send_signal(signal.SIGHUP)
+        assert window.wait(600) == 130
+    assert told(data_home)[-1]["outcome"] == "stopped"
+    saved = [event["step"] for event in told(data_home) if event["type"] == "checkpoint"]
+    assert saved[-1] == steps(data_home)[-1]
+
+
 def assert_one_curve(events: list[dict[str, Any]]) -> bool:
     """Every step is there, and those that were taken twice gave the same numbers both times; whether there are such."""
     found: dict[int, list[dict[str, Any]]] = {}

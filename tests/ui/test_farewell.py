@@ -32,6 +32,7 @@ def test_the_first_is_told_and_the_second_is_the_systems_own(
 ) -> None:
     with qtbot.waitSignal(farewell.asked, timeout=5000):
         os.kill(os.getpid(), number)
+    assert farewell.was_asked
     os.kill(os.getpid(), signal.SIGHUP)  # sent besides where a terminal closes: no second wish
     if number == signal.SIGHUP:
         os.kill(os.getpid(), signal.SIGTERM)  # nor is that of a log-out

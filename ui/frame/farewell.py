@@ -26,9 +26,11 @@ class Farewell(QObject):
         self._notifier = QSocketNotifier(self._ears.fileno(), QSocketNotifier.Type.Read, self)
         self._notifier.activated.connect(self._woken)
         signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
+        self.was_asked = False
         self._signals = StopSignals(self._first)
 
     def _first(self, _number: int) -> None:
+        self.was_asked = True
         self.asked.emit()
 
     def close(self) -> None:
