@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 from mlx.utils import tree_unflatten
+from pydantic import ValidationError
 
+from droid_tune.config.files.faults import in_words
 from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.errors import UserError
 from droid_tune.model.adapters import is_adapter, layer_count
@@ -21,6 +23,7 @@ from droid_tune.model_files.model_folder import read_json
 
 WEIGHTS = "adapters.safetensors"
 SETTINGS = "adapter_config.json"
+SAVE_AGAIN = "save or export the adapter again"
 
 
 def adapter_settings(policy: Policy) -> dict[str, Any]:
@@ -75,8 +78,14 @@ def _save_head(policy: Policy, folder: Path) -> list[Path]:
 
 def adapter_config_in(folder: Path) -> AdapterConfig:
     """The adapter that a folder holds, as our config."""
-    settings = read_json(folder / SETTINGS)
-    parameters = settings.get("lora_parameters") or {}
+    settings, place = read_json(folder / SETTINGS), str(folder / SETTINGS)
+    told: Any = settings.get("lora_parameters") or {}
+    if not isinstance(told, dict):
+        raise UserError("`lora_parameters` must hold settings", value=told, place=place, remedy=SAVE_AGAIN)
+    parameters = cast("dict[str, Any]", told)
+    keys: Any = parameters.get("keys") or ()
+    if not isinstance(keys, list | tuple):
+        raise UserError("`keys` must be a list of modules", value=keys, place=place, remedy=SAVE_AGAIN)
     try:
         return AdapterConfig(
             type=settings.get("fine_tune_type", "lora"),
@@ -84,10 +93,31 @@ def adapter_config_in(folder: Path) -> AdapterConfig:
             scale=parameters.get("scale", 20.0),
             dropout=parameters.get("dropout", 0.0),
             layers=settings.get("num_layers", -1) or -1,
-            target_modules=tuple(parameters.get("keys") or ()),
+            target_modules=tuple(cast("list[Any]", keys)),
         )
-    except ValueError as error:
-        raise UserError("not an adapter that Droid Tune can read", place=str(folder / SETTINGS)) from error
+    except ValidationError as error:
+        raise odd_setting(error, place) from error
+
+
+def odd_setting(error: ValidationError, place: str) -> UserError:
+    """The first setting of an adapter that is no such, with its value."""
+    fault = error.errors()[0]
+    name = ".".join(map(str, fault["loc"]))
+    return UserError(f"`{name}` {in_words(fault)}", value=fault["input"], place=place, remedy=SAVE_AGAIN)
+
+
+def refuse_no_numbers(arrays: Mapping[str, mx.array], place: str) -> None:
+    """Raises UserError where an adapter's weights are none: not floating-point, or not finite."""
+    for name, array in arrays.items():
+        if not mx.issubdtype(array.dtype, mx.floating):
+            kind = str(array.dtype).removeprefix("mlx.core.")
+            raise UserError(f"the weights of {name} are {kind}, no floating-point numbers", place=place)
+        if not mx.all(mx.isfinite(array)).item():
+            raise UserError(
+                f"the weights of {name} are not all finite numbers",
+                place=place,
+                remedy="choose an earlier checkpoint of it",
+            )
 
 
 def load_adapter(policy: Policy, folder: Path) -> None:
@@ -123,6 +153,7 @@ def load_arrays(policy: Policy, arrays: Mapping[str, mx.array], *, place: str) -
             place=place,
             remedy="use the model and adapter settings it was trained with",
         )
+    refuse_no_numbers(arrays, place)
     typed = [(name, arrays[name].astype(wanted.dtype)) for name, wanted in expected.items()]
     policy.model.update(tree_unflatten(typed))
     mx.eval(policy.model.trainable_parameters())

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.errors import UserError
-from droid_tune.model.adapter_files import SETTINGS, read_arrays
+from droid_tune.model.adapter_files import SETTINGS, odd_setting, read_arrays, refuse_no_numbers
 from droid_tune.model.arrays import write_arrays
 from droid_tune.model_files.model_folder import read_json
 
@@ -130,16 +131,48 @@ def read_peft(folder: Path) -> PeftAdapter:
             place=place,
             remedy="save it as safetensors; a pickled adapter_model.bin is never opened",
         )
-    rank = int(settings["r"])
-    root = math.sqrt(rank) if settings.get("use_rslora") else rank
+    said = _said(settings, str(folder / SETTINGS))
+    root = math.sqrt(said.r) if said.use_rslora else said.r
     return PeftAdapter(
-        arrays=dict(_own(name, array, place) for name, array in read_arrays(folder / PEFT_WEIGHTS).items()),
-        type="dora" if settings.get("use_dora") else "lora",
-        rank=rank,
-        scale=float(settings.get("lora_alpha", 8)) / root,
-        dropout=float(settings.get("lora_dropout") or 0.0),
-        ties=bool(settings.get("ensure_weight_tying")),
+        arrays=_all_own(read_arrays(folder / PEFT_WEIGHTS), place),
+        type="dora" if said.use_dora else "lora",
+        rank=said.r,
+        scale=said.lora_alpha / root,
+        dropout=said.lora_dropout or 0.0,
+        ties=bool(said.ensure_weight_tying),
     )
+
+
+class _Said(BaseModel):
+    """The settings of PEFT's that are computed with, and its own defaults."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    r: int = Field(8, ge=1)
+    lora_alpha: float = Field(8.0, gt=0, allow_inf_nan=False)
+    lora_dropout: float | None = Field(None, ge=0, lt=1)
+    use_rslora: bool | None = None
+    use_dora: bool | None = None
+    ensure_weight_tying: bool | None = None
+
+
+def _said(settings: Mapping[str, Any], place: str) -> _Said:
+    try:
+        return _Said.model_validate(settings)
+    except ValidationError as error:
+        raise odd_setting(error, place) from error
+
+
+def _all_own(arrays: Mapping[str, mx.array], place: str) -> dict[str, mx.array]:
+    """The arrays under mlx-lm's names. Raises UserError where two are of the same name, of which one would be lost."""
+    refuse_no_numbers(arrays, place)
+    own: dict[str, mx.array] = {}
+    for name, array in arrays.items():
+        ours, kept = _own(name, array, place)
+        if ours in own:
+            raise UserError("this PEFT adapter holds an array twice", value=ours, place=place)
+        own[ours] = kept
+    return own
 
 
 def _own(name: str, array: mx.array, place: str) -> tuple[str, mx.array]:

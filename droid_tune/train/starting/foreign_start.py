@@ -47,6 +47,7 @@ def named_where_unfit(config: RunConfig) -> Generator[None]:
         raise UserError(
             f"`{config.model.start_from}` is {kind_of(folder)} and cannot be put on `{config.model.path}`: "
             f"{error.message}",
+            value=error.value,
             place=PLACE,
             remedy=error.remedy or "choose the model that it was trained on",
         ) from error

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import venv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,17 @@ def change_settings(folder: Path, **values: Any) -> None:
         ({"use_qalora": True}, "uses `use_qalora`"),
         ({"init_lora_weights": "pissa_niter_4"}, "a base whose weights its `init_lora_weights` changed"),
         ({"r": 4}, "the adapter does not fit: .* has shape"),
+        ({"r": "eight"}, r"`r` must be a whole number \(found 'eight'\)"),
+        ({"r": None}, "`r` must be a whole number"),
+        ({"r": 8.5}, "`r` must be a whole number"),
+        ({"r": 0}, "`r` must be 1 or more"),
+        ({"lora_alpha": "x"}, "`lora_alpha` must be a number"),
+        ({"lora_alpha": None}, "`lora_alpha` must be a number"),
+        ({"lora_dropout": [0]}, "`lora_dropout` must be a number"),
+        (
+            {"use_rslora": "false"},
+            "`use_rslora` must be true or false",
+        ),  # it was taken for true: another scale
     ],
 )
 def test_a_peft_folder_that_cannot_be_put_on_the_model_is_named(
@@ -107,6 +119,65 @@ def test_a_peft_folder_that_cannot_be_put_on_the_model_is_named(
     with pytest.raises(UserError, match=rf"model.start_from: .*is an adapter of .*{said}"):
         starting_policy(starting(out), tmp_path / "run")
     assert list((tmp_path / "run").iterdir()) in ([], [tmp_path / "run" / "start"])
+
+
+def _twice(arrays: dict[str, mx.array]) -> None:
+    name = next(iter(arrays))
+    arrays[name.removeprefix("base_model.model.")] = arrays[name] * 0
+
+
+def _not_finite(arrays: dict[str, mx.array]) -> None:
+    name = next(iter(arrays))
+    arrays[name] = arrays[name] * float("nan")
+
+
+def _whole_numbers(arrays: dict[str, mx.array]) -> None:
+    arrays.update({name: array.astype(mx.int8) for name, array in arrays.items()})
+
+
+@pytest.mark.parametrize("target", ["peft", "adapter"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_twice, "holds an array twice|is not part of this adapter"),
+        (_not_finite, "are not all finite numbers"),
+        (_whole_numbers, "are int8, no floating-point numbers"),
+    ],
+)
+def test_an_adapter_whose_numbers_are_odd_is_refused_before_it_is_trained(
+    change: Callable[[dict[str, mx.array]], None], said: str, target: Any, learnt_run: Path, tmp_path: Path
+) -> None:
+    """Of two arrays of one name one was lost, whole numbers were taken, and what is no number failed at the first update."""
+    out = export_run(learnt_run, ExportRequest(target, tmp_path / "out", check=0)).folder
+    file = next(out.glob("*.safetensors"))
+    arrays = read_arrays(file)
+    change(arrays)
+    if change is _twice and target == "adapter":
+        arrays["base_model.model." + next(iter(arrays))] = next(iter(arrays.values()))
+    mx.save_safetensors(str(file), arrays)
+    (tmp_path / "run").mkdir()
+    with pytest.raises(UserError, match=said):
+        starting_policy(starting(out), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"lora_parameters": ["rank"]}, r"`lora_parameters` must hold settings \(found \['rank'\]\)"),
+        ({"lora_parameters": {"rank": 8, "keys": "q_proj"}}, "`keys` must be a list of modules"),
+        ({"lora_parameters": {"rank": 0}}, "`rank` must be 1 or more"),
+        ({"fine_tune_type": "lokr"}, "`type` must be 'lora', 'dora' or 'full'"),
+        ({"num_layers": "all"}, "must be a whole number"),
+    ],
+)
+def test_an_adapter_of_mlx_lm_with_odd_settings_is_named(
+    values: dict[str, Any], said: str, learnt_run: Path, tmp_path: Path
+) -> None:
+    out = export_run(learnt_run, ExportRequest("adapter", tmp_path / "out", check=0)).folder
+    change_settings(out, **values)
+    (tmp_path / "run").mkdir()
+    with pytest.raises(UserError, match=f"model.start_from: .*an adapter of mlx-lm's of .*{said}"):
+        starting_policy(starting(out), tmp_path / "run")
 
 
 def test_layers_that_are_not_the_last_ones_are_refused(learnt_run: Path, tmp_path: Path) -> None:
