@@ -10,6 +10,7 @@ from droid_tune.control import UNWATCHED, Watch, waited_for
 from droid_tune.errors import UserError
 from droid_tune.model_files.from_hub.hub_faults import hub_fault, no_connection
 from droid_tune.model_files.headers import missing_shards, weight_files
+from droid_tune.model_files.model_folder import gguf_model
 from droid_tune.paths import bundled_model_dir, hub_cache_dir, user_path
 
 _LONGEST_NAME = 96
@@ -32,6 +33,8 @@ def folder_named(name: str) -> Path | None:
     if name and path.is_dir():
         return path
     if name and path.exists():
+        if path.suffix.lower() == ".gguf":
+            raise gguf_model(path)
         raise UserError("the model is a file, not a folder", place=name, remedy="give the folder around it")
     if not is_hub_id(name):
         raise UserError(

@@ -39,6 +39,7 @@ def check_model_folder(folder: Path) -> dict[str, Any]:
 
 def check_config(folder: Path) -> dict[str, Any]:
     """The parsed config.json of a folder whose weights may still be on their way. Raises `UserError`."""
+    _refuse_gguf(folder)
     config = read_json(folder / "config.json")
     _refuse_own_code(folder, config)
     _check_architecture(folder, config)
@@ -126,6 +127,21 @@ def _no_weights(folder: Path) -> UserError:
     )
 
 
+def gguf_model(place: Path) -> UserError:
+    """What to say of a model for llama.cpp."""
+    return UserError(
+        "this is a model in GGUF, which llama.cpp runs and nothing trains",
+        place=str(place),
+        remedy="choose the model as safetensors, for example from mlx-community",
+    )
+
+
+def _refuse_gguf(folder: Path) -> None:
+    """Raise `UserError` for a folder that holds nothing but GGUF files of a model."""
+    if not (folder / "config.json").exists() and any(folder.glob("*.gguf")):
+        raise gguf_model(folder)
+
+
 def _check_index(folder: Path) -> None:
     """An index must be readable, and every shard that it names must be there."""
     index = folder / "model.safetensors.index.json"
@@ -142,8 +158,18 @@ def _check_index(folder: Path) -> None:
 
 
 def check_tokenizer_files(folder: Path) -> None:
-    """Raise `UserError` where a folder has no file of a tokenizer."""
+    """Raise `UserError` where a folder has no file of a tokenizer, or one that says what cannot be."""
+    _refuse_gguf(folder)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise UserError(
             "the tokenizer is missing (tokenizer.json)", place=str(folder), remedy="download the model again"
+        )
+    settings = folder / "tokenizer_config.json"
+    longest = read_json(settings).get("model_max_length") if settings.is_file() else None
+    if isinstance(longest, bool) or not isinstance(longest, int | float | None):
+        raise UserError(
+            "`model_max_length` must be a number",
+            value=longest,
+            place=str(settings),
+            remedy="mend it, or download the model again",
         )

@@ -112,8 +112,13 @@ def test_what_is_typed_is_refused_at_once_in_the_words_of_the_engine(name: str) 
 
 
 def test_a_file_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
+    assert "a file, not a folder" in describe(str(tmp_path / "model.safetensors")).fault
     (tmp_path / "model.gguf").touch()
-    assert "a file, not a folder" in describe(str(tmp_path / "model.gguf")).fault
+    assert (
+        "a model in GGUF, which llama.cpp runs and nothing trains"
+        in describe(str(tmp_path / "model.gguf")).fault
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from mlx_lm import load as load_by_mlx_lm
 from droid_tune.data.templates import render_examples, render_prompt
 from droid_tune.errors import UserError
 from droid_tune.model.loading import load_model_tokenizer, stop_tokens
+from droid_tune.model_files.model_folder import check_model_folder
 from droid_tune.model_files.tokenizer import load_fast_tokenizer, load_tokenizer, tokenizer_faults
 
 
@@ -97,6 +98,23 @@ def test_files_that_no_library_reads_are_said_in_the_same_words(folder: Path, co
             load(folder)
         assert str(caught.value) == said
     assert load_fast_tokenizer(folder) is None
+
+
+@pytest.mark.parametrize("longest", ["long", [1], True])
+def test_a_longest_text_that_is_no_number_is_said(folder: Path, longest: Any) -> None:
+    """It was compared with the length of a text once one was rendered, and crashed there."""
+    change(folder / "tokenizer_config.json", model_max_length=longest)
+    for load in (load_tokenizer, load_model_tokenizer):
+        with pytest.raises(UserError, match=r"tokenizer_config.json: `model_max_length` must be a number"):
+            load(folder)
+
+
+def test_a_folder_of_gguf_alone_says_what_it_is(tmp_path: Path) -> None:
+    """It was told to be whole again by a download, of files that it never had."""
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    for load in (load_tokenizer, load_model_tokenizer, check_model_folder):
+        with pytest.raises(UserError, match=r"a model in GGUF, which llama.cpp runs and nothing trains"):
+            load(tmp_path)
 
 
 def test_a_folder_without_one_says_so(folder: Path) -> None:
