@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with stopping_gracefully(control, "nothing is kept"):
             report = check_signal(config, prompts=arguments.prompts, control=control)
+            control.pause_point()  # asked for behind the last look
     except Stopped:
         return STOPPED
     finally:

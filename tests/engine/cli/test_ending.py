@@ -46,6 +46,10 @@ MOMENTS = {
         "droid_tune.rewards.children.process:Child._converse",
     ),
     "generate": ("generate --prompt hello", "droid_tune.playground.playground:Playground._answer"),
+    "check, behind its last look": (
+        "check --prompts 1 --data {data}",
+        "droid_tune.check.signal_check:_Check._learn",
+    ),
     "check": ("check --prompts 1 --data {data}", "droid_tune.check.sampled_passes:SampledPasses._one"),
     "play": (
         "play --trust --config resources/tools-starter/run.yaml --rows 1",
