@@ -59,6 +59,8 @@ def test_a_run_whose_engine_was_killed_is_interrupted_everywhere_and_offers_resu
     assert window.session.shown.life == "interrupted"
     assert window._toolbar.activity._words.text().startswith("Interrupted at step 2")
     pane = window.pane("monitor")
+    assert isinstance(pane, MonitorPane)
+    pane.refresh()  # else on the window's beat
     chips = [one.text() for one in pane.findChildren(StateChip) if one.isVisible()]
     assert chips == ["Interrupted"]
     assert "ended by SIGKILL" in foot_words(window.session.shown)
