@@ -38,8 +38,8 @@ Conversation = Sequence[dict[str, Any]]
 class Reply:
     """What was said, its length in tokens, why it ended (stop or length), and how its prompt ended as the model saw it.
 
-    Where tools were used, `turns` are all behind the prompt. `aside` is what a person should know of it, one sentence:
-    that the run's environment had no part in it.
+    Where tools were used, `turns` are all behind the prompt. `aside` is what a person should know of it, a sentence
+    each: that the run's environment had no part in it, what the template leaves out of the question.
     """
 
     text: str
@@ -149,4 +149,5 @@ class Playground:
                 on_text(piece)
             watch.tell(len(sampled), sampling.max_completion_length)
         text = completion_text(self._policy, sampled)
-        return Reply(text, len(sampled), reason, rendered.ends, aside=self._aside)
+        aside = " ".join(filter(None, (self._aside, *(note.text for note in rendered.notes))))
+        return Reply(text, len(sampled), reason, rendered.ends, aside=aside)

@@ -41,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     sampling = SamplingConfig(max_completion_length=arguments.max_tokens, temperature=arguments.temperature)
     system = [{"role": "system", "content": arguments.system}] if arguments.system else []
     model = playground(arguments)
+    from droid_tune.playground.playground import WITHOUT
+
     if model.step is not None and not arguments.without_adapter:
         say(f"the run's weights of step {model.step:,}")
     reply = model.reply(
@@ -52,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print()
     if reply.aside:
-        say(f"{reply.aside} `droid-tune play --config` plays in one.")
+        say(reply.aside)
+    if reply.aside.startswith(WITHOUT):
+        say("`droid-tune play --config` plays in one")
     return 0
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from droid_tune.cli import main
+from droid_tune.paths import bundled_model_dir
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -34,6 +37,17 @@ def test_the_seed_decides_a_sampled_answer(stories_model: Path, capsys: pytest.C
     seven = said(capsys, *words, "--seed", "7")
     assert said(capsys, *words, "--seed", "7") == seven
     assert said(capsys, *words, "--seed", "8") != seven
+
+
+def test_a_template_that_leaves_the_question_out_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = shutil.copytree(bundled_model_dir("starter") or "", tmp_path / "model")
+    settings = json.loads((model / "tokenizer_config.json").read_text())
+    settings["chat_template"] = "{% if add_generation_prompt %}Say it: {% endif %}"
+    (model / "tokenizer_config.json").write_text(json.dumps(settings))
+    assert main(["generate", "--model", str(model), "--prompt", "What is 2 + 3?", "--max-tokens", "4"]) == 0
+    assert "The template leaves out the text of a turn (user)." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
