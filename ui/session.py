@@ -18,6 +18,7 @@ from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
 from droid_tune.runs.completions.completion_index import drop_index
 from droid_tune.runs.state import RunState
+from droid_tune.runs.status import may_go_on
 from droid_tune.runs.steering import Wish, send
 from ui.background import Task
 from ui.draft import Draft
@@ -302,9 +303,9 @@ class Session(QObject):
 
     @property
     def resumable(self) -> Path | None:
-        """The folder of the shown run, where it ended between its first and its last step and nothing else trains."""
+        """The folder of the shown run, where it may go on and nothing else trains."""
         shown = self.shown
-        early = shown.life in ("stopped", "interrupted", "failed") and 0 < shown.step < shown.total_steps
+        early = may_go_on(shown.life, shown.step, shown.total_steps)
         return self.shown_folder if early and not self.training else None
 
     def _show_last_run(self) -> None:

@@ -27,7 +27,7 @@ from droid_tune.runs.disk.durable import disk_error, write_text
 from droid_tune.runs.disk.lock import is_locked
 from droid_tune.runs.log import last_end
 from droid_tune.runs.run_annotations import Annotations, read_annotations
-from droid_tune.runs.status import STATUS_FILE, State, Status, read_status
+from droid_tune.runs.status import STATUS_FILE, State, Status, may_go_on, read_status
 
 #: runs whose settings are kept in memory, so that a list of thousands is read again in no time
 _MOST_KNOWN = 20_000
@@ -78,7 +78,7 @@ class RunSummary:
     @property
     def resumable(self) -> bool:
         """Stopped, crashed or failed with steps left, or before its result was written."""
-        return self.state in ("stopped", "interrupted", "failed") and 0 < self.total_steps >= self.step
+        return may_go_on(self.state, self.step, self.total_steps)
 
 
 def create_run(config: RunConfig, folder: Path | None = None) -> Path:

@@ -114,3 +114,9 @@ def _metrics(value: Any) -> dict[str, float] | None:
         for name, number in cast("dict[Any, Any]", value).items()
         if isinstance(number, int | float) and abs(number) < _LARGEST**4 and math.isfinite(number)
     }
+
+
+def may_go_on(state: str, step: int, total_steps: int) -> bool:
+    """Whether a run that ended so can be resumed: before its first step, between its steps, or behind the last one where its
+    result was not written."""
+    return state in ("stopped", "interrupted", "failed") and 0 < total_steps >= step

@@ -354,3 +354,12 @@ def test_the_monitor_is_there_before_the_engine_begins(
     window.train()
     qtbot.waitUntil(lambda: not window.session.training)
     assert built == [True]
+
+
+@pytest.mark.parametrize("step", [0, 3, 6])
+def test_a_run_is_gone_on_with_wherever_it_ended_before_its_result(session: Session, step: int) -> None:
+    session.shown.life, session.shown.step, session.shown.total_steps = "interrupted", step, 6
+    session.shown_run.folder = Path("run")
+    assert session.resumable == Path("run")
+    session.shown.life = "completed"
+    assert session.resumable is None
