@@ -130,10 +130,11 @@ def _update(facts: ModelFacts, sizes: Sizes, job: StepJob, plan: MemoryPlan, spe
         body = _body(facts, prompt) * prompts + _body(facts, completion) * rows
     else:
         body = _body(facts, prompt + completion) * rows
-    again = 1.0 if plan.layer_wise or not plan.hold else 0.0
+    again = 1.0 if plan.layer_wise or plan.segment_tokens or not plan.hold else 0.0
+    again += float(plan.layer_wise and plan.segment_tokens > 0)
     passes = 2.0 + again + (1.0 if sizes.full else 0.0)
     # The prompt's own backward pass runs its forward again unless it is held.
-    if shared and not (plan.layer_wise or plan.hold_prompt):
+    if shared and not (plan.layer_wise or plan.segment_tokens or plan.hold_prompt):
         body += _body(facts, prompt) * prompts / passes
     head = 0 if job.numbers else rows * completion * 2 * facts.hidden * facts.vocabulary
     heads = 2.0 + (1.0 if job.entropy else 0.0) + (2.0 if sizes.full else 0.0)
@@ -141,7 +142,9 @@ def _update(facts: ModelFacts, sizes: Sizes, job: StepJob, plan: MemoryPlan, spe
     if job.critic:  # it learns of every slice and reads every rollout, without the head
         work += (passes + job.rollouts_per_step * job.rows / max(rows, 1)) * body
     batches = prompts * ceil(job.learnt_group / plan.train_rows) if shared else ceil(rows / plan.train_rows)
-    calls = (batches + (prompts if shared else 0)) * facts.layers * (passes + job.score_passes)
+    parts = _segments(plan, completion if shared else prompt + completion)
+    calls = (batches * parts + (prompts * _segments(plan, prompt) if shared else 0)) * facts.layers
+    calls *= passes + job.score_passes
     numbers = _scored(facts, sizes, job, rows) + ACTIVATED * (
         _activations(sizes, prompts * prompt + rows * completion) * passes / 2
         + _attention(facts, prompts, rows, prompt, completion) * (passes / 2 + SCORED_ONLY * job.score_passes)
@@ -153,6 +156,11 @@ def _update(facts: ModelFacts, sizes: Sizes, job: StepJob, plan: MemoryPlan, spe
         + batches * BATCH_OVERHEAD_S
         + calls * speed.trained_layer_s
     )
+
+
+def _segments(plan: MemoryPlan, tokens: int) -> int:
+    """Into how many passes a row of so many tokens is parted."""
+    return max(1, ceil(tokens / plan.segment_tokens)) if plan.segment_tokens else 1
 
 
 def _scored(facts: ModelFacts, sizes: Sizes, job: StepJob, rows: int) -> float:

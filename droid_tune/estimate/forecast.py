@@ -269,6 +269,11 @@ def _notes(
         notes.append(
             "Gradients are computed layer by layer to save memory, which takes a quarter to a half longer."
         )
+    if choice.plan.segment_tokens:
+        notes.append(
+            f"Gradients go through long rows {choice.plan.segment_tokens:,} tokens at a time to save memory, which takes a "
+            "third longer."
+        )
     if calibration and calibration.observed_peak_bytes:
         notes.append(
             f"The last run with this model took {words.size(calibration.observed_peak_bytes)}; "

@@ -21,7 +21,8 @@ PROMPT_BLOCK, COMPLETION_BLOCK = 256, 64
 #: attention weights that exist at a time in training, all heads and rows together (2**19 are as quick on processors as 2**22
 #: for 2,048 tokens and a third quicker for 512, 2026-12-01; on a GPU, not measured, each block is some launches), and the
 #: fewest queries of a block
-BLOCK_WEIGHTS = {"cpu": 2**19, "metal": 2**22}
+READ_WEIGHTS = 2**22
+BLOCK_WEIGHTS = {"cpu": 2**19, "metal": READ_WEIGHTS}
 LEAST_BLOCK = 64
 #: keys and values of a layer, in numbers, that copies of shared prompts may add where rows are decoded by few operations: up
 #: to there that is quicker (the starter and S, 8 to 32 rows on 1 to 4 prompts of 128 to 512 tokens, 2026-12-01: 0.47 to 0.86
@@ -78,6 +79,10 @@ class Factors:
     rebuilt: float = 1.65
     #: keys and values of a prompt beside the leaves themselves: their gradients, and the sum of those
     leaf_gradients: float = 3.0
+    #: float32 arrays of the scored tokens' last states and their gradients
+    held_last: float = 6.0
+    #: keys and values of long rows that go in segments: themselves, and their gradients so far
+    segment_cache: float = 3.0
     #: what the framework itself holds
     framework: int = 250_000
 
@@ -170,9 +175,10 @@ def update_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors 
     leaves = int((1 + factors.leaf_gradients) * prompt * sizes.key_values)
     inputs = sizes.layers * prompt * sizes.hidden * sizes.item
     body = _passes(sizes, job, plan, rows, job.longest_completion, prompt, factors)
-    back = _layered(sizes, 1, prompt, prompt, factors)
-    if plan.hold_prompt or not sizes.layer_wise:
-        back += (sizes.layers - 1) * _layer(sizes, 1, prompt, prompt, factors)
+    part = _segment(sizes, plan, prompt)
+    back = _layered(sizes, 1, part, prompt, factors)
+    if plan.hold_prompt or not sizes.layer_wise or part < prompt:
+        back += (sizes.layers - 1) * _layer(sizes, 1, part, prompt, factors)
     read = {"gradients": _gradients(sizes).summed, "activations": back, "head": 0}
     return {"prompt_kv": leaves + inputs, **max((body, read), key=lambda moment: sum(moment.values()))}
 
@@ -206,34 +212,56 @@ def _passes(
     sizes: Sizes, job: StepJob, plan: MemoryPlan, rows: int, tokens: int, prefix: int, factors: Factors
 ) -> dict[str, int]:
     """A micro-batch of `rows` x `tokens` after `prefix` shared ones: activations and head at their worst moment."""
-    one = _layer(sizes, rows, tokens, prefix + tokens, factors)
-    worst = _transient(sizes, rows, tokens, prefix + tokens, factors)
+    part = _segment(sizes, plan, tokens)
+    segmented = part < tokens
+    one = _layer(sizes, rows, part, prefix + tokens, factors)
+    worst = _transient(sizes, rows, part, prefix + tokens, factors)
     scored = rows if job.numbers else rows * job.longest_completion
-    states = 3 * 4 * scored * sizes.hidden + _told(sizes, job)
+    states = int(factors.held_last * 4 * scored * sizes.hidden) + _told(sizes, job)
     head = _head(sizes, job, min(plan.head_tokens, scored), factors)
-    layers = sizes.layers if prefix else sizes.trained_layers
-    several = bool(prefix) or rows < job.rows_per_slice or job.slices_per_step > 1
+    layers = sizes.layers if prefix or segmented else sizes.trained_layers
+    several = bool(prefix) or segmented or rows < job.rows_per_slice or job.slices_per_step > 1
     gradients = _gradients(sizes, several=several)
     during = gradients.during
     if plan.layer_wise and sizes.layer_wise:
-        held = sizes.layers * rows * tokens * sizes.hidden * sizes.item
-        worst, layers = _layered(sizes, rows, tokens, prefix + tokens, factors) + held, 0
+        held = sizes.layers * rows * part * sizes.hidden * sizes.item
+        worst, layers = _layered(sizes, rows, part, prefix + tokens, factors) + held, 0
         during = gradients.summed  # those of all layers are gathered before they are added to those so far
     else:
         held = layers * one if plan.hold else 0
-    backward = {"gradients": during, "activations": layers * one + worst + states, "head": 0}
+    cache = 0
+    if segmented:
+        held = 0
+        cache = rows * (tokens + (prefix if rows > 1 else 0)) * sizes.key_values
+        cache += rows * sizes.state_per_row * ceil(tokens / part)
+    backward = {
+        "gradients": during,
+        "activations": layers * one + worst + states + int(factors.segment_cache * cache),
+        "head": 0,
+    }
     scoring = {
         "gradients": gradients.before,
-        "activations": held + states,
+        "activations": held + states + cache,
         "head": head + sizes.trained_table,
     }
     summing = {"gradients": gradients.summed, "activations": states, "head": 0}
     moments = [backward, scoring, summing]
+    if job.score_passes and not sizes.teacher:
+        looked = min(plan.score_rows, job.learnt_group if prefix else job.rows_per_slice)
+        read = _forward(sizes, looked, tokens, prefix + tokens, factors)
+        states = looked * job.longest_completion * sizes.hidden * 4
+        moments.append({"gradients": 0, "activations": read + 2 * states, "head": head})
     if sizes.teacher:
-        graded = max(rows, min(plan.score_rows, job.rows_per_slice))
+        graded = 1 if _speaks_otherwise(sizes) else max(rows, min(plan.score_rows, job.rows_per_slice))
         read = _forward(sizes.of_teacher, graded, tokens, prefix + tokens, factors)
         moments.append({"gradients": gradients.before, "activations": read + _told(sizes, job), "head": 0})
     return max(moments, key=lambda moment: sum(moment.values()))
+
+
+def _segment(sizes: Sizes, plan: MemoryPlan, tokens: int) -> int:
+    """How many of `tokens` go at a time."""
+    parted = plan.segment_tokens and sizes.shares_prompts
+    return min(tokens, plan.segment_tokens) if parted else tokens
 
 
 def _told(sizes: Sizes, job: StepJob) -> int:
@@ -300,6 +328,8 @@ def _forward(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) 
     linear += 4 * (sizes.unpacked + sizes.rebuilt)
     fused = sizes.fused_attention and tokens > 1
     weights = 0 if fused else 4 * rows * sizes.heads * tokens * seen
+    if tokens > 1 and not sizes.keeps_attention:
+        weights = min(weights, 4 * max(READ_WEIGHTS, LEAST_BLOCK * rows * sizes.heads * seen))
     return int(linear + factors.forward_scores * weights)
 
 

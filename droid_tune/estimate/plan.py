@@ -21,6 +21,8 @@ class MemoryPlan:
     hold_prompt: bool = False
     #: back-propagate one layer at a time: least memory
     layer_wise: bool = False
+    #: back-propagate through so many tokens of a row at a time; 0: through all of them
+    segment_tokens: int = 0
     #: run prompt and completion apart, the prompt once per group
     share_prompts: bool = True
     #: put short rows into one sequence (they do not see each other) where no prompt is shared
@@ -44,7 +46,7 @@ class MemoryPlan:
     @property
     def score_rows(self) -> int:
         """Rows scored together: without a backward pass only one layer's activations exist at a time."""
-        return self.train_rows * (2 if self.layer_wise else 4)
+        return self.train_rows * (1 if self.segment_tokens else 2 if self.layer_wise else 4)
 
     @property
     def evaluating(self) -> MemoryPlan:
@@ -57,8 +59,10 @@ class MemoryPlan:
         if self.pack_rows:
             return "packed rows"
         if not self.share_prompts:
-            return "whole rows"
-        return "layer by layer" if self.layer_wise else "two-stage"
+            way = "whole rows"
+        else:
+            way = "layer by layer" if self.layer_wise else "two-stage"
+        return f"{way}, {self.segment_tokens} tokens at a time" if self.segment_tokens else way
 
     @property
     def sentence(self) -> str:

@@ -1,9 +1,9 @@
 """The plan that stays inside a budget: the engine and the estimate make this one choice.
 
 More rows at once stop paying as soon as the device is busy; beyond that they cost memory only. So a choice aims at
-that many tokens per micro-batch and gives way in this order when the budget is short: fewer rows, then one layer at a
-time (a quarter to a half slower), then fewer rows again. Of a small model every pass costs more than what it computes:
-there all rows go at once, and each reads its prompt again.
+that many tokens per micro-batch and gives way in this order when the budget is short: fewer rows, then long rows a
+segment at a time, then one layer at a time (a quarter to a half slower), then both. Of a small model every pass costs
+more than what it computes: there all rows go at once, and each reads its prompt again.
 """
 
 from __future__ import annotations
@@ -89,8 +89,10 @@ def candidates(
     trained = min(most, max(job.together, -(-wanted // max(1, tokens))))
     decoded = busy.wave_rows(max(job.rows if job.reinforcement else 1, 1))
     wide = _head_tokens(sizes, backend)
-    for layer_wise in _ways(sizes, backward):
-        for rows in (train_rows,) if train_rows else _halved(trained, 1):
+    longest = job.longest_completion if shared else job.longest_prompt + job.longest_completion
+    segment = segment_of(sizes, max(longest, job.longest_prompt), backend, busy)
+    for layer_wise, segmented in _ways(sizes, backward, segment):
+        for rows in (train_rows,) if train_rows else _halved(1 if segmented else trained, 1):
             for head in _halved(wide, wide if rows > 1 else LEAST_HEAD_TOKENS):
                 for decode in (decode_rows,) if decode_rows else _halved(decoded, decoded if rows > 1 else 1):
                     yield MemoryPlan(
@@ -98,6 +100,7 @@ def candidates(
                         train_rows=rows,
                         head_tokens=head,
                         layer_wise=layer_wise,
+                        segment_tokens=segmented,
                         share_prompts=backward != "plain",
                         prefill_tokens=PREFILL_TOKENS,
                         busy_tokens=busy.whole_tokens(sizes, backend),
@@ -185,11 +188,20 @@ def _update(peak: Peak) -> int:
     return max(peak.stages["update"], peak.stages["apply"])
 
 
-def _ways(sizes: Sizes, backward: Backward) -> tuple[bool, ...]:
-    """Whole micro-batches, one layer at a time, or first the one and then the other."""
-    if not sizes.layer_wise or backward in ("two_stage", "plain"):
-        return (False,)
-    return (True,) if backward == "layerwise" else (False, True)
+def segment_of(sizes: Sizes, longest: int, backend: str, busy: Busy = UNMEASURED) -> int:
+    """Tokens of a segment of rows whose `longest` pass has so many; 0 where they are no more than two, or cannot be parted."""
+    length = busy.shared_tokens(backend)
+    return length if sizes.shares_prompts and longest > 2 * length else 0
+
+
+def _ways(sizes: Sizes, backward: Backward, segment: int) -> list[tuple[bool, int]]:
+    """Layer by layer or not, and the tokens of a segment: from the quickest to the smallest."""
+    layered = sizes.layer_wise and backward not in ("two_stage", "plain")
+    apart = segment and backward not in ("two_stage", "plain")
+    ways = [(False, 0)] if not layered or backward != "layerwise" else []
+    ways += [(False, segment)] if apart and backward != "layerwise" else []
+    ways += [(True, 0)] if layered else []
+    return ways + ([(True, segment)] if apart and layered else [])
 
 
 def _halved(most: int, least: int) -> Iterator[int]:

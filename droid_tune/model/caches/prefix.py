@@ -38,10 +38,13 @@ class PrefixCache:
         self.keys = keys
         self.values = values
         self.offset = 0 if keys is None else int(keys.shape[2])
+        #: what the rows added last
+        self.own: list[mx.array | None] = [None, None]
 
     def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[Any, Any]:
         """The prefix and the rows' own keys and values: apart where attention can join them, else as one array with
         the prefix repeated for every row."""
+        self.own = [keys, values]
         if self.keys is not None and self.values is not None:
             if in_force().shares_prompts and self._all_visible(keys.shape[2]):
                 return self._apart(self.keys, self.values, keys, values), None
@@ -118,12 +121,33 @@ def read_leaves(caches: Sequence[Any]) -> Leaves:
     return [_leaves(cache) for cache in caches]
 
 
-def _leaves(cache: Any) -> list[mx.array | None]:
+def _leaves(cache: Any, *, own: bool = False) -> list[mx.array | None]:
     if isinstance(cache, PrefixCache):
-        return [cache.keys, cache.values]
+        return cache.own if own else [cache.keys, cache.values]
     if isinstance(cache, CacheList):
-        return [leaf for part in cache.caches for leaf in _leaves(part)]
+        return [leaf for part in cache.caches for leaf in _leaves(part, own=own)]
     return list(cache.cache)
+
+
+def own_leaves(caches: Sequence[Any]) -> Leaves:
+    """What one pass left in `caches`, layer by layer: the keys and values of its own tokens, and states as they are now."""
+    return [_leaves(cache, own=True) for cache in caches]
+
+
+def flat_leaves(leaves: Leaves) -> list[mx.array]:
+    """Those that are there, one after the other."""
+    return [leaf for layer in leaves for leaf in layer if leaf is not None]
+
+
+def growing_leaves(model: nn.Module) -> list[list[bool]]:
+    """Layer by layer which leaves grow along their tokens (axis 2); the others are states."""
+    return [_growing(cache) for cache in empty_caches(model)]
+
+
+def _growing(cache: Any) -> list[bool]:
+    if isinstance(cache, CacheList):
+        return [grows for part in cache.caches for grows in _growing(part)]
+    return [True, True] if isinstance(cache, PrefixCache) else [False] * len(cache.cache)
 
 
 def caches_with(model: nn.Module, leaves: Leaves, rows: int) -> list[Any]:

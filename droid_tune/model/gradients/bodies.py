@@ -10,11 +10,19 @@ import numpy as np
 
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.caches.packing import segment_caches
-from droid_tune.model.caches.prefix import Leaves
+from droid_tune.model.caches.prefix import (
+    Leaves,
+    caches_with,
+    empty_caches,
+    flat_leaves,
+    growing_leaves,
+    own_leaves,
+)
 from droid_tune.model.checks.probe import body_of
 from droid_tune.model.gradients.layers import LayerPass
 from droid_tune.model.gradients.passes import PromptPass, WholeRows
 from droid_tune.model.gradients.pullback import Pullback
+from droid_tune.model.gradients.segments import RowSegment, SegmentedPass
 from droid_tune.model.gradients.trainables import Trainables
 from droid_tune.model.policy import Policy
 
@@ -41,8 +49,12 @@ class Bodies:
         """The prompt's last hidden state (1, 1, D), then its cache leaves, flat."""
         stage = PromptPass(self._policy.model, self._policy.architecture, tokens)
         self._stage = stage
+        segmented = self._segmented(stage.tokens, None, keeps=True)
+        if segmented is not None:
+            stage.remember(segmented.leaves_after)
+            return _LayeredPrompt(segmented)
         if self._plan.hold_prompt or not self._policy.architecture.layer_wise:
-            return self._pullback(lambda _: stage(), [], hold=self._plan.hold_prompt)
+            return self._pullback(lambda _: stage(), [], hold=self._plan.hold_prompt, seed=self._next_seed())
         run = self._layer_pass(stage.tokens, None)
         stage.remember(run.leaves_after)
         return _LayeredPrompt(run)
@@ -52,16 +64,29 @@ class Bodies:
         stage = self._stage
         if stage is None:
             raise ValueError("the prompt comes first")
+        segmented = self._segmented(tokens[:, :-1], stage.unflat(flat[1:]), keeps=False)
+        if segmented is not None:
+            return _LayeredCompletions(segmented, flat[0])
         if self._by_layer and tokens.shape[1] > 1:
             return _LayeredCompletions(self._layer_pass(tokens[:, :-1], stage.unflat(flat[1:])), flat[0])
-        return self._pullback(lambda leaves: [stage.completions(leaves, tokens)], flat, hold=self._plan.hold)
+        return self._pullback(
+            lambda leaves: [stage.completions(leaves, tokens)],
+            flat,
+            hold=self._plan.hold,
+            seed=self._next_seed(),
+        )
 
     def whole(self, batch: WholeRows) -> Pullable:
         """The states (M, D) that predict the scored tokens of whole rows."""
+        segmented = None if batch.segments is not None else self._segmented(batch.tokens, None, keeps=False)
+        if segmented is not None:
+            return _LayeredRows(segmented, batch)
         if self._by_layer:
             return self._layered_rows(batch)
         model, architecture = self._policy.model, self._policy.architecture
-        return self._pullback(lambda _: [batch.hidden(model, architecture)], [], hold=self._plan.hold)
+        return self._pullback(
+            lambda _: [batch.hidden(model, architecture)], [], hold=self._plan.hold, seed=self._next_seed()
+        )
 
     @property
     def _by_layer(self) -> bool:
@@ -80,11 +105,50 @@ class Bodies:
         model, body = self._policy.model, body_of(self._policy.model, self._policy.architecture)
         return LayerPass(model, body, self._trainables, tokens, leaves, self._next_seed(), fresh)
 
+    def _segmented(self, tokens: mx.array, leaves: Leaves | None, *, keeps: bool) -> SegmentedPass | None:
+        """The pass in segments; None where the plan has none, or `tokens` (n, T) are no more than one."""
+        length = self._plan.segment_tokens
+        if not length or not self._policy.architecture.shares_prompts or tokens.shape[1] <= length:
+            return None
+        model, seeds = self._policy.model, [self._next_seed() for _ in range(0, tokens.shape[1], length)]
+
+        def make(part: mx.array, before: Leaves | None, place: int, wanted: bool) -> RowSegment:
+            if self._by_layer:
+                body = body_of(model, self._policy.architecture)
+                return LayerPass(model, body, self._trainables, part, before, seeds[place], keeps=True)
+            return _HeldSegment(self, part, before, seeds[place], hold=wanted)
+
+        return SegmentedPass(
+            make, self._trainables, tokens, length, leaves, growing_leaves(model), keeps=keeps
+        )
+
+    def segment(
+        self, tokens: mx.array, leaves: Leaves | None, seed: int | None, *, hold: bool
+    ) -> tuple[Pullback, Leaves]:
+        """Some tokens (n, t) behind `leaves`: their hidden states, then what they leave; and where which of it is."""
+        model, body = self._policy.model, body_of(self._policy.model, self._policy.architecture)
+        layout: list[Leaves] = []
+
+        def run(flat: Arrays) -> Arrays:
+            given = iter(flat)
+            caches = empty_caches(model)
+            if leaves is not None:
+                filled = [[None if leaf is None else next(given) for leaf in layer] for layer in leaves]
+                caches = caches_with(model, filled, int(tokens.shape[0]))
+            hidden = body(tokens, cache=caches)
+            layout.append(own_leaves(caches))
+            return [hidden, *flat_leaves(layout[-1])]
+
+        pullback = self._pullback(run, flat_leaves(leaves or []), hold=hold, seed=seed)
+        results = iter(pullback.results[1:])
+        after = [[None if leaf is None else next(results) for leaf in layer] for layer in layout[0]]
+        return pullback, after
+
     def _pullback(
-        self, function: Callable[[Arrays], Arrays], given: Sequence[mx.array], *, hold: bool
+        self, function: Callable[[Arrays], Arrays], given: Sequence[mx.array], *, hold: bool, seed: int | None
     ) -> Pullback:
         """`function` of the given arrays, as a function of the trainables and them."""
-        count, seed = len(self._trainables.arrays), self._next_seed()
+        count = len(self._trainables.arrays)
 
         def seeded(primals: Arrays) -> Arrays:
             if seed is not None:
@@ -100,8 +164,21 @@ class Bodies:
         return int(np.random.SeedSequence((self._dropout_seed, self._draws)).generate_state(1, np.uint64)[0])
 
 
+class _HeldSegment:
+    """Some tokens in one piece, whose activations are held where they will be pulled back."""
+
+    def __init__(
+        self, bodies: Bodies, tokens: mx.array, leaves: Leaves | None, seed: int | None, *, hold: bool
+    ) -> None:
+        self._pullback, self.leaves_after = bodies.segment(tokens, leaves, seed, hold=hold)
+        self.results = self._pullback.results
+
+    def pull(self, cotangents: Sequence[mx.array]) -> Arrays:
+        return self._pullback.pull(cotangents)
+
+
 class _LayeredPrompt:
-    def __init__(self, run: LayerPass) -> None:
+    def __init__(self, run: LayerPass | SegmentedPass) -> None:
         self._run = run
         self._shape = run.hidden.shape
         self.results = [run.hidden[:, -1:], *run.results[1:]]
@@ -113,7 +190,7 @@ class _LayeredPrompt:
 
 
 class _LayeredCompletions:
-    def __init__(self, run: LayerPass, last: mx.array) -> None:
+    def __init__(self, run: LayerPass | SegmentedPass, last: mx.array) -> None:
         self._run, self._count = run, len(run.trainables.arrays)
         rows = run.hidden.shape[0]
         first = mx.broadcast_to(last, (rows, *last.shape[1:]))
@@ -126,7 +203,7 @@ class _LayeredCompletions:
 
 
 class _LayeredRows:
-    def __init__(self, run: LayerPass, batch: WholeRows) -> None:
+    def __init__(self, run: LayerPass | SegmentedPass, batch: WholeRows) -> None:
         self._run, self._shape = run, run.hidden.shape
         self._states = mx.array(batch.states)
         self.results = [run.hidden.reshape(-1, self._shape[-1])[self._states]]

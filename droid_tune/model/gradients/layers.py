@@ -22,7 +22,8 @@ from droid_tune.model.caches.prefix import (
     UnsharableCacheError,
     caches_with,
     empty_caches,
-    read_leaves,
+    flat_leaves,
+    own_leaves,
 )
 from droid_tune.model.gradients.trainables import Trainables, layer_list
 from droid_tune.model.places import put_at, trainable_places
@@ -59,9 +60,9 @@ class _Listener:
 class LayerPass:
     """A body's pass over `tokens` (n, T) that can be pulled back layer by layer, like a `Pullback`.
 
-    `results` are the hidden states (n, T, D) and, flat, the cache leaves it leaves behind. With `leaves` the rows
-    continue the prompt they were read from; `fresh` makes the caches where they are not the usual empty ones. `pull`
-    gives the gradient by every trainable, then by every given leaf.
+    `results` are the hidden states (n, T, D) and, flat, what it leaves in its caches. With `leaves` the rows continue the
+    prompt they were read from, and what they leave counts only where it `keeps` it; `fresh` makes the caches where they
+    are not the usual empty ones. `pull` gives the gradient by every trainable, then by every given leaf.
     """
 
     def __init__(
@@ -73,6 +74,8 @@ class LayerPass:
         leaves: Leaves | None = None,
         seed: int | None = None,
         fresh: Callable[[], list[Any]] | None = None,
+        *,
+        keeps: bool = False,
     ) -> None:
         self._model, self._body, self.trainables, self._tokens = model, body, trainables, tokens
         self._leaves, self._seed = leaves, seed
@@ -82,10 +85,10 @@ class LayerPass:
         caches = self._caches()
         with self._listening(lambda index, layer: self._hearing(index, layer, caches[index])):
             self.hidden = body(tokens, cache=caches)
-        self.leaves_after: Leaves = read_leaves(caches) if leaves is None else []
+        self.leaves_after: Leaves = own_leaves(caches) if leaves is None or keeps else []
         if len(self._calls) != len(self._layers):
             raise LayerOrderError
-        self.results = [self.hidden, *_flat(self.leaves_after)]
+        self.results = [self.hidden, *flat_leaves(self.leaves_after)]
         mx.eval(self.results)
 
     def _caches(self) -> list[Any]:
@@ -151,7 +154,7 @@ class LayerPass:
             put_at(places.values(), primals[1 : 1 + len(weights)])
             self._reseed(index)
             output = _called(layer, primals[0], call, cache)
-            results = [output, *_flat(read_leaves([cache]))[: len(after)]]
+            results = [output, *flat_leaves(own_leaves([cache]))[: len(after)]]
             return [result.astype(mx.float32) for result in results]
 
         try:
@@ -265,10 +268,6 @@ def _called(layer: nn.Module, given: mx.array, call: _Call, cache: Any) -> mx.ar
     elif call.cache_at is not None:
         named[call.cache_at] = cache
     return layer(given, *arguments, **named)
-
-
-def _flat(leaves: Leaves) -> list[mx.array]:
-    return [leaf for layer in leaves for leaf in layer if leaf is not None]
 
 
 def _shaped(flat: Sequence[mx.array], like: Leaves) -> list[list[mx.array]]:

@@ -35,16 +35,32 @@ def takes(queries: mx.array, mask: Any) -> bool:
 
 def lean_attention(queries: mx.array, keys: mx.array, values: mx.array, scale: float, mask: Mask) -> mx.array:
     """softmax(scale Q K^T) V: `queries` (n, Hq, T, D), `keys` (n, H, S, D), `values` (n, H, S, E) -> (n, Hq, T, E)."""
-    count, query_heads, steps, width = queries.shape
-    heads = keys.shape[1]
-    grouped = (queries * scale).reshape(count, heads, query_heads // heads, steps, width)
-    attention = _Blocks(mask, steps, int(keys.shape[2]), count * query_heads)
+    count, query_heads, steps, _ = queries.shape
+    grouped, attention = in_blocks(queries, int(keys.shape[1]), int(keys.shape[2]), scale, mask)
     joined = cast("Any", mx.custom_function(attention.forward))
     joined.vjp(attention.backward)
     return cast("mx.array", joined(grouped, keys, values)[0]).reshape(count, query_heads, steps, -1)
 
 
-class _Blocks:
+def read_attention(queries: mx.array, keys: mx.array, values: mx.array, scale: float, mask: Mask) -> mx.array:
+    """The same where no gradient is wanted: MLX's own, but for long rows on processors, of which it stores all weights."""
+    weights = queries.size // queries.shape[-1] * keys.shape[2]
+    if mx.default_device() != mx.cpu or weights <= block_weights(training=False) or not takes(queries, mask):
+        return mx.fast.scaled_dot_product_attention(queries, keys, values, scale=scale, mask=mask)
+    grouped, attention = in_blocks(queries, int(keys.shape[1]), int(keys.shape[2]), scale, mask)
+    return attention.forward(grouped, keys, values)[0].reshape(*queries.shape[:3], -1)
+
+
+def in_blocks(
+    queries: mx.array, heads: int, seen: int, scale: float, mask: Mask
+) -> tuple[mx.array, QueryBlocks]:
+    """Queries (n, Hq, T, D), scaled and by the key head that they share, (n, H, R, T, D), and what attends with them."""
+    count, query_heads, steps, width = queries.shape
+    grouped = (queries * scale).reshape(count, heads, query_heads // heads, steps, width)
+    return grouped, QueryBlocks(mask, steps, seen, count * query_heads)
+
+
+class QueryBlocks:
     """Both directions of one call; queries (n, H, R, T, D) are scaled, R of them share a key head."""
 
     def __init__(self, mask: Mask, steps: int, seen: int, rows: int) -> None:

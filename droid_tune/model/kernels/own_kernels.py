@@ -11,7 +11,7 @@ from typing import Any
 import mlx.core as mx
 
 from droid_tune.model.kernels.in_force import PLAIN, Kernels, using
-from droid_tune.model.kernels.lean_attention import lean_attention, takes
+from droid_tune.model.kernels.lean_attention import lean_attention, read_attention, takes
 from droid_tune.model.kernels.shared_attention import Shared, attend
 from droid_tune.model.kernels.swiglu import swiglu, swiglu_read
 
@@ -33,6 +33,8 @@ def _attention(
     queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, mask: Any, sinks: Any = None
 ) -> mx.array:
     if not isinstance(keys, Shared):
+        if sinks is None and not hasattr(cache, "bits") and isinstance(keys, mx.array):
+            return read_attention(queries, keys, values, scale, mask)
         return PLAIN.attention(queries, keys, values, cache, scale, mask, sinks)
     if sinks is not None:
         raise TypeError("attention sinks are not part of shared attention")

@@ -22,8 +22,9 @@ from droid_tune.model.kernels.lean_attention import (
     behind,
     block_weights,
     from_queries,
-    lean_attention,
+    in_blocks,
     over_keys,
+    read_attention,
 )
 from droid_tune.numerics import exponential
 
@@ -50,8 +51,8 @@ def attend(queries: mx.array, shared: Shared, scale: float, *, training: bool = 
     count, query_heads, steps, _ = queries.shape
     repeats, seen = query_heads // heads, int(shared.prefix_keys.shape[2]) + own
     together = block_weights(training=training) // (slots * query_heads * steps * seen)
-    if training and isinstance(shared.own_mask, str) and (count == 1 or not together):
-        return lean_attention(queries, *_whole(shared), scale, "causal")
+    if isinstance(shared.own_mask, str) and steps > 1 and (not together or (training and count == 1)):
+        return _long_rows(queries, shared, scale, training=training)
     q = (queries * scale).reshape(slots, rows, heads, repeats * steps, width).transpose(0, 2, 1, 3, 4)
     joined = _Joined(shared, repeats, _spans(rows, max(1, together)))
     given = q, shared.prefix_keys, shared.prefix_values, shared.own_keys, shared.own_values
@@ -60,16 +61,36 @@ def attend(queries: mx.array, shared: Shared, scale: float, *, training: bool = 
     return out.transpose(0, 2, 1, 3, 4, 5).reshape(count, query_heads, steps, -1)
 
 
-def _whole(shared: Shared) -> tuple[mx.array, mx.array]:
-    """Keys and values (n, H, L + t, D) of each row, the prompt's before its own: long rows, whose queries go in blocks."""
-    far, near = (shared.prefix_keys, shared.prefix_values), (shared.own_keys, shared.own_values)
-    keys, values = (_joined_rows(*pair) for pair in zip(far, near, strict=True))
-    return keys, values
+def _long_rows(queries: mx.array, shared: Shared, scale: float, *, training: bool) -> mx.array:
+    """Rows whose queries go in blocks, over the prompt's keys and their own in one array, which is kept by no pass."""
+    slots, heads, rows, own, _ = shared.own_keys.shape
+    far = int(shared.prefix_keys.shape[2])
+    grouped, blocks = in_blocks(queries, heads, far + own, scale, "causal")
+
+    def forward(q: mx.array, *parts: mx.array) -> tuple[mx.array, mx.array]:
+        return blocks.forward(q, *joined(*parts))
+
+    def backward(primals: Any, cotangents: Any, results: Any) -> tuple[mx.array, ...]:
+        q, *parts = primals
+        by_queries, *by_whole = blocks.backward((q, *joined(*parts)), cotangents, results)
+        apart = [one.reshape(slots, rows, heads, far + own, -1) for one in by_whole]
+        by_prefix = (one[..., :far, :].sum(axis=1) for one in apart)
+        return by_queries, *by_prefix, *(one[..., far:, :].swapaxes(1, 2) for one in apart)
+
+    def joined(*parts: Any) -> tuple[mx.array, mx.array]:
+        prefix_keys, prefix_values, own_keys, own_values = parts
+        return _of_each_row(prefix_keys, own_keys), _of_each_row(prefix_values, own_values)
+
+    parts = shared.prefix_keys, shared.prefix_values, shared.own_keys, shared.own_values
+    if not training:
+        return read_attention(queries, *joined(*parts), scale, "causal")
+    attention = cast("Any", mx.custom_function(forward))
+    attention.vjp(backward)
+    return cast("mx.array", attention(grouped, *parts)[0]).reshape(*queries.shape[:3], -1)
 
 
-def _joined_rows(far: Held, near: Held) -> mx.array:
-    if not isinstance(far, mx.array) or not isinstance(near, mx.array):
-        raise TypeError("keys and values in few bits have no derivative")
+def _of_each_row(far: mx.array, near: mx.array) -> mx.array:
+    """The prompts' keys (S, H, L, D) before each row's own (S, H, R, t, D): (S * R, H, L + t, D)."""
     return mx.concatenate([mx.repeat(far, near.shape[2], axis=0), near.swapaxes(1, 2).flatten(0, 1)], axis=2)
 
 

@@ -13,8 +13,11 @@ from typing import Literal
 import mlx.core as mx
 
 from droid_tune import words
+from droid_tune.estimate.busy_tokens import BUSY_TOKENS
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.machine.pressure import Pressure, process_bytes, read_pressure
+from droid_tune.model.checks.probe import Architecture
+from droid_tune.model.footprint import device_name
 
 #: shares of the limit at which the cache is cleared, the portions shrink, the run is held
 CLEAR, SHRINK, HOLD = 0.70, 0.85, 0.95
@@ -85,16 +88,20 @@ class MemoryGuard:
         return Judgement("none")
 
 
-def smaller(plan: MemoryPlan, *, layer_wise: bool) -> MemoryPlan | None:
-    """The next smaller portions; None where there are none. `layer_wise`: the model can be taken layer by layer.
+def smaller(plan: MemoryPlan, architecture: Architecture) -> MemoryPlan | None:
+    """The next smaller portions of a model of this `architecture`; None where there are none.
 
-    Half the rows where there are several, then one layer at a time, then half the head's chunk.
+    Half the rows where there are several, then long rows a segment at a time, then one layer at a time, then half the
+    head's chunk.
     """
     decode = max(1, plan.decode_rows // 2)
     plan = replace(plan, evaluate_rows=plan.evaluate_rows // 2, joined_tokens=plan.joined_tokens // 2)
     if plan.train_rows > 1:
         return replace(plan, train_rows=plan.train_rows // 2, decode_rows=decode)
-    if layer_wise and not plan.layer_wise:
+    segment = BUSY_TOKENS[device_name()]
+    if architecture.shares_prompts and plan.row_tokens > 2 * segment and not plan.segment_tokens:
+        return replace(plan, segment_tokens=segment, decode_rows=decode)
+    if architecture.layer_wise and not plan.layer_wise:
         return replace(plan, layer_wise=True, decode_rows=decode)
     if plan.head_tokens > LEAST_HEAD_TOKENS:
         return replace(plan, head_tokens=max(LEAST_HEAD_TOKENS, plan.head_tokens // 2), decode_rows=decode)

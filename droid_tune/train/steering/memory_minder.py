@@ -46,7 +46,7 @@ class MemoryMinder:
     def _shrink(self, step: int, why: str) -> None:
         """Go on with smaller portions, which change no number of the run but its pace."""
         session = self.session
-        plan = smaller(session.plan, layer_wise=session.policy.architecture.layer_wise)
+        plan = smaller(session.plan, session.policy.architecture)
         if plan is None:
             self._tell(
                 step,

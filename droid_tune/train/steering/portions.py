@@ -27,7 +27,7 @@ def take_smaller(session: TrainingSession, journal: Journal, step: int) -> None:
         return
     with suppress(OSError):
         file.unlink()
-    plan = smaller(session.plan, layer_wise=session.policy.architecture.layer_wise)
+    plan = smaller(session.plan, session.policy.architecture)
     if plan is None:
         return
     session.plan = plan

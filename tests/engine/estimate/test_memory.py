@@ -200,6 +200,34 @@ def test_a_large_budget_keeps_the_device_busy_and_a_small_one_takes_layers() -> 
     assert tight.plan.layer_wise
 
 
+def test_long_rows_go_in_segments_before_layer_by_layer_and_short_ones_never() -> None:
+    job = replace(JOB, prompts=1, rows_per_slice=8, longest_completion=2048)
+    wide = {"hidden": 256, "intermediate": 704, "layers": 6}
+    whole = choose(sizes(**wide), job, 10**12)
+    tight = choose(sizes(**wide), job, whole.peak.bytes // 2)
+    assert (whole.plan.segment_tokens, whole.plan.layer_wise) == (0, False)
+    assert (tight.plan.segment_tokens, tight.plan.layer_wise, tight.fits) == (128, False, True)
+    assert tight.peak.stages["update"] < choose(sizes(**wide), job, 10**12, backward="layerwise").peak.bytes
+    assert smallest(sizes(**wide), job).plan.segment_tokens == 128
+    assert smallest(sizes(**wide), JOB).plan.segment_tokens == 0
+    assert choose(sizes(**wide, shares_prompts=False), job, 1).plan.segment_tokens == 0
+
+
+def test_what_segments_take_grows_by_the_cache_and_the_last_states_alone() -> None:
+    def grown(segment: int) -> int:
+        plan = MemoryPlan(decode_rows=1, train_rows=1, head_tokens=16, segment_tokens=segment)
+        job = replace(JOB, prompts=1, rows_per_slice=8)
+        shorter, longer = (
+            peak_of(
+                sizes(hidden=1024, intermediate=3072), replace(job, longest_completion=tokens), plan
+            ).stages["update"]
+            for tokens in (2048, 4096)
+        )
+        return longer - shorter
+
+    assert grown(128) < grown(0) / 4
+
+
 def test_no_budget_is_answered_by_the_smallest_portions() -> None:
     found = choose(sizes(), JOB, 1)
     assert not found.fits

@@ -43,6 +43,7 @@ WHOLE, SHARED, LAYERED = (
     MemoryPlan(share_prompts=True),
     MemoryPlan(share_prompts=False, layer_wise=True),
 )
+LAYERED_ON_PROMPT, SEGMENTED = MemoryPlan(layer_wise=True), MemoryPlan(segment_tokens=128)
 
 
 def sizes_for(shape: str, adapter: str, rank: int) -> tuple[Sizes, int]:
@@ -66,6 +67,13 @@ def sizes_for(shape: str, adapter: str, rank: int) -> tuple[Sizes, int]:
         ("small", "lora", 128, (2, 1), (64, 64), WHOLE, 2, 37.6),
         ("small", "lora", 128, (2, 1), (64, 64), LAYERED, 2, 30.2),
         ("small", "dora", 64, (2, 1), (64, 64), WHOLE, 2, 52.4),
+        ("small", "lora", 8, (1, 8), (128, 2048), SHARED, 1, 281.0),
+        ("small", "lora", 8, (1, 8), (128, 2048), LAYERED_ON_PROMPT, 1, 131.4),
+        ("small", "lora", 8, (1, 8), (128, 2048), SEGMENTED, 1, 88.2),
+        ("small", "lora", 8, (1, 8), (128, 2048), replace(SEGMENTED, layer_wise=True), 1, 77.3),
+        ("small", "lora", 8, (1, 8), (128, 512), SEGMENTED, 1, 36.5),
+        ("small", "lora", 8, (1, 8), (1024, 128), SHARED, 1, 71.5),
+        ("small", "lora", 8, (1, 8), (1024, 128), SEGMENTED, 1, 59.2),
         ("tiny", "full", 8, (4, 4), (25, 64), WHOLE, 16, 45.2),
         ("tiny", "full", 8, (16, 1), (25, 64), WHOLE, 4, 13.1),
         ("tiny", "full", 8, (32, 1), (8, 80), WHOLE, 32, 92.9),
@@ -93,12 +101,7 @@ def test_gradients_take_what_they_were_seen_to_take(
     update = update_parts(
         found,
         job,
-        MemoryPlan(
-            train_rows=train_rows,
-            head_tokens=chunk,
-            share_prompts=plan.share_prompts,
-            layer_wise=plan.layer_wise,
-        ),
+        replace(plan, train_rows=train_rows, head_tokens=chunk),
     )
     error = (sum(update.values()) + before) / (seen_mb * 1e6 + before) - 1
     assert -0.1 < error < 0.15, update

@@ -26,7 +26,23 @@ PLANS = {
     "layer by layer": MemoryPlan(layer_wise=True, train_rows=3, head_tokens=16),
     "whole rows": MemoryPlan(share_prompts=False, train_rows=5),
     "whole rows, layer by layer": MemoryPlan(share_prompts=False, layer_wise=True, train_rows=3),
+    "two-stage, four tokens at a time": MemoryPlan(segment_tokens=4, train_rows=3),
+    "layer by layer, four tokens at a time": MemoryPlan(layer_wise=True, segment_tokens=4, train_rows=1),
+    "whole rows, five tokens at a time": MemoryPlan(share_prompts=False, segment_tokens=5, train_rows=3),
+    "whole rows, layer by layer, five tokens at a time": MemoryPlan(
+        share_prompts=False, layer_wise=True, segment_tokens=5, train_rows=2
+    ),
 }
+
+#: of every kind one: what families whose layers hold states are tried with
+BY_HAND = (
+    "two-stage, three rows at a time",
+    "layer by layer",
+    "whole rows",
+    "two-stage, four tokens at a time",
+    "layer by layer, four tokens at a time",
+    "whole rows, five tokens at a time",
+)
 
 
 @dataclass
@@ -157,7 +173,7 @@ def test_windows_experts_and_states_keep_the_plain_gradient(architecture: str):
     policy = tiny_policy(architecture, **wider)
     case = made_case(policy)
     expected = plain_gradient(policy, case)
-    for name in ("two-stage, three rows at a time", "layer by layer", "whole rows"):
+    for name in BY_HAND:
         agrees(policy, case, PLANS[name], expected)
 
 
@@ -200,3 +216,27 @@ def test_rows_without_scored_tokens_cost_and_change_nothing():
     rows = ScoringRows.of_groups(case.rows.prompts, 4, case.rows.tokens, mask)
     masked = Case(rows, case.advantages, case.reference)
     agrees(policy, masked, MemoryPlan(), plain_gradient(policy, masked))
+
+
+def test_segments_take_little_more_memory_for_longer_rows() -> None:
+    """Twice the tokens of a row: everything twice as much where it is whole; in segments the cache and its gradient alone."""
+    policy = tiny_policy("llama", num_key_value_heads=1, intermediate_size=384)
+    rng = np.random.default_rng(0)
+
+    def peak(length: int, segment: int) -> int:
+        tokens = rng.integers(2, VOCABULARY, (2, length)).astype(np.int32)
+        rows = ScoringRows.of_groups([[3, 4, 5]], 2, tokens, np.ones((2, length), np.float32))
+        plan = MemoryPlan(train_rows=1, head_tokens=16, segment_tokens=segment)
+        mx.clear_cache()
+        held = mx.get_active_memory()
+        mx.reset_peak_memory()
+        mx.eval(
+            loss_and_gradients(
+                policy, rows, lambda _, values, __: (-values.sum(), {}), temperature=1.0, plan=plan
+            )[1]
+        )
+        return mx.get_peak_memory() - held
+
+    whole, parted = peak(480, 0), peak(480, 32)
+    assert parted < whole / 3
+    assert peak(960, 32) - parted < (peak(960, 0) - whole) / 5

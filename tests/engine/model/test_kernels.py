@@ -203,6 +203,34 @@ def test_training_keeps_no_attention_weights() -> None:
     assert peak(lambda x: lean_attention.lean_attention(x, x, x, 1.0, "causal")) < weights / 2
 
 
+@pytest.mark.parametrize("mask", [None, "causal", "rows"])
+def test_reading_long_rows_in_blocks_gives_what_mlx_gives(
+    mask: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = mx.random.normal((2, 4, 7, 8), key=mx.random.key(0))
+    keys, values = (mx.random.normal((2, 2, 9, 8), key=mx.random.key(seed)) for seed in (1, 2))
+    seen = mx.random.uniform(shape=(2, 1, 7, 9), key=mx.random.key(5)) < 0.6
+    visible: Any = seen | (mx.arange(9) == 0) if mask == "rows" else mask
+    whole = lean_attention.read_attention(queries, keys, values, 0.3, visible)
+    assert mx.array_equal(
+        whole, mx.fast.scaled_dot_product_attention(queries, keys, values, scale=0.3, mask=visible)
+    )
+    monkeypatch.setattr(lean_attention, "block_weights", lambda **_: 1)
+    monkeypatch.setattr(lean_attention, "LEAST_BLOCK", 3)
+    assert_close(lean_attention.read_attention(queries, keys, values, 0.3, visible), whole, 1e-5)
+
+
+def test_reading_long_completions_on_a_shared_prompt_gives_what_short_ones_give(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queries, shared = shared_parts(masked=True)
+    parts = shared.prefix_keys, shared.prefix_values, shared.own_keys, shared.own_values
+    whole = attend(queries, Shared(*parts, None, "causal"), 0.3, training=False)
+    for module in (lean_attention, shared_attention):
+        monkeypatch.setattr(module, "block_weights", lambda **_: 1)
+    assert_close(attend(queries, Shared(*parts, None, "causal"), 0.3, training=False), whole, 1e-5)
+
+
 @pytest.mark.parametrize("kind", ["a row by itself", "rows on a shared prompt"])
 def test_one_block_of_attention_weights_exists_at_a_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their order is ours: MLX by itself computes every block's scores before it reads the first of them."""

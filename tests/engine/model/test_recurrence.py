@@ -21,7 +21,7 @@ from droid_tune.model.kernels.recurrence.rwkv7 import generalised_delta
 from droid_tune.model.kernels.recurrence.triangular import inverse_of_unit_lower
 from tests.engine.model import tiny
 from tests.engine.model.recurrent import RECURRENT, without_zeros
-from tests.engine.model.test_gradients import PLANS, agrees, made_case, plain_gradient
+from tests.engine.model.test_gradients import BY_HAND, PLANS, agrees, made_case, plain_gradient
 
 #: relative, of a gradient's length
 TOLERANCE = 1e-5
@@ -288,5 +288,5 @@ def test_every_plan_keeps_the_gradient_of_whole_rows(family: str) -> None:
         without_zeros(policy.model)
     case = made_case(policy)
     expected = plain_gradient(policy, case)
-    for name in ("two-stage, three rows at a time", "layer by layer", "whole rows"):
+    for name in BY_HAND:
         agrees(policy, case, PLANS[name], expected)

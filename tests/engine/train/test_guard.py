@@ -17,6 +17,7 @@ from droid_tune.events import CheckpointSaved, Notice, PlanChosen, RunStarted, S
 from droid_tune.machine import host
 from droid_tune.machine.budget import limit_of
 from droid_tune.machine.host import Host
+from droid_tune.model.checks.probe import Architecture
 from droid_tune.train import assembly
 from droid_tune.train.steering.memory_guard import Judgement, MemoryGuard, Reading, smaller, strongest
 from tests.engine.train.conftest import tiny, train
@@ -48,16 +49,31 @@ def test_the_reason_names_the_bytes_and_the_share() -> None:
     assert "90%" in why
 
 
+WHOLE = Architecture(("model",), shares_prompts=True, layer_wise=True)
+
+
 def test_portions_shrink_by_rows_then_by_layers_then_by_head_and_then_no_more() -> None:
     plan: MemoryPlan | None = MemoryPlan(decode_rows=4, train_rows=4, head_tokens=32)
     seen: list[tuple[int, int, bool, int]] = []
-    while (plan := smaller(plan, layer_wise=True)) is not None:
+    while (plan := smaller(plan, WHOLE)) is not None:
         seen.append((plan.decode_rows, plan.train_rows, plan.layer_wise, plan.head_tokens))
     assert seen == [(2, 2, False, 32), (1, 1, False, 32), (1, 1, True, 32), (1, 1, True, 16)]
 
 
+def test_long_rows_go_in_segments_before_they_go_by_layers() -> None:
+    plan = MemoryPlan(decode_rows=1, train_rows=1, head_tokens=16, row_tokens=2048)
+    first = smaller(plan, WHOLE)
+    assert first is not None
+    assert (first.segment_tokens, first.layer_wise) == (128, False)
+    second = smaller(first, WHOLE)
+    assert second is not None
+    assert (second.segment_tokens, second.layer_wise) == (128, True)
+    assert smaller(second, WHOLE) is None
+
+
 def test_a_model_that_cannot_be_taken_by_layers_is_not() -> None:
-    assert smaller(MemoryPlan(decode_rows=1, train_rows=1, head_tokens=16), layer_wise=False) is None
+    alone = Architecture(("model",), shares_prompts=False)
+    assert smaller(MemoryPlan(decode_rows=1, train_rows=1, head_tokens=16, row_tokens=2048), alone) is None
 
 
 def test_a_fixed_budget_moves_the_limit_with_it() -> None:
