@@ -133,10 +133,17 @@ def test_what_cannot_be_converted_is_named(tmp_path: Path):
         convert(data, "poem", tmp_path / "out2")
 
 
-def test_converting_can_be_stopped(data: Dataset, tmp_path: Path):
+@pytest.mark.parametrize("there_before", [False, True])
+def test_converting_can_be_stopped_and_leaves_nothing_of_its_own(
+    there_before: bool, data: Dataset, tmp_path: Path
+):
+    out = tmp_path / "out"
+    if there_before:
+        out.mkdir()
     with pytest.raises(Stopped):
-        convert(data, "messages", tmp_path / "out", watch=Watch(should_stop=lambda: True))
-    assert list((tmp_path / "out").iterdir()) == []
+        convert(data, "messages", out, watch=Watch(should_stop=lambda: True))
+    assert out.exists() == there_before
+    assert not there_before or list(out.iterdir()) == []
 
 
 @pytest.mark.parametrize("method", ["grpo", "dapo", "sft", "dpo"])
