@@ -1,11 +1,13 @@
 """A training step of tiny recurrent models, by chunks and by mlx-lm's own loops, alternately in one process.
 
-    python -m tests.benchmarks.recurrent_steps [--tokens 2048] [--rounds 3] [--kind sft|grpo] [--no-loop] [--lora] [FAMILY ...]
+    python -m tests.benchmarks.recurrent_steps [--tokens 2048] [--rounds 3] [--kind sft|grpo] [--no-loop] [--lora] [--dense]
+                                               [FAMILY ...]
 
 SFT: one row of so many tokens, the second half of them learnt. GRPO: a prompt of half as many tokens shared by four
 completions of a quarter each. Prints a line of JSON per family: CPU seconds (medians) and peak bytes beyond the
 weights of both, and their ratios; `llama` is the dense model of equal width and depth. With --lora also the gradient of
-`mlx_lm.lora`, its own loss and adapters, on the same row (SFT).
+`mlx_lm.lora`, its own loss and adapters, on the same row (SFT); with --dense the step of a Llama of as many layers and as
+many weights in them, whose feed-forward part is widened (of experts those count that a token asks).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
+from mlx.utils import tree_flatten
 from mlx_lm.tuner.trainer import default_loss
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
@@ -116,17 +119,45 @@ def lora_step(family: str, rows: ScoringRows) -> tuple[float, int]:
     return time.process_time() - start, mx.get_peak_memory() - held
 
 
+def asked_weights(model: nn.Module) -> float:
+    """Weights of the layers that a token goes through."""
+    share = 1.0
+    for _, module in model.named_modules():
+        experts, chosen = getattr(module, "num_experts", 0), getattr(module, "top_k", 0)
+        asked = getattr(getattr(module, "args", None), "num_experts_per_token", chosen)
+        if isinstance(experts, int) and experts and asked:
+            share = asked / experts
+    weights = tree_flatten([layer.parameters() for layer in model.layers])
+    return sum(array.size * (share if "switch_mlp" in name else 1) for name, array in weights)
+
+
+def dense_twin(family: str) -> Policy:
+    """A Llama of as many layers and, nearly, as many weights in them."""
+    wanted = asked_weights(tiny.tiny_model(family, **LARGER[family]))
+    layers = len(tiny.tiny_model(family, **LARGER[family]).layers)
+    without = asked_weights(
+        tiny.tiny_model("llama", **WIDTH | {"intermediate_size": 8, "num_hidden_layers": layers})
+    )
+    wide = 8 + round((wanted - without) / (layers * 3 * WIDTH["hidden_size"]))
+    return tiny.tiny_policy(
+        "llama", **WIDTH | {"intermediate_size": max(8, wide), "num_hidden_layers": layers}
+    )
+
+
 def measure(
-    family: str, kind: str, tokens: int, rounds: int, *, with_loop: bool, with_lora: bool
+    family: str, kind: str, tokens: int, rounds: int, *, with_loop: bool, with_lora: bool, with_dense: bool
 ) -> dict[str, Any]:
+    twin = dense_twin(family) if with_dense else None
     policy = tiny.tiny_policy(family, **LARGER[family])
     rows, plan = rows_of(kind, tokens), MemoryPlan(train_rows=1, layer_wise=True)
-    found: dict[str, list[tuple[float, int]]] = {"chunks": [], "loop": [], "lora": []}
+    found: dict[str, list[tuple[float, int]]] = {"chunks": [], "loop": [], "lora": [], "dense": []}
     for _ in range(rounds):
         found["chunks"].append(step(policy, rows, plan))
         if with_loop:
             with loops():
                 found["loop"].append(step(policy, rows, plan))
+        if twin is not None:
+            found["dense"].append(step(twin, rows, plan))
         if with_lora:
             found["lora"].append(lora_step(family, rows))
     told: dict[str, Any] = {"family": family, "kind": kind, "tokens": tokens}
@@ -136,10 +167,10 @@ def measure(
                 "cpu_seconds": round(statistics.median(seconds for seconds, _ in measured), 3),
                 "peak_bytes": round(statistics.median(peak for _, peak in measured)),
             }
-    for other in ("loop", "lora"):
+    for other in ("loop", "lora", "dense"):
         if other in told:
             told[f"speed beside {other}"] = round(
-                told[other]["cpu_seconds"] / told["chunks"]["cpu_seconds"], 1
+                told[other]["cpu_seconds"] / told["chunks"]["cpu_seconds"], 2
             )
             told[f"memory beside {other}"] = round(
                 told["chunks"]["peak_bytes"] / told[other]["peak_bytes"], 3
@@ -157,6 +188,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=("sft", "grpo"), default="sft")
     parser.add_argument("--no-loop", action="store_true")
     parser.add_argument("--lora", action="store_true")
+    parser.add_argument("--dense", action="store_true")
     options = parser.parse_args()
     tiny.CONFIGS.update(RECURRENT)
     for family in options.families or LARGER:
@@ -168,6 +200,7 @@ def main() -> None:
             options.rounds,
             with_loop=with_loop,
             with_lora=options.lora and options.kind == "sft",
+            with_dense=options.dense,
         )
         print(json.dumps(measured), flush=True)
 

@@ -17,6 +17,7 @@ import mlx.nn as nn
 from mlx_lm.tuner.lora import LoRALinear
 
 from droid_tune.model.kernels.in_force import PLAIN, Kernels, in_force
+from droid_tune.model.kernels.latent_attention import latent_attention
 from droid_tune.model.kernels.lora_in_one import lora_in_one
 from droid_tune.model.kernels.recurrence.asked import gated_delta_update, recurrent_gla, ssm_update, wkv7
 
@@ -32,7 +33,7 @@ def install(model: nn.Module) -> None:
         for name, ours in RECURRENCES.items():
             _let_ask(file, name, ours, _chunked)
     for kind in {type(module) for module in model.modules()}:
-        for name, ours in RECURRENT_METHODS.get(kind.__name__, {}).items():
+        for name, ours in METHODS.get(kind.__name__, {}).items():
             _let_ask(kind, name, ours, _chunked)
     _let_ask(LoRALinear, "__call__", lora_in_one, _joins_lora)
 
@@ -97,4 +98,4 @@ RECURRENCES = {
 #: layers of Mamba, Jamba and RecurrentGemma
 LOOPS = {"MambaBlock", "JambaMambaMixer", "RGLRU"}
 #: name of a layer's class -> name of its method -> ours, likewise
-RECURRENT_METHODS = {"Rwkv7TimeMixing": {"_wkv7": wkv7}}
+METHODS = {"Rwkv7TimeMixing": {"_wkv7": wkv7}, "KimiMLAAttention": {"__call__": latent_attention}}

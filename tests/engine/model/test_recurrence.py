@@ -241,6 +241,13 @@ def recurrent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 FAMILIES = ["qwen3_next", "mamba2", *RECURRENT]
+#: keys of 8 numbers, brought to length 1, multiply float32's rounding fivefold (see test_gradients.py)
+WIDER: dict[str, dict[str, Any]] = {
+    "qwen3_next": {"linear_key_head_dim": 16},
+    "olmo_hybrid": {"linear_key_head_dim": 16},
+    "qwen3_5": {"text_config": {**RECURRENT["qwen3_5"]["text_config"], "linear_key_head_dim": 16}},
+    "kimi_linear": {"linear_attn_config": {**RECURRENT["kimi_linear"]["linear_attn_config"], "head_dim": 16}},
+}
 
 
 @pytest.mark.usefixtures("recurrent")
@@ -272,6 +279,27 @@ def test_a_model_has_the_gradient_of_mlx_lms_loop(family: str) -> None:
     assert lengths[0] <= TOLERANCE * lengths[1]
 
 
+@pytest.mark.usefixtures("recurrent")
+def test_latent_attention_keeps_no_weights_of_a_long_row() -> None:
+    """Kimi Linear's rotated parts came as a mask of heads x 1,024 x 1,024 numbers, stored with each gradient anew."""
+    policy = tiny.tiny_policy("kimi_linear")
+    layer, x = policy.model.layers[1].self_attn, normal(np.random.default_rng(0), 1, 1024, 32)
+    mask = mx.tril(mx.ones((1024, 1024), dtype=mx.bool_))
+
+    def peak() -> int:
+        mx.eval(x, mask)
+        mx.clear_cache()
+        held = mx.get_active_memory()
+        mx.reset_peak_memory()
+        mx.eval(mx.grad(lambda given: layer(given, mask).sum())(x))
+        return mx.get_peak_memory() - held
+
+    weights = 4 * 4 * 1024 * 1024
+    assert peak() > 3 * weights
+    with own_kernels(training=True):
+        assert peak() < weights
+
+
 def test_a_loop_without_a_chunked_form_is_told() -> None:
     mamba = {"hidden_size": 32, "intermediate_size": 64, "state_size": 4, "conv_kernel": 4, "num_hidden_layers": 1,
              "use_bias": False, "use_conv_bias": True, "time_step_rank": 2, "vocab_size": 64}  # fmt: skip
@@ -281,9 +309,9 @@ def test_a_loop_without_a_chunked_form_is_told() -> None:
 
 
 @pytest.mark.usefixtures("recurrent")
-@pytest.mark.parametrize("family", ["qwen3_5", "falcon_h1", "nemotron_h", "rwkv7"])
+@pytest.mark.parametrize("family", ["qwen3_5", "falcon_h1", "nemotron_h", "kimi_linear", "rwkv7"])
 def test_every_plan_keeps_the_gradient_of_whole_rows(family: str) -> None:
-    policy = tiny.tiny_policy(family)
+    policy = tiny.tiny_policy(family, **WIDER.get(family, {}))
     if family == "rwkv7":
         without_zeros(policy.model)
     case = made_case(policy)
