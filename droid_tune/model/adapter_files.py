@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import mlx.core as mx
@@ -76,6 +77,10 @@ def _save_head(policy: Policy, folder: Path) -> list[Path]:
     return [file]
 
 
+#: what mlx-lm calls the settings of an adapter, where that is not what we call them
+_THEIR_NAMES = {"type": "fine_tune_type", "layers": "num_layers", "target_modules": "keys"}
+
+
 def adapter_config_in(folder: Path) -> AdapterConfig:
     """The adapter that a folder holds, as our config."""
     settings, place = read_json(folder / SETTINGS), str(folder / SETTINGS)
@@ -96,13 +101,16 @@ def adapter_config_in(folder: Path) -> AdapterConfig:
             target_modules=tuple(cast("list[Any]", keys)),
         )
     except ValidationError as error:
-        raise odd_setting(error, place) from error
+        raise odd_setting(error, place, _THEIR_NAMES) from error
 
 
-def odd_setting(error: ValidationError, place: str) -> UserError:
-    """The first setting of an adapter that is no such, with its value."""
+def odd_setting(
+    error: ValidationError, place: str, names: Mapping[str, str] = MappingProxyType({})
+) -> UserError:
+    """The first setting of an adapter that is no such, with its value; `names` are those of the file, by ours."""
     fault = error.errors()[0]
-    name = ".".join(map(str, fault["loc"]))
+    own, *within = map(str, fault["loc"])
+    name = ".".join([names.get(own, own), *within])
     return UserError(f"`{name}` {in_words(fault)}", value=fault["input"], place=place, remedy=SAVE_AGAIN)
 
 

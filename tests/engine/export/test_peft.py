@@ -166,8 +166,8 @@ def test_an_adapter_whose_numbers_are_odd_is_refused_before_it_is_trained(
         ({"lora_parameters": ["rank"]}, r"`lora_parameters` must hold settings \(found \['rank'\]\)"),
         ({"lora_parameters": {"rank": 8, "keys": "q_proj"}}, "`keys` must be a list of modules"),
         ({"lora_parameters": {"rank": 0}}, "`rank` must be 1 or more"),
-        ({"fine_tune_type": "lokr"}, "`type` must be 'lora', 'dora' or 'full'"),
-        ({"num_layers": "all"}, "must be a whole number"),
+        ({"fine_tune_type": "lokr"}, "`fine_tune_type` must be 'lora', 'dora' or 'full'"),
+        ({"num_layers": "all"}, "`num_layers` must be a whole number"),
     ],
 )
 def test_an_adapter_of_mlx_lm_with_odd_settings_is_named(
