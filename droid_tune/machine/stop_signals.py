@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from _thread import interrupt_main
+import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -22,6 +22,7 @@ class StopSignals:
 
     def __init__(self, first: Callable[[int], object]) -> None:
         self._first, self._last, self._told = first, 0, False
+        self._closing = threading.Lock()
         self._before = {number: signal.getsignal(number) for number in STOPPING}
         self._heard = [one for one, handler in self._before.items() if handler is not signal.SIG_IGN]
         self.rearm()
@@ -33,13 +34,16 @@ class StopSignals:
             signal.signal(number, self._hear)
 
     def repeat(self) -> None:
-        """The one that was told last comes once more, from any thread; nothing where none was."""
-        if self._last:
-            interrupt_main(signal.Signals(self._last))
+        """The one that was told last comes once more, from any thread, and ends what the main thread waits for; nothing where
+        none was."""
+        with self._closing:  # a signal that nobody hears any more would end the process
+            if self._last:
+                signal.pthread_kill(threading.main_thread().ident or 0, self._last)
 
     def close(self) -> None:
         """Leave the signals as they were found."""
-        self._last = 0
+        with self._closing:
+            self._last = 0
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

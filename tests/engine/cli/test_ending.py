@@ -162,7 +162,7 @@ def test_a_signal_that_comes_while_an_object_is_thrown_away_is_heard() -> None:
     def throw_away_and_wait() -> None:
         thrown = Thrown()
         del thrown
-        time.sleep(60)
+        time.sleep(600)  # longer than any test may take
 
     with pytest.raises(KeyboardInterrupt), unwinding():
         throw_away_and_wait()
