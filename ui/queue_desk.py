@@ -110,10 +110,11 @@ class QueueDesk(QObject):
         if self.works and not self._leaving and self._turn is None and self._asking is None:
             self._asking = Task(self._whose_turn, self, done=self._begin, failed=self._could_not_ask).start()
 
-    def ended(self, life: str, why: str, *, asked: bool = False) -> None:
+    def ended(self, life: str, why: str, *, asked: bool = False, outside: bool = False) -> None:
         """The engine is free: the run that had its turn ended so (another run may have trained instead).
 
-        A stop that a person `asked` for halts the queue; one that the run's own settings wanted does not.
+        A stop that a person `asked` for halts the queue; one that the run's own settings wanted does not. A run that failed
+        for what lies `outside` of it is held.
         """
         turn, self._turn = self._turn, None
         if turn is not None:
@@ -123,7 +124,7 @@ class QueueDesk(QObject):
                 life, why = "failed", fruitless(turn, why)
             ends: dict[str, QueueEnd] = {
                 "completed": "completed",
-                "failed": "failed",
+                "failed": "held" if outside else "failed",
                 "interrupted": "cut_off",
             }
             by_itself: QueueEnd = "held" if life == "stopped" and not asked else "stopped"

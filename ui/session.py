@@ -204,7 +204,7 @@ class Session(QObject):
     def _ended(self, state: RunState | None, asked: bool) -> None:
         self.refresh_runs()
         if state is not None:
-            self.queue.ended(state.life, state.why, asked=asked)
+            self.queue.ended(state.life, state.why, asked=asked, outside=state.outside)
 
     @Slot(str)
     def _say_error(self, sentence: str) -> None:

@@ -20,7 +20,7 @@ from droid_tune.runs.folder import create_run, fresh_folder
 from droid_tune.runs.status import read_status
 
 #: how a turn may end: a run that was stopped or cut off goes on at its next one, one that was `held` (it stopped where its
-#: own settings say, to be looked at) when it is released
+#: own settings say, to be looked at, or failed for what they have no part in, a full disk say) when it is released
 QueueEnd = Literal["completed", "failed", "held", "stopped", "cut_off"]
 #: how often a run that another process trains, and a wish to stop, are looked at
 LOOK_EVERY_S = 0.5

@@ -19,11 +19,13 @@ from droid_tune.queue.queue_turns import LOOK_EVERY_S, QueueEnd
 
 @dataclass(frozen=True)
 class TurnEnded:
-    """How a turn ended, and why where it is no completion. `refused`: the child touched nothing of the run."""
+    """How a turn ended, and why where it is no completion. `refused`: the child touched nothing of the run; `outside`: it is
+    held for what lies beside the run, such as a full disk."""
 
     end: QueueEnd
     why: str = ""
     refused: bool = False
+    outside: bool = False
 
 
 def train_in_child(folder: Path, hear: Callable[[Event], None], should_stop: Callable[[], bool]) -> TurnEnded:
@@ -70,9 +72,10 @@ def _outcome(code: int, finished: RunFinished | None, asked: bool, errors: IO[by
     if finished is not None:
         if finished.outcome == "interrupted":
             return TurnEnded("cut_off", finished.why)
-        return TurnEnded(
-            finished.outcome, finished.why, refused=not finished.seq
-        )  # what is logged has a number
+        refused = not finished.seq  # what is logged has a number
+        if finished.outcome == "failed" and finished.outside:
+            return TurnEnded("held", finished.why, refused, outside=True)
+        return TurnEnded(finished.outcome, finished.why, refused)
     if asked:
         return TurnEnded("stopped")
     if code < 0:

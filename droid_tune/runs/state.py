@@ -56,6 +56,8 @@ class RunState:
     memory: MemoryFacts | None = None
     life: Life = "empty"
     why: str = ""
+    #: it failed for what lies beside it, such as a full disk
+    outside: bool = False
     result: str = ""
     #: what the run waits for its user to mend
     held: Paused | None = None
@@ -315,7 +317,7 @@ class RunState:
 
     def _finish(self, event: RunFinished) -> None:
         self.life = event.outcome
-        self.why, self.held = event.why, None
+        self.why, self.outside, self.held = event.why, event.outside, None
         self.result = event.result
         self.clock.end()
         self.step = event.step or self.step  # a run that failed before it loaded has none to tell

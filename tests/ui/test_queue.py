@@ -109,15 +109,18 @@ def test_a_failed_run_does_not_stop_the_others(session: Session, engine: FakeEng
     assert "the GPU is gone" in RunQueue().runs()[0].why
 
 
-def test_a_run_that_stops_where_its_own_settings_say_is_held_and_the_next_begins(
-    session: Session, qtbot: QtBot
+@pytest.mark.parametrize(
+    ("life", "outside"), [("stopped", False), ("failed", True)], ids=["its settings", "a full disk"]
+)
+def test_a_run_that_its_settings_or_the_disk_stop_is_held_and_the_next_begins(
+    life: str, outside: bool, session: Session, qtbot: QtBot
 ) -> None:
     for name in "ab":
         session.enqueue(named(name))
     session.start_queue()
     with qtbot.waitSignal(session.life_changed):
         pass
-    session.queue.ended("stopped", "Stopped after step 1, as asked for.")
+    session.queue.ended(life, "Stopped after step 1.", outside=outside)
     assert states()["a"] == "held"
     assert RunQueue().mode == "on"
     qtbot.waitUntil(lambda: settled(session))

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0 done, 1 where a run of this session failed, 130 stopped. Raises UserError, UsageError."""
+    """Exit 0 done, 1 where a run failed or is held for a fault beside it, 130 stopped. Raises UserError, UsageError."""
     from droid_tune.queue.run_queue import RunQueue
 
     queue = RunQueue()
@@ -221,7 +221,7 @@ class TerminalOverseer:
 
     def ended(self, run: QueuedRun, ended: TurnEnded) -> None:
         """Say what is no completion."""
-        self.failed += ended.end == "failed"
+        self.failed += ended.end == "failed" or ended.outside
         if ended.end != "completed":
             say(f"{run.name}: {ended.end.replace('_', ' ')}. {ended.why}".rstrip())
 

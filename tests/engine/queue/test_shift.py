@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from droid_tune.config import resolve
-from droid_tune.events import Event
-from droid_tune.queue import shift
+from droid_tune.events import Event, RunFinished
+from droid_tune.queue import shift, training_child
 from droid_tune.queue.queued_run import QueuedRun
 from droid_tune.queue.run_queue import RunQueue
 from droid_tune.queue.shift import work_off
@@ -134,6 +135,21 @@ def test_a_run_that_stops_by_its_own_settings_is_held_and_the_next_begins(
     queue, _ = worked_off(monkeypatch, lambda _: TurnEnded("stopped", "Stopped after step 5."), completed)
     assert states(queue) == {"a": "held", "b": "completed"}
     assert queue.mode == "off"
+
+
+def test_a_run_that_a_full_disk_ended_is_held_and_not_called_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its settings have no part in it: released, it goes on."""
+    told = RunFinished(outcome="failed", step=3, why="The disk is full.", outside=True, seq=9)
+    program = f"print({told.model_dump_json()!r})"
+    monkeypatch.setattr(training_child, "own_command", lambda *_: [sys.executable, "-c", program])
+    queue, quiet = RunQueue(), Quiet()
+    queue.add(resolve({"name": "a"}))
+    work_off(queue, quiet)
+    assert states(queue) == {"a": "held"}
+    assert queue.runs()[0].why == "The disk is full."
+    assert quiet.ends == [("a", "held")]
+    queue.release(queue.runs()[0])
+    assert states(queue) == {"a": "waiting"}
 
 
 @pytest.mark.parametrize(
