@@ -35,23 +35,42 @@ class Factors:
     """How many arrays of each width a layer holds per token, and what its worst moment needs besides."""
 
     held_intermediate: float = 4.3
+    #: of experts, whose inputs and outputs are counted below; behind GELU, and behind gpt-oss's clipped gate (2026-12-01)
+    held_experts: float = 3.3
+    held_gelu: float = 7.0
+    held_clipped: float = 8.0
+    #: further ones of a token's own width: for each expert that it asks, for the choice of them, of Gemma's further norms
+    held_routed: float = 2.8
+    held_choice: float = 3.4
+    held_norms: float = 6.0
     held_hidden: float = 1.5
     held_query: float = 1.6
     held_key: float = 1.0
-    held_scores: float = 1.2
+    #: attention weights that MLX keeps: capped ones, and those beside a sink (2026-12-01)
+    held_scores: float = 2.0
+    held_sinks: float = 1.05
     #: float32 arrays of layers that hold states (Qwen 3.5's gated delta rule and Mamba-2, 2026-12-01)
     held_states: float = 9.0
+    #: those of a span of chunks, and its tokens
+    span: float = 8.0
+    span_tokens: int = 256
     #: copies of a shared prompt's keys and values for each row
     held_prefix: float = 0.15
     #: multiples of one layer's held bytes while it is differentiated
     transient: float = 1.4
     transient_scores: float = 2.9
+    #: more of it where experts are asked
+    transient_routed: float = 0.6
     #: as `transient`, for rows that share no prompt
     transient_whole: float = 0.9
     #: where a group shares its prompt
     transient_shared: float = 5.1
     #: one layer run and differentiated by itself
     layered_scores: float = 2.5
+    #: the same of kept weights, and while the last layer is differentiated
+    layered_kept: float = 3.3
+    transient_kept: float = 2.0
+    transient_sinks: float = 3.8
     #: the same without a gradient
     forward: float = 0.5
     forward_scores: float = 1.95
@@ -299,27 +318,43 @@ def _head_copies(sizes: Sizes, job: StepJob, factors: Factors) -> float:
 
 def _layer(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """What one layer keeps of `rows` x `tokens` for its backward pass; each token sees up to `seen`."""
-    linear = _linear(sizes, rows, tokens, seen, factors) + 4 * sizes.unpacked
+    linear = _linear(sizes, rows, tokens, seen, factors, mean=True) + 4 * sizes.unpacked
     if not sizes.keeps_attention:
         return int(linear)
-    return int(linear + factors.held_scores * sizes.item * rows * sizes.heads * tokens * seen)
+    kept = factors.held_sinks if sizes.gate == "clipped" else factors.held_scores
+    return int(linear + kept * sizes.item * rows * sizes.heads * tokens * seen)
 
 
 def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """What the layer that is just being differentiated needs besides."""
     copies = factors.transient_shared if seen > tokens else factors.transient_scores
+    if sizes.keeps_attention and seen == tokens:
+        copies = factors.transient_sinks if sizes.gate == "clipped" else factors.transient_kept
     multiple = factors.transient if seen > tokens else factors.transient_whole
     if sizes.full:
         multiple += factors.transient_full
     linear = multiple * _linear(sizes, rows, tokens, seen, factors) + factors.rebuilt * 4 * sizes.rebuilt
-    return int(linear + copies * _weights(sizes, rows, tokens, seen))
+    spans = _spans(sizes, rows, tokens, factors)
+    return int(linear + spans + copies * _weights(sizes, rows, tokens, seen))
 
 
 def _layered(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
     """One layer that is run again and differentiated by itself (model/gradients/layers.py)."""
-    linear = (1 + factors.transient) * _linear(sizes, rows, tokens, seen, factors)
+    multiple = (
+        1 + factors.transient + (factors.transient_routed if sizes.routed and sizes.gate == "silu" else 0)
+    )
+    linear = multiple * _linear(sizes, rows, tokens, seen, factors)
     linear += 4 * (sizes.unpacked + factors.rebuilt * sizes.rebuilt)
-    return int(linear + factors.layered_scores * _weights(sizes, rows, tokens, seen))
+    copies = factors.layered_scores
+    if sizes.keeps_attention:
+        copies = factors.transient_sinks if sizes.gate == "clipped" else factors.layered_kept
+    spans = _spans(sizes, rows, tokens, factors)
+    return int(linear + spans + copies * _weights(sizes, rows, tokens, seen))
+
+
+def _spans(sizes: Sizes, rows: int, tokens: int, factors: Factors) -> float:
+    """What a recurrence needs while a span of its chunks is differentiated."""
+    return 4 * factors.span * sizes.span_width * rows * min(tokens, factors.span_tokens)
 
 
 def _forward(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> int:
@@ -333,15 +368,19 @@ def _forward(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) 
     return int(linear + factors.forward_scores * weights)
 
 
-def _linear(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -> float:
-    """What a layer keeps besides attention weights: inputs of its matrices, their outputs, keys and values."""
-    widths = (
-        factors.held_intermediate * sizes.intermediate
-        + factors.held_hidden * sizes.hidden
-        + factors.held_query * sizes.query_width
-        + factors.held_key * sizes.key_width
-    )
-    kept = rows * tokens * (sizes.item * widths + 4 * factors.held_states * sizes.state_width)
+def _linear(
+    sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors, *, mean: bool = False
+) -> float:
+    """What a layer keeps besides attention weights: inputs of its matrices, their outputs, keys and values. Of layers that
+    differ the widest, or a `mean` of them."""
+    feeds = sizes.item * _gate(sizes, factors) * sizes.intermediate
+    attends = sizes.item * (factors.held_query * sizes.query_width + factors.held_key * sizes.key_width)
+    states = 4 * factors.held_states * (sizes.state_width if mean else sizes.widest_state)
+    if mean:
+        parts = sizes.feed_share * feeds + sizes.attention_share * attends + states
+    else:
+        parts = _widest(sizes, feeds, attends, states)
+    kept = rows * tokens * (sizes.item * _of_hidden(sizes, factors) * sizes.hidden + parts)
     # Adapters are float32 whatever the model is: their inputs are widened, DoRA's middles kept.
     kept += rows * tokens * (4 * sizes.ranks + sizes.item * sizes.scaled)
     if sizes.item < 4 and not sizes.full:
@@ -349,6 +388,26 @@ def _linear(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) -
     if seen > tokens:
         kept += factors.held_prefix * rows * seen * 2 * sizes.key_width * sizes.item
     return kept
+
+
+def _widest(sizes: Sizes, feeds: float, attends: float, states: float) -> float:
+    """Of the layers' parts those that one layer has: a state or attention, unless every layer attends."""
+    attends = attends if sizes.attention_share else 0.0
+    mixes = attends + states if sizes.attention_share == 1 else max(attends, states)
+    return mixes + feeds if sizes.feed_share == 1 else max(mixes, feeds if sizes.feed_share else 0.0)
+
+
+def _gate(sizes: Sizes, factors: Factors) -> float:
+    if sizes.gate == "clipped":
+        return factors.held_clipped
+    if sizes.gate == "gelu":
+        return factors.held_gelu
+    return factors.held_experts if sizes.routed else factors.held_intermediate
+
+
+def _of_hidden(sizes: Sizes, factors: Factors) -> float:
+    of_experts = factors.held_choice + factors.held_routed * sizes.routed if sizes.routed else 0
+    return factors.held_hidden + of_experts + (factors.held_norms if sizes.gate == "gelu" else 0)
 
 
 def _weights(sizes: Sizes, rows: int, tokens: int, seen: int) -> int:

@@ -15,7 +15,7 @@ from droid_tune.errors import UserError
 from droid_tune.estimate.cache_bits import bytes_share
 from droid_tune.estimate.grading_model import GradingModel, largest_teacher
 from droid_tune.estimate.trained import Trained, trained_part
-from droid_tune.model_files.facts import ModelFacts
+from droid_tune.model_files.facts import Gate, ModelFacts
 from droid_tune.model_files.hub_facts import facts_at_hand
 from droid_tune.runs.folder import find_run, fused_base, read_config
 
@@ -32,6 +32,12 @@ class _Widths(TypedDict):
     heads: int
     vocabulary: int
     state_width: int
+    routed: int
+    gate: Gate
+    widest_state: int
+    span_width: int
+    attention_share: float
+    feed_share: float
 
 
 def _widths(facts: ModelFacts) -> _Widths:
@@ -39,12 +45,18 @@ def _widths(facts: ModelFacts) -> _Widths:
     return {
         "item": facts.compute_bytes,
         "hidden": facts.hidden,
-        "intermediate": facts.intermediate * facts.experts_per_token,
+        "intermediate": facts.intermediate * facts.experts_per_token + facts.shared_intermediate,
         "query_width": facts.query_width,
         "key_width": facts.key_width,
         "heads": facts.heads,
         "vocabulary": facts.vocabulary,
         "state_width": facts.state_width,
+        "routed": facts.experts_per_token if facts.experts > 1 else 0,
+        "gate": facts.gate,
+        "span_width": facts.span_width,
+        "widest_state": facts.widest_state,
+        "attention_share": facts.attention_share,
+        "feed_share": facts.feed_share,
     }
 
 
@@ -67,6 +79,15 @@ class Sizes:
     heads: int
     vocabulary: int
     state_width: int = 0
+    #: experts that a token asks, each of which gets a copy of it; 0: there are none
+    routed: int = 0
+    gate: Gate = "silu"
+    #: `state_width` is a mean over all layers; this is of one that holds a state, at its busiest
+    widest_state: int = 0
+    span_width: int = 0
+    #: of the layers, those that attend, and those that have a feed-forward part
+    attention_share: float = 1.0
+    feed_share: float = 1.0
     adapted_inputs: int = 0
     ranks: int = 0
     rebuilt: int = 0
@@ -86,6 +107,8 @@ class Sizes:
     layer_wise: bool = True
     #: as the model's own caches were measured, where it is loaded; 0: from the widths
     cache_per_token: int = 0
+    #: the same in numbers, by the config; 0: as many in each layer as it is wide
+    cache_width: int = 0
     teacher: GradingModel | None = None  # the largest model that grades the student
     judges: int = 0  # bytes of the reward models that are no part of the base
     state_per_row: int = 0
@@ -110,7 +133,9 @@ class Sizes:
     @property
     def key_values(self) -> int:
         """Bytes of one token's keys and values over all layers."""
-        return self.cache_per_token or 2 * self.layers * self.key_width * self.item
+        if not self.attention_share:
+            return 0
+        return self.cache_per_token or self.item * (self.cache_width or 2 * self.layers * self.key_width)
 
     @property
     def kept_key_values(self) -> int:
@@ -145,6 +170,8 @@ def sizes_of(config: RunConfig, facts: ModelFacts, backend: str) -> Sizes:
         keeps_attention=facts.keeps_attention,
         teacher=largest_teacher(config),
         judges=sum(map(partial(_judge, config), config.rewards)) if config.samples else 0,
+        cache_width=facts.cache_width,
+        state_per_row=4 * facts.state_numbers,
         cache_bits=config.sampling.cache_bits,
     )
 

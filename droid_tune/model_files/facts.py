@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 #: architectures whose memory was measured against the formulas (tests/benchmarks/estimate_accuracy.py) or that
 #: are built alike: pre-norm attention and a gated feed-forward part
 KNOWN = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text", "phi3"})
+
+#: what the feed-forward part multiplies with: SwiGLU has a derivative of the engine's own that keeps little, the others are
+#: traced by MLX, which keeps each of their steps
+Gate = Literal["silu", "gelu", "clipped"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,22 @@ class ModelFacts:
     embedding_parameters: int = 0
     #: its attention is not the plain one, so that the engine's leaner way of training it does not apply
     keeps_attention: bool = False
+    #: width of the experts that every token asks
+    shared_intermediate: int = 0
+    gate: Gate = "silu"
+    #: numbers of a token's keys and values over all layers; 0: as many in each layer as it is wide
+    cache_width: int = 0
     #: numbers per token that go into the states of layers that hold some, a mean over all layers
     state_width: int = 0
+    #: of one layer that holds a state, at its busiest
+    widest_state: int = 0
+    #: and per token of the span of chunks that is differentiated at a time
+    span_width: int = 0
+    #: numbers of the states of one row, over all layers
+    state_numbers: int = 0
+    #: of the layers, those that attend, and those that have a feed-forward part
+    attention_share: float = 1.0
+    feed_share: float = 1.0
     notes: tuple[str, ...] = ()
     #: whether the files said how large it is; if not, the sizes are placeholders from which nothing may be concluded
     known: bool = True

@@ -12,9 +12,10 @@ from droid_tune.model_files.config_values import ConfigValues, of_text
 from droid_tune.model_files.facts import KNOWN, Linear, ModelFacts
 from droid_tune.model_files.float8 import CODES, stays_packed
 from droid_tune.model_files.headers import Tensor, read_headers
+from droid_tune.model_files.layer_parts import layer_parts
 from droid_tune.model_files.model_folder import Stamps, stamps_of
 from droid_tune.model_files.packing_groups import Packing
-from droid_tune.model_files.state_layers import state_width
+from droid_tune.model_files.state_layers import span_width, state_numbers, state_width, widest_state
 from droid_tune.model_files.told_packing import ToldPacking
 from droid_tune.model_files.weight_shapes import (
     compute_bytes_of,
@@ -108,6 +109,7 @@ def facts_of(
     intermediate = read.whole("moe_intermediate_size", "intermediate_size", "n_inner") or 4 * hidden
     experts = read.whole("num_experts", "num_local_experts", "n_routed_experts") or 1
     architecture = str(config.get("model_type") or "unknown")
+    parts = layer_parts(of_text(config), layers, key_heads * head)
     facts = ModelFacts(
         architecture=architecture,
         layers=layers,
@@ -127,9 +129,17 @@ def facts_of(
         window=read.whole("sliding_window"),
         context=read.whole("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"),
         experts=experts,
-        experts_per_token=read.whole("num_experts_per_tok") or 1,
-        keeps_attention=read.given("attn_logit_softcapping"),
+        experts_per_token=parts.experts_asked if experts > 1 else 1,
+        keeps_attention=read.given("attn_logit_softcapping") or parts.gate == "clipped",
+        shared_intermediate=parts.shared if experts > 1 else 0,
+        gate=parts.gate,
+        cache_width=parts.cache_width,
         state_width=state_width(of_text(config), layers),
+        state_numbers=state_numbers(of_text(config), layers),
+        span_width=span_width(of_text(config)),
+        widest_state=widest_state(of_text(config), layers),
+        attention_share=parts.attention_share,
+        feed_share=parts.feed_share,
         notes=(*notes, *_generic(architecture)),
         known=bool(by_layer) or says_its_size(config),
     )
@@ -140,9 +150,15 @@ def facts_of(
     coded = packing.text("quant_method") == "fp8" and not stays_packed(config)
     if by_layer:
         packed = Packing.of(tensors, settings, group, hidden)
-        return _weighed(facts, tensors, by_layer, packed, unpacked=not stays_packed(config))
-    facts = replace(facts, known=facts.known and (weight_bytes > 0 or _is_counted(config)))
-    return _imagined(facts, ToldPacking(settings, facts.compute_bytes), weight_bytes, coded=coded)
+        found = _weighed(facts, tensors, by_layer, packed, unpacked=not stays_packed(config))
+    else:
+        facts = replace(facts, known=facts.known and (weight_bytes > 0 or _is_counted(config)))
+        found = _imagined(facts, ToldPacking(settings, facts.compute_bytes), weight_bytes, coded=coded)
+    return replace(
+        found,
+        query_width=parts.query_width or found.query_width,
+        key_width=parts.key_width or found.key_width,
+    )
 
 
 def _is_counted(config: dict[str, Any]) -> bool:
