@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from droid_tune import words
@@ -13,6 +14,7 @@ from droid_tune.data.formats.base import (
     THINKING_COLUMN,
     TOOLS,
     TURN_KINDS,
+    Field,
     Layout,
 )
 from droid_tune.data.formats.parts.answers import right_answers
@@ -66,6 +68,18 @@ _SCORES = tuple(
 SeenRow = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """The columns that nothing reads, the fields without a column of their own that may stand in others, these columns, and
+    whether they must be objects for that.
+    """
+
+    unread: tuple[str, ...]
+    elsewhere: tuple[Field, ...]
+    undecided: set[str]
+    paths_only: bool
+
+
 class ColumnsSeen:
     """Counts of columns, turns and answers. `count` takes rows that have passed the check of the file's layout."""
 
@@ -80,7 +94,7 @@ class ColumnsSeen:
         self._unread: Counter[str] = Counter()
         self._instead: Counter[tuple[str, str]] = Counter()
         self._turn_keys: Counter[str] = Counter()
-        self._by_shape: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {}
+        self._by_shape: dict[tuple[str, ...], _Shape] = {}
         self._turns = next((one for one in layout.fields if one.kind in TURN_KINDS), None)
         self._prompt = next((one for one in layout.fields if one.name == "prompt"), None)
         self._answer = next((one for one in layout.fields if one.kind == "answer"), None)
@@ -94,10 +108,12 @@ class ColumnsSeen:
     def count(self, rows: Sequence[SeenRow]) -> None:
         """Take in accepted rows."""
         self.rows += len(rows)
-        for shape, times in Counter(map(tuple, rows)).items():
-            unread, instead = self._of_shape(shape)
-            self._unread.update(dict.fromkeys(unread, times))
-            self._instead.update(dict.fromkeys(instead, times))
+        shapes = Counter(map(tuple, rows))
+        for shape, times in shapes.items():
+            self._unread.update(dict.fromkeys(self._of_shape(shape).unread, times))
+        if any(self._of_shape(shape).elsewhere for shape in shapes):
+            for row in rows:
+                self._count_elsewhere(row, self._of_shape(tuple(row)))
         if self.layout.need == "demonstration" and (labels := _LABELS & self._unread.keys()):
             self.bad += sum(any(str(row.get(name)).lower() == "false" for name in labels) for row in rows)
         if self._imitates:
@@ -110,24 +126,39 @@ class ColumnsSeen:
             for row in rows:
                 self._look_at(row)
 
-    def _of_shape(self, shape: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-        """`(columns that are not read, (column, field) of those read as a field of another name)`, by names alone."""
+    def _of_shape(self, shape: tuple[str, ...]) -> _Shape:
+        """What rows with these columns have, by the columns' names alone."""
         found = self._by_shape.get(shape)
         if found is None:
             read: set[str] = {THINKING_COLUMN}
-            instead: list[tuple[str, str]] = []
+            elsewhere: dict[Field, set[str]] = {}
             for one in self.layout.fields:
-                own = [name for name in self.layout.columns(one) if _root(name, shape) is not None]
+                own = _roots(self.layout.columns(one), shape)
+                read |= own
                 if not own and one.name not in self.layout.mapping:
-                    own = [name for name in self.layout.instead(one) if _root(name, shape) is not None][:1]
-                    instead += [(name, one.name) for name in own]
-                read.update(_root(name, shape) or name for name in own)
+                    elsewhere[one] = _roots(self.layout.instead(one), shape)
             if self._parts:
                 read.add(SPLIT_COLUMN)
-            found = tuple(name for name in shape if name not in read), tuple(instead)
+            undecided = set[str]().union(*elsewhere.values()) - read
+            unread = tuple(name for name in shape if name not in read | undecided)
+            fields = tuple(one for one, roots in elsewhere.items() if roots)
+            paths_only = not any(name in shape for one in fields for name in self.layout.instead(one))
+            found = _Shape(unread, fields, undecided, paths_only)
             if len(self._by_shape) < _COUNTED:
                 self._by_shape[shape] = found
         return found
+
+    def _count_elsewhere(self, row: SeenRow, shape: _Shape) -> None:
+        """Fields that a row has in columns of other names, and such columns of the row that are none of them."""
+        used: set[str] = set()
+        objects = not shape.paths_only or any(type(row[column]) is dict for column in shape.undecided)
+        for one in shape.elsewhere if objects else ():
+            for name in self.layout.found(one, row):
+                self._instead[name, one.name] += 1
+                used.update(_roots((name,), row))
+        for column in shape.undecided - used:
+            if row[column] is not None:
+                self._unread[column] += 1
 
     def _count_several(self, rows: Sequence[SeenRow]) -> None:
         """Rows whose answer is more than a text."""
@@ -271,9 +302,8 @@ def _text_of(turn: Mapping[str, Any]) -> str:
     return str(turn.get("content") or turn.get("value"))
 
 
-def _root(name: str, shape: tuple[str, ...]) -> str | None:
-    """The column of a shape in which a name or dotted path lies, None where it has none."""
-    if name in shape:
-        return name
-    root, dot, _ = name.partition(".")
-    return root if dot and root in shape else None
+def _roots(names: Iterable[str], columns: Container[str]) -> set[str]:
+    """Those of `columns` in which names or dotted paths lie."""
+    return {
+        root for name in names if (root := name if name in columns else name.partition(".")[0]) in columns
+    }

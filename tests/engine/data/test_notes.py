@@ -88,6 +88,27 @@ def test_what_is_read_under_another_name_is_said(tmp_path: Path):
     assert notes(tmp_path, "grpo", row) == ["`reward_model.ground_truth` is read as `answer` in all rows."]
 
 
+def test_a_column_of_that_name_which_holds_something_else_is_not_said_to_be_read(tmp_path: Path) -> None:
+    alpaca = {"instruction": "Add them.", "input": "2 and 3", "output": "5"}
+    assert notes(tmp_path, "sft", alpaca) == []  # `input.tools` is a field of an object, which a text has not
+    assert notes(tmp_path, "grpo", {"prompt": "2 and 3?", "reward_model": "skywork"}) == [
+        "No row has an answer: rewards that compare with one cannot score them."
+    ]
+    asked = {"prompt": "2 and 3?", "completion": "5", "functions": None}
+    assert notes(tmp_path, "sft", asked) == []  # nothing is there to be read
+    assert notes(tmp_path, "sft", {"prompt": "?", "completion": "5", "input": {"x": 1}})[0] == (
+        "Not read by SFT: `input` (all rows)."
+    )
+
+
+def test_a_column_is_said_to_be_read_in_the_rows_that_it_is_read_in(tmp_path: Path) -> None:
+    plain, tools = {"prompt": "2 and 3?", "completion": "5"}, [{"name": "add", "parameters": {}}]
+    given = [{**plain, "functions": tools}, {**plain, "functions": None}, {**plain, "functions": None}]
+    assert notes(tmp_path, "sft", *given) == [
+        "`functions` is read as `tools` in 33% of the rows.",
+    ]
+
+
 def test_a_bare_result_beside_the_answer_is_told(tmp_path: Path):
     [note] = notes(tmp_path, "grpo", {"prompt": "?", "answer": "We add both.", "final_answer": "2"})
     assert note.startswith(
