@@ -47,9 +47,9 @@ PRESETS: dict[str, Preset] = {
     ),
     "few_samples": Preset(
         "Few samples",
-        "Fewer completions of more prompts, each used four times: learns sooner where sampling takes long.",
+        "Fewer completions of more prompts, each used three times: learns sooner where sampling takes long.",
         {},
-        {"training": {"batch_size": 6}, "method": {"group_size": 4, "num_iterations": 4}},
+        {"training": {"batch_size": 12}, "method": {"group_size": 4, "num_iterations": 3}},
     ),
     "low_memory": Preset(
         "Low memory",

@@ -24,6 +24,9 @@ from droid_tune.model.footprint import device_name, facts_of_policy, footprint
 from droid_tune.model.policy import Policy
 from droid_tune.names import Backward
 
+#: bytes of freed buffers that are always kept for reuse
+LEAST_KEPT = 32 * 2**20
+
 
 @dataclass(frozen=True)
 class Planner:
@@ -66,10 +69,14 @@ def plan_for(config: RunConfig, policy: Policy, lengths: DataLengths | None = No
     return planner_for(config, policy, lengths).plan()
 
 
-def limit_memory(budget: int) -> None:
-    """Keep MLX inside the budget: a soft limit, and a small cache of freed buffers (ragged lengths would fill it)."""
+def limit_memory(budget: int, peak: int | None = None) -> None:
+    """Keep MLX inside the budget: a soft limit, and a small cache of freed buffers (ragged lengths would fill it).
+
+    `peak` is the run's estimated one, where it is known: twice that is enough to be kept for reuse.
+    """
     mx.set_memory_limit(budget)
-    mx.set_cache_limit(max(budget // 16, 32 * 2**20))
+    kept = max(budget // 16, LEAST_KEPT)
+    mx.set_cache_limit(kept if peak is None else min(kept, max(2 * peak, LEAST_KEPT)))
 
 
 def best_plan(

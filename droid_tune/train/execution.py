@@ -68,7 +68,8 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
     control.pause_point()
     if config.training.check_products:
         check_products(policy)
-    limit_memory(budget_of(config.memory, read_host()))
+    budget = budget_of(config.memory, read_host())
+    limit_memory(budget)
     with rewards_of(config, stopping, policy) as rewards, acted_in(config, policy, stopping) as environment:
         control.on_stop_now(rewards.end_now)
         session = build_session(config, policy, dataset, rewards, conduct, environment)
@@ -82,6 +83,7 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
             loop.restore(checkpoint)
             loop.know_best(best_kept(assignment.folder, span.start))
         loop.record = RunRecord(estimate_of(session))
+        limit_memory(budget, loop.record.estimated.peak_bytes)
         announce(session, journal, span, loop.record.estimated)
         take_smaller(session, journal, span.start)
         if span.start == 0:

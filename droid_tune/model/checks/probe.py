@@ -19,6 +19,7 @@ from droid_tune.model.caches.group import decodes_on_shared_prompts
 from droid_tune.model.caches.prefix import shares_prompt_exactly
 from droid_tune.model.caches.repeated import merges_exactly
 from droid_tune.model.checks.last_tokens import reads_last_tokens
+from droid_tune.model.gradients.by_hand.joined_pass import passes_joined
 from droid_tune.model.gradients.layers import passes_layer_by_layer
 from droid_tune.model.kernels.joined_body import decodes_joined
 
@@ -43,6 +44,8 @@ class Architecture:
     decodes_shared: bool = False
     #: a token is decoded in few operations (model/kernels/joined_body.py)
     decodes_joined: bool = False
+    #: whole rows are read, and learnt from, in few operations (model/gradients/by_hand)
+    passes_joined: bool = False
     #: prompts are read to their last tokens (model/checks/last_tokens.py)
     reads_last: bool = False
     #: prompts of different length can be decoded in one batch
@@ -116,6 +119,7 @@ def inspect(model: nn.Module) -> Architecture:
         layer_wise=passes_layer_by_layer(model, body, tokens),
         decodes_shared=decodes_on_shared_prompts(model, tokens),
         decodes_joined=body_path == ("model",) and decodes_joined(model, tokens),
+        passes_joined=body_path == ("model",) and passes_joined(model, body, tokens),
         reads_last=reads_last_tokens(model, body, tokens),
         merges_prompts=merges_exactly(model, tokens),
         why_not=why_not,

@@ -19,11 +19,14 @@ from droid_tune.model.caches.prefix import (
     own_leaves,
 )
 from droid_tune.model.checks.probe import body_of
+from droid_tune.model.gradients.by_hand.joined_pass import JoinedPass
+from droid_tune.model.gradients.by_hand.plain_body import PlainBody, plain_body
 from droid_tune.model.gradients.layers import LayerPass
 from droid_tune.model.gradients.passes import PromptPass, WholeRows
 from droid_tune.model.gradients.pullback import Pullback
 from droid_tune.model.gradients.segments import RowSegment, SegmentedPass
 from droid_tune.model.gradients.trainables import Trainables
+from droid_tune.model.kernels.lean_attention import block_weights
 from droid_tune.model.policy import Policy
 
 Arrays = list[mx.array]
@@ -83,6 +86,10 @@ class Bodies:
             return _LayeredRows(segmented, batch)
         if self._by_layer:
             return self._layered_rows(batch)
+        names = self._trainables.names
+        joined = joined_body_for(self._policy, batch, names) if self._plan.hold and names else None
+        if joined is not None:
+            return JoinedPass(joined, batch.tokens, batch.states, names)
         model, architecture = self._policy.model, self._policy.architecture
         return self._pullback(
             lambda _: [batch.hidden(model, architecture)], [], hold=self._plan.hold, seed=self._next_seed()
@@ -162,6 +169,21 @@ class Bodies:
             return None
         self._draws += 1
         return int(np.random.SeedSequence((self._dropout_seed, self._draws)).generate_state(1, np.uint64)[0])
+
+
+def joined_body_for(policy: Policy, batch: WholeRows, wanted: Sequence[str] = ()) -> PlainBody | None:
+    """The policy's body, where it is of the known kind, its adapters are all that is `wanted` and a pass over `batch` has all of
+    its attention at once; None else."""
+    if not policy.architecture.passes_joined or batch.segments is not None:
+        return None
+    if wanted and policy.adapter.dropout:
+        return None
+    body = plain_body(policy.model)
+    if body is None or (wanted and body.arrays.keys() != set(wanted)):
+        return None
+    rows, steps = batch.tokens.shape
+    fits = rows * body.heads * steps * steps <= block_weights()
+    return body if fits else None
 
 
 class _HeldSegment:

@@ -17,7 +17,8 @@ import numpy as np
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.arrays import Indices
-from droid_tune.model.gradients.bodies import Bodies, Pullable
+from droid_tune.model.gradients.bodies import Bodies, Pullable, joined_body_for
+from droid_tune.model.gradients.by_hand.joined_pass import JoinedPass
 from droid_tune.model.gradients.head import Measure, score_tokens
 from droid_tune.model.gradients.head_loss import HeadLoss, Loss
 from droid_tune.model.gradients.passes import PromptPass, WholeRows, head_for, whole_rows
@@ -241,7 +242,11 @@ def hidden_states(
     if not two_stage(policy, rows, plan):
         for batch in whole_rows(rows, plan.score_rows, pack=plan.pack_rows):
             watch.pause_point()
-            hidden = batch.hidden(policy.model, policy.architecture)
+            joined = joined_body_for(policy, batch)
+            if joined is not None:
+                hidden = JoinedPass(joined, batch.tokens, batch.states).results[0]
+            else:
+                hidden = batch.hidden(policy.model, policy.architecture)
             mx.eval(hidden)
             yield batch.row_index, batch.scored, hidden, batch.targets
         return

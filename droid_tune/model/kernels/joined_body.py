@@ -20,12 +20,8 @@ from droid_tune.estimate.memory import COMPLETION_BLOCK
 from droid_tune.model.arrays import close, layers_of
 from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError, empty_caches
 from droid_tune.model.kernels.in_force import in_force
+from droid_tune.model.kernels.llama_parts import ASKING, is_llamas
 from droid_tune.numerics import exponential
-
-#: the modules of a layer, and of its two parts, that are known here: Llama's
-PARTS = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
-ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj", "rope"}
-MLP = {"gate_proj", "up_proj", "down_proj"}
 
 
 @dataclass(frozen=True)
@@ -137,7 +133,7 @@ def joined_body(model: nn.Module) -> JoinedBody | None:
     if type(norm) is not nn.RMSNorm or type(embedding) is not nn.Embedding:
         return None
     blocks: list[Any] = layers_of(model)
-    if not blocks or not all(_known(block) for block in blocks):
+    if not blocks or not all(is_llamas(block, _is_float32) for block in blocks):
         return None
     first = blocks[0].self_attn
     heads, key_heads = int(first.n_heads), int(first.n_kv_heads)
@@ -158,25 +154,9 @@ def joined_body(model: nn.Module) -> JoinedBody | None:
     )
 
 
-def _known(block: Any) -> bool:
-    """Whether a layer is made of the known parts, all plain and in float32."""
-    if not _has(block, PARTS) or not _has(block.self_attn, ATTENTION) or not _has(block.mlp, MLP):
-        return False
-    attention, mlp = block.self_attn, block.mlp
-    plain = [attention.o_proj, *(mlp[name] for name in MLP)]
-    asking = [attention[name] for name in ("q_proj", "k_proj", "v_proj")]
-    norms = (block.input_layernorm, block.post_attention_layernorm)
-    return (
-        all(type(part) is nn.Linear and part.weight.dtype == mx.float32 for part in (*plain, *asking))
-        and not any("bias" in part for part in plain)
-        and len({"bias" in part for part in asking}) == 1
-        and all(type(norm) is nn.RMSNorm for norm in norms)
-        and type(attention.rope) is nn.RoPE
-    )
-
-
-def _has(module: Any, names: set[str]) -> bool:
-    return isinstance(module, nn.Module) and set(module.children()) == names
+def _is_float32(part: Any) -> bool:
+    """Whether a layer is a plain one in float32, with no adapter beside it."""
+    return type(part) is nn.Linear and part.weight.dtype == mx.float32
 
 
 def _rope(block: Any) -> tuple[float, float, int]:
@@ -185,7 +165,7 @@ def _rope(block: Any) -> tuple[float, float, int]:
 
 def _joined(block: Any) -> JoinedLayer:
     attention, mlp = block.self_attn, block.mlp
-    asking = [attention[name] for name in ("q_proj", "k_proj", "v_proj")]
+    asking = [attention[name] for name in ASKING]
     scales = (attention.scale, 1.0, 1.0)
     inward = mx.concatenate([part.weight * scale for part, scale in zip(asking, scales, strict=True)]).T
     biases = [part.bias * scale for part, scale in zip(asking, scales, strict=True) if "bias" in part]

@@ -47,6 +47,15 @@ def _forward_of_root(root: mx.array, gate: mx.array, up: mx.array) -> mx.array:
     return (wide * _sigmoid_of_root(root, wide) * up).astype(up.dtype)
 
 
+@partial(mx.compile, shapeless=True)
+def _back_of_root(
+    root: mx.array, gate: mx.array, up: mx.array, gradient: mx.array
+) -> tuple[mx.array, mx.array, mx.array]:
+    share = _sigmoid_of_root(root, gate)
+    made = gate * share
+    return made * up, gradient * up * (share + made * (1 - share)), gradient * made
+
+
 def _sigmoid_of_root(root: mx.array, gate: mx.array) -> mx.array:
     """1 / (1 + e ** -gate), of the 16th root of e ** abs(gate)."""
     grown = sixteenth_power(root)
@@ -71,6 +80,15 @@ def swiglu(gate: mx.array, up: mx.array) -> mx.array:
 def swiglu_read(gate: mx.array, up: mx.array) -> mx.array:
     """The same for many numbers without a derivative, where exponentials are slow: to 4e-6 of it, and where `gate` is below
     -20 to 1e-9 of gate * up."""
-    if gate.size <= FEW_NUMBERS or not exponentials_are_slow():
-        return swiglu(gate, up)
-    return _forward_of_root(_root(gate), gate, up)
+    return _forward_of_root(_root(gate), gate, up) if _goes_by_root(gate) else swiglu(gate, up)
+
+
+def swiglu_back(gate: mx.array, up: mx.array, gradient: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+    """silu(gate) * up once more, and the gradients by `gate` and by `up`, all of float32; outside of MLX's gradients."""
+    if _goes_by_root(gate):
+        return _back_of_root(_root(gate), gate, up, gradient)
+    return (_forward(gate, up), *_backward(gate, up, gradient))
+
+
+def _goes_by_root(gate: mx.array) -> bool:
+    return gate.size > FEW_NUMBERS and exponentials_are_slow()

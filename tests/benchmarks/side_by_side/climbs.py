@@ -70,8 +70,9 @@ def climbed(climbs: Climbs, seeds: int, environment: dict[str, str], out: Path, 
 
 def table(found: list[dict[str, Any]]) -> Iterator[str]:
     """A line for each task and side, a peer at its best rate: the one that reaches the goal soonest, or comes nearest."""
-    yield f"{'task':10} {'side':16} {'rate':>8} {'seeds':>6} {'reached':>8} {'CPU s':>8} {'best':>7}"
+    yield f"{'task':10} {'side':16} {'rate':>8} {'seeds':>6} {'reached':>8} {'CPU s':>8} {'best':>7} {'end':>7}"
     for task in dict.fromkeys(one["task"] for one in found):
+        ended: dict[str, dict[int, float]] = {}
         for side in dict.fromkeys(one["side"] for one in found):
             runs = [one for one in found if one["task"] == task and one["side"] == side]
             by_rate = [[one for one in runs if one["rate"] == rate] for rate in {one["rate"] for one in runs}]
@@ -79,8 +80,20 @@ def table(found: list[dict[str, Any]]) -> Iterator[str]:
             reached = sum(one["cpu_to_goal"] is not None for one in best)
             yield (
                 f"{task:10} {side:16} {best[0]['rate']:8.0e} {len(best):6} {reached:8} {_seconds(best):8.1f} "
-                f"{statistics.median(_accuracies(best)):7.1%}"
+                f"{statistics.median(_accuracies(best)):7.1%} {statistics.median(_ends(best)):7.1%}"
             )
+            ended[side] = {one["seed"]: one["last_accuracy"] for one in best}
+        for side in ended.keys() - {ENGINE}:
+            yield f"{task:10} {paired(ended.get(ENGINE, {}), ended[side])} of {side}'s, seed by seed"
+
+
+def paired(ours: dict[int, float], theirs: dict[int, float]) -> str:
+    """How far ours end from theirs, each with the other's seed: the mean difference in points and its standard error."""
+    points = [100 * (ours[seed] - theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+    if len(points) < 2:
+        return "ours cannot be set against the end"
+    error = statistics.stdev(points) / len(points) ** 0.5
+    return f"ours end {statistics.mean(points):+.1f} points (standard error {error:.1f}, {len(points)} seeds)"
 
 
 def _seconds(runs: list[dict[str, Any]]) -> float:
@@ -92,3 +105,7 @@ def _seconds(runs: list[dict[str, Any]]) -> float:
 
 def _accuracies(runs: list[dict[str, Any]]) -> list[float]:
     return [one["best_accuracy"] for one in runs]
+
+
+def _ends(runs: list[dict[str, Any]]) -> list[float]:
+    return [one["last_accuracy"] for one in runs]

@@ -67,7 +67,7 @@ def test_presets_are_what_their_names_say(tmp_path: Path) -> None:
     small = resolve(values, preset="low_memory")
     few = resolve(values, preset="few_samples")
     assert isinstance(few.method, GRPOConfig)
-    assert (few.training.batch_size, few.method.group_size, few.method.num_iterations) == (6, 4, 4)
+    assert (few.training.batch_size, few.method.group_size, few.method.num_iterations) == (12, 4, 3)
     assert isinstance(fast, GRPOConfig)
     assert isinstance(full, GRPOConfig)
     assert isinstance(small.method, GRPOConfig)

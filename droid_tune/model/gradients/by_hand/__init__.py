@@ -1,0 +1,1 @@
+"""A plain transformer's pass over whole rows and its derivative, written out."""
