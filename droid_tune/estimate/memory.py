@@ -329,12 +329,14 @@ def _transient(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors
     """What the layer that is just being differentiated needs besides."""
     copies = factors.transient_shared if seen > tokens else factors.transient_scores
     if sizes.keeps_attention and seen == tokens:
-        copies = factors.transient_sinks if sizes.gate == "clipped" else factors.transient_kept
+        copies = (
+            factors.transient_sinks if sizes.gate == "clipped" else factors.transient_kept * sizes.item / 4
+        )
     multiple = factors.transient if seen > tokens else factors.transient_whole
     if sizes.full:
         multiple += factors.transient_full
     linear = multiple * _linear(sizes, rows, tokens, seen, factors) + factors.rebuilt * 4 * sizes.rebuilt
-    spans = _spans(sizes, rows, tokens, factors)
+    spans = _spans(sizes, rows, tokens, factors) + (seen == tokens) * _widening(sizes, rows, tokens)
     return int(linear + spans + copies * _weights(sizes, rows, tokens, seen))
 
 
@@ -347,8 +349,8 @@ def _layered(sizes: Sizes, rows: int, tokens: int, seen: int, factors: Factors) 
     linear += 4 * (sizes.unpacked + factors.rebuilt * sizes.rebuilt)
     copies = factors.layered_scores
     if sizes.keeps_attention:
-        copies = factors.transient_sinks if sizes.gate == "clipped" else factors.layered_kept
-    spans = _spans(sizes, rows, tokens, factors)
+        copies = factors.transient_sinks if sizes.gate == "clipped" else factors.layered_kept * sizes.item / 4
+    spans = _spans(sizes, rows, tokens, factors) + _widening(sizes, rows, tokens)
     return int(linear + spans + copies * _weights(sizes, rows, tokens, seen))
 
 
@@ -375,19 +377,29 @@ def _linear(
     differ the widest, or a `mean` of them."""
     feeds = sizes.item * _gate(sizes, factors) * sizes.intermediate
     attends = sizes.item * (factors.held_query * sizes.query_width + factors.held_key * sizes.key_width)
-    states = 4 * factors.held_states * (sizes.state_width if mean else sizes.widest_state)
+    # Recurrences are float32 inside, what goes into them is of the model's own type.
+    states = (2 + sizes.item / 2) * factors.held_states * (sizes.state_width if mean else sizes.widest_state)
     if mean:
         parts = sizes.feed_share * feeds + sizes.attention_share * attends + states
     else:
         parts = _widest(sizes, feeds, attends, states)
     kept = rows * tokens * (sizes.item * _of_hidden(sizes, factors) * sizes.hidden + parts)
-    # Adapters are float32 whatever the model is: their inputs are widened, DoRA's middles kept.
+    # DoRA's middles are kept.
     kept += rows * tokens * (4 * sizes.ranks + sizes.item * sizes.scaled)
-    if sizes.item < 4 and not sizes.full:
-        kept += rows * tokens * 4 * sizes.adapted_inputs
+    kept += _widened(sizes, rows, tokens)
     if seen > tokens:
         kept += factors.held_prefix * rows * seen * 2 * sizes.key_width * sizes.item
     return kept
+
+
+def _widened(sizes: Sizes, rows: int, tokens: int) -> int:
+    """Inputs of adapters, which are float32 whatever the model is."""
+    return 4 * rows * tokens * sizes.adapted_inputs if sizes.item < 4 and not sizes.full else 0
+
+
+def _widening(sizes: Sizes, rows: int, tokens: int) -> int:
+    """Their gradients, of the layer that is being differentiated; beside GELU's own steps there is room for them."""
+    return 0 if sizes.gate == "gelu" else _widened(sizes, rows, tokens)
 
 
 def _widest(sizes: Sizes, feeds: float, attends: float, states: float) -> float:
