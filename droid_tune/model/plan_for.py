@@ -72,11 +72,11 @@ def plan_for(config: RunConfig, policy: Policy, lengths: DataLengths | None = No
 def limit_memory(budget: int, peak: int | None = None) -> None:
     """Keep MLX inside the budget: a soft limit, and a small cache of freed buffers (ragged lengths would fill it).
 
-    `peak` is the run's estimated one, where it is known: twice that is enough to be kept for reuse.
+    `peak` is the run's estimated one, where it is known: half as much again is enough to be kept for reuse.
     """
     mx.set_memory_limit(budget)
     kept = max(budget // 16, LEAST_KEPT)
-    mx.set_cache_limit(kept if peak is None else min(kept, max(2 * peak, LEAST_KEPT)))
+    mx.set_cache_limit(kept if peak is None else min(kept, max(3 * peak // 2, LEAST_KEPT)))
 
 
 def best_plan(

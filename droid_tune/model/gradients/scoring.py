@@ -175,7 +175,8 @@ class _Work:
     ) -> None:
         self._rows, self._head, self._trainables = rows, head, head.trainables
         self._bodies = Bodies(policy, head.trainables, plan, dropout_seed)
-        self.gradients: list[mx.array] = head.trainables.zeros()
+        self._zeros = head.trainables.zeros()
+        self.gradients: list[mx.array] = list(self._zeros)
 
     def group(self, prompt: int, batches: list[MicroBatch]) -> None:
         """Stage one: the prompt, once. Stage two: its completions. Then back through the prompt."""
@@ -218,7 +219,8 @@ class _Work:
     def _add(self, pulled: list[mx.array]) -> list[mx.array]:
         """Accumulate the trainables' gradient; the rest, by the leaves, is handed back evaluated."""
         count = len(self.gradients)
-        self.gradients = [a + b for a, b in zip(self.gradients, pulled[:count], strict=True)]
+        parts = zip(self.gradients, self._zeros, pulled[:count], strict=True)
+        self.gradients = [part if sum_ is zero else sum_ + part for sum_, zero, part in parts]
         rest = pulled[count:]
         pulled.clear()  # no name holds a part while the sum is computed
         mx.eval(self.gradients, rest)

@@ -19,7 +19,7 @@ import numpy as np
 
 from droid_tune.estimate.bucketed_lengths import bucketed
 from droid_tune.model.arrays import Indices, close
-from droid_tune.model.caches.prefix import UnsharableCacheError
+from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError, empty_caches
 from droid_tune.model.gradients.by_hand.joined_products import BoundProduct
 from droid_tune.model.gradients.by_hand.plain_body import PlainBody, PlainLayer, plain_body
 from droid_tune.model.kernels.swiglu import swiglu_back, swiglu_read
@@ -218,7 +218,10 @@ def passes_joined(model: nn.Module, body: Callable[..., mx.array], tokens: mx.ar
     """Whether `plain_body` knows the model, and a pass over `tokens` (1, T) gives the states that its own `body` gives."""
     try:
         plain = plain_body(model)
-        if plain is None:
+        windows = any(
+            not isinstance(cache, PrefixCache) or cache.window is not None for cache in empty_caches(model)
+        )
+        if plain is None or windows:
             return False
         found = JoinedPass(plain, tokens, np.arange(tokens.shape[1])).results[0]
         return close(found, body(tokens, cache=None)[0])

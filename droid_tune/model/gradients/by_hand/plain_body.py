@@ -11,9 +11,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from droid_tune.model.arrays import layers_of
-from droid_tune.model.caches.prefix import PrefixCache, empty_caches
 from droid_tune.model.gradients.by_hand.joined_products import LowRankPart, Product
-from droid_tune.model.gradients.trainables import layers_prefix
 from droid_tune.model.kernels.llama_parts import ASKING, is_llamas, linear_of
 
 
@@ -97,11 +95,8 @@ def plain_body(model: nn.Module) -> PlainBody | None:
     width = linear_of(first.q_proj).weight.shape[0] // heads
     if rope.traditional or rope.dims != width or len({_turning(block) for block in blocks}) > 1:
         return None
-    if any(not isinstance(cache, PrefixCache) or cache.window is not None for cache in empty_caches(model)):
-        return None
-    prefix = layers_prefix(model)
     arrays: dict[str, mx.array] = {}
-    layers = tuple(_layer(block, f"{prefix}{place}.", arrays) for place, block in enumerate(blocks))
+    layers = tuple(_layer(block, f"model.layers.{place}.", arrays) for place, block in enumerate(blocks))
     key_heads = int(first.n_kv_heads)
     return PlainBody(layers, embedding, norm, heads, key_heads, width, float(first.scale), rope, arrays)
 
