@@ -14,6 +14,7 @@ import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from textwrap import shorten
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,24 @@ def tokenizer_faults(folder: Path) -> Generator[None]:
                 remedy="see that the disk is there and sound, and try again",
             ) from error
         raise UserError(
-            "the tokenizer cannot be loaded", place=str(folder), remedy="download the model again"
+            f"the tokenizer cannot be loaded ({_fault(folder, error)})",
+            place=str(folder),
+            remedy="download the model again",
         ) from error
+
+
+def _fault(folder: Path, error: Exception) -> str:
+    """What is wrong with a folder's tokenizer, in the Rust library's words where that reads its file as little."""
+    from tokenizers import Tokenizer
+
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        return "there is no tokenizer.json"
+    try:
+        Tokenizer.from_file(str(file))
+    except Exception as found:  # it raises nothing else
+        return f"tokenizer.json: {shorten(str(found).rstrip('.'), 120)}"
+    return shorten(f"{type(error).__name__}: {error}", 120)
 
 
 def _system_said(error: BaseException) -> str:

@@ -316,4 +316,10 @@ def find_run(name: str) -> Path:
         raise UserError(
             f"`{name}` fits {len(matches)} runs: {', '.join(m.name for m in matches[:5])}; write more of it."
         )
+    if as_path.suffix == ".gguf" and as_path.is_file():
+        raise UserError(
+            "this is a model in GGUF and no run",
+            place=str(as_path),
+            remedy="ask it with llama.cpp or Ollama, or give the run that it was exported from",
+        )
     raise UserError(f"There is no run `{name}`; `droid-tune runs` lists them.")

@@ -67,3 +67,12 @@ def test_a_mistake_is_one_sentence(
     told = capsys.readouterr().err
     assert sentence in told
     assert told.count("\n") == 1
+
+
+def test_a_gguf_is_said_to_be_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.gguf"
+    file.write_bytes(b"GGUF")
+    assert main(["generate", "--run", str(file), "--prompt", "x"]) == 1
+    told = capsys.readouterr().err
+    assert f"{file}: this is a model in GGUF and no run; ask it with llama.cpp or Ollama" in told
+    assert told.count("\n") == 1

@@ -89,15 +89,36 @@ def test_an_end_left_over_in_config_json_ends_no_answer(
     assert set(load_by_mlx_lm(str(folder))[1].eos_token_ids) == ends
 
 
-@pytest.mark.parametrize("content", ["", "{", "{}", '{"model": {"type": "Nothing"}}', "[]"])
-def test_files_that_no_library_reads_are_said_in_the_same_words(folder: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "EOF while parsing a value"),
+        ("{", "EOF while parsing an object"),
+        ("{}", "Model missing"),
+        ('{"model": {"type": "Nothing"}}', "did not match any variant"),
+        ("[]", "invalid type: sequence"),
+    ],
+)
+def test_files_that_no_library_reads_are_said_in_the_same_words(folder: Path, content: str, why: str) -> None:
+    """With the reason: only `cannot be loaded` left nobody anything to look for."""
     (folder / "tokenizer.json").write_text(content)
-    said = f"{folder}: the tokenizer cannot be loaded; download the model again."
+    told: set[str] = set()
     for load in (load_tokenizer, load_model_tokenizer):
         with pytest.raises(UserError) as caught:
             load(folder)
-        assert str(caught.value) == said
+        told.add(str(caught.value))
+    (said,) = told
+    assert said.startswith(f"{folder}: the tokenizer cannot be loaded (tokenizer.json: ")
+    assert why in said
+    assert said.endswith("; download the model again.")
     assert load_fast_tokenizer(folder) is None
+
+
+def test_a_tokenizer_whose_file_is_gone_is_said(folder: Path) -> None:
+    """Its settings are still there: the library's own words are of four lines and of packages to install."""
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"cannot be loaded \(there is no tokenizer\.json\); download"):
+        load_tokenizer(folder)
 
 
 @pytest.mark.parametrize("longest", ["long", [1], True])
