@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -228,8 +229,8 @@ def _unlikeliness(proposal: Proposal, need: Need | None) -> int:
 
 
 def mapped(mapping: Mapping[str, str]) -> str:
-    """A mapping as the command line takes it."""
-    return " ".join(f"--map {name}={column}" for name, column in mapping.items())
+    """A mapping as the command line takes it, quoted for a shell where a column's name asks for that."""
+    return " ".join(f"--map {shlex.quote(f'{name}={column}')}" for name, column in mapping.items())
 
 
 def fits(rows: Sequence[Mapping[str, Any]], proposal: Proposal) -> bool:

@@ -9,6 +9,8 @@ from PySide6.QtCore import QObject, Qt
 from pytestqt.qtbot import QtBot
 
 from droid_tune.control import Watch
+from droid_tune.data.mapping import mapped
+from ui.panes.data.columns_said import in_columns
 from ui.panes.data.data_reader import DataReader, Inspection, Source
 from ui.panes.data.data_reader import inspect as inspect_source
 from ui.panes.data.issues.issues_model import IssuesModel
@@ -45,6 +47,36 @@ def test_data_without_a_usable_row_still_has_its_report(tmp_path: Path) -> None:
     assert found.report is not None
     assert found.report.rejected == 1
     assert found.splits == {}
+
+
+@pytest.mark.parametrize(
+    ("advice", "said"),
+    [
+        ("x: add --map answer=final where so.", "x: in Columns, read `answer` from `final` where so."),
+        (
+            "perhaps by --map completion=response.",
+            "perhaps by reading `completion` from `response` in Columns.",
+        ),
+        (
+            f"by {mapped({'prompt': 'Die Frage', 'answer': 'it_s'})}; or",
+            "by reading `prompt` from `Die Frage` and `answer` from `it_s` in Columns; or",
+        ),
+        (f"by {mapped({'prompt': chr(39) + 'eau'})}.", "by reading `prompt` from `'eau` in Columns."),
+        ("nothing of it", "nothing of it"),
+    ],
+)
+def test_advice_on_columns_is_in_the_window_s_words(advice: str, said: str) -> None:
+    assert in_columns(advice) == said
+
+
+def test_no_option_of_the_command_line_is_in_the_issues(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"problem": "x", "solution": "y"}\n')
+    found = inspect(str(tmp_path))
+    assert (
+        "by reading `prompt` from `problem` and `answer` from `solution` in Columns"
+        in found.issues[0].message
+    )
+    assert not any("--map" in issue.message for issue in found.issues)
 
 
 def test_a_folder_that_is_gone_is_one_sentence() -> None:

@@ -12,6 +12,7 @@ import pytest
 from droid_tune.control import Watch
 from droid_tune.data.formats.table import FORMATS, need_of, usable_formats
 from droid_tune.data.issues import KEPT_IN_MEMORY
+from droid_tune.data.mapping import mapped
 from droid_tune.data.reading.discover import assigned
 from droid_tune.data.splits import split_of
 from droid_tune.data.validate import validate
@@ -157,6 +158,10 @@ def test_columns_of_other_names_come_with_a_proposal(tmp_path: Path):
         str(tmp_path / "a.jsonl"): {"prompt": "problem", "answer": "solution"}
     }
     assert "--map prompt=problem --map answer=solution" in next(iter(report.issues)).message
+
+
+def test_a_column_with_a_space_is_proposed_as_a_shell_takes_it() -> None:
+    assert mapped({"prompt": "Die Frage", "answer": "x"}) == "--map 'prompt=Die Frage' --map answer=x"
 
 
 def test_a_mapping_of_no_field_is_refused_with_the_nearest(tmp_path: Path):

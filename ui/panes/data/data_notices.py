@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QWidget
 from droid_tune import words
 from droid_tune.config.recipes.methods import METHOD_CONFIGS
 from droid_tune.data.formats.table import FORMATS_BY_NAME, label_of, methods_for
+from ui.panes.data.columns_said import in_columns
 from ui.panes.data.data_reader import Inspection
 from ui.widgets.notice import NoticeStack
 
@@ -35,7 +36,8 @@ class DataNotices(NoticeStack):
             return
         files = found.report.errors if found.report is not None else []
         fitting = fitting_methods(found)
-        for said in dict.fromkeys([found.fault, *(file.error.message for file in files if file.error)]):
+        faults = [found.fault, *(file.error.message for file in files if file.error)]
+        for said in dict.fromkeys(map(in_columns, faults)):
             if said and not any(said in bar.text for bar in self.bars()):
                 bar = self.add(
                     "error", words.literal(said), actions=tuple(f"Use {label_of(one)}" for one in fitting)
@@ -43,7 +45,7 @@ class DataNotices(NoticeStack):
                 bar.chosen.connect(partial(self._choose_method, fitting))
         notes = found.report.notes if found.report is not None else []
         if notes:
-            self.add("info", words.literal(" ".join(notes)))
+            self.add("info", words.literal(in_columns(" ".join(notes))))
 
     def _propose_mapping(self, found: Inspection) -> None:
         bar = self.add(

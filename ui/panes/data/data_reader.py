@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,7 @@ from droid_tune.data.report import Report
 from droid_tune.data.splits import Split
 from droid_tune.errors import UserError
 from ui.background import Task
+from ui.panes.data.columns_said import in_columns
 from ui.panes.data.rows.rows_model import cell_text
 
 #: issues listed in the window; the command line prints them all
@@ -147,7 +148,8 @@ def inspect(source: Source, watch: Watch) -> Inspection:
 
 
 def _describe(found: Inspection, report: Report, method: str) -> None:
-    found.issues = list(islice(report.issues, MOST_ISSUES))
+    listed = islice(report.issues, MOST_ISSUES)
+    found.issues = [replace(issue, message=in_columns(issue.message)) for issue in listed]
     found.issue_count = len(report.issues)
     found.columns = {split: columns_of(rows) for split, rows in found.splits.items()}
     if report.files:
