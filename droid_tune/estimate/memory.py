@@ -52,7 +52,7 @@ class Factors:
     #: float32 arrays of layers that hold states (Qwen 3.5's gated delta rule and Mamba-2, 2026-12-01)
     held_states: float = 9.0
     #: those of a span of chunks, and its tokens
-    span: float = 8.0
+    span: float = 10.0
     span_tokens: int = 256
     #: copies of a shared prompt's keys and values for each row
     held_prefix: float = 0.15
@@ -191,7 +191,7 @@ def update_parts(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors 
         return _passes(sizes, job, plan, rows, tokens, 0, factors)
     rows = min(together, job.learnt_group)
     prompt = job.longest_prompt
-    leaves = int((1 + factors.leaf_gradients) * prompt * sizes.key_values)
+    leaves = int((1 + factors.leaf_gradients) * (prompt * sizes.key_values + sizes.state_per_row))
     inputs = sizes.layers * prompt * sizes.hidden * sizes.item
     body = _passes(sizes, job, plan, rows, job.longest_completion, prompt, factors)
     part = _segment(sizes, plan, prompt)
