@@ -80,6 +80,8 @@ def execute(assignment: Assignment, control: Control, journal: Journal, world: W
             look_at_space(assignment.folder, loop)
             keep_identity(assignment.folder, identity_of(config, dataset, assignment.folder, stopping))
         if checkpoint is not None:
+            if data_state != checkpoint.state["data"]:
+                session.batches.accept_other_rows()
             loop.restore(checkpoint)
             loop.know_best(best_kept(assignment.folder, span.start))
         loop.record = RunRecord(estimate_of(session))
@@ -166,14 +168,16 @@ def _newest(store: CheckpointStore, journal: Journal) -> Checkpoint | None:
 
 
 def _data_state(dataset: Dataset, checkpoint: SavedState | None, journal: Journal) -> State:
-    """The data files' fingerprints as the run began; on a resume, say where they changed since."""
+    """The data files' fingerprints, as they were when the run began or was gone on with; on a resume, say where they changed
+    since: whoever asked for it has been told."""
     if checkpoint is None:
         return dataset.state()
-    for sentence in changes(checkpoint.state["data"]):
+    found = changes(checkpoint.state["data"])
+    for sentence in found:
         journal.notice(
             "data_changed", sentence, "The run goes on with the data as it is now; it is no longer exact."
         )
-    return checkpoint.state["data"]
+    return dataset.state() if found else checkpoint.state["data"]
 
 
 def _tell_what_changed(assignment: Assignment, journal: Journal) -> None:

@@ -58,6 +58,11 @@ class PromptBatches:
         self._shuffle = shuffle
         self._drawn = 0
         self._order: tuple[int, Numbers] | None = None
+        self._others = False
+
+    def accept_other_rows(self) -> None:
+        """The rows are not those of the state that is restored next, and whoever runs this said to go on with them."""
+        self._others = True
 
     @property
     def epoch(self) -> float:
@@ -99,15 +104,17 @@ class PromptBatches:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where `state()` was taken. Raises `UserError` when the rows are not the same ones any more."""
+        """Go on where `state()` was taken; with other rows that were accepted, as far in as many epochs. Raises `UserError`
+        where their number changed and that was not accepted."""
         if state["version"] > STATE_VERSION:
             raise UserError("The checkpoint comes from a newer version", remedy="update Droid Tune")
-        if state["length"] != len(self._rows):
+        if state["length"] != len(self._rows) and not self._others:
             raise UserError(
                 f"The train rows changed since the run began: there were {state['length']:,}, now {len(self._rows):,}",
                 remedy="put the old file back, or start a new run",
             )
         self._seed = state["seed"]
         self._shuffle = state["shuffle"]
-        self._drawn = state["drawn"]
+        epochs, rest = divmod(state["drawn"], state["length"])
+        self._drawn = epochs * len(self._rows) + rest * len(self._rows) // state["length"]
         self._order = None

@@ -123,10 +123,10 @@ class SignalBatches(PromptBatches):
         return {**super().state(), "signal": signal}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where `state()` was taken; after another order was in use, with nothing known of any row."""
+        """Go on where `state()` was taken; after another order was in use, or with other rows, with nothing known of any row."""
         super().restore(state)
         signal = state.get("signal")
-        if signal is None:
+        if signal is None or self._others:
             return
         seen = np.array(signal["rows"], np.int64)
         if seen.size and int(seen.max()) >= len(self._rows):

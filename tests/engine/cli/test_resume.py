@@ -51,6 +51,30 @@ def test_accepted_it_goes_on_and_the_log_knows_and_nobody_is_asked_again(changed
     assert main(["resume", "first", "--steps", "1"]) == 0
 
 
+@pytest.mark.parametrize("selection", ["shuffled", "signal"])
+@pytest.mark.parametrize("rows", [5, 11])
+def test_more_and_fewer_rows_are_gone_on_with_where_that_was_accepted(
+    rows: int, selection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DROID_TUNE_HOME", str(tmp_path / "home"))
+    folder, data = tmp_path / "home" / "runs" / "first", tmp_path / "train.jsonl"
+
+    def write(count: int) -> None:
+        lines = [f'{{"prompt": "What is {n} plus one?", "answer": "{n + 1}"}}\n' for n in range(count)]
+        data.write_text("".join(lines))
+
+    write(8)
+    method = {"type": "grpo", "prompt_selection": selection}
+    settings = {"method": method, "data": {"path": str(data)}, "evaluation": {"rows": 0}}
+    train(tiny(**settings, training={"iterations": 3}), folder)
+    write(rows)
+    assert main(["resume", "first", "--steps", "1"]) == 1
+    assert main(["resume", "first", "--steps", "2", "--accept-changes"]) == 0
+    assert last_step(folder) == 5
+    assert main(["resume", "first", "--steps", "1"]) == 0  # nobody is asked twice
+    assert last_step(folder) == 6
+
+
 @pytest.mark.parametrize("how", [pytest.param("flag", marks=pytest.mark.slow), "typed"])
 def test_a_branch_goes_on_from_there_and_the_first_run_stays(
     changed: Path, how: str, monkeypatch: pytest.MonkeyPatch

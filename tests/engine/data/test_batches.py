@@ -53,6 +53,16 @@ def test_a_changed_number_of_rows_is_said_on_resume():
         PromptBatches(ROWS[:9], 4, seed=3).restore(state)
 
 
+@pytest.mark.parametrize(("rows", "drawn"), [(9, 11), (10, 13), (20, 26)])
+def test_other_rows_that_were_accepted_are_gone_on_with_as_far_in_as_many_epochs(rows: int, drawn: int):
+    batches = PromptBatches(ROWS, 13, seed=3)
+    batches.take()
+    resumed = PromptBatches([*ROWS, *ROWS][:rows], 4, seed=3)
+    resumed.accept_other_rows()
+    resumed.restore(batches.state())
+    assert resumed.state()["drawn"] == drawn  # 1 epoch, and 3 of 10
+
+
 def test_no_rows_is_one_sentence():
     with pytest.raises(UserError, match="no row"):
         PromptBatches([], 4, seed=0)
