@@ -121,6 +121,21 @@ def test_rows_of_another_kind_offer_the_method_that_learns_from_them(
     assert notices(pane) == []
 
 
+def test_columns_that_nobody_guesses_lead_to_where_they_are_chosen(show: Show, tmp_path: Path) -> None:
+    """As of a spreadsheet in another language: the fault said to map them, and not where."""
+    pane = show(
+        write(tmp_path / "train.jsonl", *({"Frage": f"{n} + 1?", "Antwort": f"{n + 1}"} for n in range(5)))
+    )
+    assert pane._bar.view.key == "issues"
+    press(pane, "Choose Columns…")
+    assert pane._bar.view.key == "columns"
+    assert not pane._columns.isHidden()
+    pane = show(write(tmp_path / "blank" / "train.jsonl", {"prompt": "", "answer": "1"}))
+    shown = [one.text() for one in pane.findChildren(QPushButton) if one.isVisible()]
+    assert "Files…" in shown
+    assert "Choose Columns…" not in shown
+
+
 def test_after_data_that_cannot_be_read_the_view_is_again_the_one_that_was_chosen(
     show: Show, tmp_path: Path
 ) -> None:

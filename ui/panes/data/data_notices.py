@@ -14,7 +14,7 @@ from ui.panes.data.columns_said import in_columns
 from ui.panes.data.data_reader import Inspection
 from ui.widgets.notice import NoticeStack
 
-USE_PROPOSAL, EDIT_COLUMNS = "Use It", "Edit…"
+USE_PROPOSAL, EDIT_COLUMNS, CHOOSE_COLUMNS = "Use It", "Edit…", "Choose Columns…"
 #: methods that are offered for rows which the chosen one cannot use
 MOST_METHODS = 2
 
@@ -37,12 +37,14 @@ class DataNotices(NoticeStack):
         files = found.report.errors if found.report is not None else []
         fitting = fitting_methods(found)
         faults = [found.fault, *(file.error.message for file in files if file.error)]
+        actions = [f"Use {label_of(one)}" for one in fitting]
+        unknown = any(issue.reason == "unknown_schema" for issue in found.issues)
+        if found.fault and found.raw_rows and unknown and not fitting:  # names that only the user can tell
+            actions = [CHOOSE_COLUMNS]
         for said in dict.fromkeys(map(in_columns, faults)):
             if said and not any(said in bar.text for bar in self.bars()):
-                bar = self.add(
-                    "error", words.literal(said), actions=tuple(f"Use {label_of(one)}" for one in fitting)
-                )
-                bar.chosen.connect(partial(self._choose_method, fitting))
+                bar = self.add("error", words.literal(said), actions=tuple(actions))
+                bar.chosen.connect(partial(self._answer_fault, fitting))
         notes = found.report.notes if found.report is not None else []
         if notes:
             self.add("info", words.literal(in_columns(" ".join(notes))))
@@ -62,7 +64,9 @@ class DataNotices(NoticeStack):
         else:
             self.columns_wanted.emit()
 
-    def _choose_method(self, fitting: list[str], action: str) -> None:
+    def _answer_fault(self, fitting: list[str], action: str) -> None:
+        if action == CHOOSE_COLUMNS:
+            self.columns_wanted.emit()
         for method in fitting:
             if action == f"Use {label_of(method)}":
                 self.method_chosen.emit(method)
