@@ -121,7 +121,9 @@ def test_rows_of_another_kind_offer_the_method_that_learns_from_them(
     assert notices(pane) == []
 
 
-def test_columns_that_nobody_guesses_lead_to_where_they_are_chosen(show: Show, tmp_path: Path) -> None:
+def test_columns_that_nobody_guesses_lead_to_where_they_are_chosen(
+    show: Show, tmp_path: Path, qtbot: QtBot
+) -> None:
     """As of a spreadsheet in another language: the fault said to map them, and not where."""
     pane = show(
         write(tmp_path / "train.jsonl", *({"Frage": f"{n} + 1?", "Antwort": f"{n + 1}"} for n in range(5)))
@@ -130,6 +132,13 @@ def test_columns_that_nobody_guesses_lead_to_where_they_are_chosen(show: Show, t
     press(pane, "Choose Columns…")
     assert pane._bar.view.key == "columns"
     assert not pane._columns.isHidden()
+    assert (
+        pane._columns._formats.currentData() == "prompt_answer"
+    )  # not the first of all, conversations with preferences
+    pane._columns.choose("prompt", "Frage")
+    pane._columns.choose("answer", "Antwort")
+    press(pane, pane._columns._confirm.text())
+    qtbot.waitUntil(lambda: pane._found is not None and bool(pane._found.splits))
     pane = show(write(tmp_path / "blank" / "train.jsonl", {"prompt": "", "answer": "1"}))
     shown = [one.text() for one in pane.findChildren(QPushButton) if one.isVisible()]
     assert "Files…" in shown

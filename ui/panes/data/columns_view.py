@@ -57,10 +57,13 @@ class ColumnsView(QWidget):
         """The rows as they stand, the mapping in force, other ways to read them, the format that was found."""
         self._rows, self._method = rows, method
         self._formats.clear()
-        for one in usable_formats(need_of(method)):
+        usable = usable_formats(need_of(method))
+        for one in usable:
             self._formats.addItem(one.title, one.name)
         best = proposals[0] if proposals else None
-        name = found or (best.format.name if best is not None else None)
+        # Nothing is known of the columns: what a plain table most likely holds, a prompt and what belongs to it.
+        plain = next((one.name for one in usable if one.required[0].name == "prompt"), None)
+        name = found or (best.format.name if best is not None else plain)
         self._formats.setCurrentIndex(max(0, self._formats.findData(name)))
         given = dict(mapping) or (dict(best.mapping) if best is not None and best.format.name == name else {})
         self._show_fields(given)
