@@ -24,6 +24,7 @@ from droid_tune.data.formats.parts.messages import READ_KEYS, as_turns, role_of
 from droid_tune.data.formats.parts.tools import parsed_tools
 from droid_tune.data.formats.table import label_of
 from droid_tune.data.formats.verdict import VERDICT_LABEL
+from droid_tune.data.reading.unlearnt import unlearnt
 from droid_tune.data.splits import SPLIT_COLUMN
 
 #: Names counted, and of these shown in a sentence: rows may have keys without end.
@@ -234,6 +235,9 @@ class ColumnsSeen:
         for (column, name), times in self._instead.items():
             yield f"`{column}` is read as `{name}` in {self._share(times)}."
         yield from self._sentences_about_marks()
+        imitated = self._answer.name if self._imitates and self._answer is not None else None
+        texts = self.layout.format.name == "text"
+        yield from unlearnt(self._unread, by, self._shares, imitated=imitated, texts=texts)
         if self._turn_keys:
             shown = ", ".join(f"`{name}` ({times:,})" for name, times in self._turn_keys.most_common(_SHOWN))
             yield f"Turns have keys that are not read: {shown}."

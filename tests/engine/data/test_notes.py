@@ -272,3 +272,27 @@ def test_what_answers_that_are_imitated_need_and_the_model_does_not_see_is_told(
         "The answer is the place of a choice, counted from 0, in all rows: SFT learns that number. Write the letter or the text "
         "that the prompt asks for." in said
     )
+
+
+def test_a_worked_answer_that_is_not_learnt_is_told(tmp_path: Path) -> None:
+    row = {"question": "2+2?", "solution": "Two and two are four.", "answer": "4"}
+    assert (
+        "SFT learns `answer`, not `solution` (all rows): add --map answer=solution where that is what the model should write."
+        in notes(tmp_path, "sft", row)
+    )
+    assert not any("should write" in note for note in notes(tmp_path, "grpo", row))
+    messages = {"messages": [USER, PROSE], "solution": "?"}
+    assert not any("should write" in note for note in notes(tmp_path, "sft", messages))
+
+
+def test_texts_whose_label_or_speaker_is_not_learnt_are_told(tmp_path: Path) -> None:
+    assert (
+        "SFT learns the texts alone, not `label` (all rows): add --map prompt=text --map completion=label where it is the answer."
+        in notes(tmp_path, "sft", {"text": "I love it.", "label": "good"})
+    )
+    turn = {"message_id": "a", "parent_id": None, "text": "Who sang?", "role": "prompter"}
+    assert (
+        "Each row seems to be one turn of a conversation (`role` (all rows)), and its text is learnt by itself, questions "
+        "too: put the turns of a conversation into one row of `messages`."
+    ) in notes(tmp_path, "sft", turn)
+    assert notes(tmp_path, "sft", {"text": "Ann sang."}) == []
