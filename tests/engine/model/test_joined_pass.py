@@ -21,6 +21,7 @@ from droid_tune.model.gradients import bodies, pullback
 from droid_tune.model.gradients.bodies import joined_body_for
 from droid_tune.model.gradients.by_hand import joined_pass
 from droid_tune.model.gradients.by_hand.joined_pass import JoinedPass, passes_joined
+from droid_tune.model.gradients.by_hand.unpadded_rows import UnpaddedRows
 from droid_tune.model.gradients.passes import whole_rows
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
 from droid_tune.model.kernels.own_kernels import own_kernels
@@ -150,6 +151,35 @@ def test_ragged_rows_of_any_shape(seed: int, count: int, longest: int) -> None:
 
 
 POLICY = tiny_policy("llama")
+
+
+def test_padding_is_left_out_of_all_but_attention() -> None:
+    layout = UnpaddedRows(3, 16, np.array([3, 15, 17, 34]))  # rows of 16, 2 and 3 tokens
+    assert layout.count == 24  # the next allowed number above their 21
+    places = mx.arange(48)
+    kept = [*range(18), 18, 19, 20, 32, 33, 34]  # with three of padding
+    assert layout.gathered(places).tolist() == kept
+    assert layout.places_of(mx.array([3, 15, 17, 34])).tolist() == [3, 15, 17, 23]
+    spread = layout.spread(layout.gathered(places)).tolist()
+    assert spread == [place if place in kept else 18 for place in range(48)]
+    full = UnpaddedRows(3, 16, np.array([15, 31, 40]))  # of 41 tokens: too little to leave out
+    assert full.count == 48
+    assert full.gathered(places) is full.spread(places) is full.places_of(places) is places
+
+
+@pytest.mark.parametrize("setup", KNOWN)
+def test_one_long_row_among_short_ones(setup: str) -> None:
+    policy, rng = KNOWN[setup](), np.random.default_rng(5)
+    lengths = np.array([30, 1, 2, 0, 5])
+    tokens = rng.integers(2, VOCABULARY, (5, 30)).astype(np.int32)
+    mask = (np.arange(30) < lengths[:, None]).astype(np.float32)
+    rows = ScoringRows.of_groups([[3, 4, 5], [6], [7, 8], [9], [2, 3]], 1, tokens, mask)
+    case = Case(rows, mx.array(rng.standard_normal(5).astype(np.float32)), mx.zeros((5, 30)))
+    [batch] = whole_rows(rows, 8)
+    assert used(policy, rows, WHOLE[8])
+    assert UnpaddedRows(*batch.tokens.shape, batch.states).count < batch.tokens.size / 2
+    found, expected = (gradient(one, case, WHOLE[8])[1] for one in (policy, usual(policy)))
+    assert relative_error(found, expected) < 1e-5
 
 
 def test_it_takes_fewer_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

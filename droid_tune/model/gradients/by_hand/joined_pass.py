@@ -22,6 +22,7 @@ from droid_tune.model.arrays import Indices, close
 from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError, empty_caches
 from droid_tune.model.gradients.by_hand.joined_products import BoundProduct
 from droid_tune.model.gradients.by_hand.plain_body import PlainBody, PlainLayer, plain_body
+from droid_tune.model.gradients.by_hand.unpadded_rows import UnpaddedRows
 from droid_tune.model.kernels.swiglu import swiglu_back, swiglu_read
 from droid_tune.model.kernels.undivided_attention import UndividedAttention
 
@@ -69,7 +70,9 @@ class JoinedPass:
         self._lowest = body.lowest if wanted else len(body.layers)
         self._rows, self._steps = (int(size) for size in tokens.shape)
         self._scored = len(states)
+        self._layout = UnpaddedRows(self._rows, self._steps, states)
         self._states = mx.array(_padded(states))
+        self._own_states = self._layout.places_of(self._states)
         self._cosine, self._sine = body.tables(self._rows, self._steps)
         self._crossing = body.crossing()
         self._attention = UndividedAttention(self._steps, body.heads // body.key_heads)
@@ -78,7 +81,7 @@ class JoinedPass:
         self._mlps: list[_KeptMlp] = []
         width = int(body.embedding.weight.shape[1])
         self._ones = mx.full((width, 1), 1 / width)
-        hidden = body.embedding(tokens).reshape(-1, width)
+        hidden = body.embedding(self._layout.gathered(tokens.reshape(-1)))
         for place in range(len(self._layers)):
             hidden = self._after_attention(place, hidden)
             hidden = self._after_mlp(place, hidden)
@@ -89,14 +92,15 @@ class JoinedPass:
     # -- forth -----------------------------------------------------------------------------------------------------
 
     def _after_attention(self, place: int, given: mx.array) -> mx.array:
-        """(n T, D) to (n T, D), or to (M, D) in the last layer."""
+        """(K, D) to (K, D) of the tokens that are kept, or to (M, D) in the last layer."""
         layer = self._layers[place]
         rate = self._rate_of(layer.norms[0], given)
-        turned = self._turned(layer.asking.forward(_scaled(given, rate, layer.norms[0].weight)))
+        asked = layer.asking.forward(_scaled(given, rate, layer.norms[0].weight))
+        turned = self._turned(self._layout.spread(asked))
         heads, normalisers = self._attention.forward(*self._parts(turned))
-        told = self._by_token(heads)
+        told = self._layout.gathered(self._by_token(heads))
         if self._is_last(place):
-            between = layer.telling.forward(told[self._states], given[self._states])
+            between = layer.telling.forward(told[self._own_states], given[self._own_states])
         else:
             between = layer.telling.forward(told, given)
         if place >= self._lowest:
@@ -174,7 +178,7 @@ class JoinedPass:
     ) -> mx.array:
         """The same of its first half."""
         layer, last = self._layers[place], self._is_last(place)
-        by_name |= layer.telling.by_adapters(kept.told[self._states] if last else kept.told, gradient)
+        by_name |= layer.telling.by_adapters(kept.told[self._own_states] if last else kept.told, gradient)
         by_told = layer.telling.by_inputs(gradient)
         if last:
             by_told, gradient = self._everywhere(by_told), self._everywhere(gradient)
@@ -186,24 +190,29 @@ class JoinedPass:
         )
 
     def _everywhere(self, part: mx.array) -> mx.array:
-        """What belongs to the states that predict something (M, X), among all (n T, X)."""
-        return mx.zeros((self._rows * self._steps, part.shape[1])).at[self._states].add(part)
+        """What belongs to the states that predict something (M, X), among all that are kept (K, X)."""
+        return mx.zeros((self._layout.count, part.shape[1])).at[self._own_states].add(part)
 
     def _through_attention(self, kept: _KeptAttention, by_told: mx.array) -> mx.array:
-        """From the attention's output (n T, Hq E) to the product that it began with (n T, (Hq + 2 H) E)."""
+        """From the attention's output (K, Hq E) to the product that it began with (K, (Hq + 2 H) E)."""
         body = self._body
         queries, keys, values = self._parts(kept.turned)
-        drift = (kept.told * by_told).reshape(self._rows, self._steps, body.heads, body.width).sum(axis=-1)
+        drift = (kept.told * by_told).reshape(-1, body.heads, body.width).sum(axis=-1)
         by_queries, by_keys, by_values = self._attention.backward(
-            queries, keys, values, kept.normalisers, self._by_head(drift), self._by_head(by_told)
+            queries,
+            keys,
+            values,
+            kept.normalisers,
+            *map(self._by_head, map(self._layout.spread, (drift, by_told))),
         )
         whole = self._rows, body.heads, self._steps, body.width
         by_turned = mx.concatenate([by_queries.reshape(whole), by_keys, by_values], axis=1)
         heads = _uncrossed(by_turned, (by_turned * self._sine) @ self._crossing.T, self._cosine)
-        return mx.contiguous(heads.swapaxes(1, 2)).reshape(self._rows * self._steps, -1)
+        by_asked = mx.contiguous(heads.swapaxes(1, 2)).reshape(self._rows * self._steps, -1)
+        return self._layout.gathered(by_asked)
 
     def _by_head(self, told: mx.array) -> mx.array:
-        """(n T, Hq X) or (n, T, Hq) to (n, H, R T, X or 1)."""
+        """(n T, Hq X) to (n, H, R T, X)."""
         heads = told.reshape(self._rows, self._steps, self._body.heads, -1).swapaxes(1, 2)
         return mx.contiguous(heads).reshape(self._rows, self._body.key_heads, -1, heads.shape[-1])
 
