@@ -1,5 +1,5 @@
-"""Numbers that a text names without giving them: the denied ("not 42", "42 is wrong", "rather than 42"), those left open
-("41 or 42")."""
+"""Numbers that a text names without giving them: the denied ("not 42", "42 is wrong", "rather than 42", "earlier I said 42"),
+those left open ("41 or 42")."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ _DENIED = re.compile(
 )
 _CONTRASTED = re.compile(
     rf"\b(?:rather than|instead of|as opposed to|in place of)[ \t]{{1,4}}(?P<value>{_MARKED})", re.IGNORECASE
+)
+_SAID_BEFORE = re.compile(
+    rf"""
+    \b(?: (?:earlier|previously|initially|originally|mistakenly|wrongly|at[ ]first),?[ ](?:I|we)(?:[ ]ha[ds]|['’]d)?
+        | (?:I|we)(?:[ ]ha[ds]|['’]d)?[ ](?:earlier|previously|initially|originally|mistakenly|wrongly|first) )
+    [ ](?:said|thought|got|wrote|computed|calculated|answered|guessed|claimed|concluded|gave|found)
+    [ ](?:(?:that[ ])?(?:it|(?:the|my|our)[ ](?:answer|result))[ ](?:was|is|were|equals)[ ])? (?P<value> {_MARKED} )
+    """,
+    re.VERBOSE | re.IGNORECASE,
 )
 _CALLED_WRONG = re.compile(
     rf"""
@@ -58,7 +67,7 @@ def without_open_values(text: str) -> str:
 
     `150 minutes or 2.5 hours` is one value said twice, and stays.
     """
-    for denial in (_DENIED, _CONTRASTED, _CALLED_WRONG):
+    for denial in (_DENIED, _CONTRASTED, _SAID_BEFORE, _CALLED_WRONG):
         text = denial.sub(lambda found: _blanked(found, "value"), text)
     text = _REFUSED.sub(lambda found: re.sub(r"\d", " ", found.group()), text)
     return _LEFT_OPEN.sub(_unless_the_same, text)

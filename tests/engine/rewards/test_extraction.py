@@ -138,6 +138,8 @@ WITHOUT_END = (
         "1_000",
         "\u200b",
         "rather than 1 ",
+        "earlier I said ",
+        "I first got 1 ",
         "May 1, ",
     ),
     *(
