@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import threading
+from collections.abc import Callable
+from typing import Any
 
 from droid_tune.errors import UserError
 
@@ -14,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_arguments: argparse.Namespace) -> int:
-    """Serves until the client leaves. Raises UserError where the package `mcp` is not installed."""
+    """Serves until the client leaves or a signal comes. Raises UserError where the package `mcp` is not installed."""
     try:
         from droid_tune.assistant.mcp_server import make_server
     except ModuleNotFoundError as error:
@@ -24,5 +27,30 @@ def run(_arguments: argparse.Namespace) -> int:
             "`droid-tune mcp` needs the package `mcp`, which is not installed",
             remedy='install it with pip install "droid-tune[mcp]", or pip install mcp',
         ) from None
-    make_server().run("stdio")
+    _until_it_leaves(lambda: make_server().run("stdio"))
     return 0
+
+
+def _until_it_leaves(serve: Callable[[], Any]) -> None:
+    """Beside the main thread, which hears signals: the library reads standard input in threads that no signal wakes, and a
+    process does not end before those that are not daemons, as the threads of a daemon are. A client that does not listen any
+    more has left."""
+    failures: list[BaseException] = []
+
+    def served() -> None:
+        try:
+            serve()
+        except BaseException as failure:
+            failures.append(failure)
+
+    server = threading.Thread(target=served, name="mcp", daemon=True)
+    server.start()
+    server.join()
+    if failures and not _is_broken_pipe(failures[0]):
+        raise failures[0]
+
+
+def _is_broken_pipe(failure: BaseException) -> bool:
+    if isinstance(failure, BaseExceptionGroup):
+        return all(_is_broken_pipe(one) for one in failure.exceptions)
+    return isinstance(failure, BrokenPipeError)

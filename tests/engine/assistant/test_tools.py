@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -112,6 +114,31 @@ def conversation(talk: Callable[[Any], Awaitable[None]]) -> None:
             await talk(session)
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, None], ids=str)
+def test_a_signal_ends_the_server_while_its_client_is_there(ends: signal.Signals | None) -> None:
+    pytest.importorskip("mcp")
+    pipe = subprocess.PIPE
+    words = [sys.executable, "-m", "droid_tune", "mcp"]
+    about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}}
+    greeting = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
+    with subprocess.Popen(
+        words, env=own_environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(greeting) + "\n")
+        server.stdin.flush()
+        assert json.loads(server.stdout.readline())["id"] == 1
+        if ends is None:  # the client leaves
+            server.stdin.close()
+        else:
+            server.send_signal(ends)
+        try:
+            assert server.wait(timeout=60) == (0 if ends is None else 130)
+        finally:
+            server.kill()
 
 
 def content(result: Any) -> dict[str, Any]:
