@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
 import traceback
@@ -22,6 +21,7 @@ from droid_tune import __version__
 from droid_tune.machine.keychain import has_keychain, use_kept_token
 from droid_tune.machine.stop_signals import STOPPED
 from droid_tune.paths import log_dir, private_file, private_folder
+from ui.background import answers
 from ui.engine_worker import Engine
 from ui.frame.collector import Collector
 from ui.frame.farewell import Farewell
@@ -145,14 +145,11 @@ def _ask_for(module: ModuleType, names: Sequence[str]) -> None:
 class Preload(QObject):
     """What a first look would wait for, before anybody waits: every pane's modules, and the panes that a run is watched in."""
 
-    _read = Signal()
-
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
         self._types = OneByOne(self)
-        self._read.connect(self._build_soon)
-        self._read.connect(self._go_on_between_runs)
+        self._answers = answers()
 
     @Slot()
     def begin_soon(self) -> None:
@@ -174,17 +171,15 @@ class Preload(QObject):
         import_module("pyqtgraph")
         for pane in PANES:
             pane.read()
-        with contextlib.suppress(RuntimeError):  # the window was closed meanwhile
-            self._read.emit()
+        self._answers.post(self, self._go_on)
 
-    @Slot()
+    def _go_on(self) -> None:
+        self._build_soon()
+        # a run that began meanwhile does not keep the panes from being made when it has ended
+        self._window.session.life_changed.connect(self._build_later)
+
     def _build_soon(self) -> None:
         QTimer.singleShot(PREPARE_EVERY_MS, self, self._build)
-
-    @Slot()
-    def _go_on_between_runs(self) -> None:
-        """A run that began meanwhile does not keep the panes from being made when it has ended."""
-        self._window.session.life_changed.connect(self._build_later)
 
     @Slot()
     def _build_later(self) -> None:

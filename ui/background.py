@@ -3,11 +3,13 @@
 Python runs one thread at a time, so work in the background takes its time from the GUI thread after all: it begins
 after the window's first paint. Answers that come together are heard a slice of time in each turn of the window's loop, with
 keys, mouse and timers between two: Qt would deliver all of them first, and draw then.
+
+A thread of a pool gives no signal of an object that the window may delete meanwhile: Qt reads the object without asking
+Python, and the process ends where it is gone by then (PySide 6.9). It posts a call to the window's thread (`answers`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections import deque
@@ -28,18 +30,26 @@ SLICE_S = 0.008
 
 
 class Answers(QObject):
-    """What tasks have to tell, in its order, as many at once as a slice of time has room for."""
+    """What threads have to tell, in its order, as many at once as a slice of time has room for. It lives as long as the
+    application does."""
+
+    _posted = Signal(object, object)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
+        self._posted.connect(self._take)
         self._due: deque[tuple[QObject, Callable[[], object]]] = deque()
         self._next = QTimer(self)
         self._next.setSingleShot(True)
         self._next.timeout.connect(self._tell)
 
-    def add(self, task: QObject, callback: Callable[[], object]) -> None:
-        """To be told in another turn, unless the task is gone by then."""
-        self._due.append((task, callback))
+    def post(self, whom: QObject, callback: Callable[[], object]) -> None:
+        """From any thread: to be called in another turn of the window's, unless `whom` it is for is gone by then."""
+        self._posted.emit(whom, callback)
+
+    @Slot(object, object)
+    def _take(self, whom: QObject, callback: Callable[[], object]) -> None:
+        self._due.append((whom, callback))
         self._next.start()
 
     @Slot()
@@ -47,8 +57,8 @@ class Answers(QObject):
         end = time.monotonic() + SLICE_S
         try:
             while self._due and time.monotonic() < end:
-                task, callback = self._due.popleft()
-                if isValid(task):
+                whom, callback = self._due.popleft()
+                if isValid(whom):
                     callback()
         finally:
             if self._due:
@@ -56,7 +66,7 @@ class Answers(QObject):
 
 
 def answers() -> Answers:
-    """Those of the application."""
+    """Those of the application. To be asked for in the window's thread, before a thread is begun that will tell something."""
     application = still_there()
     return application.findChild(Answers) or Answers(application)
 
@@ -67,8 +77,6 @@ class Task(QObject):
     Whoever begins a task says what becomes of its failure: there is none that nobody hears of. A task that was dropped,
     that raised `Stopped`, or whose owner went away in the meantime calls neither.
     """
-
-    _ended = Signal(object)  # the callback with its value, None where there is nobody to tell
 
     def __init__(
         self,
@@ -81,7 +89,7 @@ class Task(QObject):
         super().__init__(owner)
         self._work, self._done, self._failed = work, done, failed
         self._dropped = False
-        self._ended.connect(self._deliver)
+        self._answers = answers()
 
     def start(self) -> Self:
         """Begin, after the window's first paint."""
@@ -99,27 +107,19 @@ class Task(QObject):
         try:
             result = self._work()
         except Stopped:
-            self._tell(self._ended, None)
+            self._post(self.deleteLater)
         except Exception as error:
-            self._tell(self._ended, partial(self._failed, sentence_of(error)))
+            self._post(partial(self._answer, partial(self._failed, sentence_of(error))))
         else:
-            self._tell(self._ended, partial(self._done, result))
-
-    @Slot(object)
-    def _deliver(self, callback: Callable[[], object] | None) -> None:
-        if callback is None:
-            self.deleteLater()
-        else:
-            answers().add(self, partial(self._answer, callback))
+            self._post(partial(self._answer, partial(self._done, result)))
 
     def _answer(self, callback: Callable[[], object]) -> None:
         self.deleteLater()
         if not self._dropped:
             callback()
 
-    def _tell(self, signal: Any, value: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the owner was deleted while we worked
-            signal.emit(value)
+    def _post(self, call: Callable[[], object]) -> None:
+        self._answers.post(self, call)
 
 
 def still_there() -> QObject:

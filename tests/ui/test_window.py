@@ -130,11 +130,9 @@ def test_the_types_of_qt_are_made_in_the_windows_thread_before_another_reads_pyq
         "    return sum(name not in vars(one) for one in (QtCore, QtGui, QtWidgets) for name in dir(one))\n"
         "class Reads(Preload):\n"
         "    def _import(self):\n"
-        "        print('lacking:', lacking()); self._read.emit()\n"
-        "    def _build_soon(self):\n"
-        "        app.quit()\n"
+        "        print('lacking:', lacking()); self._answers.post(self, app.quit)\n"
         "print('at first:', lacking() > 100)\n"
-        "parent = QObject(); reads = Reads(parent); reads._read.connect(app.quit); reads.begin(); app.exec()\n"
+        "parent = QObject(); reads = Reads(parent); reads.begin(); app.exec()\n"
         "QThreadPool.globalInstance().waitForDone()\n"
     )
     done = subprocess.run(

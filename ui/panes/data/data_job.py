@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, QThreadPool, Signal
@@ -47,6 +48,10 @@ class DataJob(Task):
 
     def _progress(self, done: int, total: int, _what: str) -> None:
         thousandths = round(1000 * done / total) if total else 0
-        if thousandths != self._shown and not self._cancelled.is_set():
+        if thousandths != self._shown:
             self._shown = thousandths
-            self._tell(self.progressed, thousandths)
+            self._post(partial(self._say, thousandths))
+
+    def _say(self, thousandths: int) -> None:
+        if not self._cancelled.is_set():
+            self.progressed.emit(thousandths)

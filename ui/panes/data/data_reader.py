@@ -23,7 +23,7 @@ from droid_tune.data.reading.peek import first_rows
 from droid_tune.data.report import Report
 from droid_tune.data.splits import Split
 from droid_tune.errors import UserError
-from ui.background import Task
+from ui.background import Task, answers
 from ui.panes.data.columns_said import in_columns
 from ui.panes.data.rows.rows_model import cell_text
 
@@ -84,6 +84,7 @@ class DataReader(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._cancel = threading.Event()
+        self._answers = answers()
         self._task: Task | None = None
 
     @property
@@ -115,10 +116,13 @@ class DataReader(QObject):
             now = (round(1000 * done / total) if total else 0, Path(file).name)
             if now != told and not cancel.is_set():
                 told = now
-                with suppress(RuntimeError):  # the window closed while we read
-                    self.progressed.emit(*now)
+                self._answers.post(self, partial(self._say, cancel, *now))
 
         return inspect(source, Watch(progress, cancel.is_set))
+
+    def _say(self, cancel: threading.Event, thousandths: int, file: str) -> None:
+        if not cancel.is_set():
+            self.progressed.emit(thousandths, file)
 
     def _done(self, found: Inspection) -> None:
         self._task = None

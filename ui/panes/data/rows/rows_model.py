@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -22,7 +22,7 @@ from PySide6.QtCore import (
 from droid_tune import words
 from droid_tune.data.dataset import Rows
 from droid_tune.errors import UserError
-from ui.background import sentence_of
+from ui.background import answers, sentence_of
 from ui.frame.lingering import LINGERING
 
 Index = QModelIndex | QPersistentModelIndex
@@ -47,6 +47,7 @@ class PageReader(QObject):
         super().__init__(parent)
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
+        self._answers = answers()
         self._lock = threading.Lock()
         self._wanted: list[int] = []
         self._reading = False
@@ -84,8 +85,10 @@ class PageReader(QObject):
                 page = self._wanted.pop()
                 generation, rows, columns = self._source
             cells = _read_or_say(rows, columns, page) if rows is not None else []
-            with suppress(RuntimeError):  # the table was closed while we read
-                self.arrived.emit(generation, page, cells)
+            self._answers.post(self, partial(self._tell, generation, page, cells))
+
+    def _tell(self, generation: int, page: int, cells: Page) -> None:
+        self.arrived.emit(generation, page, cells)
 
 
 def read_page(rows: Rows, columns: list[str], page: int) -> Page:
