@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QThreadPool
 from PySide6.QtWidgets import QApplication
 from pytestqt import qtbot as qtbot_module
 from pytestqt.qtbot import QtBot
@@ -15,6 +16,7 @@ from pytestqt.wait_signal import SignalBlocker
 from droid_tune.machine.power import PowerReading
 from tests.ui.fake_engine import FakeEngine
 from ui.frame import power_watch
+from ui.frame.collector import Collector
 from ui.frame.lingering import LINGERING
 from ui.main_window import MainWindow
 from ui.session import Session
@@ -27,6 +29,21 @@ PATIENCE_MS = 120_000
 @pytest.fixture(scope="session", autouse=True)
 def theme(qapp: QApplication) -> Theme:
     return Theme(qapp, "light")
+
+
+@pytest.fixture(scope="session")
+def looking_collector(qapp: QApplication) -> Collector:
+    return Collector(qapp)
+
+
+@pytest.fixture(autouse=True)
+def collected_in_the_main_thread(looking_collector: Collector) -> Iterator[None]:
+    """As in the application: a look for garbage in another thread would destroy the widgets of tests before."""
+    gc.disable()
+    yield
+    looking_collector.look()
+    QThreadPool.globalInstance().waitForDone(PATIENCE_MS)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

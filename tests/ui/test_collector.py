@@ -65,6 +65,7 @@ def test_a_part_of_the_window_never_ends_in_another_thread(collector: Collector)
 def test_left_to_itself_python_ends_it_in_the_other_thread() -> None:
     """Why this is needed; where that changes, it is not."""
     gc.collect()
+    gc.enable()
     ends: list[bool] = []
     Part(ends)
     in_a_thread(allocate).join()
