@@ -16,7 +16,7 @@ from droid_tune.errors import UserError
 from droid_tune.rewards.base import Failed, Graded, Outcome, Reward, RewardError, Sample
 from droid_tune.rewards.children.process import Child, ChildError
 from droid_tune.rewards.children.sandbox import Rules, offers
-from droid_tune.rewards.row_tests import names_wanted, row_tests
+from droid_tune.rewards.row_tests import names_wanted, names_withheld, row_tests
 
 #: every fenced block, whatever its language: the end of one must not be taken for the beginning of the next
 _BLOCK = re.compile(r"^[ \t]*(```|~~~)([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
@@ -76,9 +76,10 @@ class Code(Reward):
 def share_passed(child: Child, program: str, tests: Sequence[str], seconds: float, seed: int = 0) -> float:
     """The program and all tests share `seconds`; what the program breaks (by an exit, a hang) counts as not passed."""
     allowance = Allowance(seconds)
+    begin = {"program": program, "withheld": sorted(names_withheld(tests)), "seed": seed}
     passed = 0
     try:
-        if not child.ask({"program": program, "seed": seed}, allowance)["passed"]:
+        if not child.ask(begin, allowance)["passed"]:
             return 0.0
         for test in tests:
             passed += bool(child.ask({"test": test, "seed": seed}, allowance)["passed"])

@@ -164,6 +164,27 @@ def _beside(statement: ast.stmt) -> list[ast.stmt]:
 def names_wanted(tests: Sequence[str]) -> frozenset[str]:
     """What tests use and neither make themselves nor find in Python."""
     nodes = [node for test in tests for node in ast.walk(ast.parse(test))]
-    made = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    made = {name for node in nodes for name in _names_made(node)}
     used = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     return frozenset(name for name in used - made if not hasattr(builtins, name))
+
+
+def _names_made(node: ast.AST) -> Iterator[str]:
+    """What a part of a test gives a meaning: values, functions, classes, arguments, imports."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.alias(name=name, asname=known):
+            yield known or name.partition(".")[0]
+        case _:
+            return
+
+
+def names_withheld(tests: Sequence[str]) -> frozenset[str]:
+    """Python's own names that a program may not give another meaning in the tests: all, where these want another of its names.
+
+    Tests that want no other ask for such a one: `assert sum(10, 15) == 6`.
+    """
+    return frozenset(dir(builtins)) if names_wanted(tests) else frozenset()

@@ -56,10 +56,15 @@ class Tests:
     peer: Peer | None = None
     space: dict[str, Any] = {"__name__": "tests"}  # noqa: RUF012 - of this process, once
     offered: dict[str, Any] = {}  # noqa: RUF012
+    withheld: frozenset[str] = frozenset()
 
     @classmethod
-    def begin(cls, source: str) -> None:
-        """Start the program's interpreter and run the program in it. Raises what the program raises, EOFError at its end."""
+    def begin(cls, source: str, withheld: frozenset[str]) -> None:
+        """Start the program's interpreter and run the program in it; the tests see nothing of its under the names `withheld`.
+
+        Raises what the program raises, EOFError at its end.
+        """
+        cls.withheld = withheld
         cls.peer = in_another_interpreter()
         cls.peer.ask("run", source)
 
@@ -76,7 +81,7 @@ class Tests:
         for name, kind, what in sorted(
             definitions, key=lambda one: len(one[2]) if one[1] == "exception" else 0
         ):
-            if name in cls.space and cls.space[name] is not cls.offered.get(name):
+            if name in cls.withheld or (name in cls.space and cls.space[name] is not cls.offered.get(name)):
                 continue
             if isinstance(what, Remote) and isinstance(cls.offered.get(name), Remote):
                 continue
@@ -141,7 +146,7 @@ def handle(request: Message) -> Message:
     """`{"passed"}`: whether a program or a test ran to its end. Their mistakes, exits included, are their own and not ours."""
     try:
         if "program" in request:
-            Tests.begin(request["program"])
+            Tests.begin(request["program"], frozenset(request.get("withheld", ())))
         else:
             Tests.run(request["test"])
     except BaseException as error:

@@ -122,6 +122,34 @@ def test_the_program_cannot_judge_itself(cheat: str) -> None:
     assert score(CHEATS[cheat], tests=CHEATED) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("program", "test"),
+    [
+        ("abs = lambda x: 0\ndef add(a, b): return 9\n", "assert abs(add(1, 2) - 3) < 1e-9"),
+        ("def len(x): return 3\ndef add(a, b): return []\n", "assert len(add(1, 2)) == 3"),
+        (
+            "all = lambda x: True\ndef add(a, b): return 9\n",
+            "assert all(add(i, i) == 2 * i for i in range(3))",
+        ),
+        (
+            "def round(*x): return 3\ndef add(a, b): return 9\n",
+            "def check(f):\n    assert round(f(1, 2), 2) == 3\ncheck(add)",
+        ),
+    ],
+)
+def test_the_program_does_not_judge_by_functions_of_python_s_that_it_made_anew(
+    program: str, test: str
+) -> None:
+    assert score(program, tests=[test]) == 0.0
+
+
+def test_a_program_may_be_asked_for_a_function_that_python_has_too() -> None:
+    program = "def sum(a, b): return a * b\n"
+    assert score(program, tests=["assert sum(2, 5) == 10"]) == 1.0
+    assert score(program, tests=["import math\nassert math.isclose(sum(2, 5), 10)"]) == 1.0
+    assert score(program, tests=["from solution import sum as total\nassert total(2, 5) == 10"]) == 1.0
+
+
 SORTS = "def sort(items):\n    items.sort()\n"
 STACK = """
 class Empty(LookupError):
