@@ -31,7 +31,7 @@ EVALUATED = ("episodes/turns", "episodes/calls", "episodes/valid_calls")
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Metrics by catalogue name over `rows` held-out rows."""
+    """Metrics by catalogue name over `rows` held-out rows: those whose answers were judged right or wrong, where any were."""
 
     metrics: dict[str, float]
     rows: int
@@ -49,12 +49,14 @@ def evaluate_by_reward(session: TrainingSession, scorer: Scorer, step: int) -> E
     if not rows:
         return None
     if settings.known_to and session.environment is None:
-        batch, metrics = _until_known(session, scorer, step, rows)
+        batch, verdicts, metrics = _until_known(session, scorer, step, rows)
     else:
         batch = _answered(session, scorer, step, rows)
-        metrics = _metrics(batch, _verdicts(session, batch))
+        verdicts = _verdicts(session, batch)
+        metrics = _metrics(batch, verdicts)
     scorer.tell(step, batch.take(np.arange(min(len(batch.rows), SHOWN_ROWS))))
-    return Evaluated(metrics, len(batch.rows), time.perf_counter() - start)
+    judged = int(np.isfinite(verdicts).sum())
+    return Evaluated(metrics, judged or len(batch.rows), time.perf_counter() - start)
 
 
 def evaluate_rows(
@@ -67,8 +69,9 @@ def evaluate_rows(
 
 def _until_known(
     session: TrainingSession, scorer: Scorer, step: int, rows: list[PromptRow]
-) -> tuple[Batch, dict[str, float]]:
-    """Answers to so many rows that the accuracy is known as well as the settings want; their metrics, and what it may be.
+) -> tuple[Batch, NDArray[np.floating[Any]], dict[str, float]]:
+    """Answers to so many rows that the accuracy is known as well as the settings want; what each is worth (N,), their metrics,
+    and what it may be.
 
     The file's order may be one of difficulty, so rows come in an order of the run's own, the same in each evaluation.
     """
@@ -88,7 +91,7 @@ def _until_known(
         if most - least <= 2 * session.config.evaluation.known_to:
             break
     assert batch is not None
-    return batch, _metrics(batch, verdicts) | bounds
+    return batch, verdicts, _metrics(batch, verdicts) | bounds
 
 
 def _answered(session: TrainingSession, scorer: Scorer, step: int, rows: list[PromptRow]) -> Batch:

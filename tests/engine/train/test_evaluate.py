@@ -112,6 +112,15 @@ def test_rows_are_answered_until_the_accuracy_is_known_well_enough(
     assert [group.row for group in told] == rows
 
 
+def test_the_rows_of_an_accuracy_are_those_that_were_judged(tmp_path: Path) -> None:
+    learner = learner_of(tmp_path, **{**EVALUATED, "evaluation": {"rows": 16}})
+    for row in learner.session.held_out_prompts(16)[:6]:
+        row.fields.pop("answer")
+    found = learner.evaluate(0)
+    assert found is not None
+    assert found.rows == 10  # the bounds of its report are those of ten rows
+
+
 def test_rows_without_a_right_answer_are_all_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
