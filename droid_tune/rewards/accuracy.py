@@ -13,6 +13,7 @@ from droid_tune.rewards.answers.choices import chosen_letters, text_of_choice, w
 from droid_tune.rewards.answers.equality import pairs_for_mathematics, quick_verdict
 from droid_tune.rewards.answers.extraction import answers_of, reference_of
 from droid_tune.rewards.answers.mathematics import Mathematician
+from droid_tune.rewards.answers.retractions import behind_retraction
 from droid_tune.rewards.answers.texts import normalised
 from droid_tune.rewards.base import (
     NEVER_ENDED,
@@ -66,8 +67,10 @@ class Accuracy(Reward):
     def _compare(self, spoken: str, reference: str, cut_off: bool) -> Comparison:
         """What a completion says of one reference."""
         spoken = laid_bare(spoken) if self._extraction == "auto" else spoken
-        answers = answers_of(spoken, self._extraction, reference, cut_off=cut_off)
         letters = wanted_letters(reference)
+        if letters is not None and self._extraction == "auto":
+            spoken = behind_retraction(spoken)
+        answers = answers_of(spoken, self._extraction, reference, cut_off=cut_off)
         if letters is None:
             return compared(answers, reference)
         of_marks = cut_off or self._extraction != "auto"

@@ -85,6 +85,11 @@ _MUST_BE = re.compile(
     r"\b(?i:it|that|this)\s+(?:must|has\s+to|can\s+only)\s+be\s+(?:(?:option|choice)\s+)?"
     rf"(?P<first>{_LETTER})(?=\s*(?:[,.;]|$|because|since))"
 )
+#: "The answer is A. Wait, C."
+_CORRECTS = re.compile(
+    r"(?:^|(?<=[.!?…\n)}*]))[\s*_\"'(]{0,6}(?i:but\s+)?(?i:wait|oops|hmm|sorry|actually|no|correction|scratch\s+that|I\s+meant)\b"
+    r"[\s,.:;!…—–-]{1,6}(?i:(?:no|wait|actually)\b[\s,.:;…—–-]{1,6})?(?i:(?:it|that|the\s+answer)(?:['’]s|\s+is|\s+should\s+be)\s+)?"
+)
 _NAMED = re.compile(r"\(([A-Ja-j])\)|(?<![\w'])([B-HJ])(?![\w'’])|\b(?:option|choice)\s+([A-J])\b")
 
 
@@ -157,6 +162,10 @@ def _statements(text: str) -> list[tuple[int, Letters]]:
         letters = letters_at_start(rest)
         if letters is not None:
             found.append((state.start(), letters))
+    for correction in _CORRECTS.finditer(text):
+        letters = letters_at_start(text[correction.end() : correction.end() + _FAR])
+        if letters is not None:
+            found.append((correction.start(), letters))
     for verdict in _CALLED_RIGHT.finditer(text):
         letter = verdict["first"] or verdict["only"] or verdict["chosen"]
         found.append((verdict.start(), _letters_in(letter)))
@@ -213,6 +222,10 @@ def _letter_at_end(text: str) -> Letters | None:
         "either",
         "a",
         "than",
+        "except",
+        "excluding",
+        "besides",
+        "but",
         "vitamin",
         "plan",
         "point",

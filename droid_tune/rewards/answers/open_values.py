@@ -42,6 +42,26 @@ _CALLED_WRONG = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_BOUNDED = re.compile(
+    rf"(?<!\bno )(?<!\bnot )(?<![\d%] )\b(?:less|more|fewer|greater|smaller|larger|bigger) than[ \t]{{1,4}}(?P<value>{_MARKED})",
+    re.IGNORECASE,
+)
+#: "the wrong answer is 42", "42? No.", "42, but that can't be right."
+_WRONG_ANSWER = re.compile(
+    rf"\b(?:wrong|incorrect|false)[ ](?:answer|result|value)[ ]?(?:is|was|:)[ \t]{{0,4}}(?P<value>{_MARKED})",
+    re.IGNORECASE,
+)
+_THEN_DENIED = re.compile(
+    rf"""
+    (?<![\w.]) (?P<value> {_MARKED} ) (?:[ ][a-z]+)?
+    (?: \?[ ]{{1,4}}(?:no|nope|wrong|incorrect)(?=[.,;:!\n]|$)
+      | [,;—–]?[ ]{{0,4}}but[ ](?:that|this|it)
+        (?: (?:['’]s|[ ]is|[ ]was)[ ](?:wrong|incorrect|not[ ](?:right|correct))
+          | [ ](?:ca|is|was)n['’]t[ ](?:be[ ])?(?:right|correct) | [ ]cannot[ ]be[ ](?:right|correct) )
+        (?=[.,;:!\n]|$) )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 _REFUSED = re.compile(
     r"""
     (?: \b(?:cannot|can[ ]not|could[ ]not|unable[ ]to|not[ ]able[ ]to|impossible[ ]to) | \bcan['’]t | \bcouldn['’]t )
@@ -59,6 +79,18 @@ _LEFT_OPEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+#: `4, 5, or 6`
+_SEVERAL_LEFT_OPEN = re.compile(
+    rf"(?<![\w.]){_NAMED}(?:(?:,|[ ]or)[ ]{_NAMED}){{1,8}},?[ ]or[ ]{_NAMED}", re.IGNORECASE
+)
+#: a last line that only lists: "My candidates: 1, 2, 3", `3 to 4`
+_LISTED = re.compile(
+    rf"""
+    ^ (?:[^\d\n:]{{0,60}}:)? [*_$ \t]{{0,6}} {_VALUE}
+    (?: (?:,[ ](?:and[ ])?{_VALUE}){{1,40}} (?:[ ]and[ ]{_VALUE})? | [ ]to[ ]{_VALUE} ) [*_$. \t]{{0,6}} $ (?=\s*\Z)
+    """,
+    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+)
 _MARKS = re.compile(r"\\f?boxed\{|\\[()\[\]]|[*_}]|(?<=\d)\$|^\$(?=.*\$$)")
 
 
@@ -67,8 +99,13 @@ def without_open_values(text: str) -> str:
 
     `150 minutes or 2.5 hours` is one value said twice, and stays.
     """
-    for denial in (_DENIED, _CONTRASTED, _SAID_BEFORE, _CALLED_WRONG):
+    said = text.casefold()
+    rarer = ((_BOUNDED, " than"), (_WRONG_ANSWER, "answer"), (_THEN_DENIED, "but"), (_THEN_DENIED, "?"))
+    told = dict.fromkeys(pattern for pattern, word in rarer if word in said)
+    for denial in (_DENIED, _CONTRASTED, _SAID_BEFORE, _CALLED_WRONG, *told):
         text = denial.sub(lambda found: _blanked(found, "value"), text)
+    for several in (_LISTED, _SEVERAL_LEFT_OPEN) if " or " in said else (_LISTED,):
+        text = several.sub(lambda found: re.sub(r"\d", " ", found.group()), text)
     text = _REFUSED.sub(lambda found: re.sub(r"\d", " ", found.group()), text)
     return _LEFT_OPEN.sub(_unless_the_same, text)
 

@@ -20,7 +20,7 @@ _EDGES = " \"'`*_$“”‘’«»「」『』《》【】"
 _ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2}|\w\.\w)")
 _TRUTHS = {"yes": True, "true": True, "no": False, "false": False, **TRUTHS}
 _TRUE = ("true", "correct", "right")
-_INTERJECTION = r"(?:(?:indeed|nope|yep|yeah|well|so|hence|therefore|thus),?\s)?"
+_INTERJECTION = r"(?:(?:indeed|nope|yep|yeah|well|so|hence|therefore|thus|wait|actually|oops|sorry|hmm|correction)[,:]?\s)?"
 _TRUTH_SAID = re.compile(
     rf"(?:^|[.!?:;\n。])[\s*_\"'$#]{{0,40}}{_INTERJECTION}({'|'.join(sorted(_TRUTHS, key=len, reverse=True))})"
     r"(?!\w)[*_\"'$]*(?=\s*(?:$|[.,;:!—–\n，。、！]|-\s))",
