@@ -197,10 +197,12 @@ def test_time_in_which_the_machine_slept_is_not_counted() -> None:
 def test_a_trainer_that_was_suspended_goes_on_waiting_for_its_reward(tmp_path: Path) -> None:
     (tmp_path / "hides.py").write_text(
         "import time\nfrom pathlib import Path\ndef f(completion, row):\n"
-        "    Path('asked').touch()\n    time.sleep(1.2)\n    return 1\n"
+        "    Path('asked').touch()\n"
+        "    while not Path('woken').exists():\n        time.sleep(0.02)\n"
+        "    return 1\n"
     )
     program = (
-        TRAINER.replace("timeout_seconds=60", "timeout_seconds=1.9")
+        TRAINER.replace("timeout_seconds=60", "timeout_seconds=4.0")
         .replace("reward.score", "print(reward.score")
         .rstrip()
         + ")\n"
@@ -210,12 +212,19 @@ def test_a_trainer_that_was_suspended_goes_on_waiting_for_its_reward(tmp_path: P
         [sys.executable, "-c", program, str(tmp_path)], env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         family = psutil.Process(process.pid).children
-        assert within_seconds(
-            lambda: any(Path(one.cwd(), "asked").exists() for one in family(recursive=True))
-        )
+        asked: list[Path] = []
+
+        def was_asked() -> bool:
+            asked.extend(
+                Path(one.cwd()) for one in family(recursive=True) if Path(one.cwd(), "asked").exists()
+            )
+            return bool(asked)
+
+        assert within_seconds(was_asked)
         for other in (process, *psutil.Process(process.pid).children(recursive=True)):
             other.send_signal(signal.SIGSTOP)
-        time.sleep(2.0)
+        time.sleep(4.5)
+        (asked[0] / "woken").touch()
         for other in (*psutil.Process(process.pid).children(recursive=True), process):
             other.send_signal(signal.SIGCONT)
         said, _ = process.communicate(timeout=30)
