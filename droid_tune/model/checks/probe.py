@@ -19,7 +19,7 @@ from droid_tune.model.caches.group import decodes_on_shared_prompts
 from droid_tune.model.caches.prefix import shares_prompt_exactly
 from droid_tune.model.caches.repeated import merges_exactly
 from droid_tune.model.checks.last_tokens import reads_last_tokens
-from droid_tune.model.gradients.by_hand.joined_pass import passes_joined
+from droid_tune.model.gradients.by_hand.joined_proof import passes_joined
 from droid_tune.model.gradients.layers import passes_layer_by_layer
 from droid_tune.model.kernels.joined_body import decodes_joined
 

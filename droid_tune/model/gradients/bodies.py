@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import mlx.core as mx
 import numpy as np
 
 from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.model.arrays import Indices
 from droid_tune.model.caches.packing import segment_caches
 from droid_tune.model.caches.prefix import (
     Leaves,
@@ -21,12 +23,13 @@ from droid_tune.model.caches.prefix import (
 from droid_tune.model.checks.probe import body_of
 from droid_tune.model.gradients.by_hand.joined_pass import JoinedPass
 from droid_tune.model.gradients.by_hand.plain_body import PlainBody, plain_body
+from droid_tune.model.gradients.by_hand.shared_pass import PromptByHand, PromptedRows, rows_together
 from droid_tune.model.gradients.layers import LayerPass
 from droid_tune.model.gradients.passes import PromptPass, WholeRows
 from droid_tune.model.gradients.pullback import Pullback
+from droid_tune.model.gradients.scoring_rows import MicroBatch
 from droid_tune.model.gradients.segments import RowSegment, SegmentedPass
 from droid_tune.model.gradients.trainables import Trainables
-from droid_tune.model.kernels.lean_attention import block_weights
 from droid_tune.model.policy import Policy
 
 Arrays = list[mx.array]
@@ -56,13 +59,30 @@ class Bodies:
         if segmented is not None:
             stage.remember(segmented.leaves_after)
             return _LayeredPrompt(segmented)
+        joined = self._joined
+        if joined is not None and joined.sees_at_once(1, len(tokens)):
+            shared = PromptByHand(joined, stage.tokens, self._trainables.names)
+            stage.remember(shared.leaves)
+            return shared
         if self._plan.hold_prompt or not self._policy.architecture.layer_wise:
             return self._pullback(lambda _: stage(), [], hold=self._plan.hold_prompt, seed=self._next_seed())
         run = self._layer_pass(stage.tokens, None)
         stage.remember(run.leaves_after)
         return _LayeredPrompt(run)
 
-    def completions(self, flat: Sequence[mx.array], tokens: mx.array) -> Pullable:
+    def completions(self, flat: Sequence[mx.array], batch: MicroBatch) -> Pullable:
+        """The states (M, D) that predict the scored tokens of a batch behind the prompt that gave `flat`."""
+        tokens = mx.array(batch.tokens)
+        joined, prompt = self._joined, int(flat[1].shape[2]) if len(flat) > 1 else 0
+        if (
+            joined is not None
+            and not self._parts(tokens[:, :-1])
+            and rows_together(joined, prompt, batch.length)
+        ):
+            return PromptedRows(joined, flat, tokens, batch.scored, self._trainables.names)
+        return _Picked(self._behind(flat, tokens), batch.scored)
+
+    def _behind(self, flat: Sequence[mx.array], tokens: mx.array) -> Pullable:
         """Hidden states (n, T, D) that predict `tokens` (n, T) after the prompt that gave `flat`."""
         stage = self._stage
         if stage is None:
@@ -86,13 +106,20 @@ class Bodies:
             return _LayeredRows(segmented, batch)
         if self._by_layer:
             return self._layered_rows(batch)
-        names = self._trainables.names
-        joined = joined_body_for(self._policy, batch, names) if self._plan.hold and names else None
-        if joined is not None:
-            return JoinedPass(joined, batch.tokens, batch.states, names)
+        joined = self._joined
+        if joined is not None and goes_joined(batch, joined):
+            return JoinedPass(joined, batch.tokens, batch.states, self._trainables.names)
         model, architecture = self._policy.model, self._policy.architecture
         return self._pullback(
             lambda _: [batch.hidden(model, architecture)], [], hold=self._plan.hold, seed=self._next_seed()
+        )
+
+    @cached_property
+    def _joined(self) -> PlainBody | None:
+        """What passes by hand need, where the plan and the model let them be."""
+        names = self._trainables.names
+        return (
+            joined_body_for(self._policy, names) if names and self._plan.hold and not self._by_layer else None
         )
 
     @property
@@ -114,9 +141,9 @@ class Bodies:
 
     def _segmented(self, tokens: mx.array, leaves: Leaves | None, *, keeps: bool) -> SegmentedPass | None:
         """The pass in segments; None where the plan has none, or `tokens` (n, T) are no more than one."""
-        length = self._plan.segment_tokens
-        if not length or not self._policy.architecture.shares_prompts or tokens.shape[1] <= length:
+        if not self._parts(tokens):
             return None
+        length = self._plan.segment_tokens
         model, seeds = self._policy.model, [self._next_seed() for _ in range(0, tokens.shape[1], length)]
 
         def make(part: mx.array, before: Leaves | None, place: int, wanted: bool) -> RowSegment:
@@ -128,6 +155,11 @@ class Bodies:
         return SegmentedPass(
             make, self._trainables, tokens, length, leaves, growing_leaves(model), keeps=keeps
         )
+
+    def _parts(self, tokens: mx.array) -> bool:
+        """Whether a pass over `tokens` (n, T) is one in segments."""
+        length = self._plan.segment_tokens
+        return bool(length) and self._policy.architecture.shares_prompts and tokens.shape[1] > length
 
     def segment(
         self, tokens: mx.array, leaves: Leaves | None, seed: int | None, *, hold: bool
@@ -171,19 +203,18 @@ class Bodies:
         return int(np.random.SeedSequence((self._dropout_seed, self._draws)).generate_state(1, np.uint64)[0])
 
 
-def joined_body_for(policy: Policy, batch: WholeRows, wanted: Sequence[str] = ()) -> PlainBody | None:
-    """The policy's body, where it is of the known kind, its adapters are all that is `wanted` and a pass over `batch` has all of
-    its attention at once; None else."""
-    if not policy.architecture.passes_joined or batch.segments is not None:
-        return None
-    if wanted and policy.adapter.dropout:
+def joined_body_for(policy: Policy, wanted: Sequence[str] = ()) -> PlainBody | None:
+    """The policy's body, where it is of the known kind and its adapters are all that is `wanted`; None else."""
+    if not policy.architecture.passes_joined or (wanted and policy.adapter.dropout):
         return None
     body = plain_body(policy.model)
-    if body is None or (wanted and body.arrays.keys() != set(wanted)):
-        return None
+    return None if body is None or (wanted and body.arrays.keys() != set(wanted)) else body
+
+
+def goes_joined(batch: WholeRows, body: PlainBody) -> bool:
+    """Whether whole rows do not share sequences, and have all of their attention at once."""
     rows, steps = batch.tokens.shape
-    fits = rows * body.heads * steps * steps <= block_weights()
-    return body if fits else None
+    return batch.segments is None and body.sees_at_once(rows, steps)
 
 
 class _HeldSegment:
@@ -197,6 +228,20 @@ class _HeldSegment:
 
     def pull(self, cotangents: Sequence[mx.array]) -> Arrays:
         return self._pullback.pull(cotangents)
+
+
+class _Picked:
+    """Of hidden states (n, T, D) those at flat positions `scored` (M,)."""
+
+    def __init__(self, run: Pullable, scored: Indices) -> None:
+        self._run, self._scored = run, mx.array(scored)
+        self._shape = run.results[0].shape
+        self.results = [run.results[0].reshape(-1, self._shape[-1])[self._scored]]
+
+    def pull(self, cotangents: Sequence[mx.array]) -> Arrays:
+        rows, steps, width = self._shape
+        everywhere = mx.zeros((rows * steps, width)).at[self._scored].add(cotangents[0])
+        return self._run.pull([everywhere.reshape(self._shape)])
 
 
 class _LayeredPrompt:

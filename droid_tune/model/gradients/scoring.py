@@ -17,8 +17,9 @@ import numpy as np
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.arrays import Indices
-from droid_tune.model.gradients.bodies import Bodies, Pullable, joined_body_for
+from droid_tune.model.gradients.bodies import Bodies, Pullable, goes_joined, joined_body_for
 from droid_tune.model.gradients.by_hand.joined_pass import JoinedPass
+from droid_tune.model.gradients.by_hand.shared_pass import PromptByHand, PromptedRows, rows_together
 from droid_tune.model.gradients.head import Measure, score_tokens
 from droid_tune.model.gradients.head_loss import HeadLoss, Loss
 from droid_tune.model.gradients.passes import PromptPass, WholeRows, head_for, whole_rows
@@ -193,21 +194,15 @@ class _Work:
 
     def _completions(self, first: Pullable, batch: MicroBatch) -> list[mx.array]:
         """One micro-batch, forth and back; the gradient by the prompt's results."""
-        tokens = mx.array(batch.tokens)
-        second = self._bodies.completions(first.results, tokens)
-        scored = mx.array(batch.scored)
-        hidden = second.results[0]
-        shape, picked = hidden.shape, hidden.reshape(-1, hidden.shape[-1])[scored]
+        second = self._bodies.completions(first.results, batch)
         gradient = self._head.gradient(
-            picked,
-            tokens.reshape(-1)[scored],
+            second.results[0],
+            mx.array(batch.tokens.reshape(-1)[batch.scored]),
             batch.row_index,
             batch.spread(self._rows.length),
             self.gradients,
         )
-        del hidden, picked
-        everywhere = mx.zeros((shape[0] * shape[1], shape[2])).at[scored].add(gradient)
-        return self._add(second.pull([everywhere.reshape(shape)]))
+        return self._add(second.pull([gradient]))
 
     def whole(self, batch: WholeRows) -> None:
         """Prompt and completion in one pass, for architectures and data that share no prompt."""
@@ -241,11 +236,11 @@ def hidden_states(
     policy: Policy, rows: ScoringRows, plan: MemoryPlan, watch: Watch = UNWATCHED
 ) -> Iterator[tuple[np.ndarray, np.ndarray, mx.array, np.ndarray]]:
     """Micro-batch by micro-batch: row indices, flat positions in (n, T), states (M, D), target tokens (M,); `reading`."""
+    joined = joined_body_for(policy)
     if not two_stage(policy, rows, plan):
         for batch in whole_rows(rows, plan.score_rows, pack=plan.pack_rows):
             watch.pause_point()
-            joined = joined_body_for(policy, batch)
-            if joined is not None:
+            if joined is not None and goes_joined(batch, joined):
                 hidden = JoinedPass(joined, batch.tokens, batch.states).results[0]
             else:
                 hidden = batch.hidden(policy.model, policy.architecture)
@@ -254,12 +249,22 @@ def hidden_states(
         return
     for prompt, batches in rows.micro_batches(plan.score_rows):
         stage = PromptPass(policy.model, policy.architecture, rows.prompts[prompt])
-        leaves = stage()
+        length = len(rows.prompts[prompt])
+        if joined is not None and joined.sees_at_once(1, length):
+            shared = PromptByHand(joined, stage.tokens)
+            leaves = shared.results
+            stage.remember(shared.leaves)
+        else:
+            leaves = stage()
         mx.eval(leaves)
         for micro in batches:
             watch.pause_point()
-            hidden = stage.completions(leaves, mx.array(micro.tokens))
-            picked = hidden.reshape(-1, hidden.shape[-1])[mx.array(micro.scored)]
+            if joined is not None and rows_together(joined, length, micro.length):
+                picked = PromptedRows(joined, leaves, mx.array(micro.tokens), micro.scored).results[0]
+            else:
+                hidden = stage.completions(leaves, mx.array(micro.tokens))
+                picked = hidden.reshape(-1, hidden.shape[-1])[mx.array(micro.scored)]
+                del hidden
             mx.eval(picked)
             yield micro.row_index, micro.spread(rows.length), picked, micro.tokens.reshape(-1)[micro.scored]
 

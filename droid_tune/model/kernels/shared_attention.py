@@ -26,6 +26,7 @@ from droid_tune.model.kernels.lean_attention import (
     over_keys,
     read_attention,
 )
+from droid_tune.model.kernels.undivided_attention import later_keys, shown, slopes_of, weights_of
 from droid_tune.numerics import exponential
 
 
@@ -54,7 +55,8 @@ def attend(queries: mx.array, shared: Shared, scale: float, *, training: bool = 
     if isinstance(shared.own_mask, str) and steps > 1 and (not together or (training and count == 1)):
         return _long_rows(queries, shared, scale, training=training)
     q = (queries * scale).reshape(slots, rows, heads, repeats * steps, width).transpose(0, 2, 1, 3, 4)
-    joined = _Joined(shared, repeats, _spans(rows, max(1, together)))
+    masks = shared.prefix_mask, shared.own_mask
+    joined = JoinedAttention(*masks, repeats, spans_of(rows, max(1, together)))
     given = q, shared.prefix_keys, shared.prefix_values, shared.own_keys, shared.own_values
     out = (joined.differentiable if training else joined.forward)(*given)[0]
     out = out.reshape(slots, heads, rows, repeats, steps, -1)
@@ -94,22 +96,31 @@ def _of_each_row(far: mx.array, near: mx.array) -> mx.array:
     return mx.concatenate([mx.repeat(far, near.shape[2], axis=0), near.swapaxes(1, 2).flatten(0, 1)], axis=2)
 
 
-def _spans(rows: int, together: int) -> list[slice | None]:
+def spans_of(rows: int, together: int) -> list[slice | None]:
     """The rows of a slot that are read together; None: all of them."""
     if together >= rows:
         return [None]
     return [slice(start, start + together) for start in range(0, rows, together)]
 
 
-class _Joined:
+class JoinedAttention:
     """One softmax over both parts without joining them, for each slot's rows, some at a time.
 
     Its derivative computes the weights once more, so nothing is kept that grows with queries times keys (see
-    `lean_attention`).
+    `lean_attention`). `fuses`: outside of MLX's gradients, where rows have no mask but the causal one.
     """
 
-    def __init__(self, shared: Shared, repeats: int, spans: Sequence[slice | None]) -> None:
-        self._shared, self._repeats, self._spans = shared, repeats, spans
+    def __init__(
+        self,
+        prefix_mask: mx.array | None,
+        own_mask: Mask,
+        repeats: int,
+        spans: Sequence[slice | None],
+        *,
+        fuses: bool = False,
+    ) -> None:
+        self._prefix_mask, self._own_mask = prefix_mask, own_mask
+        self._repeats, self._spans, self._fuses = repeats, spans, fuses
 
     def differentiable(self, *given: Any) -> tuple[mx.array, mx.array]:
         """`forward`, with `backward` for its derivative."""
@@ -131,8 +142,8 @@ class _Joined:
             asked, keys, values = (_of(part, rows) for part in (q, own_keys, own_values))
             asked = behind(asked, found[-1] if found else ())
             far, near = self._scores(asked, prefix_keys, keys, rows)
-            best = mx.maximum(far.max(axis=-1, keepdims=True), near.max(axis=-1, keepdims=True))
-            far, near = _mass(far, best), _mass(near, best)
+            best = mx.maximum(far.max(axis=-1, keepdims=True), self._best(near))
+            far, near = self._weights(far, near, best)
             total = far.sum(axis=-1, keepdims=True) + near.sum(axis=-1, keepdims=True)
             far, near = far.astype(q.dtype), near.astype(q.dtype)
             out = _share(over_keys(far, prefix_values), mean_of(near, values), total)
@@ -144,27 +155,40 @@ class _Joined:
         self, primals: Sequence[mx.array], cotangents: Sequence[mx.array], results: Sequence[mx.array]
     ) -> tuple[mx.array, ...]:
         """The gradient by each argument of `forward`."""
-        q, prefix_keys, prefix_values, own_keys, own_values = primals
+        output, normaliser = results
+        drift = (cotangents[0] * output).sum(axis=-1, keepdims=True)
+        return self.pulled(*primals, normaliser=normaliser, drift=drift, gradient=cotangents[0])
+
+    def pulled(
+        self,
+        q: mx.array,
+        prefix_keys: mx.array,
+        prefix_values: mx.array,
+        own_keys: mx.array,
+        own_values: mx.array,
+        *,
+        normaliser: mx.array,
+        drift: mx.array,
+        gradient: mx.array,
+    ) -> tuple[mx.array, ...]:
+        """The same from what `forward` said of each query, and the sum of its output's products with the `gradient` by it."""
         by_prefix: tuple[mx.array, ...] = ()
         found: list[tuple[mx.array, ...]] = []
         for rows in self._spans:
-            parts = (q, own_keys, own_values, results[0], results[1], cotangents[0])
-            asked, keys, values, output, normaliser, gradient = (_of(part, rows) for part in parts)
+            parts = (q, own_keys, own_values, normaliser, drift, gradient)
+            asked, keys, values, level, moved, by_out = (_of(part, rows) for part in parts)
             asked = behind(asked, (*by_prefix, *(found[-1] if found else ())))
-            drift = (gradient * output).sum(axis=-1, keepdims=True)
-            far, near = (
-                _mass(part, normaliser).astype(q.dtype)
-                for part in self._scores(asked, prefix_keys, keys, rows)
-            )
-            by_far = _pull(far, against_keys(gradient, prefix_values), drift)
-            by_near = _pull(near, gradient @ values.swapaxes(-1, -2), drift)
-            own = from_queries(by_far, asked), from_queries(far, gradient)
+            scores = self._scores(asked, prefix_keys, keys, rows)
+            far, near = (part.astype(q.dtype) for part in self._weights(*scores, level))
+            by_far = slopes_of(far, against_keys(by_out, prefix_values), moved)
+            by_near = slopes_of(near, by_out @ values.swapaxes(-1, -2), moved)
+            own = from_queries(by_far, asked), from_queries(far, by_out)
             by_prefix = tuple(a + b for a, b in zip(by_prefix, own, strict=True)) if by_prefix else own
             found.append(
                 (
                     over_keys(by_far, prefix_keys) + by_near @ keys,
                     by_near.swapaxes(-1, -2) @ asked,
-                    near.swapaxes(-1, -2) @ gradient,
+                    near.swapaxes(-1, -2) @ by_out,
                 )
             )
         by_queries, by_keys, by_values = _all_rows(found)
@@ -173,13 +197,26 @@ class _Joined:
     def _scores(
         self, q: mx.array, prefix_keys: Held, own_keys: Held, rows: slice | None
     ) -> tuple[mx.array, mx.array]:
-        """Of queries and keys that are some of the rows, of which the masks have all."""
+        """Of queries and keys that are some of the rows, of which the masks have all; -inf where a key is hidden by one."""
         far, near = against_keys(q, prefix_keys), scores_of(q, own_keys)
-        given = self._shared.own_mask
+        if self._fuses:
+            return far, near
+        given = self._own_mask
         own = given if isinstance(given, mx.array | None) else _causal(int(own_keys.shape[-2]))
-        return self._masked(far, _of_rows(self._shared.prefix_mask, rows)), self._masked(
-            near, _of_rows(own, rows)
-        )
+        return self._masked(far, _of_rows(self._prefix_mask, rows)), self._masked(near, _of_rows(own, rows))
+
+    def _best(self, near: mx.array) -> mx.array:
+        seen = shown(near, self._later(near)) if self._fuses else near
+        return seen.max(axis=-1, keepdims=True)
+
+    def _weights(self, far: mx.array, near: mx.array, level: mx.array) -> tuple[mx.array, mx.array]:
+        """e ** (score - level) of both parts, 0 of what is hidden."""
+        if self._fuses:
+            return weights_of(far, level), weights_of(near, level, self._later(near))
+        return _mass(far, level), _mass(near, level)
+
+    def _later(self, near: mx.array) -> mx.array:
+        return later_keys(int(near.shape[-1]), self._repeats)
 
     def _masked(self, part: mx.array, mask: mx.array | None) -> mx.array:
         """`part` (S, H, R, rep * T, keys), -inf where the mask (..., T, keys) hides a key."""
@@ -198,11 +235,6 @@ def _mass(scores: mx.array, best: mx.array) -> mx.array:
 @partial(mx.compile, shapeless=True)
 def _share(far: mx.array, near: mx.array, total: mx.array) -> mx.array:
     return ((far + near) / total).astype(far.dtype)
-
-
-@partial(mx.compile, shapeless=True)
-def _pull(weights: mx.array, by_weights: mx.array, drift: mx.array) -> mx.array:
-    return weights * (by_weights - drift)
 
 
 def _of(part: Any, rows: slice | None) -> Any:

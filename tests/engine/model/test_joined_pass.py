@@ -17,10 +17,11 @@ from mlx.utils import tree_unflatten
 
 from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.estimate.plan import MemoryPlan
-from droid_tune.model.gradients import bodies, pullback
-from droid_tune.model.gradients.bodies import joined_body_for
-from droid_tune.model.gradients.by_hand import joined_pass
-from droid_tune.model.gradients.by_hand.joined_pass import JoinedPass, passes_joined
+from droid_tune.model.gradients import pullback
+from droid_tune.model.gradients.bodies import goes_joined, joined_body_for
+from droid_tune.model.gradients.by_hand import plain_body, plain_layers
+from droid_tune.model.gradients.by_hand.joined_pass import JoinedPass
+from droid_tune.model.gradients.by_hand.joined_proof import passes_joined
 from droid_tune.model.gradients.by_hand.unpadded_rows import UnpaddedRows
 from droid_tune.model.gradients.passes import whole_rows
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
@@ -70,7 +71,8 @@ def usual(policy: Policy) -> Policy:
 def used(policy: Policy, rows: ScoringRows, plan: MemoryPlan) -> bool:
     names = list(policy.trainable())
     batches = whole_rows(rows, plan.train_rows)
-    return all(joined_body_for(policy, batch, names) is not None for batch in batches)
+    body = joined_body_for(policy, names)
+    return body is not None and all(goes_joined(batch, body) for batch in batches)
 
 
 def gradient(policy: Policy, case: Case, plan: MemoryPlan) -> tuple[float, dict[str, mx.array]]:
@@ -118,7 +120,7 @@ def test_attention_that_does_not_fit_at_once_is_left_to_mlx(monkeypatch: pytest.
     [batch] = whole_rows(rows, 8)
     weights = 4 * batch.tokens.shape[0] * batch.tokens.shape[1] ** 2  # of four heads
     for most, fits in ((weights, True), (weights - 1, False)):
-        monkeypatch.setattr(bodies, "block_weights", lambda most=most, **_: most)
+        monkeypatch.setattr(plain_body, "block_weights", lambda most=most, **_: most)
         assert used(policy, rows, WHOLE[8]) == fits
 
 
@@ -188,7 +190,7 @@ def test_it_takes_fewer_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     names, counted = list(policy.trainable()), list[int]()
     for one in (usual(policy), policy):
         with monkeypatch.context() as patch:
-            for module in (joined_pass, pullback):
+            for module in (plain_layers, pullback):
                 patch.setattr(module, "mx", _Lazy())
             with own_kernels(shares_prompts=True, training=True):
                 found = _pulled(one, batch, names)
@@ -209,7 +211,7 @@ class _Lazy:
 
 
 def _pulled(policy: Policy, batch: Any, names: list[str]) -> list[mx.array]:
-    if (body := joined_body_for(policy, batch, names)) is not None:
+    if (body := joined_body_for(policy, names)) is not None:
         run: Any = JoinedPass(body, batch.tokens, batch.states, names)
     else:
         own = policy.trainable()

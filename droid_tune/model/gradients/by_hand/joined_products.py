@@ -60,7 +60,7 @@ class BoundProduct:
         if self._a is None or self._b is None:
             made = _added(given, inputs, self._weight.T)
         elif self._is_one(inputs):
-            made = _added(given, inputs, mx.addmm(self._weight.T, self._a, self._b))
+            made = _added(given, inputs, mx.addmm(self._weight, self._b.T, self._a.T).T)
         else:
             made = mx.addmm(_added(given, inputs, self._weight.T), inputs @ self._a, self._b)
         return made if self._product.bias is None else made + self._product.bias

@@ -12,6 +12,7 @@ import mlx.nn as nn
 
 from droid_tune.model.arrays import layers_of
 from droid_tune.model.gradients.by_hand.joined_products import LowRankPart, Product
+from droid_tune.model.kernels.lean_attention import block_weights
 from droid_tune.model.kernels.llama_parts import ASKING, is_llamas, linear_of
 
 
@@ -57,17 +58,20 @@ class PlainBody:
         """The lowest layer that is trained; behind the last where none is."""
         return next((place for place, layer in enumerate(self.layers) if layer.trained), len(self.layers))
 
-    def tables(self, rows: int, steps: int) -> tuple[mx.array, mx.array]:
-        """Cosines and sines (n, Hq + 2 H, T, E), those of queries times the attention's scale; values stay as they are."""
+    def sees_at_once(self, rows: int, steps: int) -> bool:
+        """Whether all attention weights of so many rows of so many tokens may exist at once."""
+        return rows * self.heads * steps * steps <= block_weights()
+
+    def tables(self, places: mx.array) -> tuple[mx.array, mx.array]:
+        """Cosines and sines (K, Hq + 2 H, E) of tokens at these `places` (K,), those of queries times the attention's scale;
+        values stay as they are."""
         half = self.width // 2
         rates = mx.exp(mx.arange(half) * (-math.log(self.rope.base) / half))
-        angles = (mx.arange(steps) * self.rope.scale)[:, None] * mx.concatenate([rates, rates])
-        heads = mx.arange(self.heads + 2 * self.key_heads)[:, None, None]
+        angles = (places * self.rope.scale)[:, None, None] * mx.concatenate([rates, rates])
+        heads = mx.arange(self.heads + 2 * self.key_heads)[:, None]
         angles = mx.where(heads < self.heads + self.key_heads, angles, 0.0)
         scale = mx.where(heads < self.heads, self.scale, 1.0)
-        whole = (rows, *angles.shape)
-        cosine, sine = mx.cos(angles) * scale, mx.sin(angles) * scale
-        return mx.contiguous(mx.broadcast_to(cosine, whole)), mx.contiguous(mx.broadcast_to(sine, whole))
+        return mx.cos(angles) * scale, mx.sin(angles) * scale
 
     def crossing(self) -> mx.array:
         """(E, E): what changes a head's halves over, the second with its sign turned."""
