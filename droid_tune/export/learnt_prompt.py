@@ -5,8 +5,8 @@ from __future__ import annotations
 from droid_tune import words
 from droid_tune.config.run import RunConfig
 from droid_tune.data.formats.parts.messages import Message
-from droid_tune.data.rendering.fitting import thinking_switches
 from droid_tune.data.rendering.templates.chat_template import ChatTemplate, has_chat_template
+from droid_tune.data.rendering.thinking import thinking_switches
 from droid_tune.errors import UserError
 from droid_tune.model.policy import Policy
 
@@ -36,10 +36,10 @@ def prompt_notes(
 
 def switches_matter(config: RunConfig, policy: Policy) -> bool:
     """Whether the model's template asks for an answer otherwise by the run's thinking switch than by itself."""
-    switches = thinking_switches(config.data.thinking)
-    if not switches or not has_chat_template(policy.tokenizer):
+    if not has_chat_template(policy.tokenizer):
         return False
     template = ChatTemplate.of(policy.tokenizer)
+    switches = thinking_switches(config.data.thinking, template.source)
     try:
         plain, switched = (
             template.render(_QUESTION, answer_next=True, switches=told) for told in ({}, switches)

@@ -27,7 +27,7 @@ class Conversation:
     def __init__(self, template: ChatTemplate, row: Row, turns: RowTurns, options: TemplateOptions) -> None:
         self.template = template
         self.notes: dict[str, Note] = {}
-        switches = switches_of(row, options, self.tell)
+        switches = switches_of(row, options, template, self.tell)
         fit = fitted(turns.turns, template, self.tell)
         self.guard = Guard.over(template, fit, switches.get("tools"))
         self.turns: list[Message] = self.guard.hide(fit)
@@ -132,6 +132,8 @@ class Conversation:
         end = unanswered.rfind(key) if key else -1
         opener = thinking.opener_of(self.template.source)
         found = _behind(key, whole[end:], thought, opener) if end >= 0 else None
+        if found is None and self._asks_in(unanswered, place) and self._ends_once(whole[same:]):
+            found = whole[same:]
         if found is None:
             raise UserError(
                 "The chat template renders this answer otherwise than it asks for it, so the model would never write "
@@ -139,6 +141,18 @@ class Conversation:
                 remedy="choose another thinking setting or model, or remove the row",
             )
         return found
+
+    def _asks_in(self, unanswered: str, place: int) -> bool:
+        """Whether that text ends as the template asks for an answer behind the turns before `place`: Hermes ends a tool's turn
+        once another follows, and not before."""
+        asked, read = (self._rendered(place, answer_next=one) for one in (True, False))
+        header = asked.removeprefix(read) if asked.startswith(read) else ""
+        return bool(header) and unanswered.endswith(header)
+
+    def _ends_once(self, written: str) -> bool:
+        """Whether nothing but the end of its turn stands behind an answer: Command R+ writes its instructions there."""
+        end = self.template.end or self.template.eos
+        return bool(end) and written.count(end) == 1 and written.rstrip().endswith(end)
 
     def _behind_header(self, prompt: str, behind: str, place: int) -> tuple[str, str]:
         """Of two answers in a row the second one's header is read, where the template asks for none behind an answer."""
@@ -182,7 +196,14 @@ class Conversation:
                     "The thoughts of an answer never end: the model learns to stop in the midst of them. Remove such rows.",
                 )
             )
-        elif thought is not None and not said.strip() and not turn.get("tool_calls"):
+        elif thought is not None and not thinking.knows_thoughts(self.template.source):
+            self.tell(
+                Note(
+                    "thoughts_in_marks",
+                    "The chat template knows no thoughts: those of answers are learnt between `<think>` and `</think>`.",
+                )
+            )
+        if thought is not None and not said.strip() and not turn.get("tool_calls"):
             self.tell(
                 Note(
                     "only_thoughts",
@@ -229,16 +250,13 @@ def _behind(prompt: str, whole: str, thought: str | None, opener: str) -> str | 
     Where the prompt opens a thought (or closes one) that the template does not write again, the thoughts are written
     as a model goes on behind such a prompt.
     """
+    opened = thinking.opens_thought(prompt)
     if whole.startswith(prompt):
         written = whole.removeprefix(prompt)
         lost = thought is not None and thought.strip() and thought.strip() not in written
-        if not lost:
-            return written
-        opened = thinking.opens_thought(prompt)
-        if opened:
+        if opened and (lost or not thinking.goes_on(written)):
             return thinking.behind_opened(thought or "", written, opened.group(1))
-        return thinking.filled(thought or "", written, opener)
-    opened = thinking.opens_thought(prompt)
+        return thinking.filled(thought or "", written, opener) if lost else written
     mark = opened or thinking.closes_thought(prompt)
     if mark is None or not whole.startswith(prompt[: mark.start()]):
         return None

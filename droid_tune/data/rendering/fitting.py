@@ -13,9 +13,8 @@ from droid_tune.data.formats.parts.tool_calls import arguments_of, without_nulls
 from droid_tune.data.rendering.foreign_marks import ending_token, header_in
 from droid_tune.data.rendering.shapes import Note, TemplateOptions
 from droid_tune.data.rendering.templates.chat_template import RESERVED, ChatTemplate
-from droid_tune.data.rendering.thinking import place_thoughts, split_thoughts
+from droid_tune.data.rendering.thinking import place_thoughts, split_thoughts, thinking_switches
 from droid_tune.errors import UserError
-from droid_tune.names import Thinking
 
 #: Keys of a turn that say whether it is learnt; no template reads them.
 FLAGS = ("weight", "train", "training")
@@ -70,6 +69,8 @@ def _fitted(turn: Message, template: ChatTemplate, ids: _CallIds, tell: Told) ->
                     "Arguments of calls that are no JSON object are read as they stand.",
                 )
             )
+        if template.wants_text_arguments:
+            fit["tool_calls"] = [_with_text(call) for call in fit["tool_calls"]]
     if fit["role"] == "tool":
         fit = ids.result(fit)
     if fit["role"] != "assistant":
@@ -112,6 +113,13 @@ def _call(call: Any) -> Message:
     function["arguments"] = arguments_of(function.get("arguments"))
     rest = {key: value for key, value in given.items() if key not in ("function", "name", "arguments")}
     return {"type": "function", **rest, "function": function}
+
+
+def _with_text(call: Message) -> Message:
+    """A call with its arguments as their JSON's text."""
+    given = call["function"]["arguments"]
+    text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+    return {**call, "function": {**call["function"], "arguments": text}}
 
 
 class _CallIds:
@@ -183,20 +191,20 @@ def _json(value: Any, name: str, *, one: bool = False) -> Any:
     return value
 
 
-def thinking_switches(thinking: Thinking) -> dict[str, Any]:
-    """Templates call it by either name; one that they do not know changes nothing."""
-    return (
-        {} if thinking == "template" else {"enable_thinking": thinking == "on", "thinking": thinking == "on"}
-    )
-
-
-def switches_of(row: Row, options: TemplateOptions, tell: Told) -> dict[str, Any]:
+def switches_of(row: Row, options: TemplateOptions, template: ChatTemplate, tell: Told) -> dict[str, Any]:
     """What the template is told besides the turns: the thinking switch, the day, then the row's own settings."""
-    switches: dict[str, Any] = thinking_switches(options.thinking)
+    switches: dict[str, Any] = thinking_switches(options.thinking, template.source)
+    if switches and not template.switches_thinking:
+        tell(
+            Note(
+                "thinking_not_switched",
+                f"The chat template knows no switch for thinking: `data.thinking: {options.thinking}` changes nothing.",
+            )
+        )
     if options.date:
         switches["strftime_now"] = options.date
     if isinstance(row.get(THINKING_COLUMN), bool):
-        switches[THINKING_COLUMN] = switches["thinking"] = row[THINKING_COLUMN]
+        switches |= thinking_switches("on" if row[THINKING_COLUMN] else "off", template.source)
     own = row.get("chat_template_kwargs")
     if own:
         given = cast("dict[str, Any]", without_nulls(_json(own, "chat_template_kwargs", one=True)))

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from droid_tune.data.formats.parts.messages import Message
+from droid_tune.names import Thinking
 
 #: Opening and closing marks that templates write.
 TAGS = {
@@ -16,6 +17,8 @@ TAGS = {
     "<|START_THINKING|>": "<|END_THINKING|>",
     "<seed:think>": "</seed:think>",
     "<mm:think>": "</mm:think>",
+    "<think:opensource>": "</think:opensource>",
+    "<|inner_prefix|>": "<|inner_suffix|>",
 }
 #: What these models write behind the opening mark, before the closing one and behind it; the others part all by line feeds.
 _LAID_OUT = {
@@ -23,10 +26,24 @@ _LAID_OUT = {
     "<|START_THINKING|>": ("", "", ""),
     "<seed:think>": ("", "", "\n"),
     "<mm:think>": ("", "", ""),
+    "<think:opensource>": ("", "", ""),
+    "<|inner_prefix|>": ("", "", ""),
+    "[THINK]": ("", "", ""),
 }
+#: those that are words of an answer to every tokenizer
+_IN_TEXT = ("<think>", "<thinking>", "[THINK]")
 _BY_LINES = ("\n", "\n", "\n\n")
 #: Keys that a turn's thoughts stand under, the field's own name first.
 KEYS = ("reasoning_content", "reasoning", "thinking")
+#: How templates call the switch, and what they read as on and as off: the first two without further ado, the others where
+#: the template holds those words.
+_SWITCHES: tuple[tuple[str, str, object, object], ...] = (
+    ("enable_thinking", "", True, False),
+    ("thinking", "", True, False),
+    ("thinking_mode", 'thinking_mode == "disabled"', "enabled", "disabled"),
+    ("reasoning_effort", "no_think", "high", "no_think"),
+    ("reasoning", "if reasoning %}", True, False),
+)
 _OPENERS = "|".join(map(re.escape, TAGS))
 _CLOSERS = "|".join(map(re.escape, TAGS.values()))
 _OPENED = re.compile(rf"({_OPENERS})\s*\Z")
@@ -37,6 +54,13 @@ _EMPTY = re.compile(rf"\s*({_OPENERS})(\s*)({_CLOSERS})(\s*)")
 _CLOSED_FIRST = re.compile(rf"\s*({_CLOSERS})")
 _UNENDED = re.compile(rf"\s*(?:{_OPENERS})(?!.*(?:{_CLOSERS}))", re.DOTALL)
 _TAIL = re.compile(rf"((?:(?!{_OPENERS}).)*?)({_CLOSERS})\s*", re.DOTALL)
+
+
+def thinking_switches(thinking: Thinking, source: str) -> dict[str, Any]:
+    """What a template (`source`) is told to switch thinking; a name that it does not know changes nothing."""
+    if thinking == "template":
+        return {}
+    return {name: on if thinking == "on" else off for name, sign, on, off in _SWITCHES if sign in source}
 
 
 def opens_thought(prompt: str) -> re.Match[str] | None:
@@ -86,7 +110,12 @@ def without_thoughts(turn: Message) -> Message:
 
 def opener_of(source: str) -> str:
     """The mark with which a template's model opens thoughts, by what its template holds."""
-    return next((opener for opener in _LAID_OUT if opener in source and TAGS[opener] in source), "<think>")
+    return next((opener for opener in _LAID_OUT if knows(source, opener)), "<think>")
+
+
+def knows(source: str, opener: str) -> bool:
+    """Whether a template writes or reads thoughts between that mark and its own closing one."""
+    return opener in source and TAGS[opener] in source
 
 
 def block(thoughts: str, opener: str = "<think>") -> str:
@@ -102,6 +131,14 @@ def filled(thoughts: str, written: str, opener: str) -> str:
     apart = "\n" if "\n" in empty[2] else ""
     inner = thoughts.strip("\n")
     return f"{empty[1]}{apart}{inner}{apart}{empty[3]}{empty[4]}{written[empty.end() :]}"
+
+
+def goes_on(written: str) -> bool:
+    """Whether an answer, as a template writes it behind an open thought, goes on in it: ends it, and opens none of its own.
+    One that its author never ended is left as it is."""
+    return _UNENDED.match(written) is not None or (
+        re.match(rf"\s*(?:{_OPENERS})", written) is None and re.search(_CLOSERS, written) is not None
+    )
 
 
 def behind_opened(thoughts: str, written: str, opener: str) -> str:
@@ -131,12 +168,24 @@ def place_thoughts(turn: Message, source: str) -> Message:
     bare: dict[str, Any] = {key: value for key, value in turn.items() if key not in KEYS}
     if thoughts is None:
         return bare
-    key = next((one for one in ("reasoning_content", "thinking") if _reads(source, one)), None)
+    key = next((one for one in KEYS if _reads(source, one)), None)
     if key is not None:
         return {**bare, "content": said, key: thoughts}
+    opener = opener_of(source)
+    if opener not in _IN_TEXT:
+        return {
+            **bare,
+            "content": said,
+            KEYS[0]: thoughts,
+        }  # marks that are control tokens are no row's to write
     if any(isinstance(turn.get(one), str) for one in KEYS) or "</think>" in source:
-        return {**bare, "content": block(thoughts, opener_of(source)) + said}
+        return {**bare, "content": block(thoughts, opener) + said}
     return bare  # thoughts as they were written, in the text
+
+
+def knows_thoughts(source: str) -> bool:
+    """Whether a template reads or writes thoughts in any way that is known here."""
+    return any(closer in source for closer in TAGS.values()) or any(_reads(source, key) for key in KEYS)
 
 
 def _reads(source: str, key: str) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from droid_tune.config.exporting import ExportRequest
 from droid_tune.control import Watch
-from droid_tune.data.rendering.fitting import thinking_switches
 from droid_tune.data.rendering.templates.chat_template import ChatTemplate, has_chat_template
+from droid_tune.data.rendering.thinking import thinking_switches
 from droid_tune.errors import UserError
 from droid_tune.export.base import ExportSource
 from droid_tune.export.checking.fresh_process import run_program
@@ -69,8 +69,9 @@ def _template(source: ExportSource, beginning: str) -> str | None:
     tokenizer = source.policy.tokenizer
     if not has_chat_template(tokenizer):
         return None
+    template = ChatTemplate.of(tokenizer)
     return ollama_template(
-        ChatTemplate.of(tokenizer), beginning, thinking_switches(source.config.data.thinking)
+        template, beginning, thinking_switches(source.config.data.thinking, template.source)
     )
 
 

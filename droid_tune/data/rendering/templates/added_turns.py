@@ -84,7 +84,7 @@ class TurnAdder:
             )
         self._tokenizer, self._history = tokenizer, history
         self._template = ChatTemplate.of(tokenizer)
-        self._switches = switches_of(row, options, lambda _: None)
+        self._switches = switches_of(row, options, self._template, lambda _: None)
 
     def added(self, turns: Sequence[Message], answered: int, *, ended: bool) -> AddedTurns:
         """What is added behind the answer `turns[answered - 1]` for the turns after it; the model answers next.

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from droid_tune.data.formats.parts.messages import Message
 from droid_tune.data.rendering.templates.template_child import CHILDREN
+from droid_tune.data.rendering.thinking import thinking_switches
 from droid_tune.errors import UserError
 
 #: how many turns, and whether the model answers next
@@ -22,6 +23,18 @@ _PROBE_TURNS: list[Message] = [
     {"role": "user", "content": "Yv3kj"},
     {"role": "assistant", "content": PROBE},
 ]
+_PROBE_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "f",
+        "description": "f",
+        "parameters": {
+            "type": "object",
+            "properties": {"a": {"type": "integer", "description": "a"}},
+            "required": ["a"],
+        },
+    },
+}
 #: Marks that are ordinary words of an answer although some tokenizers count them among the special tokens.
 _WORDS = re.compile(r"[<\[]/?(think|thinking|answer)[>\]]", re.IGNORECASE)
 #: What a row's own settings for the template cannot replace.
@@ -151,7 +164,9 @@ class ChatTemplate:
 
     @cached_property
     def end(self) -> str:
-        """The token with which the template ends an answer, empty where it writes none."""
+        """The token with which the template ends an answer, empty where it writes none: the last of those that close it
+        wherever it stands (Kimi K3 closes the text, the message, then the turn), the first where the whole text is closed too.
+        """
         behind = self._probed.rpartition(PROBE)[2]
         begin = getattr(self.tokenizer, "bos_token", None)
         texts = [text for text in self._added if text != begin or text == self.eos]
@@ -159,11 +174,12 @@ class ChatTemplate:
         found = control.search(behind)
         if found is None:
             return ""
-        first, start = found.group(), found.start()
-        while found is not None and found.group() != self.eos:  # Command closes the text, then the turn
-            found = control.match(behind, found.end())
-        ends = found is not None and self._between.startswith(behind[start : found.end()], start)
-        return self.eos if ends else first
+        between = self._between
+        closing = behind.rfind(self.eos, found.start()) if self.eos else -1
+        if closing >= 0 and between.startswith(behind[: closing + len(self.eos)]):
+            return self.eos  # Command closes the text, then the turn
+        parts = control.findall(behind)
+        return parts[-1] if between.startswith(behind.rstrip()) else parts[0]
 
     @property
     def end_id(self) -> int | None:
@@ -179,6 +195,33 @@ class ChatTemplate:
             )[2]
         except UserError:
             return ""
+
+    @cached_property
+    def switches_thinking(self) -> bool:
+        """Whether the template asks for an answer in another way where thinking is switched off."""
+        try:
+            asked = [
+                self.render(_PROBE_TURNS[:1], answer_next=True, switches=thinking_switches(one, self.source))
+                for one in ("on", "off")
+            ]
+        except UserError:
+            return True
+        return asked[0] != asked[1]
+
+    @cached_property
+    def wants_text_arguments(self) -> bool:
+        """Whether arguments of calls have to be their JSON's text: the template refuses them as an object."""
+
+        def refused(arguments: Any) -> bool:
+            call = {"type": "function", "id": "call00001", "function": {"name": "f", "arguments": arguments}}
+            turn: Message = {"role": "assistant", "content": "", "tool_calls": [call]}
+            try:
+                self.render([_PROBE_TURNS[0], turn], answer_next=False, switches={"tools": [_PROBE_TOOL]})
+            except UserError:
+                return True
+            return False
+
+        return refused({"a": 1}) and not refused('{"a": 1}')
 
     @cached_property
     def header(self) -> str:
