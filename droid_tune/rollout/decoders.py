@@ -5,7 +5,7 @@ The caller puts the kernels in force (`own_kernels`): shared prompts need an att
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import mlx.core as mx
@@ -13,10 +13,11 @@ import mlx.nn as nn
 import numpy as np
 
 from droid_tune.estimate.memory import MOST_COPIED
-from droid_tune.model.caches.group import SlotLayout, group_caches
+from droid_tune.model.caches.group import GroupCache, SlotLayout, group_caches
 from droid_tune.model.caches.repeated import keep_rows, merged, repeated
 from droid_tune.model.gradients.passes import head_for
-from droid_tune.model.kernels.joined_body import joined_body
+from droid_tune.model.kernels.joined_body import JoinedBody, joined_body
+from droid_tune.model.kernels.shared_attention import attend
 from droid_tune.model.policy import Policy
 from droid_tune.rollout.joined_decoder import JoinedDecoder
 from droid_tune.rollout.prefilled import PrefilledPrompt, keys_and_values
@@ -62,8 +63,12 @@ class GroupDecoder:
         slots = self._slots
         if not slots.in_order:
             tokens = tokens[slots.inward]
-        logits = self._model(tokens[:, None], cache=self._caches)[:, -1]
+        logits = self._made(tokens)
         return logits if slots.in_order else logits[slots.outward]
+
+    def _made(self, tokens: mx.array) -> mx.array:
+        """The same of rows as they sit in their slots."""
+        return self._model(tokens[:, None], cache=self._caches)[:, -1]
 
     def keep(self, places: np.ndarray) -> None:
         """Goes on with the rows at `places` only; prompts without a row are dropped."""
@@ -74,6 +79,43 @@ class GroupDecoder:
         for cache in self._caches:  # one layer after the other: what it was exists twice meanwhile
             cache.keep(self._layout, slots, rows)
             mx.eval(cache.state)
+
+
+class JoinedGroupDecoder(GroupDecoder):
+    """The same by few operations a token (see model/kernels/joined_body.py); a row adds `most` tokens at most."""
+
+    def __init__(
+        self,
+        body: JoinedBody,
+        model: nn.Module,
+        head: Callable[[mx.array], mx.array],
+        prompts: Sequence[PrefilledPrompt],
+        row_prompts: Sequence[int],
+        most: int,
+    ) -> None:
+        super().__init__(model, prompts, row_prompts, most_tokens=most)
+        self._body, self._head = body, head
+        self._angles = body.angles(max(self._lengths) + most)
+        self._told = [_SlotCache(cache) for cache in self._caches]
+
+    def _made(self, tokens: mx.array) -> mx.array:
+        offset = self._caches[0].offset
+        places = offset if isinstance(offset, mx.array) else mx.array([offset])
+        return self._head(self._body(tokens, self._angles[places], self._told, None))
+
+
+class _SlotCache:
+    """A layer's cache of rows in slots, as the body of few operations asks it."""
+
+    def __init__(self, cache: GroupCache) -> None:
+        self._cache = cache
+
+    def told(self, turned: mx.array, heads: int, hidden_keys: mx.array | None) -> mx.array:
+        """See `TokenCache`."""
+        new = turned[:, heads:, None]
+        keys = new.shape[1] // 2
+        shared, _ = self._cache.update_and_fetch(new[:, :keys], new[:, keys:])
+        return attend(turned[:, :heads, None], shared, 1.0, training=False).reshape(turned.shape[0], -1)
 
 
 class BatchDecoder:
@@ -140,22 +182,18 @@ def make_decoder(
     joins: bool = False,
 ) -> Decoder:
     """The best decoder that these caches allow; where prompts are shared, `cache_bits` (0: all) is heeded, and no room is
-    made for more than `most_tokens` of a row's own. `joins`: by few operations a token, where that can be, is worth the
-    copies of prompts, and `most_tokens` is known."""
+    made for more than `most_tokens` of a row's own. `joins`: with further matrices, and copies of
+    prompts where they are few, for fewer operations a token, where that can be and `most_tokens` is known."""
     architecture = policy.architecture
-    if (
-        joins
-        and architecture.decodes_joined
-        and architecture.decodes_shared
-        and most_tokens
-        and not cache_bits
-    ):
-        body = joined_body(policy.model)
-        numbers = 0 if body is None else 2 * body.key_heads * body.width
-        longest = max(prompt.length for prompt in prompts)
-        if body is not None and (len(row_prompts) - len(prompts)) * longest * numbers <= MOST_COPIED:
+    if architecture.decodes_joined and architecture.decodes_shared and most_tokens and not cache_bits:
+        body = joined_body(policy.model, joint=joins) if mx.default_device() == mx.cpu else None
+        if body is not None:
             head = head_for(policy.model, architecture)
-            return JoinedDecoder(body, head, prompts, row_prompts, most_tokens)
+            numbers = 2 * body.plain.key_heads * body.plain.width
+            longest = max(prompt.length for prompt in prompts)
+            if joins and (len(row_prompts) - len(prompts)) * longest * numbers <= MOST_COPIED:
+                return JoinedDecoder(body, head, prompts, row_prompts, most_tokens)
+            return JoinedGroupDecoder(body, policy.model, head, prompts, row_prompts, most_tokens)
     if architecture.decodes_shared:
         return GroupDecoder(policy.model, prompts, row_prompts, cache_bits, most_tokens)
     if architecture.merges_prompts:

@@ -7,33 +7,40 @@ does in 175 operations a layer is done in 47 so.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import mlx.core as mx
 import mlx.nn as nn
 
 from droid_tune.estimate.memory import COMPLETION_BLOCK
-from droid_tune.model.arrays import close, layers_of
+from droid_tune.model.arrays import close
 from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError, empty_caches
+from droid_tune.model.gradients.by_hand.joined_products import BoundProduct
+from droid_tune.model.gradients.by_hand.plain_body import PlainBody, plain_body
 from droid_tune.model.kernels.in_force import in_force
-from droid_tune.model.kernels.llama_parts import ASKING, is_llamas
 from droid_tune.numerics import exponential
+
+
+class TokenCache(Protocol):
+    """What a layer remembers of rows that are decoded together."""
+
+    def told(self, turned: mx.array, heads: int, hidden_keys: mx.array | None) -> mx.array:
+        """Attention output (n, Hq E) of queries (n, Hq, E) beside the newest tokens' keys and values, (n, Hq + 2 H, E) in all."""
+        ...
 
 
 @dataclass(frozen=True)
 class JoinedLayer:
-    """A layer's matrices, as they are multiplied from the right: queries (scaled), keys and values (D, (Hq + 2 H) E) in one."""
+    """A layer's products (`asking`: queries, keys and values) and its norms."""
 
-    inward: mx.array
-    bias: mx.array | None
-    outward: mx.array
-    gate: mx.array
-    up: mx.array
-    down: mx.array
+    asking: BoundProduct
+    telling: BoundProduct
+    gate: BoundProduct
+    up: BoundProduct
+    down: BoundProduct
     norms: tuple[nn.RMSNorm, nn.RMSNorm]
 
 
@@ -42,61 +49,35 @@ class JoinedBody:
     """All layers, and what they share: heads of queries and of keys, their width, how places turn them."""
 
     layers: list[JoinedLayer]
-    embedding: nn.Embedding
-    norm: nn.RMSNorm
-    heads: int
-    key_heads: int
-    width: int
-    rope: nn.RoPE
+    plain: PlainBody
     ones: mx.array
 
     def angles(self, places: int) -> mx.array:
-        """Cosines and sines (places, 2, Hq + 2 H, E / 2) of the first places; values stay as they are."""
-        half, turned = self.width // 2, self.heads + self.key_heads
-        steps = mx.exp(mx.arange(half) * (-math.log(self.rope.base) / half))
-        angle = (mx.arange(places) * self.rope.scale)[:, None] * steps
-        every = mx.where((mx.arange(turned + self.key_heads) < turned)[:, None], angle[:, None], 0.0)
-        return mx.stack([mx.cos(every), mx.sin(every)], axis=1)
+        """Cosines and sines (places, 2, Hq + 2 H, E / 2) of the first places, those of queries times the attention's scale;
+        values stay as they are."""
+        tables = self.plain.tables(mx.arange(places))
+        return mx.stack([table[..., : self.plain.width // 2] for table in tables], axis=1)
 
     def __call__(
-        self, tokens: mx.array, angles: mx.array, caches: Sequence[JoinedCache], hidden_keys: mx.array | None
+        self, tokens: mx.array, angles: mx.array, caches: Sequence[TokenCache], hidden_keys: mx.array | None
     ) -> mx.array:
         """Hidden states (n, D) behind one further token of each row (n,). `angles` (n or 1, 2, Hq + 2 H, E / 2) are those of
-        its place; `hidden_keys` (n, 1, 1, s): -inf where a row has no token, else 0; None: it has all."""
-        hidden = self.embedding(tokens)
+        its place; `hidden_keys` (n, 1, 1, s): -inf where a row has no token, else 0; None: it has all, or its cache knows."""
+        hidden = self.plain.embedding(tokens)
         cosine, sine = angles[:, 0], angles[:, 1]
         for layer, cache in zip(self.layers, caches, strict=True):
-            asked = self._normed(layer.norms[0], hidden)
-            made = asked @ layer.inward if layer.bias is None else mx.addmm(layer.bias, asked, layer.inward)
-            told = self._attended(made, cosine, sine, cache, hidden_keys)
-            hidden = mx.addmm(hidden, told, layer.outward)
+            made = layer.asking.forward(self._normed(layer.norms[0], hidden))
+            halves = made.reshape(made.shape[0], -1, 2, self.plain.width // 2)
+            turned = mx.concatenate([*_turned(halves[:, :, 0], halves[:, :, 1], cosine, sine)], axis=-1)
+            hidden = layer.telling.forward(cache.told(turned, self.plain.heads, hidden_keys), hidden)
             read = self._normed(layer.norms[1], hidden)
-            hidden = mx.addmm(hidden, in_force().swiglu(read @ layer.gate, read @ layer.up), layer.down)
-        return self._normed(self.norm, hidden)
+            gated = in_force().swiglu(layer.gate.forward(read), layer.up.forward(read))
+            hidden = layer.down.forward(gated, hidden)
+        return self._normed(self.plain.norm, hidden)
 
     def _normed(self, norm: nn.RMSNorm, hidden: mx.array) -> mx.array:
         """As `norm` does it, the sum of squares by a product."""
         return _scaled(hidden, _rate(mx.square(hidden) @ self.ones, norm.eps), norm.weight)
-
-    def _attended(
-        self,
-        made: mx.array,
-        cosine: mx.array,
-        sine: mx.array,
-        cache: JoinedCache,
-        hidden_keys: mx.array | None,
-    ) -> mx.array:
-        """Attention output (n, Hq E) of what a layer's first product made of its newest tokens (n, (Hq + 2 H) E)."""
-        count, keys = made.shape[0], self.key_heads
-        halves = made.reshape(count, self.heads + 2 * keys, 2, self.width // 2)
-        turned = mx.concatenate([*_turned(halves[:, :, 0], halves[:, :, 1], cosine, sine)], axis=-1)
-        held = cache.with_token(turned[:, self.heads :])
-        queries = turned[:, : self.heads].reshape(count, keys, self.heads // keys, self.width)
-        scores = queries @ held[:, :keys].swapaxes(-1, -2)
-        scores = scores if hidden_keys is None else scores + hidden_keys
-        mass = _mass(scores, scores.max(axis=-1, keepdims=True))
-        told = (mass @ held[:, keys:]) / mass.sum(axis=-1, keepdims=True)
-        return told.reshape(count, -1)
 
 
 class JoinedCache:
@@ -107,7 +88,19 @@ class JoinedCache:
         self._held, self._used, self._most, self._block = prompts, int(prompts.shape[2]), most, block
         self._begin = self._used
 
-    def with_token(self, new: mx.array) -> mx.array:
+    def told(self, turned: mx.array, heads: int, hidden_keys: mx.array | None) -> mx.array:
+        """See `TokenCache`."""
+        count, _, width = turned.shape
+        held = self._with_token(turned[:, heads:])
+        keys = held.shape[1] // 2
+        queries = turned[:, :heads].reshape(count, keys, heads // keys, width)
+        scores = queries @ held[:, :keys].swapaxes(-1, -2)
+        scores = scores if hidden_keys is None else scores + hidden_keys
+        mass = _mass(scores, scores.max(axis=-1, keepdims=True))
+        told = (mass @ held[:, keys:]) / mass.sum(axis=-1, keepdims=True)
+        return told.reshape(count, -1)
+
+    def _with_token(self, new: mx.array) -> mx.array:
         """All that is held (n, 2 H, s, E), the newest (n, 2 H, E) of each row included."""
         if self._used == self._held.shape[2]:
             room = max(1, min(self._block, self._begin + self._most - self._used))
@@ -126,58 +119,21 @@ class JoinedCache:
         return [self._held]
 
 
-def joined_body(model: nn.Module) -> JoinedBody | None:
-    """The body of a model of Llama's kind in float32, with no adapter beside its weights; None of any other."""
-    body: Any = getattr(model, "model", None)
-    norm, embedding = getattr(body, "norm", None), getattr(body, "embed_tokens", None)
-    if type(norm) is not nn.RMSNorm or type(embedding) is not nn.Embedding:
+def joined_body(model: nn.Module, *, joint: bool) -> JoinedBody | None:
+    """The body of a model of Llama's kind in float32, with its adapters beside its weights, if it has any; None of any other.
+    `joint`: with a matrix of its own for queries, keys and values, (D, (Hq + 2 H) E) a layer."""
+    plain = plain_body(model)
+    if plain is None:
         return None
-    blocks: list[Any] = layers_of(model)
-    if not blocks or not all(is_llamas(block, _is_float32) for block in blocks):
-        return None
-    first = blocks[0].self_attn
-    heads, key_heads = int(first.n_heads), int(first.n_kv_heads)
-    width = first.q_proj.weight.shape[0] // heads
-    rope = first.rope
-    if rope.traditional or rope.dims != width or any(_rope(block) != _rope(blocks[0]) for block in blocks):
-        return None
-    size = int(norm.weight.shape[0])
-    return JoinedBody(
-        [_joined(block) for block in blocks],
-        embedding,
-        norm,
-        heads,
-        key_heads,
-        width,
-        rope,
-        mx.full((size, 1), 1 / size),
-    )
-
-
-def _is_float32(part: Any) -> bool:
-    """Whether a layer is a plain one in float32, with no adapter beside it."""
-    return type(part) is nn.Linear and part.weight.dtype == mx.float32
-
-
-def _rope(block: Any) -> tuple[float, float, int]:
-    return block.self_attn.rope.base, block.self_attn.rope.scale, block.self_attn.rope.dims
-
-
-def _joined(block: Any) -> JoinedLayer:
-    attention, mlp = block.self_attn, block.mlp
-    asking = [attention[name] for name in ASKING]
-    scales = (attention.scale, 1.0, 1.0)
-    inward = mx.concatenate([part.weight * scale for part, scale in zip(asking, scales, strict=True)]).T
-    biases = [part.bias * scale for part, scale in zip(asking, scales, strict=True) if "bias" in part]
-    return JoinedLayer(
-        inward,
-        mx.concatenate(biases) if biases else None,
-        attention.o_proj.weight.T,
-        mlp.gate_proj.weight.T,
-        mlp.up_proj.weight.T,
-        mlp.down_proj.weight.T,
-        (block.input_layernorm, block.post_attention_layernorm),
-    )
+    layers: list[JoinedLayer] = []
+    for layer in plain.layers:
+        asking, *others = layer.products
+        if joint:
+            asking = replace(asking, weights=(mx.concatenate(list(asking.weights)),))
+        asked, told, gate, up, down = (BoundProduct(one, plain.arrays) for one in (asking, *others))
+        layers.append(JoinedLayer(asked, told, gate, up, down, layer.norms))
+    width = int(plain.norm.weight.shape[0])
+    return JoinedBody(layers, plain, mx.full((width, 1), 1 / width))
 
 
 @partial(mx.compile, shapeless=True)
@@ -204,7 +160,7 @@ def decodes_joined(model: nn.Module, tokens: mx.array) -> bool:
     """Whether `joined_body` knows the model, and its steps give what a full forward pass gives."""
     length, steps = int(tokens.shape[1]) - 2, 2
     try:
-        body = joined_body(model)
+        body = joined_body(model, joint=True)
         if body is None:
             return False
         caches = empty_caches(model)

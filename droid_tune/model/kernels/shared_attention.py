@@ -54,7 +54,11 @@ def attend(queries: mx.array, shared: Shared, scale: float, *, training: bool = 
     together = block_weights(training=training) // (slots * query_heads * steps * seen)
     if isinstance(shared.own_mask, str) and steps > 1 and (not together or (training and count == 1)):
         return _long_rows(queries, shared, scale, training=training)
-    q = (queries * scale).reshape(slots, rows, heads, repeats * steps, width).transpose(0, 2, 1, 3, 4)
+    q = (
+        (queries if scale == 1 else queries * scale)
+        .reshape(slots, rows, heads, repeats * steps, width)
+        .transpose(0, 2, 1, 3, 4)
+    )
     masks = shared.prefix_mask, shared.own_mask
     joined = JoinedAttention(*masks, repeats, spans_of(rows, max(1, together)))
     given = q, shared.prefix_keys, shared.prefix_values, shared.own_keys, shared.own_values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from droid_tune.model.checks.last_tokens import reads_last_tokens
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
 from droid_tune.model.kernels.joined_body import decodes_joined
 from droid_tune.model.kernels.own_kernels import own_kernels
+from droid_tune.model.policy import Policy
 from droid_tune.rollout.decoders import make_decoder
 from droid_tune.rollout.generate import generate
 from droid_tune.rollout.prefilled import keys_and_values, prefilled
@@ -169,14 +171,19 @@ def test_short_prompts_take_one_pass_and_long_ones_theirs(monkeypatch: pytest.Mo
 def test_rows_decoded_by_few_operations_are_those_of_one_row_forward_passes(architecture: str) -> None:
     policy = tiny_policy(architecture)
     policy.stop_tokens = frozenset({1, 17, 23, 29, 31})  # rows end early and leave the batch
-    usual, joined = (
-        sampled(policy, plan=MemoryPlan(merge=True, joins=joins, joined_tokens=18)) for joins in (False, True)
-    )
-    np.testing.assert_array_equal(joined.tokens, usual.tokens)
-    for row, length in enumerate(joined.lengths):
-        completion = joined.tokens[row, :length].tolist()
-        alone = np.asarray(one_row_logprobs(policy, PROMPTS[row // 4], completion, TEMPERATURE))
-        np.testing.assert_allclose(joined.sampled_logprobs[row, :length], alone, atol=1e-4)
+    usual = sampled(by_mlx(policy), plan=MemoryPlan(merge=True, joined_tokens=18))
+    for merge, joins in ((False, False), (True, False), (True, True)):
+        joined = sampled(policy, plan=MemoryPlan(merge=merge, joins=joins, joined_tokens=18))
+        np.testing.assert_array_equal(joined.tokens, usual.tokens)
+        for row, length in enumerate(joined.lengths):
+            completion = joined.tokens[row, :length].tolist()
+            alone = np.asarray(one_row_logprobs(policy, PROMPTS[row // 4], completion, TEMPERATURE))
+            np.testing.assert_allclose(joined.sampled_logprobs[row, :length], alone, atol=1e-4)
+
+
+def by_mlx(policy: Policy) -> Policy:
+    """The same policy, decoded by its model's own operations."""
+    return replace(policy, architecture=replace(policy.architecture, decodes_joined=False))
 
 
 @pytest.mark.parametrize("attention_bias", [False, True])
@@ -190,22 +197,32 @@ def test_a_joined_step_has_a_third_of_the_operations(
     if not policy.architecture.decodes_joined:
         return
     rows = [place for place in range(len(prompts)) for _ in range(3)]
-    counted: list[int] = []
-    logits: list[mx.array] = []
-    with own_kernels(), adapter_merged(policy.model, policy.adapted):
-        ready = prefilled(policy, prompts, 18, 18)
-        for joins in (False, True):
-            decoder = make_decoder(policy, ready, rows, most_tokens=80, joins=joins)
-            for step in range(70):  # more than a block
-                logits.append(decoder.step(mx.full((len(rows),), step % 40)))
-                mx.eval(logits[-1])
-            decoder.keep(np.array([0, 2, 4]))
-            logits.append(decoder.step(mx.array([3, 1, 2])))
-            mx.export_to_dot(str(tmp_path / "graph"), logits[-1])
-            counted.append((tmp_path / "graph").read_text().count("shape=rectangle"))
-    for usual, joined in zip(logits[:71], logits[71:], strict=True):
-        np.testing.assert_allclose(joined, usual, atol=1e-4)
-    assert 100 < 3 * counted[1] < counted[0] * 1.1
+    made: dict[str, tuple[int, list[mx.array]]] = {}
+    for merged in (False, True):
+        with own_kernels(), adapter_merged(policy.model, policy.adapted if merged else ()):
+            ready = prefilled(policy, prompts, 18, 18)
+            for name, one, joins in (
+                ("usual", by_mlx(policy), 0),
+                ("shared", policy, 0),
+                ("copied", policy, 1),
+            ):
+                decoder = make_decoder(one, ready, rows, most_tokens=80, joins=bool(joins))
+                logits: list[mx.array] = []
+                for step in range(70):  # more than a block
+                    logits.append(decoder.step(mx.full((len(rows),), step % 40)))
+                    mx.eval(logits[-1])
+                decoder.keep(np.array([0, 2, 4]))
+                logits.append(decoder.step(mx.array([3, 1, 2])))
+                mx.export_to_dot(str(tmp_path / "graph"), logits[-1])
+                count = (tmp_path / "graph").read_text().count("shape=rectangle")
+                made[f"{name} {merged}"] = count, logits
+    for _, logits in made.values():
+        for found, expected in zip(logits, made["usual True"][1], strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-4)
+    count = {name: found[0] for name, found in made.items()}
+    assert 100 < 3 * count["copied True"] < count["usual True"] * 1.1
+    assert 3 * count["shared True"] < 2 * count["usual True"]
+    assert 2 * count["shared False"] < count["usual False"] * 1.1
 
 
 @pytest.mark.parametrize("architecture", ["qwen3", "qwen3_moe", "gemma2"])

@@ -39,14 +39,13 @@ class BoundProduct:
     def __init__(self, product: Product, arrays: Mapping[str, mx.array]) -> None:
         self._product, self._ranks = product, [int(arrays[one.a].shape[1]) for one in product.adapters]
         self._a = self._b = None
+        self._turned = [weight.T for weight in product.weights]
         if product.adapters:
-            scaled = [one.scale * arrays[one.b] for one in product.adapters]
-            if len(product.weights) > 1:
-                outward = product.outward
-                scaled = [
-                    mx.pad(b, [(0, 0), (one.start, outward - one.stop)])
-                    for one, b in zip(product.adapters, scaled, strict=True)
-                ]
+            outward = product.outward
+            scaled = [
+                mx.pad(one.scale * arrays[one.b], [(0, 0), (one.start, outward - one.stop)])
+                for one in product.adapters
+            ]
             self._a = _joined([arrays[one.a] for one in product.adapters], axis=1)
             self._b = _joined(scaled, axis=0)
 
@@ -57,13 +56,21 @@ class BoundProduct:
 
     def forward(self, inputs: mx.array, given: mx.array | None = None) -> mx.array:
         """(N, O) of `inputs` (N, I), added to `given` where there is one."""
+        given = self._product.bias if given is None else given
         if self._a is None or self._b is None:
-            made = _added(given, inputs, self._weight.T)
-        elif self._is_one(inputs):
-            made = _added(given, inputs, mx.addmm(self._weight, self._b.T, self._a.T).T)
-        else:
-            made = mx.addmm(_added(given, inputs, self._weight.T), inputs @ self._a, self._b)
-        return made if self._product.bias is None else made + self._product.bias
+            return self._by_weights(inputs, given)
+        if self._is_one(inputs):
+            return _added(given, inputs, mx.addmm(self._weight, self._b.T, self._a.T).T)
+        return mx.addmm(self._by_weights(inputs, given), inputs @ self._a, self._b)
+
+    def _by_weights(self, inputs: mx.array, given: mx.array | None) -> mx.array:
+        """Those of several layers one by one, where their outputs are smaller than they are."""
+        if len(self._turned) == 1:
+            return _added(given, inputs, self._turned[0])
+        if inputs.shape[0] >= inputs.shape[1]:
+            return _added(given, inputs, self._weight.T)
+        made = mx.concatenate([inputs @ turned for turned in self._turned], axis=1)
+        return made if given is None else made + given
 
     def by_inputs(self, gradient: mx.array, given: mx.array | None = None) -> mx.array:
         """The gradient by the inputs (N, I), from that by the output (N, O), added to `given` where there is one."""
