@@ -300,6 +300,32 @@ def test_thoughts_and_settings_of_the_template_are_kept(tmp_path: Path):
     assert (row["messages"][1], row["chat_template_kwargs"]) == (thought, settings)
 
 
+def test_harmonys_channel_of_thoughts_is_what_the_next_turn_thought() -> None:
+    asked = {"role": "user", "content": "2 + 2?"}
+    thought = {"role": "assistant", "channel": "analysis", "content": "Add."}
+    said = {"role": "assistant", "channel": "final", "content": "4"}
+    call = {"role": "assistant", "channel": "commentary", "tool_calls": [{"name": "add", "arguments": {}}]}
+    result = {"role": "tool", "content": "4"}
+    assert plain_messages([asked, thought, said]) == [
+        asked,
+        {"role": "assistant", "content": "4", "reasoning_content": "Add."},
+    ]
+    assert plain_messages([asked, thought, thought, said])[1]["reasoning_content"] == "Add.\n\nAdd."
+    turns = plain_messages([asked, thought, call, result, said])
+    assert [turn.get("reasoning_content") for turn in turns] == [None, "Add.", None, None]
+    assert turns[1]["tool_calls"]
+    assert not any("channel" in turn for turn in turns)
+    assert plain_messages(turns) == turns
+    # thoughts that nothing follows stay thoughts; those that are not learnt are not mixed with what is
+    assert plain_messages([asked, thought])[1] == {
+        "role": "assistant",
+        "content": "",
+        "reasoning_content": "Add.",
+    }
+    apart = plain_messages([asked, {**thought, "weight": 0}, said])
+    assert [turn["content"] for turn in apart] == ["2 + 2?", "", "4"]
+
+
 def test_a_completion_of_turns_is_kept_whole(tmp_path: Path):
     row = read(tmp_path, "sft", {"prompt": [USER], "completion": [PROSE]})
     assert (row["completion"], row["answer"]) == ([PROSE], "We add both.")

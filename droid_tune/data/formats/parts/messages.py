@@ -38,9 +38,11 @@ READ_KEYS = frozenset(
     (
         *("role", "from", "content", "value", "name", "weight", *_FLAGS),
         *("tool_calls", "tool_call_id", "function_call"),
-        *("reasoning_content", "reasoning", "thinking"),
+        *("reasoning_content", "reasoning", "thinking", "channel"),
     )
 )
+#: how gpt-oss's format (harmony) calls the channel of thoughts
+_THOUGHTS = "analysis"
 #: What ShareGPT files call the speakers.
 SHAREGPT_ROLES = {
     "system": "system",
@@ -205,16 +207,30 @@ def plain_messages(value: list[Message]) -> list[Message]:
 
     Kept beside them: `name`, `tool_calls` (arguments as objects), `tool_call_id`, thoughts, `weight` (0: context only)
     and whatever else is there; keys that are null are left out. Plain turns come back as they are. A turn that is a call
-    belongs to the assistant's turn before it: what was said first, or another call at the same time.
+    belongs to the assistant's turn before it: what was said first, or another call at the same time. A turn in harmony's
+    channel of thoughts is what the assistant's turn behind it thought.
     """
     turns: list[Message] = []
     for turn in value:
         plain = _plain(turn)
-        if _is_call(turn) and turns and _takes_call(turns[-1], plain):
+        if turns and _thinks_for(turns[-1], plain):
+            turns[-1] = {**plain, "reasoning_content": _both(turns[-1], plain)}
+        elif _is_call(turn) and turns and _takes_call(turns[-1], plain):
             turns[-1] = {**turns[-1], "tool_calls": [*turns[-1].get("tool_calls", ()), *plain["tool_calls"]]}
         else:
             turns.append(plain)
     return turns
+
+
+def _thinks_for(before: Message, turn: Message) -> bool:
+    """Whether all that a turn holds are thoughts of a channel of their own, and the next one is the same speaker's."""
+    alone = before["content"] == "" and "reasoning_content" in before and not before.get("tool_calls")
+    same = turn["role"] == before["role"] and turn.get("weight") == before.get("weight")
+    return alone and same and not any(key in turn for key in ("reasoning", "thinking"))
+
+
+def _both(before: Message, turn: Message) -> str:
+    return "\n\n".join(filter(None, (before["reasoning_content"], turn.get("reasoning_content"))))
 
 
 def _takes_call(before: Message, call: Message) -> bool:
@@ -222,7 +238,7 @@ def _takes_call(before: Message, call: Message) -> bool:
     return before["role"] == "assistant" and before.get("weight") == call.get("weight")
 
 
-_REPLACED = ("role", "from", "content", "value", "tool_calls", "function_call", "weight", *_FLAGS)
+_REPLACED = ("role", "from", "content", "value", "tool_calls", "function_call", "weight", "channel", *_FLAGS)
 
 
 def _plain(turn: Message) -> Message:
@@ -231,6 +247,8 @@ def _plain(turn: Message) -> Message:
     said = turn.get("content") if "role" in turn else turn.get("value")
     content = "" if _is_call(turn) else text_of(said)
     weight = _weight_of(turn)
+    if role_of(turn) == "assistant" and turn.get("channel") == _THOUGHTS:
+        rest, content = {**rest, "reasoning_content": content}, ""
     return {
         "role": role_of(turn),
         "content": content,
