@@ -143,8 +143,8 @@ class Conversation:
         return found
 
     def _asks_in(self, unanswered: str, place: int) -> bool:
-        """Whether that text ends as the template asks for an answer behind the turns before `place`: Hermes ends a tool's turn
-        once another follows, and not before."""
+        """Whether that text ends as the template asks for an answer behind the turns before `place`: Hermes writes a
+        line feed behind a tool's result once another turn follows."""
         asked, read = (self._rendered(place, answer_next=one) for one in (True, False))
         header = asked.removeprefix(read) if asked.startswith(read) else ""
         return bool(header) and unanswered.endswith(header)

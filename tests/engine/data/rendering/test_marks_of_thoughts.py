@@ -88,11 +88,11 @@ HY = (
     "</think:opensource>{% endif %}{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>"
     "<think:opensource>{% if effort == 'no_think' %}</think:opensource>{% endif %}{% endif %}"
 )
-#: Hermes 3's: a tool's turn is ended once another turn follows.
+#: Hermes 3's: a line feed stands behind a tool's turn once another turn follows.
 HERMES = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>"
     "{{ c.function.name }}{{ c.function.arguments | tojson }}</tool_call>{% endfor %}"
-    "{% if m.role != 'tool' or not loop.last %}<|im_end|>{% endif %}{% endfor %}"
+    "{% if m.role == 'tool' and not loop.last %}\n{% endif %}<|im_end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 #: Functionary's: arguments are written as the text that they are.
