@@ -8,7 +8,8 @@ from droid_tune.rewards.answers.bases import same_in_bases
 from droid_tune.rewards.answers.compounds import same_units_joined, with_decimal_comma
 from droid_tune.rewards.answers.expressions import as_latex, is_mathematical
 from droid_tune.rewards.answers.numbers import Quantity, as_quantity, same_quantity
-from droid_tune.rewards.answers.texts import normalised, same_kind, truth
+from droid_tune.rewards.answers.texts import normalised, same_kind
+from droid_tune.rewards.answers.truths import truth
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import Unit, read_unit
 

@@ -26,10 +26,11 @@ from droid_tune.rewards.answers.marks import (
 )
 from droid_tune.rewards.answers.number_words import last_in_words
 from droid_tune.rewards.answers.numbers import as_quantity, last_number
-from droid_tune.rewards.answers.open_values import without_open_values
+from droid_tune.rewards.answers.open_values import OPEN, without_open_values
 from droid_tune.rewards.answers.predicates import last_sentence, predicate, said_to_be
 from droid_tune.rewards.answers.retractions import behind_retraction
-from droid_tune.rewards.answers.texts import normalised, truth, truth_said
+from droid_tune.rewards.answers.texts import normalised
+from droid_tune.rewards.answers.truths import truth, truth_corrected, truth_said
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.values import last_value, leading_value, without_modulus
 from droid_tune.rewards.answers.worded_parts import as_place, last_place, parts_in_digits, without_parts
@@ -50,6 +51,9 @@ def answers_of(spoken: str, extraction: Extraction, reference: str, *, cut_off: 
     if _is_value(reference):
         spoken = behind_retraction(without_open_values(spoken))
     marked = _marked(spoken, reference, cut_off)
+    if marked and truth(reference) is not None:
+        corrected = truth_corrected(spoken)
+        return marked if corrected is None else [str(corrected)]
     if marked:
         return marked
     return [] if cut_off else _unmarked(spoken, reference)
@@ -152,7 +156,8 @@ def _unmarked(spoken: str, reference: str) -> list[str]:
     """Without a mark: the last value, the last yes or no, or the last line and the whole text."""
     if _is_value(reference):
         sentence = last_sentence(last_line(spoken))
-        value = last_value(without_modulus(spoken)) or _in_words(sentence)
+        whole = spoken.strip() if as_quantity(spoken) is not None else None
+        value = whole or last_value(without_modulus(spoken)) or _in_words(sentence)
         if value is None and as_place(reference) is not None:
             value = last_place(sentence)
         return [] if value is None else _without_exclamation(value, spoken)
@@ -188,7 +193,9 @@ def _without_exclamation(value: str, spoken: str) -> list[str]:
 
 
 def _in_words(sentence: str) -> str | None:
-    """The number in words of a text without digits: the sentence itself, or the only one in it."""
+    """The number in words of a text without digits: the sentence itself, or the only one in it, unless others are left open."""
+    if OPEN in sentence:
+        return None
     if as_quantity(sentence) is not None:
         return sentence
     return last_in_words(without_parts(sentence)) or last_value(parts_in_digits(sentence))

@@ -39,11 +39,13 @@ TRUTHS = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), Fals
 #: "is" and "are"
 _COPULA_WORDS = "est sont ist sind es son è sono é são är er jest są это je"
 COPULAS = tuple(_COPULA_WORDS.split())
+#: "not" and "no", as far as they are no words of English
+_NEGATION_WORDS = "pas jamais nicht kein keine keinen nie nunca não не ни inte ikke niet geen"
+NEGATIONS = tuple(_NEGATION_WORDS.split())
+#: "or"
+ALTERNATIVES = ("oder", "ou", "или", "eller")
 #: what denies a sentence, doubts it, or leaves it open
-_DENIAL_WORDS = (
-    "ne pas jamais ou peut-être nicht kein keine nie oder vielleicht não nunca не ни или inte ikke niet geen"
-)
-DENIALS = tuple(_DENIAL_WORDS.split())
+DENIALS = (*NEGATIONS, *ALTERNATIVES, "ne", "peut-être", "vielleicht")
 #: `法国的首都是巴黎。`, `首都は東京です。`, `수도는 서울입니다.`
 _UNPARTED = re.compile(
     r".*(?<!不)是(?P<zh>[^是。，,！!]{1,30})[。.！!]?"

@@ -13,10 +13,9 @@ _TENS_NAMES = "twenty thirty forty fifty sixty seventy eighty ninety"
 TENS = {name: 10 * value for value, name in enumerate(_TENS_NAMES.split(), start=2)}
 _LARGE = {"thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 _WORDS = "|".join(sorted({*SMALL, *TENS, *_LARGE, "hundred", "dozen"}, key=len, reverse=True))
-_NUMBER = re.compile(
-    rf"(?:an?[ ])?(?:{_WORDS})(?:(?:[ ]|-|[ ]and[ ])(?:{_WORDS})){{0,20}}(?![\w-])(?![ ](?:and|or|point|to)\b)",
-    re.IGNORECASE,
-)
+#: the pattern of a number in words
+WORDED = rf"(?:an?[ ])?(?:{_WORDS})(?:(?:[ ]|-|[ ]and[ ])(?:{_WORDS})){{0,20}}"
+_NUMBER = re.compile(rf"{WORDED}(?![\w-])(?![ ](?:and|or|point|to)\b)", re.IGNORECASE)
 _IN_TEXT = re.compile(rf"(?<![\w-])((?:minus|negative)[ ])?{_NUMBER.pattern}", re.IGNORECASE)
 _SIGN = re.compile(r"(?:minus|negative)[ ]", re.IGNORECASE)
 _ALONE_A_PRONOUN = ("one",)

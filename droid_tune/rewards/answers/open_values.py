@@ -1,125 +1,151 @@
-"""Numbers that a text names without giving them: the denied ("not 42", "42 is wrong", "rather than 42", "earlier I said 42"),
-those left open ("41 or 42")."""
+"""Numbers that a text names without giving them as its answer: the denied, those left open ("41 or 42", "one of 3, 4, 5"),
+those asked about ("Is it 72?"), and those of the question ("The problem mentions 72").
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 
+from droid_tune.rewards.answers.compounds import joined_in_text
+from droid_tune.rewards.answers.denied_values import DIGITS, FLAGS, WORDS, Denials, denials_of, marked
+from droid_tune.rewards.answers.languages import ALTERNATIVES
 from droid_tune.rewards.answers.numbers import as_quantity, same_quantity
+from droid_tune.rewards.answers.worded_parts import mixed_in_digits
 
-_VALUE = r"[-+]?[$€£¥₹]?\d(?:[\d.,]{0,40}\d)?(?:/\d{1,20})?%?"
-_MARKED = rf"(?:[*_$]|\\f?boxed\{{|\\[(\[]){{0,6}}{_VALUE}(?:[*_$}}]|\\[)\]]){{0,6}}"
-_IT_IS = r"(?:that[ ]+)?(?:it|this|that|(?:the|my|our)[ ]+(?:final[ ]+)?(?:answer|result))(?:'s|’s|[ ]+(?:is|was|equals))"
-_DENIED = re.compile(
-    rf"""
-    (?: \b(?:not|never|nor|neither|cannot|nothing|anything[ ]but) | n['’]t | ≠ | != | \\neq?(?![a-zA-Z]) )
-    (?: [ \t]{{0,4}} (?: be|equals?|to|exactly|simply|just|actually|really|like|think|believe|suppose|say | {_IT_IS} ) \b )*
-    [ \t]{{0,4}} (?P<value> {_MARKED} )
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_CONTRASTED = re.compile(
-    rf"\b(?:rather than|instead of|as opposed to|in place of)[ \t]{{1,4}}(?P<value>{_MARKED})", re.IGNORECASE
-)
-_SAID_BEFORE = re.compile(
-    rf"""
-    \b(?: (?:earlier|previously|initially|originally|mistakenly|wrongly|at[ ]first),?[ ](?:I|we)(?:[ ]ha[ds]|['’]d)?
-        | (?:I|we)(?:[ ]ha[ds]|['’]d)?[ ](?:earlier|previously|initially|originally|mistakenly|wrongly|first) )
-    [ ](?:said|thought|got|wrote|computed|calculated|answered|guessed|claimed|concluded|gave|found)
-    [ ](?:(?:that[ ])?(?:it|(?:the|my|our)[ ](?:answer|result))[ ](?:was|is|were|equals)[ ])? (?P<value> {_MARKED} )
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_CALLED_WRONG = re.compile(
-    rf"""
-    (?<![\w.]) (?P<value> {_MARKED} ) (?:[ ](?!is\b|was\b)[a-z]+)? [ \t]{{0,4}}
-    (?: (?:is|was|are|were|be) (?:[ ](?:also|clearly|obviously|certainly|definitely|therefore|thus|simply|just))*
-        [ ] (?: wrong|incorrect|false|impossible|invalid | too[ ](?:large|small|big|high|low|many|few|much|little)
-            | not[ ](?: correct|right|valid|possible|it\b | (?:the|our)[ ](?:[a-z]+[ ]){{0,2}}(?:answer|result|solution|value) ) )
-      | (?:is|was|are|were|ca|wo|does|would|could)n['’]t[ ](?:be[ ])?
-        (?: correct|right|valid|possible|it\b|work\b | (?:the|our)[ ](?:[a-z]+[ ]){{0,2}}(?:answer|result|solution|value) )
-      | can(?:not|[ ]not)[ ]be[ ](?:correct|right|it\b|(?:the|our)[ ](?:[a-z]+[ ])?(?:answer|result|solution|value)) )
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_BOUNDED = re.compile(
-    rf"(?<!\bno )(?<!\bnot )(?<![\d%] )\b(?:less|more|fewer|greater|smaller|larger|bigger) than[ \t]{{1,4}}(?P<value>{_MARKED})",
-    re.IGNORECASE,
-)
-#: "the wrong answer is 42", "42? No.", "42, but that can't be right."
-_WRONG_ANSWER = re.compile(
-    rf"\b(?:wrong|incorrect|false)[ ](?:answer|result|value)[ ]?(?:is|was|:)[ \t]{{0,4}}(?P<value>{_MARKED})",
-    re.IGNORECASE,
-)
-_THEN_DENIED = re.compile(
-    rf"""
-    (?<![\w.]) (?P<value> {_MARKED} ) (?:[ ][a-z]+)?
-    (?: \?[ ]{{1,4}}(?:no|nope|wrong|incorrect)(?=[.,;:!\n]|$)
-      | [,;—–]?[ ]{{0,4}}but[ ](?:that|this|it)
-        (?: (?:['’]s|[ ]is|[ ]was)[ ](?:wrong|incorrect|not[ ](?:right|correct))
-          | [ ](?:ca|is|was)n['’]t[ ](?:be[ ])?(?:right|correct) | [ ]cannot[ ]be[ ](?:right|correct) )
-        (?=[.,;:!\n]|$) )
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+#: stands where a digit was that is left open
+OPEN = "□"
+Blank = Callable[[re.Match[str]], str]
+
 _REFUSED = re.compile(
     r"""
     (?: \b(?:cannot|can[ ]not|could[ ]not|unable[ ]to|not[ ]able[ ]to|impossible[ ]to) | \bcan['’]t | \bcouldn['’]t )
     [ ] (?:be[ ])? (?:answer|determin|solv|comput|calculat|help|provid|assist|tell|know|find|conclud|infer)\w*
     (?: (?!\b(?:so|but|thus|therefore|hence|because|since|without|instead)\b) [^.,;:!?=\n] ){0,80}
     """,
-    re.VERBOSE | re.IGNORECASE,
+    FLAGS,
 )
-_NAMED = rf"{_MARKED}(?:[ ]?(?:°|[a-z]+\b(?<!\bor)))?"
-_LEFT_OPEN = re.compile(
-    rf"""
-    (?<![\w.]) (?P<one> {_NAMED} ) [ \t]{{0,4}} ,? [ \t]{{0,4}} \bor[ \t]{{1,4}}
-    (?:(?:maybe|perhaps|possibly|even|else|is[ ]it)[ \t]{{1,4}})* (?P<other> {_NAMED} )
-    | \bbetween[ \t]{{1,4}} (?P<least> {_MARKED} ) [ \t]{{1,4}} and [ \t]{{1,4}} (?P<most> {_MARKED} )
+#: "Is it 72?", unless a yes follows; behind a colon or an `=` a question gives its answer
+_ASKED = re.compile(
+    r"""
+    (?:^|(?<=[.!?;:][ ])) [*_"]{0,3} (?:(?:so|but|and|then|wait|hmm),?[ ])?
+    (?:is|are|was|were|could|can|would|might|may|should|shall|do|does|did|will|has|have|what|why|how|which|where|when|who)\b
+    (?:[^.?!:=\n]|[.](?=\d)){0,200} \? (?![*_" ]{0,5}(?:yes|yep|yeah|correct|right|indeed|exactly|true|it[ ]is)\b)
     """,
-    re.VERBOSE | re.IGNORECASE,
+    FLAGS | re.MULTILINE,
 )
-#: `4, 5, or 6`
-_SEVERAL_LEFT_OPEN = re.compile(
-    rf"(?<![\w.]){_NAMED}(?:(?:,|[ ]or)[ ]{_NAMED}){{1,8}},?[ ]or[ ]{_NAMED}", re.IGNORECASE
-)
-#: a last line that only lists: "My candidates: 1, 2, 3", `3 to 4`
-_LISTED = re.compile(
-    rf"""
-    ^ (?:[^\d\n:]{{0,60}}:)? [*_$ \t]{{0,6}} {_VALUE}
-    (?: (?:,[ ](?:and[ ])?{_VALUE}){{1,40}} (?:[ ]and[ ]{_VALUE})? | [ ]to[ ]{_VALUE} ) [*_$. \t]{{0,6}} $ (?=\s*\Z)
+_OF_THE_QUESTION = re.compile(
+    r"""
+    \b(?: (?:question|problem|prompt|exercise|puzzle|task|riddle)[ ]
+        (?:mention|sa(?:ys|id)|state|ask|give|gave|contain|tell|told|specif|include|provide|name)\w*
+      | you[ ](?:said|mentioned) | we[ ](?:are|were)[ ]given )
+    (?:(?!\b(?:so|then|thus|hence|therefore|which|but|we|I|and(?![ ][$€£]?\d))\b)[^.,;:!?=\n]|[.,](?=\d)){0,120}
     """,
-    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+    FLAGS,
 )
+_QUESTION_WORDS = ("question", "problem", "prompt", "exercise", "puzzle", "task", "riddle", "you ", "given")
+#: odds of 3:8 are no share of 3/8
+_ODDS = re.compile(r"\bodds\b[^.\d\n]{0,40}\d{1,9}[ ]?(?::|to|-)[ ]?\d{1,9}\b", re.IGNORECASE)
 _MARKS = re.compile(r"\\f?boxed\{|\\[()\[\]]|[*_}]|(?<=\d)\$|^\$(?=.*\$$)")
+_ITEM_WORD = re.compile(r"(?<=[\d\w])[ ]([a-z]+)\b|(?<=\d)([a-z]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Openness:
+    """The patterns of values in one kind of writing. `one_or_other` names two values, `listed` several."""
+
+    denials: Denials
+    one_or_other: re.Pattern[str]
+    several: re.Pattern[str]
+    listed: re.Pattern[str]
 
 
 def without_open_values(text: str) -> str:
-    """The text with blanks for the numbers that it denies or leaves open; what is left stands where it stood.
+    """The text with blanks for the numbers that it denies, and `OPEN` for those it leaves open or asks about; what is left
+    stands where it stood.
 
-    `150 minutes or 2.5 hours` is one value said twice, and stays.
+    `150 minutes or 2.5 hours` is one value said twice, and stays. Numbers in words are looked at where there are no digits.
     """
-    said = text.casefold()
-    rarer = ((_BOUNDED, " than"), (_WRONG_ANSWER, "answer"), (_THEN_DENIED, "but"), (_THEN_DENIED, "?"))
-    told = dict.fromkeys(pattern for pattern, word in rarer if word in said)
-    for denial in (_DENIED, _CONTRASTED, _SAID_BEFORE, _CALLED_WRONG, *told):
-        text = denial.sub(lambda found: _blanked(found, "value"), text)
-    for several in (_LISTED, _SEVERAL_LEFT_OPEN) if " or " in said else (_LISTED,):
-        text = several.sub(lambda found: re.sub(r"\d", " ", found.group()), text)
-    text = _REFUSED.sub(lambda found: re.sub(r"\d", " ", found.group()), text)
-    return _LEFT_OPEN.sub(_unless_the_same, text)
+    in_words = not any(map(str.isdigit, text))
+    values = _openness(in_words)
+    text = values.denials.blanked(text)
+    small = text.casefold()
+    blank = _wordless if in_words else _blank_digits
+    if "?" in text:
+        text = _ASKED.sub(blank, text)
+    if any(word in small for word in _QUESTION_WORDS):
+        text = _OF_THE_QUESTION.sub(blank, text)
+    if "odds" in small:
+        text = _ODDS.sub(blank, text)
+    text = values.listed.sub(lambda found: _unless_one(found, blank), text)
+    if " or " in small:
+        text = values.several.sub(blank, text)
+    text = _REFUSED.sub(blank, text)
+    return values.one_or_other.sub(lambda found: _unless_the_same(found, blank), text)
 
 
-def _blanked(found: re.Match[str], name: str) -> str:
-    start, end = found.start(name) - found.start(), found.end(name) - found.start()
+@lru_cache(maxsize=2)
+def _openness(in_words: bool) -> Openness:
+    value = WORDS if in_words else DIGITS
+    either = "|".join(ALTERNATIVES)
+    named = rf"{marked(value)}(?:[ ]?(?:°|(?!(?:{either})\b)[a-z]+\b))?"
+    item = rf"{value}(?:[ ]?(?!and\b|or\b|to\b)[a-z°%]{{1,12}})?"
+    return Openness(
+        denials_of(value),
+        re.compile(
+            rf"""
+            (?<![\w.]) (?P<one> {named} ) [ \t]{{0,4}} ,? [ \t]{{0,4}} (?:\b(?:or|{either})[ \t]{{1,4}}|或者?)
+            (?:(?:maybe|perhaps|possibly|even|else|is[ ]it)[ \t]{{1,4}})* (?P<other> {named} )
+            | \bbetween[ \t]{{1,4}} (?P<least> {marked(value)} ) [ \t]{{1,4}} and [ \t]{{1,4}} (?P<most> {marked(value)} )
+            """,
+            FLAGS,
+        ),
+        re.compile(rf"(?<![\w.]){named}(?:(?:,|[ ]or)[ ]{named}){{1,8}},?[ ]or[ ]{named}", FLAGS),
+        re.compile(
+            rf"""
+            (?: \b(?P<of>one|any|some)[ ]of[ ](?:the[ ])? {item}
+                (?:(?:,|;|[ ][/|])[ ]{item}){{0,40}} (?:,?[ ](?:and|or|&)[ ]{item})?
+              | (?: ^ (?:[^\d\n:]{{0,60}}:)? | \b(?:is|are|was|were)[ ] ) [*_$ \t]{{0,6}} {item}
+                (?: (?:(?:,|;|[ ][/|])[ ](?:and[ ])?{item}){{1,40}} (?:,?[ ](?:and|&)[ ]{item})? | [ ](?:and|&|to)[ ]{item} )
+                [*_$. \t]{{0,6}} $ (?=\s*\Z) )
+            """,
+            FLAGS | re.MULTILINE,
+        ),
+    )
+
+
+def _blank_digits(found: re.Match[str]) -> str:
+    return re.sub(r"\d", OPEN, found.group())
+
+
+def _wordless(found: re.Match[str]) -> str:
+    return re.sub(WORDS, lambda one: " " * len(one.group()), found.group(), flags=FLAGS)
+
+
+def _unless_one(found: re.Match[str], blank: Blank) -> str:
+    """A list of several: neither the parts of one quantity (2 hours and 30 minutes), nor what different things come to (6 boys
+    and 8 girls), nor one number said again."""
     whole = found.group()
-    return whole[:start] + " " * (end - start) + whole[end:]
+    if found["of"]:
+        return blank(found)
+    said = re.sub(r"^.*?(?=[-+$€£]*\d)", "", whole, count=1, flags=re.DOTALL).strip(" .*_")
+    told = [first or second for first, second in _ITEM_WORD.findall(said)]
+    nouns = {word.lower() for word in told} - {"and", "to", "or"}
+    numbers = re.findall(DIGITS, said)
+    same = len(numbers) > 1 and len(set(numbers)) == 1
+    return (
+        whole
+        if same or len(nouns) > 1 or as_quantity(mixed_in_digits(joined_in_text(said))) is not None
+        else blank(found)
+    )
 
 
-def _unless_the_same(found: re.Match[str]) -> str:
+def _unless_the_same(found: re.Match[str], blank: Blank) -> str:
     if found["one"] is not None and _same(found["one"], found["other"]):
         return found.group()
-    return " " * len(found.group())
+    return blank(found)
 
 
 def _same(one: str, other: str) -> bool:

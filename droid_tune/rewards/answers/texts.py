@@ -1,7 +1,7 @@
 """Answers in words: how texts are compared, and the few kinds that may be written in several ways.
 
-Conservative: one spelling of letters, quotes and spaces, no closing point, no article in front. Yes and no, dates, times and
-ratios are read; synonyms are not.
+Conservative: one spelling of letters, quotes and spaces, no closing point, no article in front. Dates, times and ratios are
+read; synonyms are not.
 """
 
 from __future__ import annotations
@@ -12,25 +12,11 @@ from fractions import Fraction
 from functools import lru_cache
 
 from droid_tune.rewards.answers.dates import as_date
-from droid_tune.rewards.answers.languages import TRUTHS
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.worded_parts import as_place
 
 _EDGES = " \"'`*_$“”‘’«»「」『』《》【】"
 _ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2}|\w\.\w)")
-_TRUTHS = {"yes": True, "true": True, "no": False, "false": False, **TRUTHS}
-_TRUE = ("true", "correct", "right")
-_INTERJECTION = r"(?:(?:indeed|nope|yep|yeah|well|so|hence|therefore|thus|wait|actually|oops|sorry|hmm|correction)[,:]?\s)?"
-_TRUTH_SAID = re.compile(
-    rf"(?:^|[.!?:;\n。])[\s*_\"'$#]{{0,40}}{_INTERJECTION}({'|'.join(sorted(_TRUTHS, key=len, reverse=True))})"
-    r"(?!\w)[*_\"'$]*(?=\s*(?:$|[.,;:!—–\n，。、！]|-\s))",
-    re.IGNORECASE,
-)
-_TRUTH_AT_END = re.compile(
-    r"(?:\b(?:is|are|was|were)|['’]s)(?P<denied>\s+not\b|n['’]t\b)?[\s*_]+"
-    r"(?P<said>true|false|correct|incorrect|right|wrong)\b[*_]*[.!]?\s*$",
-    re.IGNORECASE,
-)
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?\s*(?:m\.?)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
 #: `3.30 pm` and `14h05`
@@ -82,20 +68,6 @@ def _unexclaimed(text: str) -> str:
     words_end = len(text[:end].rstrip("!"))
     said = _TWO_LETTERS.fullmatch(text, max(0, words_end - 2), words_end)
     return text[: words_end if said else end]
-
-
-def truth(text: str) -> bool | None:
-    """Yes and true, no and false; None for every other text."""
-    return _TRUTHS.get(normalised(text))
-
-
-def truth_said(text: str) -> bool | None:
-    """The last yes or no with which a sentence of the text begins, or that stands alone or ends it ("it is true")."""
-    found = _TRUTH_SAID.findall(text)
-    if found:
-        return _TRUTHS[found[-1].lower()]
-    ends = _TRUTH_AT_END.search(text)
-    return None if ends is None else (ends["said"].lower() in _TRUE) is (ends["denied"] is None)
 
 
 def same_kind(left: str, right: str) -> bool | None:

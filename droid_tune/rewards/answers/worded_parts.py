@@ -20,7 +20,7 @@ _UP_TO_99 = (
     rf"(?:(?:{'|'.join(TENS)})(?:-(?:{'|'.join(SMALL)}))?|{'|'.join(sorted(SMALL, key=len, reverse=True))})"
 )
 #: without one of these there is no part
-_TOLD = re.compile(r"hal[fv]|quarter|third|th\b|ths\b|point", re.IGNORECASE)
+_TOLD = re.compile(r"hal[fv]|quarter|third|th\b|ths\b|point|\d and \d", re.IGNORECASE)
 #: `2 and a half`, `one and three quarters`; of parts alone `a third`, `five-eighths`, `half an hour`
 _ONE_PART = rf"(?:an?|one)[ -](?P<one>{_ONE})"
 _SEVERAL_PARTS = rf"(?P<count>{_COUNTS})[ -](?P<several>{_SEVERAL})"
@@ -29,6 +29,8 @@ _MIXED = re.compile(
     rf"(?<![\w.,-])(?P<whole>\d{{1,4}}|{_UP_TO_99})[ ]and[ ](?:{_ONE_PART}|{_SEVERAL_PARTS})(?![\w-])",
     re.IGNORECASE,
 )
+#: `4 and 1/2`
+_MIXED_IN_DIGITS = re.compile(r"(?<![\w.,/-])(\d{1,4}) and (\d{1,2})/(\d{1,3})(?![\w/]|[.,]\d)")
 #: `an hour and a half`, `two cups and a half`
 _COUNTED = "hour minute day week month year mile cup pound dozen litre liter gallon metre meter"
 _ONE_AND_A_HALF = re.compile(
@@ -61,7 +63,8 @@ def parts_in_digits(text: str) -> str:
 
 
 def mixed_in_digits(text: str) -> str:
-    """The text with `two and a half` as 5/2 alone: `12 apples, a third of them red` tells two numbers."""
+    """The text with `two and a half` and `2 and 1/2` as 5/2 alone: `12 apples, a third of them red` tells two numbers."""
+    text = _MIXED_IN_DIGITS.sub(_and_a_part, text)
     return _MIXED.sub(_part, _ONE_AND_A_HALF.sub(_and_a_half, text))
 
 
@@ -96,6 +99,12 @@ def _part(found: re.Match[str]) -> str:
     whole = said.get("whole") or "0"
     value = part + (int(whole) if whole.isdigit() else value_of_words(whole) or 0)
     return f"{value.numerator}/{value.denominator}"
+
+
+def _and_a_part(found: re.Match[str]) -> str:
+    """`9/2` of `4 and 1/2`; what is no proper fraction stays a number of its own."""
+    whole, part, parts = (int(number) for number in found.groups())
+    return f"{whole * parts + part}/{parts}" if 0 < part < parts else found.group()
 
 
 def _and_a_half(found: re.Match[str]) -> str:
