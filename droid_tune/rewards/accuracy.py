@@ -9,7 +9,7 @@ from droid_tune import words
 from droid_tune.config.rewards import AccuracyReward, Extraction
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.rewards.answers.bare_text import laid_bare
-from droid_tune.rewards.answers.choices import chosen_letters, text_of_choice, wanted_letters
+from droid_tune.rewards.answers.choices import chosen_letters, says_another, text_of_choice, wanted_letters
 from droid_tune.rewards.answers.equality import pairs_for_mathematics, quick_verdict
 from droid_tune.rewards.answers.extraction import answers_of, reference_of
 from droid_tune.rewards.answers.mathematics import Mathematician
@@ -76,7 +76,8 @@ class Accuracy(Reward):
         of_marks = cut_off or self._extraction != "auto"
         chosen = chosen_letters("".join(answers[:1]) if of_marks else spoken)
         if chosen is not None:
-            return Comparison(", ".join(sorted(chosen)), right=chosen == letters)
+            right = chosen == letters and not any(says_another(spoken, one, reference) for one in chosen)
+            return Comparison(", ".join(sorted(chosen)), right)
         meant = text_of_choice(reference)
         if meant is not None:
             return compared(answers, meant)

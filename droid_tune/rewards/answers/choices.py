@@ -7,8 +7,11 @@ The article in "A dog" and the letters inside words never do, and naming several
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from droid_tune.rewards.answers.marks import last_line, strong_marks
+from droid_tune.rewards.answers.equality import quick_verdict
+from droid_tune.rewards.answers.marks import last_line, sentence_of, strong_marks
+from droid_tune.rewards.answers.numbers import as_quantity
 from droid_tune.rewards.answers.typesetting import untypeset
 
 Letters = frozenset[str]
@@ -90,6 +93,13 @@ _CORRECTS = re.compile(
     r"(?:^|(?<=[.!?…\n)}*]))[\s*_\"'(]{0,6}(?i:but\s+)?(?i:wait|oops|hmm|sorry|actually|no|correction|scratch\s+that|I\s+meant)\b"
     r"[\s,.:;!…—–-]{1,6}(?i:(?:no|wait|actually)\b[\s,.:;…—–-]{1,6})?(?i:(?:it|that|the\s+answer)(?:['’]s|\s+is|\s+should\s+be)\s+)?"
 )
+#: more words than this explain
+_MOST_WORDS = 5
+_EXPLAINING_WORDS = (
+    "because since as is are was it this that which i we so therefore by for due given correct right"
+)
+_EXPLAINS = frozenset(_EXPLAINING_WORDS.split())
+_JOINING = frozenset(["a", "an", "and", "in", "of", "on", "or", "the", "to"])
 _NAMED = re.compile(r"\(([A-Ja-j])\)|(?<![\w'])([B-HJ])(?![\w'’])|\b(?:option|choice)\s+([A-J])\b")
 
 
@@ -112,6 +122,30 @@ def text_of_choice(reference: str) -> str | None:
     """The words behind the letter: `42` of `(C) 42`."""
     found = _REFERENCE_WITH_TEXT.fullmatch(untypeset(reference))
     return found[3].strip() if found else None
+
+
+def says_another(spoken: str, letter: str, reference: str) -> bool:
+    """Whether the words beside the letter that a text decides for are those of another choice: `(B) Paris` where B is Rome.
+
+    What explains the choice ("B. It is the capital"), or shares a word with it, is no other.
+    """
+    meant = text_of_choice(reference)
+    found = list(_beside(letter).finditer(untypeset(spoken))) if meant is not None else []
+    if not found or meant is None:
+        return False
+    said = sentence_of(found[-1][1]).strip(" .*_$")
+    if quick_verdict(said, meant) is not False:
+        return False
+    if as_quantity(said) is not None and as_quantity(meant) is not None:
+        return True
+    told, wanted = (set(re.findall(r"\w+", text.casefold())) for text in (said, meant))
+    return 0 < len(told) <= _MOST_WORDS and not told & (wanted - _JOINING | _EXPLAINS)
+
+
+@lru_cache(maxsize=16)
+def _beside(letter: str) -> re.Pattern[str]:
+    """What follows `(B)`, `B.`, `B)` or `B:` in its line."""
+    return re.compile(rf"(?<![\w(])(?:\({letter}\)|{letter}[).:])[*_]{{0,3}}[:.]?[ ]+([^\s(][^\n]*)")
 
 
 def chosen_letters(spoken: str) -> Letters | None:

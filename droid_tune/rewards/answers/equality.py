@@ -8,10 +8,12 @@ from droid_tune.rewards.answers.bases import same_in_bases
 from droid_tune.rewards.answers.compounds import same_units_joined, with_decimal_comma
 from droid_tune.rewards.answers.expressions import as_latex, is_mathematical
 from droid_tune.rewards.answers.numbers import Quantity, as_quantity, same_quantity
+from droid_tune.rewards.answers.solution_sets import is_empty_set
 from droid_tune.rewards.answers.texts import normalised, same_kind
 from droid_tune.rewards.answers.truths import truth
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import Unit, read_unit
+from droid_tune.rewards.answers.worded_parts import as_place
 
 _NAMED = re.compile(r"\$?\s*([a-zA-Zθαβ](?:_\{?\w+\}?|\([a-z]\))?)\s*=\s*([^=]+)")
 #: of a name with its value, in characters
@@ -34,6 +36,11 @@ _UNSOLVED = re.compile(r"\$?\s*[-+]?\d+(?:\.\d+)?\s*\*?\s*[a-z]\s*=")
 _MODULUS = re.compile(
     r"\$?(?:[a-z]\s*(?:\\equiv|≡|=)\s*)?(?P<value>-?\d{1,30})\s*(?:\\pmod|\\bmod|\(?\s*\\?mod)\s*\{?\s*\d{1,30}\s*\}?\)?\$?"
 )
+#: `2 3 5 7`, where the other parts them by commas
+_SPACED = re.compile(r"\[?\s*(-?\d+(?:\.\d+)?(?:\s+-?\d+(?:\.\d+)?)+)\s*\]?")
+#: `2+3j` is how engineers and Python write a complex number; `2i + 3j` is a vector
+_COMPLEX = re.compile(r"\(?\s*-?\s*\d+(?:\.\d+)?\s*[-+]\s*(?:\d+(?:\.\d+)?)?(j)\s*\)?")
+_ORDINAL = re.compile(r"\d(?:st|nd|rd|th)\b")
 _RELATION = re.compile(r"[<>≤≥≠]|\\(?:[gl]eq?|[gl]t|neq?)(?![a-zA-Z])")
 #: computer algebra knows none of them, and of `1e-7` takes 7 from e
 _SCALED = re.compile(r"\d ?(?:(?:hundred|thousand|[mb]illion|trillion|dozen)\b|e[-+]?\d)", re.IGNORECASE)
@@ -65,6 +72,11 @@ def readings(answer: str, reference: str) -> list[tuple[str, str]]:
         return [(answer, reference)]
     if names_another(answer, reference):
         return []
+    answer, reference = _with_commas(answer, reference), _with_commas(reference, answer)
+    if _COMPLEX.fullmatch(answer) and "i" in reference:
+        answer = answer.replace("j", "i")
+    elif _COMPLEX.fullmatch(reference) and "i" in answer:
+        reference = reference.replace("j", "i")
     left, right = _NAMED.fullmatch(answer), _NAMED.fullmatch(reference)
     if left and right:
         if left[1].replace(" ", "") == right[1].replace(" ", ""):
@@ -81,6 +93,14 @@ def readings(answer: str, reference: str) -> list[tuple[str, str]]:
         if form.strip() and (form, wanted) not in pairs:
             pairs.append((form, wanted))
     return pairs
+
+
+def _with_commas(text: str, other: str) -> str:
+    """`2, 3, 5` of `2 3 5` where the other is a list of as many."""
+    listed = _SPACED.fullmatch(text)
+    if listed is None or other.count(",") + 1 != len(listed[1].split()) or as_quantity(other) is not None:
+        return text
+    return text.replace(listed[1], ", ".join(listed[1].split()))
 
 
 def without_lone_modulus(answer: str, reference: str) -> tuple[str, str]:
@@ -131,8 +151,15 @@ def _verdict(answer: str, reference: str) -> bool | None:
     if based is not None:
         return based
     if normalised(answer) == normalised(reference):
-        return bool(normalised(reference)) or answer.strip() == reference.strip()
-    for verdict in (_same_truth(answer, reference), same_kind(answer, reference)):
+        same = answer.strip() == reference.strip()
+        return same or (bool(normalised(reference)) and not _differ_by_capitals(answer, reference))
+    if is_empty_set(answer) and is_empty_set(reference):
+        return True
+    for verdict in (
+        _same_truth(answer, reference),
+        same_kind(answer, reference),
+        _place_and_number(answer, reference),
+    ):
         if verdict is not None:
             return verdict
     if len(answer) > _LONGEST:
@@ -159,6 +186,24 @@ def _quantities(answer: str, reference: str) -> tuple[Quantity | None, Quantity 
     elif right is None and left is not None:
         right = with_decimal_comma(reference)
     return left, right
+
+
+def _differ_by_capitals(answer: str, reference: str) -> bool:
+    """Whether two texts that are the same but for capitals name two units: `8 Mb` are not `8 MB`."""
+    left, right = as_quantity(answer), as_quantity(reference)
+    return left is not None and right is not None and not same_quantity(left, right)
+
+
+def _place_and_number(answer: str, reference: str) -> bool | None:
+    """A place in an order is no number of things (`21st` is not 21, `2 seconds` not `2nd`), but may be told by a bare number."""
+    said, wanted = as_place(normalised(answer)), as_place(normalised(reference))
+    if said is not None and wanted is None and not _ORDINAL.search(reference):
+        return False if as_quantity(reference) is not None else None
+    number = as_quantity(answer) if wanted is not None and said is None else None
+    if number is not None and not _ORDINAL.search(answer):
+        bare = number.unit is None and not number.noun and any(map(str.isdigit, answer))
+        return bare and number.value == wanted
+    return None
 
 
 def _same_truth(answer: str, reference: str) -> bool | None:

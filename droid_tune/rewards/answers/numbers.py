@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from droid_tune.rewards.answers.nouns import nouns_contradict
 from droid_tune.rewards.answers.number_words import in_digits
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.units import Unit, read_unit
@@ -89,13 +90,14 @@ _GREEK = re.compile(r"[\u0370-\u03ff]")
 class Quantity:
     """An exact number, whether it was a percentage, and its unit where it has a known one.
 
-    `term`: its unit is one letter without a space, so that 2m may be twice m.
+    `term`: its unit is one letter without a space, so that 2m may be twice m; `noun`: what is counted, where that is no unit.
     """
 
     value: Fraction
     percent: bool = False
     unit: Unit | None = None
     term: bool = False
+    noun: str = ""
 
     @property
     def whole(self) -> bool:
@@ -146,7 +148,8 @@ def as_quantity(text: str) -> Quantity | None:
         value *= 1000  # 1.500 €: no price has three decimals, and no country with euros a decimal point
     sign = -1 if (found["sign"] not in ("", "+")) != (found["minus"] == "-") else 1
     one_letter = len(found["rest"]) == 1 and found["rest"].isalpha() and found["rest"].isascii()
-    return Quantity(sign * value * scale, percent, unit, term=one_letter and scale == 1)
+    noun = "" if unit is not None or percent or scale != 1 else found["rest"].strip()
+    return Quantity(sign * value * scale, percent, unit, term=one_letter and scale == 1, noun=noun)
 
 
 def _value(found: re.Match[str]) -> Fraction | None:
@@ -218,14 +221,15 @@ def _is_noun(text: str) -> bool:
 
 
 def same_quantity(left: Quantity, right: Quantity) -> bool:
-    """Equal numbers. A unit left out is forgiven, one that contradicts is not: 5 km is 5 and 5000 m, but not 5 m.
+    """Equal numbers. A unit left out is forgiven, one that contradicts is not: 5 km is 5 and 5000 m, but not 5 m; nor are 30
+    oranges 30 apples.
 
     50% is 0.5, and 50 where only the sign is missing; 0.5% is not 0.5, for a number up to 1 may be a share itself.
     """
     if left.unit is not None and right.unit is not None:
         ratio = left.unit.ratio_to(right.unit)
         return ratio is not None and same_value(left.value * ratio, right.value)
-    if left.term or right.term:
+    if left.term or right.term or nouns_contradict(left.noun, right.noun):
         return False
     if left.percent == right.percent:
         return same_value(left.value, right.value)

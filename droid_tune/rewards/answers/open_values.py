@@ -48,6 +48,9 @@ _OF_THE_QUESTION = re.compile(
 _QUESTION_WORDS = ("question", "problem", "prompt", "exercise", "puzzle", "task", "riddle", "you ", "given")
 #: odds of 3:8 are no share of 3/8
 _ODDS = re.compile(r"\bodds\b[^.\d\n]{0,40}\d{1,9}[ ]?(?::|to|-)[ ]?\d{1,9}\b", re.IGNORECASE)
+#: what stands between two items of a list, and of a list in characters
+_JOINS = re.compile(r"[\w%°$*][,;]?[ ](?:[/|&]|and\b|to\b|or\b|(?<=[,;][ ])[-+*_$€£]*\w)|\bof[ ]")
+_LONGEST_LIST = 400
 _MARKS = re.compile(r"\\f?boxed\{|\\[()\[\]]|[*_}]|(?<=\d)\$|^\$(?=.*\$$)")
 _ITEM_WORD = re.compile(r"(?<=[\d\w])[ ]([a-z]+)\b|(?<=\d)([a-z]+)", re.IGNORECASE)
 
@@ -79,7 +82,8 @@ def without_open_values(text: str) -> str:
         text = _OF_THE_QUESTION.sub(blank, text)
     if "odds" in small:
         text = _ODDS.sub(blank, text)
-    text = values.listed.sub(lambda found: _unless_one(found, blank), text)
+    if _JOINS.search(text, max(0, len(text.rstrip()) - _LONGEST_LIST)):
+        text = values.listed.sub(lambda found: _unless_one(found, blank), text)
     if " or " in small:
         text = values.several.sub(blank, text)
     text = _REFUSED.sub(blank, text)

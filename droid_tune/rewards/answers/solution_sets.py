@@ -17,7 +17,16 @@ _BUILT = re.compile(
 )
 _MEMBER = re.compile(r"^[a-z]\s*(?:\\in(?![a-zA-Z])|∈)\s*(?=[\\(\[{])")
 _ALL_REALS = re.compile(r"^(?:the set of )?(?:all )?real numbers$|^all reals$", re.IGNORECASE)
+_EMPTY = re.compile(
+    r"(?:the )?(?:empty|null) set|empty|∅|\\(?:emptyset|varnothing)|\\?\{\s*\\?\}|no solutions?",
+    re.IGNORECASE,
+)
 _MIRRORED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "≠": "≠"}
+
+
+def is_empty_set(text: str) -> bool:
+    """Whether a text without typesetting says that there is nothing: ∅, `{}`, "the empty set", "no solution"."""
+    return _EMPTY.fullmatch(text.strip(" $.")) is not None
 
 
 def as_set(text: str) -> str:

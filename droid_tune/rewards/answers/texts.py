@@ -11,26 +11,18 @@ import unicodedata
 from fractions import Fraction
 from functools import lru_cache
 
+from droid_tune.rewards.answers.clock_times import same_time
 from droid_tune.rewards.answers.dates import as_date
 from droid_tune.rewards.answers.typesetting import untypeset
 from droid_tune.rewards.answers.worded_parts import as_place
 
 _EDGES = " \"'`*_$“”‘’«»「」『』《》【】"
 _ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2}|\w\.\w)")
-_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?\s*(?:m\.?)?", re.IGNORECASE)
-_HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
-#: `3.30 pm` and `14h05`
-_POINTED = re.compile(r"(\d{1,2})(?:\.(?=\d\d\s*[ap]\.?\s*m)|h)(\d{2})(\s*[ap]\.?\s*m\.?|)$")
-_NAMED_TIMES = {
-    **dict.fromkeys(("noon", "midday", "12 noon", "12:00 noon"), "12:00 pm"),
-    **dict.fromkeys(("midnight", "12 midnight", "12:00 midnight"), "12:00 am"),
-}
 _NUMBER = r"\d(?:[\d,]{0,12}\d)?(?:\.\d{1,6})?"
 _RANGED = re.compile(
     rf"(?P<from>(?:from|between)\s+)?(?P<low>{_NUMBER})\s*(?:-|(?P<to>(?:to|and|until|through)\b))\s*(?P<high>{_NUMBER})"
     r"(?P<unit>(?:\s+[a-z]+|%)?)"
 )
-_O_CLOCK = re.compile(r"(?<=\d)\s+o'?clock\b")
 _RATIO = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?:\s*(?::|to)\s*\d{1,9}(?:\.\d{1,9})?){1,5}", re.IGNORECASE)
 _TITLE = re.compile(r"\b(dr|mr|mrs|ms|st|prof|jr|sr)\.(?=\s|$|,)")
 #: `CO_2` and CO₂ are CO2; the base of a number stays apart
@@ -87,9 +79,9 @@ def same_kind(left: str, right: str) -> bool | None:
     one, other = _RANGED.fullmatch(left), _RANGED.fullmatch(right)
     if one is not None and other is not None and (_is_range(one) or _is_range(other)):
         return _bounds(one) == _bounds(other)
-    times = _time(left), _time(right)
-    if times[0] and times[1] and (_is_clock(times[0]) or _is_clock(times[1])):
-        return same_time(times[0], times[1])
+    times = same_time(left, right)
+    if times is not None:
+        return times
     ratios = as_ratio(left), as_ratio(right)
     return None if None in ratios else ratios[0] == ratios[1]
 
@@ -119,32 +111,6 @@ def _bounds(found: re.Match[str]) -> tuple[str, str, str]:
 def _enumerated(text: str) -> list[str]:
     """What a list in words names: `red, green, and blue` and `red, green, blue` are the same three."""
     return [item for item in re.split(r"\s*,\s*(?:(?:and|&)\s+)?|\s+(?:and|&)\s+", text) if item]
-
-
-def _time(text: str) -> re.Match[str] | None:
-    """`3:30 pm`, `15:30:00`, and `9 pm` or 9 o'clock as 9:00."""
-    text = _POINTED.sub(r"\1:\2\3", _NAMED_TIMES.get(text, text))
-    text = _O_CLOCK.sub(":00" if ":" not in text else "", text)
-    return _TIME.fullmatch(_HOUR.sub(r"\1:00 \2m", text) if _HOUR.fullmatch(text) else text)
-
-
-def _is_clock(time: re.Match[str]) -> bool:
-    """3:30 is a time as well as a ratio; 10:75 and 3:4 are none."""
-    return int(time[1]) <= 24 and int(time[2]) < 60
-
-
-def same_time(left: re.Match[str], right: re.Match[str]) -> bool:
-    """The same moment of a day; where one leaves out am or pm, the same digits are."""
-    one, other = ((int(time[1]), int(time[2]), int(time[3] or 0)) for time in (left, right))
-    if one == other:
-        return not (left[4] and right[4] and left[4].lower() != right[4].lower())
-    halves = [(time[4] or "").lower() for time in (left, right)]
-    return any(halves) and _on_24_hours(one, halves[0]) == _on_24_hours(other, halves[1])
-
-
-def _on_24_hours(time: tuple[int, int, int], half: str) -> tuple[int, int, int]:
-    hour = time[0] % 12 + (12 if half == "p" else 0) if half else time[0]
-    return hour, time[1], time[2]
 
 
 def as_ratio(text: str) -> list[Fraction] | None:

@@ -51,7 +51,8 @@ _PLACES = {
     **{f"{name[:-1]}ieth": value for name, value in TENS.items()},
 }
 _PLACE = re.compile(
-    rf"(?:the[ ])?(?:(?P<digits>\d{{1,6}})(?:st|nd|rd|th)|(?:(?P<tens>{'|'.join(TENS)})[ -])?(?P<place>{'|'.join(_PLACES)}))",
+    rf"(?:the[ ])?(?:(?P<digits>\d{{1,6}})(?:st|nd|rd|th)|(?:(?P<tens>{'|'.join(TENS)})[ -])?(?P<place>{'|'.join(_PLACES)}))"
+    r"(?:[ ](?:one|place|position)\b)?",
     re.IGNORECASE,
 )
 _PLACE_IN_TEXT = re.compile(rf"(?<![\w-])(?:{_PLACE.pattern})(?![\w-])", re.IGNORECASE)
