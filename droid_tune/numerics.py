@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import platform
+from functools import partial
 
 import mlx.core as mx
 
@@ -21,6 +22,18 @@ LEAST_EXPONENT = -126.0
 LEAST_LOGIT = -1e30
 #: e ** -20.8 is a 64th of the least that counts beside 1 in float32
 MOST_GROWN = 20.8
+#: e ** -33 (5e-15) of a vocabulary's every token is nothing beside 1
+MOST_FALLEN = 33.0
+#: as below, of e ** (x / 64) from 0 to 33 (1e-8), in as few constants as MLX takes into one kernel; and just below its end
+SLOW = (
+    9.999999875e-01,
+    1.562502925e-02,
+    1.220594700e-04,
+    6.372261741e-07,
+    2.398261906e-09,
+    1.001572580e-11,
+)
+END_OF_SLOW = 1.67468
 #: of 1, x, x ** 2, ...: e ** (x / 16), by least squares of the relative error (6e-9) at Chebyshev's points from 0 to 20.8
 ROOT = (
     9.999999941e-01,
@@ -57,6 +70,26 @@ def growing_root(values: mx.array) -> mx.array:
     parts = [low + high * held for low, high in zip(ROOT[::2], ROOT[1::2], strict=True)]
     square = mx.square(held)
     return (parts[0] + parts[1] * square) + (parts[2] + parts[3] * square) * mx.square(square)
+
+
+def falling(gaps: mx.array) -> mx.array:
+    """e ** -gap for float32 gaps of at least 0; where exponentials are slow to 1e-5 of it, 0 from MOST_FALLEN on, by two kernels.
+    Outside of MLX's gradients."""
+    return _fallen(_slow_growth(gaps)) if exponentials_are_slow() else mx.exp(-gaps)
+
+
+@partial(mx.compile, shapeless=True)
+def _slow_growth(gaps: mx.array) -> mx.array:
+    held = mx.minimum(gaps, MOST_FALLEN)
+    low, middle, high = (one + other * held for one, other in zip(SLOW[::2], SLOW[1::2], strict=True))
+    square = mx.square(held)
+    return low + (middle + high * square) * square
+
+
+@partial(mx.compile, shapeless=True)
+def _fallen(root: mx.array) -> mx.array:
+    quarter = mx.square(mx.square(root))
+    return mx.where(root > END_OF_SLOW, 0.0, 1 / sixteenth_power(quarter))
 
 
 def sixteenth_power(root: mx.array) -> mx.array:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import mlx.core as mx
 import numpy as np
 
-from droid_tune.numerics import exponential
+from droid_tune.numerics import falling
 
 #: numbers that one position of one row needs: a piece of the vocabulary, a token of the piece, whether XTC acts
 CHANCES = 3
@@ -44,13 +44,18 @@ def draw(logits: mx.array, chance: mx.array) -> tuple[mx.array, mx.array]:
     never drawn.
     """
     best = logits.max(axis=-1, keepdims=True)
-    mass = pieces(exponential(logits - best), filler=0.0)  # (n, C, PIECE)
-    shares = mass.sum(axis=-1)
-    piece = _pick(shares, chance[:, 0:1])
-    inside = mx.take_along_axis(mass, piece[..., None], axis=1)[:, 0]
-    tokens = piece * PIECE + _pick(inside, chance[:, 1:2])
+    tokens, total = drawn_by(falling(best - logits), chance)
     chosen = mx.take_along_axis(logits, tokens, axis=-1) - best
-    return tokens[:, 0], (chosen - mx.log(shares.sum(axis=-1, keepdims=True)))[:, 0]
+    return tokens[:, 0], (chosen - mx.log(total))[:, 0]
+
+
+def drawn_by(mass: mx.array, chance: mx.array) -> tuple[mx.array, mx.array]:
+    """The same of tokens' unnormalised probabilities (n, V): tokens (n, 1), and their sum (n, 1)."""
+    parts = pieces(mass, filler=0.0)  # (n, C, PIECE)
+    shares = parts.sum(axis=-1)
+    piece = _pick(shares, chance[:, 0:1])
+    inside = mx.take_along_axis(parts, piece[..., None], axis=1)[:, 0]
+    return piece * PIECE + _pick(inside, chance[:, 1:2]), shares.sum(axis=-1, keepdims=True)
 
 
 def pieces(values: mx.array, filler: float) -> mx.array:

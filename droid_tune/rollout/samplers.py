@@ -13,14 +13,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
 
 from droid_tune.names import FilterOrder
-from droid_tune.numerics import token_logprobs
-from droid_tune.rollout.keys import PIECE, draw, pieces
+from droid_tune.numerics import at_temperature, falling, token_logprobs
+from droid_tune.rollout.keys import PIECE, draw, drawn_by, pieces
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,12 @@ def sampler_settings(config: object, xtc_special_tokens: Sequence[int] = ()) -> 
 
 
 class Extra(NamedTuple):
-    """What some filters need besides logits: tokens seen (n, V), and whether XTC acts on each row (n, 1)."""
+    """What some filters need besides logits: tokens seen (n, V), whether XTC acts on each row (n, 1), and of top-k the k largest
+    (n, k), in descending order, where it comes first."""
 
     seen: mx.array | None
     xtc_acts: mx.array | None
+    ranked: mx.array | None = None
 
 
 def repetition_penalty(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array:
@@ -85,7 +88,8 @@ def top_k(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array
     """Keeps the k largest; equals of the k-th stay with it."""
     if settings.top_k >= logits.shape[-1]:
         return logits
-    return at_least(logits, largest(logits, settings.top_k)[:, -1:])
+    ranked = largest(logits, settings.top_k) if extra.ranked is None else extra.ranked
+    return at_least(logits, ranked[:, -1:])
 
 
 def top_p(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array:
@@ -94,11 +98,10 @@ def top_p(logits: mx.array, settings: SamplerSettings, extra: Extra) -> mx.array
     Equals are ranked by their number, so that a flat distribution is cut like any other. After top-k the largest k
     logits decide, so that the vocabulary need not be sorted.
     """
-    bound = settings.top_k if settings.order == "temperature_first" else 0
-    ranked = largest(logits, min(bound or logits.shape[-1], logits.shape[-1]))
+    ranked = largest(logits, logits.shape[-1]) if extra.ranked is None else extra.ranked
     mass = mx.exp(ranked - ranked[:, :1])
     # Equals of the k-th, which top-k left in: ranked behind it.
-    equals = (logits >= ranked[:, -1:]).sum(axis=-1, keepdims=True) - ranked.shape[-1]
+    equals = _reached(logits, ranked[:, -1:]).sum(axis=-1, keepdims=True) - ranked.shape[-1]
     held = mass.sum(axis=-1, keepdims=True)
     share = settings.top_p * (held + equals * mass[:, -1:])
     kept = mx.maximum((mx.cumsum(mass, axis=-1, inclusive=False) < share).sum(axis=-1, keepdims=True), 1)
@@ -167,9 +170,12 @@ def filtered_logits(
     logits = logits.astype(mx.float32)
     extra = Extra(seen, xtc_acts)
     names = ("repetition_penalty",) if settings.temperature == 0 else ORDERS[settings.order]
-    for rule in (FILTERS[name] for name in names):
-        if rule.active(settings):
-            logits = rule.apply(logits, settings, extra)
+    for name in names:
+        if not FILTERS[name].active(settings):
+            continue
+        if name == "top_k" and settings.order == "temperature_first":
+            extra = extra._replace(ranked=largest(logits, min(settings.top_k, logits.shape[-1])))
+        logits = FILTERS[name].apply(logits, settings, extra)
     return logits
 
 
@@ -197,10 +203,19 @@ def sample(
             kept.shape[:1]
         )  # exponentials of all logits would be a tenth of a small model's step
         return Draw(mx.argmax(kept, axis=-1), certain, certain)
-    tokens, drawn = draw(kept, chance)
     if not settings.filters:
+        tokens, drawn = draw(kept, chance)
         return Draw(tokens, drawn, drawn)
-    return Draw(tokens, token_logprobs(logits, tokens, settings.temperature), drawn)
+    if settings.repetition_penalty != 1.0:  # what remains has other logits
+        tokens, drawn = draw(kept, chance)
+        return Draw(tokens, token_logprobs(logits, tokens, settings.temperature), drawn)
+    scaled = at_temperature(logits, settings.temperature)
+    best = scaled.max(axis=-1, keepdims=True)
+    mass = falling(best - scaled)
+    tokens, total = drawn_by(_remaining(mass, kept), chance)
+    chosen = mx.take_along_axis(scaled, tokens, axis=-1) - best
+    all_mass = mass.sum(axis=-1, keepdims=True)
+    return Draw(tokens[:, 0], *((chosen - mx.log(one))[:, 0] for one in (all_mass, total)))
 
 
 def seen_tokens(histories: Sequence[Sequence[int]], vocabulary: int) -> mx.array:
@@ -229,6 +244,7 @@ def largest(values: mx.array, count: int) -> mx.array:
     return mx.sort(values, axis=-1)[:, ::-1]
 
 
+@partial(mx.compile, shapeless=True)
 def at_least(logits: mx.array, threshold: mx.array) -> mx.array:
     """Removes what lies below the threshold (n, 1)."""
     return mx.where(logits < threshold, -mx.inf, logits)
@@ -236,9 +252,34 @@ def at_least(logits: mx.array, threshold: mx.array) -> mx.array:
 
 def first_equals(logits: mx.array, threshold: mx.array, count: mx.array) -> mx.array:
     """Removes what lies below the threshold (n, 1), and of its equals all but the first `count` (n, 1)."""
-    equal = logits == threshold
-    chosen = equal & (mx.cumsum(equal.astype(mx.int32), axis=-1) <= count)
-    return mx.where((logits > threshold) | chosen, logits, -mx.inf)
+    equal = pieces(_equal(logits, threshold), filler=0)  # (n, C, PIECE)
+    before = mx.cumsum(equal.sum(axis=-1), axis=-1)
+    piece = mx.minimum((before < count).sum(axis=-1, keepdims=True), before.shape[-1] - 1)
+    inside = mx.take_along_axis(equal, piece[..., None], axis=1)[:, 0]
+    further = count - mx.take_along_axis(before, piece, axis=-1) + inside.sum(axis=-1, keepdims=True)
+    last = piece * PIECE + (mx.cumsum(inside, axis=-1) < further).sum(axis=-1, keepdims=True)
+    return _first(logits, threshold, last, mx.arange(logits.shape[-1])[None])
+
+
+@partial(mx.compile, shapeless=True)
+def _reached(logits: mx.array, threshold: mx.array) -> mx.array:
+    return (logits >= threshold).astype(mx.int32)
+
+
+@partial(mx.compile, shapeless=True)
+def _equal(logits: mx.array, threshold: mx.array) -> mx.array:
+    return (logits == threshold).astype(mx.int32)
+
+
+@partial(mx.compile, shapeless=True)
+def _first(logits: mx.array, threshold: mx.array, last: mx.array, places: mx.array) -> mx.array:
+    kept = (logits > threshold) | ((logits == threshold) & (places <= last))
+    return mx.where(kept, logits, -mx.inf)
+
+
+@partial(mx.compile, shapeless=True)
+def _remaining(mass: mx.array, kept: mx.array) -> mx.array:
+    return mx.where(kept == -mx.inf, 0.0, mass)
 
 
 def _best_pieces(values: mx.array, count: int) -> mx.array:

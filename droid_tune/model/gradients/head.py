@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import mlx.core as mx
 
 from droid_tune.model.arrays import Indices
-from droid_tune.numerics import at_temperature, exponential
+from droid_tune.numerics import LEAST_LOGIT, at_temperature, falling
 
 Head = Callable[[mx.array], mx.array]
 
@@ -129,22 +130,31 @@ def _scored(
 ) -> list[mx.array | None]:
     """Log-probabilities, entropies and their gradients for one chunk, with a single exponential over the vocabulary."""
     temperature = temperature or 1.0
-    scaled = at_temperature(head(states), temperature)
-    best = scaled.max(axis=-1, keepdims=True)
-    mass = exponential(scaled - best)
+    scaled = _finite(head(states), 1 / temperature)
+    gaps = scaled.max(axis=-1, keepdims=True) - scaled
+    del scaled
+    mx.eval(gaps)  # step by step: MLX makes room for all that it has been told of
+    mass = falling(gaps)
     total = mass.sum(axis=-1, keepdims=True)
-    lse = best + mx.log(total)
+    level = mx.log(total)
+    mx.eval(mass, level)
     wanted = targets[:, None]
-    logprobs = mx.take_along_axis(scaled, wanted, axis=-1) - lse
-    entropies = lse - (mass * scaled).sum(axis=-1, keepdims=True) / total if with_entropy else None
-    collisions = mx.log(mx.square(mass).sum(axis=-1)) - 2 * mx.log(total[:, 0]) if with_collisions else None
+    logprobs = -mx.take_along_axis(gaps, wanted, axis=-1) - level
+    entropies = level + (mass * gaps).sum(axis=-1, keepdims=True) / total if with_entropy else None
+    collisions = mx.log(mx.square(mass).sum(axis=-1)) - 2 * level[:, 0] if with_collisions else None
+    mx.eval([one for one in (logprobs, entropies, collisions) if one is not None])
     of_logprob = of_entropy = None
     if with_gradients:
         share = 1 / (temperature * total)
         own = 1 / temperature - mx.take_along_axis(mass, wanted, axis=-1) * share
-        of_logprob = _pulled(head, states, mx.put_along_axis(mass * -share, wanted, own, axis=-1))
         if entropies is not None and entropy_gradients:
-            of_entropy = _pulled(head, states, mass * share * (lse - entropies - scaled))
+            of_entropy = _pulled(head, states, _by_entropy(mass, share, level - entropies, gaps))
+            mx.eval(of_entropy)
+        mx.eval(own, share)
+        falls = mass * -share
+        del mass, gaps
+        mx.eval(falls)
+        of_logprob = _pulled(head, states, mx.put_along_axis(falls, wanted, own, axis=-1))
     return [
         logprobs[:, 0],
         None if entropies is None else entropies[:, 0],
@@ -152,6 +162,16 @@ def _scored(
         of_entropy,
         collisions,
     ]
+
+
+@partial(mx.compile, shapeless=True)
+def _finite(logits: mx.array, scale: float) -> mx.array:
+    return mx.maximum(logits.astype(mx.float32) * scale, LEAST_LOGIT)
+
+
+@partial(mx.compile, shapeless=True)
+def _by_entropy(mass: mx.array, share: mx.array, level: mx.array, gaps: mx.array) -> mx.array:
+    return mass * share * (level + gaps)
 
 
 def _measured(

@@ -18,7 +18,7 @@ from droid_tune.model.kernels.in_force import PLAIN, Kernels, in_force, using
 from droid_tune.model.kernels.own_kernels import own_kernels
 from droid_tune.model.kernels.shared_attention import Shared, attend
 from droid_tune.model.kernels.swiglu import FEW_NUMBERS, swiglu, swiglu_read
-from droid_tune.numerics import exponential
+from droid_tune.numerics import MOST_FALLEN, exponential, falling
 from tests.engine.model.tiny import VOCABULARY, tiny_policy
 
 TOKENS = (mx.arange(12) * 7 % VOCABULARY)[None]
@@ -32,6 +32,15 @@ def test_the_exponential_is_e_to_the_power_and_exactly_0_at_minus_infinity() -> 
 
     np.testing.assert_allclose(found, np.exp(values.astype(np.float64)), rtol=2e-5, atol=2e-38)
     assert found[-2:].tolist() == [1, 0]
+
+
+def test_what_falls_is_the_exponential_and_nothing_where_it_counts_for_nothing() -> None:
+    gaps = np.concatenate([np.linspace(0, 0.999 * MOST_FALLEN, 5000), [MOST_FALLEN, 80, 1e30, np.inf]])
+    found = np.array(falling(mx.array(gaps.astype(np.float32))))
+    assert found[0] == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(found[:-4], np.exp(-gaps[:-4]), rtol=2e-5)
+    assert found[-4:].max() < 1e-14
+    assert found[-1] == found[-2] == 0
 
 
 def test_the_exponential_of_half_precision_is_float32() -> None:

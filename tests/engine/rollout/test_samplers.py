@@ -18,6 +18,7 @@ from droid_tune.rollout.samplers import (
     ORDERS,
     SamplerSettings,
     filtered_logits,
+    first_equals,
     largest,
     sample,
     sampler_settings,
@@ -199,6 +200,20 @@ def test_xtc_acts_on_its_share_of_rows() -> None:
     assert (
         0.70 * 0.75 < (tokens == 0).mean() < 0.80 * 0.75
     )  # 15 of 20 where it does not act, never where it does
+
+
+@given(
+    width=st.integers(1, 700), seed=st.integers(0, 99), count=st.integers(1, 400), threshold=st.integers(0, 2)
+)
+@settings(deadline=None, max_examples=40)
+def test_the_first_of_equals_remain(width: int, seed: int, count: int, threshold: int) -> None:
+    values = np.random.default_rng(seed).integers(0, 3, (3, width)).astype(np.float32)
+    found = np.array(
+        first_equals(mx.array(values), mx.full((3, 1), float(threshold)), mx.full((3, 1), count))
+    )
+    equal = values == threshold
+    kept = (values > threshold) | (equal & (equal.cumsum(axis=1) <= count))
+    np.testing.assert_array_equal(found, np.where(kept, values, -np.inf))
 
 
 # --- searching wide rows --------------------------------------------------------------------------------------------
