@@ -24,6 +24,15 @@ def wilson(share: float, rows: int, deviations: float = SURE_95) -> tuple[float,
     return max(0.0, (centre - reach) / whole), min(1.0, (centre + reach) / whole)
 
 
+def fell(before: float, after: float, rows: int) -> bool:
+    """Whether a share counted on as many rows twice has fallen by more than chance, at 95 % (Newcombe 1998, on `wilson`).
+
+    For counts that are independent; on the same rows twice it says so later than it might.
+    """
+    reach = math.hypot(before - wilson(before, rows)[0], wilson(after, rows)[1] - after)
+    return before - after > reach
+
+
 #: of a count that may end early: rows of the first look, by how much each further one has more, and what all looks
 #: together may err by
 FIRST_LOOK, FURTHER, ERRING = 64, 2, 0.05

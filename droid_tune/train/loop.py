@@ -223,7 +223,8 @@ class Loop:
         found = self._look_at_held_out()
         self.evaluated_step = self.step
         metrics = {name: finite(value) for name, value in found.metrics.items()} if found else {}
-        notices = self.diagnosis.observe_evaluation(self.step, metrics) if self.diagnosis else []
+        rows = found.rows if found else 0
+        notices = self.diagnosis.observe_evaluation(self.step, metrics, rows) if self.diagnosis else []
         self.helm.patience.observe(self.step, metrics)
         self._boundary = self._at_boundary()
         if found is None:

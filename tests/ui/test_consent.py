@@ -39,6 +39,7 @@ def test_a_run_from_elsewhere_goes_on_once_the_person_allowed_it(
     (allow,) = [one for one in window.findChildren(QPushButton) if one.text() == "Allow and Resume"]
     qtbot.mouseClick(allow, Qt.MouseButton.LeftButton)
     assert session.training
+    assert not allow.isVisible(), "the question is answered"
     qtbot.waitUntil(lambda: not session.training, timeout=20_000)
     assert [one.folder for one in engine.resumed] == [folder]
     window.resume(folder)
@@ -62,5 +63,7 @@ def test_settings_from_a_file_that_bring_code_are_imported_once_allowed(
     (allow,) = [one for one in window.findChildren(QPushButton) if one.text() == "Allow and Import"]
     qtbot.mouseClick(allow, Qt.MouseButton.LeftButton)
     assert [one["type"] for one in session.draft.rewards] == ["user_file"]
+    said = [bar.text for bar in window.findChildren(NoticeBar) if bar.isVisible()]
+    assert said == ["The settings of run.yaml were imported."], "the question is answered"
     session.import_config(file)
     assert len([one for one in window.findChildren(QPushButton) if one.text() == "Allow and Import"]) <= 1

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QFileOpenEvent
+from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QFileOpenEvent, QImage
 from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -63,6 +63,11 @@ def press(window: MainWindow, text: str, qtbot: QtBot) -> None:
     found = [made for made in window.findChildren(QPushButton) if made.text() == text and made.isVisible()]
     assert found, f"no visible button {text}"
     qtbot.mouseClick(found[0], Qt.MouseButton.LeftButton)
+
+
+def picture_of(window: MainWindow, text: str) -> QImage:
+    (found,) = [made for made in window.findChildren(QPushButton) if made.text() == text and made.isVisible()]
+    return found.icon().pixmap(16).toImage()
 
 
 def banners(window: MainWindow) -> list[str]:
@@ -338,9 +343,12 @@ def test_resume_goes_on_with_one_continuous_curve(
 def test_pause_holds_and_continue_goes_on(engine: FakeEngine, window: MainWindow, qtbot: QtBot) -> None:
     engine.hold_at = 3
     train_to(window, 3, qtbot)
+    pausing = picture_of(window, "Pause")
     press(window, "Pause", qtbot)
     assert window.session.paused
+    assert picture_of(window, "Continue") != pausing, "two strokes are what it does no more"
     press(window, "Continue", qtbot)
+    assert picture_of(window, "Pause") == pausing
     assert not window.session.paused
 
 

@@ -79,7 +79,7 @@ class RunToolbar(QToolBar):
         self._pause.setEnabled(not session.stopping)
         self._stop.setEnabled(not session.stopping_now)
         self._stop.setText("Stop now" if session.stopping else "Stop")
-        self._pause.setText("Continue" if session.paused else "Pause")
+        self._pause.wear(*(("Continue", "train") if session.paused else ("Pause", "pause")))
         self.show_activity()
 
     def show_activity(self) -> None:

@@ -103,6 +103,13 @@ class Button(RingedButton):
             self._tint()
             current_theme().changed.connect(self._tint)
 
+    def wear(self, text: str, icon: str) -> None:
+        """Another text and icon, for another deed in the same place."""
+        self.setText(text)
+        if icon != self._icon:
+            self._icon = icon
+            self._tint()
+
     @Slot()
     def _tint(self) -> None:
         tokens = current_theme().tokens

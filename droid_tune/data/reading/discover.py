@@ -71,6 +71,9 @@ def _discover_folder(folder: Path) -> Found:
         holders = _holders(folder)
         if holders == [HUB_FOLDER]:
             return _discover_folder(folder / HUB_FOLDER)
+        meant = _meant(unused) if not files and not holders else []
+        if meant:
+            return Found(tuple(meant), None, _without(unused, meant))
         return Found(files, _missing_train(unused, holders), unused)
     except OSError as error:
         return Found(
@@ -92,6 +95,20 @@ def _sorted_out(folder: Path) -> tuple[tuple[DataFile, ...], tuple[Path, ...]]:
     files += [one for entry in entries if not suffix_of(entry) for one in _split_folder(entry)]
     files.sort(key=lambda one: (SPLITS.index(one.split), one.path.name))
     return tuple(files), tuple(unused)
+
+
+def _without(paths: Sequence[Path], taken: Sequence[DataFile]) -> tuple[Path, ...]:
+    read = {one.path for one in taken}
+    return tuple(one for one in paths if one not in read)
+
+
+def _meant(paths: Sequence[Path]) -> list[DataFile]:
+    """Of files none of which is called by its split alone: those whose names say one among others (`sums_train.csv` with
+    `sums_test.csv`), else the only one that there is (`sums.csv`). None where neither tells what to train on."""
+    named = [DataFile(one, split) for one in paths if (split := split_of_word(whole_name(one))) is not None]
+    if any(one.split == "train" for one in named):
+        return sorted(named, key=lambda one: (SPLITS.index(one.split), one.path.name))
+    return [DataFile(paths[0], "train")] if len(paths) == 1 and not named else []
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -134,7 +151,7 @@ def _missing_train(unused: tuple[Path, ...], holders: Sequence[str]) -> FileFaul
         names = ", ".join(one.name for one in unused[:5])
         return FileFault(
             "missing_train",
-            f"{said}, only {names}; rename one to train{suffix_of(unused[0])}, or choose that file.",
+            f"{said}, only {names}; rename the one to train on to train{suffix_of(unused[0])}, or choose that file.",
         )
     return FileFault("missing_train", f"{said}; add train.jsonl (or .json, .csv, .tsv, .parquet).")
 

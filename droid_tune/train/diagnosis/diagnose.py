@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from droid_tune import words
+from droid_tune.bounds import fell
 from droid_tune.config import RunConfig
 from droid_tune.events import Notice
 from droid_tune.train.diagnosis.history import History
@@ -62,9 +63,9 @@ class Diagnosis:
             notices += self._tell(symptom.code, symptom.level, said, step)
         return notices
 
-    def observe_evaluation(self, step: int, metrics: Metrics) -> list[Notice]:
-        """The same of held-out numbers, set against the training reward."""
-        said_of_accuracy = self._hacked(step, metrics.get("eval/accuracy"))
+    def observe_evaluation(self, step: int, metrics: Metrics, rows: int) -> list[Notice]:
+        """The same of numbers of `rows` held-out rows, set against the training reward."""
+        said_of_accuracy = self._hacked(step, metrics.get("eval/accuracy"), rows)
         said_of_loss = self._overfitted(step, metrics.get("eval/loss"))
         said_of_teacher = _weak_teacher(metrics)
         said_of_pairs = self._neither(metrics)
@@ -85,8 +86,8 @@ class Diagnosis:
         self._told.add(code)
         return [Notice(level=level, code=code, text=said.text, remedy=said.remedy, step=step)]
 
-    def _hacked(self, step: int, accuracy: float | None) -> Said | None:
-        """The training reward is higher than at the best held-out accuracy, yet the accuracy has fallen."""
+    def _hacked(self, step: int, accuracy: float | None, rows: int) -> Said | None:
+        """The training reward is higher than at the best held-out accuracy, yet that has fallen by more than chance."""
         if accuracy is None:
             return None
         reward = self._history.mean("reward", _REWARD_WINDOW)
@@ -95,7 +96,9 @@ class Diagnosis:
             self._best_accuracy = Milestone(step, accuracy, reward)
             return None
         earlier = self._history.beginning("reward") if best.reward is None else best.reward
-        if best.value - accuracy < _FALL or reward is None or earlier is None or reward <= earlier:
+        if reward is None or earlier is None or reward <= earlier:
+            return None
+        if best.value - accuracy < _FALL or not fell(best.value, accuracy, rows):
             return None
         return Said(
             f"The reward in training has risen ({earlier:.3g}, now {reward:.3g}), but held-out accuracy has fallen from "

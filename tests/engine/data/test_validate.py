@@ -82,10 +82,33 @@ def test_a_folder_without_train_says_what_is_there(tmp_path: Path):
     assert [(error.reason, error.message) for error in errors] == [
         (
             "missing_train",
-            "The folder has no train file, only mine.jsonl; rename one to train.jsonl, or choose that file.",
+            "The folder has no train file, only mine.jsonl; rename the one to train on to train.jsonl, or choose that file.",
         )
     ]
     assert validate(tmp_path / "mine.jsonl").ok
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        (["sums.jsonl"], [("train", "sums.jsonl")]),
+        (
+            ["sums_train.jsonl", "sums_test.jsonl"],
+            [("train", "sums_train.jsonl"), ("test", "sums_test.jsonl")],
+        ),
+        (["gsm8k-train.jsonl", "old.jsonl"], [("train", "gsm8k-train.jsonl")]),
+        (["one.jsonl", "two.jsonl"], []),  # either may be meant
+        (["sums_test.jsonl"], []),  # nothing to train on
+    ],
+)
+def test_a_folder_whose_names_leave_no_doubt_is_read(
+    names: list[str], read: list[tuple[str, str]], tmp_path: Path
+):
+    for name in names:
+        write(tmp_path / name, ask("1"))
+    report = validate(tmp_path)
+    assert [(file.split, Path(file.path).name) for file in report.files if not file.error] == read
+    assert report.usable is bool(read)
 
 
 def test_an_empty_folder_is_one_sentence(tmp_path: Path):

@@ -237,14 +237,14 @@ def test_it_is_said_of_gspo_exactly_where_no_rollout_outlives_an_update(
     assert ("sequence_clip_idle" in codes) is idle
 
 
-def evaluated(accuracies: Sequence[float], rewards: Sequence[float]) -> list[Notice]:
-    """Five steps at each reward, an evaluation before the first and after each five."""
+def evaluated(accuracies: Sequence[float], rewards: Sequence[float], rows: int = 500) -> list[Notice]:
+    """Five steps at each reward, an evaluation of so many rows before the first and after each five."""
     diagnosis = Diagnosis(Facts())
-    notices = diagnosis.observe_evaluation(0, {"eval/accuracy": accuracies[0]})
+    notices = diagnosis.observe_evaluation(0, {"eval/accuracy": accuracies[0]}, rows)
     for number, (accuracy, reward) in enumerate(zip(accuracies[1:], rewards, strict=True), start=1):
         for step in range(5 * number - 4, 5 * number + 1):
             notices += diagnosis.observe_step(step, {"reward": reward})
-        notices += diagnosis.observe_evaluation(5 * number, {"eval/accuracy": accuracy})
+        notices += diagnosis.observe_evaluation(5 * number, {"eval/accuracy": accuracy}, rows)
     return notices
 
 
@@ -269,11 +269,28 @@ def test_nothing_is_said_where_reward_and_accuracy_agree(
     assert evaluated(accuracies, rewards) == []
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "rows", "told"),
+    [
+        ([0.25, 1.0, 0.95], 20, False),  # one row of twenty
+        ([0.25, 1.0, 0.75], 20, True),  # five: 0.25 against hypot(1 - 0.839, 0.888 - 0.75) = 0.212
+        ([0.4, 0.6, 0.5], 100, False),  # 0.1 against hypot(0.6 - 0.502, 0.596 - 0.5) = 0.137
+        ([0.4, 0.6, 0.45], 100, True),  # 0.15 against 0.138
+    ],
+)
+def test_a_fall_that_chance_may_do_is_no_reward_hacking(
+    accuracies: list[float], rows: int, told: bool
+) -> None:
+    assert bool(evaluated(accuracies, [0.5, 0.7], rows)) is told
+
+
 def test_a_held_out_loss_that_rises_is_overfitting() -> None:
     diagnosis = Diagnosis(Facts(reinforcement=False))
     losses = [2.0, 1.0, 1.04, 1.2, 1.3]
     notices = [
-        n for step, loss in enumerate(losses) for n in diagnosis.observe_evaluation(step, {"eval/loss": loss})
+        n
+        for step, loss in enumerate(losses)
+        for n in diagnosis.observe_evaluation(step, {"eval/loss": loss}, 100)
     ]
     assert codes(notices) == [("overfitting", 3)]
 
@@ -312,7 +329,7 @@ def test_a_recorded_run_that_learns_draws_no_warning() -> None:
         if isinstance(event, Step):
             notices += diagnosis.observe_step(event.step, event.metrics)
         elif isinstance(event, Evaluation):
-            notices += diagnosis.observe_evaluation(event.step, event.metrics)
+            notices += diagnosis.observe_evaluation(event.step, event.metrics, event.rows)
     assert [notice.code for notice in notices] == ["loss_near_zero", "task_learnt"]
 
 
@@ -348,16 +365,16 @@ def looked_at(chosen: float, rejected: float) -> dict[str, float | None]:
 
 def test_held_out_answers_that_both_become_less_likely_are_told_without_a_reference_too() -> None:
     diagnosis = Diagnosis(Facts(reinforcement=False))
-    assert diagnosis.observe_evaluation(0, looked_at(-20.0, -20.0)) == []
-    assert diagnosis.observe_evaluation(5, looked_at(-21.0, -40.0)) == []  # a twentieth
+    assert diagnosis.observe_evaluation(0, looked_at(-20.0, -20.0), 100) == []
+    assert diagnosis.observe_evaluation(5, looked_at(-21.0, -40.0), 100) == []  # a twentieth
     resumed = Diagnosis(Facts(reinforcement=False))
     resumed.restore(diagnosis.state())
-    (notice,) = resumed.observe_evaluation(10, looked_at(-23.0, -40.0))
+    (notice,) = resumed.observe_evaluation(10, looked_at(-23.0, -40.0), 100)
     assert notice.code == "held_out_answers_less_likely"
     assert (
         "chosen answers have become less likely too (by 3 nats each, the rejected ones by 20)" in notice.text
     )
-    assert resumed.observe_evaluation(15, looked_at(-23.5, -41.0)) == []  # said already
+    assert resumed.observe_evaluation(15, looked_at(-23.5, -41.0), 100) == []  # said already
 
 
 def test_a_critic_that_is_worse_than_a_constant_for_long_is_told() -> None:

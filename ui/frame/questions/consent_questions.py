@@ -15,7 +15,7 @@ from droid_tune.paths import RunPaths
 from ui.engine_worker import Resumption
 from ui.frame.changes_sheet import ChangesSheet
 from ui.session import Session
-from ui.widgets.notice import NoticeStack
+from ui.widgets.notice import NoticeBar, NoticeStack
 
 LOOK_FIRST = "Look at it before you allow it."
 
@@ -47,16 +47,17 @@ class ConsentQuestions(QObject):
         clauses = words.literal("; ".join(found))
         text = f"“{words.literal(self._session.name_of(resumption.folder))}” was not made here, and it {clauses}."
         bar = self._banners.add("warning", text, LOOK_FIRST, actions=("Allow and Resume",))
-        bar.chosen.connect(partial(self._allow_run, resumption))
+        bar.chosen.connect(partial(self._allow_run, bar, resumption))
 
     @Slot(Path, list)
     def _ask_about_import(self, file: Path, found: list[str]) -> None:
         """Settings from a file that reach for code, a judge or a key."""
         text = f"{words.literal(file.name)} reaches for more than model and data: it {words.literal('; '.join(found))}."
         bar = self._banners.add("warning", text, LOOK_FIRST, actions=("Allow and Import",))
-        bar.chosen.connect(partial(self._allow_import, file))
+        bar.chosen.connect(partial(self._allow_import, bar, file))
 
-    def _allow_run(self, resumption: Resumption, action: str) -> None:
+    def _allow_run(self, bar: NoticeBar, resumption: Resumption, action: str) -> None:
+        self._banners.remove(bar)
         try:
             from droid_tune.runs.origin.foreign import allow_run
 
@@ -65,7 +66,8 @@ class ConsentQuestions(QObject):
         except UserError as error:
             self._banners.add("error", str(error))
 
-    def _allow_import(self, file: Path, action: str) -> None:
+    def _allow_import(self, bar: NoticeBar, file: Path, action: str) -> None:
+        self._banners.remove(bar)
         try:
             self._session.allow_import(file)
         except UserError as error:
