@@ -115,6 +115,8 @@ def _lead(assignment: Assignment, control: Control, emit: Listener) -> RunFinish
         return journal.refuse(str(error))
     except OSError as error:
         return journal.refuse(f"The run folder cannot be written: {error}.")
+    except Exception as error:  # before the first look at the run's own settings
+        return journal.refuse(_words(error, journal))
     finally:
         release_memory()
 

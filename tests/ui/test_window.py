@@ -360,7 +360,14 @@ def test_an_engine_that_breaks_is_said_and_leaves_the_window_ready(
     qtbot.waitUntil(lambda: not window.session.training)
     assert window.session.live is not None
     assert window.session.live.life == "failed"
-    assert any("out of cheese" in said for said in banners(window))
+
+    def said() -> list[str]:
+        return [
+            one.text() for one in window.findChildren(QLabel) if one.isVisible() and "cheese" in one.text()
+        ]
+
+    qtbot.waitUntil(lambda: bool(said()))
+    assert said() == ["The engine met an unexpected error: RuntimeError: out of cheese"], "once"
     assert "out of cheese" in caplog.text
     assert window._toolbar.train.isVisible()
 

@@ -169,8 +169,9 @@ class EngineRun(QObject):
         self.ended.emit(state, asked)
 
     def _say_failed(self, state: RunState) -> None:
+        """Once: as the run's own end, else, where that was told already, beside it."""
         why = self._failure or "The engine ended without saying why; see the log."
         if state.running:
             state.apply(RunFinished(outcome="failed", step=state.step, why=why))
-        state.apply(Notice(level="error", code="engine_failed", text=why, step=state.step))
-        self.failed.emit(why)
+        else:
+            self.failed.emit(why)

@@ -21,10 +21,10 @@ from droid_tune.paths import RunPaths
 from droid_tune.runs.best import Best
 from droid_tune.runs.disk.anchor import Anchor
 from droid_tune.runs.disk.durable import disk_error, write_text
-from droid_tune.runs.disk.lock import RunLock
+from droid_tune.runs.disk.lock import RunLock, is_locked
 from droid_tune.runs.folder import begun
 from droid_tune.runs.log import EventLog
-from droid_tune.runs.status import read_status, write_status
+from droid_tune.runs.status import Status, read_status, write_status
 
 Listener = Callable[[Event], None]
 log = logging.getLogger(__name__)
@@ -198,14 +198,26 @@ class Journal:
     def refuse(self, why: str) -> RunFinished:
         """The run could not even begin: that is told, and the run's files, which may be another's, stay as they are."""
         finished = RunFinished(outcome="failed", step=self.step, why=why, run_id=self.paths.id, outside=True)
+        self._keep_first_end(finished)
         self._listener(finished)
         return finished
 
     def cut_off(self, why: str) -> RunFinished:
-        """The engine's process has ended and can say nothing: told as the list of runs has it, and written nowhere."""
+        """The engine's process has ended and can say nothing: told as the list of runs has it."""
         finished = RunFinished(outcome="interrupted", step=self.step, why=why, run_id=self.paths.id)
+        self._keep_first_end(finished)
         self._listener(finished)
         return finished
+
+    def _keep_first_end(self, finished: RunFinished) -> None:
+        """Of a run that has no status yet and that nobody trains: else the list of runs would say that it was not started."""
+        paths = self.paths
+        if not paths.config.is_file() or read_status(paths.folder) != Status() or is_locked(paths.lock):
+            return
+        try:
+            self._write_status(finished.outcome, finished.why)
+        except UserError as error:
+            log.warning("the end of the run could not be written: %s", error)
 
     def keep_traceback(self) -> Path:
         """Write the exception that is being handled beside the log; returns the file."""

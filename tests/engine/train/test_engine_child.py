@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from droid_tune.control import Control
 from droid_tune.events import Event, Paused, RunFinished, Step
-from droid_tune.runs.folder import create_run
+from droid_tune.runs.folder import create_run, summarise
 from droid_tune.train.engine import run_training
 from droid_tune.train.engine_child import train_apart
 from tests.engine.train.conftest import digest, tiny
@@ -69,6 +70,17 @@ def test_a_stop_after_a_step_saves_it(training: Training, tmp_path: Path) -> Non
 def engine_process() -> psutil.Process:
     children = psutil.Process(os.getpid()).children(recursive=True)
     return next(one for one in children if any("engine_process" in word for word in one.cmdline()))
+
+
+def test_an_engine_that_dies_before_it_says_a_word_leaves_a_run_that_is_listed_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+    monkeypatch.setattr("droid_tune.train.engine_child.isolated_python", lambda *_: dying)
+    (record,) = trained(tmp_path / "run", train_apart)
+    assert isinstance(record, RunFinished)
+    listed = summarise(tmp_path / "run")
+    assert (listed.state, listed.why) == (record.outcome, record.why) == ("interrupted", record.why)
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ from droid_tune.runs.folder import (
 )
 from droid_tune.runs.log import EventLog, LineFile, read_events, replay
 from droid_tune.runs.state import RunState
-from droid_tune.runs.status import read_status, write_status
+from droid_tune.runs.status import Status, read_status, write_status
 from droid_tune.train.engine import run_training
 from droid_tune.train.saving.journal import Journal
 from tests.engine.train.conftest import Training, resume, tiny, train
@@ -88,6 +88,27 @@ def refusing(code: int) -> Callable[[int, int], None]:
         raise OSError(code, os.strerror(code))
 
     return refuse
+
+
+def test_a_run_that_ends_before_it_could_begin_is_listed_as_it_was_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down() -> None:
+        raise RuntimeError("out of cheese")
+
+    monkeypatch.setattr("droid_tune.train.distributed.join_world", break_down)
+    folder = create_run(tiny(), tmp_path / "runs" / "run")
+    finished, _ = resume(folder)
+    (listed,) = list_runs(tmp_path / "runs")
+    assert "out of cheese" in finished.why
+    assert (listed.state, listed.why) == (finished.outcome, finished.why) == ("failed", finished.why)
+
+
+def test_a_run_that_another_trains_keeps_what_the_list_says(tmp_path: Path) -> None:
+    folder = create_run(tiny(), tmp_path / "runs" / "run")
+    with RunLock(RunPaths(folder).lock):
+        resume(folder)
+    assert read_status(folder) == Status()
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
