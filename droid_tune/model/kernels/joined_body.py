@@ -18,8 +18,7 @@ import mlx.nn as nn
 from droid_tune.estimate.memory import COMPLETION_BLOCK
 from droid_tune.model.arrays import close
 from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError, empty_caches
-from droid_tune.model.gradients.by_hand.joined_products import BoundProduct
-from droid_tune.model.gradients.by_hand.plain_body import PlainBody, plain_body
+from droid_tune.model.gradients.by_hand.plain_body import BoundLayer, PlainBody, PlainLayer, plain_body
 from droid_tune.model.kernels.in_force import in_force
 from droid_tune.numerics import exponential
 
@@ -33,22 +32,10 @@ class TokenCache(Protocol):
 
 
 @dataclass(frozen=True)
-class JoinedLayer:
-    """A layer's products (`asking`: queries, keys and values) and its norms."""
-
-    asking: BoundProduct
-    telling: BoundProduct
-    gate: BoundProduct
-    up: BoundProduct
-    down: BoundProduct
-    norms: tuple[nn.RMSNorm, nn.RMSNorm]
-
-
-@dataclass(frozen=True)
 class JoinedBody:
     """All layers, and what they share: heads of queries and of keys, their width, how places turn them."""
 
-    layers: list[JoinedLayer]
+    layers: Sequence[BoundLayer]
     plain: PlainBody
     ones: mx.array
 
@@ -125,15 +112,16 @@ def joined_body(model: nn.Module, *, joint: bool) -> JoinedBody | None:
     plain = plain_body(model)
     if plain is None:
         return None
-    layers: list[JoinedLayer] = []
-    for layer in plain.layers:
-        asking, *others = layer.products
-        if joint:
-            asking = replace(asking, weights=(mx.concatenate(list(asking.weights)),))
-        asked, told, gate, up, down = (BoundProduct(one, plain.arrays) for one in (asking, *others))
-        layers.append(JoinedLayer(asked, told, gate, up, down, layer.norms))
+    layers = plain.bound
+    if joint:
+        layers = [BoundLayer.of(_with_joint(layer), plain.arrays) for layer in plain.layers]
     width = int(plain.norm.weight.shape[0])
     return JoinedBody(layers, plain, mx.full((width, 1), 1 / width))
+
+
+def _with_joint(layer: PlainLayer) -> PlainLayer:
+    weight = mx.concatenate(list(layer.asking.weights))
+    return replace(layer, asking=replace(layer.asking, weights=(weight,)))
 
 
 @partial(mx.compile, shapeless=True)

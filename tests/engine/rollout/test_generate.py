@@ -15,10 +15,15 @@ from droid_tune.config.model_and_data import AdapterConfig
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.control import Watch
 from droid_tune.errors import Stopped
+from droid_tune.estimate.job import StepJob
+from droid_tune.estimate.memory import Peak
 from droid_tune.estimate.plan import MemoryPlan
+from droid_tune.estimate.planning import Choice
+from droid_tune.model import plan_for
 from droid_tune.model.adapters import adapter_merged, adapter_off, is_adapter
 from droid_tune.model.caches.group import SlotLayout, group_caches
 from droid_tune.model.checks.last_tokens import reads_last_tokens
+from droid_tune.model.footprint import footprint
 from droid_tune.model.gradients.scoring import ScoringRows, loss_and_gradients, score
 from droid_tune.model.kernels.joined_body import decodes_joined
 from droid_tune.model.kernels.own_kernels import own_kernels
@@ -223,6 +228,25 @@ def test_a_joined_step_has_a_third_of_the_operations(
     assert 100 < 3 * count["copied True"] < count["usual True"] * 1.1
     assert 3 * count["shared True"] < 2 * count["usual True"]
     assert 2 * count["shared False"] < count["usual False"] * 1.1
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind", "joins", "merges"),
+    [
+        ("llama", "lora", True, True),
+        ("llama", "lora", False, False),  # adapters beside the weights are as quick
+        ("llama", "dora", False, True),
+        ("qwen3", "lora", False, True),
+    ],
+)
+def test_weights_are_copied_only_where_that_saves_time(
+    architecture: str, kind: Any, joins: bool, merges: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tiny_policy(architecture, AdapterConfig(type=kind, rank=4, scale=2.0))
+    chosen = Choice(MemoryPlan(merge=True, joins=joins), Peak(1), fits=True)
+    monkeypatch.setattr(plan_for, "choose", lambda *_, **__: chosen)  # pyright: ignore[reportUnknownLambdaType]
+    job = StepJob(True, 1, 4, 8, 8, 8, 8, 1, 4)
+    assert plan_for.best_plan(footprint(policy), job, 10**9, policy).merge == merges
 
 
 @pytest.mark.parametrize("architecture", ["qwen3", "qwen3_moe", "gemma2"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from droid_tune.model.arrays import layers_of
-from droid_tune.model.gradients.by_hand.joined_products import LowRankPart, Product
+from droid_tune.model.gradients.by_hand.joined_products import BoundProduct, LowRankPart, Product
 from droid_tune.model.kernels.lean_attention import block_weights
 from droid_tune.model.kernels.llama_parts import ASKING, is_llamas, linear_of
 
@@ -39,6 +40,24 @@ class PlainLayer:
 
 
 @dataclass(frozen=True)
+class BoundLayer:
+    """A layer's products with the adapters that are in force, and its norms."""
+
+    asking: BoundProduct
+    telling: BoundProduct
+    gate: BoundProduct
+    up: BoundProduct
+    down: BoundProduct
+    norms: tuple[nn.RMSNorm, nn.RMSNorm]
+
+    @classmethod
+    def of(cls, layer: PlainLayer, arrays: Mapping[str, mx.array]) -> BoundLayer:
+        """`layer` with adapters of these arrays."""
+        asked, told, gate, up, down = (BoundProduct(product, arrays) for product in layer.products)
+        return cls(asked, told, gate, up, down, layer.norms)
+
+
+@dataclass(frozen=True)
 class PlainBody:
     """Layers, and what they share: Hq heads of queries, H of keys, E wide, how places turn them."""
 
@@ -54,6 +73,11 @@ class PlainBody:
     arrays: dict[str, mx.array]
 
     @cached_property
+    def bound(self) -> tuple[BoundLayer, ...]:
+        """The layers with the adapters as they are now."""
+        return tuple(BoundLayer.of(layer, self.arrays) for layer in self.layers)
+
+    @cached_property
     def lowest(self) -> int:
         """The lowest layer that is trained; behind the last where none is."""
         return next((place for place, layer in enumerate(self.layers) if layer.trained), len(self.layers))
@@ -67,11 +91,12 @@ class PlainBody:
         values stay as they are."""
         half = self.width // 2
         rates = mx.exp(mx.arange(half) * (-math.log(self.rope.base) / half))
-        angles = (places * self.rope.scale)[:, None, None] * mx.concatenate([rates, rates])
+        angles = (places * self.rope.scale)[:, None] * rates
         heads = mx.arange(self.heads + 2 * self.key_heads)[:, None]
-        angles = mx.where(heads < self.heads + self.key_heads, angles, 0.0)
         scale = mx.where(heads < self.heads, self.scale, 1.0)
-        return mx.cos(angles) * scale, mx.sin(angles) * scale
+        turned = mx.where(heads < self.heads + self.key_heads, scale, 0.0)
+        cosine, sine = (mx.tile(part(angles), 2)[:, None] for part in (mx.cos, mx.sin))
+        return cosine * turned + (scale - turned), sine * turned
 
     def crossing(self) -> mx.array:
         """(E, E): what changes a head's halves over, the second with its sign turned."""

@@ -21,8 +21,7 @@ import numpy as np
 
 from droid_tune.estimate.bucketed_lengths import bucketed
 from droid_tune.model.arrays import Indices
-from droid_tune.model.gradients.by_hand.joined_products import BoundProduct
-from droid_tune.model.gradients.by_hand.plain_body import PlainBody, PlainLayer
+from droid_tune.model.gradients.by_hand.plain_body import PlainBody
 from droid_tune.model.kernels.swiglu import swiglu_back, swiglu_read
 
 Arrays = list[mx.array]
@@ -65,15 +64,6 @@ class _KeptMlp:
     up: mx.array
 
 
-class _Bound:
-    """A layer's products with the adapters that are in force."""
-
-    def __init__(self, layer: PlainLayer, arrays: dict[str, mx.array]) -> None:
-        self.norms = layer.norms
-        products = [BoundProduct(product, arrays) for product in layer.products]
-        self.asking, self.telling, self.gate, self.up, self.down = products
-
-
 class PlainLayers:
     """The states (M, D) at `states` (M,) of `tokens` (K,), and the gradient by the arrays `wanted`; for none nothing is kept.
     `again`: of each layer what it was given is kept, and the rest made once more on the way back."""
@@ -91,7 +81,7 @@ class PlainLayers:
         self._body, self._attention, self._wanted, self._again = body, attention, wanted, again
         self._lowest = body.lowest if wanted else len(body.layers)
         self._states, self._count = states, int(tokens.shape[0])
-        self._layers = [_Bound(layer, body.arrays) for layer in body.layers]
+        self._layers = body.bound
         self._given: Arrays = []
         self._firsts: list[_KeptAttention] = []
         self._seconds: list[_KeptMlp] = []
