@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -26,15 +27,19 @@ DIGEST = 12
 LONGEST_VALUE = 200
 
 
+#: its prompt and its answer, and which of the rows that have both the same it is: two runs may number their rows otherwise
+HeldOutRow = tuple[str, str | None, int]
+
+
 @dataclass(frozen=True)
 class ComparedRun:
-    """One of the runs, read from its files. `rewards`: text by name; `answers`: its newest held-out answers by prompt."""
+    """One of the runs, read from its files. `rewards`: text by name; `answers`: its newest held-out answers by row."""
 
     summary: RunSummary
     state: RunState
     files: tuple[Fingerprint, ...]
     rewards: Mapping[str, str]
-    answers: Mapping[str, RolloutGroup]
+    answers: Mapping[HeldOutRow, RolloutGroup]
 
 
 @dataclass(frozen=True)
@@ -94,12 +99,18 @@ def reward_texts(folder: Path) -> dict[str, str]:
     return found
 
 
-def _newest_answers(rollouts: Path) -> dict[str, RolloutGroup]:
+def _newest_answers(rollouts: Path) -> dict[HeldOutRow, RolloutGroup]:
     answers = HeldOutAnswers()
     for event in read_events(rollouts):
         if isinstance(event, RolloutGroup) and event.held_out:
             answers.add(event)
-    return {group.prompt: group for group in answers.newest}
+    times: Counter[tuple[str, str | None]] = Counter()
+    found: dict[HeldOutRow, RolloutGroup] = {}
+    for group in answers.newest:
+        row = group.prompt, group.answer
+        found[*row, times[row]] = group
+        times[row] += 1
+    return found
 
 
 # --- what differs ---------------------------------------------------------------------------------------------------
@@ -167,12 +178,12 @@ def _differences(runs: Sequence[ComparedRun]) -> Iterator[CodeDifference]:
 
 
 def shared_answers(runs: Sequence[ComparedRun]) -> list[SharedPrompt]:
-    """The held-out prompts that all of them answered, those first on which their rewards differ."""
-    prompts = [prompt for prompt in runs[0].answers if all(prompt in run.answers for run in runs)]
-    found = [_shared(prompt, [run.answers[prompt] for run in runs]) for prompt in prompts]
+    """The held-out prompts with the same right answer that all of them answered, those first on which their rewards differ."""
+    rows = [row for row in runs[0].answers if all(row in run.answers for run in runs)]
+    found = [_shared([run.answers[row] for run in runs]) for row in rows]
     return sorted(found, key=lambda one: not one.differs)
 
 
-def _shared(prompt: str, groups: Sequence[RolloutGroup]) -> SharedPrompt:
+def _shared(groups: Sequence[RolloutGroup]) -> SharedPrompt:
     first = [group.completions[0] for group in groups]
-    return SharedPrompt(prompt, groups[0].answer, tuple((one.text, one.reward) for one in first))
+    return SharedPrompt(groups[0].prompt, groups[0].answer, tuple((one.text, one.reward) for one in first))

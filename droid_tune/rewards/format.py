@@ -11,7 +11,9 @@ from droid_tune.rewards.thoughts import with_opening
 #: some patterns take exponential time on some texts; no completion may hold up the run
 _SECONDS = 2.0
 
-_ANSWER = r"(?:(?!</?think>).)*</think>\s*<answer>(?!\s*</answer>)(?:(?!</?answer>).)*</answer>\s*"
+#: what is drawn as nothing: spaces, controls, and letters of no width or without ink (U+2800 is Braille's empty cell)
+_NOTHING = r"[\s\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800]*"
+_ANSWER = rf"(?:(?!</?think>).)*</think>\s*<answer>(?!{_NOTHING}</answer>)(?:(?!</?answer>).)*</answer>\s*"
 #: thoughts (they may be empty), then an answer that says something, and nothing else around them
 THINK_ANSWER = rf"\s*<think>{_ANSWER}"
 #: the same where nobody said how the prompt ended: the template may have opened <think> already

@@ -120,7 +120,8 @@ def _greedy(session: TrainingSession, step: int, rows: list[PromptRow]) -> Rollo
 
 def _reward_metrics(batch: Batch) -> dict[str, float]:
     metrics: dict[str, float] = {}
-    for name, column in zip(batch.names, batch.table.T, strict=True):
+    for name in batch.names:
+        column = _own_words(batch, name)
         if np.isfinite(column).any():
             metrics[f"eval/rewards/{name}/mean"] = float(np.nanmean(column))
     if np.isfinite(batch.totals).any():
@@ -128,12 +129,18 @@ def _reward_metrics(batch: Batch) -> dict[str, float]:
     return metrics
 
 
+def _own_words(batch: Batch, name: str) -> NDArray[np.floating[Any]]:
+    """What a reward said (N,), also of completions on which another reward failed; NaN of an episode that failed."""
+    failed = [path.cut == "failed" for path in batch.rollout.trajectories or ()]
+    return np.where(failed, np.nan, batch.shown[name]) if failed else batch.shown[name]
+
+
 def _verdicts(session: TrainingSession, batch: Batch) -> NDArray[np.floating[Any]]:
     """What each answer is worth (N,), NaN of rows without one to compare with: by the run's own accuracy reward, else by
     equal values."""
     kinds = [reward.type for reward in session.config.rewards]
     if "accuracy" in kinds:
-        return batch.table[:, kinds.index("accuracy")]
+        return _own_words(batch, batch.names[kinds.index("accuracy")])
     samples = [
         Sample(row.text, text, row.fields, finish_reason=reason, prompt_ends=row.prompt_ends)
         for row, text, reason in zip(

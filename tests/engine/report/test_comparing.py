@@ -92,6 +92,42 @@ def test_prompts_are_shared_that_all_answered_with_their_newest_answers(two: tup
     ]
 
 
+def rows_of(folder: Path, *rows: tuple[str, str, float]) -> Path:
+    """A run whose held-out rows have these prompts, answers and rewards."""
+    said = [
+        RolloutGroup(
+            step=6,
+            group=place,
+            row=place,
+            prompt=prompt,
+            answer=answer,
+            completions=[Completion(text=answer, reward=reward, length=1, finish_reason="stop")],
+            held_out=True,
+        )
+        for place, (prompt, answer, reward) in enumerate(rows)
+    ]
+    write_run(folder, iter([started(6), *said]), steps=6)
+    (folder / "config.yaml").write_text(dump_yaml(config(6)))
+    return folder
+
+
+def test_rows_of_the_same_prompt_are_told_apart_by_their_answers(tmp_path: Path) -> None:
+    one = rows_of(tmp_path / "one", ("Is it?", "yes", 1.0), ("Is it?", "no", 0.0), ("Why?", "so", 1.0))
+    other = rows_of(tmp_path / "other", ("Why?", "thus", 0.0), ("Is it?", "no", 1.0), ("Is it?", "yes", 1.0))
+    found = shared_answers([read_compared(one), read_compared(other)])
+    assert [(told.prompt, told.answer, [reward for _, reward in told.replies]) for told in found] == [
+        ("Is it?", "no", [0.0, 1.0]),
+        ("Is it?", "yes", [1.0, 1.0]),  # "Why?" wants two things, and is no row of both
+    ]
+
+
+def test_a_row_that_stands_twice_is_compared_twice(tmp_path: Path) -> None:
+    twice = [("Is it?", "yes", 1.0), ("Is it?", "yes", 0.0)]
+    one, other = rows_of(tmp_path / "one", *twice), rows_of(tmp_path / "other", *twice, *twice)
+    found = shared_answers([read_compared(one), read_compared(other)])
+    assert [[reward for _, reward in told.replies] for told in found] == [[1.0, 1.0], [0.0, 0.0]]
+
+
 def test_a_run_of_an_older_version_has_less_to_compare(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "old", iter([started(6)]), steps=6)
     (folder / "identity.json").write_text("[]")

@@ -20,6 +20,12 @@ def score(completion: str, **settings: object) -> object:
         ("<think>a</think><answer>4</answer><answer>5</answer>", 0.0),
         ("<think>a<think>b</think><answer>4</answer>", 0.0),
         ("<think>a</think><answer> \n</answer>", 0.0),
+        ("<think>a</think><answer>\u200b</answer>", 0.0),  # a space of no width
+        ("<think>a</think><answer> \ufeff\u2060\u00ad \u200d</answer>", 0.0),
+        ("<think>a</think><answer>\u3164\u2800\u034f\ufe0f</answer>", 0.0),  # what is drawn as nothing
+        ("<think>a</think><answer>\u00a0\u3000\x00</answer>", 0.0),
+        ("<think>a</think><answer>\u200b4</answer>", 1.0),
+        ("<think>a</think><answer>می\u200cخواهم</answer>", 1.0),
         ("", 0.0),
     ],
 )

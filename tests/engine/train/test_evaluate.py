@@ -121,6 +121,23 @@ def test_the_rows_of_an_accuracy_are_those_that_were_judged(tmp_path: Path) -> N
     assert found.rows == 10  # the bounds of its report are those of ten rows
 
 
+def test_a_row_that_accuracy_judged_counts_though_another_reward_failed_on_it(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("calls = iter(range(99))\ndef reward(completion):\n    return 1 / (next(calls) % 3)\n")
+    rewards = [{"type": "accuracy"}, {"type": "user_file", "path": str(mine)}]
+    learner = learner_of(tmp_path / "run", **{**EVALUATED, "rewards": rewards})
+    with learner.session.rewards as judges:
+        found = learner.evaluate(0)
+        name = judges.names[1]
+    assert found is not None
+    assert found.rows == ROWS  # `mine` failed on two of six
+    assert found.metrics[f"eval/rewards/{name}/mean"] == pytest.approx(0.75)  # 1, 1/2, 1, 1/2
+    alone = learner_of(tmp_path / "alone", **{**EVALUATED, "rewards": rewards[:1]}).evaluate(0)
+    assert alone is not None
+    assert found.metrics["eval/accuracy"] == alone.metrics["eval/accuracy"]
+    assert found.metrics["eval/rewards/accuracy/mean"] == alone.metrics["eval/rewards/accuracy/mean"]
+
+
 def test_rows_without_a_right_answer_are_all_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
