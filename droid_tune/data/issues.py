@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import re
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,10 @@ from droid_tune.data.reasons import FileReason, RowReason, Severity, WarningReas
 EXCERPT_LENGTH = 120
 #: Issues beyond this many of one kind and file wait on disk.
 KEPT_IN_MEMORY = 20_000
+#: findings that say the same: fewer stand for themselves
+LEAST_GROUPED = 3
+#: what differs between findings of one kind: numbers, and what is quoted
+_OWN = re.compile(r"`[^`]*`|“[^”]*”|\d[\d,.]*")
 
 
 class RowFault(Exception):  # noqa: N818  (a finding about data, seldom raised far)
@@ -153,6 +158,15 @@ class IssueLog:
     def count(self, severity: Severity) -> int:
         """How many issues of a severity there are."""
         return sum(issue.severity == severity for issue in self)
+
+
+def alike(issues: Iterable[Issue]) -> list[list[Issue]]:
+    """Findings by file, severity, field and what is said, numbers and quotes aside; in the order of their firsts."""
+    found: dict[tuple[str, str, str, str], list[Issue]] = {}
+    for issue in issues:
+        key = (issue.file, issue.severity, issue.field or "", _OWN.sub("#", issue.message))
+        found.setdefault(key, []).append(issue)
+    return list(found.values())
 
 
 def _place(issue: Issue) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from droid_tune.bounds import wilson
 from droid_tune.errors import UserError
-from droid_tune.events import Evaluation, RolloutGroup, RunStarted
-from droid_tune.metrics import describe
+from droid_tune.events import Completion, Evaluation, RolloutGroup, RunStarted
+from droid_tune.metrics import describe, is_right
 from droid_tune.paths import RunPaths
 from droid_tune.report.general import General, read_general
 from droid_tune.report.suspects import Suspect, Suspicion
@@ -31,7 +31,8 @@ class HeldOutValue:
 
 @dataclass(frozen=True)
 class Told:
-    """One held-out prompt, answered before and after training; the rewards are None where none applied."""
+    """One held-out prompt, answered before and after training; the rewards are None where none applied, and `before_right`
+    and `after_right` where no accuracy was told."""
 
     prompt: str
     answer: str | None
@@ -39,10 +40,14 @@ class Told:
     after: str
     before_reward: float | None
     after_reward: float | None
+    before_right: bool | None = None
+    after_right: bool | None = None
 
     @property
     def change(self) -> float:
-        """What it gained; below 0 it was lost."""
+        """What it gained; below 0 it was lost. By whether it is right, and by its reward where that is not told."""
+        if self.before_right is not None and self.after_right is not None:
+            return float(self.after_right - self.before_right)
         return (self.after_reward or 0.0) - (self.before_reward or 0.0)
 
 
@@ -84,7 +89,7 @@ class Story:
 
     @property
     def same(self) -> tuple[Told, ...]:
-        """Held-out prompts that earn what they earned before."""
+        """Held-out prompts that are answered as well as before."""
         return tuple(one for one in self.told if one.change == 0)
 
 
@@ -163,7 +168,14 @@ class HeldOutAnswers:
 
 def _told(before: RolloutGroup, after: RolloutGroup) -> Told:
     then, now = before.completions[0], after.completions[0]
-    return Told(before.prompt, before.answer, then.text, now.text, then.reward, now.reward)
+    return Told(
+        before.prompt, before.answer, then.text, now.text, then.reward, now.reward, _right(then), _right(now)
+    )
+
+
+def _right(said: Completion) -> bool | None:
+    """None where no reward tells right from wrong."""
+    return None if said.rewards.get("accuracy") is None else is_right(said.reward, said.rewards)
 
 
 def _measured(looks: Iterable[Evaluation], measure: str) -> tuple[HeldOutValue, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from itertools import islice
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 HELP = "check a data file or folder and say what is wrong with which row"
 #: Issues written out for a person; `--json` has them all.
 SHOWN_ISSUES = 50
+#: rows that are named of a warning that holds of many
+SHOWN_PLACES = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,12 +98,27 @@ def print_report(report: Report) -> None:
     for file in report.files:
         for note in file.notes:
             print(f"{Path(file.path).name}: {note}")
-    for issue in islice(report.issues, SHOWN_ISSUES):
-        print(issue_line(issue))
-    more = len(report.issues) - SHOWN_ISSUES
-    if more > 0:
-        print(f"... and {more} more; --json lists them all.")
+    lines = issue_lines(report.issues)
+    for line in lines[:SHOWN_ISSUES]:
+        print(line)
+    if len(lines) > SHOWN_ISSUES:
+        print(f"... and {len(lines) - SHOWN_ISSUES} more; --json lists them all.")
     print(verdict(report))
+
+
+def issue_lines(issues: Iterable[Issue]) -> list[str]:
+    """A line for each rejected row; warnings that say the same of several rows are one, with their count and some places."""
+    from droid_tune.data.issues import LEAST_GROUPED, alike
+
+    lines: list[str] = []
+    for group in alike(issues):
+        if group[0].severity == "error" or len(group) < LEAST_GROUPED:
+            lines += [issue_line(issue) for issue in group]
+            continue
+        places = ", ".join(str(issue.place) for issue in group[:SHOWN_PLACES])
+        others = f" and {len(group) - SHOWN_PLACES} more" if len(group) > SHOWN_PLACES else ""
+        lines.append(f"{issue_line(group[0])} There are {len(group):,} such rows: {places}{others}.")
+    return lines
 
 
 def issue_line(issue: Issue) -> str:

@@ -33,6 +33,22 @@ def test_the_report_for_people_names_file_and_line(folder: Path, capsys: pytest.
     assert said.endswith("Rows that can be used: 2, left out: 1.\n")
 
 
+def test_warnings_that_say_the_same_are_one_line_and_rejected_rows_one_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"prompt": f"{number} + 1?", "answer": str(number + 1)} for number in range(40)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bad = '{"prompt": "9?"}\n' * 4
+    (tmp_path / "valid.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[2:32]) + bad)
+    assert main(["validate", str(tmp_path), "--method", "grpo"]) == 1
+    warned = [line for line in capsys.readouterr().out.splitlines() if line.startswith("valid.jsonl:")]
+    assert warned[0] == (
+        "valid.jsonl:1: warning: The prompt is also in train.jsonl, line 3; remove it from one of them. "
+        "There are 30 such rows: 1, 2, 3 and 27 more."
+    )
+    assert [line.split(":")[1] for line in warned[1:]] == ["31", "32", "33", "34"]
+
+
 def test_data_in_order_is_a_success(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     assert main(["validate", str(tmp_path), "--method", "grpo"]) == 0

@@ -53,6 +53,23 @@ def held_out(step: int, row: int, text: str, reward: float) -> RolloutGroup:
     return group(step, text, reward, held_out=True, row=row, answer="4", prompt=f"row {row}")
 
 
+def test_what_is_right_before_and_now_is_neither_won_nor_lost(tmp_path: Path) -> None:
+    """Row 1 is right both times, in a form that earns less now; row 2 became right, row 3 wrong, for more."""
+
+    def said(step: int, row: int, reward: float, accuracy: float) -> RolloutGroup:
+        one = Completion(
+            text="4", reward=reward, rewards={"accuracy": accuracy}, length=4, finish_reason="stop"
+        )
+        found = {"step": step, "group": row, "row": row, "prompt": f"row {row}", "completions": [one]}
+        return RolloutGroup.model_validate({**found, "held_out": True})
+
+    before = [said(0, 1, 1.5, 1.0), said(0, 2, 0.5, 0.0), said(0, 3, 1.0, 1.0)]
+    now = [said(40, 1, 1.0, 1.0), said(40, 2, 0.5, 1.0), said(40, 3, 1.2, 0.0)]
+    story = read_story(write(tmp_path / "run", looked(0, 0.5), *before, looked(40, 0.5), *now))
+    told = [[one.prompt for one in some] for some in (story.same, story.won, story.lost)]
+    assert told == [["row 1"], ["row 2"], ["row 3"]]
+
+
 def training(rewards: list[float]) -> list[Event]:
     return [Step(step=step, metrics={"reward": reward}) for step, reward in enumerate(rewards, start=1)]
 

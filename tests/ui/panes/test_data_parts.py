@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.data.dataset import open_dataset
 from droid_tune.data.issues import Issue
 from droid_tune.data.reading.around import RawLine
-from ui.panes.data.columns_view import reading_of
+from ui.panes.data.columns_view import ColumnsView, reading_of
 from ui.panes.data.issues.issues_view import pieces_of
 from ui.panes.data.issues.open_in_editor import command_at
 from ui.panes.data.rows.rows_model import KEPT_PAGES, PAGE_ROWS, RowsModel
@@ -20,6 +21,7 @@ from ui.panes.data.rows.rows_view import column_widths
 from ui.panes.data.rows.seen_row import SeenRow, text_pieces, token_pieces
 from ui.panes.data.statistics.statistics_view import Lengthy, leaked_in_words, of_rows, repeats_in_words
 from ui.panes.data.tools.tools_view import free_folder
+from ui.theme import Theme
 
 
 def issue(line: int, column: int | None) -> Issue:
@@ -131,6 +133,14 @@ def test_a_mapping_that_misses_a_field_says_so() -> None:
     )
     assert pieces == []
     assert "`answer` is missing" in fault
+
+
+def test_columns_by_which_no_row_fits_leave_words_where_the_row_would_be(qtbot: QtBot, theme: Theme) -> None:
+    around = QWidget()
+    qtbot.addWidget(around)
+    view = ColumnsView(around)
+    view.show_rows([{"query": "q"}], "grpo", {}, [], "prompt_answer")
+    assert view._result.toPlainText() == "No row fits when it is read so."
 
 
 def test_one_odd_row_at_the_top_does_not_keep_the_others_from_being_mapped() -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from droid_tune.trial_report import AnswerVerdict
@@ -124,6 +124,19 @@ def test_a_question_that_waits_says_so_and_one_that_a_run_ends_too(
 def test_the_runs_own_prompts_are_proposed(data_home: Path) -> None:
     folder = write_run(data_home / "runs" / "done", complete(60))
     assert len(set(first_prompts(folder))) == 3
+
+
+def test_a_proposed_question_that_was_pressed_leaves_the_keys_in_the_question_field(
+    pane: PlaygroundPane, window: MainWindow, qtbot: QtBot
+) -> None:
+    """Its button goes, and the keys would be Train's."""
+    window.activateWindow()
+    qtbot.waitUntil(lambda: pane._hint.prompts.count() == 3)
+    proposed = pane._hint.prompts.itemAt(0).widget()
+    assert isinstance(proposed, QPushButton)
+    proposed.setFocus()
+    proposed.click()
+    assert window.focusWidget() is pane._prompt
 
 
 def test_the_choices_stand_beside_one_another_in_the_smallest_window(

@@ -22,6 +22,7 @@ from tests.ui.recording import complete, write_run
 from tests.ui.spoken_names import nameless
 from ui.engine_worker import Engine
 from ui.main_window import MainWindow
+from ui.panes.setup.workbench.bench_foot import BenchFoot
 from ui.panes.setup.workbench.past_view import CHANGE
 from ui.panes.setup.workbench.reward_text import ChangedElsewhere, RewardText
 from ui.panes.setup.workbench.tries_view import TriesView
@@ -131,6 +132,18 @@ def test_a_reward_that_asks_a_model_waits_for_the_run_that_trains(
         sheet._head.choose(0)
     qtbot.waitUntil(lambda: len(engine.benched) == 2)
     sheet.done(0)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [("/data/valid.jsonl", "valid.jsonl"), ("valid.jsonl", "valid.jsonl"), ("scoring", "Scoring")],
+)
+def test_a_file_in_hand_is_called_as_it_is(told: str, said: str, qtbot: QtBot, theme: Theme) -> None:
+    around = QWidget()
+    qtbot.addWidget(around)
+    foot = BenchFoot(around)
+    foot.show_progress(1, 2, told)
+    assert foot._doing.text() == said
 
 
 def test_a_text_is_looked_at_while_it_is_typed_and_tried_as_it_stands(

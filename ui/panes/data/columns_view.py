@@ -22,6 +22,7 @@ from ui.widgets.quiet_combo import QuietCombo
 from ui.widgets.texts.plain_view import Piece, PlainView
 
 OWN_NAME = ""
+NONE_FITS = "No row fits when it is read so."
 #: rows that are looked at for columns and for one that fits
 TRIED = 200
 #: of a choice that are seen at least
@@ -138,7 +139,7 @@ class ColumnsView(QWidget):
     @Slot()
     def _draw(self) -> None:
         pieces, fault = reading_of(self._rows, self._format, self.mapping(), self._method)
-        self._result.show_pieces(pieces)
+        self._result.show_pieces(pieces or [Piece(NONE_FITS, "secondary")])
         self._fault.setText(fault)
         self._confirm.setEnabled(not fault)
 

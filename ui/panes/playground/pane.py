@@ -149,6 +149,7 @@ class PlaygroundPane(FillingPane):
     @Slot(str)
     def _ask_at_once(self, prompt: str) -> None:
         self._prompt.setPlainText(prompt)
+        self._prompt.setFocus()  # the button that was pressed goes, and Train would be next
         self._send()
 
     @Slot()

@@ -76,7 +76,7 @@ def _sentence(story: Story, kind: str, shown: int) -> str:
         return _why_none(story)
     if not shown:
         none = {"won": "None is answered better than before.", "lost": "None was answered better before."}
-        return none.get(kind, "Every one of them earns another reward than before.")
+        return none.get(kind, "None is answered as well as before.")
     counts = f"{len(story.won):,} won, {len(story.lost):,} lost, {len(story.same):,} unchanged"
     return f"Of {words.count(len(story.told), 'held-out prompt')}: {counts}. Shown are {shown:,}."
 

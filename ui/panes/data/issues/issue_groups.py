@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from droid_tune.data.issues import Issue
-
-#: fewer stand for themselves
-LEAST_GROUPED = 3
-#: what differs between findings of one kind: numbers, and what is quoted
-_OWN = re.compile(r"`[^`]*`|“[^”]*”|\d[\d,.]*")
+from droid_tune.data.issues import LEAST_GROUPED, Issue, alike
 
 
 @dataclass
@@ -36,12 +30,8 @@ class IssueLine:
 
 
 def grouped(issues: Sequence[Issue]) -> list[IssueGroup]:
-    """By file, severity, field and what is said, numbers and quotes aside; in the order of their firsts."""
-    found: dict[tuple[str, str, str, str], IssueGroup] = {}
-    for issue in issues:
-        key = (issue.file, issue.severity, issue.field or "", _OWN.sub("#", issue.message))
-        found.setdefault(key, IssueGroup([])).issues.append(issue)
-    return list(found.values())
+    """Those that say the same, as groups that are folded."""
+    return [IssueGroup(issues) for issues in alike(issues)]
 
 
 def lines_of(groups: Sequence[IssueGroup]) -> list[IssueLine]:

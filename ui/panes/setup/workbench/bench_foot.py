@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QFrame, QWidget
 
@@ -65,7 +67,8 @@ class BenchFoot(QFrame):
         """How far it is, and what is in hand."""
         self._bar.setRange(0, 1000 if total else 0)
         self._bar.setValue(round(1000 * done / total) if total else 0)
-        self.say(words.capitalised(what.rpartition("/")[2]))
+        path, name = what.rpartition("/")[::2]
+        self.say(name if path or Path(name).suffix else words.capitalised(name))
 
     def say(self, text: str) -> None:
         """Beside the bar."""
