@@ -264,6 +264,47 @@ def test_sharegpt_calls_are_calls(tmp_path: Path):
     assert fault(tmp_path, "sft", {"conversations": turns}) == ("wrong_type", "conversations[1].value")
 
 
+def test_a_turn_to_a_recipient_is_a_call_of_that_tool(tmp_path: Path):
+    """As harmony writes them: gpt-oss learnt to answer the user with the arguments."""
+
+    def said(channel: str, text: str, **keys: Any) -> dict[str, Any]:
+        return {"role": "assistant", "channel": channel, "content": text, **keys}
+
+    call = said("commentary", '{"a": 1}', recipient="functions.f", content_type="<|constrain|>json")
+    result = {
+        "role": "tool",
+        "name": "functions.f",
+        "channel": "commentary",
+        "recipient": "assistant",
+        "content": "Rain",
+    }
+    turns = [
+        USER,
+        said("analysis", "I ask."),
+        call,
+        result,
+        said("analysis", "So."),
+        said("final", "It rains."),
+    ]
+    row = read(tmp_path, "sft", {"messages": turns, "tools": [WEATHER]})
+    asked = {"type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
+    learnt = plain_messages(row["messages"])
+    assert learnt == [
+        USER,
+        {"role": "assistant", "content": "", "tool_calls": [asked], "reasoning_content": "I ask."},
+        {"role": "tool", "name": "f", "content": "Rain"},
+        {"role": "assistant", "content": "It rains.", "reasoning_content": "So."},
+    ]
+    ran = said("analysis", "1 + 1", recipient="python")
+    assert [one["function"] for one in plain_messages([ran])[0]["tool_calls"]] == [
+        {"name": "python", "arguments": "1 + 1"}
+    ]
+    drawn = {**call, "content": [{"type": "image", "url": "x"}]}
+    assert fault(tmp_path, "sft", {"messages": [USER, drawn]}) == ("wrong_type", "messages[1].content")
+    for nobody in ({**PROSE, "recipient": "Bob"}, said("final", "Two.", recipient="all")):
+        assert plain_messages([nobody]) == [{"role": "assistant", "content": nobody["content"]}]
+
+
 def test_turns_that_are_calls_belong_to_the_turn_before_them(tmp_path: Path):
     """ms-swift writes what is said, and each of several calls at once, as turns of their own."""
 

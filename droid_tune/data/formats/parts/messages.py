@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any, cast
 
+from droid_tune.data.formats.parts.channels import both_thoughts, called, is_to_tool, own_name, thinks_for
 from droid_tune.data.formats.parts.tool_calls import is_named, parsed_calls
 from droid_tune.data.issues import RowFault
 from droid_tune.data.reading.strict_json import dotted
@@ -38,7 +39,7 @@ READ_KEYS = frozenset(
     (
         *("role", "from", "content", "value", "name", "weight", *_FLAGS),
         *("tool_calls", "tool_call_id", "function_call"),
-        *("reasoning_content", "reasoning", "thinking", "channel"),
+        *("reasoning_content", "reasoning", "thinking", "channel", "recipient", "content_type"),
     )
 )
 #: how gpt-oss's format (harmony) calls the channel of thoughts
@@ -213,8 +214,8 @@ def plain_messages(value: list[Message]) -> list[Message]:
     turns: list[Message] = []
     for turn in value:
         plain = _plain(turn)
-        if turns and _thinks_for(turns[-1], plain):
-            turns[-1] = {**plain, "reasoning_content": _both(turns[-1], plain)}
+        if turns and thinks_for(turns[-1], plain):
+            turns[-1] = {**plain, "reasoning_content": both_thoughts(turns[-1], plain)}
         elif _is_call(turn) and turns and _takes_call(turns[-1], plain):
             turns[-1] = {**turns[-1], "tool_calls": [*turns[-1].get("tool_calls", ()), *plain["tool_calls"]]}
         else:
@@ -222,23 +223,15 @@ def plain_messages(value: list[Message]) -> list[Message]:
     return turns
 
 
-def _thinks_for(before: Message, turn: Message) -> bool:
-    """Whether all that a turn holds are thoughts of a channel of their own, and the next one is the same speaker's."""
-    alone = before["content"] == "" and "reasoning_content" in before and not before.get("tool_calls")
-    same = turn["role"] == before["role"] and turn.get("weight") == before.get("weight")
-    return alone and same and not any(key in turn for key in ("reasoning", "thinking"))
-
-
-def _both(before: Message, turn: Message) -> str:
-    return "\n\n".join(filter(None, (before["reasoning_content"], turn.get("reasoning_content"))))
-
-
 def _takes_call(before: Message, call: Message) -> bool:
     """Whether a call is of the turn before it: the assistant's too, and learnt, or not, as the call is."""
     return before["role"] == "assistant" and before.get("weight") == call.get("weight")
 
 
-_REPLACED = ("role", "from", "content", "value", "tool_calls", "function_call", "weight", "channel", *_FLAGS)
+_REPLACED = (
+    *("role", "from", "content", "value", "tool_calls", "function_call", "weight", *_FLAGS),
+    *("channel", "recipient", "content_type"),
+)
 
 
 def _plain(turn: Message) -> Message:
@@ -247,8 +240,10 @@ def _plain(turn: Message) -> Message:
     said = turn.get("content") if "role" in turn else turn.get("value")
     content = "" if _is_call(turn) else text_of(said)
     weight = _weight_of(turn)
-    if role_of(turn) == "assistant" and turn.get("channel") == _THOUGHTS:
+    if role_of(turn) == "assistant" and turn.get("channel") == _THOUGHTS and not calls:
         rest, content = {**rest, "reasoning_content": content}, ""
+    if role_of(turn) == "tool" and "name" in rest:
+        rest["name"] = own_name(rest["name"])
     return {
         "role": role_of(turn),
         "content": content,
@@ -259,12 +254,16 @@ def _plain(turn: Message) -> Message:
 
 
 def _is_call(turn: Message) -> bool:
-    """Whether the whole turn is a call of a tool, as ShareGPT and ms-swift write it."""
-    return turn.get("role" if "role" in turn else "from") in _CALLS
+    """Whether the whole turn is a call of a tool, as ShareGPT, ms-swift and harmony write it."""
+    return turn.get("role" if "role" in turn else "from") in _CALLS or is_to_tool(turn)
 
 
 def _calls_of(turn: Message) -> list[Message]:
     """The calls of a turn, wherever it holds them; [] where there are none."""
+    if is_to_tool(turn):
+        said = turn.get("content")
+        texts = said if isinstance(said, list) else [{"type": "text", "text": said}]
+        return called(turn, text_of(texts)) if all(map(_is_text_part, texts)) else []
     if _is_call(turn):
         said = turn.get("content") if "role" in turn else turn.get("value")
         calls = parsed_calls(said) if isinstance(said, str) else None
