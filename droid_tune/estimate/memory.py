@@ -138,8 +138,8 @@ def peak_of(sizes: Sizes, job: StepJob, plan: MemoryPlan, factors: Factors = FAC
     stages["apply"] = {"gradients": apply_bytes(sizes, factors)}
     if job.reinforcement:
         stages["rollout"] = rollout_parts(sizes, job, plan, factors)
-        if plan.merge:
-            stages["rollout"]["merged"] = sizes.mergeable + plan.joins * _joined(sizes)
+        if plan.merge or plan.joins:
+            stages["rollout"]["merged"] = plan.merge * sizes.mergeable + plan.joins * _joined(sizes)
     parts = {name: {**always, **own} for name, own in stages.items()}
     totals = {name: sum(own.values()) for name, own in parts.items()}
     return Peak(max(totals.values()), totals, parts)

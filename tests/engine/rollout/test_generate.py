@@ -231,22 +231,30 @@ def test_a_joined_step_has_a_third_of_the_operations(
 
 
 @pytest.mark.parametrize(
-    ("architecture", "kind", "joins", "merges"),
+    ("architecture", "kind", "joins", "wanted"),
     [
-        ("llama", "lora", True, True),
-        ("llama", "lora", False, False),  # adapters beside the weights are as quick
-        ("llama", "dora", False, True),
-        ("qwen3", "lora", False, True),
+        ("llama", "lora", True, (True, True)),
+        ("llama", "lora", False, (False, True)),  # adapters beside the weights are as quick
+        ("llama", "dora", False, (True, False)),
+        ("qwen3", "lora", False, (True, False)),
     ],
 )
 def test_weights_are_copied_only_where_that_saves_time(
-    architecture: str, kind: Any, joins: bool, merges: bool, monkeypatch: pytest.MonkeyPatch
+    architecture: str, kind: Any, joins: bool, wanted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = tiny_policy(architecture, AdapterConfig(type=kind, rank=4, scale=2.0))
-    chosen = Choice(MemoryPlan(merge=True, joins=joins), Peak(1), fits=True)
-    monkeypatch.setattr(plan_for, "choose", lambda *_, **__: chosen)  # pyright: ignore[reportUnknownLambdaType]
-    job = StepJob(True, 1, 4, 8, 8, 8, 8, 1, 4)
-    assert plan_for.best_plan(footprint(policy), job, 10**9, policy).merge == merges
+    size, job = footprint(policy), StepJob(True, 1, 4, 8, 8, 8, 8, 1, 4)
+
+    def planned(peak: int) -> tuple[bool, bool]:
+        chosen = Choice(MemoryPlan(merge=True, joins=joins, estimated_bytes=peak), Peak(peak), fits=True)
+        monkeypatch.setattr(plan_for, "choose", lambda *_, **__: chosen)  # pyright: ignore[reportUnknownLambdaType]
+        plan = plan_for.best_plan(size, job, 10**9, policy)
+        return plan.merge, plan.joins
+
+    assert planned(10**9) == wanted
+    assert planned(1) == (
+        (False, False) if wanted == (False, True) else wanted
+    )  # copies of prompts do not fit
 
 
 @pytest.mark.parametrize("architecture", ["qwen3", "qwen3_moe", "gemma2"])
