@@ -172,6 +172,9 @@ class Conversation:
     def _ended(self, written: str) -> str:
         """Up to and with the token that ends the turn; the end of all text where the template has none."""
         template = self.template
+        known = template.end_in(written)
+        if known is not None:
+            return written[: known[1]]
         if template.end and template.end in written:
             return written[: written.rindex(template.end) + len(template.end)]
         bare = written.rstrip()

@@ -91,7 +91,7 @@ def _unclosed(turn: Message, template: ChatTemplate, tell: Told) -> Message:
             )
             return {**turn, "content": content.removesuffix(text)}
     foreign = ending_token(content)
-    if foreign is None or not content[: foreign.start()].strip():
+    if foreign is None or not said.removesuffix(foreign[0].strip()).strip():
         return turn
     tell(
         Note(

@@ -46,6 +46,10 @@ ENDLESS = Note(
     "turn_end_not_shown",
     "The template ends no turn with a token; the model's own stays where it wrote it.",
 )
+ENDED_OTHERWISE = Note(
+    "turn_end_otherwise",
+    "The template ends earlier turns by another token than the last one; the model's own stays where it wrote it.",
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class _Rendered:
     end: str
     behind: str
     guard: Guard
+    note: Note | None = None
 
 
 class TurnAdder:
@@ -114,7 +119,7 @@ class TurnAdder:
             for history in (turns[: answered - 1], [_QUESTION]):
                 behind = self._behind_either([*history, plainer, *turns[answered:]], len(history) + 1)
                 if behind is not None:
-                    return behind, note
+                    return behind, note or behind.note
         raise refused or UserError(
             "The chat template does not add the environment's turns behind the model's",
             remedy="choose another model",
@@ -172,12 +177,20 @@ class TurnAdder:
         start, cut = self._ending(before)
         end = before[start:cut]
         at = common.find(end or before[cut:]) if end or before[cut:] else 0
+        if at < 0 and (other_end := self._template.control_pattern.match(common)):  # gpt-oss
+            return _Rendered(other_end.group(), common[other_end.end() :], guard, ENDED_OTHERWISE)
         if at < 0 or not same:
             return None
         return _Rendered(end, common[at + len(end) :], guard)
 
     def _ending(self, rendered: str) -> tuple[int, int]:
-        """Where the token that ends the last answer begins and ends; twice the same place where there is none."""
+        """Where the token that ends the last answer begins and ends; twice the same place where there is none.
+
+        A template may write more behind it: Llama 3's first one always asks for the next answer.
+        """
+        known = self._template.end_in(rendered)
+        if known is not None:
+            return known
         found = list(self._template.control_pattern.finditer(rendered))
         if found and not rendered[found[-1].end() :].strip():
             return found[-1].span()

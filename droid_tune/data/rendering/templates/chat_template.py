@@ -162,24 +162,36 @@ class ChatTemplate:
         except UserError:
             return ""
 
-    @cached_property
+    @property
     def end(self) -> str:
         """The token with which the template ends an answer, empty where it writes none: the last of those that close it
         wherever it stands (Kimi K3 closes the text, the message, then the turn), the first where the whole text is closed too.
         """
-        behind = self._probed.rpartition(PROBE)[2]
+        return self._end[0]
+
+    def end_in(self, text: str) -> tuple[int, int] | None:
+        """Where that token begins and ends in a text that ends as answers of the template do; None of any other text."""
+        token, stop = self._end
+        if not token or not text.endswith(self.closing):
+            return None
+        stop += len(text) - len(self.closing)
+        return stop - len(token), stop
+
+    @cached_property
+    def _end(self) -> tuple[str, int]:
+        """The token that ends an answer, and where it ends in `closing`."""
         begin = getattr(self.tokenizer, "bos_token", None)
         texts = [text for text in self._added if text != begin or text == self.eos]
-        control = _any_of(text for text in texts if not _WORDS.fullmatch(text))
-        found = control.search(behind)
-        if found is None:
-            return ""
-        between = self._between
-        closing = behind.rfind(self.eos, found.start()) if self.eos else -1
-        if closing >= 0 and between.startswith(behind[: closing + len(self.eos)]):
-            return self.eos  # Command closes the text, then the turn
-        parts = control.findall(behind)
-        return parts[-1] if between.startswith(behind.rstrip()) else parts[0]
+        found = list(_any_of(text for text in texts if not _WORDS.fullmatch(text)).finditer(self.closing))
+        if not found:
+            return "", 0
+        shown = [one for one in found if self._between.startswith(self.closing[: one.end()])] or found[:1]
+        chosen = next(
+            (one for one in reversed(shown) if one.group() == self.eos), shown[-1]
+        )  # Command closes the text first
+        if chosen.group() != self.eos and not self._between.startswith(self.closing.rstrip()):
+            chosen = shown[0]
+        return chosen.group(), chosen.end()
 
     @property
     def end_id(self) -> int | None:

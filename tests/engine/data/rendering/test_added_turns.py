@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from droid_tune.data.rendering.conversation import Conversation
 from droid_tune.data.rendering.encoding import encode
-from droid_tune.data.rendering.templates.added_turns import REWRITTEN, TurnAdder, require_turns
+from droid_tune.data.rendering.shapes import Note
+from droid_tune.data.rendering.templates.added_turns import (
+    ENDED_OTHERWISE,
+    REWRITTEN,
+    TurnAdder,
+    require_turns,
+)
 from droid_tune.data.rendering.templates.chat_template import ChatTemplate
 from droid_tune.data.rendering.turns import RowTurns
 from droid_tune.data.templates import DEFAULT, render_prompt
@@ -110,6 +116,21 @@ def written(
     found = encode(given_tokenizer, whole, marks, literal=literal, controls=template.mark_ids)
     tokens = [token for token, (start, _) in zip(found.tokens, found.spans, strict=True) if start >= marks[0]]
     return tokens, template.control_pattern.fullmatch(decoded(given_tokenizer, tokens[-1:])) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "note"),
+    [
+        ("always_asks", "\n<|im_start|>user\nAnd now?<|im_end|>\n<|im_start|>assistant\n", None),
+        ("returns", "<|im_start|>user\nAnd now?<|im_end|><|im_start|>assistant\n", ENDED_OTHERWISE),
+    ],
+)
+def test_what_is_added_begins_where_the_model_ended_its_turn(name: str, text: str, note: Note | None):
+    asked = {"role": "user", "content": "One?"}
+    turns = [asked, {"role": "assistant", "content": "2"}, {"role": "user", "content": "And now?"}]
+    adder = TurnAdder(tokenizer(name), {"prompt": [asked]}, DEFAULT)
+    assert (adder.added(turns, 2, ended=True).text, adder.added(turns, 2, ended=True).note) == (text, note)
+    assert adder.added(turns, 2, ended=False).text == "<|im_end|>" + text
 
 
 def test_a_template_that_rewrites_history_is_kept_to_what_was_written_or_refused():

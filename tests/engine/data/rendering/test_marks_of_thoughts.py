@@ -106,6 +106,8 @@ PLAIN = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|im_end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+#: Phi-3.5's where the token that ends turns is the one that ends the text.
+PHI_ALIKE = PHI.replace("<|im_end|>", "<|endoftext|>\n")
 MARKS = (
     "<|user|> <|assistant|> <|tool|> <tool_call> </tool_call> <|turn> <turn|> <|channel> <channel|> <|START_OF_TURN_TOKEN|> "
     "<|END_OF_TURN_TOKEN|> <|START_THINKING|> <|END_THINKING|> <|START_TEXT|> <|END_TEXT|> <|role|> "
@@ -160,6 +162,7 @@ def own_tokenizer() -> Any:
         ),
         (KIMI, [ASKED, THOUGHT], "template", ["<think>I add.</think>One.<|im_end|>"]),
         (PHI, [ASKED, SAID, ASKED, SAID], "template", ["One.<|im_end|>", "One.<|im_end|>"]),
+        (PHI_ALIKE, [ASKED, SAID, ASKED, SAID], "template", ["One.<|endoftext|>", "One.<|endoftext|>"]),
         (GIGA, [ASKED, SAID, SAID], "template", ["One.<|im_end|>", "One.<|im_end|>"]),
         (NEMOTRON, [ASKED, SAID], "template", ["\n</think>\n\nOne.<|im_end|>"]),
         (NEMOTRON, [ASKED, THOUGHT], "template", ["I add.\n</think>\n\nOne.<|im_end|>"]),

@@ -59,6 +59,18 @@ MOVING = (
     "[/INST]{% else %}{{ turn.content }}{{ eos_token }}{% endif %}{% endfor %}"
 )
 
+#: Llama 3's first manner: the next answer is asked for behind every conversation, whether or not that is wanted.
+ALWAYS_ASKS = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}<|im_end|>\n{% endfor %}"
+    "{{ '<|im_start|>assistant\n' }}"
+)
+#: gpt-oss' manner: the last answer is ended by another token than those before.
+RETURNS = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
+    "{% if m.role == 'assistant' and loop.last %}<|endoftext|>{% else %}<|im_end|>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
 REAL = {
     "qwen3": SHARED / "tokenizers" / "qwen3",
     "llama3_1": SHARED / "tokenizers" / "llama3_1",
@@ -75,6 +87,8 @@ OWN = {
     "thinking": ("qwen3", THINKING, None),
     "moving": ("qwen3", MOVING, None),
     "closed": ("qwen3", CLOSED, None),
+    "always_asks": ("qwen3", ALWAYS_ASKS, None),
+    "returns": ("qwen3", RETURNS, "<|endoftext|>"),
     "phi": ("qwen3", PHI, "<|endoftext|>"),
     "base_with_template": ("qwen3", None, "<|endoftext|>"),
     "llama2": ("llama2", LLAMA, None),
