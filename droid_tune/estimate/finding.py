@@ -10,10 +10,12 @@ Level = Literal["good", "info", "warning", "error"]
 
 @dataclass(frozen=True)
 class Remedy:
-    """What to change; `values` are settings as `--set` takes them, empty where it is not a setting."""
+    """What to change; `values` are settings as `--set` takes them, empty where it is not a setting. `tool` is the change of
+    the data that does it, where one does (`split`, `overlap`)."""
 
     text: str
     values: dict[str, Any] = field(default_factory=dict[str, Any])
+    tool: str = ""
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,11 @@ class DataReadiness:
         if self.too_long:
             yield self._about_length()
         if self.looked_at and not self.held_out:
-            yield Finding("info", NOTHING_HELD_OUT, (Remedy(HOLD_OUT_REMEDY),))
+            yield Finding("info", NOTHING_HELD_OUT, (Remedy(HOLD_OUT_REMEDY, tool="split"),))
         if self.leaked:
-            yield Finding("warning", leak_sentence(self.leaked, self.held_out), (Remedy(LEAK_REMEDY),))
+            yield Finding(
+                "warning", leak_sentence(self.leaked, self.held_out), (Remedy(LEAK_REMEDY, tool="overlap"),)
+            )
 
     def _about_length(self) -> Finding:
         room = f" with {words.count(self.room, 'token')} for the answer" if self.room else ""

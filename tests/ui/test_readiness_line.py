@@ -13,6 +13,9 @@ from droid_tune.runs.state import RunState
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, started, write_run
 from ui.main_window import MainWindow
+from ui.panes.data.pane import DataPane
+from ui.panes.data.tools.change_form import CHANGES
+from ui.panes.setup.readiness.forecast_strip import TOOLS
 from ui.panes.setup.workbench.workbench_sheet import WorkbenchSheet
 from ui.work.run_reading import read_run
 
@@ -70,12 +73,20 @@ def test_data_without_held_out_rows_says_what_the_run_will_not_tell(
     window.session.set_data(str(tmp_path))
     forecast = window.pane("setup")._footer.forecast
     qtbot.waitUntil(lambda: "No row is held out" in said_by(forecast))
-    button(forecast, "Look at the Data").click()
+    button(forecast, "Hold Out Rows…").click()
     assert window.current_key() == "data"
+    data = window.pane("data")
+    assert isinstance(data, DataPane)
+    assert (data._bar.view.key, data._tools.change.title) == ("tools", "Hold Out Rows")
     window.show_pane("setup")
     (tmp_path / "valid.jsonl").write_text(json.dumps({"prompt": "other?", "answer": "1"}) + "\n")
     window.session.set_data(str(tmp_path))
     qtbot.waitUntil(lambda: "No row is held out" not in said_by(forecast))
+
+
+def test_tools_that_setup_offers_are_those_of_the_data_pane() -> None:
+    titles = {one.key: f"{one.title}…" for one in CHANGES}
+    assert {key: titles[key] for key in TOOLS} == TOOLS
 
 
 def test_what_leaked_stands_beside_the_held_out_accuracy(

@@ -100,6 +100,11 @@ class DataPane(Pane):
         dialog.assigned.connect(self.session.set_files)
         dialog.open()
 
+    def take_text(self, text: str) -> None:
+        """A tool that is to be used."""
+        self.show_view("tools")
+        self._tools.choose(text)
+
     # --- parts --------------------------------------------------------------------------------------------------
 
     def _make_notices(self) -> DataNotices:

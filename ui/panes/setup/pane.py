@@ -181,8 +181,9 @@ class SetupPane(Pane):
     # --- slots --------------------------------------------------------------------------------------------------
 
     @Slot()
-    def _ask_for_data(self) -> None:
-        self.ask("data")
+    @Slot(str)
+    def _ask_for_data(self, tool: str = "") -> None:
+        self.ask("data", text=tool)
 
     @Slot()
     def _typed(self) -> None:

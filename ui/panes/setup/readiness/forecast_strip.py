@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: a run that takes next to nothing can still be seen
 LEAST_PIXELS = 3.0
 MOST_REMEDIES = 3
+#: what opens a tool of the Data pane
+TOOLS = {"split": "Hold Out Rows…", "overlap": "Remove Leakage…"}
 NO_ROW_FITS, NOT_ONE_READ = ("No row fits", "bad", "bad_soft"), ("No usable row", "bad", "bad_soft")
 
 
@@ -85,7 +87,7 @@ class ForecastStrip(QWidget):
     """`applied` tells the settings of a remedy, by path."""
 
     applied = Signal(dict)
-    data_asked = Signal()
+    data_asked = Signal(str)  # a tool of the Data pane, or ""
     trial_asked = Signal()  # of the rewards
 
     def __init__(self, parent: QWidget) -> None:
@@ -149,14 +151,16 @@ class ForecastStrip(QWidget):
             said = prose(finding.text, "fault" if finding.level == "error" else "small", parent=self)
             self._rows.addWidget(said, 1)
             for remedy in finding.remedies:
-                made = button(
-                    remedy.text if remedy.values else "Look at the Data", parent=self, help=remedy.text
-                )
+                said = remedy.text if remedy.values else TOOLS.get(remedy.tool, "Look at the Data")
+                made = button(said, parent=self, help=remedy.text)
                 if remedy.values:
                     made.clicked.connect(partial(self._apply, remedy.values))
                 else:
-                    made.clicked.connect(self.data_asked)
+                    made.clicked.connect(partial(self._ask_for_data, remedy.tool))
                 self._rows.addWidget(made)
+
+    def _ask_for_data(self, tool: str) -> None:
+        self.data_asked.emit(tool)
 
     def show_untried(self, files: list[str]) -> None:
         """Reward files that nobody tried as they are now."""
