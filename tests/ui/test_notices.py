@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import shiboken6
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from droid_tune.events import Notice
@@ -54,6 +54,27 @@ def test_what_was_waved_away_stays_away_while_the_run_goes_on(qtbot: QtBot) -> N
     box.show_notices(told)
     assert first not in box.bars
     assert len(box.bars) == 2
+
+
+@pytest.mark.parametrize("how", ["dismiss", "remove", "clear"])
+def test_the_keys_of_a_notice_that_goes_are_no_other_buttons(how: str, qtbot: QtBot) -> None:
+    """Space would press Train else."""
+    window = QWidget()
+    qtbot.addWidget(window)
+    layout = column(window)
+    train, page = QPushButton("Train", window), QWidget(window)
+    layout.addWidget(train)
+    layout.addWidget(page)
+    notices = NoticeStack(page)
+    column(page).addWidget(notices)
+    bar = notices.add("good", "It was written.", actions=("Use This Data",))
+    window.show()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    pressed = bar.findChildren(QPushButton)[0]
+    pressed.setFocus()
+    {"dismiss": bar.dismiss, "remove": lambda: notices.remove(bar), "clear": notices.clear}[how]()
+    assert window.focusWidget() is page
 
 
 def test_a_word_that_all_went_well_goes_by_itself_and_a_question_stays(

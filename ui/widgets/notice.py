@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QLabel, QPushButton, QToolButton, QWidget
 
 from ui import icons
 from ui.theme import current_theme
@@ -101,9 +101,21 @@ class NoticeBar(QFrame):
     @Slot()
     def dismiss(self) -> None:
         """Wave it away: it is gone at once, and `closed` tells."""
+        self._hand_on_focus()
         self.closed.emit()
+        self.go()
+
+    def go(self) -> None:
+        """Be gone at once; nobody is told."""
+        self._hand_on_focus()
         self.hide()
         self.deleteLater()
+
+    def _hand_on_focus(self) -> None:
+        """To the page around it: Qt would give the keys of a button that goes to the next one, which may be Train."""
+        focused, around = QApplication.focusWidget(), self.parentWidget()
+        if focused is not None and self.isAncestorOf(focused) and around is not None:
+            (around.parentWidget() or around).setFocus()
 
 
 #: how long a word that all went well stands where nothing is asked
@@ -153,8 +165,7 @@ class NoticeStack(QWidget):
 
     def _remove(self, bar: NoticeBar) -> None:
         self._layout.removeWidget(bar)
-        bar.hide()
-        bar.deleteLater()
+        bar.go()
 
     @Slot()
     def _hide_when_empty(self) -> None:

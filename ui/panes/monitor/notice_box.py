@@ -37,7 +37,7 @@ class NoticeBox(QWidget):
         for gone in self._bars.keys() - told.keys():
             bar = self._bars.pop(gone)
             self._layout.removeWidget(bar)
-            bar.deleteLater()
+            bar.go()
         for key, notice in told.items():
             text = sentence_of(notice)
             if key not in self._bars:
@@ -52,8 +52,7 @@ class NoticeBox(QWidget):
         """Another run is shown."""
         for bar in self._bars.values():
             self._layout.removeWidget(bar)
-            bar.hide()
-            bar.deleteLater()
+            bar.go()
         self._bars, self._away, self._open = {}, set(), False
         self._fold()
 

@@ -17,6 +17,7 @@ from droid_tune.data.formats.table import FORMATS_BY_NAME
 from droid_tune.data.lens import prompt_length
 from droid_tune.data.splits import SPLITS, Split
 from droid_tune.data.templates import TemplateOptions
+from ui.panes.data.files_card import SPLIT_WORDS
 from ui.panes.data.rows.rows_model import whole_text
 
 Values = Mapping[str, Any]
@@ -160,7 +161,9 @@ def write_change(
         written = changes.carry_out(dataset, shown.plan, out, watch.tell)
     else:
         written = convert(dataset, str(values["target"]), out, watch)
-    counts = ", ".join(words.count(count, f"{split} row") for split, count in written.rows.items())
+    counts = ", ".join(
+        words.count(count, f"{SPLIT_WORDS[split].lower()} row") for split, count in written.rows.items()
+    )
     said = " ".join([f"Wrote {counts} to {written.folder}.", *written.said_lost])
     if written.left_out:
         place, why = written.left_out[0]
