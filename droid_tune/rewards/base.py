@@ -66,10 +66,12 @@ class Graded:
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a reward could not judge one completion, and where (file:line, server, column)."""
+    """Why a reward could not judge one completion, where (file:line, server, column), and what mends it, where that is no
+    change of the reward."""
 
     message: str
     place: str = ""
+    remedy: str = ""
 
 
 Outcome = float | Graded | Failed | None

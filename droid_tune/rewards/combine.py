@@ -203,6 +203,10 @@ class RewardSet:
         self.close()
 
 
+#: what to do about a reward that fails
+MEND = "mend the reward and try it (Try Rewards… on Setup, or `droid-tune test-reward`)"
+
+
 def judged(one: WeighedReward, samples: Sequence[Sample]) -> list[Outcome]:
     """A reward's outcomes, checked. Raises TooManyFailures past the reward's share."""
     outcomes = [checked(outcome) for outcome in one.reward.score(samples)]
@@ -217,7 +221,7 @@ def judged(one: WeighedReward, samples: Sequence[Sample]) -> list[Outcome]:
             f"The reward `{one.name}` failed on {len(failed)} of {len(samples)} completions "
             f"(at most {words.share(one.failure_share)} may); completion {index + 1}: {first.message}",
             place=first.place,
-            remedy="mend the reward and try it with `droid-tune test-reward` before training again",
+            remedy=f"{first.remedy or MEND} before training again",
         )
     return outcomes
 

@@ -16,6 +16,8 @@ from droid_tune.rewards.judges.endpoint import Endpoint, EndpointError, check_ke
 from droid_tune.rewards.judges.in_flight import answers
 from droid_tune.rewards.judges.judging import question, read_score
 
+#: what to do about a server that does not answer
+ANSWER = "see that the judge's server runs, and that its address, model and key are right,"
 _MOST_REMEMBERED = 50_000
 _LONGEST_REPLY_TOKENS = 512
 _ROWS_AT_ONCE = 8
@@ -94,7 +96,7 @@ class RemoteJudge:
         try:
             return self._endpoint.reply(text)
         except EndpointError as error:
-            return Failed(str(error), self._endpoint.host)
+            return Failed(str(error), self._endpoint.host, ANSWER)
 
     def close(self) -> None:
         """Waits for no request that is under way."""

@@ -98,7 +98,7 @@ class ExportSheet(QDialog):
         self._public = Switch("Everyone may see it", self)
         self._compare = Switch("Compare", self)
         self._compare.setChecked(True)
-        compared = f"on {CHECK_ROWS} held-out rows, with the run's own model"
+        compared = f"on up to {CHECK_ROWS} held-out rows, with the run's own model"
         self._rows: dict[str, QWidget | QHBoxLayout] = {
             "For": self._target,
             "Weights of": self._checkpoint,

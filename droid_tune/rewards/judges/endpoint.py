@@ -86,6 +86,7 @@ class Endpoint:
                 remedy="leave it out; the key comes from an environment variable or the keychain",
             )
         self.host = parts.hostname
+        self._server = parts.netloc  # with the port
         self._base = base_url.rstrip("/")
         self._model = model
         self._key = find_key(key_variable, self.host)
@@ -131,7 +132,7 @@ class Endpoint:
             backoff = 0.5 * 2 ** (self._retries - tries_left)
             tries_left -= 1
             self._sleep(min(_LONGEST_WAIT_S, backoff if wait is None else wait))
-        raise EndpointError(f"{self.host} {without_key(failure, self._key)}")
+        raise EndpointError(f"{self._server} {without_key(failure, self._key)}")
 
     def _slept_since(self, begun: float) -> bool:
         """Whether the machine slept since; who looks on may notice it a moment after the request does."""

@@ -14,7 +14,8 @@ from droid_tune.config.rewards import ModelReward
 from droid_tune.control import UNWATCHED, Watch
 from droid_tune.errors import Stopped, UserError
 from droid_tune.rewards.base import Failed, Outcome, Sample
-from droid_tune.rewards.judge_model import ModelJudged, RemoteJudge, model_reward
+from droid_tune.rewards.combine import TooManyFailures, WeighedReward, judged
+from droid_tune.rewards.judge_model import ANSWER, ModelJudged, RemoteJudge, model_reward
 from droid_tune.rewards.judges import in_flight
 from droid_tune.rewards.judges.endpoint import Endpoint, EndpointError
 from droid_tune.rewards.judges.judging import pair_question, question, read_score
@@ -208,7 +209,11 @@ def test_a_busy_server_is_asked_again(server: Server) -> None:
 def test_retries_end_and_say_what_the_server_said(server: Server) -> None:
     server.answer = lambda _: (500, {"error": {"message": "out of\nmemory"}})
     assert score(server, "a", retries=1) == [
-        Failed("127.0.0.1 answered 500 Internal Server Error: out of memory", "127.0.0.1")
+        Failed(
+            f"127.0.0.1:{server.server_port} answered 500 Internal Server Error: out of memory",
+            "127.0.0.1",
+            ANSWER,
+        )
     ]
     assert len(server.questions) == 2
 
@@ -217,7 +222,7 @@ def test_a_refusal_is_not_tried_again(server: Server) -> None:
     server.answer = lambda _: (401, {"error": {"message": "no such key"}})
     (outcome,) = score(server, "a")
     assert isinstance(outcome, Failed)
-    assert outcome.message == "127.0.0.1 answered 401 Unauthorized: no such key"
+    assert outcome.message == f"127.0.0.1:{server.server_port} answered 401 Unauthorized: no such key"
     assert len(server.questions) == 1
 
 
@@ -238,8 +243,19 @@ def test_a_reply_that_is_no_chat_completion_is_a_failure(server: Server, body: A
 
 def test_a_server_that_is_not_there_is_a_failure(server: Server) -> None:
     gone = Endpoint("http://127.0.0.1:9/v1", "judge", retries=0)
-    with pytest.raises(EndpointError, match=r"127\.0\.0\.1 did not answer"):
+    with pytest.raises(EndpointError, match=r"127\.0\.0\.1:9 did not answer"):
         gone.reply("a")
+
+
+def test_a_judge_that_is_down_is_no_reward_to_mend() -> None:
+    config = ModelReward(model="judge", base_url="http://127.0.0.1:9/v1", retries=0)
+    gone = Endpoint(config.base_url, "judge", retries=0)
+    reward = ModelJudged(config, RemoteJudge(gone, 4))
+    with pytest.raises(TooManyFailures, match=r"127\.0\.0\.1:9 did not answer") as caught:
+        judged(WeighedReward("judge", 1.0, reward), [Sample("why?", "a", {})])
+    reward.close()
+    assert caught.value.remedy.startswith("see that the judge's server runs")
+    assert "mend the reward" not in str(caught.value)
 
 
 def test_the_key_comes_from_the_environment_and_follows_no_redirect(
