@@ -19,7 +19,7 @@ from droid_tune.rewards.children.sandbox import Rules, offers
 from droid_tune.rewards.row_tests import names_wanted, names_withheld, row_tests
 
 #: every fenced block, whatever its language: the end of one must not be taken for the beginning of the next
-_BLOCK = re.compile(r"^[ \t]*(```|~~~)([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
 _PYTHON = ("", "python", "python3", "py")
 _AT_ONCE = 4
 

@@ -53,7 +53,7 @@ def _denied(one: str) -> Sequence[tuple[re.Pattern[str], tuple[str, ...]]]:
         (
             re.compile(
                 rf"""
-                (?: \b(?:not|never|nor|neither|cannot|nothing|anything[ ]but) | n['’]t | ≠ | != | \\neq?(?![a-zA-Z]) )
+                (?: \b(?:not|never|nor|neither|cannot|nothing|anything[ ]but|no[ ]way) | n['’]t | ≠ | != | \\neq?(?![a-zA-Z]) )
                 (?: [ \t]{{0,4}} (?: be|equals?|to|exactly|simply|just|actually|really|like|think|believe|suppose|say
                     | {_IT_IS} ) \b )*
                 [ \t]{{0,4}} {one}
@@ -129,7 +129,7 @@ def _wrong(one: str) -> Sequence[tuple[re.Pattern[str], tuple[str, ...]]]:
             re.compile(
                 rf"""
                 (?<![\w.]) {one} (?:[ ][a-z]+)?
-                (?: \?[ ]{{1,4}}(?:no|nope|wrong|incorrect)(?=[.,;:!\n]|$)
+                (?: \?[ ]{{1,4}}(?:no|nope|wrong|incorrect|{_DOUBT})(?=[.,;:!\n]|$)
                   | [ ]{{0,2}}\((?:(?:that|this)(?:['’]s|[ ]is)[ ])?{_WRONG}(?:[ ]answer)?[.!]?\)
                   | [ ]{{0,2}}[✗✘✖❌]
                   | [*_]{{0,3}}[.,;—–]?[ ]{{0,4}}(?:(?:but|however|though|although|yet|except)\b,?[ ])?
@@ -161,27 +161,13 @@ def _bounded(one: str, value: str) -> Sequence[tuple[re.Pattern[str], tuple[str,
                 rf"""
                 (?:^|(?<=[.:;!?][ ])|(?<=\bis[ ])|(?<=['’]s[ ])|(?<=\b(?:was|are)[ ])|(?<=\bwere[ ]))[*_"]{{0,3}}
                 (?:(?:just|slightly|somewhat|well|far|a[ ](?:little|bit))[ ])?(?:over|above|beyond|under|below)[ ]{{1,4}}{one}
-                | \b(?:exceed(?:s|ed|ing)?|surpass(?:es|ed|ing)?|almost|nearly|not[ ]quite|close[ ]to|short[ ]of)
+                | \b(?:exceed(?:s|ed|ing)?|surpass(?:es|ed|ing)?|almost|nearly|not[ ]quite|close[ ]to|short[ ]of
+                    |upwards?[ ]of|in[ ]excess[ ]of)
                   [ ]{{1,4}} (?P<other>{marked(value)})
                 """,
                 FLAGS | re.MULTILINE,
             ),
-            (
-                *[
-                    "over",
-                    "above",
-                    "beyond",
-                    "under",
-                    "below",
-                    "exceed",
-                    "surpass",
-                    "almost",
-                    "nearly",
-                    "quite",
-                    "close",
-                    "short",
-                ],
-            ),
+            (*_BEYOND_WORDS.split(),),
         ),
         (
             re.compile(
@@ -191,6 +177,7 @@ def _bounded(one: str, value: str) -> Sequence[tuple[re.Pattern[str], tuple[str,
             ),
             (" or ",),
         ),
+        (re.compile(rf"(?<![\w.]){one}\+(?=[\s.,;!*_$]*(?:\n|\Z))", FLAGS), ("+",)),
         (
             re.compile(
                 rf"(?<![\d%][ ])\b(?:(?:weniger|mehr|kleiner|größer)[ ]als|(?:moins|plus|menos|más|mais)[ ](?:de|que|do[ ]que)"
@@ -202,7 +189,9 @@ def _bounded(one: str, value: str) -> Sequence[tuple[re.Pattern[str], tuple[str,
     )
 
 
+_BEYOND_WORDS = "over above beyond under below exceed surpass almost nearly quite close short upward excess"
 _IT_IS = r"(?:that[ ]+)?(?:it|this|that|(?:the|my|our)[ ]+(?:final[ ]+)?(?:answer|result))(?:'s|’s|[ ]+(?:is|was|equals))"
+_DOUBT = r"(?:not[ ]really|I[ ]doubt[ ]it|I[ ]do(?:n['’]t|[ ]not)[ ]think[ ]so)"
 _WRONG = r"(?:wrong|incorrect|false|untrue|invalid|mistaken|a[ ]mistake|an[ ]error|not[ ](?:quite[ ])?(?:right|correct|true))\b"
 
 

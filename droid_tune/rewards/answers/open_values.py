@@ -31,7 +31,7 @@ _REFUSED = re.compile(
 _ASKED = re.compile(
     r"""
     (?:^|(?<=[.!?;:][ ])) [*_"]{0,3} (?:(?:so|but|and|then|wait|hmm),?[ ])?
-    (?:is|are|was|were|could|can|would|might|may|should|shall|do|does|did|will|has|have|what|why|how|which|where|when|who)\b
+    (?:is|are|was|were|could|can|would|might|may|should|shall|do|does|did|will|has|have|what|why|how|which|where|when|who)(?:n['’]t)?\b
     (?:[^.?!:=\n]|[.](?=\d)){0,200} \? (?![*_" ]{0,5}(?:yes|yep|yeah|correct|right|indeed|exactly|true|it[ ]is)\b)
     """,
     FLAGS | re.MULTILINE,
@@ -111,9 +111,9 @@ def _openness(in_words: bool) -> Openness:
             rf"""
             (?: \b(?P<of>one|any|some)[ ]of[ ](?:the[ ])? {item}
                 (?:(?:,|;|[ ][/|])[ ]{item}){{0,40}} (?:,?[ ](?:and|or|&)[ ]{item})?
-              | (?: ^ (?:[^\d\n:]{{0,60}}:)? | \b(?:is|are|was|were)[ ] ) [*_$ \t]{{0,6}} {item}
+              | (?: ^ (?:[^\d\n:]{{0,60}}:)? | \b(?:is|are|was|were)[ ] ) [*_$ \t{{(\[]{{0,6}} {item}
                 (?: (?:(?:,|;|[ ][/|])[ ](?:and[ ])?{item}){{1,40}} (?:,?[ ](?:and|&)[ ]{item})? | [ ](?:and|&|to)[ ]{item} )
-                [*_$. \t]{{0,6}} $ (?=\s*\Z) )
+                [*_$. \t)\]}}]{{0,6}} $ (?=\s*\Z) )
             """,
             FLAGS | re.MULTILINE,
         ),

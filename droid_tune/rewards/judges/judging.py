@@ -16,7 +16,8 @@ _SCORE = re.compile(
     re.IGNORECASE,
 )
 _CODE_FENCE = re.compile(r"`{3,}\w*|~{3,}\w*")
-_LETTER = re.compile(r"\b([AB])\b")
+_LETTER = re.compile(r"(?<![A-Za-z0-9_])([AB])(?![A-Za-z0-9_])")
+_LETTER_ALONE = re.compile(r"[\W_]{0,9}([ab])[\W_]{0,9}", re.IGNORECASE)
 
 
 def question(prompt: str, completion: str, reference: str | None, rubric: str, max_score: float) -> str:
@@ -67,7 +68,9 @@ def pair_question(prompt: str, first: str, second: str) -> str:
 
 def read_preference(reply: str) -> float:
     """1 where the reply's last line is for A, 0 for B, 1/2 where it names both (A is better than B) or neither."""
-    letters = set(_LETTER.findall(_last_line(reply)))
+    line = _last_line(reply)
+    alone = _LETTER_ALONE.fullmatch(line)
+    letters = {alone[1].upper()} if alone else set(_LETTER.findall(line))
     return float(letters == {"A"}) if len(letters) == 1 else 0.5
 
 

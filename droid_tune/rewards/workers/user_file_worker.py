@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from numbers import Real
 from pathlib import Path
 from types import ModuleType
@@ -65,7 +65,7 @@ def load(request: Message) -> Message:
     Loaded.function = chosen(module, request["function"])
     Loaded.signature = signature_of(Loaded.function)
     return {
-        "function": Loaded.function.__name__,
+        "function": name_of(Loaded.function),
         "line": line_of(Loaded.function),
         "style": Loaded.signature.style,
         "columns": Loaded.signature.columns,
@@ -105,12 +105,17 @@ def has_known_form(function: Function) -> bool:
     return True
 
 
+def name_of(function: Function) -> str:
+    """A function's name; of an object that can be called its class's."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
 def signature_of(function: Function) -> Signature:
     """How to call it. Raises Refused for parameters that nothing fills."""
     try:
         return read_signature(function)
     except UnknownSignature as error:
-        raise Refused(f"the function `{function.__name__}` {error}", line_of(function)) from None
+        raise Refused(f"the function `{name_of(function)}` {error}", line_of(function)) from None
 
 
 def call_each(sample: Message) -> Message:
@@ -135,7 +140,7 @@ def call_batch(samples: Sequence[Message]) -> list[float | None]:
     """A number or None for each completion. Raises Refused for anything but a list of that length."""
     assert Loaded.function is not None
     values = Loaded.function(**batch_arguments(Loaded.signature, samples))
-    if isinstance(values, (str, bytes, dict)) or not hasattr(values, "__len__"):
+    if isinstance(values, (str, bytes, Mapping, Set)) or not hasattr(values, "__len__"):
         raise Refused(
             f"gave {shown(values)}, not a list with a number for each completion", line_of(Loaded.function)
         )

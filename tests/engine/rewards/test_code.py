@@ -235,6 +235,8 @@ def test_tests_see_the_program_as_if_it_were_beside_them(program: str, test: str
         ("a", None),
         ("```python\r\na\r\n```\r\n", "a\n"),
         ("~~~python title=a.py\na\n~~~", "a\n"),
+        ("````python\na\n````", "a\n"),
+        ("````python\na = '''\n```\n'''\n````", "a = '''\n```\n'''\n"),  # three do not close four
         ("```py\ndef f(): 1\n```\nUse:\n```py\nprint(f())\n```\nIt prints\n```\n1\n```", "def f(): 1\n"),
         ("```py\ndef f(): 1\n```\nBetter:\n```py\ndef f(): 2\n```", "def f(): 2\n"),
     ],

@@ -213,6 +213,9 @@ def test_what_is_no_finite_number_is_a_failure(make: Make, expression: str, mess
     [
         ("[1.0]", "gave 1 values for 2 completions"),
         ("1.0", "gave 1.0 (float), not a list"),
+        ("{1.0, 2.0}", "gave {1.0, 2.0} (set), not a list"),  # in whose order?
+        ("frozenset({1.0, 2.0})", "gave frozenset("),
+        ("{'a': 1.0, 'b': 2.0}.keys()", "gave dict_keys("),
         ("None", "gave None"),
     ],
 )
@@ -221,6 +224,12 @@ def test_a_batch_of_the_wrong_length_or_type_fails_every_completion(
 ) -> None:
     outcomes = score(make(f"def f(completions, **_):\n    return {expression}\n"), "a", "b")
     assert all(isinstance(outcome, Failed) and outcome.message.startswith(message) for outcome in outcomes)
+
+
+def test_an_object_that_can_be_called_is_a_function_by_the_name_of_its_class(make: Make) -> None:
+    reward = make("class Near:\n    def __call__(self, completion):\n        return 0.5\nreward = Near()\n")
+    assert reward.function == "Near"
+    assert score(reward, "a", "b") == [0.5, 0.5]
 
 
 def allow(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:

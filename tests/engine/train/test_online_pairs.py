@@ -216,6 +216,8 @@ def test_a_judge_of_pairs_is_given_no_key_that_is_not_known(tmp_path: Path) -> N
         (("A", "A"), 0.5),
         (("B.", "I say B"), 0.5),
         (("neither", "B"), 0.75),
+        (("答案是A。", "Ｂ"), 1.0),
+        (("a", "`b`"), 1.0),
         (("A is better than B", "B is better than A"), 0.5),
         (("<think>B? No.</think>\nShorter and right.\n**A**", "A is wordy.\nB"), 1.0),
     ],
