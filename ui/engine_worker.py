@@ -138,6 +138,10 @@ class EngineDoor(Protocol):
     def export(self, folder: Path, request: ExportRequest, watch: Watch) -> Any:
         """Write a run's result and compare it; an `Exported`. Raises `UserError`, `Stopped`."""
 
+    def sampling_command(self, folder: Path) -> str:
+        """The command by which mlx-lm samples from a run's result. Raises `UserError`."""
+        raise NotImplementedError
+
     def upload(self, folder: Path, repository: str, public: bool, watch: Watch) -> str:
         """Upload an exported folder to the Hub; its address. Raises `UserError`, `Stopped`."""
         raise NotImplementedError
@@ -283,6 +287,12 @@ class Engine:
         from droid_tune.export.result import export_run
 
         return export_run(folder, request, watch)
+
+    def sampling_command(self, folder: Path) -> str:
+        """Reads the model's tokenizer, which ends answers. Raises `UserError`."""
+        from droid_tune.export.targets.adapter_folder import sampling_command
+
+        return sampling_command(folder)
 
     def upload(self, folder: Path, repository: str, public: bool, watch: Watch) -> str:
         """Upload what was exported for the Hub. Call it in a thread of its own."""

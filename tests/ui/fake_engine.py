@@ -166,6 +166,11 @@ class FakeEngine:
             return LookedAt("Line 2: it was never closed.", False, 2)
         return LookedAt("`f` is called once for each completion.", True)
 
+    def sampling_command(self, folder: Path) -> str:
+        if self.failure is not None:
+            raise self.failure
+        return f"mlx_lm.generate --adapter-path {folder}"
+
     def tools(self, config: RunConfig) -> list[str]:
         if self.failure is not None:
             raise self.failure

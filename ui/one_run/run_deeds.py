@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
@@ -12,11 +13,11 @@ from droid_tune import words
 from droid_tune.errors import UserError
 from droid_tune.names import LAST
 from droid_tune.paths import RunPaths
+from ui.background import Task
 from ui.frame.platform_manners import reveal
 from ui.one_run.export_sheet import ExportSheet
 from ui.one_run.further_steps import FurtherSteps
 from ui.one_run.report_window import ReportWindow
-from ui.one_run.sampling_command import generate_command
 from ui.panes.base import Pane
 from ui.widgets.notice import NoticeStack
 from ui.work.run_reading import foreign_reach_of
@@ -134,9 +135,16 @@ class RunDeeds(QObject):
         """The command that samples from its result in a terminal."""
         run = self._chosen()
         if run is not None:
-            QGuiApplication.clipboard().setText(generate_command(run.model, run.folder))
-            self._notices.add(
-                "good",
-                "The command is on the clipboard.",
-                "It samples from the result with mlx-lm, in a terminal.",
-            )
+            work = partial(self._pane.session.engine.sampling_command, run.folder)
+            Task(work, self, done=self._copy, failed=self._cannot_copy).start()
+
+    def _copy(self, command: str) -> None:
+        QGuiApplication.clipboard().setText(command)
+        self._notices.add(
+            "good",
+            "The command is on the clipboard.",
+            "It samples from the result with mlx-lm, in a terminal.",
+        )
+
+    def _cannot_copy(self, sentence: str) -> None:
+        self._notices.add("error", sentence)

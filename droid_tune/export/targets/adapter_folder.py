@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from droid_tune.config.exporting import ExportRequest
+from droid_tune.config.model_and_data import DataConfig
 from droid_tune.config.prompt_options import mlx_options
 from droid_tune.control import Watch
 from droid_tune.export.base import ExportSource, Target
 from droid_tune.export.checking.exam import Exam, Sitting
 from droid_tune.export.checking.fresh_process import sit_in_fresh_process
 from droid_tune.model.adapter_files import SETTINGS, WEIGHTS, save_adapter
-from droid_tune.model.policy import Policy
+from droid_tune.model.loading import load_model_tokenizer, stop_tokens
+from droid_tune.model_files.hub import resolve_model
 from droid_tune.model_files.tokenizer import ends_in_files
+from droid_tune.runs.folder import read_config
 
 MLX_SITTING = "droid_tune.export.checking.sitting_mlx"
 
@@ -39,7 +44,7 @@ class AdapterFolder(Target):
             save_adapter(source.policy, folder)
         return [
             f"Its base's files do not name `{end}`, which ends an answer of this model: tell programs, as the command below does."
-            for end in _unnamed_ends(source.policy)
+            for end in _unnamed_ends(source.policy.path, source.policy.tokenizer, source.policy.stop_tokens)
         ]
 
     def open(self, base: Path, folder: Path, exam: Exam, watch: Watch) -> tuple[str, Sitting]:
@@ -48,16 +53,27 @@ class AdapterFolder(Target):
 
     def how_to_use(self, source: ExportSource, out: Path) -> str:
         """mlx-lm's command."""
-        words = ["mlx_lm.generate", "--model", str(source.policy.path), "--adapter-path", str(out)]
-        if ends := _unnamed_ends(source.policy):
-            words += ["--extra-eos-token", *ends]
-        return f"{shlex.join([*words, *mlx_options(source.config.data)])} --prompt '...'"
+        policy = source.policy
+        return _command(policy.path, policy.tokenizer, policy.stop_tokens, out, source.config.data)
 
 
-def _unnamed_ends(policy: Policy) -> list[str]:
+def sampling_command(run: Path) -> str:
+    """mlx-lm's command on the result in a run's own folder. Raises `UserError` where its model is not here."""
+    config = read_config(run)
+    path = resolve_model(config.model.path, config.model.revision)
+    tokenizer = load_model_tokenizer(path)
+    return _command(path, tokenizer, stop_tokens(tokenizer, path), run, config.data)
+
+
+def _command(path: Path, tokenizer: Any, stops: Collection[int], adapter: Path, data: DataConfig) -> str:
+    words = ["mlx_lm.generate", "--model", str(path), "--adapter-path", str(adapter)]
+    if ends := _unnamed_ends(path, tokenizer, stops):
+        words += ["--extra-eos-token", *ends]
+    return f"{shlex.join([*words, *mlx_options(data)])} --prompt '...'"
+
+
+def _unnamed_ends(path: Path, tokenizer: Any, stops: Collection[int]) -> list[str]:
     """Tokens that end an answer of the run's model and none of its base's, as mlx-lm reads that: an adapter has no tokenizer
     in which to say so."""
-    known = {*ends_in_files(policy.path), policy.tokenizer.eos_token_id}
-    return [
-        str(policy.tokenizer.convert_ids_to_tokens(token)) for token in sorted(policy.stop_tokens - known)
-    ]
+    known = {*ends_in_files(path), tokenizer.eos_token_id}
+    return [str(tokenizer.convert_ids_to_tokens(token)) for token in sorted(set(stops) - known)]

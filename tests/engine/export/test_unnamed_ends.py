@@ -10,6 +10,7 @@ from typing import Any
 from droid_tune.config import resolve
 from droid_tune.config.exporting import ExportRequest
 from droid_tune.export.result import export_run
+from droid_tune.export.targets.adapter_folder import sampling_command
 from tests.engine.export.conftest import SFT
 from tests.engine.train.conftest import train
 
@@ -29,4 +30,9 @@ def test_an_adapter_tells_the_end_that_its_base_does_not_name(project_root: Path
     assert exported.compared is not None
     assert exported.compared.faults == ()
     assert "--extra-eos-token '<|end|>' --prompt" in exported.use
+    own = sampling_command(tmp_path / "run")
+    assert (
+        own
+        == f"mlx_lm.generate --model {base} --adapter-path {tmp_path / 'run'} --extra-eos-token '<|end|>' --prompt '...'"
+    )
     assert any("do not name `<|end|>`" in note for note in exported.notes)

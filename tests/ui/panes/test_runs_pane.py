@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QGuiApplication
 from pytestqt.qtbot import QtBot
 
+from droid_tune.errors import UserError
 from droid_tune.events import Step
 from tests.ui.fake_engine import FakeEngine
 from tests.ui.recording import complete, recorded, write_run
@@ -53,6 +54,24 @@ def test_a_completed_run_is_trained_further_from_the_window(
     assert window.session.live is not None
     assert window.session.live.series["reward"].steps.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert window.session.live.total_steps == 9
+
+
+def test_the_command_that_samples_from_a_result_is_the_engines(
+    engine: FakeEngine, window: MainWindow, pane: RunsPane, data_home: Path, qtbot: QtBot
+) -> None:
+    folder = write_run(data_home / "runs" / "done", complete(6), steps=6)
+    (folder / "adapters.safetensors").touch()
+    list_runs(window, qtbot)
+
+    def said() -> str:
+        return " ".join(bar.text for bar in pane.findChildren(NoticeBar))
+
+    pane._actions["copy"].click()
+    qtbot.waitUntil(lambda: "The command is on the clipboard." in said())
+    assert QGuiApplication.clipboard().text() == f"mlx_lm.generate --adapter-path {folder}"
+    engine.failure = UserError("the model is not here")
+    pane._actions["copy"].click()
+    qtbot.waitUntil(lambda: "the model is not here" in said())
 
 
 def test_a_stopped_run_is_resumed_not_trained_further(
