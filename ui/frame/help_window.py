@@ -54,6 +54,7 @@ class HelpWindow(QDialog):
         self.field.setClearButtonEnabled(True)
         self.field.textChanged.connect(self._search)
         self.topics = QListWidget(self)
+        self.topics.setProperty("role", "list")
         self.topics.setAccessibleName("Help topics")
         self.topics.setFixedWidth(230)
         self.field.setFixedWidth(230)
