@@ -44,6 +44,7 @@ FileReason = Literal[
 
 WarningReason = Literal[
     "duplicate_row",
+    "opposite_row",
     "control_chars",
     "mixed_schema",
     "long_row",

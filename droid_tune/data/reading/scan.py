@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -19,6 +19,7 @@ from droid_tune.data.mapping import mapped, propose
 from droid_tune.data.reading.columns_seen import ColumnsSeen
 from droid_tune.data.reading.control_characters import first_bom, first_control
 from droid_tune.data.reading.duplicates import repeats, row_hash
+from droid_tune.data.reading.opposites import Verdicts
 from droid_tune.data.reading.spill import SpillArray
 from droid_tune.data.reasons import LONG_ROW_BYTES, WarningReason
 from droid_tune.data.report import FileReport
@@ -80,6 +81,7 @@ class FileScan:
         self._runs.append(self._rows)
         self._mixed = False
         self.seen: ColumnsSeen | None = None
+        self._verdicts: Verdicts | None = None
 
     @property
     def layout(self) -> Layout | None:
@@ -105,6 +107,8 @@ class FileScan:
         parts = self.file.split == "train"
         self._keeps_prompts |= parts and any(SPLIT_COLUMN in row for row in sample)
         self.seen = ColumnsSeen(found.layout, self.options.method, parts=parts)
+        if found.usable and self.options.need in ("preference", "verdict"):
+            self._verdicts = Verdicts(found.layout)
         if not found.usable and self.options.method is not None and self.options.need is not None:
             self.file.error = FileFault(
                 "schema_mismatch",
@@ -140,6 +144,8 @@ class FileScan:
         self.file.accepted += len(places)
         if self.seen is not None:
             self.seen.count(rows)
+        if self._verdicts is not None:
+            self._verdicts.count(rows)
         self.hashes.extend(hashes)
         self._mark_rows(rows)
         self.index.places.extend(places)
@@ -275,18 +281,21 @@ class FileScan:
     # -- the end of the file ----------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Warn about duplicates; an error when the file held no row."""
+        """Warn about duplicates and opposites; an error when the file held no row."""
         if self.file.error is None and not self.file.accepted and not self.file.rejected:
             self.file.error = FileFault("no_rows", "The file holds no row; add rows to it.")
         if self.seen is not None:
             self.file.notes += self.seen.notes()
-        found = IssueRun()
-        self._runs.append(found)
-        word = "line" if self.by_line else "row"
-        for later, first in repeats(self.hashes):
-            place, earlier = self.index.places[later], self.index.places[first]
-            message = f"The row is the same as {word} {earlier}; it is kept, remove it unless it is meant."
-            found.append(self._issue(place, "duplicate_row", "warning", message, None, None, b""))
+        same = "is the same as {}; it is kept, remove it unless it is meant."
+        other = "judges the same as {} the other way round; both are kept, remove the wrong one."
+        self._compare("duplicate_row", same, repeats(self.hashes))
+        self._compare("opposite_row", other, self._verdicts.opposed() if self._verdicts else ())
+
+    def _compare(self, reason: WarningReason, said: str, pairs: Iterable[tuple[int, int]]) -> None:
+        found, word = self.add_run(), "line" if self.by_line else "row"
+        for later, first in pairs:
+            message = f"The row {said.format(f'{word} {self.index.places[first]}')}"
+            found.append(self._issue(self.index.places[later], reason, "warning", message, None, None, b""))
 
     def add_run(self) -> IssueRun:
         """One more sorted run of issues for this file (overlap of splits)."""

@@ -250,6 +250,14 @@ NUMBERS = [
 
 LINES = [
     fine(
+        "the same answer called good and bad",
+        '{"prompt": "p", "completion": "a", "label": true}\n{"prompt": "p", "completion": "a", "label": false}\n',
+        2,
+        issues=((2, "opposite_row"),),
+        format="verdict",
+        method="kto",
+    ),
+    fine(
         "Windows' line ends",
         PA + "\r\n" + PA.replace("p", "q", 1).replace("qrompt", "prompt") + "\r\n",
         2,

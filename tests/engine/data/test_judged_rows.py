@@ -310,3 +310,44 @@ def test_answers_that_lose_their_ends_are_counted(tmp_path: Path) -> None:
     assert code == "answers_cut"
     assert sentence.startswith("50% of the rows: ")
     assert not found.refused
+
+
+def good(prompt: str, answer: str, *, label: bool) -> dict[str, Any]:
+    return {"prompt": prompt, "completion": answer, "label": label}
+
+
+def better(prompt: str, one: str, other: str) -> dict[str, Any]:
+    return {"prompt": prompt, "chosen": one, "rejected": other}
+
+
+@pytest.mark.parametrize(
+    ("method", "rows", "opposed"),
+    [
+        ("kto", [good("Hi", "Hello!", label=True), good("Hi", "Hello!", label=False)], [2]),
+        ("kto", [good("Hi", "Hello!", label=True), good("Ho", "Hello!", label=False)], []),
+        ("kto", [good("Hi", "Hello!", label=True), good("Hi", "What?", label=False)], []),
+        ("dpo", [better("Hi", "A", "B"), better("Ho", "B", "A"), better("Hi", "B", "A")], [3]),
+        ("dpo", [better("Hi", "A", "B"), better("Hi", "B", "C")], []),
+        ("kto", [better("Hi", "A", "B"), better("Hi", "B", "A")], [2]),
+        ("sft", [better("Hi", "A", "B"), better("Hi", "B", "A")], []),
+    ],
+)
+def test_rows_that_judge_the_same_the_other_way_round_are_told(
+    tmp_path: Path, method: str, rows: list[dict[str, Any]], opposed: list[int]
+) -> None:
+    """They cancel out, and nothing said so."""
+    report = validate(written(tmp_path, rows), method)
+    found = [issue for issue in report.issues if issue.reason == "opposite_row"]
+    assert [issue.line for issue in found] == opposed
+    assert all("the other way round" in issue.message for issue in found)
+
+
+def test_opposites_are_found_however_they_are_written(tmp_path: Path) -> None:
+    asked, said = HI, {"role": "assistant", "content": "Hello!"}
+    other = {"role": "assistant", "content": [{"type": "text", "text": "What?"}]}
+    rows = [
+        {"chosen": [asked, said], "rejected": [asked, other]},
+        {"rejected": [asked, said], "chosen": [asked, {"content": "What?", "role": "assistant"}]},
+    ]
+    report = validate(written(tmp_path, rows), "dpo")
+    assert [(issue.line, issue.reason) for issue in report.issues] == [(2, "opposite_row")]
