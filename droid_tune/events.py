@@ -280,8 +280,11 @@ ROLLOUTS = (RolloutGroup, TokenDetails)
 
 
 def finite(value: float | None) -> float | None:
-    """The number, or None where it is NaN or infinite."""
-    return None if value is None or not math.isfinite(value) else float(value)
+    """The number, or None where it is NaN, infinite, or an integer above all floating-point numbers."""
+    try:
+        return None if value is None or not math.isfinite(value) else float(value)
+    except OverflowError:
+        return None
 
 
 def finite_values(value: Any) -> Any:

@@ -162,10 +162,10 @@ def read_calibration(file: Path) -> Calibration | None:
         busy = {name: Busy(**one) for name, one in values.pop("busy", {}).items()}
         found = Calibration(**values, busy=busy)
         numbers = (found.rollout, found.update, found.memory, found.completion_share)
-        sound = all(math.isfinite(n) and 0 <= n < MOST for n in numbers)
+        sound = all(0 <= n < MOST for n in numbers)
         sound = sound and all(_counts(one) for one in busy.values())
-        return found if sound and all(0 <= n < math.inf for n in found.standing.values()) else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return found if sound and all(0 <= n < MOST for n in found.standing.values()) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

@@ -60,7 +60,7 @@ def _rule() -> PowerRule:
     values = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
     below = values.get("pause_below")
     return PowerRule(
-        below / 100 if isinstance(below, int) else PowerRule.pause_below,
+        below / 100 if isinstance(below, int) and 0 <= below <= 100 else PowerRule.pause_below,
         values.get("pause_in_low_power") is not False,
         values.get("pause_when_hot") is not False,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from droid_tune.events import finite_values
+from droid_tune.events import finite, finite_values
 from droid_tune.runs.best import Best
 from droid_tune.runs.disk.durable import write_text
 
@@ -102,7 +102,8 @@ def _best(value: Any) -> Best | None:
     step, metric, found = _count(values.get("step")), values.get("metric"), values.get("value")
     if step is None or not isinstance(metric, str) or not isinstance(found, int | float):
         return None
-    return Best(step, metric, float(found)) if math.isfinite(found) else None
+    number = finite(found)
+    return None if number is None else Best(step, metric, number)
 
 
 def _metrics(value: Any) -> dict[str, float] | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
+import select
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from droid_tune.errors import UserError
 
+#: seconds between two looks at whether the client listens
+_LOOK_S = 0.5
 HELP = "serve the Model Context Protocol on standard input and output, for assistant programs (docs/mcp.md)"
 
 
@@ -34,7 +38,7 @@ def run(_arguments: argparse.Namespace) -> int:
 def _until_it_leaves(serve: Callable[[], Any]) -> None:
     """Beside the main thread, which hears signals: the library reads standard input in threads that no signal wakes, and a
     process does not end before those that are not daemons, as the threads of a daemon are. A client that does not listen any
-    more has left."""
+    more has left, though it holds the other end: what reads there is left behind."""
     failures: list[BaseException] = []
 
     def served() -> None:
@@ -44,10 +48,20 @@ def _until_it_leaves(serve: Callable[[], Any]) -> None:
             failures.append(failure)
 
     server = threading.Thread(target=served, name="mcp", daemon=True)
+    listener = os.dup(1)  # the library turns 1 elsewhere
     server.start()
-    server.join()
+    while server.is_alive() and not _has_hung_up(listener):
+        server.join(_LOOK_S)
     if failures and not _is_broken_pipe(failures[0]):
         raise failures[0]
+
+
+def _has_hung_up(stream: int) -> bool:
+    """Whether nobody reads what is written to it any more."""
+    look = select.poll()
+    look.register(stream, select.POLLOUT)  # macOS tells of the end only who asks for this
+    gone = select.POLLHUP | select.POLLERR
+    return any(told & gone for _, told in look.poll(0))
 
 
 def _is_broken_pipe(failure: BaseException) -> bool:

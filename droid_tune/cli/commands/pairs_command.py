@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Writes the folder and prints its path. Raises UserError where nothing gives a pair."""
     from droid_tune.runs.completions.preference_pairs import (
+        Choices,
         asked_in,
         choices_in,
         pairs_of,
@@ -48,7 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     given = user_path(arguments.run)
     place = given if given.exists() else find_run(arguments.run)
-    choices = choices_in(place) if place.is_dir() else {}
+    known = choices_in(place) if place.is_dir() else Choices()
+    if known.faulty:
+        say(
+            f"{place / 'choices.jsonl'}: {words.count(len(known.faulty), 'line')} cannot be read "
+            f"(the first is line {known.faulty[0]}); those pairs are made by the rewards"
+        )
+    choices = known.by_group
     groups = rollouts_in(place)
     if arguments.by_hand:
         groups = [group for group in groups if (group.step, group.group) in choices]

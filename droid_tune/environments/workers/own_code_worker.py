@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import math
 import signal
 import sys
 import time
@@ -25,7 +24,15 @@ from droid_tune.environments.workers.own_class import (
 )
 from droid_tune.environments.workers.own_tools import functions_of, refuse_doubles, schema_for
 from droid_tune.rewards.workers.protocol import Message, serve, throw_dice
-from droid_tune.rewards.workers.user_code import Refused, described, execute, load_dice, place_of, shown
+from droid_tune.rewards.workers.user_code import (
+    Refused,
+    described,
+    execute,
+    is_finite,
+    load_dice,
+    place_of,
+    shown,
+)
 
 _MODULE_NAME = "user_environment"
 #: between two looks at the clock while the user's code runs
@@ -197,7 +204,7 @@ def as_reward(value: Any) -> float | None:
         value = value.item()
     if value is None:
         return None
-    if not isinstance(value, Real) or not math.isfinite(value):
+    if not isinstance(value, Real) or not is_finite(value):
         raise Refused(f"{Held.judge.named} gave {shown(value)}, not a finite number or None")
     return float(value)
 

@@ -6,9 +6,11 @@ import errno
 import importlib
 import importlib.util
 import linecache
+import math
 import sys
 import traceback
 from collections.abc import Callable
+from numbers import Real
 from types import ModuleType
 from typing import Any
 
@@ -65,9 +67,20 @@ def line_of(function: Function) -> int:
     return code.co_firstlineno if code else 0
 
 
+def is_finite(value: Real) -> bool:
+    """Whether a floating-point number can hold it: no NaN, no infinity, no integer above all of them."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def shown(value: Any) -> str:
     """A value and its type, cut to 60 characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an integer of thousands of digits, an object of the user's
+        text = "what cannot be shown"
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping, Sequence, Set
 from numbers import Real
@@ -23,6 +22,7 @@ from droid_tune.rewards.workers.user_code import (
     Refused,
     described,
     execute,
+    is_finite,
     line_of,
     load_dice,
     place_of,
@@ -133,7 +133,7 @@ def call_each(sample: Message) -> Message:
 
 def is_part(value: Any) -> bool:
     """A finite number or a truth beside the score; texts and the like are for the user's own log."""
-    return isinstance(value, Real) and math.isfinite(value)
+    return isinstance(value, Real) and is_finite(value)
 
 
 def call_batch(samples: Sequence[Message]) -> list[float | None]:
@@ -157,8 +157,9 @@ def as_number(value: Any) -> float | None:
         return None
     if not isinstance(value, Real):
         raise Refused(f"gave {shown(value)}, not a number or None", line_of(Loaded.function or shown))
-    if not math.isfinite(value):
-        raise Refused(f"gave {float(value)}, which is not a finite number", line_of(Loaded.function or shown))
+    if not is_finite(value):
+        said = f"{value}" if isinstance(value, float) else shown(value)
+        raise Refused(f"gave {said}, which is not a finite number", line_of(Loaded.function or shown))
     return float(value)
 
 

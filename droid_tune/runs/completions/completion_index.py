@@ -10,7 +10,6 @@ trigrams it takes twice the room of the texts and 2.2 s more to build, and a pla
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Generator, Iterator
@@ -21,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from droid_tune.errors import UserError
+from droid_tune.events import RolloutGroup, TokenDetails, parse_event
 from droid_tune.metrics import is_right
 from droid_tune.paths import cache_dir, private_file, private_folder
 from droid_tune.runs.log import reading_log
@@ -31,6 +31,8 @@ FORMAT = 2
 MOST_KEPT = 20
 #: lines of the file in one transaction
 PORTION = 2_000
+#: integers of the table are below it
+_LARGEST = 2**63
 #: columns of a completion before those of the rewards
 FIXED = (
     "id",
@@ -74,26 +76,34 @@ class _Portion:
     def add(self, raw: bytes, offset: int) -> None:
         """One line; what is no group of completions is passed over."""
         try:
-            group: Any = json.loads(raw)
-            if group["type"] == "tokens":
-                self.traces.append((group["step"], group["group"], offset))
-            if group["type"] != "rollout":
-                return
-            common = [group["step"], group["group"]]
-            where = [group.get("row"), int(group.get("held_out", False))]
-            self.groups.append((offset, group["prompt"]))
-            for member, one in enumerate(group["completions"]):
-                rewards = one.get("rewards") or {}
-                for name in rewards:
-                    self.parts.setdefault(name, len(self.parts))
-                judged = [one["reward"], one.get("advantage", 0.0), one["length"]]
-                flags = [one["finish_reason"] == "length", is_right(one["reward"], rewards), offset]
-                values = [rewards.get(name) for name in self.parts]
-                self.completions.append([self.next_id, *common, member, *where, *judged, *flags, *values])
-                self.texts.append((self.next_id, one["text"]))
-                self.next_id += 1
-        except (ValueError, KeyError, TypeError, AttributeError):
+            told = parse_event(raw)
+        except ValueError:
             return
+        if isinstance(told, TokenDetails) and _fits(told.step, told.group):
+            self.traces.append((told.step, told.group, offset))
+        if isinstance(told, RolloutGroup) and _fits(
+            told.step, told.group, told.row or 0, *(one.length for one in told.completions)
+        ):
+            self._add_group(told, offset)
+
+    def _add_group(self, told: RolloutGroup, offset: int) -> None:
+        common = [told.step, told.group]
+        self.groups.append((offset, told.prompt))
+        for member, one in enumerate(told.completions):
+            for name in one.rewards:
+                self.parts.setdefault(name, len(self.parts))
+            judged = [one.reward, one.advantage, one.length]
+            flags = [one.finish_reason == "length", is_right(one.reward, one.rewards), offset]
+            values = [one.rewards.get(name) for name in self.parts]
+            where = [told.row, int(told.held_out)]
+            self.completions.append([self.next_id, *common, member, *where, *judged, *flags, *values])
+            self.texts.append((self.next_id, one.text))
+            self.next_id += 1
+
+
+def _fits(*numbers: int) -> bool:
+    """Whether the table can hold them; no run counts so far, but a damaged line may say anything."""
+    return all(-_LARGEST <= number < _LARGEST for number in numbers)
 
 
 class CompletionIndex:

@@ -6,12 +6,15 @@ its pair would teach to stop in the middle.
 
 from __future__ import annotations
 
+import codecs
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from droid_tune import words
 from droid_tune.data.dataset import Dataset
@@ -19,7 +22,7 @@ from droid_tune.data.editing.convert import Written, new_folder, write_rows
 from droid_tune.errors import UserError
 from droid_tune.events import Completion, RolloutGroup
 from droid_tune.paths import RunPaths, user_path
-from droid_tune.runs.disk.durable import TRY_AGAIN, write_text
+from droid_tune.runs.disk.durable import TRY_AGAIN, disk_error, write_text
 from droid_tune.runs.log import read_events
 
 Pair = dict[str, Any]
@@ -29,18 +32,32 @@ GroupKey = tuple[int, int]
 Asked = Callable[[RolloutGroup], Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
-class HandChoice:
+class HandChoice(BaseModel):
     """A person's word on a group: which completion is better than which, by their places."""
 
-    step: int
-    group: int
-    chosen: int
-    rejected: int
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    step: int = Field(ge=0)
+    group: int = Field(ge=0)
+    chosen: int = Field(ge=0)
+    rejected: int = Field(ge=0)
 
     @property
     def key(self) -> GroupKey:
+        """Which group it is on."""
         return self.step, self.group
+
+    def fits(self, group: RolloutGroup) -> bool:
+        """Whether the group has both completions, and they are two."""
+        return self.chosen != self.rejected and max(self.chosen, self.rejected) < len(group.completions)
+
+
+@dataclass
+class Choices:
+    """A run's choices by hand; `faulty` are the numbers (from 1) of the file's lines that are none."""
+
+    by_group: dict[GroupKey, HandChoice] = field(default_factory=dict[GroupKey, HandChoice])
+    faulty: list[int] = field(default_factory=list[int])
 
 
 @dataclass
@@ -88,7 +105,7 @@ def pairs_of(
     for group in groups:
         require_one_turn(group)
         choice = (choices or {}).get((group.step, group.group))
-        if choice is not None:
+        if choice is not None and choice.fits(group):
             made.by_hand += 1
             made.pairs.append(_pair(asked(group), group, choice.chosen, choice.rejected))
             continue
@@ -154,20 +171,41 @@ def _margin(better: Completion, worse: Completion) -> float | None:
 
 
 def choose(run_dir: Path, choice: HandChoice) -> None:
-    """Keep a person's word with the run; a later one on the same group goes before it. Raises UserError."""
-    said = {**choices_in(run_dir), choice.key: choice}
-    lines = "".join(json.dumps(asdict(one)) + "\n" for one in said.values())
-    write_text(RunPaths(run_dir).choices, lines, TRY_AGAIN)
-
-
-def choices_in(run_dir: Path) -> dict[GroupKey, HandChoice]:
-    """The word on each group; {} where nothing was chosen."""
+    """Keep a person's word with the run; a later one on the same group goes before it. A file with lines that cannot be
+    read is set aside as `.bak`, and those that can are kept. Raises UserError."""
     file = RunPaths(run_dir).choices
-    if not file.is_file():
-        return {}
-    lines = file.read_text(encoding="utf-8").splitlines()
-    found = [HandChoice(**json.loads(line)) for line in lines if line.strip()]
-    return {choice.key: choice for choice in found}
+    known = choices_in(run_dir)
+    if known.faulty:
+        aside = file.with_name(f"{file.name}.bak")
+        try:
+            file.replace(aside)
+        except OSError as error:
+            raise disk_error(error, file, TRY_AGAIN) from error
+    said = {**known.by_group, choice.key: choice}
+    write_text(file, "".join(one.model_dump_json() + "\n" for one in said.values()), TRY_AGAIN)
+
+
+def choices_in(run_dir: Path) -> Choices:
+    """The word on each group, and which lines are none. Raises UserError where the file cannot be read."""
+    file, found = RunPaths(run_dir).choices, Choices()
+    try:
+        lines = file.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines() if file.exists() else []
+    except OSError as error:
+        raise UserError(
+            f"The pairs chosen by hand cannot be read ({error.strerror or error})",
+            place=str(file),
+            remedy="move it away to do without",
+        ) from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            choice = HandChoice.model_validate_json(line)
+        except ValidationError:
+            found.faulty.append(number)
+        else:
+            found.by_group[choice.key] = choice
+    return found
 
 
 # -- as data -------------------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ class SoftLock:
             age = time.time() - self._file.stat().st_mtime
         except OSError:
             return False
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             holder = json.loads(self._file.read_text(encoding="utf-8"))
         if isinstance(holder, dict) and is_of_this_computer(named := cast("dict[str, Any]", holder)):
             return still_lives(named)
@@ -62,7 +62,7 @@ class SoftLock:
         try:
             held: Any = json.loads(self._file.read_text(encoding="utf-8"))
             return f"process {held['pid']} on {held['host']}"
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return ""
 
     def release(self) -> None:

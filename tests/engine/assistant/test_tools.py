@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
@@ -116,8 +117,12 @@ def conversation(talk: Callable[[Any], Awaitable[None]]) -> None:
     asyncio.run(go())
 
 
-@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, None], ids=str)
-def test_a_signal_ends_the_server_while_its_client_is_there(ends: signal.Signals | None) -> None:
+@pytest.mark.parametrize(
+    "ends",
+    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, "leaves", "is deaf", "is deaf to an answer"],
+    ids=str,
+)
+def test_a_signal_or_a_client_that_leaves_ends_the_server(ends: signal.Signals | str) -> None:
     pytest.importorskip("mcp")
     pipe = subprocess.PIPE
     words = [sys.executable, "-m", "droid_tune", "mcp"]
@@ -131,12 +136,18 @@ def test_a_signal_ends_the_server_while_its_client_is_there(ends: signal.Signals
         server.stdin.write(json.dumps(greeting) + "\n")
         server.stdin.flush()
         assert json.loads(server.stdout.readline())["id"] == 1
-        if ends is None:  # the client leaves
-            server.stdin.close()
-        else:
+        if isinstance(ends, signal.Signals):
             server.send_signal(ends)
+        elif ends == "leaves":
+            server.stdin.close()
+        else:  # it goes on holding the other end
+            server.stdout.close()
+        if ends == "is deaf to an answer":
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 2, "method": "ping"}) + "\n")
+            with contextlib.suppress(BrokenPipeError):
+                server.stdin.flush()
         try:
-            assert server.wait(timeout=60) == (0 if ends is None else 130)
+            assert server.wait(timeout=60) == (130 if isinstance(ends, signal.Signals) else 0)
         finally:
             server.kill()
 

@@ -12,6 +12,7 @@ import pytest
 
 from droid_tune.config import RunConfig, resolve
 from droid_tune.estimate.calibration import (
+    VERSION,
     Calibration,
     calibration_file,
     environment_key,
@@ -252,6 +253,11 @@ def test_a_calibration_comes_back_as_it_was_written(tmp_path: Path) -> None:
         '{"version": 1, "rollout": -1}',
         '{"version": 1, "x": 1}',
         '{"version": 1, "rollout": "a"}',
+        "[" * 100_000,
+        *(
+            json.dumps({"version": VERSION} | odd)
+            for odd in ({"rollout": -1}, {"rollout": 10**400}, {"memory": "a"}, {"standing": {"x": 10**400}})
+        ),
     ],
 )
 def test_a_damaged_calibration_is_none(tmp_path: Path, text: str) -> None:

@@ -59,7 +59,9 @@ def test_the_windows_settings_decide(settings: dict[str, int]) -> None:
     assert waited(LOW) == ([], 1)
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"pause_below": "much"}'])
+@pytest.mark.parametrize(
+    "text", ["[]", "{", *(f'{{"pause_below": {odd}}}' for odd in ('"much"', -5, "1" + "0" * 400))]
+)
 def test_odd_settings_are_the_usual_rule(text: str) -> None:
     settings_file().parent.mkdir(parents=True, exist_ok=True)
     settings_file().write_text(text)

@@ -202,6 +202,8 @@ def test_an_exception_fails_its_own_completion_with_file_and_line(make: Make) ->
         ("float('nan')", "gave nan, which is not a finite number"),
         ("float('inf')", "gave inf, which is not a finite number"),
         ("1j", "gave 1j (complex), not a number or None"),
+        ("10**309", f"gave {'1' + '0' * 56}... (int), which is not a finite number"),
+        ("10**5000", "gave what cannot be shown (int), which is not a finite number"),
     ],
 )
 def test_what_is_no_finite_number_is_a_failure(make: Make, expression: str, message: str) -> None:

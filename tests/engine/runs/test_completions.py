@@ -154,6 +154,34 @@ def test_a_step_that_a_resume_does_again_counts_once(index: CompletionIndex) -> 
     ]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(
+            {"step": [1]},
+            {"group": {}},
+            {"row": "x"},
+            {"prompt": []},
+            {"step": 10**30},
+            {"completions": [None]},
+        ),
+        *(
+            {"completions": [{"text": [], "reward": 1, "length": 1, "finish_reason": "stop"}]},
+            {"row": -(10**30)},
+        ),
+        {"completions": [{"text": "", "reward": 10**400, "length": 10**400, "finish_reason": "stop"}]},
+    ],
+    ids=str,
+)
+def test_a_line_of_any_shape_hides_no_other(index: CompletionIndex, odd: dict[str, Any]) -> None:
+    before = texts(index, Wanted())
+    line = json.dumps(group(3, 0, 1.0).model_dump() | odd)
+    with index.rollouts.open("a") as lines:
+        lines.write(line + "\n" + "[" * 100_000 + "\n" + group(4, 0, 1.0).model_dump_json() + "\n")
+    list(index.update())
+    assert texts(index, Wanted()) == [*before, "4 0 0"]
+
+
 def test_another_file_in_its_place_makes_the_table_anew(index: CompletionIndex) -> None:
     index.rollouts.unlink()
     written(index.rollouts, [group(7, 0, 1.0) for _ in range(9)])

@@ -77,6 +77,13 @@ def test_a_status_that_is_no_json_is_told(run: Path, content: bytes) -> None:
     assert (found.state, found.step, found.total_steps) == ("interrupted", 4, 60)
 
 
+def test_a_number_above_all_floats_hides_nothing(run: Path) -> None:
+    best = {"step": 4, "metric": "eval/accuracy", "value": 10**400, "least": None}
+    (run / "status.json").write_text(json.dumps({"state": "stopped", "step": 4, "best": best}))
+    found = summarise(run)
+    assert (found.state, found.best) == ("stopped", None)
+
+
 @pytest.mark.parametrize("metrics", [[], "much", {"reward": "x", "loss": 1.5}, {"reward": [1]}])
 def test_metrics_of_any_shape_hide_nothing(run: Path, metrics: Any) -> None:
     (run / "status.json").write_text(json.dumps({"state": "stopped", "step": 4, "metrics": metrics}))

@@ -72,11 +72,55 @@ def test_an_answer_that_was_cut_off_is_never_the_better_one() -> None:
 
 
 def test_a_persons_word_goes_before_the_rewards_and_the_last_one_counts(tmp_path: Path) -> None:
-    choose(tmp_path, HandChoice(1, 0, chosen=0, rejected=1))
-    choose(tmp_path, HandChoice(1, 0, chosen=2, rejected=1))
-    made = pairs_of([group([0.0, 1.0, 0.5])], asked_in(None), choices=choices_in(tmp_path))
+    choose(tmp_path, HandChoice(step=1, group=0, chosen=0, rejected=1))
+    choose(tmp_path, HandChoice(step=1, group=0, chosen=2, rejected=1))
+    made = pairs_of([group([0.0, 1.0, 0.5])], asked_in(None), choices=choices_in(tmp_path).by_group)
     assert [(pair["chosen"], pair["rejected"]) for pair in made.pairs] == [("answer 2", "answer 1")]
     assert made.by_hand == 1
+
+
+ODD_CHOICES = [
+    *("null", "[]", "7", '"x"', "{", "NaN", "[" * 100_000, "{}", "\xff"),
+    *(
+        json.dumps({"step": 1, "group": 0, "chosen": 2, "rejected": 1} | odd)
+        for odd in ({"step": None}, {"chosen": -1}, {"rejected": "0"}, {"group": [0]}, {"chosen": 0.5})
+    ),
+]
+
+
+@pytest.mark.parametrize("odd", ODD_CHOICES, ids=lambda text: text[:60])
+def test_a_damaged_line_of_choices_hides_no_other_and_is_told_and_set_aside(tmp_path: Path, odd: str) -> None:
+    choose(tmp_path, HandChoice(step=1, group=0, chosen=0, rejected=1))
+    file = tmp_path / "choices.jsonl"
+    whole = b"\xef\xbb\xbf" + odd.encode("latin-1") + b"\n" + file.read_bytes()
+    file.write_bytes(whole)
+    found = choices_in(tmp_path)
+    assert (found.by_group, found.faulty) == (
+        {(1, 0): HandChoice(step=1, group=0, chosen=0, rejected=1)},
+        [1],
+    )
+    choose(tmp_path, HandChoice(step=1, group=1, chosen=1, rejected=0))
+    assert (tmp_path / "choices.jsonl.bak").read_bytes() == whole
+    assert (list(choices_in(tmp_path).by_group), choices_in(tmp_path).faulty) == ([(1, 0), (1, 1)], [])
+
+
+@pytest.mark.parametrize(("chosen", "rejected"), [(7, 0), (0, 7), (1, 1)])
+def test_a_choice_that_its_group_has_not_leaves_the_word_to_the_rewards(chosen: int, rejected: int) -> None:
+    choice = HandChoice(step=1, group=0, chosen=chosen, rejected=rejected)
+    made = pairs_of([group([0.0, 1.0, 0.5])], asked_in(None), choices={choice.key: choice})
+    assert [(pair["chosen"], pair["rejected"]) for pair in made.pairs] == [("answer 1", "answer 0")]
+    assert made.by_hand == 0
+
+
+def test_the_command_tells_of_choices_that_it_cannot_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "rollouts.jsonl").write_text(group([0.0, 1.0]).model_dump_json() + "\n")
+    (run / "choices.jsonl").write_text("null\n")
+    assert main(["pairs", str(run), "--out", str(tmp_path / "out")]) == 0
+    assert "choices.jsonl: 1 line cannot be read (the first is line 1)" in capsys.readouterr().err
 
 
 def written_rollouts(folder: Path, groups: list[RolloutGroup]) -> Path:

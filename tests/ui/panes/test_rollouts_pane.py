@@ -177,10 +177,10 @@ def test_a_better_and_a_worse_completion_make_a_pair_that_is_kept(qtbot: QtBot, 
     assert (choice.better, cards[1]._verdicts[True].isChecked()) == (None, False)
     choice.take(tmp_path, sampled, cards)
     cards[2]._verdicts[True].click()
-    assert choices_in(tmp_path) == {}
+    assert choices_in(tmp_path).by_group == {}
     assert choice._said.text() == "Now call another one worse."
     cards[0]._verdicts[False].click()
-    assert choices_in(tmp_path) == {(1, 0): HandChoice(1, 0, chosen=2, rejected=0)}
+    assert choices_in(tmp_path).by_group == {(1, 0): HandChoice(step=1, group=0, chosen=2, rejected=0)}
     cards[0]._verdicts[True].click()  # it cannot be both
     assert (choice.better, choice.worse) == (0, None)
     again = PairChoice(said, page)

@@ -48,10 +48,10 @@ class PairChoice(QObject):
 
     def _kept(self, folder: Path, group: RolloutGroup) -> tuple[int | None, int | None]:
         try:
-            known = choices_in(folder).get((group.step, group.group))
-        except (OSError, ValueError, TypeError):
+            known = choices_in(folder).by_group.get((group.step, group.group))
+        except UserError:
             return None, None
-        return (None, None) if known is None else (known.chosen, known.rejected)
+        return (None, None) if known is None or not known.fits(group) else (known.chosen, known.rejected)
 
     def _judged(self, card: CompletionCard, better: bool) -> None:
         if card in self._cards:
@@ -76,7 +76,10 @@ class PairChoice(QObject):
         if group is None or self._folder is None or self.better is None or self.worse is None:
             return ""
         try:
-            choose(self._folder, HandChoice(group.step, group.group, self.better, self.worse))
+            choose(
+                self._folder,
+                HandChoice(step=group.step, group=group.group, chosen=self.better, rejected=self.worse),
+            )
         except UserError as error:
             return str(error)
         return ""
