@@ -9,7 +9,7 @@ from droid_tune.errors import UserError
 from droid_tune.paths import user_path
 from droid_tune.report.page import GENERATOR, page
 from droid_tune.report.story import Story
-from droid_tune.runs.disk.durable import TRY_AGAIN, clear_unfinished, disk_error, write_text
+from droid_tune.runs.disk.durable import TRY_AGAIN, disk_error, write_text
 
 #: characters in which a page of ours names what made it
 HEAD = 600
@@ -36,6 +36,5 @@ def write_page(file: Path, title: str, stories: Sequence[Story], faults: Sequenc
     """Write it; returns the file. Raises UserError where the disk refuses."""
     if not file.parent.is_dir():
         raise UserError(f"{file.parent} is no folder", place="--out", remedy="make it, or name another file")
-    clear_unfinished(file.parent, file.name)
     write_text(file, page(title, stories, faults), TRY_AGAIN)
     return file

@@ -45,8 +45,10 @@ TRY_AGAIN = "try again"
 
 
 def write_text(path: Path, text: str, then: str = "resume the run") -> None:
-    """Replace a small file whole: a reader sees the old text or the new one, never a part. Raises DiskError; `then` as there."""
+    """Replace a small file whole: a reader sees the old text or the new one, never a part; what killed processes left of it
+    goes. Raises DiskError; `then` as there."""
     temporary = unfinished_name(path)
+    clear_unfinished(path.parent, path.name)
     try:
         private_file(temporary)
         temporary.write_text(text, encoding="utf-8")

@@ -16,7 +16,7 @@ from droid_tune.errors import UserError
 from droid_tune.events import Event, RunStarted
 from droid_tune.machine.named_process import is_of_this_computer, still_lives, this_process
 from droid_tune.paths import live_runs_dir, private_folder
-from droid_tune.runs.disk.durable import write_text
+from droid_tune.runs.disk.durable import clear_unfinished, write_text
 
 #: processes that train for this one, which begins no other run before theirs has ended
 _OUR_CHILDREN: set[int] = set()
@@ -81,6 +81,7 @@ def trains_for_us(process: int) -> Generator[None]:
 
 def live_runs() -> list[LiveRun]:
     """All of this computer, this process's own among them; the files of killed processes are removed."""
+    clear_unfinished(live_runs_dir())
     return [run for file in sorted(live_runs_dir().glob("*.json")) if (run := _read(file)) is not None]
 
 

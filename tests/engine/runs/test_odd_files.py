@@ -8,6 +8,8 @@ import json
 import math
 import os
 import shutil
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,11 @@ from droid_tune.cli.commands.runs_command import described, row
 from droid_tune.config import resolve
 from droid_tune.errors import UserError
 from droid_tune.events import CheckpointSaved, RunFinished, to_line
-from droid_tune.paths import RunPaths
+from droid_tune.paths import RunPaths, live_runs_dir, settings_file
 from droid_tune.queue.run_queue import RunQueue
 from droid_tune.runs.completions.completion_index import CompletionIndex
+from droid_tune.runs.disk.durable import write_text
+from droid_tune.runs.disk.live_runs import live_runs
 from droid_tune.runs.folder import create_run, find_run, list_runs, read_config, summarise
 from droid_tune.runs.log import replay
 from droid_tune.runs.origin.branch import branch_off
@@ -352,3 +356,18 @@ def test_a_result_that_is_not_what_was_saved_at_its_step_is_not_taken(run: Path,
     paths.adapter_weights.write_bytes(bytes([*data[:-1], data[-1] ^ 64]) if flip else data[:-2])
     with pytest.raises(UserError, match=r"damaged or was replaced.*--checkpoint 4"):
         weights_of(run)
+
+
+def test_what_a_killed_writer_left_of_a_file_goes_with_the_next_write_of_it(run: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    for file in (run / "annotations.json", settings_file(), live_runs_dir() / "7.json"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        left, growing = (file.with_name(f".{file.name}.{pid}.tmp") for pid in (dead.pid, os.getppid()))
+        for one in (left, growing):
+            one.write_text("half")
+        write_text(file, "{}")
+        assert [one.exists() for one in (left, growing)] == [False, True]
+    left.write_text("half")
+    live_runs()  # each file there is written once
+    assert [one.exists() for one in (left, growing)] == [False, True]
