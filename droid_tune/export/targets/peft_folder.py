@@ -12,7 +12,7 @@ from droid_tune.errors import UserError
 from droid_tune.export.base import ExportSource, Target
 from droid_tune.export.checking.exam import Exam, Sitting
 from droid_tune.export.checking.fresh_process import sit_in_fresh_process
-from droid_tune.export.gguf.families import FAMILIES, settings_of
+from droid_tune.export.gguf.families import FAMILIES, Settings, scaling_kind, settings_of
 from droid_tune.export.targets.adapter_folder import MLX_SITTING
 from droid_tune.machine.scratch import scratch_folder
 from droid_tune.model.adapter_files import SETTINGS, WEIGHTS
@@ -69,7 +69,7 @@ class PeftFolder(Target):
         policy, named = source.policy, source.config.model.path
         tied = bool(settings_of(policy.config, policy.model).get("tie_word_embeddings"))
         write_peft(policy.trainable(), policy.adapter, named, folder, tied=tied)
-        notes = _ends_to_give(policy)
+        notes = [*_ends_to_give(policy), *_other_positions(settings_of(policy.config, policy.model))]
         if "quantization" not in policy.config:
             return notes
         return [
@@ -105,6 +105,19 @@ def _ends_to_give(policy: Policy) -> list[str]:
     return [
         f"The base's generation_config.json does not name every token that ends an answer of this model: give "
         f"`generate` `eos_token_id={ends}`."
+    ]
+
+
+def _other_positions(settings: Settings) -> list[str]:
+    """Phi's longrope: mlx-lm takes its long factors at every length, Transformers its short ones up to the first training's
+    (mlx-lm 0.32.2, transformers 5.24)."""
+    scaling = settings.get("rope_scaling") or {}
+    if scaling_kind(settings) != "longrope" or scaling.get("short_factor") == scaling.get("long_factor"):
+        return []
+    first = settings.get("original_max_position_embeddings") or settings["max_position_embeddings"]
+    return [
+        f"Up to {int(first):,} tokens Transformers reads positions of this family by other factors than those that the run "
+        "learnt with (`short_factor`, mlx-lm always `long_factor`): there it answers otherwise."
     ]
 
 

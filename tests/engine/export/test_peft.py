@@ -8,6 +8,7 @@ import subprocess
 import venv
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlx.core as mx
@@ -16,12 +17,14 @@ import pytest
 
 from droid_tune.config import RunConfig, resolve
 from droid_tune.config.exporting import ExportRequest
+from droid_tune.control import UNWATCHED
 from droid_tune.errors import UserError
 from droid_tune.export.result import export_run, trained_policy
 from droid_tune.export.targets import peft_folder
 from droid_tune.model.adapter_files import read_arrays
 from droid_tune.train.starting.start import starting_policy
 from tests.engine.export.conftest import SFT
+from tests.engine.export.tiny_families import tiny_family
 from tests.engine.train.conftest import train
 
 TOKENS = mx.array([[5, 6, 7, 8, 40, 41]])
@@ -58,6 +61,20 @@ def test_transformers_is_to_be_told_of_an_end_that_the_base_does_not_name(
         monkeypatch.setattr(peft_folder, "ends_in_files", lambda _, named=named: named)
         result = export_run(learnt_run, ExportRequest("peft", tmp_path / f"out{told}", check=0))
         assert any(f"`eos_token_id={ends}`" in note for note in result.notes) is told
+
+
+@pytest.mark.parametrize(("case", "told"), [("phi3 with longrope", True), ("phi3", False), ("llama", False)])
+def test_transformers_is_said_to_read_positions_otherwise_where_it_does(
+    case: str, told: bool, stories_model: Path, tmp_path: Path
+) -> None:
+    """torch and PEFT, 40 tokens, a tiny phi3 with longrope: logits up to 1.0 of 3.2 apart, and nothing said so."""
+    policy = tiny_family(tmp_path / "base", case, stories_model)
+    source: Any = SimpleNamespace(policy=policy, config=resolve({**SFT, "model": {"path": "base"}}))
+    (tmp_path / "out").mkdir()
+    notes = peft_folder.PeftFolder().write(
+        source, ExportRequest("peft", tmp_path), tmp_path / "out", UNWATCHED
+    )
+    assert any("512 tokens" in note and "`long_factor`" in note for note in notes) is told
 
 
 @pytest.mark.parametrize("mode", ["continue", "fuse"])
