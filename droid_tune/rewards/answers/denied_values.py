@@ -53,7 +53,8 @@ def _denied(one: str) -> Sequence[tuple[re.Pattern[str], tuple[str, ...]]]:
         (
             re.compile(
                 rf"""
-                (?: \b(?:not|never|nor|neither|cannot|nothing|anything[ ]but|no[ ]way) | n['’]t | ≠ | != | \\neq?(?![a-zA-Z]) )
+                (?: \b(?:not|never|nor|neither|cannot|nothing|anything[ ]but|no[ ](?:way|longer))
+                    | n['’]t | ≠ | != | \\neq?(?![a-zA-Z]) )
                 (?: [ \t]{{0,4}} (?: be|equals?|to|exactly|simply|just|actually|really|like|think|believe|suppose|say
                     | {_IT_IS} ) \b )*
                 [ \t]{{0,4}} {one}
@@ -100,7 +101,7 @@ def _wrong(one: str) -> Sequence[tuple[re.Pattern[str], tuple[str, ...]]]:
         (
             re.compile(
                 rf"""
-                (?<![\w.]) {one} (?:[ ](?!is\b|was\b)[a-z]+)? [ \t]{{0,4}}
+                (?<![\w.]) {one} (?:[ ](?!is\b|was\b)[a-z]+)? ,? [ \t]{{0,4}}
                 (?: (?:is|was|are|were|be) (?:[ ](?:also|clearly|obviously|certainly|definitely|therefore|thus|simply|just))*
                     [ ] (?: {_WRONG}(?![ ]to\b) | impossible | too[ ](?:large|small|big|high|low|many|few|much|little)
                         | not[ ](?: valid|possible|it\b | {ours} ) )
@@ -133,7 +134,7 @@ def _wrong(one: str) -> Sequence[tuple[re.Pattern[str], tuple[str, ...]]]:
                   | [ ]{{0,2}}\((?:(?:that|this)(?:['’]s|[ ]is)[ ])?{_WRONG}(?:[ ]answer)?[.!]?\)
                   | [ ]{{0,2}}[✗✘✖❌]
                   | [*_]{{0,3}}[.,;—–]?[ ]{{0,4}}(?:(?:but|however|though|although|yet|except)\b,?[ ])?
-                    (?:that|this|it|which)
+                    (?:that|this|it|which|I)
                     (?: (?:['’]s|[ ]is|[ ]was)[ ]{_WRONG} | [ ](?:ca|is|was)n['’]t[ ](?:be[ ])?(?:right|correct)
                       | [ ]cannot[ ]be[ ](?:right|correct) )
                     (?=[.,;:!\n]|$) )
@@ -160,7 +161,8 @@ def _bounded(one: str, value: str) -> Sequence[tuple[re.Pattern[str], tuple[str,
             re.compile(
                 rf"""
                 (?:^|(?<=[.:;!?][ ])|(?<=\bis[ ])|(?<=['’]s[ ])|(?<=\b(?:was|are)[ ])|(?<=\bwere[ ]))[*_"]{{0,3}}
-                (?:(?:just|slightly|somewhat|well|far|a[ ](?:little|bit))[ ])?(?:over|above|beyond|under|below)[ ]{{1,4}}{one}
+                (?:(?:just|barely|slightly|somewhat|somewhere|well|far|a[ ](?:little|bit))[ ])?
+                (?:over|above|beyond|under|below)[ ]{{1,4}}{one}
                 | \b(?:exceed(?:s|ed|ing)?|surpass(?:es|ed|ing)?|almost|nearly|not[ ]quite|close[ ]to|short[ ]of
                     |upwards?[ ]of|in[ ]excess[ ]of)
                   [ ]{{1,4}} (?P<other>{marked(value)})

@@ -37,7 +37,7 @@ _MODULUS = re.compile(
     r"\$?(?:[a-z]\s*(?:\\equiv|≡|=)\s*)?(?P<value>-?\d{1,30})\s*(?:\\pmod|\\bmod|\(?\s*\\?mod)\s*\{?\s*\d{1,30}\s*\}?\)?\$?"
 )
 #: `2 3 5 7`, where the other parts them by commas
-_SPACED = re.compile(r"\[?\s*(-?\d+(?:\.\d+)?(?:\s+-?\d+(?:\.\d+)?)+)\s*\]?")
+_SPACED = re.compile(r"\[?\s*(-?\d+(?:\.\d+)?(?:\s+-?\d+(?:\.\d+)?)+)\s*\]?\.?")
 #: `2+3j` is how engineers and Python write a complex number; `2i + 3j` is a vector
 _COMPLEX = re.compile(r"\(?\s*-?\s*\d+(?:\.\d+)?\s*[-+]\s*(?:\d+(?:\.\d+)?)?(j)\s*\)?")
 _ORDINAL = re.compile(r"\d(?:st|nd|rd|th)\b")
