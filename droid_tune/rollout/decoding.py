@@ -30,7 +30,7 @@ def ends_in_stop_string(policy: Policy, sampling: SamplingConfig, tokens: Sequen
     """Whether a stop string has just appeared; only the tail that can hold it is decoded."""
     if not sampling.stop_strings:
         return False
-    tail = max(len(stop) for stop in sampling.stop_strings) + 8
+    tail = max(len(stop.encode()) for stop in sampling.stop_strings) + 8  # a token is a byte at least
     text = policy.tokenizer.decode(list(tokens[-tail:]))
     return any(stop in text for stop in sampling.stop_strings)
 

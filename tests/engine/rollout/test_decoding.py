@@ -13,7 +13,12 @@ from transformers import PreTrainedTokenizerFast
 from droid_tune.config.sampling import SamplingConfig
 from droid_tune.model.policy import Policy
 from droid_tune.model_files.tokenizer import load_tokenizer
-from droid_tune.rollout.decoding import TextStream, completion_text, ending_tokens
+from droid_tune.rollout.decoding import (
+    TextStream,
+    completion_text,
+    ending_tokens,
+    ends_in_stop_string,
+)
 from tests.engine.model.tiny import tiny_policy
 
 TEXT = "<think> two </think> 4"
@@ -81,3 +86,14 @@ def test_a_stream_adds_up_to_the_text_first_space_included(shared_dir: Path, pla
 
     assert "".join(pieces) == completion_text(real, tokens)
     assert sum(map(bool, pieces)) >= len(tokens) // 3  # it comes as it is sampled, not at the end
+
+
+@pytest.mark.parametrize("stop", ["###", "終わりです。ここまで。", "🏁🏁🏁🏁🏁"])
+def test_a_stop_text_is_seen_however_many_tokens_it_has(
+    policy: Policy, stories_model: Path, stop: str
+) -> None:
+    """A letter may be four tokens of a byte each; the tail that was looked at had one a letter and eight."""
+    stories = replace(policy, tokenizer=load_tokenizer(stories_model))
+    sampling, tokens = SamplingConfig(stop_strings=(stop,)), ids(stories, "Once upon a time" + stop)
+    assert ends_in_stop_string(stories, sampling, tokens)
+    assert not ends_in_stop_string(stories, sampling, tokens[:-1])
