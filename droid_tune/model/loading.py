@@ -61,7 +61,7 @@ def load_policy(
     with odd_values(path):
         with plain_path(path) as plain:
             model, read = _model(plain, path, filled)
-            read_weights(model, watch)
+            read_weights(model, watch, str(path))
         config |= filled
         if "quantization" in read:  # as the weights are now: mlx-lm repacks those of AWQ, GPTQ and others
             config |= dict.fromkeys(("quantization", "quantization_config"), read["quantization"])
@@ -153,9 +153,11 @@ def _model(plain: Path, path: Path, filled: dict[str, Any]) -> tuple[nn.Module, 
         raise model_not_loaded(error, path) from error
 
 
-def read_weights(model: nn.Module, watch: Watch) -> None:
-    """Read what `load_model` has only promised, some at a time, so that a stop is heard. Raises `Stopped`."""
-    arrays = [array for _, array in cast("list[tuple[str, mx.array]]", tree_flatten(model.parameters()))]
+def read_weights(model: nn.Module, watch: Watch, place: str) -> None:
+    """Read what `load_model` has only promised, some at a time, so that a stop is heard. Raises `Stopped`, and UserError for
+    weights that are no numbers: with them the model says nothing, and the device would be taken to be at fault."""
+    named = cast("list[tuple[str, mx.array]]", tree_flatten(model.parameters()))
+    arrays = [array for _, array in named]
     total, done, start = sum(array.nbytes for array in arrays), 0, 0
     while start < len(arrays):
         watch.tell(done, total, "bytes")
@@ -163,8 +165,21 @@ def read_weights(model: nn.Module, watch: Watch) -> None:
         while end < len(arrays) and (size == 0 or size + arrays[end].nbytes <= READ_AT_ONCE):
             size += arrays[end].nbytes
             end += 1
-        mx.eval(arrays[start:end])
+        sums = [
+            mx.isnan(array.sum()) for array in arrays[start:end] if mx.issubdtype(array.dtype, mx.floating)
+        ]
+        mx.eval(arrays[start:end], sums)
+        if any(map(bool, sums)):  # a sum too large may be none, too
+            _refuse_no_numbers(named[start:end], place)
         start, done = end, done + size
+
+
+def _refuse_no_numbers(named: Iterable[tuple[str, mx.array]], place: str) -> None:
+    for name, array in named:
+        if mx.issubdtype(array.dtype, mx.floating) and mx.isnan(array).any().item():
+            raise UserError(
+                f"the weights of {name} are not all numbers", place=place, remedy="download the model again"
+            )
 
 
 def model_not_loaded(error: Exception, path: Path) -> UserError:

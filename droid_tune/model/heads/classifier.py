@@ -50,7 +50,7 @@ def load_classifier(name: str, watch: Watch = UNWATCHED) -> tuple[Policy, nn.Lin
                 model = load_model(plain, lazy=True, model_config=filled, get_model_classes=_with_head)[0]
             except (ValueError, KeyError) as error:
                 raise model_not_loaded(error, path) from error
-            read_weights(model, watch)
+            read_weights(model, watch, str(path))
         head = cast("nn.Linear", cast("Any", model).pop(HEAD))
         # A fresh adapter changes nothing; this is the smallest one.
         policy = make_policy(model, tokenizer, config | filled, path, AdapterConfig(rank=1, layers=1))

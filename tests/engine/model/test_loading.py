@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,13 @@ def as_float8(folder: Path, kind: str) -> None:
     file.write_bytes(len(new).to_bytes(8, "little") + new + raw[8 + length :])
 
 
+def no_numbers(folder: Path) -> None:
+    """The last weight is NaN, whatever its type."""
+    with (folder / "model.safetensors").open("rb+") as weights:
+        weights.seek(-8, os.SEEK_END)
+        weights.write(b"\xff" * 8)
+
+
 SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda f: (f / "config.json").unlink(), "config.json is missing"),
     "broken config": (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
@@ -92,6 +100,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: change_json(f / "config.json", model_type="stablelm"),
         "config.json has no `use_qkv_bias`",
     ),
+    "weights that are no numbers": (no_numbers, "are not all numbers; download the model again"),
     "weights of another shape": (
         lambda f: change_json(f / "config.json", intermediate_size=100),
         "cannot be loaded",
