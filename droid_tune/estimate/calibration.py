@@ -29,6 +29,8 @@ VERSION = 1
 NEWEST = 0.6
 #: factors outside this are a mistake of measurement, not of the formulas
 LEAST, MOST = 1e-3, 1e3
+#: no bytes and no seconds are more, whatever a damaged file says
+_LARGEST = 1e18
 
 #: so many environments' times are kept with a model
 MOST_ENVIRONMENTS = 16
@@ -161,12 +163,21 @@ def read_calibration(file: Path) -> Calibration | None:
             return None
         busy = {name: Busy(**one) for name, one in values.pop("busy", {}).items()}
         found = Calibration(**values, busy=busy)
-        numbers = (found.rollout, found.update, found.memory, found.completion_share)
-        sound = all(0 <= n < MOST for n in numbers)
-        sound = sound and all(_counts(one) for one in busy.values())
-        return found if sound and all(0 <= n < MOST for n in found.standing.values()) else None
+        return found if _is_sound(found) else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def _is_sound(found: Calibration) -> bool:
+    """Whether all numbers can be meant. Raises TypeError and AttributeError for what is no number, or no table of them."""
+    factors = (found.rollout, found.update, found.memory, found.completion_share)
+    peaks = (found.predicted_peak_bytes, found.observed_peak_bytes)
+    seconds = (found.predicted_seconds, found.observed_seconds, *found.standing.values())
+    return (
+        all(0 <= n < MOST for n in factors)
+        and all(0 <= n < _LARGEST for n in (*peaks, *seconds, found.runs))
+        and all(map(_counts, found.busy.values()))
+    )
 
 
 def _counts(busy: Busy) -> bool:

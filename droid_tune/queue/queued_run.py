@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from droid_tune.config import RunConfig, build, read_values
 from droid_tune.errors import UserError
@@ -31,8 +31,8 @@ class QueuedRun(BaseModel):
     id: str
     name: str
     state: QueueState = "waiting"
-    place: float = 0.0
-    added: float = 0.0
+    place: float = Field(default=0.0, allow_inf_nan=False)
+    added: float = Field(default=0.0, ge=0, le=1e11)
     run: str = ""
     why: str = ""
     saved_step: int = 0

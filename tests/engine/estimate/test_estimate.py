@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -243,6 +244,16 @@ def test_a_calibration_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_calibration(file) == known
 
 
+ODD: list[dict[str, Any]] = [
+    *({"rollout": -1}, {"rollout": 10**400}, {"memory": "a"}, {"standing": {"x": 10**400}}, {"standing": []})
+]
+ODD += [
+    {name: odd}
+    for name in ("predicted_peak_bytes", "observed_peak_bytes", "observed_seconds", "runs")
+    for odd in (None, "x", [], {}, -5, 10**400, math.nan)
+]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -254,10 +265,7 @@ def test_a_calibration_comes_back_as_it_was_written(tmp_path: Path) -> None:
         '{"version": 1, "x": 1}',
         '{"version": 1, "rollout": "a"}',
         "[" * 100_000,
-        *(
-            json.dumps({"version": VERSION} | odd)
-            for odd in ({"rollout": -1}, {"rollout": 10**400}, {"memory": "a"}, {"standing": {"x": 10**400}})
-        ),
+        *(json.dumps({"version": VERSION} | odd) for odd in ODD),
     ],
 )
 def test_a_damaged_calibration_is_none(tmp_path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from droid_tune.cli import main
 from droid_tune.config import RunConfig, dump_yaml, resolve
 from droid_tune.errors import DiskError, UserError
 from droid_tune.queue.queue_turns import at_work, begin_turn, settle_turn
@@ -209,6 +210,19 @@ def test_only_one_process_works_the_queue_off(queue: RunQueue) -> None:
         pass
     with at_work(queue):
         assert queue.has_worker
+
+
+@pytest.mark.parametrize(
+    "odd", ['"added": NaN', '"added": 1e300', '"added": -1', '"place": Infinity', '"added": []']
+)
+def test_a_time_that_is_none_holds_that_run_back_and_the_list_lists(
+    queue: RunQueue, odd: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = queue.runs()[0]
+    (queue.folder / f"{first.id}.json").write_text(f'{{"id": "x", "name": "a", {odd}}}')
+    assert main(["queue", "list"]) == 0
+    assert f"Its {first.id}.json cannot be read" in capsys.readouterr().out
+    assert queue.find(first.id).state == "held"
 
 
 def test_one_odd_file_hides_nothing(queue: RunQueue) -> None:
