@@ -49,11 +49,11 @@ def test_a_users_mistake_that_the_engine_raises_is_one_sentence(
     session: Session, engine: FakeEngine, short: RunConfig, qtbot: QtBot
 ) -> None:
     engine.failure = UserError("the model folder has no config.json", remedy="choose another one")
-    with qtbot.waitSignal(session.told) as told:
-        session.train(short)
-    assert told.args[0] == "error"
-    assert told.args[1] == "the model folder has no config.json; choose another one."
-    assert not session.training
+    session.train(short)
+    qtbot.waitUntil(lambda: not session.training)
+    assert session.live is not None
+    assert session.live.life == "failed"
+    assert session.live.why == "the model folder has no config.json; choose another one."
 
 
 def test_a_finished_run_is_in_the_list(session: Session, short: RunConfig, qtbot: QtBot) -> None:

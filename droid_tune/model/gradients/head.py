@@ -16,7 +16,7 @@ from typing import Protocol
 import mlx.core as mx
 
 from droid_tune.model.arrays import Indices
-from droid_tune.numerics import LEAST_LOGIT, at_temperature, falling
+from droid_tune.numerics import LEAST_LOGIT, at_temperature, exponential
 
 Head = Callable[[mx.array], mx.array]
 
@@ -131,15 +131,18 @@ def _scored(
     """Log-probabilities, entropies and their gradients for one chunk, with a single exponential over the vocabulary."""
     temperature = temperature or 1.0
     scaled = _finite(head(states), 1 / temperature)
-    gaps = scaled.max(axis=-1, keepdims=True) - scaled
+    best = scaled.max(axis=-1, keepdims=True)
+    wanted = targets[:, None]
+    chosen, gaps = mx.take_along_axis(scaled, wanted, axis=-1), best - scaled
     del scaled
-    mx.eval(gaps)  # step by step: MLX makes room for all that it has been told of
-    mass = falling(gaps)
+    mx.eval(chosen, gaps)  # step by step: MLX makes room for all that it has been told of
+    mass = exponential(-gaps)
     total = mass.sum(axis=-1, keepdims=True)
     level = mx.log(total)
     mx.eval(mass, level)
-    wanted = targets[:, None]
-    logprobs = -mx.take_along_axis(gaps, wanted, axis=-1) - level
+    logprobs = chosen - (
+        best + level
+    )  # as others compute them, to the last digit: a teacher may say the same
     entropies = level + (mass * gaps).sum(axis=-1, keepdims=True) / total if with_entropy else None
     collisions = mx.log(mx.square(mass).sum(axis=-1)) - 2 * level[:, 0] if with_collisions else None
     mx.eval([one for one in (logprobs, entropies, collisions) if one is not None])

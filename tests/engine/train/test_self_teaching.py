@@ -256,10 +256,10 @@ def test_rows_without_solutions_are_refused_in_a_sentence(tmp_path: Path) -> Non
 
 def test_a_teacher_that_knows_less_is_told() -> None:
     diagnosis = Diagnosis.of(tiny(method={"type": "sdft", "group_size": 1}))
-    weak = diagnosis.observe_evaluation(0, {"eval/accuracy": 0.5, "eval/teacher_accuracy": 0.3})
+    weak = diagnosis.observe_evaluation(0, {"eval/accuracy": 0.5, "eval/teacher_accuracy": 0.3}, 100)
     assert [notice.code for notice in weak] == ["weak_teacher"]
     strong = Diagnosis.of(tiny(method={"type": "sdft", "group_size": 1}))
-    assert strong.observe_evaluation(0, {"eval/accuracy": 0.5, "eval/teacher_accuracy": 0.9}) == []
+    assert strong.observe_evaluation(0, {"eval/accuracy": 0.5, "eval/teacher_accuracy": 0.9}, 100) == []
 
 
 @pytest.mark.parametrize(
