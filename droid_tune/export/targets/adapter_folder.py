@@ -12,12 +12,13 @@ from droid_tune.config.exporting import ExportRequest
 from droid_tune.config.model_and_data import DataConfig
 from droid_tune.config.prompt_options import mlx_options
 from droid_tune.control import Watch
+from droid_tune.errors import UserError
 from droid_tune.export.base import ExportSource, Target
 from droid_tune.export.checking.exam import Exam, Sitting
 from droid_tune.export.checking.fresh_process import sit_in_fresh_process
 from droid_tune.model.adapter_files import SETTINGS, WEIGHTS, save_adapter
 from droid_tune.model.loading import load_model_tokenizer, stop_tokens
-from droid_tune.model_files.hub import resolve_model
+from droid_tune.model_files.hub import local_model
 from droid_tune.model_files.tokenizer import ends_in_files
 from droid_tune.runs.folder import read_config
 
@@ -60,7 +61,12 @@ class AdapterFolder(Target):
 def sampling_command(run: Path) -> str:
     """mlx-lm's command on the result in a run's own folder. Raises `UserError` where its model is not here."""
     config = read_config(run)
-    path = resolve_model(config.model.path, config.model.revision)
+    path = local_model(config.model.path, config.model.revision)
+    if path is None:
+        raise UserError(
+            f"The model {config.model.path} is not on this computer any more",
+            remedy="let the run generate or train once: it is downloaded then",
+        )
     tokenizer = load_model_tokenizer(path)
     return _command(path, tokenizer, stop_tokens(tokenizer, path), run, config.data)
 
