@@ -36,7 +36,7 @@ def prompt_notes(
 
 def switches_matter(config: RunConfig, policy: Policy) -> bool:
     """Whether the model's template asks for an answer otherwise by the run's thinking switch than by itself."""
-    if not has_chat_template(policy.tokenizer):
+    if config.data.thinking == "template" or not has_chat_template(policy.tokenizer):
         return False
     template = ChatTemplate.of(policy.tokenizer)
     switches = thinking_switches(config.data.thinking, template.source)

@@ -125,18 +125,18 @@ class EventLog:
 
 
 @contextmanager
-def reading_log(file: Path) -> Generator[None]:
-    """Where a run's log (its events, its completions) is read: a system that does not give it is told in a sentence.
-
-    Raises UserError.
-    """
+def reading_log(
+    file: Path,
+    what: str = "The run's log",
+    remedy: str = "move it away, and the run does without it",
+) -> Generator[None]:
+    """Where a run's log (its events, its completions), or `what` else, is read: a system that does not give it is told in a
+    sentence, with its `remedy`. Raises UserError."""
     try:
         yield
     except OSError as error:
         raise UserError(
-            f"The run's log cannot be read ({error.strerror or error})",
-            place=str(file),
-            remedy="move it away, and the run does without it",
+            f"{what} cannot be read ({error.strerror or error})", place=str(file), remedy=remedy
         ) from error
 
 

@@ -110,12 +110,7 @@ def without_thoughts(turn: Message) -> Message:
 
 def opener_of(source: str) -> str:
     """The mark with which a template's model opens thoughts, by what its template holds."""
-    return next((opener for opener in _LAID_OUT if knows(source, opener)), "<think>")
-
-
-def knows(source: str, opener: str) -> bool:
-    """Whether a template writes or reads thoughts between that mark and its own closing one."""
-    return opener in source and TAGS[opener] in source
+    return next((opener for opener in _LAID_OUT if opener in source and TAGS[opener] in source), "<think>")
 
 
 def block(thoughts: str, opener: str = "<think>") -> str:
@@ -136,9 +131,8 @@ def filled(thoughts: str, written: str, opener: str) -> str:
 def goes_on(written: str) -> bool:
     """Whether an answer, as a template writes it behind an open thought, goes on in it: ends it, and opens none of its own.
     One that its author never ended is left as it is."""
-    return _UNENDED.match(written) is not None or (
-        re.match(rf"\s*(?:{_OPENERS})", written) is None and re.search(_CLOSERS, written) is not None
-    )
+    closes = re.search(_CLOSERS, written) is not None
+    return never_ends(written) or (closes and re.match(rf"\s*(?:{_OPENERS})", written) is None)
 
 
 def behind_opened(thoughts: str, written: str, opener: str) -> str:
@@ -172,12 +166,8 @@ def place_thoughts(turn: Message, source: str) -> Message:
     if key is not None:
         return {**bare, "content": said, key: thoughts}
     opener = opener_of(source)
-    if opener not in _IN_TEXT:
-        return {
-            **bare,
-            "content": said,
-            KEYS[0]: thoughts,
-        }  # marks that are control tokens are no row's to write
+    if opener not in _IN_TEXT:  # marks that are control tokens are no row's to write
+        return {**bare, "content": said, KEYS[0]: thoughts}
     if any(isinstance(turn.get(one), str) for one in KEYS) or "</think>" in source:
         return {**bare, "content": block(thoughts, opener) + said}
     return bare  # thoughts as they were written, in the text

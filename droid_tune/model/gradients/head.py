@@ -16,9 +16,11 @@ from typing import Protocol
 import mlx.core as mx
 
 from droid_tune.model.arrays import Indices
-from droid_tune.numerics import LEAST_LOGIT, at_temperature, exponential
+from droid_tune.numerics import at_temperature, exponential
 
 Head = Callable[[mx.array], mx.array]
+#: in one kernel, outside of MLX's gradients
+_AT_TEMPERATURE = mx.compile(at_temperature, shapeless=True)
 
 
 class Measure(Protocol):
@@ -130,7 +132,7 @@ def _scored(
 ) -> list[mx.array | None]:
     """Log-probabilities, entropies and their gradients for one chunk, with a single exponential over the vocabulary."""
     temperature = temperature or 1.0
-    scaled = _finite(head(states), 1 / temperature)
+    scaled = _AT_TEMPERATURE(head(states), temperature)
     best = scaled.max(axis=-1, keepdims=True)
     wanted = targets[:, None]
     chosen, gaps = mx.take_along_axis(scaled, wanted, axis=-1), best - scaled
@@ -140,9 +142,8 @@ def _scored(
     total = mass.sum(axis=-1, keepdims=True)
     level = mx.log(total)
     mx.eval(mass, level)
-    logprobs = chosen - (
-        best + level
-    )  # as others compute them, to the last digit: a teacher may say the same
+    # as others compute them, to the last digit: a teacher may say the same
+    logprobs = chosen - (best + level)
     entropies = level + (mass * gaps).sum(axis=-1, keepdims=True) / total if with_entropy else None
     collisions = mx.log(mx.square(mass).sum(axis=-1)) - 2 * level[:, 0] if with_collisions else None
     mx.eval([one for one in (logprobs, entropies, collisions) if one is not None])
@@ -165,11 +166,6 @@ def _scored(
         of_entropy,
         collisions,
     ]
-
-
-@partial(mx.compile, shapeless=True)
-def _finite(logits: mx.array, scale: float) -> mx.array:
-    return mx.maximum(logits.astype(mx.float32) * scale, LEAST_LOGIT)
 
 
 @partial(mx.compile, shapeless=True)

@@ -20,6 +20,7 @@ from droid_tune.model.arrays import close
 from droid_tune.model.caches.prefix import PrefixCache, UnsharableCacheError, empty_caches
 from droid_tune.model.gradients.by_hand.plain_body import BoundLayer, PlainBody, PlainLayer, plain_body
 from droid_tune.model.kernels.in_force import in_force
+from droid_tune.model.kernels.llama_parts import averaging, rate_of, scaled
 from droid_tune.numerics import exponential
 
 
@@ -37,7 +38,7 @@ class JoinedBody:
 
     layers: Sequence[BoundLayer]
     plain: PlainBody
-    ones: mx.array
+    mean: mx.array
 
     def angles(self, places: int) -> mx.array:
         """Cosines and sines (places, 2, Hq + 2 H, E / 2) of the first places, those of queries times the attention's scale;
@@ -63,8 +64,7 @@ class JoinedBody:
         return self._normed(self.plain.norm, hidden)
 
     def _normed(self, norm: nn.RMSNorm, hidden: mx.array) -> mx.array:
-        """As `norm` does it, the sum of squares by a product."""
-        return _scaled(hidden, _rate(mx.square(hidden) @ self.ones, norm.eps), norm.weight)
+        return scaled(hidden, rate_of(norm, hidden, self.mean), norm.weight)
 
 
 class JoinedCache:
@@ -115,23 +115,12 @@ def joined_body(model: nn.Module, *, joint: bool) -> JoinedBody | None:
     layers = plain.bound
     if joint:
         layers = [BoundLayer.of(_with_joint(layer), plain.arrays) for layer in plain.layers]
-    width = int(plain.norm.weight.shape[0])
-    return JoinedBody(layers, plain, mx.full((width, 1), 1 / width))
+    return JoinedBody(layers, plain, averaging(plain.norm))
 
 
 def _with_joint(layer: PlainLayer) -> PlainLayer:
     weight = mx.concatenate(list(layer.asking.weights))
     return replace(layer, asking=replace(layer.asking, weights=(weight,)))
-
-
-@partial(mx.compile, shapeless=True)
-def _rate(mean_square: mx.array, eps: float) -> mx.array:
-    return mx.rsqrt(mean_square + eps)
-
-
-@partial(mx.compile, shapeless=True)
-def _scaled(hidden: mx.array, rate: mx.array, weight: mx.array) -> mx.array:
-    return hidden * rate * weight
 
 
 @partial(mx.compile, shapeless=True)

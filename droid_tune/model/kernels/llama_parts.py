@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.tuner.lora import LoRALinear
 
@@ -44,3 +46,28 @@ def linear_of(part: Any) -> Any:
 
 def _consists_of(module: Any, names: set[str]) -> bool:
     return isinstance(module, nn.Module) and set(module.children()) == names
+
+
+# -- a norm in three operations, the sum of squares by a product ---------------------------------------------------------
+
+
+def averaging(norm: nn.RMSNorm) -> mx.array:
+    """(D, 1): a product with it is the mean of a token's D numbers."""
+    width = int(norm.weight.shape[0])
+    return mx.full((width, 1), 1 / width)
+
+
+def rate_of(norm: nn.RMSNorm, hidden: mx.array, mean: mx.array) -> mx.array:
+    """(N, 1): what `norm` divides each token of `hidden` (N, D) by, the other way round; `mean` as `averaging` gives it."""
+    return _rate(mx.square(hidden) @ mean, norm.eps)
+
+
+@partial(mx.compile, shapeless=True)
+def scaled(hidden: mx.array, rate: mx.array, weight: mx.array) -> mx.array:
+    """The norm (N, D) of tokens with their rates (N, 1), by its weight (D,)."""
+    return hidden * rate * weight
+
+
+@partial(mx.compile, shapeless=True)
+def _rate(mean_square: mx.array, eps: float) -> mx.array:
+    return mx.rsqrt(mean_square + eps)

@@ -23,7 +23,7 @@ from droid_tune.errors import UserError
 from droid_tune.events import Completion, RolloutGroup
 from droid_tune.paths import RunPaths, user_path
 from droid_tune.runs.disk.durable import TRY_AGAIN, disk_error, write_text
-from droid_tune.runs.log import read_events
+from droid_tune.runs.log import read_events, reading_log
 
 Pair = dict[str, Any]
 #: which group of a run: step and place
@@ -188,14 +188,8 @@ def choose(run_dir: Path, choice: HandChoice) -> None:
 def choices_in(run_dir: Path) -> Choices:
     """The word on each group, and which lines are none. Raises UserError where the file cannot be read."""
     file, found = RunPaths(run_dir).choices, Choices()
-    try:
+    with reading_log(file, "The pairs chosen by hand", "move it away to do without"):
         lines = file.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines() if file.exists() else []
-    except OSError as error:
-        raise UserError(
-            f"The pairs chosen by hand cannot be read ({error.strerror or error})",
-            place=str(file),
-            remedy="move it away to do without",
-        ) from None
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

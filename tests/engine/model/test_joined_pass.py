@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,18 @@ UNKNOWN: dict[str, Callable[[], Policy]] = {
 }
 
 
+def check_scores(policy: Policy, plans: Iterable[MemoryPlan], reference: bool) -> None:
+    """Log-probabilities and entropies of rows that are read are the usual ones."""
+    rows = made_case(policy).rows
+    for plan in plans:
+        found, expected = (
+            score(one, rows, temperature=TEMPERATURE, plan=plan, with_entropy=True, reference=reference)
+            for one in (policy, usual(policy))
+        )
+        np.testing.assert_allclose(found.logprobs, expected.logprobs, atol=1e-5)
+        np.testing.assert_allclose(np.array(found.entropies), np.array(expected.entropies), atol=1e-5)
+
+
 def usual(policy: Policy) -> Policy:
     """The same policy, whose rows go through MLX's own gradient."""
     return replace(policy, architecture=replace(policy.architecture, passes_joined=False))
@@ -97,15 +109,7 @@ def test_the_gradient_is_that_of_mlx(setup: str, rows: int) -> None:
 @pytest.mark.parametrize("reference", [False, True])
 @pytest.mark.parametrize("setup", KNOWN)
 def test_rows_that_are_only_read_have_the_same_scores(setup: str, reference: bool) -> None:
-    policy = KNOWN[setup]()
-    rows = made_case(policy).rows
-    for plan in WHOLE.values():
-        found, expected = (
-            score(one, rows, temperature=TEMPERATURE, plan=plan, with_entropy=True, reference=reference)
-            for one in (policy, usual(policy))
-        )
-        np.testing.assert_allclose(found.logprobs, expected.logprobs, atol=1e-5)
-        np.testing.assert_allclose(found.entropies, expected.entropies, atol=1e-5)  # pyright: ignore[reportArgumentType]
+    check_scores(KNOWN[setup](), WHOLE.values(), reference)
 
 
 @pytest.mark.parametrize("setup", UNKNOWN)

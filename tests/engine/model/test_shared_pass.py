@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from droid_tune.estimate.plan import MemoryPlan
 from droid_tune.model.gradients.by_hand import plain_body, shared_pass
-from droid_tune.model.gradients.scoring import ScoringRows, score
+from droid_tune.model.gradients.scoring import ScoringRows
 from droid_tune.model.policy import Policy
-from tests.engine.model.test_gradients import TEMPERATURE, Case, made_case, plain_gradient, relative_error
-from tests.engine.model.test_joined_pass import KNOWN, POLICY, UNKNOWN, gradient, usual
+from tests.engine.model.test_gradients import Case, made_case, plain_gradient, relative_error
+from tests.engine.model.test_joined_pass import KNOWN, POLICY, UNKNOWN, check_scores, gradient, usual
 from tests.engine.model.tiny import VOCABULARY
 
 PLANS = {rows: MemoryPlan(train_rows=rows, head_tokens=7) for rows in (1, 3, 8)}
@@ -56,15 +56,7 @@ def test_the_gradient_is_the_plain_one(setup: str, rows: int, passes: dict[str, 
 @pytest.mark.parametrize("reference", [False, True])
 @pytest.mark.parametrize("setup", KNOWN)
 def test_rows_that_are_only_read_have_the_same_scores(setup: str, reference: bool) -> None:
-    policy = KNOWN[setup]()
-    rows = made_case(policy).rows
-    for plan in PLANS.values():
-        found, expected = (
-            score(one, rows, temperature=TEMPERATURE, plan=plan, with_entropy=True, reference=reference)
-            for one in (policy, usual(policy))
-        )
-        np.testing.assert_allclose(found.logprobs, expected.logprobs, atol=1e-5)
-        np.testing.assert_allclose(np.array(found.entropies), np.array(expected.entropies), atol=1e-5)
+    check_scores(KNOWN[setup](), PLANS.values(), reference)
 
 
 @pytest.mark.parametrize("setup", UNKNOWN)

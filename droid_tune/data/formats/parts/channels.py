@@ -6,8 +6,11 @@ from typing import Any
 
 from droid_tune.data.formats.parts.tool_calls import Call, parsed_calls
 
+#: what a turn has besides others' keys
+KEYS = ("channel", "recipient", "content_type")
 _FUNCTIONS = "functions."
-_CHANNELS = ("analysis", "commentary")
+_THOUGHTS = "analysis"
+_CHANNELS = (_THOUGHTS, "commentary")
 #: recipients that are no tools
 _NOBODY = ("", "all", "user", "assistant")
 
@@ -19,6 +22,11 @@ def is_to_tool(turn: dict[str, Any]) -> bool:
     if turn.get("role") != "assistant" or not isinstance(to, str) or turn.get("tool_calls"):
         return False
     return to.startswith(_FUNCTIONS) or (turn.get("channel") in _CHANNELS and to.strip() not in _NOBODY)
+
+
+def is_thought(turn: dict[str, Any]) -> bool:
+    """Whether what an assistant's turn says are thoughts."""
+    return turn.get("channel") == _THOUGHTS
 
 
 def called(turn: dict[str, Any], said: str) -> list[Call]:

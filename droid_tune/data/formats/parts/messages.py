@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, cast
 
-from droid_tune.data.formats.parts.channels import both_thoughts, called, is_to_tool, own_name, thinks_for
+from droid_tune.data.formats.parts import channels
 from droid_tune.data.formats.parts.tool_calls import is_named, parsed_calls
 from droid_tune.data.issues import RowFault
 from droid_tune.data.reading.strict_json import dotted
@@ -39,11 +39,9 @@ READ_KEYS = frozenset(
     (
         *("role", "from", "content", "value", "name", "weight", *_FLAGS),
         *("tool_calls", "tool_call_id", "function_call"),
-        *("reasoning_content", "reasoning", "thinking", "channel", "recipient", "content_type"),
+        *("reasoning_content", "reasoning", "thinking", *channels.KEYS),
     )
 )
-#: how gpt-oss's format (harmony) calls the channel of thoughts
-_THOUGHTS = "analysis"
 #: What ShareGPT files call the speakers.
 SHAREGPT_ROLES = {
     "system": "system",
@@ -214,8 +212,8 @@ def plain_messages(value: list[Message]) -> list[Message]:
     turns: list[Message] = []
     for turn in value:
         plain = _plain(turn)
-        if turns and thinks_for(turns[-1], plain):
-            turns[-1] = {**plain, "reasoning_content": both_thoughts(turns[-1], plain)}
+        if turns and channels.thinks_for(turns[-1], plain):
+            turns[-1] = {**plain, "reasoning_content": channels.both_thoughts(turns[-1], plain)}
         elif _is_call(turn) and turns and _takes_call(turns[-1], plain):
             turns[-1] = {**turns[-1], "tool_calls": [*turns[-1].get("tool_calls", ()), *plain["tool_calls"]]}
         else:
@@ -230,7 +228,7 @@ def _takes_call(before: Message, call: Message) -> bool:
 
 _REPLACED = (
     *("role", "from", "content", "value", "tool_calls", "function_call", "weight", *_FLAGS),
-    *("channel", "recipient", "content_type"),
+    *channels.KEYS,
 )
 
 
@@ -240,10 +238,10 @@ def _plain(turn: Message) -> Message:
     said = turn.get("content") if "role" in turn else turn.get("value")
     content = "" if _is_call(turn) else text_of(said)
     weight = _weight_of(turn)
-    if role_of(turn) == "assistant" and turn.get("channel") == _THOUGHTS and not calls:
+    if role_of(turn) == "assistant" and channels.is_thought(turn) and not calls:
         rest, content = {**rest, "reasoning_content": content}, ""
     if role_of(turn) == "tool" and "name" in rest:
-        rest["name"] = own_name(rest["name"])
+        rest["name"] = channels.own_name(rest["name"])
     return {
         "role": role_of(turn),
         "content": content,
@@ -255,15 +253,15 @@ def _plain(turn: Message) -> Message:
 
 def _is_call(turn: Message) -> bool:
     """Whether the whole turn is a call of a tool, as ShareGPT, ms-swift and harmony write it."""
-    return turn.get("role" if "role" in turn else "from") in _CALLS or is_to_tool(turn)
+    return turn.get("role" if "role" in turn else "from") in _CALLS or channels.is_to_tool(turn)
 
 
 def _calls_of(turn: Message) -> list[Message]:
     """The calls of a turn, wherever it holds them; [] where there are none."""
-    if is_to_tool(turn):
+    if channels.is_to_tool(turn):
         said = turn.get("content")
         texts = said if isinstance(said, list) else [{"type": "text", "text": said}]
-        return called(turn, text_of(texts)) if all(map(_is_text_part, texts)) else []
+        return channels.called(turn, text_of(texts)) if all(map(_is_text_part, texts)) else []
     if _is_call(turn):
         said = turn.get("content") if "role" in turn else turn.get("value")
         calls = parsed_calls(said) if isinstance(said, str) else None

@@ -186,9 +186,8 @@ class ChatTemplate:
         if not found:
             return "", 0
         shown = [one for one in found if self._between.startswith(self.closing[: one.end()])] or found[:1]
-        chosen = next(
-            (one for one in reversed(shown) if one.group() == self.eos), shown[-1]
-        )  # Command closes the text first
+        # Command closes the text first
+        chosen = next((one for one in reversed(shown) if one.group() == self.eos), shown[-1])
         if chosen.group() != self.eos and not self._between.startswith(self.closing.rstrip()):
             chosen = shown[0]
         return chosen.group(), chosen.end()

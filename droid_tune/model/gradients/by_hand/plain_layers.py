@@ -22,6 +22,7 @@ import numpy as np
 from droid_tune.estimate.bucketed_lengths import bucketed
 from droid_tune.model.arrays import Indices
 from droid_tune.model.gradients.by_hand.plain_body import PlainBody
+from droid_tune.model.kernels.llama_parts import averaging, rate_of, scaled
 from droid_tune.model.kernels.swiglu import swiglu_back, swiglu_read
 
 Arrays = list[mx.array]
@@ -85,13 +86,12 @@ class PlainLayers:
         self._given: Arrays = []
         self._firsts: list[_KeptAttention] = []
         self._seconds: list[_KeptMlp] = []
-        width = int(body.embedding.weight.shape[1])
-        self._ones = mx.full((width, 1), 1 / width)
+        self._mean = averaging(body.norm)
         hidden = body.embedding(tokens)
         for place in range(len(self._layers)):
             hidden = self._through(place, hidden)
-        self._last, self._last_rate = hidden, self._rate_of(body.norm, hidden)
-        self.result = _scaled(hidden, self._last_rate, body.norm.weight)
+        self._last, self._last_rate = hidden, rate_of(body.norm, hidden, self._mean)
+        self.result = scaled(hidden, self._last_rate, body.norm.weight)
         mx.eval(self.result, self._last, self._last_rate)
 
     # -- forth -----------------------------------------------------------------------------------------------------
@@ -119,8 +119,8 @@ class PlainLayers:
 
     def _first_half(self, place: int, given: mx.array) -> tuple[_KeptAttention, mx.array]:
         layer = self._layers[place]
-        rate = self._rate_of(layer.norms[0], given)
-        asked = layer.asking.forward(_scaled(given, rate, layer.norms[0].weight))
+        rate = rate_of(layer.norms[0], given, self._mean)
+        asked = layer.asking.forward(scaled(given, rate, layer.norms[0].weight))
         told, attended = self._attention.forward(place, asked)
         if self._is_last(place):
             between = layer.telling.forward(told[self._states], given[self._states])
@@ -131,17 +131,13 @@ class PlainLayers:
     def _second_half(self, place: int, between: mx.array) -> tuple[_KeptMlp, mx.array]:
         """What is kept of it, and what goes into its last product."""
         layer = self._layers[place]
-        rate = self._rate_of(layer.norms[1], between)
-        read = _scaled(between, rate, layer.norms[1].weight)
+        rate = rate_of(layer.norms[1], between, self._mean)
+        read = scaled(between, rate, layer.norms[1].weight)
         gate, up = layer.gate.forward(read), layer.up.forward(read)
         return _KeptMlp(between, rate, gate, up), swiglu_read(gate, up)
 
     def _is_last(self, place: int) -> bool:
         return place == len(self._layers) - 1
-
-    def _rate_of(self, norm: nn.RMSNorm, hidden: mx.array) -> mx.array:
-        """(N, 1): what a norm divides each token by, the other way round; the sum of squares is a product."""
-        return _rate(mx.square(hidden) @ self._ones, norm.eps)
 
     # -- back ------------------------------------------------------------------------------------------------------
 
@@ -171,7 +167,7 @@ class PlainLayers:
         layer = self._layers[place]
         made, by_gate, by_up = swiglu_back(kept.gate, kept.up, layer.down.by_inputs(gradient))
         by_name |= layer.down.by_adapters(made, gradient)
-        read = _scaled(kept.between, kept.rate, layer.norms[1].weight)
+        read = scaled(kept.between, kept.rate, layer.norms[1].weight)
         by_name |= layer.gate.by_adapters(read, by_gate) | layer.up.by_adapters(read, by_up)
         by_read = layer.up.by_inputs(by_up, layer.gate.by_inputs(by_gate))
         return gradient + self._through_norm(layer.norms[1], kept.between, kept.rate, by_read)
@@ -186,7 +182,7 @@ class PlainLayers:
         if last:
             by_told, gradient = self._everywhere(by_told), self._everywhere(gradient)
         by_asked = self._attention.backward(place, kept.attended, kept.told, by_told)
-        normed = _scaled(kept.given, kept.rate, layer.norms[0].weight)
+        normed = scaled(kept.given, kept.rate, layer.norms[0].weight)
         by_name |= layer.asking.by_adapters(normed, by_asked)
         return gradient + self._through_norm(
             layer.norms[0], kept.given, kept.rate, layer.asking.by_inputs(by_asked)
@@ -199,7 +195,7 @@ class PlainLayers:
     def _through_norm(
         self, norm: nn.RMSNorm, given: mx.array, rate: mx.array, gradient: mx.array
     ) -> mx.array:
-        drift = _product(given, gradient, norm.weight) @ self._ones
+        drift = _product(given, gradient, norm.weight) @ self._mean
         return _norm_back(given, rate, gradient, norm.weight, drift)
 
 
@@ -218,16 +214,6 @@ class PaddedStates:
     def padded(self, cotangent: mx.array) -> mx.array:
         """The gradient (M, D) by that, with nothing at the others."""
         return mx.pad(cotangent, [(0, self._spare), (0, 0)]) if self._spare else cotangent
-
-
-@partial(mx.compile, shapeless=True)
-def _rate(mean_square: mx.array, eps: float) -> mx.array:
-    return mx.rsqrt(mean_square + eps)
-
-
-@partial(mx.compile, shapeless=True)
-def _scaled(hidden: mx.array, rate: mx.array, weight: mx.array) -> mx.array:
-    return hidden * rate * weight
 
 
 @partial(mx.compile, shapeless=True)
